@@ -1,0 +1,84 @@
+"""Frozen dataclasses from YAML files and --set key=value: only differences are written down."""
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from msdae.errors import UserError
+
+Config = TypeVar("Config")
+
+
+def from_mapping(kind: type[Config], values: Mapping[str, Any], source: str = "config") -> Config:
+    """Build the frozen dataclass `kind` from (nested) `values`.
+
+    Raises:
+        UserError: an unknown key (the nearest known one is named) or a value of another type.
+    """
+    hints = typing.get_type_hints(kind)
+    known = [field.name for field in dataclasses.fields(kind)]
+    arguments = {}
+    for key, value in values.items():
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)[0]
+            raise UserError(f"{source}: unknown key '{key}'; did you mean '{near}'?")
+        arguments[key] = _convert(hints[key], value, f"{source}: {key}")
+    return kind(**arguments)
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """The inverse of `from_mapping`, ready for JSON or YAML."""
+    return dataclasses.asdict(config)
+
+
+def load(kind: type[Config], path: str | Path | None, overrides: Iterable[str] = ()) -> Config:
+    """`kind` with the differences that the YAML file `path` and `overrides` ("a.b=value") hold."""
+    values: dict[str, Any] = {}
+    source = "--set"
+    if path is not None:
+        source = str(path)
+        try:
+            values = yaml.safe_load(Path(path).read_text()) or {}
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UserError(f"{path}: cannot read this YAML file ({error})") from error
+        if not isinstance(values, dict):
+            raise UserError(f"{path}: expected 'key: value' lines")
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise UserError(f"--set {override}: write it as key=value")
+        *parents, leaf = key.strip().split(".")
+        inner = values
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+            if not isinstance(inner, dict):
+                raise UserError(f"--set {override}: '{parent}' is a value and has no keys")
+        inner[leaf] = yaml.safe_load(text)
+    return from_mapping(kind, values, source)
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise UserError(f"{where}: expected keys and values, got {value!r}")
+        return from_mapping(hint, value, where)
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise UserError(f"{where}: expected a list, got {value!r}")
+        return tuple(_convert(arguments[0], item, where) for item in value)
+    if type(None) in arguments:
+        return None if value is None else _convert(arguments[0], value, where)
+    if hint is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    elif hint in (int, bool, str) and type(value) is hint:
+        return value
+    raise UserError(f"{where}: expected {getattr(hint, '__name__', hint)}, got {value!r}")

@@ -1,0 +1,63 @@
+"""The log-mel spectrogram and its pyramid of coarser versions (thesis, eq. 39)."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn as nn
+from einops import reduce
+from nnAudio.features.mel import MelSpectrogram
+
+from msdae.errors import UserError
+
+
+@dataclass(frozen=True)
+class MelConfig:
+    """Settings of the finest log-mel, x3; a cache made with others is refused."""
+
+    sample_rate: int = 44100
+    n_fft: int = 1024
+    hop: int = 256
+    bands: int = 128
+    gain: float = 10.0  # log1p(gain * mel): places quiet partials above the linear part of log1p
+
+
+class LogMel(nn.Module):
+    """log1p of the gained mel magnitude, computed by nnAudio on the device of the module."""
+
+    def __init__(self, config: MelConfig = MelConfig()):
+        super().__init__()
+        self.config = config
+        self.mel = MelSpectrogram(
+            sr=config.sample_rate,
+            n_fft=config.n_fft,
+            n_mels=config.bands,
+            hop_length=config.hop,
+            power=1.0,
+            norm=None,
+            verbose=False,
+        )
+
+    def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+        """waveform: (batch, samples), samples > n_fft / 2 -> (batch, bands, samples // hop), >= 0.
+
+        Raises:
+            UserError: the waveform is too short to be padded by reflection.
+        """
+        samples = waveform.shape[-1]
+        if samples <= self.config.n_fft // 2:
+            raise UserError(f"a waveform of {samples} samples is shorter than half an FFT window")
+        # The centred transform gives one frame more than there are hops; it belongs to the next clip.
+        mel = self.mel(waveform)[..., : samples // self.config.hop]
+        return torch.log1p(self.config.gain * mel)
+
+
+def pyramid(mel: torch.Tensor, levels: int = 3) -> list[torch.Tensor]:
+    """Eq. 39: x_k is x_{k+1} averaged over blocks of 2 bands x 2 frames.
+
+    mel: x_levels, (batch, bands, frames), both divisible by 2 ** (levels - 1).
+    Returns [x_1, ..., x_levels], coarse to fine.
+    """
+    scales = [mel]
+    for _ in range(levels - 1):
+        scales.insert(0, reduce(scales[0], "b (f 2) (t 2) -> b f t", "mean"))
+    return scales
