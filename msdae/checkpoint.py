@@ -1,0 +1,100 @@
+"""Safetensors files whose header holds the JSON that rebuilds what they store. Nothing is unpickled."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from msdae.errors import UserError
+
+FORMAT = 1
+_KEY = "msdae"
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """A temporary file beside `path` that replaces it when the block ends without an error.
+
+    A process killed at any moment leaves either the old file or the new one, never a part.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files private; these are meant to be shared
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save(path: str | Path, kind: str, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
+    """Write `tensors` and the JSON-able `header` to the safetensors file `path`, atomically.
+
+    kind: what the file holds ("model", "codec", "training state"); `load` refuses another.
+    """
+    document = json.dumps({"format": FORMAT, "kind": kind, **header})
+    owned = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic(path) as temporary:
+        save_file(owned, str(temporary), metadata={_KEY: document})
+
+
+def load(path: str | Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The tensors and header of a file that `save` wrote.
+
+    Raises:
+        UserError: the file is missing, truncated, not one of msdae's, of another kind or newer.
+    """
+    header = read_header(path, kind)
+    with _open(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, header
+
+
+def read_header(path: str | Path, kind: str) -> dict[str, Any]:
+    """The header alone; raises as `load`."""
+    with _open(path) as file:
+        document = (file.metadata() or {}).get(_KEY)
+    if document is None:
+        raise UserError(f"{path}: a safetensors file, but not one that msdae wrote")
+    header = json.loads(document)
+    if header["format"] > FORMAT:
+        raise UserError(f"{path}: written by a newer msdae (format {header['format']}); upgrade msdae")
+    if header["kind"] != kind:
+        raise UserError(f"{path}: holds a {header['kind']}, expected a {kind}")
+    return header
+
+
+def fingerprint(tensors: Mapping[str, torch.Tensor], settings: Mapping[str, Any]) -> str:
+    """Hash (SHA-256, hex) of tensors and settings; equal values give equal hashes on any device."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _open(path: str | Path) -> Iterator[Any]:
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        file = safe_open(str(path), framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: truncated, or not a safetensors file ({error}); fetch or save it again") from error
+    with file:
+        yield file

@@ -1,0 +1,1 @@
+"""Networks: layers, the encoders and the U-Net."""

@@ -1,0 +1,82 @@
+"""Encoders: log-mels to codes (MSDAE), latents to codes (HDAE)."""
+
+import torch
+import torch.nn as nn
+from einops import rearrange
+
+from msdae.nn.layers import group_norm
+
+
+class MelEncoder(nn.Module):
+    """E_k of eq. 40: 2D convs over one scale of the mel pyramid, time halved at every stage.
+
+    Frequency is halved beside time until `min_bands` are left; the bands are then folded into the
+    channels, so that the code knows where in the spectrum energy lies. Nothing depends on the length.
+
+    Args:
+        bands: of the log-mel of this level.
+        widths: channels of the last stages; the first one is repeated for those before.
+        stages: how often time is halved.
+        code_channels: of the code.
+    """
+
+    min_bands = 4
+
+    def __init__(self, bands: int, widths: tuple[int, ...], stages: int, code_channels: int):
+        super().__init__()
+        widths = (*widths[:1] * stages, *widths)[-stages:]
+        layers: list[nn.Module] = []
+        inputs = 1
+        for index, outputs in enumerate(widths):
+            stride = 2 if bands > self.min_bands else 1
+            bands = -(-bands // stride)
+            layers.append(nn.Conv2d(inputs, outputs, 3, stride=(stride, 2), padding=1))
+            if index > 0:  # the first stage stays unnormalised: loudness is information
+                layers.append(group_norm(outputs))
+            layers.append(nn.SiLU())
+            inputs = outputs
+        self.convs = nn.Sequential(*layers)
+        self.project = nn.Conv1d(inputs * bands, code_channels, 3, padding=1)
+
+    def forward(self, mel: torch.Tensor) -> torch.Tensor:
+        """mel: (batch, bands, mel frames) -> (batch, code_channels, mel frames / 2 ** stages), (-1, 1)"""
+        features = self.convs(rearrange(mel, "b f t -> b 1 f t").contiguous(memory_format=torch.channels_last))
+        return torch.tanh(self.project(rearrange(features, "b c f t -> b (c f) t")))
+
+
+class LatentEncoder(nn.Module):
+    """The semantic encoder of HDAE (Lu et al. 2023) for audio: 1D convs over the latent.
+
+    One code is taken at each depth, through a bottleneck of its own width.
+
+    Args:
+        channels: of the latent.
+        widths: features of each depth, shallow to deep; time is halved at each.
+        code_channels: of each code, coarse (deepest) to fine.
+    """
+
+    def __init__(self, channels: int, widths: tuple[int, ...], code_channels: tuple[int, ...]):
+        super().__init__()
+        inputs = (channels, *widths[:-1])
+        self.depths = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv1d(i, w, 3, stride=2, padding=1),
+                group_norm(w),
+                nn.SiLU(),
+                nn.Conv1d(w, w, 3, padding=1),
+                group_norm(w),
+                nn.SiLU(),
+            )
+            for i, w in zip(inputs, widths, strict=True)
+        )
+        self.projects = nn.ModuleList(
+            nn.Conv1d(w, c, 1) for w, c in zip(widths, reversed(code_channels), strict=True)
+        )
+
+    def forward(self, z: torch.Tensor) -> list[torch.Tensor]:
+        """z: (batch, channels, frames) -> codes, coarse to fine, each (batch, code_channels, frames / 2 ** depth)"""
+        codes = []
+        for depth, project in zip(self.depths, self.projects, strict=True):
+            z = depth(z)
+            codes.insert(0, torch.tanh(project(z)))
+        return codes

@@ -1,0 +1,83 @@
+"""The 1D U-Net of the denoiser, with codes injected into its decoder."""
+
+import torch
+import torch.nn as nn
+
+from msdae.nn.layers import NoiseEmbedding, ResBlock, group_norm, stretch, zero_init
+
+
+class UNet(nn.Module):
+    """F(c_in x; c_noise, codes): time is halved on the way from each depth to the next, and back.
+
+    Depth d has the rate of the latent divided by 2 ** d. A code that enters at depth d is stretched
+    to the features there and joined to them. Concatenation followed by a convolution is a sum of two
+    convolutions; the sum is what is written here, so that a level that does not exist yet costs
+    nothing, and a level that is added starts at zero and leaves the trained network as it was.
+
+    Args:
+        channels: of the latent.
+        widths: features at each depth, outermost first.
+        code_channels: of each level's code, coarse to fine.
+        inject: depth at which each level enters, coarse to fine (0 = the output's rate).
+        embedding: width of the embedding of the noise level.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        widths: tuple[int, ...],
+        code_channels: tuple[int, ...],
+        inject: tuple[int, ...],
+        embedding: int = 256,
+    ):
+        super().__init__()
+        self.inject = inject
+        self.embed = NoiseEmbedding(embedding)
+        self.conv_in = nn.Conv1d(channels, widths[0], 3, padding=1)
+        steps = list(zip(widths[:-1], widths[1:], strict=True))  # (outer, inner) features
+        self.down_blocks = nn.ModuleList(ResBlock(outer, outer, embedding) for outer, _ in steps)
+        self.downsamples = nn.ModuleList(nn.Conv1d(outer, inner, 4, stride=2, padding=1) for outer, inner in steps)
+        self.middle = ResBlock(widths[-1], widths[-1], embedding)
+        self.up_blocks = nn.ModuleList(ResBlock(outer + inner, outer, embedding) for outer, inner in steps)
+        self.last = ResBlock(widths[0], widths[0], embedding)
+        self.code_convs = nn.ModuleList(
+            zero_init(nn.Conv1d(c, widths[depth], 1)) for c, depth in zip(code_channels, inject, strict=True)
+        )
+        self.head = nn.Sequential(
+            group_norm(widths[0]), nn.SiLU(), zero_init(nn.Conv1d(widths[0], channels, 3, padding=1))
+        )
+
+    def forward(self, x: torch.Tensor, c_noise: torch.Tensor, codes: list[torch.Tensor]) -> torch.Tensor:
+        """x: (batch, channels, frames), any number of frames; c_noise: (batch,);
+        codes: one per level, (batch, code_channels, any) -> (batch, channels, frames)"""
+        embedding = self.embed(c_noise)
+        x = self.conv_in(x)
+        skips = []
+        for block, downsample in zip(self.down_blocks, self.downsamples, strict=True):
+            x = block(x, embedding)
+            skips.append(x)
+            x = downsample(_at_least_two(x))
+        x = self.middle(x, embedding)
+        for depth in range(len(skips), 0, -1):
+            x = self._join(x, codes, depth)
+            skip = skips[depth - 1]
+            x = torch.cat([skip, _repeat(x, skip.shape[-1])], dim=1)
+            x = self.up_blocks[depth - 1](x, embedding)
+        x = self.last(self._join(x, codes, 0), embedding)
+        return self.head(x)
+
+    def _join(self, x: torch.Tensor, codes: list[torch.Tensor], depth: int) -> torch.Tensor:
+        for code, conv, entry in zip(codes, self.code_convs, self.inject, strict=True):
+            if entry == depth:
+                x = x + conv(stretch(code, x.shape[-1]))
+        return x
+
+
+def _at_least_two(x: torch.Tensor) -> torch.Tensor:
+    """Repeat a single frame, so that a stride of two still has an output."""
+    return x if x.shape[-1] > 1 else x.repeat(1, 1, 2)
+
+
+def _repeat(x: torch.Tensor, frames: int) -> torch.Tensor:
+    """Nearest-neighbour upsampling to the neighbour's length, odd ones too."""
+    return nn.functional.interpolate(x, size=frames, mode="nearest")

@@ -1,0 +1,122 @@
+"""A run is a folder with a subfolder for each stage; this decides what a stage starts from."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+
+from msdae import codecs, data
+from msdae.codecs.check import require_reconstruction
+from msdae.data import ClipCache
+from msdae.errors import UserError
+from msdae.models import MODELS, Autoencoder, CodecConfig, ModelConfig
+from msdae.training import TrainConfig, Trainer, mix_seed
+
+SAME = ("mel", "codec", "code_channels", "encoder_widths", "inject")  # what an encoder is built for
+
+
+def train_stage(
+    kind: str,
+    stage: int,
+    settings: TrainConfig,
+    run: str | Path,
+    dataset: str | Path | None = None,
+    start: str | None = None,
+) -> bool:
+    """Train `stage` of the model `kind` ("msdae", "hdae") in the folder `run`, or continue it.
+
+    dataset: folder with the caches train/ and valid/; None is the embedded synth data, made on first use.
+    start: a checkpoint to start from instead of the same run's stage before.
+
+    Returns:
+        True when the stage is complete, False when a signal stopped it (the state is saved).
+
+    Raises:
+        UserError: data made with another codec or mel, a codec that does not reconstruct, a stage before
+            that is not complete, a checkpoint that does not fit, a loss that is not finite.
+    """
+    if not 1 <= stage <= len(settings.steps):
+        raise UserError(f"--stage {stage}: stages run from 1 to {len(settings.steps)}")
+    codec = codecs.load(settings.model.codec.name)
+    folder = data.embedded(codec=codec.name) if dataset is None else Path(dataset)
+    train, valid = ClipCache(folder / "train"), ClipCache(folder / "valid")
+    for cache in (train, valid):
+        cache.require(codec, settings.model.mel)
+    require_reconstruction(codec, train)
+    settings = dataclasses.replace(settings, model=_with_codec(settings.model, codec, train))
+    previous, whole, origin = _previous(kind, stage, Path(run), start)
+    model = begin_stage(kind, settings.model, stage, settings.seed, previous, whole)
+    provenance: dict[str, Any] = {"run": Path(run).name, "data": train.manifest["source"], "started from": origin}
+    if whole and previous is not None:
+        provenance["steps"] = previous.provenance.get("steps", [])
+    return Trainer(settings, model, codec, train, valid, stage_folder(run, stage), provenance).run()
+
+
+def stage_folder(run: str | Path, stage: int) -> Path:
+    return Path(run) / f"stage{stage}"
+
+
+def begin_stage(
+    kind: str, config: ModelConfig, stage: int, seed: int, previous: Autoencoder | None, whole: bool
+) -> Autoencoder:
+    """The model with which `stage` starts: fresh weights, and those of `previous` where it has them.
+
+    whole: take the U-Net too (of the stage before), not only the encoders below `stage`.
+
+    Raises:
+        UserError: `previous` is of another kind or size, or lacks an encoder that the stage builds on.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mix_seed((seed, stage)))
+        model = MODELS[kind](config, stage)
+    if previous is None:
+        return model
+    if previous.kind != kind:
+        raise UserError(f"stage {stage} of {kind} cannot start from a {previous.kind}")
+    if previous.stage < stage - 1:
+        raise UserError(f"stage {stage} needs a model with {stage - 1} levels; this one has {previous.stage}")
+    for key in (*SAME, "widths") if whole else SAME:
+        if getattr(previous.config, key) != getattr(config, key):
+            raise UserError(f"stage {stage} cannot start from a model with another '{key}'")
+    own = model.state_dict()
+    below = tuple(f"encoders.{level}." for level in range(stage - 1))
+    weights = {k: v for k, v in previous.state_dict().items() if k in own and (whole or k.startswith(below))}
+    model.load_state_dict(weights, strict=False)
+    return model
+
+
+def _previous(kind: str, stage: int, run: Path, start: str | None) -> tuple[Autoencoder | None, bool, str]:
+    """The model that `stage` starts from, whether all of it is taken, and its name."""
+    say = PartialState().print
+    if start is not None:
+        return Autoencoder.from_pretrained(start), True, start
+    if stage == 1:
+        return None, True, "random weights"
+    before = stage_folder(run, stage - 1)
+    if (before / "model.safetensors").exists():
+        return Autoencoder.load(before / "model.safetensors"), True, f"{run.name}/stage{stage - 1}"
+    if (before / "state.safetensors").exists():
+        raise UserError(f"{before}: stage {stage - 1} is not complete; continue it first with --stage {stage - 1}")
+    if kind != "msdae":
+        raise UserError(f"{before}: no stage {stage - 1} to start from; train --stage {stage - 1} first")
+    say(
+        f"NOTE: {run} has no stage {stage - 1}. Stage {stage} starts from the model that ships: its encoders "
+        f"1 to {stage - 1} are taken and frozen, everything else is fresh. (--from chooses another checkpoint.)"
+    )
+    return Autoencoder.from_pretrained("embedded"), False, "embedded"
+
+
+def _with_codec(model: ModelConfig, codec: codecs.Codec, cache: ClipCache) -> ModelConfig:
+    """`model` with the codec in use and what the cache measured of its latents."""
+    measured = cache.manifest["latent"]
+    known = CodecConfig(
+        name=codec.name,
+        fingerprint=codec.fingerprint,
+        hop=codec.hop,
+        channels=codec.channels,
+        mean=tuple(measured["mean"]),
+        std=measured["std"],
+    )
+    return dataclasses.replace(model, codec=known)

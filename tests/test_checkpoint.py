@@ -1,0 +1,61 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from msdae import checkpoint
+from msdae.errors import UserError
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "a.safetensors"
+    checkpoint.save(path, "model", {"w": torch.arange(1000.0)}, {"stage": 2})
+    return path
+
+
+def test_round_trip(saved):
+    tensors, header = checkpoint.load(saved, "model")
+    assert torch.equal(tensors["w"], torch.arange(1000.0)) and header["stage"] == 2
+
+
+def test_truncated(saved):
+    saved.write_bytes(saved.read_bytes()[:-100])
+    with pytest.raises(UserError, match="truncated"):
+        checkpoint.load(saved, "model")
+
+
+def test_foreign(tmp_path):
+    save_file({"w": torch.zeros(1)}, tmp_path / "b.safetensors")
+    with pytest.raises(UserError, match="not one that msdae wrote"):
+        checkpoint.load(tmp_path / "b.safetensors", "model")
+    (tmp_path / "c.safetensors").write_bytes(b"\x80\x04 a pickle, say")
+    with pytest.raises(UserError, match="not a safetensors file"):
+        checkpoint.load(tmp_path / "c.safetensors", "model")
+
+
+def test_newer_and_other_kind(tmp_path, saved):
+    header = json.dumps({"format": checkpoint.FORMAT + 1, "kind": "model"})
+    save_file({"w": torch.zeros(1)}, tmp_path / "b.safetensors", metadata={"msdae": header})
+    with pytest.raises(UserError, match="newer"):
+        checkpoint.load(tmp_path / "b.safetensors", "model")
+    with pytest.raises(UserError, match="holds a model, expected a codec"):
+        checkpoint.load(saved, "codec")
+
+
+def test_an_error_while_writing_leaves_the_old_file(saved):
+    before = saved.read_bytes()
+    with pytest.raises(RuntimeError), checkpoint.atomic(saved) as temporary:
+        temporary.write_bytes(b"half")
+        raise RuntimeError
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_fingerprint_depends_on_every_value():
+    tensors = {"a": torch.zeros(3), "b": torch.ones(2)}
+    first = checkpoint.fingerprint(tensors, {"x": 1})
+    assert first == checkpoint.fingerprint(dict(reversed(tensors.items())), {"x": 1})
+    assert first != checkpoint.fingerprint(tensors, {"x": 2})
+    assert first != checkpoint.fingerprint({**tensors, "a": torch.tensor([0.0, 0.0, 1e-7])}, {"x": 1})

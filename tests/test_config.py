@@ -1,0 +1,49 @@
+from dataclasses import dataclass, field
+
+import pytest
+
+from msdae import config
+from msdae.errors import UserError
+
+
+@dataclass(frozen=True)
+class Inner:
+    width: int = 1
+    rate: float = 0.5
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str = "a"
+    on: bool = False
+    sizes: tuple[int, ...] = (1, 2)
+    inner: Inner = field(default_factory=Inner)
+
+
+def test_a_file_and_overrides_hold_only_differences(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("sizes: [3]\ninner: {rate: 1e-3}\n")
+    loaded = config.load(Outer, path, ["inner.width=7", "on=true"])
+    assert loaded == Outer(on=True, sizes=(3,), inner=Inner(7, 1e-3))
+    assert config.from_mapping(Outer, config.to_mapping(loaded)) == loaded
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("nmae=b", "did you mean 'name'"),
+        ("inner.widht=2", "did you mean 'width'"),
+        ("on=1", "expected bool"),
+        ("sizes=3", "expected a list"),
+        ("inner=3", "expected keys"),
+        ("name", "key=value"),
+    ],
+)
+def test_a_wrong_override_is_named(override, said):
+    with pytest.raises(UserError, match=said):
+        config.load(Outer, None, [override])
+
+
+def test_an_absent_file_is_named(tmp_path):
+    with pytest.raises(UserError, match="absent.yaml"):
+        config.load(Outer, tmp_path / "absent.yaml")

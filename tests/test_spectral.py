@@ -1,0 +1,36 @@
+import pytest
+import torch
+
+from msdae.errors import UserError
+from msdae.spectral import LogMel, MelConfig, pyramid
+
+
+def test_shapes_and_values():
+    waveform = torch.randn(2, 131072, generator=torch.Generator().manual_seed(0)) * 0.1
+    mel = LogMel()(waveform)
+    assert mel.shape == (2, 128, 512) and mel.min() >= 0
+    assert [x.shape[1:] for x in pyramid(mel)] == [(32, 128), (64, 256), (128, 512)]
+
+
+def test_equals_torchaudio():
+    """nnAudio's mel against torchaudio's, with the same (Slaney) mel scale."""
+    import torchaudio
+
+    config = MelConfig()
+    waveform = torch.randn(1, 32768, generator=torch.Generator().manual_seed(0)) * 0.1
+    reference = torchaudio.transforms.MelSpectrogram(
+        44100, config.n_fft, hop_length=config.hop, n_mels=config.bands, power=1.0, mel_scale="slaney"
+    )(waveform)[..., :128]
+    torch.testing.assert_close(LogMel()(waveform), torch.log1p(config.gain * reference), rtol=2e-3, atol=2e-3)
+
+
+def test_pyramid_is_an_average():
+    mel = torch.rand(1, 8, 16)
+    coarse = pyramid(mel, 2)[0]
+    torch.testing.assert_close(coarse[0, 1, 2], mel[0, 2:4, 4:6].mean())
+    torch.testing.assert_close(pyramid(mel)[0].mean(), mel.mean())
+
+
+def test_too_short():
+    with pytest.raises(UserError, match="shorter than half an FFT window"):
+        LogMel()(torch.zeros(1, 400))
