@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 
 from msdae import codecs, data
-from msdae.codecs.check import require_reconstruction
+from msdae.codecs.check import require_round_trip
 from msdae.data import ClipCache
 from msdae.errors import UserError
 from msdae.models import MODELS, Autoencoder, CodecConfig, ModelConfig
-from msdae.training import TrainConfig, Trainer, mix_seed
+from msdae.training import TrainConfig, Trainer, mix_seed, process_state
 
 SAME = ("mel", "codec", "code_channels", "encoder_widths", "inject")  # what an encoder is built for
 
@@ -37,6 +36,7 @@ def train_stage(
         UserError: data made with another codec or mel, a codec that does not reconstruct, a stage before
             that is not complete, a checkpoint that does not fit, a loss that is not finite.
     """
+    process_state()
     if not 1 <= stage <= len(settings.steps):
         raise UserError(f"--stage {stage}: stages run from 1 to {len(settings.steps)}")
     codec = codecs.load(settings.model.codec.name)
@@ -44,7 +44,7 @@ def train_stage(
     train, valid = ClipCache(folder / "train"), ClipCache(folder / "valid")
     for cache in (train, valid):
         cache.require(codec, settings.model.mel)
-    require_reconstruction(codec, train)
+    _require_working_codec(codec, train)
     settings = dataclasses.replace(settings, model=_with_codec(settings.model, codec, train))
     previous, whole, origin = _previous(kind, stage, Path(run), start)
     model = begin_stage(kind, settings.model, stage, settings.seed, previous, whole)
@@ -89,7 +89,7 @@ def begin_stage(
 
 def _previous(kind: str, stage: int, run: Path, start: str | None) -> tuple[Autoencoder | None, bool, str]:
     """The model that `stage` starts from, whether all of it is taken, and its name."""
-    say = PartialState().print
+    say = process_state().print
     if start is not None:
         return Autoencoder.from_pretrained(start), True, start
     if stage == 1:
@@ -106,6 +106,13 @@ def _previous(kind: str, stage: int, run: Path, start: str | None) -> tuple[Auto
         f"1 to {stage - 1} are taken and frozen, everything else is fresh. (--from chooses another checkpoint.)"
     )
     return Autoencoder.from_pretrained("embedded"), False, "embedded"
+
+
+def _require_working_codec(codec: codecs.Codec, cache: ClipCache, clips: int = 4) -> None:
+    """Measure a round trip on real clips: training on the latents of a broken codec would be for nothing."""
+    chosen = torch.linspace(0, len(cache) - 1, min(clips, len(cache))).long().tolist()
+    distance = require_round_trip(codec, torch.stack([cache.waveform(index) for index in chosen]))
+    process_state().print(f"codec {codec.name}: {distance:.1f} dB from {len(chosen)} clips of {cache.path}")
 
 
 def _with_codec(model: ModelConfig, codec: codecs.Codec, cache: ClipCache) -> ModelConfig:

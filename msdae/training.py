@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.utils import ProjectConfiguration
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
@@ -164,7 +164,8 @@ class Trainer:
         if settings.compile:
             model.compile()
         self.bare = model
-        optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=settings.learning_rate)
+        trained = [p for p in model.parameters() if p.requires_grad]
+        optimizer = torch.optim.Adam(trained, lr=settings.learning_rate, fused=True)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.ema = EMA(self.model, settings.ema)
         self.step = 0
@@ -200,9 +201,10 @@ class Trainer:
         s = self.settings
         meter = _Meter()
         for batch in _prefetch(self._batches(self.train, s.seed, self.step)):
+            started = time.perf_counter()
             losses, sigmas, norm = self._train_step(batch)
             self.step += 1
-            meter.add(losses, sigmas, norm)
+            meter.add(losses, sigmas, norm, time.perf_counter() - started)
             stopping = self._agree_to_stop()
             ended = self.step == self.steps or stopping
             if self.step % s.log_every == 0 or ended:
@@ -288,7 +290,7 @@ class Trainer:
                 draws = self._draws((0, 0, index), batch, dropout=0.0)
                 losses, sigmas = self._losses(batch, draws, slice(0, len(batch.z)))
                 meter.add(losses, sigmas)
-        return {f"valid/{key}": value for key, value in meter.summary(self.accelerator, speed=False).items()}
+        return {f"valid/{key}": value for key, value in meter.summary(self.accelerator).items()}
 
     @torch.no_grad()
     def _log_audio(self) -> None:
@@ -348,12 +350,12 @@ class Trainer:
 
     def _save_state(self, name: str) -> None:
         model = get_model_state_dict(self.model, options=_FULL)
-        optimizer = get_optimizer_state_dict(self.model, self.optimizer.optimizer, options=_FULL)["state"]
+        optimizer = get_optimizer_state_dict(self.model, self.optimizer.optimizer, options=_FULL)
         averaged = self._averaged()
         if self.accelerator.is_main_process:
             tensors = {f"model.{key}": value for key, value in model.items()}
             tensors |= {f"ema.{key}": value for key, value in averaged.items()}
-            for parameter, values in optimizer.items():
+            for parameter, values in optimizer["state"].items():
                 tensors |= {f"optimizer.{name}.{parameter}": value for name, value in values.items()}
             header = {"stage": self.stage, "step": self.step, "config": config.to_mapping(self.settings)}
             checkpoint.save(self.folder / f"{name}.safetensors", "training state", tensors, header)
@@ -378,14 +380,15 @@ class Trainer:
         moments: dict[str, dict[str, torch.Tensor]] = {}
         for key, value in part("optimizer.").items():
             name, parameter = key.split(".", 1)
-            moments.setdefault(parameter, {})[name] = value
+            # the fused Adam walks through memory: moments need the layout of the weights, which a file loses
+            layout = torch.channels_last if value.ndim == 4 else torch.contiguous_format
+            moments.setdefault(parameter, {})[name] = value.contiguous(memory_format=layout)
         set_model_state_dict(self.model, part("ema."), options=_FULL)
         self.ema.averages = [p.detach().clone() for p in self.ema.parameters]
         set_model_state_dict(self.model, part("model."), options=_FULL)
-        current = get_optimizer_state_dict(self.model, self.optimizer.optimizer, options=_FULL)
-        set_optimizer_state_dict(
-            self.model, self.optimizer.optimizer, {**current, "state": moments}, options=_FULL
-        )
+        whole = StateDictOptions(full_state_dict=True)
+        fresh = get_optimizer_state_dict(self.model, self.optimizer.optimizer, options=whole)
+        set_optimizer_state_dict(self.model, self.optimizer.optimizer, {**fresh, "state": moments}, options=whole)
         self._forget_log_after(self.step)
 
     def _require_same(self, saved: dict[str, Any], path: Path) -> None:
@@ -433,16 +436,19 @@ class _Meter:
         bins = len(SIGMA_EDGES) + 1
         self.sums, self.counts = torch.zeros(bins), torch.zeros(bins)
         self.norms: list[torch.Tensor] = []
-        self.start = time.perf_counter()
+        self.seconds = 0.0
 
-    def add(self, losses: torch.Tensor, sigmas: torch.Tensor, norm: torch.Tensor | None = None) -> None:
+    def add(
+        self, losses: torch.Tensor, sigmas: torch.Tensor, norm: torch.Tensor | None = None, seconds: float = 0.0
+    ) -> None:
         index = torch.bucketize(sigmas.detach(), torch.tensor(SIGMA_EDGES, device=sigmas.device)).cpu()
         self.sums.index_add_(0, index, losses.detach().float().cpu())
         self.counts.index_add_(0, index, torch.ones(len(index)))
         if norm is not None:
             self.norms.append(norm.detach().float().cpu())
+        self.seconds += seconds
 
-    def summary(self, accelerator: Accelerator, speed: bool = True) -> dict[str, float]:
+    def summary(self, accelerator: Accelerator) -> dict[str, float]:
         held = torch.stack([self.sums, self.counts]).to(accelerator.device)
         sums, counts = accelerator.reduce(held, "sum").cpu()
         values = {"loss": (sums.sum() / counts.sum()).item()}
@@ -452,8 +458,8 @@ class _Meter:
                 values[f"loss, sigma {low:g} to {high:g}"] = (total / count).item()
         if self.norms:
             values["gradient norm"] = torch.stack(self.norms).mean().item()
-        if speed:
-            values["clips/s"] = counts.sum().item() / (time.perf_counter() - self.start)
+        if self.seconds:
+            values["clips/s"] = counts.sum().item() / self.seconds
         return values
 
 
@@ -467,7 +473,13 @@ def _prefetch(batches: Iterator[Batch]) -> Iterator[Batch]:
             yield batch
 
 
+def process_state() -> PartialState:
+    """This process among those of the run. Several on a machine without an accelerator talk by gloo."""
+    return PartialState(cpu="LOCAL_RANK" in os.environ and not torch.accelerator.is_available())
+
+
 def _accelerator(settings: TrainConfig, folder: Path) -> Accelerator:
+    process_state()  # the first to be made decides for the process
     precision = settings.mixed_precision
     if precision == "auto":
         precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
