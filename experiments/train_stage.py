@@ -20,10 +20,16 @@ def main() -> None:
     )
     parser.add_argument("--stage", type=int, required=True, help="1, 2 or 3")
     parser.add_argument("--model", choices=sorted(MODELS), default="msdae", help="what to train")
-    parser.add_argument("--config", type=Path, help="YAML of what differs from the defaults (experiments/configs)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. seed=1")
+    parser.add_argument(
+        "--config", type=Path, help="YAML of what differs from the defaults (experiments/configs)"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. seed=1"
+    )
     parser.add_argument("--run", type=Path, help="folder of the run (default: runs/ and the config's name)")
-    parser.add_argument("--data", type=Path, help="folder with the caches train/ and valid/ (prepare_data.py)")
+    parser.add_argument(
+        "--data", type=Path, help="folder with the caches train/ and valid/ (prepare_data.py)"
+    )
     parser.add_argument("--from", dest="start", help="checkpoint to start from: embedded, a file, a hub id")
     arguments = parser.parse_args()
     path = arguments.config or DEFAULTS[arguments.model]

@@ -95,6 +95,8 @@ def _open(path: str | Path) -> Iterator[Any]:
     try:
         file = safe_open(str(path), framework="pt")
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: truncated, or not a safetensors file ({error}); fetch or save it again") from error
+        raise UserError(
+            f"{path}: truncated, or not a safetensors file ({error}); fetch or save it again"
+        ) from error
     with file:
         yield file

@@ -103,7 +103,9 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
 
     # -- conditioning and denoising
 
-    def condition(self, codes: Sequence[torch.Tensor], drop: torch.Tensor | None = None) -> list[torch.Tensor]:
+    def condition(
+        self, codes: Sequence[torch.Tensor], drop: torch.Tensor | None = None
+    ) -> list[torch.Tensor]:
         """h~ from h: null codes where `drop` (batch, levels) says so, then the sum over levels."""
         conditioned: list[torch.Tensor] = []
         for level, (code, null) in enumerate(zip(codes, self.null_codes, strict=True)):
@@ -115,7 +117,11 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         return conditioned
 
     def denoise(
-        self, x: torch.Tensor, sigma: torch.Tensor, codes: Sequence[torch.Tensor], drop: torch.Tensor | None = None
+        self,
+        x: torch.Tensor,
+        sigma: torch.Tensor,
+        codes: Sequence[torch.Tensor],
+        drop: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """D(x; sigma, h~). x: noisy latents (batch, channels, frames), sigma: (batch,) -> same as x"""
         conditioned = self.condition(codes, drop)
@@ -138,7 +144,10 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         sigma = self.edm.sigmas(normal)
         conditioned = self.condition(self.encode(z, mel), drop)
         loss = self.edm.loss(
-            lambda x, c: self.unet(x, c, conditioned), z - self.latent_mean, noise * sigma[:, None, None], sigma
+            lambda x, c: self.unet(x, c, conditioned),
+            z - self.latent_mean,
+            noise * sigma[:, None, None],
+            sigma,
         )
         return loss, sigma
 
@@ -163,13 +172,16 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         return guided(full, {level: without(level) for level in guided_levels}, guided_levels)
 
     @staticmethod
-    def mix(content: Sequence[torch.Tensor], other: Sequence[torch.Tensor], strengths: Sequence[float]) -> list:
+    def mix(
+        content: Sequence[torch.Tensor], other: Sequence[torch.Tensor], strengths: Sequence[float]
+    ) -> list:
         """Codes on the way from `content` (strength 0) to `other` (1), one strength a level.
 
         `other`'s codes are stretched to the lengths of `content`'s.
         """
         return [
-            torch.lerp(a, stretch(b, a.shape[-1]), s) for a, b, s in zip(content, other, strengths, strict=True)
+            torch.lerp(a, stretch(b, a.shape[-1]), s)
+            for a, b, s in zip(content, other, strengths, strict=True)
         ]
 
     # -- what it costs
@@ -264,7 +276,9 @@ class HDAE(Autoencoder):
         super().__init__(config, len(config.inject), provenance)  # trained jointly: all levels exist
         depths = tuple(range(1, len(config.inject) + 1))
         if config.inject != depths[::-1]:
-            raise UserError(f"inject: the codes of HDAE are taken at depths {depths[::-1]}, got {config.inject}")
+            raise UserError(
+                f"inject: the codes of HDAE are taken at depths {depths[::-1]}, got {config.inject}"
+            )
         self.encoder = LatentEncoder(config.codec.channels, config.encoder_widths, config.code_channels)
 
     def encode(self, z: torch.Tensor | None, mel: torch.Tensor | None) -> list[torch.Tensor]:

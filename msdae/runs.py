@@ -48,7 +48,11 @@ def train_stage(
     settings = dataclasses.replace(settings, model=_with_codec(settings.model, codec, train))
     previous, whole, origin = _previous(kind, stage, Path(run), start)
     model = begin_stage(kind, settings.model, stage, settings.seed, previous, whole)
-    provenance: dict[str, Any] = {"run": Path(run).name, "data": train.manifest["source"], "started from": origin}
+    provenance: dict[str, Any] = {
+        "run": Path(run).name,
+        "data": train.manifest["source"],
+        "started from": origin,
+    }
     if whole and previous is not None:
         provenance["steps"] = previous.provenance.get("steps", [])
     return Trainer(settings, model, codec, train, valid, stage_folder(run, stage), provenance).run()
@@ -98,7 +102,9 @@ def _previous(kind: str, stage: int, run: Path, start: str | None) -> tuple[Auto
     if (before / "model.safetensors").exists():
         return Autoencoder.load(before / "model.safetensors"), True, f"{run.name}/stage{stage - 1}"
     if (before / "state.safetensors").exists():
-        raise UserError(f"{before}: stage {stage - 1} is not complete; continue it first with --stage {stage - 1}")
+        raise UserError(
+            f"{before}: stage {stage - 1} is not complete; continue it first with --stage {stage - 1}"
+        )
     if kind != "msdae":
         raise UserError(f"{before}: no stage {stage - 1} to start from; train --stage {stage - 1} first")
     say(

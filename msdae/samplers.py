@@ -14,7 +14,9 @@ from msdae.errors import UserError
 Denoiser = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def karras_sigmas(steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) -> torch.Tensor:
+def karras_sigmas(
+    steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0
+) -> torch.Tensor:
     """EDM eq. 5 and a final 0: (steps + 1,). One step goes straight from sigma_max to 0.
 
     Raises:

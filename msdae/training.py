@@ -49,7 +49,7 @@ class TrainConfig:
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
-    steps: tuple[int, ...] = (2500, 2500, 4000)
+    steps: tuple[int, ...] = (1500, 1500, 5000)
     batch_size: int = 32
     accumulation: int = 1
     learning_rate: float = 4e-4
@@ -61,7 +61,7 @@ class TrainConfig:
     log_every: int = 50
     validate_every: int = 500
     validation_batches: int = 8
-    save_every: int = 500
+    save_every: int = 250
     audio_every: int = 2000
     mixed_precision: str = "auto"  # auto: bf16 where the device has it
     compile: bool = False
@@ -184,7 +184,9 @@ class Trainer:
         """
         self._resume()
         if self.step >= self.steps:
-            self._say(f"stage {self.stage} is complete ({self.step} steps): {self.folder / 'model.safetensors'}")
+            self._say(
+                f"stage {self.stage} is complete ({self.step} steps): {self.folder / 'model.safetensors'}"
+            )
             return True
         self._say(f"stage {self.stage}: step {self.step} of {self.steps}, {_describe(self.bare)}")
         with self._signals():
@@ -388,7 +390,9 @@ class Trainer:
         set_model_state_dict(self.model, part("model."), options=_FULL)
         whole = StateDictOptions(full_state_dict=True)
         fresh = get_optimizer_state_dict(self.model, self.optimizer.optimizer, options=whole)
-        set_optimizer_state_dict(self.model, self.optimizer.optimizer, {**fresh, "state": moments}, options=whole)
+        set_optimizer_state_dict(
+            self.model, self.optimizer.optimizer, {**fresh, "state": moments}, options=whole
+        )
         self._forget_log_after(self.step)
 
     def _require_same(self, saved: dict[str, Any], path: Path) -> None:
@@ -439,7 +443,11 @@ class _Meter:
         self.seconds = 0.0
 
     def add(
-        self, losses: torch.Tensor, sigmas: torch.Tensor, norm: torch.Tensor | None = None, seconds: float = 0.0
+        self,
+        losses: torch.Tensor,
+        sigmas: torch.Tensor,
+        norm: torch.Tensor | None = None,
+        seconds: float = 0.0,
     ) -> None:
         index = torch.bucketize(sigmas.detach(), torch.tensor(SIGMA_EDGES, device=sigmas.device)).cpu()
         self.sums.index_add_(0, index, losses.detach().float().cpu())

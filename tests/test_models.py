@@ -27,7 +27,9 @@ def build(kind=MSDAE, config=SMALL, stage=3, awake=True):
 
 def clip(batch=2, frames=32, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(batch, 64, frames, generator=generator), torch.rand(batch, 128, 16 * frames, generator=generator)
+    return torch.randn(batch, 64, frames, generator=generator), torch.rand(
+        batch, 128, 16 * frames, generator=generator
+    )
 
 
 @pytest.fixture(params=[(MSDAE, SMALL), (HDAE, BASELINE)], ids=["msdae", "hdae"])
@@ -60,7 +62,11 @@ def test_defect_1_codes_are_stretched_not_tiled():
     codes = model.encode(z, mel)
     late = [code.clone() for code in codes]
     late[0][..., -1] += 1.0  # the last coarse frame must move the end more than the beginning
-    moved = (model.denoise(z, torch.ones(1), late) - model.denoise(z, torch.ones(1), codes)).abs().mean(dim=(0, 1))
+    moved = (
+        (model.denoise(z, torch.ones(1), late) - model.denoise(z, torch.ones(1), codes))
+        .abs()
+        .mean(dim=(0, 1))
+    )
     assert moved[16:].mean() > 2 * moved[:16].mean()
 
 
@@ -152,10 +158,15 @@ def test_save_and_load(model, tmp_path):
     model.provenance = {"steps": [1, 2]}
     model.save(tmp_path / "a.safetensors")
     loaded = Autoencoder.from_pretrained(tmp_path / "a.safetensors")
-    assert type(loaded) is type(model) and loaded.config == model.config and loaded.provenance == {"steps": [1, 2]}
+    assert (
+        type(loaded) is type(model)
+        and loaded.config == model.config
+        and loaded.provenance == {"steps": [1, 2]}
+    )
     z, mel = clip()
     torch.testing.assert_close(
-        loaded.denoise(z, torch.ones(2), loaded.encode(z, mel)), model.denoise(z, torch.ones(2), model.encode(z, mel))
+        loaded.denoise(z, torch.ones(2), loaded.encode(z, mel)),
+        model.denoise(z, torch.ones(2), model.encode(z, mel)),
     )
     model.save_pretrained(tmp_path / "folder")
     assert type(Autoencoder.from_pretrained(tmp_path / "folder")) is type(model)

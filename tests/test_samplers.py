@@ -42,7 +42,11 @@ def test_order_of_convergence(name, order):
 
 def test_karras_sigmas_are_the_papers():
     sigmas = samplers.karras_sigmas(18)
-    assert sigmas[0].item() == pytest.approx(80) and sigmas[17].item() == pytest.approx(0.002) and sigmas[18] == 0
+    assert (
+        sigmas[0].item() == pytest.approx(80)
+        and sigmas[17].item() == pytest.approx(0.002)
+        and sigmas[18] == 0
+    )
     assert sigmas[1].item() == pytest.approx((80 ** (1 / 7) + (0.002 ** (1 / 7) - 80 ** (1 / 7)) / 17) ** 7)
     assert (sigmas.diff() < 0).all()
 

@@ -1,0 +1,1 @@
+"""Measures of what comes out: melody, spectral distance."""

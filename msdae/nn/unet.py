@@ -36,7 +36,9 @@ class UNet(nn.Module):
         self.conv_in = nn.Conv1d(channels, widths[0], 3, padding=1)
         steps = list(zip(widths[:-1], widths[1:], strict=True))  # (outer, inner) features
         self.down_blocks = nn.ModuleList(ResBlock(outer, outer, embedding) for outer, _ in steps)
-        self.downsamples = nn.ModuleList(nn.Conv1d(outer, inner, 4, stride=2, padding=1) for outer, inner in steps)
+        self.downsamples = nn.ModuleList(
+            nn.Conv1d(outer, inner, 4, stride=2, padding=1) for outer, inner in steps
+        )
         self.middle = ResBlock(widths[-1], widths[-1], embedding)
         self.up_blocks = nn.ModuleList(ResBlock(outer + inner, outer, embedding) for outer, inner in steps)
         self.last = ResBlock(widths[0], widths[0], embedding)

@@ -1,0 +1,48 @@
+# Two commands for a new machine: `make demo` and `make test`. Both set up .venv first, once.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# The first interpreter that fits, or the one that is given: make demo PYTHON=/path/to/python3.11
+FITS := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
+PYTHON ?= $(shell for name in python3 python3.12 python3.11 python3.10 python; do \
+	$$name -c '$(FITS)' 2>/dev/null && echo $$name && break; done)
+
+.PHONY: demo test lint format clean
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:
+	@echo "make demo    set up .venv, render two recordings and swap their timbres into demo/"
+	@echo "make test    set up .venv and run the tests"
+	@echo "make lint    ruff check and ruff format --check"
+	@echo "make format  let ruff rewrite the files"
+	@echo "make clean   remove .venv"
+
+demo: $(STAMP)
+	$(BIN)/python experiments/demo.py
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV)
+
+# Debian's Python has no ensurepip without the package python3-venv; there its own pip fills the environment.
+$(STAMP): setup.cfg pyproject.toml constraints.txt requirements-no-deps.txt
+	@"$(PYTHON)" -c '$(FITS)' || { echo "error: msdae needs Python 3.10, 3.11 or 3.12; $(or $(PYTHON),no such python3)" \
+		"is not one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 2; }
+	"$(PYTHON)" -m venv $(VENV) || { "$(PYTHON)" -m venv --clear --without-pip $(VENV) && \
+		"$(PYTHON)" -m pip --python $(BIN)/python install pip; }
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
+	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements-no-deps.txt
+	@touch $@

@@ -1,0 +1,114 @@
+"""Work cut into parts: each done once, by any process of any machine, and kept when the rest is killed."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from msdae.errors import UserError
+
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Part:
+    """One call `work(task, path)`, which leaves `path` (a file or a folder) complete or not at all.
+
+    weight: its share of the work in any unit, for the time left.
+    """
+
+    work: Callable[[Any, Path], None]
+    task: Any
+    path: Path
+    weight: int = 1
+
+
+def rank() -> int:
+    """This process among those that `accelerate launch` or torchrun started; 0 when there is only one."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def run(parts: Sequence[Part], label: str, unit: str, workers: int | None = None) -> None:
+    """Do this process's share of `parts` that are not done yet; the other ranks do theirs (see `wait_for`).
+
+    workers: processes on this machine; by default its cores, divided among the ranks that run on it.
+
+    Raises:
+        UserError: from a part, or when a worker was killed.
+    """
+    share = parts[rank() :: int(os.environ.get("WORLD_SIZE", "1"))]
+    todo = [part for part in share if not part.path.exists()]
+    total, left = sum(part.weight for part in share), sum(part.weight for part in todo)
+    with tqdm(total=total, initial=total - left, desc=label, unit=unit, disable=not share) as bar:
+        for part in _completed(todo, workers or _cores()):
+            bar.update(part.weight)
+
+
+def wait_for(paths: Sequence[Path]) -> None:
+    """Return once every path exists; other ranks make those that this one does not."""
+    for path in paths:
+        while not path.exists():
+            time.sleep(POLL_SECONDS)
+
+
+def _completed(parts: Sequence[Part], workers: int):
+    """Yield each part when it is done."""
+    if workers == 1 or len(parts) <= 1:
+        for part in parts:
+            part.work(part.task, part.path)
+            yield part
+        return
+    # Spawned, not forked: a fork of a process whose torch already has threads can hang.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(workers, len(parts)), context, initializer=_start_worker)
+    try:
+        futures = {pool.submit(part.work, part.task, part.path): part for part in parts}
+        for future in as_completed(futures):
+            _result(future)
+            yield futures[future]
+    finally:
+        _close(pool)
+
+
+def _result(future: Future) -> None:
+    try:
+        future.result()
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a worker process was killed, perhaps for memory; start again with fewer --workers: "
+            "the finished parts are kept"
+        ) from error
+
+
+def _close(pool: Executor) -> None:
+    pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _cores() -> int:
+    """Cores this process may use, shared with the other ranks of this machine."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def _start_worker() -> None:
+    """One thread each; Ctrl-C is the parent's to handle; no worker outlives it."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
+
+
+def _exit_with(parent) -> None:
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,225 @@
+"""From source files to caches or shards: scan, report, encode in parts, assemble."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from msdae.codecs.base import Codec
+from msdae.data import cache, parts, shards
+from msdae.data.encode import Encoding, PartTask, encode_part, read_json, tools
+from msdae.data.report import Report
+from msdae.data.sources import SourceFile
+from msdae.errors import UserError
+
+CLIPS_PER_PART = 128  # what a killed run does again, and 17 MB on disk
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One split to prepare; `key` names its settings and files, so that other work is never mixed in."""
+
+    split: str
+    key: str
+    parts: list[parts.Part]
+
+
+def prepare(
+    files: dict[str, list[SourceFile]],
+    out: Path,
+    source: Path,
+    dataset: str,
+    encoding: Encoding,
+    report: Report,
+    workers: int | None = None,
+    shard_clips: int | None = None,
+) -> Report:
+    """Encode the files of each split and install `out/SPLIT`; return the report on their clips
+    (on the first rank; empty on the others).
+
+    report: of the scan; its strictness goes on to the encoding.
+    shard_clips: write WebDataset shards of so many clips instead of a memory-mapped cache.
+    A run that was killed continues; ranks started together share the work, and the first assembles it.
+
+    Raises:
+        UserError: `out` holds another data set, nothing is left of a split, or `report.strict`.
+    """
+    codec, _ = tools(encoding)
+    work = out / ".parts"
+    source = source.resolve()
+    plans = [
+        _plan(split, members, work, source, encoding, codec, report.strict)
+        for split, members in files.items()
+    ]
+    plans = [plan for plan in plans if not _is_prepared(out / plan.split, plan)]
+    if encoding.device != "cpu":
+        workers = 1  # the accelerator is one
+    parts.run([part for plan in plans for part in plan.parts], "encode", "clip", workers)
+    if parts.rank() == 0:
+        clips = Report()
+        for plan in plans:
+            paths = [part.path for part in plan.parts]
+            parts.wait_for(paths)
+            clips.merge(_report(paths, out / plan.split))
+            manifest = _manifest(plan, out, source, dataset, encoding, codec)
+            _install(paths, manifest, out / plan.split, shard_clips)
+        shutil.rmtree(work, ignore_errors=True)
+        return clips
+    parts.wait_for([out / plan.split / cache.MANIFEST for plan in plans])
+    return Report()
+
+
+def _plan(
+    split: str,
+    files: Sequence[SourceFile],
+    work: Path,
+    source: Path,
+    encoding: Encoding,
+    codec: Codec,
+    strict: bool,
+) -> Plan:
+    identity = [codec.fingerprint, asdict(encoding.mel), CLIPS_PER_PART]
+    identity += [[file.name, file.clips, file.path.stat().st_size, file.labels] for file in files]
+    key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+    folder = work / f"{split}-{key}"
+    work_parts = []
+    for index, group in enumerate(_groups(files)):
+        group = [_resolved(file) for file in group]
+        task = PartTask(encoding, group, source, strict)
+        weight = sum(file.clips for file in group)
+        work_parts.append(parts.Part(encode_part, task, folder / f"{index:06d}.npz", weight))
+    return Plan(split, key, work_parts)
+
+
+def _resolved(file: SourceFile) -> SourceFile:
+    midi = None if file.midi is None else file.midi.resolve()
+    return SourceFile(file.name, file.path.parent.resolve() / file.path.name, file.clips, file.labels, midi)
+
+
+def _groups(files: Sequence[SourceFile]) -> Iterator[list[SourceFile]]:
+    """Consecutive files of about `CLIPS_PER_PART` clips together."""
+    group: list[SourceFile] = []
+    for file in files:
+        group.append(file)
+        if sum(member.clips for member in group) >= CLIPS_PER_PART:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _is_prepared(folder: Path, plan: Plan) -> bool:
+    """Whether `folder` already holds exactly this.
+
+    Raises:
+        UserError: it holds something else.
+    """
+    if not folder.exists():
+        return False
+    if cache.read_manifest(folder)["key"] != plan.key:
+        raise UserError(f"{folder}: made from other files or settings; delete it or choose another --out")
+    return True
+
+
+def _manifest(
+    plan: Plan, out: Path, source: Path, dataset: str, encoding: Encoding, codec: Codec
+) -> dict[str, Any]:
+    folder = out.resolve() / plan.split
+    inside = source.is_relative_to(out.resolve())  # then both may be moved together
+    return {
+        "format": cache.FORMAT,
+        "key": plan.key,
+        "dataset": dataset,
+        "split": plan.split,
+        "source": os.path.relpath(source, folder) if inside else str(source),
+        "codec": {"name": codec.name, "fingerprint": codec.fingerprint},
+        "mel": asdict(encoding.mel),
+    }
+
+
+def _report(paths: Sequence[Path], folder: Path) -> dict[str, Any]:
+    """The counts of all parts of a split.
+
+    Raises:
+        UserError: none of its clips was accepted.
+    """
+    report = Report()
+    for path in paths:
+        report.merge(read_json(path, "report"))
+    if not report.accepted:
+        lines = [
+            f"{folder}: nothing to put there; take these files out or repair them",
+            *report.lines("clips"),
+        ]
+        raise UserError("\n".join(lines))
+    return report.counts()
+
+
+def _install(paths: Sequence[Path], manifest: dict[str, Any], folder: Path, shard_clips: int | None) -> None:
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    labels = [label for path in paths for label in read_json(path, "labels")]
+    manifest["clips"] = len(labels)
+    if shard_clips is None:
+        manifest["latent"] = _write_arrays(paths, temporary, len(labels))
+        lines = (json.dumps(label) + "\n" for label in labels)
+        (temporary / cache.CLIPS).write_text("".join(lines))
+    else:
+        manifest["latent"] = _statistics(_members(paths))
+        manifest["shards"] = shards.write(_records(paths), temporary, shard_clips)
+    (temporary / cache.MANIFEST).write_text(json.dumps(manifest, indent=1))
+    cache.install(temporary, folder)
+
+
+def _members(paths: Sequence[Path]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(latents, mels) of each part that has clips."""
+    for path in paths:
+        with np.load(path, allow_pickle=False) as arrays:
+            if "latents" in arrays:
+                yield arrays["latents"], arrays["mels"]
+
+
+def _records(paths: Sequence[Path]) -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, Any]]]:
+    """(latent, mel, labels) of each clip."""
+    for path in paths:
+        labels = read_json(path, "labels")
+        for latents, mels in _members([path]):
+            yield from zip(latents, mels, labels, strict=True)
+
+
+def _write_arrays(paths: Sequence[Path], folder: Path, clips: int) -> dict[str, Any]:
+    """Fill the memory-mapped arrays and return the latents' statistics."""
+    first = next(_members(paths))
+    targets = [
+        np.lib.format.open_memmap(folder / name, "w+", array.dtype, (clips, *array.shape[1:]))
+        for name, array in zip((cache.LATENTS, cache.MELS), first, strict=True)
+    ]
+    filled = 0
+    for arrays in tqdm(_members(paths), desc="assemble", unit="part", total=len(paths), leave=False):
+        for target, array in zip(targets, arrays, strict=True):
+            target[filled : filled + len(array)] = array
+        filled += len(arrays[0])
+    for target in targets:
+        target.flush()
+    return _statistics(_members(paths))
+
+
+def _statistics(members: Iterator[tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
+    """Mean of each latent channel, and standard deviation of all values about their channel's mean."""
+    count, total, squares = 0, 0.0, 0.0
+    for latents, _ in members:
+        values = latents.astype(np.float64)
+        count += values.shape[0] * values.shape[2]
+        total = total + values.sum(axis=(0, 2))
+        squares = squares + np.square(values).sum(axis=(0, 2))
+    mean = total / count
+    variance = squares / count - np.square(mean)
+    return {"mean": mean.tolist(), "std": float(np.sqrt(variance.mean()))}

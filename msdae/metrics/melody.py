@@ -1,0 +1,202 @@
+"""Notes heard in a waveform (Basic Pitch) and how well they agree with others (mir_eval)."""
+
+import functools
+import importlib
+import importlib.util
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+import torchaudio
+
+from msdae.errors import UserError
+
+# What the network was built for (basic_pitch.constants).
+RATE = 22050
+HOP = 256
+WINDOW = 2 * RATE - HOP
+OVERLAP = 30  # frames that neighbouring windows share; half is cut on either side
+FRAMES_PER_SECOND = RATE // HOP
+
+BATCH = 8  # windows at once
+
+
+def transcribe(waveform: torch.Tensor, sample_rate: int) -> np.ndarray:
+    """The notes in `waveform` by Basic Pitch's ONNX network with the package's default thresholds.
+
+    waveform: (samples,), mono, [-1, 1], at `sample_rate` Hz.
+    Returns (notes, 3): onset in s, offset in s, MIDI pitch; sorted by onset; (0, 3) for silence.
+
+    Source: Bittner et al. 2022, "A lightweight instrument-agnostic model for polyphonic note
+    transcription and multipitch estimation"; equal to `basic_pitch.inference.predict` (tested).
+
+    Raises:
+        UserError: the extra `eval` or basic-pitch is not installed.
+    """
+    if len(waveform) * FRAMES_PER_SECOND < sample_rate:  # not one frame
+        return np.zeros((0, 3))
+    audio = torchaudio.functional.resample(waveform.detach().cpu().float(), sample_rate, RATE)
+    return _notes(*_activations(audio.numpy()))
+
+
+def note_f1(reference: np.ndarray, estimated: np.ndarray, onset_tolerance: float = 0.05) -> float:
+    """F1 of matched notes: onsets within `onset_tolerance` s, pitches within 50 cents, offsets ignored.
+
+    reference, estimated: (notes, >= 3): onset in s, offset in s, MIDI pitch (further columns ignored).
+    Returns 0 to 1; 1 where both are empty. Source: mir_eval.transcription.
+    """
+    if not len(reference) and not len(estimated):
+        return 1.0
+    if not len(reference) or not len(estimated):
+        return 0.0
+    scores = _mir_eval().precision_recall_f1_overlap(
+        *_intervals_and_hertz(reference),
+        *_intervals_and_hertz(estimated),
+        onset_tolerance=onset_tolerance,
+        offset_ratio=None,
+    )
+    return float(scores[2])
+
+
+def pitch_accuracy(pitches: Sequence[float], transcriptions: Sequence[np.ndarray]) -> float:
+    """For recordings of one note each: the share whose longest transcribed note has the right pitch.
+
+    pitches: MIDI, one a recording; transcriptions: (notes, 3) each, as `transcribe` returns.
+    """
+    right = [
+        longest_pitch(notes) == round(pitch) for pitch, notes in zip(pitches, transcriptions, strict=True)
+    ]
+    return float(np.mean(right))
+
+
+def longest_pitch(notes: np.ndarray) -> float | None:
+    """MIDI pitch of the longest of `notes` (notes, 3); None where there is none."""
+    if not len(notes):
+        return None
+    return float(notes[np.argmax(notes[:, 1] - notes[:, 0]), 2])
+
+
+def read_midi(path: str | Path) -> np.ndarray:
+    """The pitched notes of a MIDI file: (notes, 3) as `transcribe` returns.
+
+    Raises:
+        UserError: missing or not a MIDI file; the extra `eval` is not installed.
+    """
+    pretty_midi = _needs("pretty_midi")
+    try:
+        midi = pretty_midi.PrettyMIDI(str(path))
+    except (OSError, ValueError, KeyError, IndexError, EOFError) as error:
+        raise UserError(f"{path}: cannot be read as MIDI ({error}); give a standard MIDI file") from error
+    notes = [
+        (note.start, note.end, note.pitch)
+        for instrument in midi.instruments
+        if not instrument.is_drum
+        for note in instrument.notes
+    ]
+    return np.array(sorted(notes), dtype=float).reshape(-1, 3)
+
+
+def _activations(audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """audio: (samples,) at RATE -> note and onset probabilities, each (frames, 88)."""
+    windows = _windows(audio)
+    outputs = ["StatefulPartitionedCall:1", "StatefulPartitionedCall:2"]
+    batches = [
+        _session().run(outputs, {"serving_default_input_2:0": windows[i : i + BATCH]})
+        for i in range(0, len(windows), BATCH)
+    ]
+    frames = len(audio) * FRAMES_PER_SECOND // RATE
+    notes, onsets = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return _join(notes)[:frames], _join(onsets)[:frames]
+
+
+def _windows(audio: np.ndarray) -> np.ndarray:
+    """audio: (samples,) -> (windows, WINDOW, 1), the first one led in by half an overlap of silence."""
+    step = WINDOW - OVERLAP * HOP
+    padded = np.pad(audio, (OVERLAP * HOP // 2, 0))
+    count = max(1, -(-len(padded) // step))
+    padded = np.pad(padded, (0, (count - 1) * step + WINDOW - len(padded)))
+    return np.stack([padded[i * step : i * step + WINDOW, None] for i in range(count)])
+
+
+def _join(windows: np.ndarray) -> np.ndarray:
+    """(windows, frames, pitches) with overlap -> (frames, pitches) without."""
+    return windows[:, OVERLAP // 2 : -OVERLAP // 2].reshape(-1, windows.shape[-1])
+
+
+def _notes(frames: np.ndarray, onsets: np.ndarray) -> np.ndarray:
+    """Note and onset probabilities (frames, 88) -> notes (notes, 3)."""
+    creation = _basic_pitch()
+    with np.errstate(invalid="ignore"):  # of silence the package divides 0 by 0, which is no onset
+        found = creation.output_to_notes_polyphonic(
+            frames,
+            onsets,
+            onset_thresh=0.5,
+            frame_thresh=0.3,
+            min_note_len=11,
+            infer_onsets=True,
+            min_freq=None,
+            max_freq=None,
+        )
+    times = creation.model_frames_to_time(len(frames))
+    notes = sorted((times[start], times[end], pitch) for start, end, pitch, _ in found)
+    return np.array(notes, dtype=float).reshape(-1, 3)
+
+
+def _intervals_and_hertz(notes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """mir_eval's form of `notes`; it refuses notes of no length, whose offset does not matter here."""
+    onsets, offsets, pitches = np.asarray(notes, dtype=float)[:, :3].T
+    intervals = np.stack([onsets, np.maximum(offsets, onsets + 0.01)], axis=1)
+    return intervals, 440.0 * 2.0 ** ((pitches - 69) / 12)
+
+
+@functools.cache
+def _session() -> Any:
+    """The ONNX network, loaded once a process, with as many threads as torch has."""
+    onnxruntime = _needs("onnxruntime")
+    spec = importlib.util.find_spec("basic_pitch")
+    if spec is None:
+        raise _missing("basic_pitch")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    path = Path(spec.origin).parent / "saved_models" / "icassp_2022" / "nmp.onnx"
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+@functools.cache
+def _basic_pitch() -> ModuleType:
+    with _no_warnings():
+        return _needs("basic_pitch.note_creation")
+
+
+@functools.cache
+def _mir_eval() -> ModuleType:
+    return _needs("mir_eval.transcription")
+
+
+def _needs(module: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise _missing(error.name or module) from error
+
+
+def _missing(module: str) -> UserError:
+    return UserError(
+        f"{module} is not installed; run: pip install 'msdae[eval]' && pip install --no-deps basic-pitch"
+    )
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """basic_pitch logs a warning for each inference library but one that is missing; ONNX is enough."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,29 @@
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session")
+def melody():
+    """A function of (seconds, seed): see `_melody`."""
+    return _melody
+
+
+def _melody(seconds: float, seed: int = 0) -> torch.Tensor:
+    """(1, samples): tones of four partials, each decaying, one every quarter of a second."""
+    generator = torch.Generator().manual_seed(seed)
+    samples = int(seconds * 44100)
+    time = torch.arange(samples) / 44100
+    waveform = torch.zeros(samples)
+    for onset in torch.arange(0, seconds, 0.25):
+        pitch = int(torch.randint(45, 80, (), generator=generator))
+        since = (time - onset).clamp_min(0)
+        for partial in range(1, 5):
+            frequency = 440 * 2 ** ((pitch - 69) / 12) * partial
+            waveform += torch.sin(2 * torch.pi * frequency * since) * torch.exp(-6 * since) / partial
+    return (0.3 * waveform / waveform.abs().max())[None]
+
+
+@pytest.fixture(scope="session")
+def tune() -> torch.Tensor:
+    """(1, 131072): one clip."""
+    return _melody(3.0)[:, :131072]

@@ -1,0 +1,85 @@
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from msdae.data import parts
+from msdae.data.parts import Part
+from msdae.errors import UserError
+
+SLEEPER = """
+import os
+import time
+from pathlib import Path
+from msdae.data.parts import Part, run
+
+def work(task, path):
+    path.write_text(str(os.getpid()))
+    time.sleep(60)
+
+if __name__ == "__main__":
+    run([Part(work, None, Path(f"{index}.pid")) for index in range(2)], "sleep", "part", workers=2)
+"""
+
+
+def _write(task, path):
+    if task == "bad":
+        raise UserError("bad.wav: is bad")
+    with open(path, "x") as file:  # "x": doing a part twice is an error
+        file.write(task)
+
+
+def _parts(folder, tasks="abcdef"):
+    return [Part(_write, task, folder / str(index)) for index, task in enumerate(tasks)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_part_is_done_once(tmp_path, workers):
+    wanted = _parts(tmp_path)
+    parts.run(wanted[:2], "test", "part", workers)
+    parts.run(wanted, "test", "part", workers)
+    assert [part.path.read_text() for part in wanted] == list("abcdef")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_bad_input_stops_the_run_with_its_message(tmp_path, workers):
+    with pytest.raises(UserError, match="bad.wav: is bad"):
+        parts.run(_parts(tmp_path, ["a", "bad"]), "test", "part", workers)
+
+
+def test_ranks_do_each_their_share(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    parts.run(_parts(tmp_path), "test", "part", 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "3", "5"]
+    monkeypatch.setenv("RANK", "0")
+    parts.run(_parts(tmp_path), "test", "part", 1)
+    assert len(list(tmp_path.iterdir())) == 6
+    parts.wait_for([part.path for part in _parts(tmp_path)])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
+def test_workers_do_not_outlive_a_killed_parent(tmp_path):
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+    process = subprocess.Popen([sys.executable, "sleeper.py"], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    files = [tmp_path / "0.pid", tmp_path / "1.pid"]
+    _until(lambda: all(file.exists() and file.read_text() for file in files))
+    process.kill()
+    process.wait()
+    _until(lambda: not any(_is_running(file.read_text()) for file in files))
+
+
+def _is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.1)

@@ -1,0 +1,259 @@
+import hashlib
+import itertools
+import json
+import shutil
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from msdae import audio, codecs
+from msdae.data import ClipCache, ShardStream, cache, embedded, folder
+from msdae.data import prepare as prepare_module
+from msdae.data.clips import CLIP_SAMPLES, CLIP_SECONDS
+from msdae.data.encode import Encoding
+from msdae.data.prepare import prepare
+from msdae.data.report import Report
+from msdae.errors import UserError
+from msdae.spectral import LogMel, MelConfig
+
+SPECTRAL = Encoding("spectral")
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return codecs.load("spectral")
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Two recordings of two clips and a half each, the second of which has a silent clip."""
+    source = tmp_path / "music"
+    source.mkdir()
+    for index, name in enumerate(("a.wav", "b.wav")):
+        waveform = 0.3 * torch.sin(torch.arange(round(2.5 * CLIP_SAMPLES)) * (0.02 + 0.01 * index))
+        waveform[: index * CLIP_SAMPLES] = 0
+        audio.write(source / name, waveform, subtype="PCM_16")
+    return source
+
+
+def _prepare(source, out, report=None, **options):
+    report = report or Report()
+    return prepare(folder.scan(source, report), out, source, "folder", SPECTRAL, report, workers=1, **options)
+
+
+def _bytes(root):
+    files = (path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_cached_values_equal_those_computed_from_the_sound(tiny, codec):
+    clips = ClipCache(tiny / "train")
+    for index in (0, len(clips) - 1):
+        batch, waveform = clips.batch([index]), clips.waveform(index)[None]
+        torch.testing.assert_close(batch.mel, LogMel()(waveform), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(batch.z, codec.encode(waveform), rtol=2e-3, atol=5e-3)
+
+
+def test_shapes_and_labels(tiny):
+    clips = ClipCache(tiny / "train")
+    batch = clips.batch([3, 1])
+    assert batch.z.shape == (2, 64, 32)
+    assert batch.mel.shape == (2, 128, 512)
+    assert batch.z.dtype == batch.mel.dtype == torch.float32
+    assert batch.indices == [3, 1]
+    assert batch.names == [clips.clips[3]["name"], clips.clips[1]["name"]]
+    assert {clip["dataset"] for clip in clips.clips} == {"nsynth", "slakh"}
+    assert len({clip["name"] for clip in clips.clips}) == len(clips) == clips.manifest["clips"]
+    for clip in clips.clips:
+        assert clip["notes"]
+        for onset, offset, pitch, velocity in clip["notes"]:
+            assert 0 <= onset < offset <= round(CLIP_SECONDS, 4)
+            assert 21 <= pitch <= 108
+            assert 1 <= velocity <= 127
+
+
+def test_latent_statistics_are_the_measured_ones(tiny):
+    clips = ClipCache(tiny / "train")
+    latents = np.array(clips.latents, np.float64)
+    mean = latents.mean(axis=(0, 2))
+    np.testing.assert_allclose(clips.manifest["latent"]["mean"], mean, atol=1e-9)
+    spread = (latents - mean[:, None]).std()
+    assert clips.manifest["latent"]["std"] == pytest.approx(spread, rel=1e-6)
+
+
+def test_a_cache_of_another_codec_or_mel_is_refused_by_name(tiny, codec):
+    clips = ClipCache(tiny / "train")
+    clips.require(codec, MelConfig())
+    with pytest.raises(UserError, match="bands is 128 there, 64 here"):
+        clips.require(codec, replace(MelConfig(), bands=64))
+    other = codecs.load("spectral")
+    other.fingerprint, other.name = "0123456789abcdef", "another"
+    with pytest.raises(UserError, match=r"made with codec 'spectral'.*this is 'another' \(0123456789ab\)"):
+        clips.require(other, MelConfig())
+
+
+def test_damaged_caches_are_refused(tiny, tmp_path):
+    with pytest.raises(UserError, match="not a prepared data set"):
+        ClipCache(tmp_path)
+    copy = shutil.copytree(tiny / "test", tmp_path / "test")
+    latents = (copy / cache.LATENTS).read_bytes()
+    (copy / cache.LATENTS).write_bytes(latents[:-100])
+    with pytest.raises(UserError, match="incomplete"):
+        ClipCache(copy)
+    (copy / cache.LATENTS).write_bytes(latents)
+    lines = (copy / cache.CLIPS).read_text().splitlines(keepends=True)
+    (copy / cache.CLIPS).write_text("".join(lines[1:]))
+    with pytest.raises(UserError, match="differ in length"):
+        ClipCache(copy)
+    manifest = json.loads((copy / cache.MANIFEST).read_text())
+    (copy / cache.MANIFEST).write_text(json.dumps({**manifest, "format": 99}))
+    with pytest.raises(UserError, match="newer msdae"):
+        ClipCache(copy)
+    (copy / cache.MANIFEST).write_text("{")
+    with pytest.raises(UserError, match="damaged"):
+        ClipCache(copy)
+
+
+def test_a_data_set_may_be_moved_with_its_source(tiny, tmp_path):
+    moved = shutil.copytree(tiny, tmp_path / "elsewhere")
+    clips = ClipCache(moved / "test")
+    assert clips.clips[0]["path"].startswith(str(moved))
+    assert clips.waveform(0).shape == (CLIP_SAMPLES,)
+
+
+def test_random_access_is_fast(tiny):
+    batches = ClipCache(tiny / "train").batches(32)
+    rates = []
+    for _ in range(8):  # the best of several: the machine may be busy with other things
+        start = time.perf_counter()
+        for batch in itertools.islice(batches, 8):
+            assert len(batch.names) == 32
+        rates.append(8 * 32 / (time.perf_counter() - start))
+    assert max(rates) > 1000
+
+
+def test_silent_clips_and_rests_of_files_are_left_out(recordings, tmp_path):
+    report = _prepare(recordings, tmp_path / "out")
+    assert (report.found, report.accepted) == (4, 3)
+    assert report.left_out == {"silent clip": 1, "rest of a file, shorter than a clip": 2}
+    names = [clip["name"] for clip in ClipCache(tmp_path / "out" / "train").clips]
+    assert names == ["a.wav_000", "a.wav_001", "b.wav_001"]
+
+
+def test_a_file_that_turns_out_faulty_is_rejected_as_a_whole(recordings, tmp_path):
+    waveform = torch.full((2 * CLIP_SAMPLES,), 0.1)
+    waveform[-5] = float("nan")
+    audio.write(recordings / "b.wav", waveform, subtype="FLOAT")
+    report = _prepare(recordings, tmp_path / "out")
+    assert report.rejected == {"has NaN or infinite samples": 1}
+    paths = {clip["path"] for clip in ClipCache(tmp_path / "out" / "train").clips}
+    assert paths == {str(recordings / "a.wav")}
+    with pytest.raises(UserError, match="b.wav: has NaN"):
+        _prepare(recordings, tmp_path / "strict", Report(strict=True))
+
+
+def test_nothing_audible_is_an_error(tmp_path):
+    audio.write(tmp_path / "silence.wav", torch.zeros(CLIP_SAMPLES))
+    with pytest.raises(UserError, match=r"(?s)nothing to put there.*1 left out: silent clip"):
+        _prepare(tmp_path, tmp_path / "out")
+
+
+def test_an_interrupted_run_continues_with_the_same_result(recordings, tmp_path, monkeypatch):
+    monkeypatch.setattr(prepare_module, "CLIPS_PER_PART", 1)
+    encode_part, calls = prepare_module.encode_part, []
+
+    def stop_at_the_second(task, path):
+        calls.append(path.name)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        encode_part(task, path)
+
+    monkeypatch.setattr(prepare_module, "encode_part", stop_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        _prepare(recordings, tmp_path / "out")
+    assert not (tmp_path / "out" / "train").exists()
+    _prepare(recordings, tmp_path / "out")
+    assert calls == ["000000.npz", "000001.npz", "000001.npz"]
+    _prepare(recordings, tmp_path / "whole")
+    assert _bytes(tmp_path / "out") == _bytes(tmp_path / "whole")
+
+
+def test_two_ranks_share_the_work_and_the_first_assembles(recordings, tmp_path, monkeypatch):
+    monkeypatch.setattr(prepare_module, "CLIPS_PER_PART", 1)
+    monkeypatch.setattr(prepare_module.parts, "wait_for", lambda paths: None)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    _prepare(recordings, tmp_path / "out")
+    (part,) = (tmp_path / "out" / ".parts").rglob("*.npz")
+    assert part.name == "000001.npz"
+    monkeypatch.setenv("RANK", "0")
+    _prepare(recordings, tmp_path / "out")
+    monkeypatch.delenv("WORLD_SIZE")
+    _prepare(recordings, tmp_path / "alone")
+    assert _bytes(tmp_path / "out") == _bytes(tmp_path / "alone")
+
+
+def test_prepared_data_is_kept_and_other_data_is_refused(recordings, tmp_path):
+    _prepare(recordings, tmp_path / "out")
+    before = (tmp_path / "out" / "train" / cache.MANIFEST).stat().st_mtime_ns
+    _prepare(recordings, tmp_path / "out")
+    assert (tmp_path / "out" / "train" / cache.MANIFEST).stat().st_mtime_ns == before
+    shutil.copy(recordings / "a.wav", recordings / "c.wav")
+    with pytest.raises(UserError, match="made from other files or settings"):
+        _prepare(recordings, tmp_path / "out")
+
+
+def test_shards_hold_the_records_of_the_cache(recordings, tmp_path, codec):
+    _prepare(recordings, tmp_path / "cache")
+    _prepare(recordings, tmp_path / "shards", shard_clips=2)
+    clips, stream = ClipCache(tmp_path / "cache" / "train"), ShardStream(tmp_path / "shards" / "train")
+    assert stream.shards == {"shard-000000.tar": 2, "shard-000001.tar": 1}
+    assert stream.manifest["latent"] == clips.manifest["latent"]
+    stream.require(codec, MelConfig())
+    for batch in itertools.islice(stream.batches(3), 3):
+        assert sorted(batch.indices) == [0, 1, 2]
+        same = clips.batch(batch.indices)
+        assert same.names == batch.names
+        assert torch.equal(same.z, batch.z)
+        assert torch.equal(same.mel, batch.mel)
+    with pytest.raises(UserError, match="holds shards"):
+        ClipCache(tmp_path / "shards" / "train")
+    with pytest.raises(UserError, match="a cache, not shards"):
+        ShardStream(tmp_path / "cache" / "train")
+
+
+def test_the_order_of_a_stream_is_a_function_of_seed_and_step(recordings, tmp_path):
+    _prepare(recordings, tmp_path / "shards", shard_clips=2)
+    stream = ShardStream(tmp_path / "shards" / "train")
+
+    def indices(count, **options):
+        return [batch.indices for batch in itertools.islice(stream.batches(2, **options), count)]
+
+    assert indices(4, start=5) == indices(9)[5:]
+    first, second = indices(6, rank=0, world=2), indices(6, rank=1, world=2)
+    assert [a + b for a, b in zip(first, second, strict=True)] == indices(6)
+    assert len({str(indices(12, seed=seed)) for seed in range(4)}) > 1
+
+
+def test_a_damaged_shard_is_named(recordings, tmp_path):
+    _prepare(recordings, tmp_path / "shards", shard_clips=3)
+    shard = tmp_path / "shards" / "train" / "shard-000000.tar"
+    shard.write_bytes(shard.read_bytes()[:200_000])
+    with pytest.raises(UserError, match="shard-000000.tar"):
+        next(ShardStream(shard.parent).batches(1))
+
+
+def test_embedded_is_reused_and_refused_for_another_codec(tiny, capsys):
+    assert embedded(tiny.parent) == tiny
+    assert capsys.readouterr().err == ""
+    path = tiny / "valid" / cache.MANIFEST
+    manifest = path.read_text()
+    path.write_text(manifest.replace(json.loads(manifest)["codec"]["fingerprint"], "f" * 64))
+    try:
+        with pytest.raises(UserError, match=r"valid: made with another codec.*delete"):
+            embedded(tiny.parent)
+    finally:
+        path.write_text(manifest)

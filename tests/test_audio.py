@@ -1,0 +1,168 @@
+"""Sound in and out: what is read, what is refused, and that files appear complete or not at all."""
+
+import os
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import torchaudio
+
+from msdae import audio
+from msdae.errors import UserError
+
+RATE = 44100
+
+
+@pytest.fixture(scope="module")
+def tone():
+    time = torch.arange(2 * RATE) / RATE
+    return 0.5 * torch.sin(2 * torch.pi * 440 * time)
+
+
+@pytest.mark.parametrize("suffix, subtype, tolerance", [
+    ("wav", "PCM_U8", 1e-2),
+    ("wav", "PCM_16", 1e-4),
+    ("wav", "PCM_24", 1e-6),
+    ("wav", "FLOAT", 1e-7),
+    ("wav", "DOUBLE", 1e-7),
+    ("flac", "PCM_16", 1e-4),
+    ("ogg", "VORBIS", 0.05),
+    ("mp3", "MPEG_LAYER_III", 0.05),
+])  # fmt: skip
+def test_reads_formats_and_bit_depths(tmp_path, tone, suffix, subtype, tolerance):
+    path = tmp_path / f"tone.{suffix}"
+    soundfile.write(path, tone.numpy(), RATE, subtype=subtype)
+    waveform = audio.read(path)
+    assert waveform.shape == tone.shape and waveform.dtype == torch.float32
+    torch.testing.assert_close(waveform, tone, atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 37777, 44056, 48000, 96000, 192000])
+def test_any_rate_keeps_pitch_and_length(tmp_path, rate):
+    frames = 2 * rate + 13
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(frames) / rate)
+    soundfile.write(tmp_path / "tone.wav", tone, rate, subtype="FLOAT")
+    waveform = audio.read(tmp_path / "tone.wav")
+    assert len(waveform) == round(frames * RATE / rate)
+    expected = 0.5 * torch.sin(2 * torch.pi * 440 * torch.arange(len(waveform)) / RATE)
+    inner = slice(1000, -1000)  # the sinc sees silence outside the recording
+    torch.testing.assert_close(waveform[inner], expected[inner], atol=5e-3, rtol=0)
+
+
+def test_channels_become_their_mean(tmp_path):
+    channels = np.random.default_rng(0).uniform(-0.5, 0.5, (5000, 6)).astype(np.float32)
+    soundfile.write(tmp_path / "six.wav", channels, RATE, subtype="FLOAT")
+    torch.testing.assert_close(audio.read(tmp_path / "six.wav"), torch.from_numpy(channels.mean(1)))
+
+
+def test_blocks_of_a_recording_are_its_whole(tmp_path):
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 10 * 48000 + 7).astype(np.float32)
+    soundfile.write(tmp_path / "noise.wav", noise, 48000, subtype="FLOAT")
+    recording = audio.open_recording(tmp_path / "noise.wav")
+    blocks = list(recording.blocks())
+    assert len(blocks) > 2
+    whole = torchaudio.transforms.Resample(48000, RATE)(torch.from_numpy(noise))
+    joined = torch.cat(blocks)
+    assert len(joined) == recording.samples
+    torch.testing.assert_close(joined, whole[: len(joined)], atol=1e-6, rtol=0)
+
+
+def test_one_sample_is_a_recording(tmp_path):
+    soundfile.write(tmp_path / "one.wav", np.array([0.5]), RATE, subtype="FLOAT")
+    assert audio.read(tmp_path / "one.wav").tolist() == [0.5]
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_a_truncated_file_is_refused(tmp_path, suffix):
+    path = tmp_path / f"cut.{suffix}"
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 3 * RATE)
+    soundfile.write(path, noise, RATE)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UserError, match="cut short|not a readable recording") as refusal:
+        audio.read(path)
+    assert str(path) in str(refusal.value)
+
+
+def test_a_wav_of_unknown_length_is_read(tmp_path, tone):
+    """As a program writes that cannot seek back: sizes of 0xFFFFFFFF."""
+    path = tmp_path / "piped.wav"
+    soundfile.write(path, tone.numpy(), RATE, subtype="PCM_16")
+    data = bytearray(path.read_bytes())
+    data[4:8] = data[40:44] = b"\xff\xff\xff\xff"
+    path.write_bytes(data)
+    torch.testing.assert_close(audio.read(path), tone, atol=1e-4, rtol=0)
+
+
+def test_a_mislabelled_file_is_read_by_its_content(tmp_path, tone):
+    soundfile.write(tmp_path / "tone.flac", tone.numpy(), RATE)
+    (tmp_path / "tone.flac").rename(tmp_path / "tone.wav")
+    assert len(audio.read(tmp_path / "tone.wav")) == len(tone)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_no_numbers_are_refused(tmp_path, value):
+    samples = np.zeros(1000)
+    samples[500] = value
+    soundfile.write(tmp_path / "bad.wav", samples, RATE, subtype="FLOAT")
+    with pytest.raises(UserError, match="bad.wav: has NaN or infinite samples"):
+        audio.read(tmp_path / "bad.wav")
+
+
+@pytest.mark.parametrize("name, content, reason", [
+    ("missing.wav", None, "no such file"),
+    ("empty.wav", b"", "not a readable recording"),
+    ("text.wav", b"this is text\n" * 500, "not a readable recording"),
+    ("noise.mp3", os.urandom(5000), "not a readable recording"),
+    ("noise.raw", b"\0" * 5000, "it has no header"),
+])  # fmt: skip
+def test_what_is_no_recording_is_refused(tmp_path, name, content, reason):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"{name}: .*{reason}"):
+        audio.read(tmp_path / name)
+
+
+def test_a_recording_without_samples_is_refused(tmp_path):
+    soundfile.write(tmp_path / "empty.wav", np.zeros(0), RATE)
+    with pytest.raises(UserError, match="has no samples"):
+        audio.read(tmp_path / "empty.wav")
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(UserError, match="is not a file"):
+        audio.read(tmp_path)
+
+
+@pytest.mark.parametrize("suffix, subtype", [("wav", "PCM_24"), ("flac", "PCM_24"), ("ogg", "VORBIS")])
+def test_written_files_keep_length_and_rate(tmp_path, tone, suffix, subtype):
+    path = tmp_path / f"out.{suffix}"
+    audio.write(path, tone)
+    info = soundfile.info(path)
+    assert (info.frames, info.samplerate, info.channels, info.subtype) == (len(tone), RATE, 1, subtype)
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, tone):
+    audio.write(tmp_path / "out.wav", tone)
+    before = (tmp_path / "out.wav").read_bytes()
+
+    def interrupted():
+        yield tone
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        audio.write_blocks(tmp_path / "out.wav", interrupted())
+    assert [path.name for path in tmp_path.iterdir()] == ["out.wav"]
+    assert (tmp_path / "out.wav").read_bytes() == before
+
+
+@pytest.mark.parametrize("name, reason", [
+    ("out.mp3", "choose one of these extensions"),
+    ("out", "choose one of these extensions"),
+    ("absent/out.wav", "does not exist"),
+    ("folder.wav", "is a folder"),
+])  # fmt: skip
+def test_outputs_that_cannot_be_written_are_refused(tmp_path, name, reason):
+    (tmp_path / "folder.wav").mkdir()
+    with pytest.raises(UserError, match=reason):
+        audio.check_writable(tmp_path / name)

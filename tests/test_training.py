@@ -1,0 +1,206 @@
+"""The trainer on a few real clips: what it saves, repeats, freezes and refuses."""
+
+import dataclasses
+import json
+import os
+import signal
+
+import pytest
+import torch
+
+from msdae import codecs
+from msdae.data import ClipCache
+from msdae.errors import UserError
+from msdae.models import MSDAE, Autoencoder, ModelConfig
+from msdae.runs import begin_stage, stage_folder, train_stage
+from msdae.training import EMA, Draws, TrainConfig, Trainer, freeze
+
+MODEL = ModelConfig(widths=(16, 16, 24, 24, 32, 32), encoder_widths=(4, 8))
+SETTINGS = TrainConfig(
+    model=MODEL,
+    steps=(6, 6, 6),
+    batch_size=4,
+    warmup=2,
+    log_every=1,
+    validate_every=3,
+    validation_batches=1,
+    save_every=2,
+    audio_every=100,
+    trackers=(),
+)
+
+
+@pytest.fixture
+def caches(tiny):
+    return ClipCache(tiny / "train"), ClipCache(tiny / "valid")
+
+
+@pytest.fixture
+def trainer(caches, tmp_path):
+    def build(folder="a", model=None, **changes):
+        settings = dataclasses.replace(SETTINGS, **changes)
+        model = model or begin_stage("msdae", MODEL, 1, 0, None, True)
+        return Trainer(settings, model, codecs.load("spectral"), *caches, tmp_path / folder, {})
+
+    return build
+
+
+def losses(folder):
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [(line["step"], line["loss"]) for line in lines if "loss" in line]
+
+
+def stop_after(trainer, step, number=signal.SIGTERM):
+    """Send this process a signal while step `step` is logged."""
+    log = trainer._log
+
+    def logged(values):
+        log(values)
+        if trainer.step == step:
+            os.kill(os.getpid(), number)
+
+    trainer._log = logged
+    return trainer
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_run_continues_bit_for_bit(trainer, number, tmp_path):
+    assert trainer("whole").run()
+    assert not stop_after(trainer("parts"), 3, number).run()
+    assert not (tmp_path / "parts/model.safetensors").exists()
+    assert trainer("parts").run()
+    assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
+    models = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "parts")]
+    assert models[0] == models[1]
+
+
+def test_a_complete_stage_is_left_alone(trainer, tmp_path):
+    trainer().run()
+    before = (tmp_path / "a/model.safetensors").stat().st_mtime_ns
+    assert trainer().run()
+    assert (tmp_path / "a/model.safetensors").stat().st_mtime_ns == before
+
+
+def test_other_settings_do_not_continue_a_run(trainer):
+    trainer().run()
+    with pytest.raises(UserError, match="another 'seed'"):
+        trainer(seed=1).run()
+
+
+def test_accumulation_equals_the_whole_batch(trainer, tmp_path):
+    trainer("whole").run()
+    trainer("parts", accumulation=2).run()
+    for one, other in zip(losses(tmp_path / "whole"), losses(tmp_path / "parts"), strict=True):
+        assert one == (other[0], pytest.approx(other[1], rel=1e-5))
+
+
+def test_a_batch_that_cannot_be_divided_is_refused(trainer):
+    with pytest.raises(UserError, match="batch_size 4 is not divisible into 3"):
+        trainer(accumulation=3)
+
+
+def test_frozen_encoders_stay_bit_identical_and_their_gradients_absent(trainer, tmp_path):
+    first = begin_stage("msdae", MODEL, 1, 0, None, True)
+    second = begin_stage("msdae", MODEL, 2, 0, first, True)
+    trainer(model=second).run()
+    after = Autoencoder.load(tmp_path / "a/model.safetensors").state_dict()
+    before = first.state_dict()
+    for name in before:
+        if name.startswith("encoders.0."):
+            assert torch.equal(before[name], after[name])
+    assert not torch.equal(before["unet.conv_in.weight"], after["unet.conv_in.weight"])
+    assert all(parameter.grad is None for parameter in second.encoders[0].parameters())
+
+
+def test_nan_stops_with_step_clips_and_state(trainer, tmp_path):
+    broken = trainer()
+    inner = broken._losses
+
+    def poisoned(batch, draws, part):
+        found, sigmas = inner(batch, draws, part)
+        return (found * float("nan") if broken.step == 2 else found), sigmas
+
+    broken._losses = poisoned
+    with pytest.raises(UserError, match=r"not finite at step 2 \(clips: .+\); .*failed.safetensors"):
+        broken.run()
+    assert (tmp_path / "a/failed.safetensors").exists()
+    assert not (tmp_path / "a/model.safetensors").exists()
+
+
+def test_validation_repeats_and_uses_the_average(trainer):
+    held = trainer()
+    first = held.validate()
+    assert held.validate() == first
+    for average in held.ema.averages:
+        average.add_(0.1)
+    assert held.validate()["valid/loss"] != first["valid/loss"]
+
+
+def test_audio_of_reconstructions_and_swaps_is_logged(trainer, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trainer(steps=(2, 2, 2), audio_every=2, trackers=("tensorboard",)).run()
+    events = EventAccumulator(str(tmp_path / "a/logs/msdae")).Reload()
+    tags = events.Tags()
+    assert "reconstruction/0" in tags["audio"] and "swap of level 1/1" in tags["audio"]
+    assert {"loss", "lr", "clips/s", "gradient norm", "valid/loss"} <= set(tags["scalars"])
+
+
+def test_draws_do_not_depend_on_how_the_batch_is_shared():
+    whole = Draws.of((1, 2, 3), 8, (4, 5), 3, 0.5)
+    parts = [Draws.of((1, 2, 3), 8, (4, 5), 3, 0.5).part(i, i + 4) for i in (0, 4)]
+    assert torch.equal(whole.noise, torch.cat([part.noise for part in parts]))
+    assert not torch.equal(whole.noise, Draws.of((1, 2, 4), 8, (4, 5), 3, 0.5).noise)
+    assert Draws.of((0,), 1000, (1, 1), 3, 0.14).drop.float().mean().item() == pytest.approx(0.14, abs=0.03)
+
+
+def test_ema_warms_up_and_is_swapped_in_and_out():
+    layer = torch.nn.Linear(1, 1, bias=False)
+    ema = EMA(layer, 0.9)
+    start = layer.weight.item()
+    with torch.no_grad():
+        layer.weight += 1
+    ema.update(0)  # decay (1 + 0) / (10 + 0)
+    with ema.swapped_in():
+        assert layer.weight.item() == pytest.approx(start + 0.9)
+    assert layer.weight.item() == pytest.approx(start + 1)
+
+
+def test_learning_rate_warms_up_and_falls():
+    settings = TrainConfig(learning_rate=1.0, warmup=10, decay=0.5)
+    rates = [settings.rate(step, 100) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1) and rates[9] == rates[50] == 1 and rates[99] == pytest.approx(0.02)
+
+
+def test_stages_of_a_run_follow_each_other(tiny, tmp_path):
+    settings = dataclasses.replace(SETTINGS, steps=(2, 2, 2))
+    for stage in (1, 2, 3):
+        assert train_stage("msdae", stage, settings, tmp_path, tiny)
+    last = Autoencoder.load(stage_folder(tmp_path, 3) / "model.safetensors")
+    assert last.stage == 3 and last.provenance["steps"] == [2, 2, 2]
+    assert last.config.codec.std == ClipCache(tiny / "train").manifest["latent"]["std"]
+    first = Autoencoder.load(stage_folder(tmp_path, 1) / "model.safetensors").state_dict()
+    frozen = [name for name in first if name.startswith("encoders.0.")]
+    assert frozen and all(torch.equal(first[name], last.state_dict()[name]) for name in frozen)
+
+
+def test_an_incomplete_stage_before_is_named(tiny, tmp_path, trainer):
+    stop_after(trainer("run/stage1"), 3).run()
+    with pytest.raises(UserError, match="stage 1 is not complete"):
+        train_stage("msdae", 2, SETTINGS, tmp_path / "run", tiny)
+
+
+def test_a_start_that_does_not_fit_is_refused():
+    first = MSDAE(MODEL, 1)
+    with pytest.raises(UserError, match="needs a model with 2 levels"):
+        begin_stage("msdae", MODEL, 3, 0, first, True)
+    with pytest.raises(UserError, match="another 'inject'"):
+        begin_stage("msdae", dataclasses.replace(MODEL, inject=(5, 3, 1)), 2, 0, first, True)
+
+
+def test_freezing_leaves_only_the_stage_trainable():
+    model = MSDAE(MODEL, 2)
+    freeze(model)
+    trained = {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad}
+    assert trained == {"encoders", "unet", "null_codes"}
+    assert not any(p.requires_grad for p in model.encoders[0].parameters())
