@@ -61,7 +61,8 @@ def load(path: str | Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str
     """
     header = read_header(path, kind)
     with _open(path) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, header
+        names = file.keys()
+        return {name: file.get_tensor(name) for name in names}, header
 
 
 def read_header(path: str | Path, kind: str) -> dict[str, Any]:

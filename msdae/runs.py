@@ -108,8 +108,8 @@ def _previous(kind: str, stage: int, run: Path, start: str | None) -> tuple[Auto
     if kind != "msdae":
         raise UserError(f"{before}: no stage {stage - 1} to start from; train --stage {stage - 1} first")
     say(
-        f"NOTE: {run} has no stage {stage - 1}. Stage {stage} starts from the model that ships: its encoders "
-        f"1 to {stage - 1} are taken and frozen, everything else is fresh. (--from chooses another checkpoint.)"
+        f"NOTE: {run} has no stage {stage - 1}. Stage {stage} starts from the model that ships: its "
+        f"encoders below {stage} are taken and frozen, the rest is fresh (--from chooses another)."
     )
     return Autoencoder.from_pretrained("embedded"), False, "embedded"
 

@@ -228,7 +228,7 @@ class Trainer:
         return cache.batches(self.settings.batch_size, seed=seed, start=start, rank=rank, world=world)
 
     def _train_step(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """One optimizer step on this process's share; returns its losses, noise levels and the gradient norm."""
+        """One optimizer step on this process's share; returns its losses, noise levels, gradient norm."""
         s, accelerator = self.settings, self.accelerator
         draws = self._draws((s.seed, self.stage, self.step), batch, self.bare.config.dropout)
         for group in self.optimizer.param_groups:
@@ -274,8 +274,8 @@ class Trainer:
         self._save_state("failed")
         names = ", ".join(batch.names)
         raise UserError(
-            f"{self.folder}: the loss is not finite at step {self.step} (clips: {names}); the state before this "
-            f"step is in {self.folder / 'failed.safetensors'}. Lower learning_rate or look at these clips."
+            f"{self.folder}: the loss is not finite at step {self.step} (clips: {names}); the state before "
+            f"it is in {self.folder / 'failed.safetensors'}. Lower learning_rate or look at these clips."
         )
 
     # -- validation and logs
@@ -321,6 +321,7 @@ class Trainer:
         self._say(f"step {self.step}/{self.steps}  {short}")
 
     def _init_trackers(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
         flat = {"stage": self.stage, "config": json.dumps(config.to_mapping(self.settings))}
         self.accelerator.init_trackers("msdae", config=flat)
 
@@ -494,7 +495,7 @@ def _accelerator(settings: TrainConfig, folder: Path) -> Accelerator:
     return Accelerator(
         mixed_precision=precision,
         gradient_accumulation_steps=settings.accumulation,
-        log_with=[tracker for tracker in settings.trackers if find_spec(tracker)],
+        log_with=[tracker for tracker in settings.trackers if find_spec(tracker)] or None,
         project_config=ProjectConfiguration(str(folder), logging_dir=str(folder / "logs")),
     )
 

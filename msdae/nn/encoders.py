@@ -75,7 +75,7 @@ class LatentEncoder(nn.Module):
         )
 
     def forward(self, z: torch.Tensor) -> list[torch.Tensor]:
-        """z: (batch, channels, frames) -> codes, coarse to fine, each (batch, code_channels, frames / 2 ** depth)"""
+        """z: (batch, channels, frames) -> [h_1, ...], each (batch, code channels, frames / 2 ** depth)"""
         codes = []
         for depth, project in zip(self.depths, self.projects, strict=True):
             z = depth(z)
