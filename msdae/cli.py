@@ -20,7 +20,10 @@ def parser(description: str, example: str) -> argparse.ArgumentParser:
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Defaults in the help, line breaks of the example kept."""
+    """Defaults in the help where there are any, line breaks of the example kept."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return super()._get_help_string(action) if action.default not in (None, False, []) else action.help
 
 
 def add_device(arguments: argparse.ArgumentParser) -> None:

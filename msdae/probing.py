@@ -24,6 +24,7 @@ from msdae import tables
 from msdae.checkpoint import atomic
 from msdae.data import ClipCache
 from msdae.errors import UserError
+from msdae.metrics.bootstrap import interval
 from msdae.models import Autoencoder
 
 Clip = Mapping[str, Any]  # a label record of the cache
@@ -205,18 +206,6 @@ def probe(
             if loss < best:
                 best, answers = loss, network(x_test).argmax(dim=1)
     return [names[answer] for answer in answers]
-
-
-def interval(
-    right: np.ndarray, groups: Sequence[str], draws: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """Bootstrap 95 % interval of the mean of `right` (clips,), drawing whole groups with replacement."""
-    members = np.unique(np.asarray(groups), return_inverse=True)[1]
-    hits, sizes = np.bincount(members, weights=right), np.bincount(members)
-    drawn = np.random.default_rng(seed).integers(len(sizes), size=(draws, len(sizes)))
-    means = hits[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
 
 
 # -- the report

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 
 from msdae import codecs, data
-from msdae.codecs.check import require_round_trip
-from msdae.data import ClipCache
+from msdae.codecs.check import check_decoding, require_reconstruction
+from msdae.data import Clips
 from msdae.errors import UserError
 from msdae.models import MODELS, Autoencoder, CodecConfig, ModelConfig
+from msdae.spectral import MelConfig
 from msdae.training import TrainConfig, Trainer, mix_seed, process_state
 
 SAME = ("mel", "codec", "code_channels", "encoder_widths", "inject")  # what an encoder is built for
@@ -26,7 +27,7 @@ def train_stage(
 ) -> bool:
     """Train `stage` of the model `kind` ("msdae", "hdae") in the folder `run`, or continue it.
 
-    dataset: folder with the caches train/ and valid/; None is the embedded synth data, made on first use.
+    dataset: folder with train/ and valid/, caches or shards; None: the embedded synth data, made if missing.
     start: a checkpoint to start from instead of the same run's stage before.
 
     Returns:
@@ -41,10 +42,10 @@ def train_stage(
         raise UserError(f"--stage {stage}: stages run from 1 to {len(settings.steps)}")
     codec = codecs.load(settings.model.codec.name)
     folder = data.embedded(codec=codec.name) if dataset is None else Path(dataset)
-    train, valid = ClipCache(folder / "train"), ClipCache(folder / "valid")
-    for cache in (train, valid):
-        cache.require(codec, settings.model.mel)
-    _require_working_codec(codec, train)
+    train, valid = (data.open_clips(folder / split) for split in ("train", "valid"))
+    for clips in (train, valid):
+        clips.require(codec, settings.model.mel)
+    _require_working_codec(codec, train, settings.model.mel)
     settings = dataclasses.replace(settings, model=_with_codec(settings.model, codec, train))
     previous, whole, origin = _previous(kind, stage, Path(run), start)
     model = begin_stage(kind, settings.model, stage, settings.seed, previous, whole)
@@ -114,16 +115,17 @@ def _previous(kind: str, stage: int, run: Path, start: str | None) -> tuple[Auto
     return Autoencoder.from_pretrained("embedded"), False, "embedded"
 
 
-def _require_working_codec(codec: codecs.Codec, cache: ClipCache, clips: int = 4) -> None:
-    """Measure a round trip on real clips: training on the latents of a broken codec would be for nothing."""
-    chosen = torch.linspace(0, len(cache) - 1, min(clips, len(cache))).long().tolist()
-    distance = require_round_trip(codec, torch.stack([cache.waveform(index) for index in chosen]))
-    process_state().print(f"codec {codec.name}: {distance:.1f} dB from {len(chosen)} clips of {cache.path}")
+def _require_working_codec(codec: codecs.Codec, clips: Clips, mel: MelConfig, number: int = 8) -> None:
+    """Decode real clips first: training on the latents of a broken codec would be for nothing."""
+    batch = next(clips.batches(number))
+    distance = check_decoding(codec, batch.z, batch.mel, mel)
+    require_reconstruction(codec, distance)
+    process_state().print(f"codec {codec.name}: decodes {number} clips to within {distance:.1f} dB")
 
 
-def _with_codec(model: ModelConfig, codec: codecs.Codec, cache: ClipCache) -> ModelConfig:
+def _with_codec(model: ModelConfig, codec: codecs.Codec, clips: Clips) -> ModelConfig:
     """`model` with the codec in use and what the cache measured of its latents."""
-    measured = cache.manifest["latent"]
+    measured = clips.manifest["latent"]
     known = CodecConfig(
         name=codec.name,
         fingerprint=codec.fingerprint,

@@ -32,7 +32,7 @@ from torch.distributed.checkpoint.state_dict import (
 
 from msdae import checkpoint, config, samplers
 from msdae.codecs import Codec
-from msdae.data import Batch, ClipCache
+from msdae.data import Batch, Clips
 from msdae.errors import UserError
 from msdae.models import MODELS, Autoencoder, ModelConfig
 
@@ -49,7 +49,7 @@ class TrainConfig:
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
-    steps: tuple[int, ...] = (1500, 1500, 5000)
+    steps: tuple[int, ...] = (1500, 1500, 7000)
     batch_size: int = 32
     accumulation: int = 1
     learning_rate: float = 4e-4
@@ -136,7 +136,7 @@ class Trainer:
     Args:
         model: of the stage, on any device; its stage decides what is trained.
         codec: for the audio that is logged.
-        train, valid: clip caches.
+        train, valid: clip caches, or shards for streaming.
         folder: of the stage: state, log and the finished model go there.
         provenance: what else the finished model's header should say of its making.
     """
@@ -146,8 +146,8 @@ class Trainer:
         settings: TrainConfig,
         model: Autoencoder,
         codec: Codec,
-        train: ClipCache,
-        valid: ClipCache,
+        train: Clips,
+        valid: Clips,
         folder: str | Path,
         provenance: dict[str, Any],
     ):
@@ -223,9 +223,9 @@ class Trainer:
             if ended:
                 return
 
-    def _batches(self, cache: ClipCache, seed: int, start: int = 0) -> Iterator[Batch]:
+    def _batches(self, clips: Clips, seed: int, start: int = 0) -> Iterator[Batch]:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        return cache.batches(self.settings.batch_size, seed=seed, start=start, rank=rank, world=world)
+        return clips.batches(self.settings.batch_size, seed=seed, start=start, rank=rank, world=world)
 
     def _train_step(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """One optimizer step on this process's share; returns its losses, noise levels, gradient norm."""
@@ -300,7 +300,7 @@ class Trainer:
         writers = [t.writer for t in self.accelerator.trackers if t.name == "tensorboard"]
         if not writers:
             return
-        batch, device = self.valid.batch([0, len(self.valid) // 2]), self.accelerator.device
+        batch, device = next(self.valid.batches(2)), self.accelerator.device
         self.model.eval()
         with self.ema.swapped_in():
             codes = self.bare.encode(batch.z.to(device), batch.mel.to(device))

@@ -107,14 +107,6 @@ def test_a_probe_reads_what_is_there_and_nothing_else():
     assert answers == probing.probe((blind[:300], classes[:300]), blind[300:], groups)
 
 
-def test_interval_of_a_share_is_the_binomial_one():
-    right = np.array([1.0] * 60 + [0.0] * 40)
-    low, high = probing.interval(right, [str(i) for i in range(100)], draws=4000)
-    assert (low, high) == pytest.approx((0.6 - 1.96 * 0.049, 0.6 + 1.96 * 0.049), abs=0.015)
-    wide = probing.interval(np.repeat(right, 4), np.repeat(np.arange(100), 4).astype(str), draws=4000)
-    assert wide == pytest.approx((low, high), abs=0.015)  # four copies of a clip tell nothing new
-
-
 def test_the_random_control_keeps_sizes_and_changes_weights(checkpoint):
     model = MSDAE.from_pretrained(checkpoint)
     fresh = probing.initial(model)

@@ -4,6 +4,9 @@ import dataclasses
 import json
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +18,7 @@ from msdae.models import MSDAE, Autoencoder, ModelConfig
 from msdae.runs import begin_stage, stage_folder, train_stage
 from msdae.training import EMA, Draws, TrainConfig, Trainer, freeze
 
+ROOT = Path(__file__).parents[1]
 MODEL = ModelConfig(widths=(16, 16, 24, 24, 32, 32), encoder_widths=(4, 8))
 SETTINGS = TrainConfig(
     model=MODEL,
@@ -204,3 +208,24 @@ def test_freezing_leaves_only_the_stage_trainable():
     trained = {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad}
     assert trained == {"encoders", "unet", "null_codes"}
     assert not any(p.requires_grad for p in model.encoders[0].parameters())
+
+
+def test_shards_train_like_a_cache(tiny, tmp_path):
+    synth = [
+        "--dataset",
+        "synth",
+        "--clips",
+        "24",
+        "--seed",
+        "7",
+        "--source",
+        tiny / "source",
+        "--shards",
+        "10",
+    ]
+    line = [sys.executable, ROOT / "experiments/prepare_data.py", *synth, "--out", tmp_path / "shards"]
+    subprocess.run([str(part) for part in line], check=True, capture_output=True)
+    assert train_stage(
+        "msdae", 1, dataclasses.replace(SETTINGS, steps=(2, 2, 2)), tmp_path, tmp_path / "shards"
+    )
+    assert len(losses(tmp_path / "stage1")) == 2

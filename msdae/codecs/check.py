@@ -13,41 +13,47 @@ SILENCE = 1e-4  # peak amplitude
 LIMIT = 9.0  # dB; a codec that reconstructs stays well below, random weights well above
 
 
-@torch.no_grad()
 def check_round_trip(codec: Codec, waveforms: torch.Tensor) -> float:
-    """Mean distance in dB between the log-mels of `waveforms` and of decode(encode(waveforms)).
+    """`check_decoding` of waveforms: (batch, samples), mono, [-1, 1]."""
+    config = MelConfig(sample_rate=codec.sample_rate)
+    return check_decoding(
+        codec, codec.encode(waveforms), LogMel(config).to(waveforms.device)(waveforms), config
+    )
 
-    waveforms: (batch, samples), mono, [-1, 1]. Levels stop at `RANGE` dB below the loudest band of each
-    waveform; where both are below there is nothing to compare. Silent waveforms are left out. 0 is a
-    perfect codec.
+
+@torch.no_grad()
+def check_decoding(codec: Codec, z: torch.Tensor, mel: torch.Tensor, config: MelConfig) -> float:
+    """Mean distance in dB between the log-mels of recordings and of what their latents decode to.
+
+    z: latents (batch, channels, frames); mel: `LogMel(config)` of the recordings (batch, bands, mel frames).
+    Levels stop at `RANGE` dB below the loudest band of each recording; where both are below there is
+    nothing to compare, and silent recordings are left out. 0 is a perfect codec, inf one that gives NaN.
 
     Raises:
-        UserError: all waveforms are silent, so that nothing can be measured.
+        UserError: all recordings are silent, so that nothing can be measured.
     """
-    waveforms = waveforms[waveforms.abs().amax(1) > SILENCE]
-    if len(waveforms) == 0:
+    before = torch.expm1(mel)
+    sounding = before.amax((1, 2)) > SILENCE
+    if not sounding.any():
         raise UserError("silent clips cannot tell whether a codec reconstructs; choose clips with sound")
-    decoded = codec.decode(codec.encode(waveforms))[:, : waveforms.shape[-1]]
+    before, decoded = before[sounding], codec.decode(z[sounding])
     if not decoded.isfinite().all():
         return math.inf
-    mels = LogMel(MelConfig(sample_rate=codec.sample_rate)).to(waveforms.device)
-    before, after = (torch.expm1(mels(sound)) for sound in (waveforms, decoded))
+    after = torch.expm1(LogMel(config).to(decoded.device)(decoded))[..., : before.shape[-1]]
     floor = before.amax((1, 2), keepdim=True) * 10 ** (-RANGE / 20)
     audible = (before > floor) | (after > floor)
     difference = torch.log10(before.maximum(floor)) - torch.log10(after.maximum(floor))
     return 20 * difference[audible].abs().mean().item()
 
 
-def require_round_trip(codec: Codec, waveforms: torch.Tensor) -> float:
-    """`check_round_trip`, which must be within `LIMIT`.
+def require_reconstruction(codec: Codec, distance: float) -> None:
+    """Check that a measured distance is within `LIMIT`.
 
     Raises:
-        UserError: the codec does not reconstruct `waveforms`.
+        UserError: the codec does not reconstruct.
     """
-    distance = check_round_trip(codec, waveforms)
     if not distance <= LIMIT:
         raise UserError(
             f"codec '{codec.name}' does not reconstruct: decoded clips are {distance:.1f} dB from their "
             f"originals (limit {LIMIT:.0f} dB); are its weights the trained ones?"
         )
-    return distance
