@@ -46,7 +46,7 @@ def reconstruction(
     codec = codecs.load(cache.manifest["codec"]["name"], str(device))
     for name, model in models.items():
         try:
-            cache.require(codec, model.config.mel)
+            cache.require(model.config.codec, model.config.mel)
         except UserError as error:
             raise UserError(f"{name}: cannot be scored on this data: {error}") from error
     indices = _melodies(cache, clips)

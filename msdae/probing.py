@@ -1,6 +1,6 @@
 """Probes: what a small classifier can read from each code of a model.
 
-A probe is an MLP on the time average of a code, trained by cross-entropy (thesis, section 5.2). It is
+A probe is an MLP on the time average of a code, trained by cross-entropy (thesis, section 4.3). It is
 fitted on clips that share no *group* with those it is scored on: the notes of one instrument and pitch
 are one group whatever their velocity, the clips of one piece are one group whatever their stem.
 """
