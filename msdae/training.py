@@ -310,6 +310,7 @@ class Trainer:
             for name, held in (("reconstruction", codes), ("swap of level 1", swapped)):
                 z = samplers.sample(self.bare.denoiser(held), noise)
                 for index, wave in enumerate(self.codec.decode(z.cpu())):
+                    wave = wave / wave.abs().max().clamp_min(1)  # TensorBoard would clip it
                     writers[0].add_audio(f"{name}/{index}", wave[None], self.step, self.codec.sample_rate)
 
     def _log(self, values: dict[str, float]) -> None:

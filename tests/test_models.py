@@ -200,3 +200,27 @@ def test_summary_counts_without_running():
     assert model.summary(batch=8)["flops"] == pytest.approx(2 * summary["flops"], rel=1e-6)
     assert model.summary(batch=8)["memory"]["activations"] > 1.9 * summary["memory"]["activations"]
     assert not any(p.is_meta for p in model.parameters())
+
+
+def test_push_to_hub_uploads_the_one_file_that_rebuilds_the_model(monkeypatch):
+    """The hub itself cannot be reached from a test; what would be uploaded can be looked at."""
+    from huggingface_hub import hub_mixin
+
+    uploaded = {}
+
+    class Api:
+        def __init__(self, **options):
+            pass
+
+        def create_repo(self, repo_id, **options):
+            return type("Url", (), {"repo_id": repo_id})
+
+        def upload_folder(self, *, repo_id, folder_path, **options):
+            uploaded[repo_id] = Autoencoder.from_pretrained(folder_path)
+
+    monkeypatch.setattr(hub_mixin, "HfApi", Api)
+    model = build()
+    model.push_to_hub("someone/msdae")
+    z, mel = clip()
+    for one, other in zip(uploaded["someone/msdae"].encode(z, mel), model.encode(z, mel), strict=True):
+        torch.testing.assert_close(one, other)
