@@ -24,7 +24,8 @@ def main() -> None:
         return
     model.save(options.out, torch.float16)
     size = options.out.stat().st_size / 1e6
-    print(f"{options.out}: {size:.1f} MB, {type(model).__name__}, {model.provenance}")
+    steps = model.provenance.get("steps", "unknown")
+    print(f"{options.out}: {size:.1f} MB, {type(model).__name__}, steps of its stages: {steps}")
 
 
 if __name__ == "__main__":

@@ -25,9 +25,10 @@ def add_sampling(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
         "--guidance",
         type=numbers(float),
-        default="1",
+        default=None,
         metavar="W[,W,W]",
-        help="guidance weight, one for all levels or one a level from coarse to fine; 1 is as trained",
+        help="guidance weight, one for all levels or one a level from coarse to fine; 1 is as trained "
+        "(default: what the checkpoint says)",
     )
     arguments.add_argument("--seed", type=int, default=default.seed, help="the same seed, the same sound")
     cli.add_device(arguments)

@@ -47,15 +47,18 @@ class ModelConfig:
     widths: features at the U-Net's depths, outermost first.
     inject: depth of the U-Net at which each level's code enters; depth d has the latent's rate / 2^d,
         so the thesis's decoder levels 1, 3, 5 are depths (5, 3, 1).
+    dropout: share of the clips whose code of a level is replaced by its null code in training.
+    guidance: weights that sampling uses when it is given none.
     """
 
     widths: tuple[int, ...] = (128, 192, 256, 320, 320, 320)
     inject: tuple[int, ...] = (4, 2, 0)
     code_channels: tuple[int, ...] = (32, 32, 32)
     encoder_widths: tuple[int, ...] = (16, 32, 64, 128)
-    dropout: float = 0.14  # of each level's code in training, independently
+    dropout: float = 0.14
     P_mean: float = 0.0
     P_std: float = 1.2
+    guidance: tuple[float, ...] = (1.0, 1.0, 2.0)
     mel: MelConfig = field(default_factory=MelConfig)
     codec: CodecConfig = field(default_factory=CodecConfig)
 
@@ -151,12 +154,16 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         )
         return loss, sigma
 
-    def denoiser(self, codes: Sequence[torch.Tensor], guidance: Guidance | float = 1.0) -> Callable:
+    def denoiser(self, codes: Sequence[torch.Tensor], guidance: Guidance | float | None = None) -> Callable:
         """f(x, sigma) for the samplers, guided by one weight a level (1: as trained, see `guided`).
+
+        guidance: one weight for all levels or one a level, coarse to fine; None: those of the configuration.
 
         Raises:
             UserError: the number of weights is neither one nor one a level.
         """
+        if guidance is None:
+            guidance = self.config.guidance[: self.stage]
         weights = [guidance] if isinstance(guidance, (int, float)) else list(guidance)
         weights = weights * self.stage if len(weights) == 1 else weights
         if len(weights) != self.stage:

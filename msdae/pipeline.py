@@ -46,7 +46,7 @@ Codes = list[torch.Tensor]
 class Sampling:
     """How latents are sampled.
 
-    guidance: one weight, or one a level, coarse to fine; 1 is as trained.
+    guidance: one weight, or one a level, coarse to fine; 1 is as trained; None: the configured ones.
     seed: the noise of each latent frame follows from it and the frame's position alone.
 
     Raises:
@@ -55,7 +55,7 @@ class Sampling:
 
     steps: int = 20
     sampler: str = "dpmpp_2m"
-    guidance: tuple[float, ...] = (1.0,)
+    guidance: tuple[float, ...] | None = None
     seed: int = 0
 
     def __post_init__(self):
@@ -65,7 +65,7 @@ class Sampling:
             raise UserError(f"sampler '{self.sampler}': choose one of {', '.join(SAMPLERS)}")
         if self.seed < 0:
             raise UserError(f"seed {self.seed}: give 0 or more")
-        if not all(math.isfinite(weight) for weight in self.guidance):
+        if not all(math.isfinite(weight) for weight in self.guidance or ()):
             raise UserError(f"guidance {self.guidance}: give finite weights")
 
 

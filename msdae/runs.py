@@ -51,7 +51,7 @@ def train_stage(
     model = begin_stage(kind, settings.model, stage, settings.seed, previous, whole)
     provenance: dict[str, Any] = {
         "run": Path(run).name,
-        "data": train.manifest["source"],
+        "data": train.manifest["dataset"],
         "started from": origin,
     }
     if whole and previous is not None:

@@ -5,7 +5,6 @@ are drawn from generators seeded with them. So a run that is resumed, or that is
 number of processes, repeats the run that it continues.
 """
 
-import dataclasses
 import json
 import math
 import os
@@ -33,6 +32,7 @@ from torch.distributed.checkpoint.state_dict import (
 from msdae import checkpoint, config, samplers
 from msdae.codecs import Codec
 from msdae.data import Batch, Clips
+from msdae.data.parts import cores
 from msdae.errors import UserError
 from msdae.models import MODELS, Autoencoder, ModelConfig
 
@@ -49,7 +49,7 @@ class TrainConfig:
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
-    steps: tuple[int, ...] = (1500, 1500, 7000)
+    steps: tuple[int, ...] = (1500, 1500, 8000)
     batch_size: int = 32
     accumulation: int = 1
     learning_rate: float = 4e-4
@@ -399,9 +399,9 @@ class Trainer:
 
     def _require_same(self, saved: dict[str, Any], path: Path) -> None:
         """Another model, seed or batch would not continue the saved run but start a different one."""
-        now = json.loads(json.dumps(config.to_mapping(self.settings)))
+        before = config.from_mapping(TrainConfig, saved, str(path))
         for key in ("model", "seed", "batch_size"):
-            if saved[key] != now[key]:
+            if getattr(before, key) != getattr(self.settings, key):
                 raise UserError(
                     f"{path}: saved with another '{key}' than this run has; "
                     f"continue with the same settings, or choose another folder with --run"
@@ -422,7 +422,7 @@ class Trainer:
             model.provenance = {
                 **self.provenance,
                 "steps": [*self.provenance.get("steps", []), self.steps],
-                "training": config.to_mapping(dataclasses.replace(self.settings, model=ModelConfig())),
+                "training": {k: v for k, v in config.to_mapping(self.settings).items() if k != "model"},
             }
             model.save(self.folder / "model.safetensors")
         self.accelerator.wait_for_everyone()
@@ -485,7 +485,10 @@ def _prefetch(batches: Iterator[Batch]) -> Iterator[Batch]:
 
 def process_state() -> PartialState:
     """This process among those of the run. Several on a machine without an accelerator talk by gloo."""
-    return PartialState(cpu="LOCAL_RANK" in os.environ and not torch.accelerator.is_available())
+    state = PartialState(cpu="LOCAL_RANK" in os.environ and not torch.accelerator.is_available())
+    if state.device.type == "cpu":
+        torch.set_num_threads(cores())  # accelerate launch leaves a process one thread
+    return state
 
 
 def _accelerator(settings: TrainConfig, folder: Path) -> Accelerator:

@@ -142,6 +142,8 @@ def test_guidance_of_one_leaves_the_denoiser_as_it_is(model):
     assert not torch.allclose(model.denoiser(codes, (2.0, 1.0, 1.0))(z, sigma), plain, atol=1e-4)
     without_first = model.denoise(z, sigma, codes, torch.tensor([[True, False, False]]))
     torch.testing.assert_close(model.denoiser(codes, (0.0, 1.0, 1.0))(z, sigma), without_first)
+    configured = model.denoiser(codes, model.config.guidance)(z, sigma)
+    torch.testing.assert_close(model.denoiser(codes)(z, sigma), configured)
     with pytest.raises(UserError, match="got 2"):
         model.denoiser(codes, (1.0, 2.0))
 

@@ -50,7 +50,7 @@ def run(parts: Sequence[Part], label: str, unit: str, workers: int | None = None
     todo = [part for part in share if not part.path.exists()]
     total, left = sum(part.weight for part in share), sum(part.weight for part in todo)
     with tqdm(total=total, initial=total - left, desc=label, unit=unit, disable=not share) as bar:
-        for part in _completed(todo, workers or _cores()):
+        for part in _completed(todo, workers or cores()):
             bar.update(part.weight)
 
 
@@ -94,11 +94,11 @@ def _close(pool: Executor) -> None:
     pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores this process may use, shared with the other ranks of this machine."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    every = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, every // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def _start_worker() -> None:
