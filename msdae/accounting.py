@@ -20,10 +20,7 @@ def summarize(model: torch.nn.Module, batch: int, frames: int) -> dict[str, Any]
     """
     parts = {name: _count(module) for name, module in model.named_children()}
     ghost = copy.deepcopy(model).to("meta")
-    ghost.requires_grad_(False)
-    for module in ghost.trainable(model.stage):
-        module.requires_grad_(True)
-    trainable = sum(p.numel() for p in ghost.parameters() if p.requires_grad)
+    trainable = sum(parameter.numel() for parameter in ghost.freeze())
     kept: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:

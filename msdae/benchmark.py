@@ -7,7 +7,7 @@ import torch
 
 from msdae.models import Autoencoder
 from msdae.pipeline import Pipeline
-from msdae.training import Draws, freeze
+from msdae.training import Draws
 
 
 def medians(cases: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, float]:
@@ -26,9 +26,7 @@ def training_step(
     model: Autoencoder, batch: int, device: torch.device, frames: int = 32
 ) -> Callable[[], None]:
     """One optimizer step of the model's stage on random clips that are already in memory."""
-    freeze(model.to(device))
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(trained, fused=True)
+    optimizer = torch.optim.Adam(model.to(device).freeze(), fused=True)
     codec, mel = model.config.codec, model.config.mel
     draws = Draws.of((0,), batch, (codec.channels, frames), model.stage, model.config.dropout).to(device)
     z = torch.randn(batch, codec.channels, frames, device=device)

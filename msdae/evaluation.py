@@ -78,7 +78,7 @@ def reconstruction(
 
 
 def _melodies(cache: ClipCache, clips: int) -> list[int]:
-    """At most `clips` clips with known notes that are more than one note, evenly spread over the cache."""
+    """At most `clips` melody clips with known notes, evenly spread over the cache."""
     melodies = [i for i, clip in enumerate(cache.clips) if clip["dataset"] == "slakh" and clip.get("notes")]
     if not melodies:
         raise UserError(f"{cache.path}: has no melody clips with notes")

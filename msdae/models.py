@@ -100,9 +100,16 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         """Lengths of the codes of a latent of `frames` frames, coarse to fine."""
         return [-(-frames // 2**depth) for depth in self.config.inject[: self.stage]]
 
-    def trainable(self, stage: int) -> list[nn.Module]:
-        """The modules that `stage` trains; the others are frozen."""
+    def trainable(self) -> list[nn.Module]:
+        """The modules that the model's stage trains."""
         raise NotImplementedError
+
+    def freeze(self) -> list[nn.Parameter]:
+        """Leave gradients only to what the stage trains, and return those parameters."""
+        self.requires_grad_(False)
+        for module in self.trainable():
+            module.requires_grad_(True)
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     # -- conditioning and denoising
 
@@ -270,8 +277,8 @@ class MSDAE(Autoencoder):
         scales = pyramid(mel, len(self.config.inject))
         return [encoder(scale) for encoder, scale in zip(self.encoders, scales, strict=False)]
 
-    def trainable(self, stage: int) -> list[nn.Module]:
-        return [self.encoders[stage - 1], self.unet, self.null_codes]
+    def trainable(self) -> list[nn.Module]:
+        return [self.encoders[self.stage - 1], self.unet, self.null_codes]
 
 
 class HDAE(Autoencoder):
@@ -291,7 +298,7 @@ class HDAE(Autoencoder):
     def encode(self, z: torch.Tensor | None, mel: torch.Tensor | None) -> list[torch.Tensor]:
         return self.encoder(z - self.latent_mean)
 
-    def trainable(self, stage: int) -> list[nn.Module]:
+    def trainable(self) -> list[nn.Module]:
         return [self.encoder, self.unet, self.null_codes]
 
 

@@ -160,11 +160,10 @@ class Trainer:
         parts = self.accelerator.num_processes * settings.accumulation
         if settings.batch_size % parts:
             raise UserError(f"batch_size {settings.batch_size} is not divisible into {parts} equal parts")
-        freeze(model)
+        trained = model.freeze()
         if settings.compile:
             model.compile()
         self.bare = model
-        trained = [p for p in model.parameters() if p.requires_grad]
         optimizer = torch.optim.Adam(trained, lr=settings.learning_rate, fused=True)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.ema = EMA(self.model, settings.ema)
@@ -216,10 +215,10 @@ class Trainer:
                 self._log(self.validate())
             if self.step % s.audio_every == 0:
                 self._log_audio()
+            if self.step == self.steps:
+                self._save_model()  # before the state: a state of the last step means that the model is there
             if self.step % s.save_every == 0 or ended:
                 self._save_state("state")
-            if self.step == self.steps:
-                self._save_model()
             if ended:
                 return
 
@@ -426,13 +425,6 @@ class Trainer:
             }
             model.save(self.folder / "model.safetensors")
         self.accelerator.wait_for_everyone()
-
-
-def freeze(model: Autoencoder) -> None:
-    """Leave gradients only to what the model's stage trains."""
-    model.requires_grad_(False)
-    for module in model.trainable(model.stage):
-        module.requires_grad_(True)
 
 
 class _Meter:

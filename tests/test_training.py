@@ -16,7 +16,7 @@ from msdae.data import ClipCache
 from msdae.errors import UserError
 from msdae.models import MSDAE, Autoencoder, ModelConfig
 from msdae.runs import begin_stage, stage_folder, train_stage
-from msdae.training import EMA, Draws, TrainConfig, Trainer, freeze
+from msdae.training import EMA, Draws, TrainConfig, Trainer
 
 ROOT = Path(__file__).parents[1]
 MODEL = ModelConfig(widths=(16, 16, 24, 24, 32, 32), encoder_widths=(4, 8))
@@ -76,6 +76,17 @@ def test_a_stopped_run_continues_bit_for_bit(trainer, number, tmp_path):
     assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
     models = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "parts")]
     assert models[0] == models[1]
+
+
+def test_killed_between_the_last_step_and_the_model_it_still_gets_its_model(trainer, tmp_path):
+    assert trainer("whole").run()
+    killed = trainer("killed")
+    killed._save_model = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        killed.run()
+    assert trainer("killed").run()
+    models = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "killed")]
+    assert models[0] == models[1] and losses(tmp_path / "whole") == losses(tmp_path / "killed")
 
 
 def test_a_complete_stage_is_left_alone(trainer, tmp_path):
@@ -204,7 +215,7 @@ def test_a_start_that_does_not_fit_is_refused():
 
 def test_freezing_leaves_only_the_stage_trainable():
     model = MSDAE(MODEL, 2)
-    freeze(model)
+    model.freeze()
     trained = {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad}
     assert trained == {"encoders", "unet", "null_codes"}
     assert not any(p.requires_grad for p in model.encoders[0].parameters())
