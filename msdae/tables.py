@@ -1,6 +1,34 @@
 """Tables for the screen and for Markdown files."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that says what it shows.
+
+    header, rows: cells as text, the first of each row its name.
+    note: how to read it. command: what prints it.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    command: str = ""
+
+    def text(self) -> str:
+        """Title, note and columns for the screen."""
+        head = [self.title, *([self.note] if self.note else []), ""]
+        return "\n".join([*head, text(self.header, self.rows)])
+
+    def markdown(self) -> str:
+        """A section of Markdown: heading, note, the command that printed it, the table."""
+        parts = [f"### {self.title}"]
+        parts += [self.note] if self.note else []
+        parts += [f"`{self.command}`"] if self.command else []
+        return "\n\n".join([*parts, markdown(self.header, self.rows)])
 
 
 def text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
