@@ -1,1 +1,1 @@
-"""Measures of what comes out: melody, spectral distance."""
+"""Measures of what comes out: melody, timbre, spectral distance, distances of sets."""

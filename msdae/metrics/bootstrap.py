@@ -1,6 +1,6 @@
-"""How sure a mean over clips is."""
+"""How sure a mean over clips is, or a figure that follows from several means."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -12,9 +12,25 @@ def interval(
 
     groups: of each clip; whole groups are drawn with replacement, because clips of one piece are alike.
     """
+    return interval_of(lambda means: means[:, 0], np.asarray(values)[:, None], groups, draws, seed)
+
+
+def interval_of(
+    figure: Callable[[np.ndarray], np.ndarray],
+    values: np.ndarray,
+    groups: Sequence[str],
+    draws: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Bootstrap 95 % interval of `figure`, a function of the means of paired columns, such as their ratio.
+
+    figure: means (draws, columns) -> (draws,).
+    values: (clips, columns); a drawn clip brings all its columns. groups: as `interval`.
+    """
     members = np.unique(np.asarray(groups), return_inverse=True)[1]
-    sums, sizes = np.bincount(members, weights=values), np.bincount(members)
+    sizes = np.bincount(members)
+    sums = np.stack([np.bincount(members, weights=column) for column in values.T], axis=1)
     drawn = np.random.default_rng(seed).integers(len(sizes), size=(draws, len(sizes)))
-    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
+    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)[:, None]
+    low, high = np.percentile(figure(means), [2.5, 97.5])
     return float(low), float(high)

@@ -38,10 +38,17 @@ def transcribe(waveform: torch.Tensor, sample_rate: int) -> np.ndarray:
     Raises:
         UserError: the extra `eval` or basic-pitch is not installed.
     """
-    if len(waveform) * FRAMES_PER_SECOND < sample_rate:  # not one frame
-        return np.zeros((0, 3))
-    audio = torchaudio.functional.resample(waveform.detach().cpu().float(), sample_rate, RATE)
-    return _notes(*_activations(audio.numpy()))
+    return transcribe_batch([waveform], sample_rate)[0]
+
+
+def transcribe_batch(waveforms: Sequence[torch.Tensor], sample_rate: int) -> list[np.ndarray]:
+    """`transcribe` of several waveforms, of any lengths, through the network together.
+
+    Raises:
+        UserError: as `transcribe`.
+    """
+    audios = [_at_rate(waveform, sample_rate) for waveform in waveforms]
+    return [_notes(*found) for found in _activations(audios)]
 
 
 def note_f1(reference: np.ndarray, estimated: np.ndarray, onset_tolerance: float = 0.05) -> float:
@@ -101,17 +108,28 @@ def read_midi(path: str | Path) -> np.ndarray:
     return np.array(sorted(notes), dtype=float).reshape(-1, 3)
 
 
-def _activations(audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """audio: (samples,) at RATE -> note and onset probabilities, each (frames, 88)."""
-    windows = _windows(audio)
+def _at_rate(waveform: torch.Tensor, sample_rate: int) -> np.ndarray:
+    """(samples,) at RATE; empty where there is not one frame."""
+    if len(waveform) * FRAMES_PER_SECOND < sample_rate:
+        return np.zeros(0, np.float32)
+    return torchaudio.functional.resample(waveform.detach().cpu().float(), sample_rate, RATE).numpy()
+
+
+def _activations(audios: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of each recording (samples,) at RATE: note and onset probabilities, (frames, 88) each."""
+    parts = [_windows(audio) for audio in audios]
+    windows = np.concatenate(parts) if parts else np.zeros((0, WINDOW, 1), np.float32)
     outputs = ["StatefulPartitionedCall:1", "StatefulPartitionedCall:2"]
     batches = [
         _session().run(outputs, {"serving_default_input_2:0": windows[i : i + BATCH]})
         for i in range(0, len(windows), BATCH)
     ]
-    frames = len(audio) * FRAMES_PER_SECOND // RATE
-    notes, onsets = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    return _join(notes)[:frames], _join(onsets)[:frames]
+    notes, onsets = (np.concatenate(part) for part in zip(*batches, strict=True)) if batches else ([], [])
+    start = 0
+    for audio, part in zip(audios, parts, strict=True):
+        frames, stop = len(audio) * FRAMES_PER_SECOND // RATE, start + len(part)
+        yield _join(notes[start:stop])[:frames], _join(onsets[start:stop])[:frames]
+        start = stop
 
 
 def _windows(audio: np.ndarray) -> np.ndarray:
@@ -130,6 +148,8 @@ def _join(windows: np.ndarray) -> np.ndarray:
 
 def _notes(frames: np.ndarray, onsets: np.ndarray) -> np.ndarray:
     """Note and onset probabilities (frames, 88) -> notes (notes, 3)."""
+    if not len(frames):
+        return np.zeros((0, 3))
     creation = _basic_pitch()
     with np.errstate(invalid="ignore"):  # of silence the package divides 0 by 0, which is no onset
         found = creation.output_to_notes_polyphonic(

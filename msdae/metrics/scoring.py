@@ -1,10 +1,11 @@
-"""Recordings against their references: one number a metric and pair of files.
+"""Recordings against their references: a number a metric and pair of files, or a metric and pair of folders.
 
-A new metric is a function of a `Pair` in `METRICS`.
+A new metric is a function of a `Pair` in `METRICS`, or of two sets of embeddings in `SET_METRICS`.
 """
 
 import json
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +16,14 @@ import torch
 from msdae import audio
 from msdae.checkpoint import atomic
 from msdae.errors import UserError
-from msdae.metrics.distance import log_mel_distance
-from msdae.metrics.melody import note_f1, read_midi, transcribe
+from msdae.metrics import embeddings, timbre
+from msdae.metrics.distance import log_mel_distance, mel_mse, mel_ssim
+from msdae.metrics.frechet import fad, fad_infinity
+from msdae.metrics.kernel import kad
+from msdae.metrics.melody import note_f1, pitch_accuracy, read_midi, transcribe
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
+FEWEST = 4  # pairs that sets are compared from
 SLACK = 0.1  # s that a file may be longer or shorter than its reference
 
 
@@ -60,31 +65,80 @@ class Pair:
         return known, transcribe(estimate, audio.SAMPLE_RATE)
 
 
+def _pitch_accuracy(pair: Pair) -> float:
+    """1 or 0 where the reference is a single note, NaN where it is not."""
+    known, heard = pair.notes
+    return pitch_accuracy(known[:, 2], [heard]) if len(known) == 1 else math.nan
+
+
+def _timbre(pair: Pair) -> float:
+    """Cosine similarity, -1 to 1."""
+    reference, estimate = timbre.load().embed(torch.stack(pair.waveforms), audio.SAMPLE_RATE)
+    return float(reference @ estimate)
+
+
 METRICS: dict[str, Callable[[Pair], float]] = {
     "note F1": lambda pair: note_f1(*pair.notes),
+    "pitch accuracy": _pitch_accuracy,
     "log-mel dB": lambda pair: log_mel_distance(*pair.waveforms, audio.SAMPLE_RATE),
+    "mel SSIM": lambda pair: mel_ssim(*pair.waveforms, audio.SAMPLE_RATE),
+    "mel MSE": lambda pair: mel_mse(*pair.waveforms, audio.SAMPLE_RATE),
+    "timbre": _timbre,
 }
 
+SET_METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "FAD": fad,
+    "FAD-infinity": fad_infinity,
+    "KAD": kad,
+}
 
-def score(pairs: Iterable[Pair]) -> list[dict[str, str | float]]:
-    """One row a pair: its name and the value of each of `METRICS`."""
-    return [{"name": pair.name, **{name: metric(pair) for name, metric in METRICS.items()}} for pair in pairs]
-
-
-def mean(rows: list[dict[str, str | float]]) -> dict[str, str | float]:
-    """The row of means over `rows`, which are at least one."""
-    return {"name": "mean", **{name: float(np.mean([row[name] for row in rows])) for name in METRICS}}
+Row = dict[str, str | float | None]
 
 
-def write(rows: list[dict[str, str | float]], path: str | Path) -> None:
-    """Write `rows` as JSON.
+def score(pairs: Iterable[Pair]) -> list[Row]:
+    """One row a pair: its name and the value of each of `METRICS`, None where it says nothing of the pair."""
+
+    def value(metric: Callable[[Pair], float], pair: Pair) -> float | None:
+        found = metric(pair)
+        return None if math.isnan(found) else found
+
+    return [
+        {"name": pair.name, **{name: value(metric, pair) for name, metric in METRICS.items()}}
+        for pair in pairs
+    ]
+
+
+def mean(rows: Sequence[Row]) -> Row:
+    """The row of means over `rows`, which are at least one; None where none has a value."""
+    columns = {name: [row[name] for row in rows if row[name] is not None] for name in METRICS}
+    means = {name: float(np.mean(values)) if values else None for name, values in columns.items()}
+    return {"name": "mean", **means}
+
+
+def score_sets(pairs: Sequence[Pair], embedding: str = "embedded") -> dict[str, float]:
+    """`SET_METRICS` of all files together against all references together.
+
+    Raises:
+        UserError: fewer than `FEWEST` pairs, or as `embeddings.load`.
+    """
+    if len(pairs) < FEWEST:
+        raise UserError(f"{len(pairs)} recordings are too few to compare sets; give {FEWEST} or more")
+    network = embeddings.load(embedding)
+    points = torch.stack(
+        [network.embed(torch.stack(pair.waveforms), audio.SAMPLE_RATE) for pair in pairs], dim=1
+    )
+    return {name: metric(*points.numpy()) for name, metric in SET_METRICS.items()}
+
+
+def write(rows: Sequence[Row], sets: dict[str, float], path: str | Path) -> None:
+    """Write {"files": `rows`, "sets": `sets`} as JSON.
 
     Raises:
         UserError: the file cannot be written.
     """
     try:
         with atomic(path) as temporary:
-            temporary.write_text(json.dumps(rows, indent=2) + "\n")
+            temporary.write_text(json.dumps({"files": rows, "sets": sets}, indent=2) + "\n")
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
 

@@ -41,6 +41,16 @@ def test_equals_the_packages_own_prediction(tmp_path):
     np.testing.assert_allclose(melody.transcribe(waveform, melody.RATE), package, atol=1e-9)
 
 
+def test_a_batch_is_transcribed_as_each_recording_alone():
+    tune, silence = tones(MELODY, 4.0), torch.zeros(3)
+    waveforms = [tones(MELODY[:2], 1.6), silence, tones(MELODY, 9.0), silence[:0], tune]
+    found = melody.transcribe_batch(waveforms, 44100)
+    for waveform, notes in zip(waveforms, found, strict=True):
+        np.testing.assert_array_equal(notes, melody.transcribe(waveform, 44100))
+    assert [len(notes) for notes in found] == [2, 0, 5, 0, 5]
+    assert melody.transcribe_batch([], 44100) == []
+
+
 @pytest.mark.parametrize("samples", [0, 1, 3000, 100_000])
 def test_silence_of_any_length_has_no_notes(samples):
     assert melody.transcribe(torch.zeros(samples), 44100).shape == (0, 3)

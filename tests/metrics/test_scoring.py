@@ -34,10 +34,12 @@ def test_a_file_against_itself_is_perfect(tmp_path):
         tmp_path / "a.wav", "--reference", tmp_path / "a.wav", "--json", tmp_path / "deep" / "scores.json"
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[1].split() == ["a.wav", "1.000", "0.000"]
-    assert json.loads((tmp_path / "deep" / "scores.json").read_text()) == [
-        {"name": "a.wav", "note F1": 1.0, "log-mel dB": 0.0}
-    ]
+    perfect = {"note F1": 1, "pitch accuracy": 1, "log-mel dB": 0, "mel SSIM": 1, "mel MSE": 0, "timbre": 1}
+    assert done.stdout.splitlines()[1].split() == ["a.wav", *(f"{value:.3f}" for value in perfect.values())]
+    written = json.loads((tmp_path / "deep" / "scores.json").read_text())
+    assert written["sets"] == {}
+    [row] = written["files"]
+    assert row.pop("name") == "a.wav" and row == pytest.approx(perfect)
 
 
 def test_folders_are_paired_by_name_and_averaged(tmp_path):
@@ -48,7 +50,25 @@ def test_folders_are_paired_by_name_and_averaged(tmp_path):
     done = run(tmp_path / "estimate", "--reference", tmp_path / "reference")
     lines = [line.split() for line in done.stdout.splitlines()]
     assert [line[0] for line in lines] == ["name", "a", "sub/b", "mean"]
-    assert [line[1] for line in lines[1:]] == ["1.000", "0.000", "0.500"]
+    assert [line[1:3] for line in lines[1:]] == [["1.000"] * 2, ["0.000"] * 2, ["0.500"] * 2]
+
+
+def test_sets_are_compared_with_the_embedding_asked_for(tmp_path):
+    for i in range(4):
+        tone(tmp_path / "reference" / f"{i}.wav", 60 + i)
+        tone(tmp_path / "estimate" / f"{i}.wav", 60 + i)
+    done = run(tmp_path / "estimate", "--reference", tmp_path / "reference", "--json", tmp_path / "a.json")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[-2] == ["embedding", "FAD", "FAD-infinity", "KAD"]
+    assert lines[-1] == ["embedded", "0.000", "0.000", "0.000"]
+    assert set(json.loads((tmp_path / "a.json").read_text())["sets"]) == {"FAD", "FAD-infinity", "KAD"}
+    assert "4 clips, fewer than" in done.stderr
+    pairs = scoring.pair_up(tmp_path / "estimate", tmp_path / "reference")
+    with pytest.raises(UserError, match="--embedding embedded"):
+        scoring.score_sets(pairs, "clap")
+    with pytest.raises(UserError, match="3 recordings are too few"):
+        scoring.score_sets(pairs[:3])
 
 
 def test_notes_of_the_reference_from_midi(tmp_path):
@@ -60,6 +80,7 @@ def test_notes_of_the_reference_from_midi(tmp_path):
     [pair] = scoring.pair_up(tmp_path / "a.wav", tmp_path / "a.wav", midi=True)
     [row] = scoring.score([pair])
     assert row["note F1"] == pytest.approx(2 / 3)  # one of two notes is heard
+    assert row["pitch accuracy"] is None and scoring.mean([row])["pitch accuracy"] is None
 
 
 def test_what_cannot_be_paired_is_refused(tmp_path):

@@ -1,0 +1,62 @@
+"""Fit the metrics that are learnt: the timbre network and the instrument classifier."""
+
+from pathlib import Path
+
+from msdae import cli
+from msdae.data import soundfont
+from msdae.metrics import classifier, learning, timbre
+
+
+def main() -> None:
+    defaults = learning.Settings()
+    parser = cli.parser(
+        "Render the seen instruments of SoundFonts on training pieces, fit timbre.safetensors and "
+        "classifier.safetensors to them, and print how well these tell seen and held-out instruments apart.",
+        "python experiments/train_timbre.py --soundfont FluidR3_GM.sf2 --out runs/timbre",
+    )
+    parser.add_argument(
+        "--soundfont",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="learn from this one too, beside TimGM6mb; may be given several times",
+    )
+    parser.add_argument(
+        "--check",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="measure on the held-out instruments of this SoundFont too; may be given several times",
+    )
+    parser.add_argument("--only-check", action="store_true", help="fit nothing, measure what --out holds")
+    parser.add_argument("--out", type=Path, default=Path("runs/timbre"), help="folder of the two files")
+    parser.add_argument("--clips-folder", type=Path, default=Path("data/timbre"), help="of rendered clips")
+    parser.add_argument(
+        "--clips",
+        type=int,
+        default=defaults.clips,
+        help="of each instrument of TimGM6mb, half as many of others",
+    )
+    parser.add_argument("--steps", type=int, default=defaults.steps, help="of each network")
+    parser.add_argument("--seed", type=int, default=defaults.seed)
+    parser.add_argument("--workers", type=int, help="processes that render (default: the cores)")
+    options = parser.parse_args()
+
+    settings = learning.Settings(clips=options.clips, steps=options.steps, seed=options.seed)
+    where = (settings, options.clips_folder)
+    checked = [str(soundfont.default()), *options.check]
+    for font in (*checked, *options.soundfont):
+        soundfont.fingerprint(font)  # before the work, not after it
+    if options.only_check:
+        networks = tuple(
+            module.load(options.out / name)
+            for module, name in ((timbre, learning.TIMBRE), (classifier, learning.CLASSIFIER))
+        )
+    else:
+        learnt = [checked[0], *options.soundfont]
+        networks = learning.fit(learnt, *where, options.out, options.workers)
+    print(learning.check(*networks, checked, *where, options.workers).text())
+
+
+if __name__ == "__main__":
+    cli.run(main)

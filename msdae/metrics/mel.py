@@ -1,0 +1,35 @@
+"""The mel spectrogram in dB that the learnt metrics hear."""
+
+import functools
+
+import torch
+import torchaudio
+
+SAMPLE_RATE = 16000
+N_FFT, HOP, BANDS = 2048, 500, 128  # Cífka et al. 2021, on librosa's defaults
+RANGE_DB = 80.0  # below the loudest band of the clip; quieter is silence
+_QUIETEST = 1e-10  # of power; librosa's
+
+
+def mel_db(waveforms: torch.Tensor, sample_rate: int) -> torch.Tensor:
+    """waveforms: (batch, samples) at `sample_rate` -> (batch, BANDS, samples at 16 kHz // HOP + 1), in dB.
+
+    Equal to librosa's power_to_db(melspectrogram) at 16 kHz, whose range is cut at `RANGE_DB` below each
+    clip's own loudest band.
+    """
+    waveforms = torchaudio.functional.resample(waveforms.float(), sample_rate, SAMPLE_RATE)
+    window, filters = (part.to(waveforms.device) for part in _transform())
+    spectrum = torch.stft(
+        waveforms, N_FFT, HOP, window=window, center=True, pad_mode="constant", return_complex=True
+    )
+    decibel = 10 * (filters @ spectrum.abs().square()).clamp(min=_QUIETEST).log10()
+    return decibel.maximum(decibel.amax(dim=(1, 2), keepdim=True) - RANGE_DB)
+
+
+@functools.cache
+def _transform() -> tuple[torch.Tensor, torch.Tensor]:
+    """Window (N_FFT,) and filters (BANDS, N_FFT // 2 + 1), of equal area."""
+    filters = torchaudio.functional.melscale_fbanks(
+        N_FFT // 2 + 1, 0.0, SAMPLE_RATE / 2, BANDS, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
+    )
+    return torch.hann_window(N_FFT), filters.T.contiguous()
