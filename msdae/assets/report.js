@@ -1,0 +1,33 @@
+// Without this script each clip has the browser's own player; with it the spectrogram is the player.
+(() => {
+  "use strict";
+  let playing = null;
+
+  const follow = (sound, button) => {
+    if (sound.paused) return;
+    button.style.setProperty("--played", sound.currentTime / (sound.duration || 1));
+    requestAnimationFrame(() => follow(sound, button));
+  };
+
+  for (const clip of document.querySelectorAll(".clip")) {
+    const sound = clip.querySelector("audio");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "play";
+    button.setAttribute("aria-label", "Play " + sound.getAttribute("aria-label"));
+    button.setAttribute("aria-pressed", "false");
+    button.addEventListener("click", () => (sound.paused ? sound.play() : sound.pause()));
+    sound.addEventListener("play", () => {
+      if (playing && playing !== sound) {
+        playing.pause();
+        playing.currentTime = 0;
+      }
+      playing = sound;
+      button.setAttribute("aria-pressed", "true");
+      follow(sound, button);
+    });
+    sound.addEventListener("pause", () => button.setAttribute("aria-pressed", "false"));
+    clip.querySelector(".seen").append(button);
+  }
+  document.documentElement.classList.add("js");
+})();
