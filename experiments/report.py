@@ -4,6 +4,7 @@ from pathlib import Path
 
 from msdae import cli, report, umaps
 from msdae.errors import UserError
+from msdae.report import figure
 
 
 def main() -> None:
@@ -14,6 +15,7 @@ def main() -> None:
     parser.add_argument("results", type=Path, nargs="?", default=Path("runs/evaluate"), help="results folder")
     parser.add_argument("--probes", type=Path, metavar="FOLDER", help="add tables of probes/run_probes.py")
     parser.add_argument("--umap", type=Path, metavar="FOLDER", help="add pictures of probes/plot_umap.py")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="also write the swap scores as an SVG")
     options = parser.parse_args()
 
     figures = umaps.figure_paths(options.umap) if options.umap else []
@@ -23,6 +25,8 @@ def main() -> None:
         )
     tables = [options.probes / "tables.json"] if options.probes else []
     print(report.write(options.results, figures, tables))
+    if options.figure:
+        print(figure.write(options.results, options.figure))
 
 
 if __name__ == "__main__":

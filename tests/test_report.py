@@ -9,6 +9,7 @@ from base64 import b64decode
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ from PIL import Image
 
 from msdae import audio, report
 from msdae.errors import UserError
-from msdae.report import chart, media
+from msdae.report import chart, figure, media
+from msdae.report import results as folders
 from msdae.swapbench.cases import Case, Source, to_json
 from msdae.swapbench.scoring import F1, PITCH, TIMBRE, TOP1
 from msdae.swapbench.sounds import play
@@ -376,3 +378,12 @@ def test_labels_of_marks_that_lie_together_do_not_cover_each_other():
     width = chart.LETTER * len("label 0")
     covered = (apart[..., 0] < 0.9 * width) & (apart[..., 1] < 0.9 * chart.LINE)
     assert covered.sum() == len(points)  # each by itself alone
+
+
+def test_the_figure_is_an_svg_that_names_every_model(small, tmp_path):
+    path = figure.write(small, tmp_path / "scores.svg")
+    root = ElementTree.fromstring(path.read_text())
+    texts = {element.text for element in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert set(folders.read(small).systems) <= texts
+    with pytest.raises(UserError, match="svg"):
+        figure.write(small, tmp_path / "scores.png")

@@ -48,7 +48,7 @@ def svg(title: str, points: Sequence[Point]) -> str:
 
 def mark(kind: str, hollow: bool = False) -> str:
     """The mark of a kind of point alone, for a legend."""
-    return f'<svg class="key" viewBox="-8 -8 16 16" aria-hidden="true">{_shape(kind, hollow)}</svg>'
+    return f'<svg class="key" viewBox="-8 -8 16 16" aria-hidden="true">{shape(kind, hollow)}</svg>'
 
 
 def _axes() -> list[str]:
@@ -82,11 +82,12 @@ def _iso(score: float) -> str:
 
 def _mark(point: Point) -> str:
     x, y = _place(point.melody, point.timbre)
-    shape = _shape(point.kind, point.hollow)
-    return f'<g transform="translate({x:.1f} {y:.1f})"><title>{escape(point.name)}</title>{shape}</g>'
+    drawn = shape(point.kind, point.hollow)
+    return f'<g transform="translate({x:.1f} {y:.1f})"><title>{escape(point.name)}</title>{drawn}</g>'
 
 
-def _shape(kind: str, hollow: bool) -> str:
+def shape(kind: str, hollow: bool = False) -> str:
+    """The mark of a kind of point, around (0, 0)."""
     if kind == "bound":
         return '<path class="bound" d="M-5,-5 L5,5 M-5,5 L5,-5"/>'
     shapes = (
