@@ -1,0 +1,66 @@
+"""The clips that probes are fitted on and scored on: no *group* of clips is on both sides.
+
+The notes of one instrument and pitch are one group whatever their velocity, the clips of one piece are
+one group whatever their stem.
+"""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from msdae.data import ClipCache
+from msdae.errors import UserError
+
+Clip = Mapping[str, Any]  # a label record of the cache
+
+HELD_OUT = 0.3  # share of groups that score the probe, where the data is one cache
+
+
+@dataclass(frozen=True)
+class Split:
+    """A cache and indices into it, for the clips fitted on and for those scored on."""
+
+    fit: ClipCache
+    fit_indices: np.ndarray
+    test: ClipCache
+    test_indices: np.ndarray
+
+
+def group(clip: Clip) -> str:
+    """What must not lie on both sides of a split: a piece, or an instrument's note of one pitch."""
+    if clip.get("pitch") is not None:
+        return f"note {clip.get('instrument')} {clip['pitch']}"
+    if clip.get("piece") is not None:
+        return f"piece {clip['piece']}"
+    return f"clip {clip['name']}"
+
+
+def open_split(path: str | Path) -> Split:
+    """The split in `path`: its caches train/ and test/, or else the groups of one cache.
+
+    Raises:
+        UserError: neither a cache nor a folder with the caches train/ and test/.
+    """
+    path = Path(path)
+    if (path / "manifest.json").exists():
+        cache = ClipCache(path)
+        held_out = np.array([lot(group(clip)) < HELD_OUT for clip in cache.clips])
+        return Split(cache, np.flatnonzero(~held_out), cache, np.flatnonzero(held_out))
+    if not all((path / part / "manifest.json").exists() for part in ("train", "test")):
+        raise UserError(
+            f"{path}: neither a cache nor a folder with the caches train/ and test/; "
+            "make one with experiments/prepare_data.py"
+        )
+    fit, test = ClipCache(path / "train"), ClipCache(path / "test")
+    tested = {group(clip) for clip in test.clips}
+    apart = [i for i, clip in enumerate(fit.clips) if group(clip) not in tested]
+    return Split(fit, np.array(apart, dtype=int), test, np.arange(len(test)))
+
+
+def lot(name: str) -> float:
+    """A number in [0, 1) that depends on nothing but the name."""
+    return zlib.crc32(name.encode()) / 2**32
