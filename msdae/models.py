@@ -298,6 +298,8 @@ class MSDAE(Autoencoder):
         for level in range(stage):
             coarser = levels - 1 - level  # halvings between this level's mel and the finest
             halvings = (per_frame >> coarser).bit_length() - 1 + config.inject[level]
+            if self.pooled[level]:
+                halvings = len(config.encoder_widths)  # enough frames are left to average over
             self.encoders.append(
                 MelEncoder(
                     mel.bands >> coarser,

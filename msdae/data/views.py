@@ -24,7 +24,7 @@ TIMBRE, CONTENT = ("same", "excerpt"), ("same", "rendition")
 class ViewConfig:
     """What pooled levels see (`timbre`) and what the others see (`content`); the target is the clip itself.
 
-    timbre: the "same" clip, or an "excerpt": another clip of the same sound, of other notes where there is one.
+    timbre: the "same" clip, or an "excerpt": another clip of the same sound, by preference of other notes.
     content: the "same" clip, or a "rendition": the same notes by another sound, where there is one.
     scramble: share of the timbre views whose time is shuffled (see `perturb.scramble`).
     recolour: share of the content views whose spectral envelope is changed (see `perturb.recolour`).
