@@ -250,7 +250,9 @@ def test_a_pooled_level_reaches_every_depth():
     other = [torch.ones_like(codes[0]), *codes[1:]]
     seen = {}
     for index, block in enumerate(model.unet.down_blocks):
-        block.norm2.register_forward_hook(lambda m, i, out, index=index: seen.setdefault(index, []).append(out))
+        block.norm2.register_forward_hook(
+            lambda m, i, out, index=index: seen.setdefault(index, []).append(out)
+        )
     x = torch.randn(1, 64, 32)
     for chosen in (codes, other):
         model.unet(x, torch.zeros(1), chosen)

@@ -124,9 +124,7 @@ def render(settings: Settings, folder: Path, workers: int | None = None) -> None
     voices, _ = voices_of(fonts, ())
     everything = []
     for split in FOLDERS:
-        clips = (
-            settings.clips if split == "train" else max(4 * FEWEST, round(HELD_OUT_SHARE * settings.clips))
-        )
+        clips = settings.clips if split == "train" else max(FEWEST, round(HELD_OUT_SHARE * settings.clips))
         squares = plan(split, clips, voices, settings.seed)
         (folder / split).mkdir(parents=True, exist_ok=True)
         everything += [

@@ -12,6 +12,7 @@ from msdae.data.clips import CLIP_SAMPLES
 from msdae.data.report import Report
 from msdae.data.synth_notes import voices
 from msdae.data.synth_tracks import split_of
+from msdae.errors import UserError
 
 SETTINGS = synth.Settings(clips=8, seed=4)
 MELODY = [(0.2, 0.7, 60, 90), (0.8, 1.4, 67, 70)]
@@ -89,3 +90,15 @@ def test_effects_keep_length_and_change_the_sound(effect):
     assert changed.shape == waveform.shape and changed.dtype == np.float32 and np.isfinite(changed).all()
     assert np.abs(changed - waveform).max() > 1e-4
     assert np.array_equal(changed, effect(waveform, MELODY, random.Random(1)))
+
+
+def test_all_splits_are_rendered_and_pieces_stay_in_theirs(tmp_path):
+    settings = synth.Settings(clips=4, seed=4)
+    squares.render(settings, tmp_path, workers=1)
+    found = squares.scan(tmp_path, Report())
+    assert {split: len(files) for split, files in found.items()} == {"train": 4, "valid": 12, "test": 12}
+    for split, folder in (("valid", "validation"), ("test", "test")):
+        pieces = {file.labels["piece"] for file in found[split]}
+        assert all(split_of(piece) == folder for piece in pieces if not piece.startswith("note "))
+    with pytest.raises(UserError, match="other seed"):
+        squares.render(synth.Settings(clips=4, seed=5), tmp_path, workers=1)
