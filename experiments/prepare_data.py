@@ -4,14 +4,14 @@ import argparse
 from pathlib import Path
 
 from msdae import cli
-from msdae.data import folder, nsynth, slakh, synth
+from msdae.data import folder, nsynth, slakh, squares, synth
 from msdae.data.embedded import make, show
 from msdae.data.encode import Encoding
 from msdae.data.prepare import prepare
 from msdae.data.report import Report
 from msdae.errors import UserError
 
-SCANS = {"nsynth": nsynth.scan, "slakh": slakh.scan, "folder": folder.scan}
+SCANS = {"nsynth": nsynth.scan, "slakh": slakh.scan, "folder": folder.scan, "squares": squares.scan}
 
 
 def main() -> None:
@@ -23,6 +23,13 @@ def main() -> None:
         settings = synth.Settings(arguments.clips, arguments.seed, fonts, unseen)
         make(out, settings, encoding, source, arguments.workers, arguments.strict, arguments.shards)
         return
+    if arguments.dataset == "squares":
+        source = source or out / "source"
+        squares.render(
+            synth.Settings(arguments.clips, arguments.seed, tuple(arguments.soundfont)),
+            source,
+            arguments.workers,
+        )
     if source is None:
         raise UserError(f"--dataset {arguments.dataset}: name the folder it is in with --source")
     report = Report(arguments.strict)

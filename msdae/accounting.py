@@ -34,7 +34,7 @@ def summarize(model: torch.nn.Module, batch: int, frames: int) -> dict[str, Any]
     drop = torch.empty(batch, model.stage, dtype=torch.bool, device="meta")
     counter = FlopCounterMode(display=False)
     with counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss, _ = ghost(z, x3, torch.empty(batch, device="meta"), torch.empty_like(z), drop)
+        loss, *_ = ghost(z, x3, torch.empty(batch, device="meta"), torch.empty_like(z), drop)
         loss.mean().backward()
     weights = {p.untyped_storage()._cdata for p in ghost.parameters()}
     activations = sum(storage.nbytes() for key, storage in kept.items() if key not in weights)

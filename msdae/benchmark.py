@@ -33,7 +33,7 @@ def training_step(
     x3 = torch.rand(batch, mel.bands, frames * codec.hop // mel.hop, device=device)
 
     def step() -> None:
-        losses, _ = model(z, x3, draws.normal, draws.noise, draws.drop)
+        losses, *_ = model(z, x3, draws.normal, draws.noise, draws.drop)
         losses.mean().backward()
         optimizer.step()
         optimizer.zero_grad()

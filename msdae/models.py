@@ -15,6 +15,7 @@ from huggingface_hub import ModelHubMixin, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from msdae import checkpoint, config
+from msdae.contrast import info_nce
 from msdae.diffusion import EDM
 from msdae.errors import UserError
 from msdae.nn.encoders import LatentEncoder, MelEncoder
@@ -26,6 +27,21 @@ from msdae.spectral import MelConfig, pyramid
 EMBEDDED = Path(__file__).parent / "assets" / "small.safetensors"
 WEIGHTS = "model.safetensors"  # the file's name in a folder or hub repository
 Guidance = Sequence[float]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What level 1's code of another excerpt is to be told by (see `info_nce`).
+
+    own: x3 of the clips themselves, positives; other: x3 of the same notes by other sounds, negatives;
+    same: (batch, 2 * batch), which of both are of a clip's own sound.
+    """
+
+    own: torch.Tensor
+    other: torch.Tensor
+    same: torch.Tensor
+    weight: float
+    temperature: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -47,12 +63,14 @@ class ModelConfig:
     widths: features at the U-Net's depths, outermost first.
     inject: depth of the U-Net at which each level's code enters; depth d has the latent's rate / 2^d,
         so the thesis's decoder levels 1, 3, 5 are depths (5, 3, 1).
+    pooled: levels whose code is one frame, an average over time: it cannot hold a melody.
     dropout: share of the clips whose code of a level is replaced by its null code in training.
     guidance: weights that sampling uses when it is given none.
     """
 
     widths: tuple[int, ...] = (128, 192, 256, 320, 320, 320)
     inject: tuple[int, ...] = (4, 2, 0)
+    pooled: tuple[int, ...] = ()
     code_channels: tuple[int, ...] = (32, 32, 32)
     encoder_widths: tuple[int, ...] = (16, 32, 64, 128)
     dropout: float = 0.14
@@ -85,7 +103,8 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         self.config, self.stage, self.provenance = config, stage, provenance or {}
         codes, codec = config.code_channels[:stage], config.codec
         self.edm = EDM(codec.std, config.P_mean, config.P_std)
-        self.unet = UNet(codec.channels, config.widths, codes, config.inject[:stage])
+        self.pooled = tuple(level + 1 in config.pooled for level in range(stage))
+        self.unet = UNet(codec.channels, config.widths, codes, config.inject[:stage], self.pooled)
         self.null_codes = nn.ParameterList(nn.Parameter(0.1 * torch.randn(c, 1)) for c in codes)
         mean = torch.tensor(codec.mean or [0.0] * codec.channels)
         self.register_buffer("latent_mean", mean[:, None], persistent=False)
@@ -98,7 +117,10 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
 
     def code_frames(self, frames: int) -> list[int]:
         """Lengths of the codes of a latent of `frames` frames, coarse to fine."""
-        return [-(-frames // 2**depth) for depth in self.config.inject[: self.stage]]
+        depths = self.config.inject[: self.stage]
+        return [
+            1 if whole else -(-frames // 2**depth) for depth, whole in zip(depths, self.pooled, strict=True)
+        ]
 
     def trainable(self) -> list[nn.Module]:
         """The modules that the model's stage trains."""
@@ -145,21 +167,28 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         normal: torch.Tensor,
         noise: torch.Tensor,
         drop: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The training loss (eq. 38) of each clip, and the noise level it was taken at: (batch,) each.
+        contrast: Contrast | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The training loss (eq. 38) of each clip, the noise level it was taken at, and the contrastive loss
+        of level 1, which is in the first too (zero without `contrast`): (batch,) each.
 
         z, mel: as `encode` takes them; normal: (batch,) and noise: as z, standard normal;
         drop: (batch, levels), the codes replaced by null codes.
         """
         sigma = self.edm.sigmas(normal)
-        conditioned = self.condition(self.encode(z, mel), drop)
+        codes = self.encode(z, mel)
+        conditioned = self.condition(codes, drop)
         loss = self.edm.loss(
             lambda x, c: self.unet(x, c, conditioned),
             z - self.latent_mean,
             noise * sigma[:, None, None],
             sigma,
         )
-        return loss, sigma
+        if contrast is None:
+            return loss, sigma, torch.zeros_like(loss)
+        candidates = [self.encode_level(0, view).mean(dim=-1) for view in (contrast.own, contrast.other)]
+        nce = info_nce(codes[0].mean(dim=-1), *candidates, contrast.same, contrast.temperature)
+        return loss + contrast.weight * nce, sigma, nce
 
     def denoiser(self, codes: Sequence[torch.Tensor], guidance: Guidance | float | None = None) -> Callable:
         """f(x, sigma) for the samplers, guided by one weight a level (1: as trained, see `guided`).
@@ -269,13 +298,28 @@ class MSDAE(Autoencoder):
         for level in range(stage):
             coarser = levels - 1 - level  # halvings between this level's mel and the finest
             halvings = (per_frame >> coarser).bit_length() - 1 + config.inject[level]
+            if self.pooled[level]:
+                halvings = len(config.encoder_widths)  # enough frames are left to average over
             self.encoders.append(
-                MelEncoder(mel.bands >> coarser, config.encoder_widths, halvings, config.code_channels[level])
+                MelEncoder(
+                    mel.bands >> coarser,
+                    config.encoder_widths,
+                    halvings,
+                    config.code_channels[level],
+                    self.pooled[level],
+                )
             )
 
-    def encode(self, z: torch.Tensor | None, mel: torch.Tensor | None) -> list[torch.Tensor]:
-        scales = pyramid(mel, len(self.config.inject))
-        return [encoder(scale) for encoder, scale in zip(self.encoders, scales, strict=False)]
+    def encode(
+        self, z: torch.Tensor | None, mel: torch.Tensor | Sequence[torch.Tensor] | None
+    ) -> list[torch.Tensor]:
+        """As `Autoencoder.encode`; `mel` may also be a list of x3, one for each level to read."""
+        views = [mel] * self.stage if isinstance(mel, torch.Tensor) else list(mel)[: self.stage]
+        return [self.encode_level(level, view) for level, view in enumerate(views)]
+
+    def encode_level(self, level: int, mel: torch.Tensor) -> torch.Tensor:
+        """The code of one level, counted from 0. mel: x3 -> (batch, code_channels, code frames)"""
+        return self.encoders[level](pyramid(mel, len(self.config.inject))[level])
 
     def trainable(self) -> list[nn.Module]:
         return [self.encoders[self.stage - 1], self.unet, self.null_codes]

@@ -247,11 +247,21 @@ class Pipeline:
 
     def _aligned(self, source: Source, mix: Mix) -> Iterator[Codes]:
         """Codes of `source` for the batches of windows of the melody source."""
-        repeated = self._cut(looped(source))
-        if mix.align == "loop":
-            return self._encoded(itertools.islice(repeated, self._count(mix.melody.samples)))
-        whole = itertools.islice(repeated, self._count(source.samples))
-        return itertools.repeat(_average(self._encoded(whole)))
+        repeated = lambda windows: itertools.islice(self._cut(looped(source)), windows)  # noqa: E731
+        if mix.align == "loop" and not any(self.model.pooled):
+            return self._encoded(repeated(self._count(mix.melody.samples)))
+        average = _average(self._encoded(repeated(self._count(source.samples))))
+        if mix.align == "average" or all(self.model.pooled):
+            return itertools.repeat(average)
+        looped_codes = self._encoded(repeated(self._count(mix.melody.samples)))
+        return (self._with_whole(codes, average) for codes in looped_codes)
+
+    def _with_whole(self, codes: Codes, average: Codes) -> Codes:
+        """`codes`, but the average over the whole source where a level's code is one frame anyway."""
+        return [
+            whole if pooled else code
+            for code, whole, pooled in zip(codes, average, self.model.pooled, strict=True)
+        ]
 
     def _mixed(self, mix: Mix) -> Iterator[Codes]:
         """Codes of batches of windows, each level from its own source."""

@@ -33,8 +33,9 @@ from msdae import checkpoint, config, samplers
 from msdae.codecs import Codec
 from msdae.data import Batch, Clips
 from msdae.data.parts import cores
+from msdae.data.views import ViewConfig, Views
 from msdae.errors import UserError
-from msdae.models import MODELS, Autoencoder, ModelConfig
+from msdae.models import MODELS, Autoencoder, Contrast, ModelConfig
 
 SIGMA_EDGES = (0.1, 0.3, 1.0, 3.0)  # of the bins in which the loss is reported
 _FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
@@ -44,11 +45,14 @@ _FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
 class TrainConfig:
     """How a stage is trained; `model` says what.
 
+    views: what the encoders see of a clip. contrast: weight of level 1's contrastive loss, in stage 1.
     steps: of each stage. batch_size: over all processes and accumulated parts.
     decay: share of the steps, at the end, over which the learning rate falls to zero.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
+    views: ViewConfig = field(default_factory=ViewConfig)
+    contrast: float = 0.0
     steps: tuple[int, ...] = (1500, 1500, 8000)
     batch_size: int = 32
     accumulation: int = 1
@@ -151,6 +155,8 @@ class Trainer:
         folder: str | Path,
         provenance: dict[str, Any],
     ):
+        if not settings.views.plain:
+            train, valid = Views(train, settings.views), Views(valid, settings.views)
         self.settings, self.codec, self.train, self.valid = settings, codec, train, valid
         self.folder, self.provenance = Path(folder), provenance
         self.stage = model.stage
@@ -203,9 +209,9 @@ class Trainer:
         meter = _Meter()
         for batch in _prefetch(self._batches(self.train, s.seed, self.step)):
             started = time.perf_counter()
-            losses, sigmas, norm = self._train_step(batch)
+            losses, sigmas, norm, contrasts = self._train_step(batch)
             self.step += 1
-            meter.add(losses, sigmas, norm, time.perf_counter() - started)
+            meter.add(losses, sigmas, norm, time.perf_counter() - started, contrasts)
             stopping = self._agree_to_stop()
             ended = self.step == self.steps or stopping
             if self.step % s.log_every == 0 or ended:
@@ -226,37 +232,50 @@ class Trainer:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         return clips.batches(self.settings.batch_size, seed=seed, start=start, rank=rank, world=world)
 
-    def _train_step(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """One optimizer step on this process's share; returns its losses, noise levels, gradient norm."""
+    def _train_step(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        """One optimizer step on this process's share: its losses, noise levels, gradient norm and contrastive
+        losses."""
         s, accelerator = self.settings, self.accelerator
         draws = self._draws((s.seed, self.stage, self.step), batch, self.bare.config.dropout)
         for group in self.optimizer.param_groups:
             group["lr"] = s.rate(self.step, self.steps)
         micro = self.share // s.accumulation
-        all_losses, all_sigmas, norm = [], [], torch.zeros(())
+        all_losses, all_sigmas, all_contrasts, norm = [], [], [], torch.zeros(())
         self.model.train()
         for start in range(0, self.share, micro):
             part = slice(start, start + micro)
             with accelerator.accumulate(self.model):
-                losses, sigmas = self._losses(batch, draws, part)
+                losses, sigmas, contrasts = self._losses(batch, draws, part)
                 self._require_finite(losses, batch)
                 accelerator.backward(losses.mean())
                 if accelerator.sync_gradients:
                     norm = accelerator.clip_grad_norm_(self.ema.parameters, s.clip)
                 self.optimizer.step()
                 self.optimizer.zero_grad()
-            all_losses.append(losses.detach())
+            all_losses.append((losses - self.settings.contrast * contrasts).detach())
             all_sigmas.append(sigmas)
+            all_contrasts.append(contrasts.detach())
         self.ema.update(self.step)
-        return torch.cat(all_losses), torch.cat(all_sigmas), torch.as_tensor(norm)
+        return torch.cat(all_losses), torch.cat(all_sigmas), torch.as_tensor(norm), torch.cat(all_contrasts)
 
-    def _losses(self, batch: Batch, draws: Draws, part: slice) -> tuple[torch.Tensor, torch.Tensor]:
+    def _losses(
+        self, batch: Batch, draws: Draws, part: slice
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         device = self.accelerator.device
-        mel = batch.mel[part].to(device, non_blocking=True) if self.bare.needs_mel else None
+        there = lambda x: x[part].to(device, non_blocking=True)  # noqa: E731
         share = draws.part(part.start, part.stop).to(device)
-        return self.model(
-            batch.z[part].to(device, non_blocking=True), mel, share.normal, share.noise, share.drop
-        )
+        mel = None
+        if self.bare.needs_mel and batch.views is None:
+            mel = there(batch.mel)
+        elif self.bare.needs_mel:
+            timbre, content = (there(view) for view in batch.views)
+            mel = [timbre if pooled else content for pooled in self.bare.pooled]
+        contrast = None
+        if self.settings.contrast and self.stage == 1 and batch.views is not None:
+            own, other = (there(sounds) for sounds in batch.sounds)
+            same = own[:, None] == torch.cat([own, other])[None]
+            contrast = Contrast(there(batch.mel), there(batch.views[1]), same, self.settings.contrast)
+        return self.model(there(batch.z), mel, share.normal, share.noise, share.drop, contrast)
 
     def _draws(self, seed: tuple[int, ...], batch: Batch, dropout: float) -> Draws:
         """This process's share of the draws of the global batch that `batch` is a share of."""
@@ -289,8 +308,8 @@ class Trainer:
             for index in range(self.settings.validation_batches):
                 batch = next(batches)
                 draws = self._draws((0, 0, index), batch, dropout=0.0)
-                losses, sigmas = self._losses(batch, draws, slice(0, len(batch.z)))
-                meter.add(losses, sigmas)
+                losses, sigmas, contrasts = self._losses(batch, draws, slice(0, len(batch.z)))
+                meter.add(losses - self.settings.contrast * contrasts, sigmas, contrasts=contrasts)
         return {f"valid/{key}": value for key, value in meter.summary(self.accelerator).items()}
 
     @torch.no_grad()
@@ -399,7 +418,7 @@ class Trainer:
     def _require_same(self, saved: dict[str, Any], path: Path) -> None:
         """Another model, seed or batch would not continue the saved run but start a different one."""
         before = config.from_mapping(TrainConfig, saved, str(path))
-        for key in ("model", "seed", "batch_size"):
+        for key in ("model", "views", "contrast", "seed", "batch_size"):
             if getattr(before, key) != getattr(self.settings, key):
                 raise UserError(
                     f"{path}: saved with another '{key}' than this run has; "
@@ -434,6 +453,7 @@ class _Meter:
         bins = len(SIGMA_EDGES) + 1
         self.sums, self.counts = torch.zeros(bins), torch.zeros(bins)
         self.norms: list[torch.Tensor] = []
+        self.contrasts: list[torch.Tensor] = []
         self.seconds = 0.0
 
     def add(
@@ -442,12 +462,15 @@ class _Meter:
         sigmas: torch.Tensor,
         norm: torch.Tensor | None = None,
         seconds: float = 0.0,
+        contrasts: torch.Tensor | None = None,
     ) -> None:
         index = torch.bucketize(sigmas.detach(), torch.tensor(SIGMA_EDGES, device=sigmas.device)).cpu()
         self.sums.index_add_(0, index, losses.detach().float().cpu())
         self.counts.index_add_(0, index, torch.ones(len(index)))
         if norm is not None:
             self.norms.append(norm.detach().float().cpu())
+        if contrasts is not None and contrasts.any():
+            self.contrasts.append(contrasts.detach().float().mean().cpu())
         self.seconds += seconds
 
     def summary(self, accelerator: Accelerator) -> dict[str, float]:
@@ -458,6 +481,8 @@ class _Meter:
         for low, high, total, count in zip(edges[:-1], edges[1:], sums, counts, strict=True):
             if count > 0:
                 values[f"loss, sigma {low:g} to {high:g}"] = (total / count).item()
+        if self.contrasts:
+            values["contrast"] = torch.stack(self.contrasts).mean().item()
         if self.norms:
             values["gradient norm"] = torch.stack(self.norms).mean().item()
         if self.seconds:

@@ -8,7 +8,7 @@ import torch
 from msdae import samplers
 from msdae.errors import UserError
 from msdae.models import HDAE, MSDAE, Autoencoder, CodecConfig, ModelConfig
-from msdae.nn.layers import stretch
+from msdae.nn.layers import AdaGN, stretch
 
 SMALL = ModelConfig(widths=(16, 16, 24, 24, 32, 32), encoder_widths=(4, 8), codec=CodecConfig(std=0.9))
 BASELINE = dataclasses.replace(SMALL, inject=(3, 2, 1), code_channels=(8, 6, 4), encoder_widths=(16, 16, 16))
@@ -85,7 +85,7 @@ def test_defect_2_dropout_replaces_codes_by_null_codes(model):
 def test_null_codes_are_learned(model):
     model.requires_grad_(True)
     z, mel = clip()
-    loss, _ = model(z, mel, torch.zeros(2), torch.randn_like(z), torch.ones(2, 3, dtype=torch.bool))
+    loss, *_ = model(z, mel, torch.zeros(2), torch.randn_like(z), torch.ones(2, 3, dtype=torch.bool))
     loss.mean().backward()
     assert all(null.grad.abs().sum() > 0 for null in model.null_codes)
 
@@ -226,3 +226,43 @@ def test_push_to_hub_uploads_the_one_file_that_rebuilds_the_model(monkeypatch):
     z, mel = clip()
     for one, other in zip(uploaded["someone/msdae"].encode(z, mel), model.encode(z, mel), strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_a_pooled_level_is_one_frame_whatever_the_order_of_time():
+    torch.manual_seed(0)
+    model = MSDAE(dataclasses.replace(SMALL, pooled=(1,))).eval()
+    mel = torch.rand(2, 128, 512)
+    codes = model.encode(None, mel)
+    assert [code.shape[-1] for code in codes] == model.code_frames(32) == [1, 8, 32]
+    halves = torch.cat([mel[..., 256:], mel[..., :256]], dim=-1)
+    assert (codes[0] - model.encode(None, halves)[0]).abs().max() < 0.05
+    assert (codes[2] - model.encode(None, halves)[2]).abs().max() > 0.1
+
+
+def test_a_pooled_level_reaches_every_depth():
+    torch.manual_seed(0)
+    model = MSDAE(ModelConfig(pooled=(1,), widths=(16, 16, 24), inject=(2, 1, 0), encoder_widths=(4, 8)))
+    for module in model.unet.modules():
+        if isinstance(module, AdaGN):
+            torch.nn.init.normal_(module.affine.weight)
+    torch.nn.init.normal_(model.unet.modulations[0][-1].weight)
+    codes = [torch.zeros(1, 32, frames) for frames in model.code_frames(32)]
+    other = [torch.ones_like(codes[0]), *codes[1:]]
+    seen = {}
+    for index, block in enumerate(model.unet.down_blocks):
+        block.norm2.register_forward_hook(
+            lambda m, i, out, index=index: seen.setdefault(index, []).append(out)
+        )
+    x = torch.randn(1, 64, 32)
+    for chosen in (codes, other):
+        model.unet(x, torch.zeros(1), chosen)
+    assert all(not torch.allclose(*outputs) for outputs in seen.values())
+
+
+def test_levels_may_see_different_clips():
+    torch.manual_seed(0)
+    model = MSDAE(SMALL).eval()
+    one, other = torch.rand(2, 2, 128, 512)
+    mixed = model.encode(None, [one, other, other])
+    assert torch.equal(mixed[0], model.encode(None, one)[0])
+    assert torch.equal(mixed[2], model.encode(None, other)[2])

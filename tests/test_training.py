@@ -13,6 +13,7 @@ import torch
 
 from msdae import codecs
 from msdae.data import ClipCache
+from msdae.data.views import ViewConfig
 from msdae.errors import UserError
 from msdae.models import MSDAE, Autoencoder, ModelConfig
 from msdae.runs import begin_stage, stage_folder, train_stage
@@ -132,14 +133,27 @@ def test_nan_stops_with_step_clips_and_state(trainer, tmp_path):
     inner = broken._losses
 
     def poisoned(batch, draws, part):
-        found, sigmas = inner(batch, draws, part)
-        return (found * float("nan") if broken.step == 2 else found), sigmas
+        found, *rest = inner(batch, draws, part)
+        return (found * float("nan") if broken.step == 2 else found), *rest
 
     broken._losses = poisoned
     with pytest.raises(UserError, match=r"not finite at step 2 \(clips: .+\); .*failed.safetensors"):
         broken.run()
     assert (tmp_path / "a/failed.safetensors").exists()
     assert not (tmp_path / "a/model.safetensors").exists()
+
+
+def test_training_on_views_with_a_contrastive_loss(trainer, tmp_path):
+    config = dataclasses.replace(MODEL, pooled=(1,))
+    views = ViewConfig(timbre="excerpt", content="rendition", scramble=0.5, recolour=0.5)
+    for folder in ("a", "b"):
+        model = begin_stage("msdae", config, 1, 0, None, True)
+        assert trainer(folder, model, views=views, contrast=0.5).run()
+    log = [json.loads(line) for line in (tmp_path / "a/log.jsonl").read_text().splitlines()]
+    assert all(line["contrast"] > 0 for line in log if "loss" in line)
+    assert losses(tmp_path / "a") == losses(tmp_path / "b")
+    model = Autoencoder.load(tmp_path / "a/model.safetensors")
+    assert model.config.pooled == (1,)
 
 
 def test_validation_repeats_and_uses_the_average(trainer):

@@ -29,7 +29,7 @@ def arrange(parts: Sequence[Part], voices: Sequence[Voice], seconds: float, rng:
 
     Empty where the piece has too few notes or no instrument reaches them.
     """
-    lines = _excerpt(parts, seconds, rng)
+    lines = excerpt(parts, seconds, rng)
     lines = rng.sample(lines, min(MAX_STEMS, len(lines)))
     groups = [[line] for line in lines]
     if len(groups) > 1 and rng.random() < POLYPHONIC_SHARE:
@@ -41,12 +41,17 @@ def arrange(parts: Sequence[Part], voices: Sequence[Voice], seconds: float, rng:
         voice = _choose_voice(voices, notes, polyphonic=len(group) > 1, rng=rng)
         if voice is not None:
             notes = _into_range(notes, voice, rng)
-            stems.append(Stem(voice, _perform(_without_unisons(notes), seconds, rng)))
+            stems.append(Stem(voice, perform(without_unisons(notes), seconds, rng)))
     return stems
 
 
-def _excerpt(parts: Sequence[Part], seconds: float, rng: random.Random) -> list[list[ScoreNote]]:
-    """The parts from a random note on, for `seconds`; onsets and durations become seconds."""
+def excerpt(
+    parts: Sequence[Part], seconds: float, rng: random.Random, least_notes: int = MIN_NOTES
+) -> list[list[ScoreNote]]:
+    """The parts from a random note on, for `seconds`; onsets and durations become seconds.
+
+    Parts with fewer notes there than `least_notes` are left out.
+    """
     notes = [note for part in parts for note in part]
     if not notes:
         return []
@@ -61,7 +66,7 @@ def _excerpt(parts: Sequence[Part], seconds: float, rng: random.Random) -> list[
             note._replace(onset=(note.onset - start) * tempo, duration=note.duration * tempo) for note in part
         ]
         line = [note for note in timed if 0 <= note.onset < seconds]
-        if len(line) >= MIN_NOTES:
+        if len(line) >= least_notes:
             lines.append(line)
     return lines
 
@@ -98,7 +103,7 @@ def _into_range(notes: Sequence[ScoreNote], voice: Voice, rng: random.Random) ->
     return sorted(note._replace(pitch=note.pitch + shift) for note in notes)
 
 
-def _without_unisons(notes: Sequence[ScoreNote]) -> list[ScoreNote]:
+def without_unisons(notes: Sequence[ScoreNote]) -> list[ScoreNote]:
     """A note that begins while its own pitch sounds ends that one: an instrument has each pitch once."""
     kept: list[ScoreNote] = []
     sounding: dict[int, int] = {}  # pitch -> its latest note's place in `kept`
@@ -111,7 +116,7 @@ def _without_unisons(notes: Sequence[ScoreNote]) -> list[ScoreNote]:
     return [note for note in kept if note.duration > 0]
 
 
-def _perform(notes: Sequence[ScoreNote], seconds: float, rng: random.Random) -> list[Note]:
+def perform(notes: Sequence[ScoreNote], seconds: float, rng: random.Random) -> list[Note]:
     """One articulation for the stem; a level that drifts from note to note, and accents on it."""
     legato = rng.uniform(0.7, 1.0)
     level = rng.uniform(55, 110)

@@ -24,12 +24,18 @@ LATENTS, MELS, CLIPS, MANIFEST = "latents.npy", "mels.npy", "clips.jsonl", "mani
 
 @dataclass(frozen=True)
 class Batch:
-    """z: (batch, channels, frames), mel: (batch, bands, frames), float32; names and indices in the cache."""
+    """z: (batch, channels, frames), mel: (batch, bands, frames), float32; names and indices in the cache.
+
+    views: what pooled levels and what the others see instead of `mel`, and `sounds`, numbers of the sounds of
+    the clips and of what the others see, where training asks for it (see `msdae.data.views`).
+    """
 
     z: torch.Tensor
     mel: torch.Tensor
     names: list[str]
     indices: list[int]
+    views: tuple[torch.Tensor, torch.Tensor] | None = None
+    sounds: tuple[torch.Tensor, torch.Tensor] | None = None
 
 
 class ClipCache:

@@ -18,12 +18,22 @@ class MelEncoder(nn.Module):
         widths: channels of the last stages; the first one is repeated for those before.
         stages: how often time is halved.
         code_channels: of the code.
+        pooled: the code is one frame: features are averaged over time, together with their deviation
+            from that average (statistics pooling, Snyder et al. 2018).
     """
 
     min_bands = 4
 
-    def __init__(self, bands: int, widths: tuple[int, ...], stages: int, code_channels: int):
+    def __init__(
+        self,
+        bands: int,
+        widths: tuple[int, ...],
+        stages: int,
+        code_channels: int,
+        pooled: bool = False,
+    ):
         super().__init__()
+        self.pooled = pooled
         widths = (*widths[:1] * stages, *widths)[-stages:]
         layers: list[nn.Module] = []
         inputs = 1
@@ -37,12 +47,22 @@ class MelEncoder(nn.Module):
             inputs = outputs
         # 1.4 times as fast on a CPU as the default layout
         self.convs = nn.Sequential(*layers).to(memory_format=torch.channels_last)
-        self.project = nn.Conv1d(inputs * bands, code_channels, 3, padding=1)
+        self.project = (
+            nn.Conv1d(2 * inputs * bands, code_channels, 1)
+            if pooled
+            else nn.Conv1d(inputs * bands, code_channels, 3, padding=1)
+        )
 
     def forward(self, mel: torch.Tensor) -> torch.Tensor:
-        """mel: (batch, bands, mel frames) -> (batch, code_channels, mel frames / 2 ** stages), (-1, 1)"""
+        """mel: (batch, bands, mel frames) -> (batch, code_channels, mel frames / 2 ** stages), (-1, 1);
+        one frame if pooled"""
         features = self.convs(rearrange(mel, "b f t -> b 1 f t"))
-        return torch.tanh(self.project(rearrange(features, "b c f t -> b (c f) t")))
+        features = rearrange(features, "b c f t -> b (c f) t")
+        if self.pooled:
+            mean = features.mean(dim=-1, keepdim=True)
+            deviation = (features - mean).square().mean(dim=-1, keepdim=True).add(1e-6).sqrt()
+            features = torch.cat([mean, deviation], dim=1)
+        return torch.tanh(self.project(features))
 
 
 class LatentEncoder(nn.Module):

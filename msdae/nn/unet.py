@@ -19,6 +19,8 @@ class UNet(nn.Module):
         widths: features at each depth, outermost first.
         code_channels: of each level's code, coarse to fine.
         inject: depth at which each level enters, coarse to fine (0 = the output's rate).
+        pooled: of each level, whether its code is one frame, which then also scales and shifts the features
+            at every depth, through the adaptive normalisation, beside the noise level.
         embedding: width of the embedding of the noise level.
     """
 
@@ -28,10 +30,12 @@ class UNet(nn.Module):
         widths: tuple[int, ...],
         code_channels: tuple[int, ...],
         inject: tuple[int, ...],
+        pooled: tuple[bool, ...] = (),
         embedding: int = 256,
     ):
         super().__init__()
         self.inject = inject
+        self.pooled = pooled or (False,) * len(inject)
         self.embed = NoiseEmbedding(embedding)
         self.conv_in = nn.Conv1d(channels, widths[0], 3, padding=1)
         steps = list(zip(widths[:-1], widths[1:], strict=True))  # (outer, inner) features
@@ -45,6 +49,11 @@ class UNet(nn.Module):
         self.code_convs = nn.ModuleList(
             zero_init(nn.Conv1d(c, widths[depth], 1)) for c, depth in zip(code_channels, inject, strict=True)
         )
+        self.modulations = nn.ModuleList(
+            nn.Sequential(nn.Linear(c, embedding), nn.SiLU(), zero_init(nn.Linear(embedding, embedding)))
+            for c, whole in zip(code_channels, self.pooled, strict=True)
+            if whole
+        )
         self.head = nn.Sequential(
             group_norm(widths[0]), nn.SiLU(), zero_init(nn.Conv1d(widths[0], channels, 3, padding=1))
         )
@@ -53,6 +62,9 @@ class UNet(nn.Module):
         """x: (batch, channels, frames), any number of frames; c_noise: (batch,);
         codes: one per level, (batch, code_channels, any) -> (batch, channels, frames)"""
         embedding = self.embed(c_noise)
+        whole = (code for code, pooled in zip(codes, self.pooled, strict=True) if pooled)
+        for code, modulation in zip(whole, self.modulations, strict=True):
+            embedding = embedding + modulation(code.mean(dim=-1))
         x = self.conv_in(x)
         skips = []
         for block, downsample in zip(self.down_blocks, self.downsamples, strict=True):
