@@ -41,7 +41,7 @@ class Averages(Codec):
 class Echo(torch.nn.Module):
     """Each level's code is the latent itself; the denoiser gives their sum weighted by SHARES and `noise`."""
 
-    stage, needs_mel, mix = 3, False, staticmethod(Autoencoder.mix)
+    stage, needs_mel, pooled, mix = 3, False, (False,) * 3, staticmethod(Autoencoder.mix)
 
     def __init__(self, noise=0.0, scale=1.0):
         super().__init__()
@@ -273,3 +273,18 @@ def test_memory_is_flat_and_time_is_linear(tmp_path):
         cost[minutes] = [float(number) for number in run.stdout.split()]
     assert cost[10][0] / 10 <= 2 * cost[1][0]
     assert cost[10][1] - cost[1][1] < 100
+
+
+def test_a_pooled_level_is_averaged_over_the_whole_source():
+    class Pooled(Echo):
+        pooled = (True, False, False)
+
+        def encode(self, z, mel):
+            return [z.mean(dim=-1, keepdim=True), z, z]
+
+    half = 160 * 4096
+    timbre = torch.cat([torch.zeros(half), torch.ones(half)])
+    rendering = Pipeline(Pooled(), Averages(), Sampling(steps=1, sampler="euler"))
+    rendered = streamed(rendering, Mix(Waveform(torch.zeros(2 * half)), {1: Waveform(timbre)}))
+    first, last = rendered[: half // 4].mean(), rendered[-half // 4 :].mean()
+    assert torch.allclose(first, last, rtol=1e-3) and 0.4 * SHARES[0] < first < 0.6 * SHARES[0]
