@@ -16,7 +16,7 @@ from msdae.data import ClipCache
 from msdae.errors import UserError
 from msdae.metrics import embeddings, timbre
 from msdae.metrics.embeddings import Embedding
-from msdae.models import WEIGHTS, Autoencoder
+from msdae.models import WEIGHTS, Autoencoder, ModelConfig
 from msdae.pipeline import Sampling
 from msdae.swapbench import cases, pairs, running, scoring, tables
 from msdae.swapbench.cases import Case
@@ -209,12 +209,18 @@ def _described(models: Mapping[str, str | Path], loaded: Mapping[str, Autoencode
     return {
         name: {
             "path": str(models[name]),
-            "hash": checkpoint.fingerprint(model.state_dict(), config.to_mapping(model.config)),
+            "hash": checkpoint.fingerprint(model.state_dict(), _own(model.config)),
             "model": model.kind,
             "steps": sum(model.provenance.get("steps", [])),
         }
         for name, model in loaded.items()
     }
+
+
+def _own(model: ModelConfig) -> dict[str, Any]:
+    """What of a configuration is no default: the same when a later msdae has more to configure."""
+    defaults = config.to_mapping(ModelConfig())
+    return {key: value for key, value in config.to_mapping(model).items() if value != defaults[key]}
 
 
 def _sizes(drawn: Sequence[Case]) -> dict[str, dict[str, int]]:
