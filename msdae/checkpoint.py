@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,24 @@ from msdae.errors import UserError
 
 FORMAT = 1
 _KEY = "msdae"
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """A new empty folder beside `folder` that becomes it when the block ends: complete or not at all.
+
+    A `folder` that another process has made meanwhile, by the same work, stays.
+    """
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    yield temporary
+    try:
+        temporary.rename(folder)
+    except OSError:
+        shutil.rmtree(temporary)
+        if not folder.exists():
+            raise
 
 
 @contextmanager

@@ -9,9 +9,7 @@ On disk: `SPLIT/Square00000/{XP,XQ,YP,YQ}.flac` and `square.json`.
 
 import functools
 import json
-import os
 import random
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,7 @@ import numpy as np
 import torch
 
 from msdae import audio
-from msdae.checkpoint import atomic
+from msdae.checkpoint import atomic_folder
 from msdae.data import effects, parts, procedural, scores, soundfont
 from msdae.data.arrangement import excerpt, perform, without_unisons
 from msdae.data.clips import CLIP_SAMPLES, CLIP_SECONDS
@@ -143,32 +141,23 @@ def render_square(square: Square, folder: Path) -> None:
     """Write the square's folder, complete or not at all."""
     rng = random.Random(f"squares/{square.seed}/{square.split}/{square.index}")
     sounds, excerpts = _compose(square, rng)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    labels = {}
-    for letter, (piece, notes) in zip("XY", excerpts, strict=True):
-        for role, sound in zip("PQ", sounds, strict=True):
-            waveform = torch.from_numpy(sound.play(notes)).nan_to_num()
-            waveform = waveform * (rng.uniform(*PEAK) / max(float(waveform.abs().max()), SILENCE))
-            audio.write(temporary / f"{letter}{role}.flac", waveform, subtype="PCM_16")
-            program = sound.voices[0].instrument if sound.voices else None
-            labels[letter + role] = {
-                "piece": piece,
-                "score": f"{square.name}/{letter}",
-                "sound": sound.name,
-                "instrument": program.name if program else "procedural",
-                **({"family": program.family, "program": program.program} if program else {}),
-                "notes": [[round(n[0], 4), round(n[1], 4), n[2], n[3]] for n in notes],
-            }
-    with atomic(temporary / "square.json") as file:
-        file.write_text(json.dumps(labels))
-    try:
-        temporary.rename(folder)
-    except OSError:
-        shutil.rmtree(temporary)
-        if not folder.exists():
-            raise
+    with atomic_folder(folder) as temporary:
+        labels = {}
+        for letter, (piece, notes) in zip("XY", excerpts, strict=True):
+            for role, sound in zip("PQ", sounds, strict=True):
+                waveform = torch.from_numpy(sound.play(notes)).nan_to_num()
+                waveform = waveform * (rng.uniform(*PEAK) / max(float(waveform.abs().max()), SILENCE))
+                audio.write(temporary / f"{letter}{role}.flac", waveform, subtype="PCM_16")
+                program = sound.voices[0].instrument if sound.voices else None
+                labels[letter + role] = {
+                    "piece": piece,
+                    "score": f"{square.name}/{letter}",
+                    "sound": sound.name,
+                    "instrument": program.name if program else "procedural",
+                    **({"family": program.family, "program": program.program} if program else {}),
+                    "notes": [[round(n[0], 4), round(n[1], 4), n[2], n[3]] for n in notes],
+                }
+        (temporary / "square.json").write_text(json.dumps(labels))
 
 
 def scan(root: Path, report: Report) -> dict[str, list[SourceFile]]:

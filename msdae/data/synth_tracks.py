@@ -1,9 +1,7 @@
 """Arranged pieces by SoundFont, in Slakh2100's layout: `SPLIT/TrackNNNNN/{metadata.yaml, stems/, MIDI/}`."""
 
 import hashlib
-import os
 import random
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ import torch
 import yaml
 
 from msdae import audio
+from msdae.checkpoint import atomic_folder
 from msdae.data import scores, soundfont
 from msdae.data.arrangement import Stem, arrange
 from msdae.data.clips import CLIP_SECONDS
@@ -82,25 +81,18 @@ def render_track(track: Track, folder: Path) -> None:
     """Write the track's folder, complete or not at all."""
     rng = random.Random(f"tracks/{track.seed}/{track.name}")
     piece, stems, samples = _compose(track, rng)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    for kind in ("stems", "MIDI"):
-        (temporary / kind).mkdir(parents=True)
-    entries = {}
-    for index, stem in enumerate(stems):
-        name = f"S{index:02d}"
-        waveform = _play(stem, samples, peak=rng.uniform(*PEAK))
-        audio.write(temporary / "stems" / f"{name}.flac", waveform, subtype="PCM_16")
-        _write_midi(temporary / "MIDI" / f"{name}.mid", stem)
-        entries[name] = _entry(stem, waveform)
-    metadata = {"UUID": piece, "audio_dir": "stems", "midi_dir": "MIDI", "stems": entries}
-    (temporary / "metadata.yaml").write_text(yaml.safe_dump(metadata))
-    try:
-        temporary.rename(folder)
-    except OSError:
-        shutil.rmtree(temporary)
-        if not folder.exists():  # otherwise another process has made the same track meanwhile
-            raise
+    with atomic_folder(folder) as temporary:
+        for kind in ("stems", "MIDI"):
+            (temporary / kind).mkdir()
+        entries = {}
+        for index, stem in enumerate(stems):
+            name = f"S{index:02d}"
+            waveform = _play(stem, samples, peak=rng.uniform(*PEAK))
+            audio.write(temporary / "stems" / f"{name}.flac", waveform, subtype="PCM_16")
+            _write_midi(temporary / "MIDI" / f"{name}.mid", stem)
+            entries[name] = _entry(stem, waveform)
+        metadata = {"UUID": piece, "audio_dir": "stems", "midi_dir": "MIDI", "stems": entries}
+        (temporary / "metadata.yaml").write_text(yaml.safe_dump(metadata))
 
 
 def _compose(track: Track, rng: random.Random) -> tuple[str, list[Stem], int]:
