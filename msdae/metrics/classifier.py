@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from einops import rearrange
 
 from msdae import checkpoint
-from msdae.errors import UserError
+from msdae.metrics import weights
 from msdae.metrics.mel import BANDS, RANGE_DB, mel_db
 
 KIND = "instrument classifier"
@@ -79,11 +79,7 @@ def save(network: Classifier, path: str | Path, provenance: Mapping[str, Any]) -
 
     provenance: what it was fitted on, for the header.
     """
-    tensors = {
-        name: tensor.half() if tensor.is_floating_point() else tensor
-        for name, tensor in network.state_dict().items()
-    }
-    checkpoint.save(path, KIND, tensors, {"programs": list(network.programs), **provenance})
+    weights.save(network, path, KIND, {"programs": list(network.programs), **provenance})
 
 
 def load(path: str | Path | None = None) -> Classifier:
@@ -103,10 +99,4 @@ def _shipped() -> Classifier:
 
 def _read(path: str | Path) -> Classifier:
     tensors, header = checkpoint.load(path, KIND)
-    network = Classifier(header["programs"])
-    try:
-        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    except RuntimeError as error:
-        fix = "train it again with experiments/train_timbre.py"
-        raise UserError(f"{path}: of another msdae; {fix}") from error
-    return network.eval().requires_grad_(False)
+    return weights.restore(Classifier(header["programs"]), tensors, path)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 import torchaudio
 
 from msdae import checkpoint
-from msdae.errors import UserError
+from msdae.metrics import weights
 from msdae.metrics.mel import BANDS, mel_db
 
 KIND = "timbre network"
@@ -74,11 +74,7 @@ def save(network: Timbre, path: str | Path, provenance: Mapping[str, Any]) -> No
 
     provenance: what it was fitted on, for the header.
     """
-    tensors = {
-        name: tensor.half() if tensor.is_floating_point() else tensor
-        for name, tensor in network.state_dict().items()
-    }
-    checkpoint.save(path, KIND, tensors, provenance)
+    weights.save(network, path, KIND, provenance)
 
 
 def load(path: str | Path | None = None) -> Timbre:
@@ -98,10 +94,4 @@ def _shipped() -> Timbre:
 
 def _read(path: str | Path) -> Timbre:
     tensors, _ = checkpoint.load(path, KIND)
-    network = Timbre()
-    try:
-        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    except RuntimeError as error:
-        fix = "train it again with experiments/train_timbre.py"
-        raise UserError(f"{path}: of another msdae; {fix}") from error
-    return network.eval().requires_grad_(False)
+    return weights.restore(Timbre(), tensors, path)
