@@ -18,14 +18,16 @@ from msdae import checkpoint, config
 from msdae.contrast import info_nce
 from msdae.diffusion import EDM
 from msdae.errors import UserError
-from msdae.nn.encoders import LatentEncoder, MelEncoder
+from msdae.nn.encoders import LatentEncoder, MelEncoder, PatchEncoder
 from msdae.nn.layers import stretch
 from msdae.nn.unet import UNet
 from msdae.samplers import guided
-from msdae.spectral import MelConfig, pyramid
+from msdae.spectral import MelConfig, scale
 
 EMBEDDED = Path(__file__).parent / "assets" / "small.safetensors"
 WEIGHTS = "model.safetensors"  # the file's name in a folder or hub repository
+ENCODERS = ("patch", "conv")
+POOLED_PATCH = 4  # mel frames that a pooled code's patch encoder takes at once
 Guidance = Sequence[float]
 
 
@@ -57,20 +59,34 @@ class CodecConfig:
 
 
 @dataclass(frozen=True)
+class Bands:
+    """Mean and standard deviation of each band of x3, measured; empty: 0 and 1."""
+
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """Sizes of a model. Tuples over levels run coarse to fine.
 
     widths: features at the U-Net's depths, outermost first.
     inject: depth of the U-Net at which each level's code enters; depth d has the latent's rate / 2^d,
         so the thesis's decoder levels 1, 3, 5 are depths (5, 3, 1).
+    at_input: codes that are not pooled enter at the U-Net's input too.
+    encoder: "patch" or "conv", the thesis's (see `nn.encoders`); widths of the latter: encoder_widths.
+    hidden: features of the former.
     pooled: levels whose code is one frame, an average over time: it cannot hold a melody.
     dropout: share of the clips whose code of a level is replaced by its null code in training.
     guidance: weights that sampling uses when it is given none.
     """
 
-    widths: tuple[int, ...] = (128, 192, 256, 320, 320, 320)
-    inject: tuple[int, ...] = (4, 2, 0)
-    pooled: tuple[int, ...] = ()
+    widths: tuple[int, ...] = (384, 384, 384)
+    inject: tuple[int, ...] = (2, 2, 0)
+    at_input: bool = True
+    pooled: tuple[int, ...] = (1,)
+    encoder: str = "patch"
+    hidden: int = 512
     code_channels: tuple[int, ...] = (32, 32, 32)
     encoder_widths: tuple[int, ...] = (16, 32, 64, 128)
     dropout: float = 0.14
@@ -78,7 +94,12 @@ class ModelConfig:
     P_std: float = 1.2
     guidance: tuple[float, ...] = (1.0, 1.0, 2.0)
     mel: MelConfig = field(default_factory=MelConfig)
+    bands: Bands = field(default_factory=Bands)
     codec: CodecConfig = field(default_factory=CodecConfig)
+
+    def __post_init__(self):
+        if self.encoder not in ENCODERS:
+            raise UserError(f"encoder '{self.encoder}': choose one of {', '.join(ENCODERS)}")
 
 
 class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio", "music"]):
@@ -104,7 +125,8 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         codes, codec = config.code_channels[:stage], config.codec
         self.edm = EDM(codec.std, config.P_mean, config.P_std)
         self.pooled = tuple(level + 1 in config.pooled for level in range(stage))
-        self.unet = UNet(codec.channels, config.widths, codes, config.inject[:stage], self.pooled)
+        inject = config.inject[:stage]
+        self.unet = UNet(codec.channels, config.widths, codes, inject, self.pooled, config.at_input)
         self.null_codes = nn.ParameterList(nn.Parameter(0.1 * torch.randn(c, 1)) for c in codes)
         mean = torch.tensor(codec.mean or [0.0] * codec.channels)
         self.register_buffer("latent_mean", mean[:, None], persistent=False)
@@ -290,25 +312,24 @@ class MSDAE(Autoencoder):
 
     def __init__(self, config: ModelConfig, stage: int = 3, provenance: dict[str, Any] | None = None):
         super().__init__(config, stage, provenance)
-        levels, mel = len(config.inject), config.mel
-        if config.codec.hop % (mel.hop * 2 ** (levels - 1)):
+        levels = len(config.inject)
+        if config.codec.hop % (config.mel.hop * 2 ** (levels - 1)):
             raise UserError(f"a codec hop of {config.codec.hop} is no multiple of the coarsest mel hop")
-        per_frame = config.codec.hop // mel.hop  # mel frames of a latent frame, finest level
-        self.encoders = nn.ModuleList()
-        for level in range(stage):
-            coarser = levels - 1 - level  # halvings between this level's mel and the finest
-            halvings = (per_frame >> coarser).bit_length() - 1 + config.inject[level]
-            if self.pooled[level]:
-                halvings = len(config.encoder_widths)  # enough frames are left to average over
-            self.encoders.append(
-                MelEncoder(
-                    mel.bands >> coarser,
-                    config.encoder_widths,
-                    halvings,
-                    config.code_channels[level],
-                    self.pooled[level],
-                )
-            )
+        self.encoders = nn.ModuleList(self._encoder(level, levels) for level in range(stage))
+
+    def _encoder(self, level: int, levels: int) -> nn.Module:
+        c, pooled = self.config, self.pooled[level]
+        coarser = levels - 1 - level  # halvings between this level's mel and the finest
+        bands, channels = c.mel.bands >> coarser, c.code_channels[level]
+        per_code = (c.codec.hop // c.mel.hop >> coarser) << c.inject[level]  # mel frames of a code frame
+        if c.encoder == "patch":
+            given = (c.bands.mean or (0.0,) * c.mel.bands, c.bands.std or (1.0,) * c.mel.bands)
+            mean, std = (torch.tensor(values).view(bands, -1).mean(dim=1) for values in given)
+            return PatchEncoder(mean, std, c.hidden, POOLED_PATCH if pooled else per_code, channels, pooled)
+        halvings = per_code.bit_length() - 1
+        if pooled:
+            halvings = len(c.encoder_widths)  # enough frames are left to average over
+        return MelEncoder(bands, c.encoder_widths, halvings, channels, pooled)
 
     def encode(
         self, z: torch.Tensor | None, mel: torch.Tensor | Sequence[torch.Tensor] | None
@@ -319,7 +340,7 @@ class MSDAE(Autoencoder):
 
     def encode_level(self, level: int, mel: torch.Tensor) -> torch.Tensor:
         """The code of one level, counted from 0. mel: x3 -> (batch, code_channels, code frames)"""
-        return self.encoders[level](pyramid(mel, len(self.config.inject))[level])
+        return self.encoders[level](scale(mel, len(self.config.inject) - 1 - level))
 
     def trainable(self) -> list[nn.Module]:
         return [self.encoders[self.stage - 1], self.unet, self.null_codes]

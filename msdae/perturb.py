@@ -3,10 +3,9 @@
 import torch
 import torch.nn.functional as F
 
-from msdae.nn.layers import stretch
-
 ENVELOPE = 17  # bands over which a spectral envelope is smooth
 FLOOR = 1e-2  # of the mel magnitude, before logarithms
+FRAMES = 8  # over which an envelope is constant
 
 
 def scramble(
@@ -17,18 +16,14 @@ def scramble(
     mel: (batch, bands, frames) log-mel. blocks: of time that are shuffled; bands: of shift either way, at
     most; tempo: change either way, at most. Returns as `mel`.
     """
-    batch, _, frames = mel.shape
-    out = []
-    for clip in mel:
-        rate = 1 + tempo * (2 * _uniform(generator) - 1)
-        length = max(blocks, round(frames / rate))
-        clip = stretch(clip[None], length)[0]
-        clip = clip.repeat(1, -(-frames // length))[:, :frames]
-        pieces = torch.tensor_split(clip, blocks, dim=1)
-        clip = torch.cat([pieces[i] for i in torch.randperm(blocks, generator=generator)], dim=1)
-        shift = int(torch.randint(-bands, bands + 1, (), generator=generator))
-        out.append(_shifted(clip, shift))
-    return torch.stack(out)
+    batch, bands_in, frames = mel.shape
+    shifts = torch.randint(-bands, bands + 1, (batch, 1), generator=generator)
+    places = torch.stack([_shuffled_time(frames, blocks, tempo, generator) for _ in range(batch)])
+    mel = mel.gather(2, places[:, None].expand(-1, bands_in, -1))
+    rows = torch.arange(bands_in) - shifts
+    inside = ((rows >= 0) & (rows < bands_in)).to(mel.dtype)
+    rows = rows.clamp(0, bands_in - 1)
+    return mel.gather(1, rows[..., None].expand(-1, -1, frames)) * inside[..., None]
 
 
 def recolour(mel: torch.Tensor, generator: torch.Generator, strength: float, gain: float) -> torch.Tensor:
@@ -37,19 +32,19 @@ def recolour(mel: torch.Tensor, generator: torch.Generator, strength: float, gai
     mel: (batch, bands, frames), log1p(gain * magnitude). strength: 0 changes nothing, 1 much.
     Returns as `mel`; pitches and onsets stay where they are.
     """
-    batch, bands, _ = mel.shape
-    level = torch.log(torch.expm1(mel) / gain + FLOOR)
-    envelope = _smooth(level)
-    fine = level - envelope
+    batch, bands, frames = mel.shape
+    magnitude = torch.expm1(mel) / gain
+    envelope = _smooth(torch.log(F.avg_pool1d(magnitude, FRAMES, ceil_mode=True) + FLOOR))
     place = torch.linspace(-1, 1, bands)
     warp = 1 + 0.1 * strength * _normal(generator, batch, 1)
     move = 0.05 * strength * _normal(generator, batch, 1)
-    envelope = _read(envelope, place[None] * warp + move)
+    change = _read(envelope, place[None] * warp + move) - envelope
     knots = 0.8 * strength * _normal(generator, batch, 6)  # nepers: about 7 dB
     curve = F.interpolate(knots[:, None], size=bands, mode="linear", align_corners=True)[:, 0]
-    level = fine + envelope + curve[..., None]
+    change = (change + curve[..., None]).exp()
     noise = torch.rand(batch, 1, 1, generator=generator) * 0.01 * strength
-    return torch.log1p(gain * ((torch.exp(level) - FLOOR).clamp_min(0) + noise))
+    magnitude = magnitude * change.repeat_interleave(FRAMES, dim=-1)[..., :frames]
+    return torch.log1p(gain * (magnitude + noise))
 
 
 def _smooth(level: torch.Tensor) -> torch.Tensor:
@@ -71,20 +66,12 @@ def _read(envelope: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     return F.grid_sample(envelope[:, None], grid, padding_mode="border", align_corners=True)[:, 0]
 
 
-def _shifted(clip: torch.Tensor, shift: int) -> torch.Tensor:
-    """(bands, frames) moved up by `shift` bands; silence comes in."""
-    if shift == 0:
-        return clip
-    moved = torch.zeros_like(clip)
-    if shift > 0:
-        moved[shift:] = clip[:-shift]
-    else:
-        moved[:shift] = clip[-shift:]
-    return moved
-
-
-def _uniform(generator: torch.Generator) -> float:
-    return float(torch.rand((), generator=generator))
+def _shuffled_time(frames: int, blocks: int, tempo: float, generator: torch.Generator) -> torch.Tensor:
+    """(frames,), which frame to take for each: at another tempo, repeated from the start, in other order."""
+    rate = 1 + tempo * (2 * torch.rand((), generator=generator) - 1)
+    places = (torch.arange(frames) * rate).long() % frames
+    pieces = places.tensor_split(blocks)
+    return torch.cat([pieces[i] for i in torch.randperm(blocks, generator=generator).tolist()])
 
 
 def _normal(generator: torch.Generator, *shape: int) -> torch.Tensor:

@@ -10,11 +10,13 @@ from msdae import codecs, data
 from msdae.codecs.check import check_decoding, require_reconstruction
 from msdae.data import Clips
 from msdae.errors import UserError
-from msdae.models import MODELS, Autoencoder, CodecConfig, ModelConfig
+from msdae.models import MODELS, Autoencoder, Bands, CodecConfig, ModelConfig
 from msdae.spectral import MelConfig
 from msdae.training import TrainConfig, Trainer, mix_seed, process_state
 
-SAME = ("mel", "codec", "code_channels", "encoder_widths", "inject")  # what an encoder is built for
+# what an encoder is built for
+SAME = ("mel", "bands", "codec", "code_channels", "encoder", "hidden", "encoder_widths", "inject", "pooled")
+MEASURED = 512  # clips that the mel's bands are measured on
 
 
 def train_stage(
@@ -46,8 +48,12 @@ def train_stage(
     for clips in (train, valid):
         clips.require(codec, settings.model.mel)
     _require_working_codec(codec, train, settings.model.mel)
-    settings = dataclasses.replace(settings, model=_with_codec(settings.model, codec, train))
     previous, whole, origin = _previous(kind, stage, Path(run), start)
+    measured = _with_codec(settings.model, codec, train)
+    if settings.model.encoder == "patch":
+        bands = measure_bands(train) if previous is None else previous.config.bands
+        measured = dataclasses.replace(measured, bands=bands)
+    settings = dataclasses.replace(settings, model=measured)
     model = begin_stage(kind, settings.model, stage, settings.seed, previous, whole)
     provenance: dict[str, Any] = {
         "run": Path(run).name,
@@ -121,6 +127,13 @@ def _require_working_codec(codec: codecs.Codec, clips: Clips, mel: MelConfig, nu
     distance = check_decoding(codec, batch.z, batch.mel, mel)
     require_reconstruction(codec, distance)
     process_state().print(f"codec {codec.name}: decodes {number} clips to within {distance:.1f} dB")
+
+
+def measure_bands(clips: Clips) -> Bands:
+    """Mean and standard deviation of each mel band over some training clips."""
+    mel = next(clips.batches(MEASURED)).mel.float()
+    mean, std = mel.mean(dim=(0, 2)), mel.std(dim=(0, 2)).clamp_min(0.05)
+    return Bands(*(tuple(round(x, 4) for x in values.tolist()) for values in (mean, std)))
 
 
 def _with_codec(model: ModelConfig, codec: codecs.Codec, clips: Clips) -> ModelConfig:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn as nn
-from einops import reduce
+import torch.nn.functional as F
 from nnAudio.features.mel import MelSpectrogram
 
 from msdae.errors import UserError
@@ -15,7 +15,7 @@ class MelConfig:
     """Settings of the finest log-mel, x3; a cache made with others is refused."""
 
     sample_rate: int = 44100
-    n_fft: int = 1024
+    n_fft: int = 2048
     hop: int = 256
     bands: int = 128
     gain: float = 10.0  # log1p(gain * mel): places quiet partials above the linear part of log1p
@@ -57,7 +57,9 @@ def pyramid(mel: torch.Tensor, levels: int = 3) -> list[torch.Tensor]:
     mel: x_levels, (batch, bands, frames), both divisible by 2 ** (levels - 1).
     Returns [x_1, ..., x_levels], coarse to fine.
     """
-    scales = [mel]
-    for _ in range(levels - 1):
-        scales.insert(0, reduce(scales[0], "b (f 2) (t 2) -> b f t", "mean"))
-    return scales
+    return [scale(mel, halvings) for halvings in reversed(range(levels))]
+
+
+def scale(mel: torch.Tensor, halvings: int) -> torch.Tensor:
+    """One scale of the pyramid: `mel` (batch, bands, frames), both halved so often."""
+    return F.avg_pool2d(mel, 2**halvings) if halvings else mel

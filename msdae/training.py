@@ -52,11 +52,11 @@ class TrainConfig:
 
     model: ModelConfig = field(default_factory=ModelConfig)
     views: ViewConfig = field(default_factory=ViewConfig)
-    contrast: float = 0.0
-    steps: tuple[int, ...] = (1500, 1500, 8000)
+    contrast: float = 0.2
+    steps: tuple[int, ...] = (1000, 700, 7000)
     batch_size: int = 32
     accumulation: int = 1
-    learning_rate: float = 4e-4
+    learning_rate: float = 1e-3
     warmup: int = 200
     decay: float = 0.3
     clip: float = 1.0

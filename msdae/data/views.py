@@ -30,10 +30,10 @@ class ViewConfig:
     recolour: share of the content views whose spectral envelope is changed (see `perturb.recolour`).
     """
 
-    timbre: str = "same"
-    content: str = "same"
-    scramble: float = 0.0
-    recolour: float = 0.0
+    timbre: str = "excerpt"
+    content: str = "rendition"
+    scramble: float = 0.5
+    recolour: float = 0.3
 
     def __post_init__(self):
         for name, value, known in (("timbre", self.timbre, TIMBRE), ("content", self.content, CONTENT)):
@@ -42,7 +42,7 @@ class ViewConfig:
 
     @property
     def plain(self) -> bool:
-        return self == ViewConfig()
+        return (self.timbre, self.content, self.scramble, self.recolour) == ("same", "same", 0, 0)
 
 
 class Partners:

@@ -21,6 +21,7 @@ class UNet(nn.Module):
         inject: depth at which each level enters, coarse to fine (0 = the output's rate).
         pooled: of each level, whether its code is one frame, which then also scales and shifts the features
             at every depth, through the adaptive normalisation, beside the noise level.
+        at_input: codes that are not pooled also join the input, so that the whole network works on them.
         embedding: width of the embedding of the noise level.
     """
 
@@ -31,6 +32,7 @@ class UNet(nn.Module):
         code_channels: tuple[int, ...],
         inject: tuple[int, ...],
         pooled: tuple[bool, ...] = (),
+        at_input: bool = False,
         embedding: int = 256,
     ):
         super().__init__()
@@ -49,6 +51,11 @@ class UNet(nn.Module):
         self.code_convs = nn.ModuleList(
             zero_init(nn.Conv1d(c, widths[depth], 1)) for c, depth in zip(code_channels, inject, strict=True)
         )
+        self.input_convs = nn.ModuleList(
+            zero_init(nn.Conv1d(c, widths[0], 3, padding=1))
+            for c, whole in zip(code_channels, self.pooled, strict=True)
+            if at_input and not whole
+        )
         self.modulations = nn.ModuleList(
             nn.Sequential(nn.Linear(c, embedding), nn.SiLU(), zero_init(nn.Linear(embedding, embedding)))
             for c, whole in zip(code_channels, self.pooled, strict=True)
@@ -62,10 +69,14 @@ class UNet(nn.Module):
         """x: (batch, channels, frames), any number of frames; c_noise: (batch,);
         codes: one per level, (batch, code_channels, any) -> (batch, channels, frames)"""
         embedding = self.embed(c_noise)
-        whole = (code for code, pooled in zip(codes, self.pooled, strict=True) if pooled)
+        whole = [code for code, pooled in zip(codes, self.pooled, strict=True) if pooled]
+        timed = [code for code, pooled in zip(codes, self.pooled, strict=True) if not pooled]
         for code, modulation in zip(whole, self.modulations, strict=True):
             embedding = embedding + modulation(code.mean(dim=-1))
+        frames = x.shape[-1]
         x = self.conv_in(x)
+        for code, conv in zip(timed, self.input_convs, strict=False):
+            x = x + conv(stretch(code, frames))
         skips = []
         for block, downsample in zip(self.down_blocks, self.downsamples, strict=True):
             x = block(x, embedding)
