@@ -1,4 +1,4 @@
-"""A first thing to hear: two rendered recordings, and the melody of one with the timbre of the other."""
+"""Four melodies, each played with the sound of another recording, and how right that is."""
 
 import subprocess
 import sys
@@ -6,13 +6,27 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+import torch
+
 from msdae import audio, cli, commands
 from msdae.data import soundfont
+from msdae.data.instruments import INSTRUMENTS
+from msdae.data.soundfont import Note
 from msdae.errors import UserError
+from msdae.metrics import timbre
+from msdae.metrics.melody import note_f1, transcribe
+from msdae.swapbench.scoring import instruments
 
 BEAT = 0.5  # seconds
-PIANO, FLUTE = 0, 73  # General MIDI programs
 LEVEL = 0.5  # peak of the rendered recordings
+# (timbre source, melody source): names and General MIDI programs
+PAIRS = (
+    (("piano", 0), ("flute", 73)),
+    (("trumpet", 56), ("koto", 107)),
+    (("strings", 48), ("ocarina", 79)),
+    (("steel-drums", 114), ("soprano-sax", 64)),
+)
 
 # (MIDI pitch, beats); traditional melodies
 FRERE_JACQUES = [
@@ -20,14 +34,14 @@ FRERE_JACQUES = [
     *[(64, 1), (65, 1), (67, 2)] * 2,
 ]  # fmt: skip
 ODE_TO_JOY = [
-    (76, 1), (76, 1), (77, 1), (79, 1), (79, 1), (77, 1), (76, 1), (74, 1),
-    (72, 1), (72, 1), (74, 1), (76, 1), (76, 1.5), (74, 0.5), (74, 2),
+    (64, 1), (64, 1), (65, 1), (67, 1), (67, 1), (65, 1), (64, 1), (62, 1),
+    (60, 1), (60, 1), (62, 1), (64, 1), (64, 1.5), (62, 0.5), (62, 2),
 ]  # fmt: skip
 
 
 def main() -> None:
     parser = cli.parser(
-        "Render two example recordings and swap the timbre of one into the other.",
+        "Render four pairs of recordings, swap the timbre of one into the other, and score the result.",
         "python experiments/demo.py --out demo",
     )
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results")
@@ -36,33 +50,54 @@ def main() -> None:
     options = parser.parse_args()
 
     commands.make_folder(options.out)
-    timbre, melody = options.out / "timbre-piano.wav", options.out / "melody-flute.wav"
-    swapped, picture = options.out / "swap.wav", options.out / "swap.png"
     begin = time.perf_counter()
-    render(timbre, FRERE_JACQUES, PIANO)
-    render(melody, ODE_TO_JOY, FLUTE)
-    rendered = time.perf_counter()
-    chosen = {"checkpoint": options.checkpoint, "device": options.device}
-    swap({"timbre": timbre, "melody": melody, "out": swapped, "plot": picture, **chosen})
-    done = time.perf_counter()
+    rows = []
+    for number, (sound, tune) in enumerate(PAIRS, 1):
+        files = {
+            "timbre": options.out / f"{number}-timbre-{sound[0]}.wav",
+            "melody": options.out / f"{number}-melody-{tune[0]}.wav",
+            "out": options.out / f"{number}-swap.wav",
+            "plot": options.out / f"{number}-swap.png",
+        }
+        render(files["timbre"], notes_of(FRERE_JACQUES), sound[1])
+        render(files["melody"], notes_of(ODE_TO_JOY), tune[1])
+        swap({**files, "checkpoint": options.checkpoint, "device": options.device})
+        rows.append((f"{tune[0]} -> {sound[0]}", *score(files["out"], sound[1])))
+    print(f"\n{'melody -> sound':28s} {'melody F1':>9s} {'played':>7s} {'nearest instrument of 36'}")
+    for name, swapped, played, nearest in rows:
+        print(f"{name:28s} {swapped:9.2f} {played:7.2f} {nearest}")
+    print("played: the F1 of the same notes rendered by the sound's own instrument")
+    print(f"everything is in {options.out.resolve()}, made in {time.perf_counter() - begin:.0f} s")
 
-    print(f"timbre source  {timbre.resolve()}")
-    print(f"melody source  {melody.resolve()}")
-    print(f"swap           {swapped.resolve()}")
-    print(f"log-mels       {picture.resolve()}")
-    print(f"rendered the two sources in {rendered - begin:.1f} s, swapped in {done - rendered:.1f} s")
 
-
-def render(path: Path, melody: Sequence[tuple[int, float]], program: int) -> None:
-    """Play `melody` once with a General MIDI program of the default SoundFont."""
+def notes_of(tune: Sequence[tuple[int, float]]) -> list[Note]:
+    """`tune` once, from its beginning."""
     notes, onset = [], 0.0
-    for pitch, beats in melody:
-        offset = onset + beats * BEAT
-        notes.append((onset, offset, pitch, 100))
-        onset = offset
-    samples = round((onset + BEAT) * audio.SAMPLE_RATE)  # a beat more for the last note to fade
+    for pitch, beats in tune:
+        notes.append((onset, onset + beats * BEAT, pitch, 100))
+        onset += beats * BEAT
+    return notes
+
+
+def play(notes: Sequence[Note], program: int) -> torch.Tensor:
+    """`notes` by a General MIDI program of the default SoundFont: (samples,)."""
+    samples = round((notes[-1][1] + BEAT) * audio.SAMPLE_RATE)  # a beat more for the last note to fade
     waveform = soundfont.render(notes, soundfont.default(), program, samples)
-    audio.write(path, LEVEL * waveform / waveform.abs().max())
+    return LEVEL * waveform / waveform.abs().max()
+
+
+def render(path: Path, notes: Sequence[Note], program: int) -> None:
+    audio.write(path, play(notes, program))
+
+
+def score(swapped: Path, program: int) -> tuple[float, float, str]:
+    """Melody F1 of the swap and of the truth, and the instrument that the swap sounds like."""
+    notes, rate = notes_of(ODE_TO_JOY), audio.SAMPLE_RATE
+    waveforms = torch.stack([audio.read(swapped), play(notes, program)])
+    f1 = [note_f1(np.array(notes), transcribe(waveform, rate)) for waveform in waveforms]
+    nearest = instruments("test", "melodies").nearest(timbre.load().embed(waveforms, rate)[0])
+    names = {kind.program: kind.name for kind in INSTRUMENTS}
+    return *f1, names[nearest] + (" (right)" if nearest == program else f" (it is {names[program]})")
 
 
 def swap(options: Mapping[str, object]) -> None:

@@ -37,17 +37,12 @@ def to_mapping(config: Any) -> dict[str, Any]:
 
 
 def load(kind: type[Config], path: str | Path | None, overrides: Iterable[str] = ()) -> Config:
-    """`kind` with the differences that the YAML file `path` and `overrides` ("a.b=value") hold."""
-    values: dict[str, Any] = {}
-    source = "--set"
-    if path is not None:
-        source = str(path)
-        try:
-            values = yaml.safe_load(Path(path).read_text()) or {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UserError(f"{path}: cannot read this YAML file ({error})") from error
-        if not isinstance(values, dict):
-            raise UserError(f"{path}: expected 'key: value' lines")
+    """`kind` with the differences that the YAML file `path` and `overrides` ("a.b=value") hold.
+
+    A file may build on another one beside it: `base: other.yaml`.
+    """
+    values = {} if path is None else _read(Path(path))
+    source = "--set" if path is None else str(path)
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
@@ -60,6 +55,27 @@ def load(kind: type[Config], path: str | Path | None, overrides: Iterable[str] =
                 raise UserError(f"--set {override}: '{parent}' is a value and has no keys")
         inner[leaf] = yaml.safe_load(text)
     return from_mapping(kind, values, source)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot read this YAML file ({error})") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: expected 'key: value' lines")
+    base = values.pop("base", None)
+    return values if base is None else _merged(_read(path.parent / base), values)
+
+
+def _merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`values` with what `over` has, key by key at every depth."""
+    both = {
+        key: _merged(values[key], value)
+        for key, value in over.items()
+        if isinstance(value, dict) and isinstance(values.get(key), dict)
+    }
+    return values | over | both
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn as nn
+from einops import rearrange
 from huggingface_hub import ModelHubMixin, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -33,9 +34,13 @@ Guidance = Sequence[float]
 
 @dataclass(frozen=True)
 class Contrast:
-    """What level 1's code of another excerpt is to be told by (see `info_nce`).
+    """What the code of the stage's level is to be told by (see `info_nce`).
 
-    own: x3 of the clips themselves, positives; other: x3 of the same notes by other sounds, negatives;
+    A pooled level has seen another excerpt of the sound; its code has to find the clip itself among others,
+    the same notes by another sound above all. Other levels have seen the notes by another sound; each frame
+    of their code has to find its own place in the clip itself, among all frames of other clips.
+
+    own: x3 of the clips themselves; other: x3 of the same notes by other sounds;
     same: (batch, 2 * batch), which of both are of a clip's own sound.
     """
 
@@ -90,7 +95,7 @@ class ModelConfig:
     code_channels: tuple[int, ...] = (32, 32, 32)
     encoder_widths: tuple[int, ...] = (16, 32, 64, 128)
     dropout: float = 0.14
-    P_mean: float = 0.0
+    P_mean: float = 0.8
     P_std: float = 1.2
     guidance: tuple[float, ...] = (1.0, 1.0, 2.0)
     mel: MelConfig = field(default_factory=MelConfig)
@@ -100,6 +105,10 @@ class ModelConfig:
     def __post_init__(self):
         if self.encoder not in ENCODERS:
             raise UserError(f"encoder '{self.encoder}': choose one of {', '.join(ENCODERS)}")
+        if max(self.inject) >= len(self.widths):
+            raise UserError(
+                f"inject {self.inject}: widths of {len(self.widths)} depths have 0 to {len(self.widths) - 1}"
+            )
 
 
 class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio", "music"]):
@@ -192,7 +201,7 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         contrast: Contrast | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The training loss (eq. 38) of each clip, the noise level it was taken at, and the contrastive loss
-        of level 1, which is in the first too (zero without `contrast`): (batch,) each.
+        of the stage's level, which is in the first too (zero without `contrast`): (batch,) each.
 
         z, mel: as `encode` takes them; normal: (batch,) and noise: as z, standard normal;
         drop: (batch, levels), the codes replaced by null codes.
@@ -208,9 +217,21 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         )
         if contrast is None:
             return loss, sigma, torch.zeros_like(loss)
-        candidates = [self.encode_level(0, view).mean(dim=-1) for view in (contrast.own, contrast.other)]
-        nce = info_nce(codes[0].mean(dim=-1), *candidates, contrast.same, contrast.temperature)
+        nce = self._contrasted(codes[-1], contrast)
         return loss + contrast.weight * nce, sigma, nce
+
+    def _contrasted(self, code: torch.Tensor, contrast: Contrast) -> torch.Tensor:
+        """The contrastive loss of the stage's level, `code` (batch, channels, frames): (batch,)"""
+        level = self.stage - 1
+        own = self.encode_level(level, contrast.own)
+        if self.pooled[level]:
+            other = self.encode_level(level, contrast.other)
+            views = [view[..., 0] for view in (code, own, other)]
+            return info_nce(*views, contrast.same, contrast.temperature)
+        clip = torch.arange(len(code), device=code.device).repeat_interleave(code.shape[-1])
+        frames = [rearrange(view, "b c t -> (b t) c") for view in (code, own)]
+        nce = info_nce(*frames, None, clip[:, None] == clip[None], contrast.temperature)
+        return rearrange(nce, "(b t) -> b t", b=len(code)).mean(dim=1)
 
     def denoiser(self, codes: Sequence[torch.Tensor], guidance: Guidance | float | None = None) -> Callable:
         """f(x, sigma) for the samplers, guided by one weight a level (1: as trained, see `guided`).

@@ -29,7 +29,7 @@ def train_stage(
 ) -> bool:
     """Train `stage` of the model `kind` ("msdae", "hdae") in the folder `run`, or continue it.
 
-    dataset: folder with train/ and valid/, caches or shards; None: the embedded synth data, made if missing.
+    dataset: folder with train/ and valid/, caches or shards; None: rendered squares, made if missing.
     start: a checkpoint to start from instead of the same run's stage before.
 
     Returns:
@@ -43,7 +43,10 @@ def train_stage(
     if not 1 <= stage <= len(settings.steps):
         raise UserError(f"--stage {stage}: stages run from 1 to {len(settings.steps)}")
     codec = codecs.load(settings.model.codec.name)
-    folder = data.embedded(codec=codec.name) if dataset is None else Path(dataset)
+    if dataset is None:
+        folder = data.embedded(codec=codec.name, mel=settings.model.mel, dataset="squares")
+    else:
+        folder = Path(dataset)
     train, valid = (data.open_clips(folder / split) for split in ("train", "valid"))
     for clips in (train, valid):
         clips.require(codec, settings.model.mel)

@@ -45,7 +45,8 @@ _FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
 class TrainConfig:
     """How a stage is trained; `model` says what.
 
-    views: what the encoders see of a clip. contrast: weight of level 1's contrastive loss, in stage 1.
+    views: what the encoders see of a clip. contrast: weight of the contrastive loss of the stage's level; its
+        negatives are the clips that one process has at once.
     steps: of each stage. batch_size: over all processes and accumulated parts.
     decay: share of the steps, at the end, over which the learning rate falls to zero.
     """
@@ -53,7 +54,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     views: ViewConfig = field(default_factory=ViewConfig)
     contrast: float = 0.2
-    steps: tuple[int, ...] = (1000, 700, 7000)
+    steps: tuple[int, ...] = (1200, 500, 6500)
     batch_size: int = 32
     accumulation: int = 1
     learning_rate: float = 1e-3
@@ -271,7 +272,7 @@ class Trainer:
             timbre, content = (there(view) for view in batch.views)
             mel = [timbre if pooled else content for pooled in self.bare.pooled]
         contrast = None
-        if self.settings.contrast and self.stage == 1 and batch.views is not None:
+        if self.settings.contrast and batch.views is not None:
             own, other = (there(sounds) for sounds in batch.sounds)
             same = own[:, None] == torch.cat([own, other])[None]
             contrast = Contrast(there(batch.mel), there(batch.views[1]), same, self.settings.contrast)

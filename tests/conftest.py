@@ -14,5 +14,5 @@ def tiny(tmp_path_factory):
     from msdae.data.encode import Encoding
 
     folder = tmp_path_factory.mktemp("tiny") / "synth"
-    make(folder, synth.Settings(clips=24, seed=7), Encoding("spectral"), workers=1)
+    make("synth", folder, synth.Settings(clips=24, seed=7), Encoding("spectral"), workers=1)
     return folder

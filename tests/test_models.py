@@ -7,11 +7,20 @@ import torch
 
 from msdae import samplers
 from msdae.errors import UserError
-from msdae.models import HDAE, MSDAE, Autoencoder, CodecConfig, ModelConfig
+from msdae.models import HDAE, MSDAE, Autoencoder, CodecConfig, Contrast, ModelConfig
 from msdae.nn.layers import AdaGN, stretch
 
-SMALL = ModelConfig(widths=(16, 16, 24, 24, 32, 32), encoder_widths=(4, 8), codec=CodecConfig(std=0.9))
-BASELINE = dataclasses.replace(SMALL, inject=(3, 2, 1), code_channels=(8, 6, 4), encoder_widths=(16, 16, 16))
+SMALL = ModelConfig(
+    widths=(16, 16, 24, 24, 32, 32),
+    inject=(4, 2, 0),
+    pooled=(),
+    hidden=16,
+    encoder_widths=(4, 8),
+    codec=CodecConfig(std=0.9),
+)
+THESIS = dataclasses.replace(SMALL, encoder="conv", at_input=False)
+POOLED = dataclasses.replace(SMALL, pooled=(1,))
+BASELINE = dataclasses.replace(THESIS, inject=(3, 2, 1), code_channels=(8, 6, 4), encoder_widths=(16, 16, 16))
 
 
 def build(kind=MSDAE, config=SMALL, stage=3, awake=True):
@@ -32,7 +41,10 @@ def clip(batch=2, frames=32, seed=0):
     )
 
 
-@pytest.fixture(params=[(MSDAE, SMALL), (HDAE, BASELINE)], ids=["msdae", "hdae"])
+@pytest.fixture(
+    params=[(MSDAE, SMALL), (MSDAE, THESIS), (MSDAE, POOLED), (HDAE, BASELINE)],
+    ids=["msdae", "thesis", "pooled", "hdae"],
+)
 def model(request):
     return build(*request.param)
 
@@ -40,8 +52,9 @@ def model(request):
 @pytest.mark.parametrize(
     ("inject", "lengths"), [((5, 3, 1), [1, 4, 16]), ((3, 2, 1), [4, 8, 16]), ((4, 2, 0), [2, 8, 32])]
 )
-def test_code_lengths_of_the_presets(inject, lengths):
-    model = build(config=dataclasses.replace(SMALL, inject=inject))
+@pytest.mark.parametrize("config", [SMALL, THESIS], ids=["patch", "conv"])
+def test_code_lengths_of_the_presets(inject, lengths, config):
+    model = build(config=dataclasses.replace(config, inject=inject))
     assert [code.shape[-1] for code in model.encode(*clip())] == lengths == model.code_frames(32)
 
 
@@ -266,3 +279,12 @@ def test_levels_may_see_different_clips():
     mixed = model.encode(None, [one, other, other])
     assert torch.equal(mixed[0], model.encode(None, one)[0])
     assert torch.equal(mixed[2], model.encode(None, other)[2])
+
+
+def test_frames_of_a_timed_level_have_to_find_their_own_place():
+    model = build(stage=2)
+    _, mel = clip(batch=3)
+    code = model.encode_level(1, mel)
+    contrast = Contrast(mel, mel, torch.eye(3, 6, dtype=torch.bool), 1.0)
+    found, lost = model._contrasted(code, contrast), model._contrasted(code.roll(1, 0), contrast)
+    assert found.shape == (3,) and (found < lost).all()

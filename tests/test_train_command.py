@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 TINY = [
-    *("--set", "model.widths=[16,16,24,24,32,32]", "--set", "model.encoder_widths=[4,8]"),
+    *("--set", "model.widths=[16,16,24]", "--set", "model.hidden=16"),
     *("--set", "batch_size=4", "--set", "log_every=1", "--set", "validate_every=1000"),
     *("--set", "validation_batches=1", "--set", "trackers=[]"),
 ]
@@ -52,7 +52,7 @@ def test_killed_with_9_and_started_again_it_repeats_the_uninterrupted_run(tiny, 
 
 
 def test_two_processes_equal_one(tiny, tmp_path):
-    steps = ("--set", "steps=[4,4,4]")
+    steps = ("--set", "steps=[4,4,4]", "--set", "contrast=0")  # its negatives are those of one process
     subprocess.run(command(tmp_path / "one", tiny, 1, *steps), check=True, capture_output=True)
     two = (BIN / "accelerate", "launch", "--multi_gpu", "--num_processes", "2")
     subprocess.run(command(tmp_path / "two", tiny, 1, *steps, launcher=two), check=True, capture_output=True)

@@ -20,7 +20,7 @@ from msdae.runs import begin_stage, stage_folder, train_stage
 from msdae.training import EMA, Draws, TrainConfig, Trainer
 
 ROOT = Path(__file__).parents[1]
-MODEL = ModelConfig(widths=(16, 16, 24, 24, 32, 32), encoder_widths=(4, 8))
+MODEL = ModelConfig(widths=(16, 16, 24), hidden=16)
 SETTINGS = TrainConfig(
     model=MODEL,
     steps=(6, 6, 6),
@@ -104,8 +104,8 @@ def test_other_settings_do_not_continue_a_run(trainer):
 
 
 def test_accumulation_equals_the_whole_batch(trainer, tmp_path):
-    trainer("whole").run()
-    trainer("parts", accumulation=2).run()
+    trainer("whole", contrast=0.0).run()  # its negatives are those of one part
+    trainer("parts", accumulation=2, contrast=0.0).run()
     for one, other in zip(losses(tmp_path / "whole"), losses(tmp_path / "parts"), strict=True):
         assert one == (other[0], pytest.approx(other[1], rel=1e-5))
 
@@ -144,16 +144,11 @@ def test_nan_stops_with_step_clips_and_state(trainer, tmp_path):
 
 
 def test_training_on_views_with_a_contrastive_loss(trainer, tmp_path):
-    config = dataclasses.replace(MODEL, pooled=(1,))
-    views = ViewConfig(timbre="excerpt", content="rendition", scramble=0.5, recolour=0.5)
     for folder in ("a", "b"):
-        model = begin_stage("msdae", config, 1, 0, None, True)
-        assert trainer(folder, model, views=views, contrast=0.5).run()
+        assert trainer(folder).run()
     log = [json.loads(line) for line in (tmp_path / "a/log.jsonl").read_text().splitlines()]
     assert all(line["contrast"] > 0 for line in log if "loss" in line)
     assert losses(tmp_path / "a") == losses(tmp_path / "b")
-    model = Autoencoder.load(tmp_path / "a/model.safetensors")
-    assert model.config.pooled == (1,)
 
 
 def test_validation_repeats_and_uses_the_average(trainer):
@@ -224,7 +219,7 @@ def test_a_start_that_does_not_fit_is_refused():
     with pytest.raises(UserError, match="needs a model with 2 levels"):
         begin_stage("msdae", MODEL, 3, 0, first, True)
     with pytest.raises(UserError, match="another 'inject'"):
-        begin_stage("msdae", dataclasses.replace(MODEL, inject=(5, 3, 1)), 2, 0, first, True)
+        begin_stage("msdae", dataclasses.replace(MODEL, inject=(1, 1, 0)), 2, 0, first, True)
 
 
 def test_freezing_leaves_only_the_stage_trainable():
@@ -250,7 +245,7 @@ def test_shards_train_like_a_cache(tiny, tmp_path):
     ]
     line = [sys.executable, ROOT / "experiments/prepare_data.py", *synth, "--out", tmp_path / "shards"]
     subprocess.run([str(part) for part in line], check=True, capture_output=True)
-    assert train_stage(
-        "msdae", 1, dataclasses.replace(SETTINGS, steps=(2, 2, 2)), tmp_path, tmp_path / "shards"
-    )
+    plain = ViewConfig("same", "same", 0, 0)
+    settings = dataclasses.replace(SETTINGS, steps=(2, 2, 2), views=plain, contrast=0.0)
+    assert train_stage("msdae", 1, settings, tmp_path, tmp_path / "shards")
     assert len(losses(tmp_path / "stage1")) == 2

@@ -1,33 +1,42 @@
-"""The default data set, made on first use."""
+"""The data sets that are rendered here, made on first use."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from msdae import codecs
-from msdae.data import cache, parts, prepare, synth
+from msdae.data import cache, parts, prepare, squares, synth
 from msdae.data.encode import Encoding
 from msdae.data.report import Report
 from msdae.data.sources import SPLITS
 from msdae.errors import UserError
+from msdae.spectral import MelConfig
+
+MADE = {"synth": (synth, SPLITS), "squares": (squares, SPLITS[:3])}  # what renders a data set, and its splits
+CLIPS = {"synth": 6000, "squares": 4000}  # for training
 
 
-def embedded(root: str | Path = "data", codec: str = "spectral") -> Path:
-    """The folder `root/synth` with the caches `train`, `valid`, `test` and `unseen`; made where missing.
+def embedded(
+    root: str | Path = "data", codec: str = "spectral", mel: MelConfig = MelConfig(), dataset: str = "synth"
+) -> Path:
+    """The folder `root/dataset` with the caches of its splits; made where missing.
+
+    dataset: "synth", notes and pieces as NSynth and Slakh have them, or "squares", what a swap is trained on.
 
     Raises:
         UserError: it was made with another codec.
     """
-    folder = Path(root) / "synth"
-    made = [folder / split / cache.MANIFEST for split in SPLITS]
-    if not all(path.exists() for path in made):
+    folder, splits = Path(root) / dataset, MADE[dataset][1]
+    if not all((folder / split / cache.MANIFEST).exists() for split in splits):
         if parts.rank() == 0:
-            print(f"making the synth data set in {folder} (once, some minutes, 2 GB)", file=sys.stderr)
-        make(folder, synth.Settings(), Encoding(codec))
-    _require_codec(folder, codec)
+            print(f"making the data set {dataset} in {folder} (once, some minutes, 2 GB)", file=sys.stderr)
+        make(dataset, folder, synth.Settings(CLIPS[dataset]), Encoding(codec, mel))
+    _require_codec(folder, codec, splits)
     return folder
 
 
 def make(
+    dataset: str,
     out: Path,
     settings: synth.Settings,
     encoding: Encoding,
@@ -36,13 +45,14 @@ def make(
     strict: bool = False,
     shard_clips: int | None = None,
 ) -> None:
-    """Render synth data to `source` (by default `out/source`) and prepare it in `out`; prints the reports."""
+    """Render to `source` (by default `out/source`) and prepare that in `out`; prints the reports."""
     source = source or out / "source"
-    synth.render(settings, source, workers)
+    renderer, _ = MADE[dataset]
+    renderer.render(settings, source, workers)
     report = Report(strict)
-    files = synth.scan(source, report)
+    files = renderer.scan(source, report)
     show(report, "files")
-    show(prepare.prepare(files, out, source, "synth", encoding, report, workers, shard_clips), "clips")
+    show(prepare.prepare(files, out, source, dataset, encoding, report, workers, shard_clips), "clips")
 
 
 def show(report: Report, unit: str) -> None:
@@ -51,9 +61,9 @@ def show(report: Report, unit: str) -> None:
         print("\n".join(report.lines(unit)), file=sys.stderr)
 
 
-def _require_codec(folder: Path, name: str) -> None:
+def _require_codec(folder: Path, name: str, splits: Sequence[str]) -> None:
     fingerprint = codecs.load(name).fingerprint
-    for split in SPLITS:
+    for split in splits:
         made = cache.read_manifest(folder / split)["codec"]
         if made["fingerprint"] != fingerprint:
             raise UserError(

@@ -79,7 +79,8 @@ class Views:
     def __init__(self, clips: Any, config: ViewConfig):
         if not isinstance(clips, ClipCache):
             raise UserError(
-                "views of other clips need a cache, not shards; prepare the data without --shards"
+                "views of other clips need a cache, not shards; prepare the data without --shards, or train "
+                "a recipe without views (--config experiments/configs/thesis-small.yaml)"
             )
         self.clips, self.config = clips, config
         self.partners = Partners(clips.clips)
