@@ -21,6 +21,8 @@ TIMBRE, TOP1 = "timbre similarity", "timbre top-1"
 LOG_MEL, SSIM, MSE = "log-mel dB", "mel SSIM", "mel MSE"
 TARGET_F1, TARGET_PITCH, TARGET_TIMBRE = f"target {F1}", f"target {PITCH}", f"target {TIMBRE}"
 
+TEMPERATURE = 0.1  # of the softmax of cosines
+
 Scores = dict[str, float]
 
 
@@ -119,6 +121,11 @@ class Instruments:
     def nearest(self, embedding: torch.Tensor) -> int:
         """The program that sounds most like `embedding` (dim,)."""
         return self.programs[int((self.means @ embedding).argmax())]
+
+    def probability(self, embeddings: torch.Tensor, program: int) -> np.ndarray:
+        """How much `embeddings` (any, dim) sound like `program` among all: a softmax of cosines, (any,)."""
+        shares = (embeddings @ self.means.T / TEMPERATURE).softmax(dim=-1)
+        return shares[:, self.programs.index(program)].numpy()
 
 
 @functools.cache

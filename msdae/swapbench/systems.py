@@ -109,15 +109,22 @@ class Model:
     @torch.no_grad()
     def render(self, batch: Batch, output: Output) -> torch.Tensor:
         if output.levels:
-            taken = [float(k in self.swaps[output.levels]) for k in range(1, self.model.stage + 1)]
-            codes = self.model.mix(self._encode(batch.melody), self._encode(batch.timbre), taken)
-        else:
-            codes = self._encode(batch.whole)
+            return self.swap(batch, self.swaps[output.levels])
+        return self._sampled(batch, self._encode(batch.whole), output.row)
+
+    @torch.no_grad()
+    def swap(self, batch: Batch, levels: Sequence[int], strength: float = 1.0) -> torch.Tensor:
+        """The melody sources with the timbre sources' codes on `levels`, or on the way there."""
+        strengths = [strength * (level in levels) for level in range(1, self.model.stage + 1)]
+        codes = self.model.mix(self._encode(batch.melody), self._encode(batch.timbre), strengths)
+        return self._sampled(batch, codes, self.outputs[0].row)
+
+    def _sampled(self, batch: Batch, codes: list[torch.Tensor], row: str) -> torch.Tensor:
         noise = torch.stack([self._noise(case) for case in batch.cases]).to(self.device)
         denoiser = self.model.denoiser(codes, self.sampling.guidance)
         z = sample(denoiser, noise, self.sampling.steps, self.sampling.sampler)
         if not torch.isfinite(z).all():
-            raise UserError(f"{output.row}: the model gave NaN or infinite latents; use another checkpoint")
+            raise UserError(f"{row}: the model gave NaN or infinite latents; use another checkpoint")
         return self.codec.decode(z)[:, :CLIP_SAMPLES].cpu()
 
     def _encode(self, waveforms: torch.Tensor) -> list[torch.Tensor]:

@@ -1,0 +1,86 @@
+"""How evenly swaps of strength 0 to 1 move from one timbre to the other, and whether the melody stays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+from tqdm import tqdm
+
+from msdae.audio import SAMPLE_RATE
+from msdae.metrics import timbre
+from msdae.metrics.bootstrap import interval
+from msdae.metrics.melody import note_f1, transcribe_batch
+from msdae.pipeline import strengths
+from msdae.swapbench.cases import Case
+from msdae.swapbench.running import batches, render
+from msdae.swapbench.scoring import instruments
+from msdae.swapbench.systems import Batch, Model
+from msdae.tables import Table
+
+POINTS = 11
+
+
+@dataclass(frozen=True)
+class Course:
+    """One case at every strength: probability of the timbre source's instrument, and melody F1; (points,)."""
+
+    piece: str
+    probability: np.ndarray
+    melody_f1: np.ndarray
+
+    @property
+    def spearman(self) -> float:
+        """Rank correlation of strength and probability; 0 where the probability never changes."""
+        if np.ptp(self.probability) == 0:
+            return 0.0
+        return float(spearmanr(np.arange(len(self.probability)), self.probability).statistic)
+
+
+def courses(
+    model: Model, cases: Sequence[Case], levels: Sequence[int] = (1,), points: int = POINTS
+) -> list[Course]:
+    """Render every case at `points` strengths of `levels` and listen."""
+    found = []
+    with tqdm(total=len(cases) * points, desc="interpolating", unit="output") as bar:
+        for chosen in batches(cases):
+            batch = Batch(chosen, *render(chosen))
+            rows = []
+            for strength in strengths(points):
+                rows.append(_listen(chosen, model.swap(batch, levels, strength)))
+                bar.update(len(chosen))
+            columns = zip(chosen, zip(*rows, strict=True), strict=True)
+            found += [Course(case.melody.piece, *np.array(column).T) for case, column in columns]
+    return found
+
+
+def table(found: Sequence[Course], split: str, command: str = "") -> Table:
+    """Spearman, and the mean melody F1 at both ends and where it is lowest and highest."""
+    f1 = np.mean([course.melody_f1 for course in found], axis=0)
+    probability = np.mean([course.probability for course in found], axis=0)
+    spearman = [course.spearman for course in found]
+    low, high = interval(np.array(spearman), [course.piece for course in found])
+    rows = (
+        ("cases", str(len(found))),
+        ("Spearman of strength and probability, mean", f"{np.mean(spearman):.2f} [{low:.2f}, {high:.2f}]"),
+        ("probability of the timbre source's instrument, strength 0", f"{probability[0]:.2f}"),
+        ("probability, strength 1", f"{probability[-1]:.2f}"),
+        ("melody F1, strength 0", f"{f1[0]:.2f}"),
+        ("melody F1, lowest on the way", f"{f1.min():.2f}"),
+        ("melody F1, highest on the way", f"{f1.max():.2f}"),
+    )
+    return Table(f"Interpolation, {split}", ("figure", "value"), rows, command=command)
+
+
+def _listen(cases: Sequence[Case], waveforms: torch.Tensor) -> list[tuple[float, float]]:
+    """(probability of the right instrument, melody F1) of each output."""
+    heard = transcribe_batch(list(waveforms), SAMPLE_RATE)
+    embedded = timbre.load().embed(waveforms, SAMPLE_RATE)
+    return [
+        (
+            float(instruments(case.split, case.set).probability(point[None], case.timbre.program)[0]),
+            note_f1(np.array(case.melody.notes), notes),
+        )
+        for case, notes, point in zip(cases, heard, embedded, strict=True)
+    ]
