@@ -11,11 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from msdae import codecs
-from msdae.data import ClipCache
+from msdae import audio, codecs
+from msdae.data import ClipCache, folder
+from msdae.data.clips import CLIP_SAMPLES
+from msdae.data.encode import Encoding
+from msdae.data.prepare import prepare
+from msdae.data.report import Report
 from msdae.data.views import ViewConfig
 from msdae.errors import UserError
 from msdae.models import MSDAE, Autoencoder, ModelConfig
+from msdae.pipeline import Pipeline, Sampling
 from msdae.runs import begin_stage, stage_folder, train_stage
 from msdae.training import EMA, Draws, TrainConfig, Trainer
 
@@ -144,8 +149,8 @@ def test_nan_stops_with_step_clips_and_state(trainer, tmp_path):
 
 
 def test_training_on_views_with_a_contrastive_loss(trainer, tmp_path):
-    for folder in ("a", "b"):
-        assert trainer(folder).run()
+    for name in ("a", "b"):
+        assert trainer(name).run()
     log = [json.loads(line) for line in (tmp_path / "a/log.jsonl").read_text().splitlines()]
     assert all(line["contrast"] > 0 for line in log if "loss" in line)
     assert losses(tmp_path / "a") == losses(tmp_path / "b")
@@ -249,3 +254,22 @@ def test_shards_train_like_a_cache(tiny, tmp_path):
     settings = dataclasses.replace(SETTINGS, steps=(2, 2, 2), views=plain, contrast=0.0)
     assert train_stage("msdae", 1, settings, tmp_path, tmp_path / "shards")
     assert len(losses(tmp_path / "stage1")) == 2
+
+
+def test_a_folder_of_recordings_without_labels_trains_and_swaps(tmp_path):
+    music = tmp_path / "music"
+    music.mkdir()
+    seconds = torch.arange(2 * CLIP_SAMPLES) / 44100
+    for number in range(4):
+        tune = torch.sin(2 * torch.pi * 220 * (1 + number / 7) * seconds) * (1 + torch.sin(9 * seconds)) / 4
+        audio.write(music / f"{number}.wav", tune)
+    report = Report()
+    files = folder.scan(music, report)
+    prepare(files, tmp_path / "data", music, "folder", Encoding("spectral"), report, workers=1)
+    settings = dataclasses.replace(SETTINGS, steps=(2, 2, 2), batch_size=2, views=ViewConfig(recolour=1.0))
+    for stage in (1, 2, 3):
+        assert train_stage("msdae", stage, settings, tmp_path / "run", tmp_path / "data")
+    pipeline = Pipeline.from_pretrained(tmp_path / "run/stage3", "cpu", Sampling(steps=2))
+    one, other = (audio.read(music / f"{number}.wav") for number in (0, 1))
+    swapped = pipeline.swap(timbre=one, melody=other)
+    assert swapped.shape == other.shape and swapped.isfinite().all() and swapped.abs().max() > 0.01
