@@ -97,7 +97,7 @@ class ModelConfig:
     dropout: float = 0.14
     P_mean: float = 0.8
     P_std: float = 1.2
-    guidance: tuple[float, ...] = (1.0, 1.0, 2.0)
+    guidance: tuple[float, ...] = (2.0, 1.0, 2.0)
     mel: MelConfig = field(default_factory=MelConfig)
     bands: Bands = field(default_factory=Bands)
     codec: CodecConfig = field(default_factory=CodecConfig)
