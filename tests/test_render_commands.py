@@ -108,9 +108,9 @@ def test_options_change_the_sound(tmp_path, sounds, checkpoint, monkeypatch):
     variants = {
         "plain": [],
         "again": [],
-        "levels": ["--levels", "1,3"],
+        "levels": ["--levels", "1,2"],
         "strength": ["--strength", "0.5"],
-        "average": ["--align", "average"],
+        "average": ["--levels", "1,2", "--align", "average"],
         "guidance": ["--guidance", "2,1,1"],
         "sampler": ["--sampler", "heun"],
         "seed": ["--seed", "1"],
@@ -125,6 +125,7 @@ def test_options_change_the_sound(tmp_path, sounds, checkpoint, monkeypatch):
     assert torch.equal(rendered.pop("again"), plain)
     for name, waveform in rendered.items():
         assert not torch.allclose(waveform, plain, atol=1e-4), name
+    assert not torch.allclose(rendered["average"], rendered["levels"], atol=1e-4)
 
 
 def test_reconstruct(tmp_path, sounds, checkpoint, monkeypatch):
