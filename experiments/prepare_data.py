@@ -51,7 +51,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--shards", type=_positive, help="write WebDataset shards of so many clips instead")
     parser.add_argument("--workers", type=_positive, help="processes on this machine (all cores)")
     parser.add_argument("--config", type=Path, help="YAML of the model that it is for, where its mel differs")
-    parser.add_argument("--clips", type=_positive, help="synth, squares: training clips, about (6000, 4000)")
+    parser.add_argument("--clips", type=_positive, help="synth, squares: training clips, about (6000, 3000)")
     parser.add_argument("--seed", type=int, default=0, help="synth, squares: the same gives the same bytes")
     parser.add_argument(
         "--soundfont", action="append", default=[], help="synth, squares: sf2 or sf3; repeatable"

@@ -52,10 +52,13 @@ def train_stage(
         clips.require(codec, settings.model.mel)
     _require_working_codec(codec, train, settings.model.mel)
     previous, whole, origin = _previous(kind, stage, Path(run), start)
-    measured = _with_codec(settings.model, codec, train)
-    if settings.model.encoder == "patch":
-        bands = measure_bands(train) if previous is None else previous.config.bands
-        measured = dataclasses.replace(measured, bands=bands)
+    if previous is None:
+        measured = _measured(settings.model, codec, train)
+    else:  # what was measured for it goes on to hold, whatever data it is trained on now
+        before = previous.config
+        same = before.codec.fingerprint == codec.fingerprint
+        known = before.codec if same else _with_codec(settings.model, codec, train).codec
+        measured = dataclasses.replace(settings.model, codec=known, bands=before.bands)
     settings = dataclasses.replace(settings, model=measured)
     model = begin_stage(kind, settings.model, stage, settings.seed, previous, whole)
     provenance: dict[str, Any] = {
@@ -137,6 +140,12 @@ def measure_bands(clips: Clips) -> Bands:
     mel = next(clips.batches(MEASURED)).mel.float()
     mean, std = mel.mean(dim=(0, 2)), mel.std(dim=(0, 2)).clamp_min(0.05)
     return Bands(*(tuple(round(x, 4) for x in values.tolist()) for values in (mean, std)))
+
+
+def _measured(model: ModelConfig, codec: codecs.Codec, clips: Clips) -> ModelConfig:
+    """`model` with what its training data say of latents and, for encoders that want it, of mel bands."""
+    model = _with_codec(model, codec, clips)
+    return dataclasses.replace(model, bands=measure_bands(clips)) if model.encoder == "patch" else model
 
 
 def _with_codec(model: ModelConfig, codec: codecs.Codec, clips: Clips) -> ModelConfig:

@@ -13,7 +13,7 @@ from msdae.errors import UserError
 from msdae.spectral import MelConfig
 
 MADE = {"synth": (synth, SPLITS), "squares": (squares, SPLITS[:3])}  # what renders a data set, and its splits
-CLIPS = {"synth": 6000, "squares": 4000}  # for training
+CLIPS = {"synth": 6000, "squares": 3000}  # for training
 
 
 def embedded(
