@@ -273,3 +273,11 @@ def test_a_folder_of_recordings_without_labels_trains_and_swaps(tmp_path):
     one, other = (audio.read(music / f"{number}.wav") for number in (0, 1))
     swapped = pipeline.swap(timbre=one, melody=other)
     assert swapped.shape == other.shape and swapped.isfinite().all() and swapped.abs().max() > 0.01
+
+
+def test_stage_2_starts_from_the_model_that_ships_whatever_the_data(tiny, tmp_path):
+    few = {"steps": (2, 2, 2), "batch_size": 2, "validation_batches": 1}
+    settings = TrainConfig(trackers=(), **few)
+    assert train_stage("msdae", 2, settings, tmp_path, tiny)
+    shipped, trained = (Autoencoder.from_pretrained(name) for name in ("embedded", str(tmp_path / "stage2")))
+    assert trained.config.codec == shipped.config.codec and trained.config.bands == shipped.config.bands
