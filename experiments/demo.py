@@ -95,7 +95,7 @@ def score(swapped: Path, program: int) -> tuple[float, float, str]:
     notes, rate = notes_of(ODE_TO_JOY), audio.SAMPLE_RATE
     waveforms = torch.stack([audio.read(swapped), play(notes, program)])
     f1 = [note_f1(np.array(notes), transcribe(waveform, rate)) for waveform in waveforms]
-    nearest = instruments("test", "melodies").nearest(timbre.load().embed(waveforms, rate)[0])
+    nearest = instruments("test", "melodies").nearest(timbre.load().embed(waveforms[:1], rate)[0])
     names = {kind.program: kind.name for kind in INSTRUMENTS}
     return *f1, names[nearest] + (" (right)" if nearest == program else f" (it is {names[program]})")
 

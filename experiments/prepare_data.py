@@ -10,7 +10,7 @@ from msdae.data.encode import Encoding
 from msdae.data.prepare import prepare
 from msdae.data.report import Report
 from msdae.errors import UserError
-from msdae.training import TrainConfig
+from msdae.spectral import MelConfig
 
 SCANS = {"nsynth": nsynth.scan, "slakh": slakh.scan, "folder": folder.scan}
 
@@ -18,8 +18,7 @@ SCANS = {"nsynth": nsynth.scan, "slakh": slakh.scan, "folder": folder.scan}
 def main() -> None:
     arguments = _parse()
     out, source = Path(arguments.out), arguments.source and Path(arguments.source)
-    model = config.load(TrainConfig, arguments.config).model
-    encoding = Encoding(arguments.codec, model.mel, str(cli.device(arguments.device)))
+    encoding = Encoding(arguments.codec, _mel(arguments.config), str(cli.device(arguments.device)))
     workers, shards = arguments.workers, arguments.shards
     if arguments.dataset in MADE:
         fonts, unseen = tuple(arguments.soundfont), tuple(arguments.unseen_soundfont)
@@ -33,6 +32,15 @@ def main() -> None:
     files = SCANS[arguments.dataset](source, report)
     show(report, "files")
     show(prepare(files, out, source, arguments.dataset, encoding, report, workers, shards), "clips")
+
+
+def _mel(path: Path | None) -> MelConfig:
+    """The mel of the model that the YAML file configures, or the default one."""
+    if path is None:
+        return MelConfig()
+    from msdae.training import TrainConfig  # slow, and imported by every worker
+
+    return config.load(TrainConfig, path).model.mel
 
 
 def _parse() -> argparse.Namespace:

@@ -57,7 +57,10 @@ def load(kind: type[Config], path: str | Path | None, overrides: Iterable[str] =
     return from_mapping(kind, values, source)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The values of a file over those of its base. above: the files that build on it."""
+    if path.resolve() in above:
+        raise UserError(f"{path}: builds on itself; take its 'base' out or name another file")
     try:
         values = yaml.safe_load(path.read_text()) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -65,7 +68,11 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected 'key: value' lines")
     base = values.pop("base", None)
-    return values if base is None else _merged(_read(path.parent / base), values)
+    if base is None:
+        return values
+    if not isinstance(base, str):
+        raise UserError(f"{path}: base: expected the name of a file, got {base!r}")
+    return _merged(_read(path.parent / base, (*above, path.resolve())), values)
 
 
 def _merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -258,5 +258,5 @@ def _quick_scores(
     for chosen in running.batches(drawn):
         batch = Batch(chosen, *running.render(chosen))
         scores += scoring.melody_and_timbre(chosen, system.render(batch, output))
-    f1, top1 = np.mean(scores, axis=0)
+    f1, top1, _ = np.mean(scores, axis=0)
     return float(f1), float(top1)

@@ -15,7 +15,7 @@ from msdae.spectral import MelConfig
 from msdae.training import TrainConfig, Trainer, mix_seed, process_state
 
 # what an encoder is built for
-SAME = ("mel", "bands", "codec", "code_channels", "encoder", "hidden", "encoder_widths", "inject", "pooled")
+SAME = ("mel", "codec", "bands", "code_channels", "encoder", "hidden", "encoder_widths", "inject", "pooled")
 MEASURED = 512  # clips that the mel's bands are measured on
 
 
@@ -52,14 +52,7 @@ def train_stage(
         clips.require(codec, settings.model.mel)
     _require_working_codec(codec, train, settings.model.mel)
     previous, whole, origin = _previous(kind, stage, Path(run), start)
-    if previous is None:
-        measured = _measured(settings.model, codec, train)
-    else:  # what was measured for it goes on to hold, whatever data it is trained on now
-        before = previous.config
-        same = before.codec.fingerprint == codec.fingerprint
-        known = before.codec if same else _with_codec(settings.model, codec, train).codec
-        measured = dataclasses.replace(settings.model, codec=known, bands=before.bands)
-    settings = dataclasses.replace(settings, model=measured)
+    settings = dataclasses.replace(settings, model=_measured(settings.model, codec, train, previous))
     model = begin_stage(kind, settings.model, stage, settings.seed, previous, whole)
     provenance: dict[str, Any] = {
         "run": Path(run).name,
@@ -142,14 +135,15 @@ def measure_bands(clips: Clips) -> Bands:
     return Bands(*(tuple(round(x, 4) for x in values.tolist()) for values in (mean, std)))
 
 
-def _measured(model: ModelConfig, codec: codecs.Codec, clips: Clips) -> ModelConfig:
-    """`model` with what its training data say of latents and, for encoders that want it, of mel bands."""
-    model = _with_codec(model, codec, clips)
-    return dataclasses.replace(model, bands=measure_bands(clips)) if model.encoder == "patch" else model
+def _measured(
+    model: ModelConfig, codec: codecs.Codec, clips: Clips, previous: Autoencoder | None
+) -> ModelConfig:
+    """`model` with the codec in use, and what the clips say of its latents and, for patches, of mel bands.
 
-
-def _with_codec(model: ModelConfig, codec: codecs.Codec, clips: Clips) -> ModelConfig:
-    """`model` with the codec in use and what the cache measured of its latents."""
+    What was measured for `previous` goes on to hold, whatever data it is trained on now.
+    """
+    if previous is not None and previous.config.codec.fingerprint == codec.fingerprint:
+        return dataclasses.replace(model, codec=previous.config.codec, bands=previous.config.bands)
     measured = clips.manifest["latent"]
     known = CodecConfig(
         name=codec.name,
@@ -159,4 +153,5 @@ def _with_codec(model: ModelConfig, codec: codecs.Codec, clips: Clips) -> ModelC
         mean=tuple(measured["mean"]),
         std=measured["std"],
     )
-    return dataclasses.replace(model, codec=known)
+    bands = measure_bands(clips) if model.encoder == "patch" else Bands()
+    return dataclasses.replace(model, codec=known, bands=bands)

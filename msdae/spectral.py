@@ -51,15 +51,9 @@ class LogMel(nn.Module):
         return torch.log1p(self.config.gain * mel)
 
 
-def pyramid(mel: torch.Tensor, levels: int = 3) -> list[torch.Tensor]:
-    """Eq. 39: x_k is x_{k+1} averaged over blocks of 2 bands x 2 frames.
-
-    mel: x_levels, (batch, bands, frames), both divisible by 2 ** (levels - 1).
-    Returns [x_1, ..., x_levels], coarse to fine.
-    """
-    return [scale(mel, halvings) for halvings in reversed(range(levels))]
-
-
 def scale(mel: torch.Tensor, halvings: int) -> torch.Tensor:
-    """One scale of the pyramid: `mel` (batch, bands, frames), both halved so often."""
+    """Eq. 39: x_(3 - halvings), x3 averaged over blocks of 2 x 2 so often.
+
+    mel: x3, (batch, bands, frames), both divisible by 2 ** halvings.
+    """
     return F.avg_pool2d(mel, 2**halvings) if halvings else mel

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from msdae import cli, commands, umap_page, umaps
 from msdae.data import ClipCache
-from msdae.models import MODELS
 from msdae.probing import inputs
 from msdae.probing.tasks import SETS
 
@@ -16,14 +15,7 @@ def main() -> None:
         "points can be listened to.",
         "python probes/plot_umap.py --checkpoint embedded hdae=runs/hdae/stage1/model.safetensors",
     )
-    parser.add_argument(
-        "--checkpoint",
-        nargs="+",
-        default=["embedded"],
-        metavar="[NAME=]PATH",
-        help="'embedded' (ships with msdae), files, folders or hub ids",
-    )
-    parser.add_argument("--model", choices=list(MODELS), help="map the checkpoints of this kind only")
+    inputs.add_checkpoints(parser, "map")
     parser.add_argument(
         "--data",
         nargs="+",

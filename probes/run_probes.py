@@ -5,7 +5,6 @@ import sys
 from datetime import date
 
 from msdae import checkpoint, cli, probing
-from msdae.models import MODELS
 from msdae.probing import inputs, report
 from msdae.probing.separation import separation
 
@@ -19,14 +18,7 @@ def main() -> None:
         "piece that it was fitted on.",
         "python probes/run_probes.py --checkpoint embedded hdae=runs/hdae/stage1/model.safetensors",
     )
-    parser.add_argument(
-        "--checkpoint",
-        nargs="+",
-        default=["embedded"],
-        metavar="[NAME=]PATH",
-        help="models side by side: 'embedded' (ships with msdae), files, folders or hub ids",
-    )
-    parser.add_argument("--model", choices=list(MODELS), help="probe the checkpoints of this kind only")
+    inputs.add_checkpoints(parser, "probe")
     parser.add_argument(
         "--data",
         nargs="+",

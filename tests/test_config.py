@@ -47,3 +47,19 @@ def test_a_wrong_override_is_named(override, said):
 def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(UserError, match="absent.yaml"):
         config.load(Outer, tmp_path / "absent.yaml")
+
+
+def test_a_file_builds_on_another_one_key_by_key(tmp_path):
+    (tmp_path / "a.yaml").write_text("name: b\ninner: {width: 3, rate: 0.1}\n")
+    (tmp_path / "b.yaml").write_text("base: a.yaml\ninner: {rate: 0.2}\n")
+    (tmp_path / "c.yaml").write_text("base: b.yaml\n'on': true\n")
+    assert config.load(Outer, tmp_path / "c.yaml") == Outer("b", True, inner=Inner(3, 0.2))
+
+
+@pytest.mark.parametrize(
+    ("base", "said"), [("a.yaml", "builds on itself"), ("b.yaml", "b.yaml: cannot read"), ("3", "got 3")]
+)
+def test_a_base_that_cannot_be_is_named(tmp_path, base, said):
+    (tmp_path / "a.yaml").write_text(f"base: {base}\n")
+    with pytest.raises(UserError, match=said):
+        config.load(Outer, tmp_path / "a.yaml")

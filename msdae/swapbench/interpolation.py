@@ -4,18 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy.stats import spearmanr
 from tqdm import tqdm
 
-from msdae.audio import SAMPLE_RATE
-from msdae.metrics import timbre
 from msdae.metrics.bootstrap import interval
-from msdae.metrics.melody import note_f1, transcribe_batch
 from msdae.pipeline import strengths
 from msdae.swapbench.cases import Case
 from msdae.swapbench.running import batches, render
-from msdae.swapbench.scoring import instruments
+from msdae.swapbench.scoring import melody_and_timbre
 from msdae.swapbench.systems import Batch, Model
 from msdae.tables import Table
 
@@ -48,10 +44,11 @@ def courses(
             batch = Batch(chosen, *render(chosen))
             rows = []
             for strength in strengths(points):
-                rows.append(_listen(chosen, model.swap(batch, levels, strength)))
+                rows.append(melody_and_timbre(chosen, model.swap(batch, levels, strength)))
                 bar.update(len(chosen))
-            columns = zip(chosen, zip(*rows, strict=True), strict=True)
-            found += [Course(case.melody.piece, *np.array(column).T) for case, column in columns]
+            for case, heard in zip(chosen, zip(*rows, strict=True), strict=True):
+                f1, _, probability = np.array(heard).T
+                found.append(Course(case.melody.piece, probability, f1))
     return found
 
 
@@ -71,16 +68,3 @@ def table(found: Sequence[Course], split: str, command: str = "") -> Table:
         ("melody F1, highest on the way", f"{f1.max():.2f}"),
     )
     return Table(f"Interpolation, {split}", ("figure", "value"), rows, command=command)
-
-
-def _listen(cases: Sequence[Case], waveforms: torch.Tensor) -> list[tuple[float, float]]:
-    """(probability of the right instrument, melody F1) of each output."""
-    heard = transcribe_batch(list(waveforms), SAMPLE_RATE)
-    embedded = timbre.load().embed(waveforms, SAMPLE_RATE)
-    return [
-        (
-            float(instruments(case.split, case.set).probability(point[None], case.timbre.program)[0]),
-            note_f1(np.array(case.melody.notes), notes),
-        )
-        for case, notes, point in zip(cases, heard, embedded, strict=True)
-    ]

@@ -97,14 +97,15 @@ def _melody(kind: str, source: Source, heard: np.ndarray) -> Scores:
     return scores
 
 
-def melody_and_timbre(cases: Sequence[Case], waveforms: torch.Tensor) -> list[tuple[float, float]]:
-    """`F1` and `TOP1` alone, of outputs (cases, samples)."""
+def melody_and_timbre(cases: Sequence[Case], waveforms: torch.Tensor) -> list[tuple[float, float, float]]:
+    """`F1` and `TOP1` alone, and the probability of the right instrument, of outputs (cases, samples)."""
     heard = transcribe_batch(list(waveforms), SAMPLE_RATE)
     embedded = timbre.load().embed(waveforms, SAMPLE_RATE)
     scores = []
     for case, notes, point in zip(cases, heard, embedded, strict=True):
-        right = instruments(case.split, case.set).nearest(point) == case.timbre.program
-        scores.append((note_f1(np.array(case.melody.notes), notes), float(right)))
+        known, program = instruments(case.split, case.set), case.timbre.program
+        f1, right = note_f1(np.array(case.melody.notes), notes), float(known.nearest(point) == program)
+        scores.append((f1, right, known.probability(point, program)))
     return scores
 
 
@@ -122,10 +123,10 @@ class Instruments:
         """The program that sounds most like `embedding` (dim,)."""
         return self.programs[int((self.means @ embedding).argmax())]
 
-    def probability(self, embeddings: torch.Tensor, program: int) -> np.ndarray:
-        """How much `embeddings` (any, dim) sound like `program` among all: a softmax of cosines, (any,)."""
-        shares = (embeddings @ self.means.T / TEMPERATURE).softmax(dim=-1)
-        return shares[:, self.programs.index(program)].numpy()
+    def probability(self, embedding: torch.Tensor, program: int) -> float:
+        """How much `embedding` (dim,) sounds like `program` among all: a softmax of cosines."""
+        shares = (self.means @ embedding / TEMPERATURE).softmax(dim=0)
+        return float(shares[self.programs.index(program)])
 
 
 @functools.cache
