@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from msdae import cli, config
+from msdae import cli, codecs, config
 from msdae.data import folder, nsynth, slakh, synth
 from msdae.data.embedded import CLIPS, MADE, make, show
 from msdae.data.encode import Encoding
@@ -54,7 +54,8 @@ def _parse() -> argparse.Namespace:
         "--source", help="folder of the recordings; synth, squares: where to render them (OUT/source)"
     )
     parser.add_argument("--out", required=True, help="folder of the prepared data set")
-    parser.add_argument("--codec", default="spectral", help="spectral, music2latent, or a fitted codec file")
+    names = ", ".join(codecs.NAMES)
+    parser.add_argument("--codec", default=codecs.DEFAULT, help=f"{names}, or a trained codec's file")
     parser.add_argument("--strict", action="store_true", help="stop at the first file that is rejected")
     parser.add_argument("--shards", type=_positive, help="write WebDataset shards of so many clips instead")
     parser.add_argument("--workers", type=_positive, help="processes on this machine (all cores)")

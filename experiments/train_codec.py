@@ -1,36 +1,61 @@
-"""Fit the spectral codec on recordings; the fitted file can be named wherever a codec can."""
+"""Train the codec that ships, or fit the simple one; the file can be named wherever a codec can."""
 
 import argparse
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from msdae import audio, cli, config
-from msdae.codecs import spectral
-from msdae.codecs.check import require_round_trip
+from msdae import audio, cli, codecs, config
+from msdae.codec_training import CodecTrainConfig, train
+from msdae.codecs import neural, spectral
+from msdae.codecs.check import check_round_trip, require_reconstruction
 from msdae.data import folder, synth
 from msdae.data.clips import CLIP_SAMPLES
+from msdae.data.embedded import CLIPS, MADE
 from msdae.data.report import Report
 from msdae.data.sources import SourceFile
 
-EMBEDDED = Path("data/synth/source")
 CHECKED = 16  # files whose round trip is measured
+Files = dict[str, list[SourceFile]]  # by split
 
 
 def main() -> None:
     arguments = _parse()
+    audio.check_folder(Path(arguments.out))
+    (_train if arguments.codec == codecs.DEFAULT else _fit)(arguments, _files(arguments))
+
+
+def _train(arguments: argparse.Namespace, files: Files) -> None:
+    """Train latents and decoder, or the decoder alone."""
+    settings = config.load(CodecTrainConfig, None, arguments.set)
+    known = neural.load(arguments.latents) if arguments.latents else None
+    paths = {split: [file.path for file in chosen] for split, chosen in files.items()}
+    codec = train(settings, paths, Path(arguments.run), cli.device(arguments.device), known)
+    if codec is not None:
+        _measure(codec.cpu(), files, arguments.out)
+        neural.save(codec, arguments.out)
+
+
+def _fit(arguments: argparse.Namespace, files: Files) -> None:
+    """Fit principal components and the linear prediction from them."""
     settings = config.load(spectral.SpectralConfig, None, arguments.set)
-    files = _files(arguments.source and Path(arguments.source))
     codec = spectral.fit(Clips(files["train"]), settings)
-    held_out = Clips(files.get("valid", files["train"]))
-    explained = spectral.explained_variance(codec, held_out)
-    distance = require_round_trip(codec, torch.cat(list(islice(held_out, CHECKED))))
+    explained = spectral.explained_variance(codec, Clips(_held_out(files)))
+    print(f"{100 * explained:.1f} % of the variance of held-out files explained")
+    _measure(codec, files, arguments.out)
     spectral.save(codec, arguments.out)
-    print(f"{arguments.out}: fingerprint {codec.fingerprint[:12]}")
-    print(f"{100 * explained:.1f} % of the variance explained, round trip {distance:.1f} dB (held-out files)")
+
+
+def _measure(codec: codecs.Codec, files: Files, path: str) -> None:
+    distance = check_round_trip(codec, torch.cat(list(Clips(_held_out(files)[:CHECKED]))))
+    require_reconstruction(codec, distance)
+    print(f"{path}: fingerprint {codec.fingerprint[:12]}, round trip {distance:.1f} dB (held-out files)")
+
+
+def _held_out(files: Files) -> list[SourceFile]:
+    return files.get("valid", files["train"])
 
 
 class Clips:
@@ -45,27 +70,35 @@ class Clips:
             yield waveform.reshape(-1, CLIP_SAMPLES)
 
 
-def _files(source: Path | None) -> dict[str, list[SourceFile]]:
+def _files(arguments: argparse.Namespace) -> Files:
     report = Report()
-    if source is None:
-        synth.render(synth.Settings(), EMBEDDED)
-        return synth.scan(EMBEDDED, report)
-    files = folder.scan(source, report)
+    if arguments.source is None:
+        name = "squares" if arguments.codec == codecs.DEFAULT else "synth"
+        dataset, source = MADE[name][0], Path(arguments.data or f"data/{name}") / "source"
+        if not source.is_dir():
+            dataset.render(synth.Settings(CLIPS[name]), source)
+        return dataset.scan(source, report)
+    files = folder.scan(Path(arguments.source), report)
     print("\n".join(report.lines("files")))
     return files
 
 
 def _parse() -> argparse.Namespace:
     parser = cli.parser(
-        "Fit the spectral codec. Without --source it is fitted on the training split of the embedded synth "
-        f"data, rendered to {EMBEDDED} where missing: this made the codec in the package.",
+        "Train 'spectral-neural', the codec that ships, or fit 'spectral'. Without --source: on rendered\n"
+        "data, which is made where missing. Killed and started again, the same line continues.",
         "python experiments/train_codec.py --source ~/Music --out music.safetensors",
     )
-    parser.add_argument("--source", help="folder of recordings; a few are held out to measure (synth data)")
-    parser.add_argument("--out", required=True, help="fitted codec file (.safetensors)")
+    parser.add_argument("--codec", choices=list(codecs.SHIPPED), default=codecs.DEFAULT, help="which kind")
+    parser.add_argument("--source", help="folder of recordings; a few are held out to measure")
+    parser.add_argument("--data", help="folder of rendered data (data/squares; of spectral: data/synth)")
+    parser.add_argument("--out", required=True, help="codec file (.safetensors)")
+    parser.add_argument("--run", default="runs/codec", help="folder of the training's state and logs")
+    parser.add_argument("--latents", metavar="FILE", help="keep this codec's latents, train its decoder")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the codec, as gain=2"
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, as steps=[9000,9000]"
     )
+    cli.add_device(parser)
     return parser.parse_args()
 
 

@@ -47,14 +47,30 @@ class Recording:
         """
         return resample(self._native(), self.rate, self.sample_rate)
 
+    def part(self, start: int, samples: int) -> torch.Tensor:
+        """(samples,) from sample `start` on, at `sample_rate`; silence after the recording's end.
+
+        Raises:
+            UserError: as `blocks`.
+        """
+        ratio = self.rate / self.sample_rate
+        with _reading(self.path) as file:
+            file.seek(min(int(start * ratio), self.frames))
+            block = self._mono(file.read(int(samples * ratio) + 1, dtype="float32", always_2d=True))
+        found = torch.cat(list(resample([block], self.rate, self.sample_rate)))[:samples]
+        return torch.nn.functional.pad(found, (0, samples - len(found)))
+
+    def _mono(self, block: np.ndarray) -> torch.Tensor:
+        if not np.isfinite(block).all():
+            raise UserError(f"{self.path}: has NaN or infinite samples; export it again as PCM")
+        return torch.from_numpy(block.mean(axis=1))
+
     def _native(self) -> Iterator[torch.Tensor]:
         read = 0
         with _reading(self.path) as file:
             while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
-                if not np.isfinite(block).all():
-                    raise UserError(f"{self.path}: has NaN or infinite samples; export it again as PCM")
                 read += len(block)
-                yield torch.from_numpy(block.mean(axis=1))
+                yield self._mono(block)
         if read != self.frames:
             found = f"its header promises {self.frames} samples, {read} can be read"
             raise UserError(_cut_short(self.path, found))

@@ -84,15 +84,14 @@ def load(path: str | Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str
         return {name: file.get_tensor(name) for name in names}, header
 
 
+def kind_of(path: str | Path) -> str:
+    """What the file holds; raises as `load`."""
+    return _header(path)["kind"]
+
+
 def read_header(path: str | Path, kind: str) -> dict[str, Any]:
     """The header alone; raises as `load`."""
-    with _open(path) as file:
-        document = (file.metadata() or {}).get(_KEY)
-    if document is None:
-        raise UserError(f"{path}: a safetensors file, but not one that msdae wrote")
-    header = json.loads(document)
-    if header["format"] > FORMAT:
-        raise UserError(f"{path}: written by a newer msdae (format {header['format']}); upgrade msdae")
+    header = _header(path)
     if header["kind"] != kind:
         raise UserError(f"{path}: holds a {header['kind']}, expected a {kind}")
     return header
@@ -106,6 +105,17 @@ def fingerprint(tensors: Mapping[str, torch.Tensor], settings: Mapping[str, Any]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def _header(path: str | Path) -> dict[str, Any]:
+    with _open(path) as file:
+        document = (file.metadata() or {}).get(_KEY)
+    if document is None:
+        raise UserError(f"{path}: a safetensors file, but not one that msdae wrote")
+    header = json.loads(document)
+    if header["format"] > FORMAT:
+        raise UserError(f"{path}: written by a newer msdae (format {header['format']}); upgrade msdae")
+    return header
 
 
 @contextmanager

@@ -195,7 +195,11 @@ def _manifest(
         "date": str(date.today()),
         "seed": settings.seed,
         "checkpoints": checkpoints,
-        "codec": {"name": codec.name, "fingerprint": codec.fingerprint},
+        "codec": {
+            "name": codec.name,
+            "fingerprint": codec.fingerprint,
+            "weights": checkpoint.fingerprint(codec.state_dict(), {}),
+        },
         "settings": {
             "sampling": asdict(settings.sampling),
             "embedding": {"name": embedding.name, "fingerprint": embedding.fingerprint},
@@ -233,8 +237,8 @@ def _sizes(drawn: Sequence[Case]) -> dict[str, dict[str, int]]:
 
 
 def _codec(loaded: Mapping[str, Autoencoder], device: torch.device) -> Codec:
-    """The codec of the models, "spectral" where there are none; `Model` checks that they agree."""
-    names = [model.config.codec.name for model in loaded.values()] or ["spectral"]
+    """The codec of the models, the default where there are none; `Model` checks that they agree."""
+    names = [model.config.codec.name for model in loaded.values()] or [codecs.DEFAULT]
     return codecs.load(names[0], device)
 
 

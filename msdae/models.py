@@ -55,7 +55,7 @@ class Contrast:
 class CodecConfig:
     """The codec that the latents come from, and what was measured of its latents."""
 
-    name: str = "spectral"
+    name: str = "spectral-neural"
     fingerprint: str = ""
     hop: int = 4096
     channels: int = 64
@@ -95,7 +95,7 @@ class ModelConfig:
     code_channels: tuple[int, ...] = (32, 32, 32)
     encoder_widths: tuple[int, ...] = (16, 32, 64, 128)
     dropout: float = 0.14
-    P_mean: float = 0.8
+    P_mean: float = 0.5
     P_std: float = 1.2
     guidance: tuple[float, ...] = (2.0, 1.0, 2.0)
     mel: MelConfig = field(default_factory=MelConfig)

@@ -25,7 +25,6 @@ from msdae.windows import (
     batched,
     count,
     crossfade,
-    crossfade_level,
     cut,
     join,
     looped,
@@ -35,9 +34,6 @@ from msdae.windows import (
 WINDOW = 32  # latent frames rendered at once: the length of a training clip
 OVERLAP = 8  # latent frames that neighbouring windows share and are crossfaded over
 STRIDE = WINDOW - OVERLAP
-DECODED = 256  # latent frames that the codec decodes at once
-CONTEXT = 1  # of them, decoded for their neighbours' sake at either end and thrown away
-JOINED = 2  # of them, crossfaded with the neighbour
 ALIGNMENTS = ("loop", "average")
 Codes = list[torch.Tensor]
 
@@ -217,8 +213,9 @@ class Pipeline:
         total, silent = self._count(left), description is None
         with tqdm(total=total, desc=description, unit="window", disable=silent) as bar:
             latents = self._latents(self._mixed(mix), bar)
-            for block in self._decoded(latents, self.codec.frames(left)):
-                block = block[:left].cpu()
+            wanted = _first(latents, self.codec.frames(left))
+            for block in self.codec.stream(z[None] for z in wanted):
+                block = block[0, :left].cpu()
                 left -= len(block)
                 yield block
 
@@ -304,22 +301,6 @@ class Pipeline:
             for block in (window, window + 1)
         ]
         return torch.from_numpy(np.concatenate(drawn, axis=1)[:, :WINDOW])
-
-    def _decoded(self, latents: Iterable[torch.Tensor], frames: int) -> Iterator[torch.Tensor]:
-        """Blocks of latents (channels, any) -> blocks of samples, `frames` frames in all."""
-        overlap = 2 * CONTEXT + JOINED
-        pieces = cut(_first(latents, frames), DECODED, DECODED - overlap)
-        last = count(frames, DECODED, DECODED - overlap) - 1
-        margin = CONTEXT * self.codec.hop
-
-        def waveforms() -> Iterator[torch.Tensor]:
-            for index, piece in enumerate(pieces):
-                waveform = self.codec.decode(piece[None])[0]
-                yield waveform[margin * (index > 0) : len(waveform) - margin * (index < last)]
-
-        if last == 0:
-            return waveforms()
-        return join(waveforms(), JOINED * self.codec.hop, crossfade_level)
 
 
 def strengths(count: int) -> list[float]:

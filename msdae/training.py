@@ -10,13 +10,13 @@ import math
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 from accelerate import Accelerator, PartialState
@@ -37,6 +37,7 @@ from msdae.data.views import ViewConfig, Views
 from msdae.errors import UserError
 from msdae.models import MODELS, Autoencoder, Contrast, ModelConfig
 
+Item = TypeVar("Item")
 SIGMA_EDGES = (0.1, 0.3, 1.0, 3.0)  # of the bins in which the loss is reported
 _FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
@@ -54,7 +55,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     views: ViewConfig = field(default_factory=ViewConfig)
     contrast: float = 0.2
-    steps: tuple[int, ...] = (1200, 500, 6500)
+    steps: tuple[int, ...] = (1000, 400, 9000)
     batch_size: int = 32
     accumulation: int = 1
     learning_rate: float = 1e-3
@@ -72,11 +73,20 @@ class TrainConfig:
     compile: bool = False
     trackers: tuple[str, ...] = ("tensorboard", "wandb")  # those that are installed are used
 
-    def rate(self, step: int, steps: int) -> float:
-        """Learning rate at `step` of `steps`: linear warm-up, constant, linear decay to zero."""
-        up = min(1.0, (step + 1) / max(1, self.warmup))
-        down = min(1.0, (steps - step) / max(1.0, self.decay * steps))
-        return self.learning_rate * min(up, down)
+
+class Schedule(Protocol):
+    """Settings that a learning rate follows from."""
+
+    learning_rate: float
+    warmup: int
+    decay: float
+
+
+def learning_rate(schedule: Schedule, step: int, steps: int) -> float:
+    """At `step` of `steps`: linear warm-up, constant, linear decay to zero."""
+    up = min(1.0, (step + 1) / max(1, schedule.warmup))
+    down = min(1.0, (steps - step) / max(1.0, schedule.decay * steps))
+    return schedule.learning_rate * min(up, down)
 
 
 @dataclass(frozen=True)
@@ -121,14 +131,15 @@ class EMA:
     @contextmanager
     def swapped_in(self) -> Iterator[None]:
         """The model has the averages inside the block and its own parameters after it."""
-        self._exchange()
+        self.swap()
         try:
             yield
         finally:
-            self._exchange()
+            self.swap()
 
     @torch.no_grad()
-    def _exchange(self) -> None:
+    def swap(self) -> None:
+        """Exchange the model's parameters and the averages."""
         for parameter, average in zip(self.parameters, self.averages, strict=True):
             held = parameter.detach().clone()
             parameter.copy_(average)
@@ -175,7 +186,6 @@ class Trainer:
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.ema = EMA(self.model, settings.ema)
         self.step = 0
-        self.stop_signal = 0
 
     # -- the loop
 
@@ -195,7 +205,8 @@ class Trainer:
             )
             return True
         self._say(f"stage {self.stage}: step {self.step} of {self.steps}, {_describe(self.bare)}")
-        with self._signals():
+        self.launcher = os.getppid() if "ACCELERATE_MIXED_PRECISION" in os.environ else None
+        with noted_signals() as self.signals:
             self._init_trackers()
             self._loop()
             self.accelerator.end_training()
@@ -208,7 +219,7 @@ class Trainer:
     def _loop(self) -> None:
         s = self.settings
         meter = _Meter()
-        for batch in _prefetch(self._batches(self.train, s.seed, self.step)):
+        for batch in prefetch(self._batches(self.train, s.seed, self.step)):
             started = time.perf_counter()
             losses, sigmas, norm, contrasts = self._train_step(batch)
             self.step += 1
@@ -216,7 +227,9 @@ class Trainer:
             stopping = self._agree_to_stop()
             ended = self.step == self.steps or stopping
             if self.step % s.log_every == 0 or ended:
-                self._log(meter.summary(self.accelerator) | {"lr": s.rate(self.step - 1, self.steps)})
+                self._log(
+                    meter.summary(self.accelerator) | {"lr": learning_rate(s, self.step - 1, self.steps)}
+                )
                 meter = _Meter()
             if self.step % s.validate_every == 0 or self.step == self.steps:
                 self._log(self.validate())
@@ -239,7 +252,7 @@ class Trainer:
         s, accelerator = self.settings, self.accelerator
         draws = self._draws((s.seed, self.stage, self.step), batch, self.bare.config.dropout)
         for group in self.optimizer.param_groups:
-            group["lr"] = s.rate(self.step, self.steps)
+            group["lr"] = learning_rate(s, self.step, self.steps)
         micro = self.share // s.accumulation
         all_losses, all_sigmas, all_contrasts, norm = [], [], [], torch.zeros(())
         self.model.train()
@@ -350,25 +363,10 @@ class Trainer:
 
     # -- stopping and resuming
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGTERM and Ctrl-C end the loop after the step that is under way."""
-
-        def note(number: int, frame: Any) -> None:
-            self.stop_signal = number
-
-        before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
-        self.launcher = os.getppid() if "ACCELERATE_MIXED_PRECISION" in os.environ else None
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
     def _agree_to_stop(self) -> bool:
         """Whether any process was told to stop, or lost the launcher that would have told it."""
         orphaned = self.launcher is not None and os.getppid() != self.launcher
-        told = torch.tensor(float(bool(self.stop_signal) or orphaned), device=self.accelerator.device)
+        told = torch.tensor(float(bool(self.signals) or orphaned), device=self.accelerator.device)
         return bool(self.accelerator.reduce(told, "sum") > 0)
 
     def _save_state(self, name: str) -> None:
@@ -491,14 +489,27 @@ class _Meter:
         return values
 
 
-def _prefetch(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """The same batches, each read while the one before is in use."""
+@contextmanager
+def noted_signals() -> Iterator[list[int]]:
+    """SIGTERM and Ctrl-C only add to a list inside the block: a loop may end after the step under way."""
+    noted: list[int] = []
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in numbers}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def prefetch(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items, each made while the one before is in use."""
+    made = iter(items)
     with ThreadPoolExecutor(1) as reader:
-        upcoming = reader.submit(next, batches)
-        while True:
-            batch = upcoming.result()
-            upcoming = reader.submit(next, batches)
-            yield batch
+        upcoming = reader.submit(next, made, None)
+        while (item := upcoming.result()) is not None:
+            upcoming = reader.submit(next, made, None)
+            yield item
 
 
 def process_state() -> PartialState:

@@ -88,13 +88,14 @@ def crossfade(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
 
 
 def crossfade_level(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
-    """From `before` to `after` (..., overlap) at an even level, whether their phases agree or not.
+    """From `before` to `after` (..., samples) at an even level, whether their phases agree or not.
 
     Linear for equal signals and of constant power for uncorrelated ones; between, by their correlation.
     """
     ramp = _ramp(before)
-    power = (before.square().mean() * after.square().mean()).sqrt()
-    correlation = ((before * after).mean() / power.clamp(min=1e-12)).clamp(0, 1)
+    mean = lambda x: x.mean(dim=-1, keepdim=True)  # noqa: E731
+    power = (mean(before.square()) * mean(after.square())).sqrt()
+    correlation = (mean(before * after) / power.clamp(min=1e-12)).clamp(0, 1)
     expected = (1 - ramp).square() + ramp.square() + 2 * ramp * (1 - ramp) * correlation
     return torch.lerp(before, after, ramp) / expected.sqrt()
 

@@ -32,7 +32,7 @@ def run(monkeypatch, *options):
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
-    codec = CodecConfig(fingerprint=codecs.load("spectral").fingerprint)
+    codec = CodecConfig(fingerprint=codecs.load(codecs.DEFAULT).fingerprint)
     return MSDAE(ModelConfig(widths=(16,) * 6, encoder_widths=(4, 8), codec=codec), stage=2).eval()
 
 

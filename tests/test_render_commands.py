@@ -25,7 +25,7 @@ FAST = ["--steps", "2", "--device", "cpu"]
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     torch.manual_seed(0)
-    codec = CodecConfig(fingerprint=codecs.load("spectral").fingerprint)
+    codec = CodecConfig(fingerprint=codecs.load(codecs.DEFAULT).fingerprint)
     config = ModelConfig(
         widths=(16, 16, 16, 16, 16), code_channels=(8, 8, 8), encoder_widths=(8, 8), codec=codec
     )

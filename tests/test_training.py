@@ -22,7 +22,7 @@ from msdae.errors import UserError
 from msdae.models import MSDAE, Autoencoder, ModelConfig
 from msdae.pipeline import Pipeline, Sampling
 from msdae.runs import begin_stage, stage_folder, train_stage
-from msdae.training import EMA, Draws, TrainConfig, Trainer
+from msdae.training import EMA, Draws, TrainConfig, Trainer, learning_rate
 
 ROOT = Path(__file__).parents[1]
 MODEL = ModelConfig(widths=(16, 16, 24), hidden=16)
@@ -50,7 +50,7 @@ def trainer(caches, tmp_path):
     def build(folder="a", model=None, **changes):
         settings = dataclasses.replace(SETTINGS, **changes)
         model = model or begin_stage("msdae", MODEL, 1, 0, None, True)
-        return Trainer(settings, model, codecs.load("spectral"), *caches, tmp_path / folder, {})
+        return Trainer(settings, model, codecs.load(codecs.DEFAULT), *caches, tmp_path / folder, {})
 
     return build
 
@@ -197,7 +197,7 @@ def test_ema_warms_up_and_is_swapped_in_and_out():
 
 def test_learning_rate_warms_up_and_falls():
     settings = TrainConfig(learning_rate=1.0, warmup=10, decay=0.5)
-    rates = [settings.rate(step, 100) for step in range(100)]
+    rates = [learning_rate(settings, step, 100) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and rates[9] == rates[50] == 1 and rates[99] == pytest.approx(0.02)
 
 
@@ -265,7 +265,7 @@ def test_a_folder_of_recordings_without_labels_trains_and_swaps(tmp_path):
         audio.write(music / f"{number}.wav", tune)
     report = Report()
     files = folder.scan(music, report)
-    prepare(files, tmp_path / "data", music, "folder", Encoding("spectral"), report, workers=1)
+    prepare(files, tmp_path / "data", music, "folder", Encoding(codecs.DEFAULT), report, workers=1)
     settings = dataclasses.replace(SETTINGS, steps=(2, 2, 2), batch_size=2, views=ViewConfig(recolour=1.0))
     for stage in (1, 2, 3):
         assert train_stage("msdae", stage, settings, tmp_path / "run", tmp_path / "data")

@@ -1,9 +1,12 @@
 """What a codec is to everything above it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 
 import torch
 import torch.nn as nn
+
+from msdae.codecs.chunks import CHUNK
 
 
 class Codec(nn.Module, ABC):
@@ -14,8 +17,8 @@ class Codec(nn.Module, ABC):
         channels: channels of the latent.
         hop: samples per latent frame.
         sample_rate: in Hz.
-        fingerprint: hash of settings and weights; caches and checkpoints made with another one
-            are refused.
+        fingerprint: hash of the settings and weights that latents depend on; caches and checkpoints made with
+            another one are refused.
     """
 
     name: str
@@ -33,5 +36,15 @@ class Codec(nn.Module, ABC):
         """waveform: (batch, samples), mono, [-1, 1] -> z: (batch, channels, frames(samples))."""
 
     @abstractmethod
+    def stream(self, latents: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Decode latents of any length as they come, in memory that does not grow.
+
+        latents: blocks (batch, channels, any) of z, however cut -> blocks (batch, any) of the waveform, hop
+            samples a frame.
+        """
+
+    @torch.no_grad()
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """z: (batch, channels, frames) -> waveform: (batch, frames * hop)."""
+        together = max(1, CHUNK // max(1, z.shape[-1]))
+        return torch.cat([torch.cat(list(self.stream([group])), dim=-1) for group in z.split(together)])

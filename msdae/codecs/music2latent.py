@@ -7,6 +7,7 @@ CC BY-NC 4.0.
 
 import os
 import pickle
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from safetensors.torch import load_file
 
 from msdae import checkpoint
 from msdae.codecs.base import Codec
-from msdae.codecs.overlap import crossfaded
+from msdae.codecs.chunks import crossfaded
 from msdae.errors import UserError
 
 REPOSITORY, FILE = "SonyCSLParis/music2latent", "music2latent.pt"
@@ -62,12 +63,12 @@ class Music2Latent(Codec):
         return torch.cat([self._encode_group(group) for group in padded.split(together)])
 
     @torch.no_grad()
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """z: (batch, channels, frames) -> waveform: (batch, frames * hop).
+    def stream(self, latents: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Blocks of z (batch, channels, any) -> blocks of the waveform (batch, any).
 
         Equal z give equal waveforms, in any batch: the noise is a function of the frame's place in time.
         """
-        return crossfaded(self._decode_chunk, z, self.hop, CHUNK, CONTEXT)
+        return crossfaded(self._decode_chunk, latents, self.hop, CHUNK, CONTEXT)
 
     def _encode_group(self, padded: torch.Tensor) -> torch.Tensor:
         """padded: (batch, frames * hop + 2 * _MARGIN) -> (batch, channels, frames)."""
@@ -114,7 +115,7 @@ def load(weights: str | Path | None = None, download: bool = False) -> Music2Lat
         raise UserError(
             "music2latent: its weights are not on this machine; get them with\n"
             f"  hf download {REPOSITORY} {FILE}\n"
-            f"or name the file in {VARIABLE}, or use the embedded codec 'spectral', which needs none"
+            f"or name the file in {VARIABLE}, or use the embedded codec 'spectral-neural', which needs none"
         )
     with torch.device("meta"):
         network = unet()
@@ -133,7 +134,7 @@ def _network_class() -> type[nn.Module]:
     try:
         from music2latent.models import UNet
     except ImportError as error:
-        fix = "pip install music2latent, or use the embedded codec 'spectral'"
+        fix = "pip install music2latent, or use the embedded codec 'spectral-neural'"
         raise UserError(f"music2latent: the package is not installed ({error}); {fix}") from error
     return UNet
 
@@ -156,7 +157,7 @@ def _download() -> str:
     try:
         return hf_hub_download(REPOSITORY, FILE)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        fix = "download it elsewhere, or use the embedded codec 'spectral'"
+        fix = "download it elsewhere, or use the embedded codec 'spectral-neural'"
         raise UserError(f"{REPOSITORY}: cannot be downloaded ({error}); {fix}") from error
 
 

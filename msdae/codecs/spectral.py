@@ -18,11 +18,10 @@ from torchaudio.functional import griffinlim, melscale_fbanks
 from msdae import checkpoint
 from msdae import config as configs
 from msdae.codecs.base import Codec
-from msdae.codecs.overlap import crossfaded
+from msdae.codecs.chunks import CHUNK, crossfaded
 from msdae.errors import UserError
 
 KIND = "spectral codec"
-CHUNK = 128  # latent frames held at once, over the whole batch (12 s of sound): bounds memory
 CONTEXT = 2  # latent frames decoded beyond each end of a chunk, for the crossfade with its neighbour
 NNLS_STEPS = 24
 PHASE_STEPS = 32
@@ -94,9 +93,9 @@ class SpectralCodec(Codec):
         return torch.cat([self.project(blocks) for blocks in self.blocks(waveform)], dim=-1)
 
     @torch.no_grad()
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """z: (batch, channels, frames) -> waveform: (batch, frames * hop)."""
-        return crossfaded(self._decode_chunk, z, self.hop, CHUNK, CONTEXT)
+    def stream(self, latents: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Blocks of z (batch, channels, any) -> blocks of the waveform (batch, any)."""
+        return crossfaded(lambda z, first: self.vocode(self.predict(z)), latents, self.hop, CHUNK, CONTEXT)
 
     def blocks(self, waveform: torch.Tensor) -> Iterator[torch.Tensor]:
         """waveform: (batch, samples) -> pieces of (batch, frames, block * bands), in order of time.
@@ -145,9 +144,6 @@ class SpectralCodec(Codec):
             length=blocks.shape[1] * self.hop,
             rand_init=False,
         )
-
-    def _decode_chunk(self, z: torch.Tensor, first: int) -> torch.Tensor:
-        return self.vocode(self.predict(z))
 
     def _compressed_mel(self, padded: torch.Tensor) -> torch.Tensor:
         """padded: (batch, hops * hop + n_fft - hop) -> (batch, bands, hops)."""

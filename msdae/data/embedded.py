@@ -17,7 +17,10 @@ CLIPS = {"synth": 6000, "squares": 3000}  # for training
 
 
 def embedded(
-    root: str | Path = "data", codec: str = "spectral", mel: MelConfig = MelConfig(), dataset: str = "synth"
+    root: str | Path = "data",
+    codec: str = codecs.DEFAULT,
+    mel: MelConfig = MelConfig(),
+    dataset: str = "synth",
 ) -> Path:
     """The folder `root/dataset` with the caches of its splits; made where missing.
 

@@ -1,6 +1,7 @@
 """How far two waveforms are apart as log-mel spectrograms."""
 
 import functools
+import math
 
 import numpy as np
 import torch
@@ -38,6 +39,26 @@ def log_mel_distance(
         for size in FFT_SIZES
     ]
     return float(torch.stack([difference.abs().mean() for difference in differences]).mean())
+
+
+def si_sdr(reference: torch.Tensor, estimate: torch.Tensor) -> float:
+    """Scale-invariant signal-to-distortion ratio in dB, the higher the nearer; inf for equal waveforms.
+
+    It asks for the same phases, which codecs of magnitudes do not keep.
+
+    reference, estimate: (samples,).
+
+    Source: Le Roux et al. 2019, "SDR - half-baked or well done?", eq. 4.
+
+    Raises:
+        UserError: the lengths differ.
+    """
+    if reference.shape != estimate.shape:
+        raise UserError(f"{len(reference)} and {len(estimate)} samples: give waveforms of one length")
+    scale = (reference @ estimate) / reference.square().sum().clamp_min(1e-12)
+    target = scale * reference
+    noise = (estimate - target).square().sum()
+    return float(10 * torch.log10(target.square().sum() / noise)) if noise > 0 else math.inf
 
 
 def mel_mse(reference: torch.Tensor, estimate: torch.Tensor, sample_rate: int) -> float:

@@ -61,6 +61,7 @@ class UNet(nn.Module):
             for c, whole in zip(code_channels, self.pooled, strict=True)
             if whole
         )
+        self.blend = nn.Sequential(nn.Linear(embedding, embedding), nn.SiLU()) if any(self.pooled) else None
         self.head = nn.Sequential(
             group_norm(widths[0]), nn.SiLU(), zero_init(nn.Conv1d(widths[0], channels, 3, padding=1))
         )
@@ -73,6 +74,8 @@ class UNet(nn.Module):
         timed = [code for code, pooled in zip(codes, self.pooled, strict=True) if not pooled]
         for code, modulation in zip(whole, self.modulations, strict=True):
             embedding = embedding + modulation(code.mean(dim=-1))
+        if self.blend is not None:  # what a timbre does to the features may depend on the noise level
+            embedding = self.blend(embedding)
         frames = x.shape[-1]
         x = self.conv_in(x)
         for code, conv in zip(timed, self.input_convs, strict=False):

@@ -15,6 +15,6 @@ def test_missing_weights_name_the_command_and_the_embedded_codec(monkeypatch, tm
     monkeypatch.delenv("MSDAE_MUSIC2LATENT", raising=False)
     monkeypatch.setattr(music2latent, "_stored_weights", lambda: None)
     with pytest.raises(
-        UserError, match=r"hf download SonyCSLParis/music2latent music2latent.pt(.|\n)*'spectral'"
+        UserError, match=r"hf download SonyCSLParis/music2latent music2latent.pt(.|\n)*'spectral-neural'"
     ):
         codecs.load("music2latent")

@@ -7,7 +7,7 @@ from msdae.models import MSDAE, CodecConfig, ModelConfig
 
 @pytest.fixture(scope="session")
 def codec():
-    return codecs.load("spectral")
+    return codecs.load(codecs.DEFAULT)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ def test_spearman_of_courses():
 
 
 def test_courses_of_a_model_that_knows_nothing():
-    codec = codecs.load("spectral")
+    codec = codecs.load(codecs.DEFAULT)
     config = ModelConfig(widths=(16, 16, 24), hidden=16, codec=CodecConfig(fingerprint=codec.fingerprint))
     torch.manual_seed(0)
     system = Model("model", MSDAE(config).eval(), codec)

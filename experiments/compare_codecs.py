@@ -1,0 +1,34 @@
+"""Codecs side by side: what their round trips leave of notes, timbre and spectrum; speed and size."""
+
+import shlex
+import sys
+from pathlib import Path
+
+from msdae import cli, codec_comparison, codecs
+from msdae.swapbench.cases import SPLITS
+
+
+def main() -> None:
+    parser = cli.parser(
+        "Send SwapBench's recordings through codecs, beside the untouched ones and a log-mel inverted by\n"
+        "Griffin-Lim, and print tables of what is left.",
+        "python experiments/compare_codecs.py --codec spectral spectral-neural mine.safetensors",
+    )
+    parser.add_argument(
+        "--codec", nargs="+", default=list(codecs.SHIPPED)[::-1], help="names or files, side by side"
+    )
+    parser.add_argument("--cases", type=int, default=60, help="recordings in each table")
+    parser.add_argument("--split", choices=list(SPLITS), help="in place of the test split")
+    parser.add_argument("--seed", type=int, default=0, help="of the recordings")
+    parser.add_argument("--out", type=Path, help="Markdown file for the tables")
+    options = parser.parse_args()
+    loaded = {Path(name).stem: codecs.load(name) for name in options.codec}
+    command = shlex.join(["python", *sys.argv])
+    tables = codec_comparison.compare(loaded, options.cases, options.seed, options.split, command)
+    print("\n\n".join(table.text() for table in tables))
+    if options.out:
+        options.out.write_text("\n\n".join(table.markdown() for table in tables) + "\n")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,242 @@
+"""The codec that ships: a small network to 64 channels and back to a spectrogram, phases in one pass.
+
+The encoder looks at one latent frame's log-mels alone, so that latents are local in time. The decoder first
+predicts the log-mels from the latents around, then the magnitudes of all bins; single pass spectrogram
+inversion and a few rounds of Griffin-Lim give them phases (`msdae.codecs.phase`). Latents have unit variance
+in every channel and were trained to be decoded when noise is added to them, as a denoiser's are.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from einops import rearrange
+from torchaudio.functional import melscale_fbanks
+
+from msdae import checkpoint
+from msdae import config as configs
+from msdae.codecs.base import Codec
+from msdae.codecs.chunks import CHUNK, chunks
+from msdae.codecs.phase import accumulated, griffin_lim
+from msdae.errors import UserError
+
+KIND = "spectral-neural codec"
+_MARGIN = 4  # latent frames at either end of a chunk that Griffin-Lim's rounds may spoil
+
+
+@dataclass(frozen=True)
+class NeuralConfig:
+    """Settings of the codec.
+
+    floor: of magnitudes, where a full-scale sine has n_fft / 4: what is quieter is silence.
+    block: spectrogram frames in a latent frame.
+    encoder, context, frame: width and depth of the encoder, of the decoder at the rate of the latents and
+        at that of the spectrogram. extra: features that the last gets beside the log-mels.
+    rounds: of Griffin-Lim when decoding.
+    """
+
+    sample_rate: int = 44100
+    n_fft: int = 2048
+    hop: int = 512
+    bands: int = 128
+    f_max: float = 16000.0  # Hz
+    floor: float = 0.02
+    block: int = 8
+    channels: int = 64
+    encoder: tuple[int, int] = (320, 2)
+    context: tuple[int, int] = (320, 3)
+    frame: tuple[int, int] = (224, 3)
+    extra: int = 32
+    rounds: int = 4
+
+
+class Block(nn.Module):
+    """ConvNeXt block (Liu et al. 2022) in one dimension; a kernel of 1 looks at single frames."""
+
+    def __init__(self, width: int, kernel: int):
+        super().__init__()
+        self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
+        self.norm = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, 3 * width)
+        self.contract = nn.Linear(3 * width, width)
+        self.scale = nn.Parameter(torch.full((width,), 0.1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x: (batch, frames, width) -> the same shape"""
+        y = self.norm(self.depthwise(x.transpose(1, 2)).transpose(1, 2))
+        return x + self.scale * self.contract(F.gelu(self.expand(y)))
+
+
+def _stack(inputs: int, size: tuple[int, int], outputs: int, kernel: int) -> nn.Sequential:
+    width, depth = size
+    blocks = [Block(width, kernel) for _ in range(depth)]
+    return nn.Sequential(nn.Linear(inputs, width), *blocks, nn.LayerNorm(width), nn.Linear(width, outputs))
+
+
+class NeuralCodec(Codec):
+    """Waveform <-> learnt latents of blocks of log-mel frames.
+
+    The fingerprint is of what makes latents: models and caches stay valid when the decoder is trained on.
+    """
+
+    name = "spectral-neural"
+    kernels = 5, 7  # frames that a block of the decoder looks at, at the latents' rate and the spectrogram's
+
+    def __init__(self, config: NeuralConfig = NeuralConfig()):
+        super().__init__()
+        self.config = config
+        self.channels, self.sample_rate = config.channels, config.sample_rate
+        self.hop = config.hop * config.block
+        size = config.block * config.bands
+        self.encoder = _stack(size, config.encoder, config.channels, kernel=1)
+        self.shortcut = nn.Linear(size, config.channels, bias=False)
+        self.standardise = nn.BatchNorm1d(config.channels, affine=False, momentum=0.01)
+        inner = config.bands + config.extra
+        self.context = _stack(config.channels, config.context, config.block * inner, self.kernels[0])
+        self.frame = _stack(inner, config.frame, config.n_fft // 2 + 1, self.kernels[1])
+        self.register_buffer("mean", torch.zeros(config.bands))
+        self.register_buffer("std", torch.ones(config.bands))
+        self.register_buffer("filters", _mel_filters(config), persistent=False)
+        self.register_buffer("window", torch.hann_window(config.n_fft), persistent=False)
+
+    @property
+    def fingerprint(self) -> str:  # type: ignore[override]
+        """Of the settings and weights that latents depend on."""
+        kept = ("sample_rate", "n_fft", "hop", "bands", "f_max", "floor", "block", "channels", "encoder")
+        settings = configs.to_mapping(self.config)
+        state = {k: v for k, v in self.state_dict().items() if not k.startswith(("context", "frame"))}
+        return checkpoint.fingerprint(state, {key: settings[key] for key in kept})
+
+    # -- sound to latents
+
+    @torch.no_grad()
+    def encode(self, waveform: torch.Tensor) -> torch.Tensor:
+        """waveform: (batch, samples), mono, [-1, 1] -> z: (batch, channels, frames(samples)).
+
+        Raises:
+            UserError: the waveform has no samples.
+        """
+        batch, samples = waveform.shape
+        if samples == 0:
+            raise UserError("a waveform without samples cannot be encoded; give at least one sample")
+        c, frames = self.config, self.frames(samples)
+        margin = c.n_fft - c.hop
+        padded = F.pad(waveform, (c.n_fft // 2, frames * self.hop - samples + margin - c.n_fft // 2))
+        step, latents = max(1, CHUNK // batch), []
+        for start in range(0, frames, step):
+            stop = min(start + step, frames)
+            magnitude = self._stft(padded[:, start * self.hop : stop * self.hop + margin], center=False)
+            latents.append(self.project(self.log_mel(magnitude)))
+        return torch.cat(latents, dim=-1)
+
+    def spectrogram(self, waveform: torch.Tensor) -> torch.Tensor:
+        """waveform: (batch, frames * hop) -> magnitudes (batch, bins, frames * block)"""
+        # The frame centred on the last sample belongs to the next block.
+        return self._stft(waveform, center=True)[..., :-1]
+
+    def log_mel(self, magnitude: torch.Tensor) -> torch.Tensor:
+        """magnitude: (batch, bins, frames) -> (batch, frames, bands), standardised if `mean`, `std` are."""
+        mel = (self.filters @ magnitude.square()).clamp_min(1e-10).sqrt()  # at 0 the root has no gradient
+        return ((mel + self.config.floor).log().transpose(1, 2) - self.mean) / self.std
+
+    def project(self, mel: torch.Tensor) -> torch.Tensor:
+        """mel: (batch, frames * block, bands) -> z: (batch, channels, frames)"""
+        blocks = rearrange(mel, "b (n t) f -> b n (t f)", t=self.config.block)
+        z = self.encoder(blocks) + self.shortcut(blocks)
+        return self.standardise(rearrange(z, "b n c -> b c n"))
+
+    # -- latents to sound
+
+    @torch.no_grad()
+    def stream(self, latents: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Blocks of z (batch, channels, any) -> blocks of the waveform (batch, any).
+
+        Chunks see as much of their neighbours as they depend on, and phases go on from one to the next, so
+        that the result is that of the whole but for rounding.
+        """
+        c, phase = self.config, None
+        for chunk in chunks(latents, CHUNK, self._reach + _MARGIN):
+            magnitude = self.magnitude(chunk.z)
+            before, after = min(chunk.before, _MARGIN), min(chunk.after, _MARGIN)
+            first = (chunk.before - before) * c.block
+            frames = (before + chunk.own + after) * c.block
+            # A centred transform has one frame more than hops: the next frame, or at the end the last again.
+            inside = F.pad(magnitude, (0, 1), mode="replicate")[..., first : first + frames + 1]
+            phases = accumulated(inside, c.hop, phase)
+            if chunk.after:
+                phase = phases[..., (before + chunk.own - _MARGIN) * c.block - 1]
+            waveform = griffin_lim(inside, phases, self.window, c.hop, c.rounds)
+            yield waveform[:, before * self.hop : (before + chunk.own) * self.hop]
+
+    @property
+    def _reach(self) -> int:
+        """Latent frames at either side that a magnitude depends on."""
+        (_, slow), (_, fast) = self.config.context, self.config.frame
+        return slow * (self.kernels[0] // 2) + -(-fast * (self.kernels[1] // 2) // self.config.block)
+
+    def magnitude(self, z: torch.Tensor) -> torch.Tensor:
+        """z: (batch, channels, frames) -> magnitudes (batch, bins, frames * block)"""
+        return (self.log_magnitude(self.features(z)).exp() - self.config.floor).clamp_min(0).transpose(1, 2)
+
+    def features(self, z: torch.Tensor) -> torch.Tensor:
+        """z: (batch, channels, frames) -> (batch, frames * block, bands + extra); the bands are log-mels"""
+        return rearrange(self.context(z.transpose(1, 2)), "b n (t f) -> b (n t) f", t=self.config.block)
+
+    def log_magnitude(self, features: torch.Tensor) -> torch.Tensor:
+        """features: (batch, frames, bands + extra) -> log of magnitude + floor, (batch, frames, bins)"""
+        return self.frame(features)
+
+    def _stft(self, waveform: torch.Tensor, center: bool) -> torch.Tensor:
+        c = self.config
+        spectrum = torch.stft(
+            waveform,
+            c.n_fft,
+            c.hop,
+            window=self.window,
+            center=center,
+            pad_mode="constant",
+            return_complex=True,
+        )
+        return spectrum.abs()
+
+
+def _mel_filters(config: NeuralConfig) -> torch.Tensor:
+    """(bands, bins), triangles on the HTK scale: the finest one where melodies lie."""
+    bins = config.n_fft // 2 + 1
+    return melscale_fbanks(bins, 0.0, config.f_max, config.bands, config.sample_rate).T.contiguous()
+
+
+def stored(codec: NeuralCodec) -> dict[str, torch.Tensor]:
+    """The tensors of a file: weights in half precision."""
+    state = codec.state_dict().items()
+    return {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in state}
+
+
+def header(codec: NeuralCodec) -> dict[str, Any]:
+    """What a file says of a codec, beside its tensors."""
+    return {"config": configs.to_mapping(codec.config)}
+
+
+def save(codec: NeuralCodec, path: str | Path) -> None:
+    """Write `codec` to one safetensors file, atomically and in half precision."""
+    checkpoint.save(path, KIND, stored(codec), header(codec))
+
+
+def load(path: str | Path) -> NeuralCodec:
+    """The codec that `save` wrote.
+
+    Raises:
+        UserError: no such file, a truncated or foreign file, settings or tensors of another version.
+    """
+    tensors, found = checkpoint.load(path, KIND)
+    codec = NeuralCodec(configs.from_mapping(NeuralConfig, found["config"], str(path)))
+    try:
+        codec.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    except RuntimeError as error:
+        fix = "train it again with experiments/train_codec.py"
+        raise UserError(f"{path}: its tensors do not fit its settings; {fix}") from error
+    return codec.eval().requires_grad_(False)

@@ -1,0 +1,61 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from msdae import codec_comparison, codecs
+from msdae.metrics.distance import si_sdr
+
+SCRIPT = Path(__file__).parents[1] / "experiments" / "compare_codecs.py"
+
+
+@pytest.fixture(scope="module")
+def tables():
+    loaded = {name: codecs.load(name) for name in codecs.SHIPPED}
+    return codec_comparison.compare(loaded, cases=3, split="valid")
+
+
+def test_every_group_has_the_bounds_and_the_codecs(tables):
+    assert [table.title for table in tables] == [
+        "Codecs: valid split, melodies",
+        "Codecs: unseen SoundFont and instruments, melodies",
+        "Codecs: valid split, polyphonic",
+        "Codecs: speed and size",
+    ]
+    for table in tables[:3]:
+        assert [row[0] for row in table.rows] == [
+            "original",
+            "mel + Griffin-Lim",
+            *codecs.SHIPPED,
+        ]
+
+
+def test_the_original_is_at_no_distance_and_the_default_codec_nearer_than_the_simple_one(tables):
+    column = codec_comparison.HEADER.index("log-mel dB ↓")
+    for table in tables[:3]:
+        distance = {row[0]: float(row[column].split()[0]) for row in table.rows}
+        assert distance["original"] == 0
+        assert distance[codecs.DEFAULT] < 0.75 * distance["spectral"]
+
+
+def test_the_default_codec_decodes_faster_than_the_simple_one(tables):
+    speed = {row[0]: float(row[2]) for row in tables[3].rows}
+    assert speed[codecs.DEFAULT] > 1.5 * speed["spectral"] > 0
+
+
+def test_si_sdr_of_known_noise():
+    time = torch.arange(44100) / 44100
+    tone = torch.sin(2 * torch.pi * 100 * time)
+    other = torch.sin(2 * torch.pi * 300 * time)
+    assert si_sdr(tone, 3 * (tone + 0.1 * other)) == pytest.approx(20, abs=0.1)
+    assert si_sdr(tone, tone) == float("inf")
+
+
+def test_an_unknown_codec_ends_with_exit_code_2(tmp_path):
+    command = [sys.executable, str(SCRIPT), "--codec", "mp3"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2 and re.search("mp3.*spectral-neural", done.stderr)
+    assert "Traceback" not in done.stderr
