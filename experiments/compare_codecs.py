@@ -17,8 +17,10 @@ def main() -> None:
     parser.add_argument(
         "--codec", nargs="+", default=list(codecs.SHIPPED)[::-1], help="names or files, side by side"
     )
-    parser.add_argument("--cases", type=int, default=60, help="recordings in each table")
-    parser.add_argument("--split", choices=list(SPLITS), help="in place of the test split")
+    parser.add_argument("--cases", type=int, default=200, help="of SwapBench; its single notes are left out")
+    parser.add_argument(
+        "--split", choices=list(SPLITS), default="test", help="compared on beside the unseen one"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the recordings")
     parser.add_argument("--out", type=Path, help="Markdown file for the tables")
     options = parser.parse_args()

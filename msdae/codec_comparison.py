@@ -15,17 +15,17 @@ from msdae.metrics.bootstrap import interval
 from msdae.metrics.distance import log_mel_distance, si_sdr
 from msdae.metrics.frechet import fad
 from msdae.metrics.kernel import kad
-from msdae.swapbench.cases import Case, plan
+from msdae.swapbench.cases import Case, counts, plan
 from msdae.swapbench.running import batches
 from msdae.swapbench.scoring import melody_and_timbre
 from msdae.swapbench.sounds import play
 from msdae.tables import Table
 
 ORIGINAL, UNCODED = "original", "mel + Griffin-Lim"
-GROUPS = {  # what is compared on: split and texture
-    "test split, melodies": ("test", "monophonic"),
-    "unseen SoundFont and instruments, melodies": ("unseen", "monophonic"),
-    "test split, polyphonic": ("test", "polyphonic"),
+UNSEEN = "unseen"
+GROUPS = {
+    "monophonic melodies": ("monophonic",),
+    "melodies of two voices and more": ("two voices", "polyphonic"),
 }
 HEADER = ("codec", "note F1 ↑", "timbre top-1 ↑", "log-mel dB ↓", "SI-SDR dB ↑", "FAD ↓", "KAD ↓")
 RoundTrip = Callable[[torch.Tensor], torch.Tensor]
@@ -40,20 +40,21 @@ class Heard:
 
 
 def compare(
-    codecs: Mapping[str, Codec], cases: int, seed: int = 0, split: str | None = None, command: str = ""
+    codecs: Mapping[str, Codec], cases: int = 200, seed: int = 0, split: str = "test", command: str = ""
 ) -> list[Table]:
-    """A table for each of `GROUPS`, on `cases` recordings each, and one of speed and size.
+    """A table for each of `GROUPS` and of `split` and "unseen", and one of speed and size.
 
-    codecs: by the name of their rows. split: compare on this one in place of "test".
+    codecs: by the name of their rows. cases: of SwapBench, whose melodies' right answers are what is coded.
     """
     trips: dict[str, RoundTrip] = {ORIGINAL: lambda x: x}
     if (pca := next((c for c in codecs.values() if isinstance(c, spectral.SpectralCodec)), None)) is not None:
         trips[UNCODED] = lambda x: pca.vocode(torch.cat(list(pca.blocks(x)), dim=1))
     trips |= {name: lambda x, codec=codec: codec.decode(codec.encode(x)) for name, codec in codecs.items()}
     found = []
-    for title, (own, texture) in GROUPS.items():
-        drawn = plan(split if split and own == "test" else own, seed, {texture: cases})
-        found.append(_quality(title.replace("test", split or "test"), trips, drawn, command))
+    for own, shares in counts((split, UNSEEN), cases).items():
+        for group, textures in GROUPS.items():
+            drawn = plan(own, seed, {texture: shares[texture] for texture in textures})
+            found.append(_quality(f"{own} split, {group}", trips, drawn, command))
     return [*found, _costs(codecs, command)]
 
 
