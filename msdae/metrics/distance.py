@@ -55,7 +55,7 @@ def si_sdr(reference: torch.Tensor, estimate: torch.Tensor) -> float:
     """
     if reference.shape != estimate.shape:
         raise UserError(f"{len(reference)} and {len(estimate)} samples: give waveforms of one length")
-    scale = (reference @ estimate) / reference.square().sum().clamp_min(1e-12)
+    scale = (reference @ estimate) / (reference @ reference).clamp_min(1e-12)
     target = scale * reference
     noise = (estimate - target).square().sum()
     return float(10 * torch.log10(target.square().sum() / noise)) if noise > 0 else math.inf
