@@ -15,6 +15,7 @@ from msdae.metrics.bootstrap import interval
 from msdae.metrics.distance import log_mel_distance, si_sdr
 from msdae.metrics.frechet import fad
 from msdae.metrics.kernel import kad
+from msdae.swapbench import tables
 from msdae.swapbench.cases import Case, counts, plan
 from msdae.swapbench.running import batches
 from msdae.swapbench.scoring import melody_and_timbre
@@ -23,10 +24,7 @@ from msdae.tables import Table
 
 ORIGINAL, UNCODED = "original", "mel + Griffin-Lim"
 UNSEEN = "unseen"
-GROUPS = {
-    "monophonic melodies": ("monophonic",),
-    "melodies of two voices and more": ("two voices", "polyphonic"),
-}
+GROUPS = {group: textures for group, textures in tables.GROUPS.items() if group != "notes"}
 HEADER = ("codec", "note F1 ↑", "timbre top-1 ↑", "log-mel dB ↓", "SI-SDR dB ↑", "FAD ↓", "KAD ↓")
 RoundTrip = Callable[[torch.Tensor], torch.Tensor]
 

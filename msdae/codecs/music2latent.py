@@ -19,12 +19,11 @@ from safetensors.torch import load_file
 
 from msdae import checkpoint
 from msdae.codecs.base import Codec
-from msdae.codecs.chunks import crossfaded
+from msdae.codecs.chunks import CHUNK, crossfaded
 from msdae.errors import UserError
 
 REPOSITORY, FILE = "SonyCSLParis/music2latent", "music2latent.pt"
 VARIABLE = "MSDAE_MUSIC2LATENT"
-CHUNK = 128  # latent frames held at once, over the whole batch (12 s of sound): bounds memory
 CONTEXT = 4  # latent frames seen beyond each end of a chunk
 SEED = 0  # of the noise that decoding starts from
 
