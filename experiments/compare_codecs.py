@@ -4,7 +4,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from msdae import cli, codec_comparison, codecs
+from msdae import audio, cli, codec_comparison, codecs, evaluation
+from msdae.checkpoint import atomic
 from msdae.swapbench.cases import SPLITS
 
 
@@ -15,7 +16,11 @@ def main() -> None:
         "python experiments/compare_codecs.py --codec spectral spectral-neural mine.safetensors",
     )
     parser.add_argument(
-        "--codec", nargs="+", default=list(codecs.SHIPPED)[::-1], help="names or files, side by side"
+        "--codec",
+        nargs="+",
+        default=list(codecs.SHIPPED)[::-1],
+        metavar="[NAME=]CODEC",
+        help="names or files, side by side",
     )
     parser.add_argument("--cases", type=int, default=200, help="of SwapBench; its single notes are left out")
     parser.add_argument(
@@ -24,12 +29,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the recordings")
     parser.add_argument("--out", type=Path, help="Markdown file for the tables")
     options = parser.parse_args()
-    loaded = {Path(name).stem: codecs.load(name) for name in options.codec}
+    if options.out:
+        audio.check_folder(options.out)
+    loaded = {name: codecs.load(path) for name, path in evaluation.named(options.codec).items()}
     command = shlex.join(["python", *sys.argv])
     tables = codec_comparison.compare(loaded, options.cases, options.seed, options.split, command)
     print("\n\n".join(table.text() for table in tables))
     if options.out:
-        options.out.write_text("\n\n".join(table.markdown() for table in tables) + "\n")
+        with atomic(options.out) as temporary:
+            temporary.write_text("\n\n".join(table.markdown() for table in tables) + "\n")
 
 
 if __name__ == "__main__":

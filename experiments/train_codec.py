@@ -24,13 +24,14 @@ Files = dict[str, list[SourceFile]]  # by split
 def main() -> None:
     arguments = _parse()
     audio.check_folder(Path(arguments.out))
-    (_train if arguments.codec == codecs.DEFAULT else _fit)(arguments, _files(arguments))
+    (_train if arguments.codec == codecs.DEFAULT else _fit)(arguments)
 
 
-def _train(arguments: argparse.Namespace, files: Files) -> None:
+def _train(arguments: argparse.Namespace) -> None:
     """Train latents and decoder, or the decoder alone."""
     settings = config.load(CodecTrainConfig, None, arguments.set)
     known = neural.load(arguments.latents) if arguments.latents else None
+    files = _files(arguments)
     paths = {split: [file.path for file in chosen] for split, chosen in files.items()}
     codec = train(settings, paths, Path(arguments.run), cli.device(arguments.device), known)
     if codec is not None:
@@ -38,9 +39,10 @@ def _train(arguments: argparse.Namespace, files: Files) -> None:
         neural.save(codec, arguments.out)
 
 
-def _fit(arguments: argparse.Namespace, files: Files) -> None:
+def _fit(arguments: argparse.Namespace) -> None:
     """Fit principal components and the linear prediction from them."""
     settings = config.load(spectral.SpectralConfig, None, arguments.set)
+    files = _files(arguments)
     codec = spectral.fit(Clips(files["train"]), settings)
     explained = spectral.explained_variance(codec, Clips(_held_out(files)))
     print(f"{100 * explained:.1f} % of the variance of held-out files explained")

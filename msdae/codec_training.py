@@ -135,6 +135,7 @@ class CodecTrainer:
             self.trained, lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=1e-3
         )
         self.ema = EMA(codec, settings.ema)
+        self.latents = "" if stage == "latents" else codec.fingerprint  # what the decoder belongs to
         self.step = 0
 
     def run(self) -> bool:
@@ -305,8 +306,8 @@ class CodecTrainer:
         for index, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": value for key, value in values.items()}
         path = self._state if name is None else self.folder / f"{name}.safetensors"
-        header = {"step": self.step, "training": config.to_mapping(self.settings)}
-        checkpoint.save(path, "codec training state", tensors, header | neural.header(self.codec))
+        header = {"step": self.step, "training": config.to_mapping(self.settings), "latents": self.latents}
+        checkpoint.save(path, "codec training state", tensors, header)
 
     def _resume(self) -> None:
         if not self._state.exists():
@@ -329,6 +330,8 @@ class CodecTrainer:
         print(f"{self.stage}: continues at step {self.step} of {self.steps}", flush=True)
 
     def _require_same(self, header: dict[str, Any]) -> None:
+        if header["latents"] != self.latents:
+            raise UserError(f"{self._state}: a decoder of other latents; choose another folder with --run")
         saved, now = header["training"], config.to_mapping(self.settings)
         for key in ("batch_size", "frames", "noise", "mixed", "hissed", "seed"):
             if saved[key] != now[key]:

@@ -55,8 +55,16 @@ def test_si_sdr_of_known_noise():
     assert si_sdr(tone, tone) == float("inf")
 
 
-def test_an_unknown_codec_ends_with_exit_code_2(tmp_path):
-    command = [sys.executable, str(SCRIPT), "--codec", "mp3"]
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--codec", "mp3"], "mp3.*spectral-neural"),
+        (["--codec", "spectral", "spectral"], "spectral.*NAME=PATH"),
+        (["--out", "nowhere/tables.md"], "nowhere/tables.md"),
+    ],
+)
+def test_bad_input_ends_at_once_with_exit_code_2(tmp_path, arguments, message):
+    command = [sys.executable, str(SCRIPT), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 2 and re.search("mp3.*spectral-neural", done.stderr)
+    assert done.returncode == 2 and re.search(message, done.stderr)
     assert "Traceback" not in done.stderr

@@ -9,6 +9,7 @@ import torch
 
 from msdae import audio, codecs
 from msdae.codec_training import CodecTrainConfig, CodecTrainer, train
+from msdae.errors import UserError
 
 SCRIPT = Path(__file__).parents[1] / "experiments" / "train_codec.py"
 FEW = CodecTrainConfig(
@@ -63,6 +64,12 @@ def test_a_decoder_is_trained_on_without_touching_the_latents(music, tmp_path):
     assert not torch.equal(trained.frame[0].weight, decoder)
 
 
+def test_a_state_of_other_latents_is_refused(music, tmp_path):
+    train(FEW, paths(music), tmp_path, torch.device("cpu"))
+    with pytest.raises(UserError, match=r"decoder-state.*other latents.*--run"):
+        train(FEW, paths(music), tmp_path, torch.device("cpu"), codecs.load("spectral-neural"))
+
+
 def test_the_loss_falls(music, tmp_path):
     settings = CodecTrainConfig(
         steps=(40, 1), batch_size=4, frames=6, warmup=1, log_every=20, mixed=0, hissed=0
@@ -112,6 +119,7 @@ def test_the_command_fits_the_simple_codec(music, tmp_path):
         (["--source", "nowhere", "--out", "c.safetensors"], "nowhere"),
         (["--out", "nowhere/c.safetensors"], "nowhere"),
         (["--source", ".", "--out", "c.safetensors", "--set", "stepss=3"], "did you mean 'steps'"),
+        (["--out", "c.safetensors", "--set", "stepss=3"], "did you mean 'steps'"),
     ],
 )
 def test_bad_input_ends_at_once_with_exit_code_2(music, tmp_path, arguments, message):

@@ -9,7 +9,6 @@ in every channel and were trained to be decoded when noise is added to them, as 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn as nn
@@ -216,14 +215,9 @@ def stored(codec: NeuralCodec) -> dict[str, torch.Tensor]:
     return {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in state}
 
 
-def header(codec: NeuralCodec) -> dict[str, Any]:
-    """What a file says of a codec, beside its tensors."""
-    return {"config": configs.to_mapping(codec.config)}
-
-
 def save(codec: NeuralCodec, path: str | Path) -> None:
     """Write `codec` to one safetensors file, atomically and in half precision."""
-    checkpoint.save(path, KIND, stored(codec), header(codec))
+    checkpoint.save(path, KIND, stored(codec), {"config": configs.to_mapping(codec.config)})
 
 
 def load(path: str | Path) -> NeuralCodec:
