@@ -84,6 +84,21 @@ def load(path: str | Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str
         return {name: file.get_tensor(name) for name in names}, header
 
 
+def restore(
+    network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], path: str | Path, fix: str
+) -> torch.nn.Module:
+    """`network` with the weights `tensors` of the file `path`, in single precision, for evaluation only.
+
+    Raises:
+        UserError: they do not fit; says what to do, `fix`.
+    """
+    try:
+        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    except RuntimeError as error:
+        raise UserError(f"{path}: its tensors do not fit its settings ({error}); {fix}") from error
+    return network.eval().requires_grad_(False)
+
+
 def kind_of(path: str | Path) -> str:
     """What the file holds; raises as `load`."""
     return _header(path)["kind"]

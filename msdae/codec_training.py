@@ -1,12 +1,13 @@
-"""Training of the neural codec: its latents first, then, with these frozen, its decoder.
+"""Training of the neural codec: its latents first, then, with these frozen, its decoder, at last against
+discriminators of spectrograms.
 
 A step is a pure function of (seed, step): a run that is resumed repeats the one that it continues.
 """
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from msdae import audio, checkpoint, config
 from msdae.codecs import neural
 from msdae.codecs.neural import NeuralCodec
 from msdae.errors import UserError
-from msdae.training import EMA, Schedule, mix_seed, noted_signals, prefetch
+from msdae.nn.discriminators import MultiBandDiscriminator, decoder_losses, discriminator_loss
+from msdae.training import EMA, LOG, Schedule, mix_seed, noted_signals, prefetch, trim_log
 
-STAGES = ("latents", "decoder")
+STAGES = ("latents", "decoder", "adversarial")
 _SURVEYED = 64  # batches over which bands and latents are standardised
 _VALIDATED = 32  # recordings whose beginnings losses are reported on
 
@@ -32,14 +34,20 @@ class CodecTrainConfig(Schedule):
     steps: of each of `STAGES`. batch_size: excerpts of `frames` latent frames.
     noise: highest standard deviation of the noise on latents; an excerpt's is uniform below it.
     mixed, hissed: shares of the excerpts that are two at once, and that have white noise under them.
+    adversarial, matching: weights of the discriminators' scores and of the distance of their features.
+    opposed_rate: the learning rate then. crop: spectrogram frames of an excerpt that they see.
     """
 
-    steps: tuple[int, int] = (8000, 3500)
+    steps: tuple[int, int, int] = (8000, 12000, 1500)
     batch_size: int = 16
     frames: int = 24
     noise: float = 0.4
     mixed: float = 0.3
     hissed: float = 0.1
+    adversarial: float = 0.02
+    matching: float = 0.1
+    opposed_rate: float = 3e-4
+    crop: int = 96
     warmup: int = 100
     decay: float = 0.4
     bf16: bool = False
@@ -119,6 +127,8 @@ class CodecTrainer:
         folder: Path,
         device: torch.device,
     ):
+        if stage == "adversarial":
+            settings = replace(settings, learning_rate=settings.opposed_rate)
         self.settings, self.stage, self.train, self.folder = settings, stage, train, folder
         self.device, self.codec, self.valid = device, codec.to(device), valid.to(device)
         self.steps = settings.steps[STAGES.index(stage)]
@@ -126,9 +136,11 @@ class CodecTrainer:
         self.codec.requires_grad_(False)
         own = (codec.encoder, codec.shortcut) if stage == "latents" else (codec.frame,)
         self.trained = [p.requires_grad_(True) for part in (*own, codec.context) for p in part.parameters()]
-        self.optimizer = torch.optim.AdamW(
-            self.trained, lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=1e-3
-        )
+        self.optimizers = {"optimizer": _optimizer(self.trained, settings)}
+        self.discriminator = None
+        if stage == "adversarial":
+            self.discriminator = MultiBandDiscriminator().to(device)
+            self.optimizers["opponent"] = _optimizer(self.discriminator.parameters(), settings)
         self.ema = EMA(codec, settings.ema)
         self.latents = "" if stage == "latents" else codec.fingerprint  # what the decoder belongs to
         self.step = 0
@@ -164,8 +176,9 @@ class CodecTrainer:
         started, losses = time.perf_counter(), []
         for waveform in prefetch(self.train[number] for number in numbers):
             rate = s.rate(self.step, self.steps)
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
+            for optimizer in self.optimizers.values():
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
             losses.append(self._train_step(waveform.to(self.device)))
             self.step += 1
             ended = self.step == self.steps or bool(self.signals)
@@ -176,7 +189,7 @@ class CodecTrainer:
             if self.step % s.save_every == 0 or ended:
                 self._log(writer, self.validate())
                 self._save_state()
-            if self.stage == "decoder" and writer is not None and self.step % s.audio_every == 0:
+            if self.stage != "latents" and writer is not None and self.step % s.audio_every == 0:
                 self._log_audio(writer)
             if ended:
                 return
@@ -185,20 +198,47 @@ class CodecTrainer:
         self.codec.train(self.stage == "latents")
         generator = torch.Generator().manual_seed(mix_seed((self.settings.seed, self.first + self.step)))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bf16):
-            losses = self._losses(waveform, generator)
+            losses, real, fake = self._losses(waveform, generator)
+            if self.discriminator is not None:
+                losses |= self._opposed(real, fake, generator)
         loss = sum(losses.values())
         if not torch.isfinite(loss):
             self._save_state("failed")
             raise UserError(f"{self.folder}: the loss is not finite at step {self.step}; lower learning_rate")
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.trained, self.settings.clip)
-        self.optimizer.step()
+        self._update("optimizer", loss, self.trained)
         self.ema.update(self.step)
         return loss.item()
 
-    def _losses(self, waveform: torch.Tensor, noise: torch.Generator | None) -> dict[str, torch.Tensor]:
-        """Terms of the loss; without a generator the latents get no noise.
+    def _opposed(
+        self, real: torch.Tensor, fake: torch.Tensor, generator: torch.Generator
+    ) -> dict[str, torch.Tensor]:
+        """Train the discriminators a step on one part of the excerpts; what they then say of the decoder."""
+        s = self.settings
+        start = int(torch.randint(max(1, real.shape[1] - s.crop + 1), (), generator=generator))
+        real, fake = (x[:, start : start + s.crop] for x in (real, fake))
+        parameters = list(self.discriminator.parameters())
+        loss = discriminator_loss(self.discriminator(real), self.discriminator(fake.detach()))
+        self._update("opponent", loss, parameters)
+        with torch.no_grad():
+            known = self.discriminator(real)
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        scores, distance = decoder_losses(known, self.discriminator(fake))
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        return {"adversarial": s.adversarial * scores, "matching": s.matching * distance}
+
+    def _update(self, name: str, loss: torch.Tensor, parameters: Sequence[torch.nn.Parameter]) -> None:
+        self.optimizers[name].zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip)
+        self.optimizers[name].step()
+
+    def _losses(
+        self, waveform: torch.Tensor, noise: torch.Generator | None
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+        """Terms of the loss, and the spectrograms that they compare; without a generator the latents get no
+        noise.
 
         Means of absolute differences: of log-mels, of compressed mels, whose loud parts weigh more, and, of
         the decoder, of log-magnitudes, of magnitudes against the clip's mean and of the mels they make.
@@ -211,17 +251,20 @@ class CodecTrainer:
             level = self.settings.noise * torch.rand(len(z), 1, 1, generator=noise)
             z = z + (level * torch.randn(z.shape, generator=noise)).to(self.device)
         features = codec.features(z)
-        losses = self._mel_losses(features[..., : codec.config.bands].float(), mel)
+        predicted_mel = features[..., : codec.config.bands].float()
+        losses = self._mel_losses(predicted_mel, mel)
         if self.stage == "latents":
-            return losses
+            return losses, mel, predicted_mel
         log = codec.log_magnitude(features).float()
         target = magnitude.transpose(1, 2)
+        log_target = (target + codec.config.floor).log()
         predicted = (log.clamp(max=8).exp() - codec.config.floor).clamp_min(0)
         losses = {f"inner {key}": value for key, value in losses.items()}
-        losses["log-magnitude"] = 0.5 * (log - (target + codec.config.floor).log()).abs().mean()
+        losses["log-magnitude"] = 0.5 * (log - log_target).abs().mean()
         scale = target.mean(dim=(1, 2), keepdim=True).clamp_min(codec.config.floor)
         losses["magnitude"] = 0.5 * ((predicted - target).abs() / scale).mean()
-        return losses | self._mel_losses(codec.log_mel(predicted.transpose(1, 2)), mel)
+        losses |= self._mel_losses(codec.log_mel(predicted.transpose(1, 2)), mel)
+        return losses, log_target, log
 
     def _mel_losses(self, predicted: torch.Tensor, mel: torch.Tensor) -> dict[str, torch.Tensor]:
         codec = self.codec
@@ -236,7 +279,7 @@ class CodecTrainer:
         """The terms of the loss on the validation clips, with averaged weights and no noise."""
         self.codec.eval()
         with self.ema.swapped_in():
-            terms = [self._losses(clips, None) for clips in self.valid.split(self.settings.batch_size)]
+            terms = [self._losses(clips, None)[0] for clips in self.valid.split(self.settings.batch_size)]
         return {f"valid/{key}": float(np.mean([term[key].item() for term in terms])) for key in terms[0]}
 
     # -- what is measured before and after
@@ -266,7 +309,7 @@ class CodecTrainer:
 
     def _log(self, writer: Any, values: dict[str, float]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / "log.jsonl", "a") as file:
+        with open(self.folder / LOG, "a") as file:
             file.write(json.dumps({"stage": self.stage, "step": self.step, **values}) + "\n")
         if writer is not None:
             for key, value in values.items():
@@ -298,8 +341,12 @@ class CodecTrainer:
         tensors = {f"codec.{key}": value for key, value in self.codec.state_dict().items()}
         for index, average in enumerate(self.ema.averages):
             tensors[f"ema.{index}"] = average
-        for index, values in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{key}": value for key, value in values.items()}
+        for kind, optimizer in self.optimizers.items():
+            for index, values in optimizer.state_dict()["state"].items():
+                tensors |= {f"{kind}.{index}.{key}": value for key, value in values.items()}
+        if self.discriminator is not None:
+            weights = self.discriminator.state_dict()
+            tensors |= {f"discriminator.{key}": value for key, value in weights.items()}
         path = self._state if name is None else self.folder / f"{name}.safetensors"
         header = {"step": self.step, "training": config.to_mapping(self.settings), "latents": self.latents}
         checkpoint.save(path, "codec training state", tensors, header)
@@ -309,19 +356,20 @@ class CodecTrainer:
             return
         tensors, header = checkpoint.load(self._state, "codec training state")
         self._require_same(header)
-        self.codec.load_state_dict(
-            {k.removeprefix("codec."): v for k, v in tensors.items() if k[:6] == "codec."}
-        )
+        self.codec.load_state_dict(_below("codec.", tensors))
+        if self.discriminator is not None:
+            self.discriminator.load_state_dict(_below("discriminator.", tensors))
         self.ema.averages = [
             tensors[f"ema.{index}"].to(self.device) for index in range(len(self.ema.averages))
         ]
-        moments: dict[int, dict[str, torch.Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith("optimizer."):
-                _, index, name = key.split(".")
-                moments.setdefault(int(index), {})[name] = value
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        for kind, optimizer in self.optimizers.items():
+            moments: dict[int, dict[str, torch.Tensor]] = {}
+            for key, value in _below(f"{kind}.", tensors).items():
+                index, moment = key.split(".")
+                moments.setdefault(int(index), {})[moment] = value
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
         self.step = header["step"]
+        trim_log(self.folder, lambda line: line["stage"] != self.stage or line["step"] <= self.step)
         print(f"{self.stage}: continues at step {self.step} of {self.steps}", flush=True)
 
     def _require_same(self, header: dict[str, Any]) -> None:
@@ -329,8 +377,18 @@ class CodecTrainer:
             raise UserError(f"{self._state}: a decoder of other latents; choose another folder with --run")
         saved, now = header["training"], config.to_mapping(self.settings)
         for key in ("batch_size", "frames", "noise", "mixed", "hissed", "seed"):
-            if saved[key] != now[key]:
+            if saved.get(key) != now[key]:
                 raise UserError(
                     f"{self._state}: saved with another '{key}' ({saved[key]}); continue with the same "
                     "settings, or choose another folder with --run"
                 )
+
+
+def _optimizer(parameters: Iterable[torch.nn.Parameter], settings: CodecTrainConfig) -> torch.optim.Optimizer:
+    rate = settings.learning_rate
+    return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.99), weight_decay=1e-3)
+
+
+def _below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors whose names begin with `prefix`, without it."""
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

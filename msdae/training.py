@@ -10,7 +10,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +38,7 @@ from msdae.errors import UserError
 from msdae.models import MODELS, Autoencoder, Contrast, ModelConfig
 
 Item = TypeVar("Item")
+LOG = "log.jsonl"
 SIGMA_EDGES = (0.1, 0.3, 1.0, 3.0)  # of the bins in which the loss is reported
 _FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
@@ -346,7 +347,7 @@ class Trainer:
     def _log(self, values: dict[str, float]) -> None:
         self.accelerator.log(values, step=self.step)
         if self.accelerator.is_main_process:
-            with open(self.folder / "log.jsonl", "a") as file:
+            with open(self.folder / LOG, "a") as file:
                 file.write(json.dumps({"step": self.step, **values}) + "\n")
         short = "  ".join(f"{k} {v:.4g}" for k, v in values.items() if "sigma" not in k)
         self._say(f"step {self.step}/{self.steps}  {short}")
@@ -410,7 +411,8 @@ class Trainer:
         set_optimizer_state_dict(
             self.model, self.optimizer.optimizer, {**fresh, "state": moments}, options=whole
         )
-        self._forget_log_after(self.step)
+        if self.accelerator.is_main_process:
+            trim_log(self.folder, lambda line: line["step"] <= self.step)
 
     def _require_same(self, saved: dict[str, Any], path: Path) -> None:
         """Another model, seed or batch would not continue the saved run but start a different one."""
@@ -421,13 +423,6 @@ class Trainer:
                     f"{path}: saved with another '{key}' than this run has; "
                     f"continue with the same settings, or choose another folder with --run"
                 )
-
-    def _forget_log_after(self, step: int) -> None:
-        path = self.folder / "log.jsonl"
-        if self.accelerator.is_main_process and path.exists():
-            kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step]
-            with checkpoint.atomic(path) as temporary:
-                temporary.write_text("".join(line + "\n" for line in kept))
 
     def _save_model(self) -> None:
         averaged = self._averaged()
@@ -485,6 +480,15 @@ class _Meter:
         if self.seconds:
             values["clips/s"] = counts.sum().item() / self.seconds
         return values
+
+
+def trim_log(folder: Path, kept: Callable[[dict[str, Any]], bool]) -> None:
+    """Take from a run's log the lines of steps that will be done again."""
+    path = folder / LOG
+    if path.exists():
+        lines = [line for line in path.read_text().splitlines() if kept(json.loads(line))]
+        with checkpoint.atomic(path) as temporary:
+            temporary.write_text("".join(line + "\n" for line in lines))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from msdae.errors import UserError
 
 SCRIPT = Path(__file__).parents[1] / "experiments" / "train_codec.py"
 FEW = CodecTrainConfig(
-    steps=(4, 4), batch_size=2, frames=6, warmup=1, log_every=2, save_every=2, audio_every=2
+    steps=(4, 4, 4), batch_size=2, frames=6, warmup=1, log_every=2, save_every=2, audio_every=2
 )
 
 
@@ -72,7 +72,7 @@ def test_a_state_of_other_latents_is_refused(music, tmp_path):
 
 def test_the_loss_falls(music, tmp_path):
     settings = CodecTrainConfig(
-        steps=(40, 1), batch_size=4, frames=6, warmup=1, log_every=20, mixed=0, hissed=0
+        steps=(40, 1, 1), batch_size=4, frames=6, warmup=1, log_every=20, mixed=0, hissed=0
     )
     train(settings, paths(music), tmp_path, torch.device("cpu"))
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -88,7 +88,7 @@ def test_the_command_measures_and_refuses_a_codec_that_does_not_reconstruct(musi
         "--out",
         "mine.safetensors",
         "--set",
-        "steps=[2,2]",
+        "steps=[2,2,2]",
         "--set",
         "batch_size=2",
     )

@@ -21,7 +21,6 @@ from msdae.codecs.base import Codec
 from msdae.codecs.chunks import CHUNK, chunks
 from msdae.codecs.magnitudes import mel_filters, pieces
 from msdae.codecs.phase import accumulated, griffin_lim
-from msdae.errors import UserError
 
 KIND = "spectral-neural codec"
 _MARGIN = 4  # latent frames at either end of a chunk that Griffin-Lim's rounds may spoil
@@ -199,9 +198,4 @@ def load(path: str | Path) -> NeuralCodec:
     """
     tensors, found = checkpoint.load(path, KIND)
     codec = NeuralCodec(configs.from_mapping(NeuralConfig, found["config"], str(path)))
-    try:
-        codec.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    except RuntimeError as error:
-        fix = "train it again with experiments/train_codec.py"
-        raise UserError(f"{path}: its tensors do not fit its settings; {fix}") from error
-    return codec.eval().requires_grad_(False)
+    return checkpoint.restore(codec, tensors, path, "train it again with experiments/train_codec.py")

@@ -33,11 +33,12 @@ from msdae.data.synth_notes import voices as voices_of
 from msdae.data.synth_tracks import split_of
 from msdae.errors import UserError
 
+VERSION = 2  # of the rendering: raise it when the same settings give other bytes
 FOLDERS = {"train": "train", "validation": "valid", "test": "test"}
 SHARED_RANGE = 12  # semitones that both sounds of a square reach, at least
-PROCEDURAL = 0.35  # share of the sounds that come from formulas
-PROCESSED = 0.6  # share of the SoundFont's sounds that go through effects
-LAYERED = 0.15  # share of the SoundFont's sounds that are two of its voices at once
+PROCEDURAL = 0.25  # share of the sounds that come from formulas
+PROCESSED = 0.3  # share of the SoundFont's sounds that go through effects
+LAYERED = 0.1  # share of the SoundFont's sounds that are two of its voices at once
 SINGLE_NOTE = 0.15  # share of the squares whose excerpts are one note each
 TWO_LINES = 0.3  # share of the excerpts that have two parts, where the piece has
 LEAST_NOTES = 4
@@ -118,7 +119,7 @@ def render(settings: Settings, folder: Path, workers: int | None = None) -> None
         UserError: the folder holds the rendering of other settings, or a SoundFont cannot be read.
     """
     fonts = settings.soundfonts or (str(soundfont.default()),)
-    claim(folder, settings, fonts, ())
+    claim(folder, VERSION, settings, fonts, ())
     voices, _ = voices_of(fonts, ())
     everything = []
     for split in FOLDERS:

@@ -40,7 +40,7 @@ def render(settings: Settings, folder: Path, workers: int | None = None) -> None
     """
     seen_fonts = settings.soundfonts or (str(soundfont.default()),)
     unseen_fonts = settings.unseen_soundfonts or seen_fonts
-    claim(folder, settings, seen_fonts, unseen_fonts)
+    claim(folder, VERSION, settings, seen_fonts, unseen_fonts)
     seen, unseen = synth_notes.voices(seen_fonts, unseen_fonts)
     held_out = max(FEWEST, round(HELD_OUT_SHARE * settings.clips))
     sizes = {split: settings.clips if split == "train" else held_out for split in SPLITS}
@@ -68,10 +68,12 @@ def scan(folder: Path, report: Report) -> dict[str, list[SourceFile]]:
     return {split: notes[split] + pieces[split] for split in SPLITS}
 
 
-def claim(folder: Path, settings: Settings, fonts: Sequence[str], unseen_fonts: Sequence[str]) -> None:
+def claim(
+    folder: Path, version: int, settings: Settings, fonts: Sequence[str], unseen_fonts: Sequence[str]
+) -> None:
     """Write down what is rendered here, and refuse a folder where something else is."""
     wanted = {
-        "version": VERSION,
+        "version": version,
         "clips": settings.clips,
         "seed": settings.seed,
         "soundfonts": [[Path(font).name, soundfont.fingerprint(font)] for font in fonts],

@@ -99,4 +99,4 @@ def _shipped() -> Classifier:
 
 def _read(path: str | Path) -> Classifier:
     tensors, header = checkpoint.load(path, KIND)
-    return weights.restore(Classifier(header["programs"]), tensors, path)
+    return checkpoint.restore(Classifier(header["programs"]), tensors, path, weights.FIX)

@@ -94,4 +94,4 @@ def _shipped() -> Timbre:
 
 def _read(path: str | Path) -> Timbre:
     tensors, _ = checkpoint.load(path, KIND)
-    return weights.restore(Timbre(), tensors, path)
+    return checkpoint.restore(Timbre(), tensors, path, weights.FIX)
