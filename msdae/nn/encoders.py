@@ -96,7 +96,8 @@ class PatchEncoder(nn.Module):
 
     def forward(self, mel: torch.Tensor) -> torch.Tensor:
         """mel: (batch, bands, mel frames) -> (batch, code_channels, mel frames / patch); one if pooled"""
-        mel = F.pad(mel, (0, -mel.shape[-1] % (self.slices * self.slice)), mode="replicate")
+        if missing := -mel.shape[-1] % (self.slices * self.slice):
+            mel = F.pad(mel, (0, missing), mode="replicate")
         x = (F.avg_pool1d(mel, self.slice) - self.mean) / self.std
         x = F.silu(self.patch(x[:, None])[:, :, 0])
         x = x + F.silu(self.mix(x))
