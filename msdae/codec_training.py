@@ -44,7 +44,7 @@ class CodecTrainConfig(Schedule):
     noise: float = 0.4
     mixed: float = 0.3
     hissed: float = 0.1
-    adversarial: float = 0.02
+    adversarial: float = 0.05
     matching: float = 0.1
     opposed_rate: float = 3e-4
     crop: int = 96
@@ -197,10 +197,10 @@ class CodecTrainer:
     def _train_step(self, waveform: torch.Tensor) -> float:
         self.codec.train(self.stage == "latents")
         generator = torch.Generator().manual_seed(mix_seed((self.settings.seed, self.first + self.step)))
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bf16):
+        with self._autocast():
             losses, real, fake = self._losses(waveform, generator)
-            if self.discriminator is not None:
-                losses |= self._opposed(real, fake, generator)
+        if self.discriminator is not None:
+            losses |= self._opposed(real, fake, generator)
         loss = sum(losses.values())
         if not torch.isfinite(loss):
             self._save_state("failed")
@@ -216,19 +216,19 @@ class CodecTrainer:
         s = self.settings
         start = int(torch.randint(max(1, real.shape[1] - s.crop + 1), (), generator=generator))
         real, fake = (x[:, start : start + s.crop] for x in (real, fake))
-        parameters = list(self.discriminator.parameters())
-        loss = discriminator_loss(self.discriminator(real), self.discriminator(fake.detach()))
-        self._update("opponent", loss, parameters)
-        with torch.no_grad():
-            known = self.discriminator(real)
-        for parameter in parameters:
-            parameter.requires_grad_(False)
-        scores, distance = decoder_losses(known, self.discriminator(fake))
-        for parameter in parameters:
-            parameter.requires_grad_(True)
+        judge = self.discriminator.requires_grad_(True)
+        with self._autocast():
+            loss = discriminator_loss(judge(real), judge(fake.detach()))
+        self._update("opponent", loss, judge.parameters())
+        judge.requires_grad_(False)
+        with self._autocast():
+            scores, distance = decoder_losses(judge(real), judge(fake))
         return {"adversarial": s.adversarial * scores, "matching": s.matching * distance}
 
-    def _update(self, name: str, loss: torch.Tensor, parameters: Sequence[torch.nn.Parameter]) -> None:
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bf16)
+
+    def _update(self, name: str, loss: torch.Tensor, parameters: Iterable[torch.nn.Parameter]) -> None:
         self.optimizers[name].zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip)
