@@ -38,7 +38,7 @@ class CodecTrainConfig(Schedule):
     opposed_rate: the learning rate then. crop: spectrogram frames of an excerpt that they see.
     """
 
-    steps: tuple[int, int, int] = (8000, 12000, 1500)
+    steps: tuple[int, int, int] = (8000, 7000, 700)
     batch_size: int = 16
     frames: int = 24
     noise: float = 0.4
