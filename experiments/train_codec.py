@@ -98,7 +98,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--run", default="runs/codec", help="folder of the training's state and logs")
     parser.add_argument("--latents", metavar="FILE", help="keep this codec's latents, train its decoder")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, as steps=[9000,9000]"
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, as steps=[8000,7000]"
     )
     cli.add_device(parser)
     return parser.parse_args()

@@ -31,14 +31,14 @@ _VALIDATED = 32  # recordings whose beginnings losses are reported on
 class CodecTrainConfig(Schedule):
     """How the neural codec is trained.
 
-    steps: of each of `STAGES`. batch_size: excerpts of `frames` latent frames.
+    steps: of each of `STAGES`; the last ones may be left out. batch_size: excerpts of `frames` latent frames.
     noise: highest standard deviation of the noise on latents; an excerpt's is uniform below it.
     mixed, hissed: shares of the excerpts that are two at once, and that have white noise under them.
     adversarial, matching: weights of the discriminators' scores and of the distance of their features.
     opposed_rate: the learning rate then. crop: spectrogram frames of an excerpt that they see.
     """
 
-    steps: tuple[int, int, int] = (8000, 7000, 700)
+    steps: tuple[int, ...] = (8000, 7000, 700)
     batch_size: int = 16
     frames: int = 24
     noise: float = 0.4
@@ -54,6 +54,10 @@ class CodecTrainConfig(Schedule):
     log_every: int = 100
     save_every: int = 500
     audio_every: int = 2000
+
+    def __post_init__(self):
+        if not 1 <= len(self.steps) <= len(STAGES):
+            raise UserError(f"steps {self.steps}: give one number for each of {', '.join(STAGES)}, or fewer")
 
 
 def train(
@@ -77,7 +81,8 @@ def train(
     held_out = list(recordings.get("valid", recordings["train"]))
     chosen = held_out[:: -(-len(held_out) // _VALIDATED)]
     valid = torch.stack([audio.open_recording(path, rate).part(0, samples) for path in chosen])
-    for stage in STAGES if known is None else STAGES[1:]:
+    first = 0 if known is None else 1
+    for stage in STAGES[first : len(settings.steps)]:
         trainer = CodecTrainer(settings, stage, codec, excerpts, valid, folder, device)
         if not trainer.run():
             return None

@@ -72,7 +72,7 @@ def test_a_state_of_other_latents_is_refused(music, tmp_path):
 
 def test_the_loss_falls(music, tmp_path):
     settings = CodecTrainConfig(
-        steps=(40, 1, 1), batch_size=4, frames=6, warmup=1, log_every=20, mixed=0, hissed=0
+        steps=(40, 1), batch_size=4, frames=6, warmup=1, log_every=20, mixed=0, hissed=0
     )
     train(settings, paths(music), tmp_path, torch.device("cpu"))
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -120,6 +120,7 @@ def test_the_command_fits_the_simple_codec(music, tmp_path):
         (["--out", "nowhere/c.safetensors"], "nowhere"),
         (["--source", ".", "--out", "c.safetensors", "--set", "stepss=3"], "did you mean 'steps'"),
         (["--out", "c.safetensors", "--set", "stepss=3"], "did you mean 'steps'"),
+        (["--out", "c.safetensors", "--set", "steps=[1,1,1,1]"], "give one number for each of latents"),
     ],
 )
 def test_bad_input_ends_at_once_with_exit_code_2(music, tmp_path, arguments, message):
