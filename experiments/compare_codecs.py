@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from msdae import audio, cli, codec_comparison, codecs, evaluation
-from msdae.checkpoint import atomic
 from msdae.swapbench.cases import SPLITS
+from msdae.tables import write_markdown
 
 
 def main() -> None:
@@ -36,8 +36,7 @@ def main() -> None:
     tables = codec_comparison.compare(loaded, options.cases, options.seed, options.split, command)
     print("\n\n".join(table.text() for table in tables))
     if options.out:
-        with atomic(options.out) as temporary:
-            temporary.write_text("\n\n".join(table.markdown() for table in tables) + "\n")
+        write_markdown(options.out, tables)
 
 
 if __name__ == "__main__":

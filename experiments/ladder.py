@@ -6,12 +6,12 @@ import shlex
 import sys
 from pathlib import Path
 
-from msdae import audio, cli, config
-from msdae.checkpoint import atomic
+from msdae import audio, cli, commands, config
+from msdae.errors import UserError
 from msdae.evaluation import quick
 from msdae.models import Autoencoder
 from msdae.runs import stage_folder, train_stage
-from msdae.tables import Table
+from msdae.tables import Table, write_markdown
 from msdae.training import TrainConfig
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -20,6 +20,8 @@ RECIPES = ("same-clip", "cross-excerpt", "perturbed-content", "small")
 
 def main() -> None:
     arguments = _parse()
+    if not 2 <= len(arguments.steps) <= 3 or min(arguments.steps) < 1:
+        raise UserError("--steps: give two numbers or three, one a stage, each 1 or more")
     if arguments.out:
         audio.check_folder(arguments.out)
     recipes = {name: config.load(TrainConfig, CONFIGS / f"{name}.yaml", arguments.set) for name in RECIPES}
@@ -40,8 +42,7 @@ def main() -> None:
     )
     print(table.text())
     if arguments.out:
-        with atomic(arguments.out) as temporary:
-            temporary.write_text(table.markdown() + "\n")
+        write_markdown(arguments.out, [table])
 
 
 def _parse() -> argparse.Namespace:
@@ -50,7 +51,9 @@ def _parse() -> argparse.Namespace:
         "their swaps on validation cases of SwapBench. Killed and started again, the same line continues.",
         "python experiments/ladder.py --steps 1000,400,9000 --data data/many",
     )
-    parser.add_argument("--steps", type=_steps, default=(150, 100, 650), help="of each stage (150,100,650)")
+    parser.add_argument(
+        "--steps", type=commands.numbers(int), default=(150, 100, 650), help="of each stage (150,100,650)"
+    )
     parser.add_argument("--data", type=Path, help="prepared data (rendered squares, made on first use)")
     parser.add_argument("--run", type=Path, default=Path("runs/ladder"), help="folder of the runs")
     parser.add_argument("--out", type=Path, help="Markdown file for the table")
@@ -58,13 +61,6 @@ def _parse() -> argparse.Namespace:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override in every recipe"
     )
     return parser.parse_args()
-
-
-def _steps(text: str) -> tuple[int, ...]:
-    steps = tuple(int(part) for part in text.split(","))
-    if len(steps) < 2 or min(steps) < 1:
-        raise argparse.ArgumentTypeError("give two numbers or three, one a stage, each 1 or more")
-    return steps
 
 
 if __name__ == "__main__":

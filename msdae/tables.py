@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from msdae.checkpoint import atomic
 from msdae.errors import UserError
 
 
@@ -49,6 +50,12 @@ class Table:
         body = html(self.header, self.rows, _best(self.header, self.rows, competing))
         scroll = f'<div class="scroll" role="region" tabindex="0" aria-label="{title}">\n{body}\n</div>'
         return "\n".join(["<section>", *parts, scroll, "</section>"])
+
+
+def write_markdown(path: str | Path, made: Sequence[Table]) -> None:
+    """Write the sections of all tables to one Markdown file, atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text("\n\n".join(table.markdown() for table in made) + "\n")
 
 
 def load(path: str | Path) -> list[Table]:
