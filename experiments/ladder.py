@@ -54,7 +54,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--steps", type=commands.numbers(int), default=(150, 100, 650), help="of each stage (150,100,650)"
     )
-    parser.add_argument("--data", type=Path, help="prepared data (rendered squares, made on first use)")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", default=[], help="prepared data (rendered squares, made on first use)"
+    )
     parser.add_argument("--run", type=Path, default=Path("runs/ladder"), help="folder of the runs")
     parser.add_argument("--out", type=Path, help="Markdown file for the table")
     parser.add_argument(

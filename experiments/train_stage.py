@@ -28,7 +28,11 @@ def main() -> None:
     )
     parser.add_argument("--run", type=Path, help="folder of the run (default: runs/ and the config's name)")
     parser.add_argument(
-        "--data", type=Path, help="folder with the caches train/ and valid/ (prepare_data.py)"
+        "--data",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="folders with the caches train/ and valid/ (prepare_data.py)",
     )
     parser.add_argument("--from", dest="start", help="checkpoint to start from: embedded, a file, a hub id")
     arguments = parser.parse_args()

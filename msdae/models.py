@@ -4,7 +4,7 @@ A model is a pair of encoders of codes and a denoiser of latents that is conditi
 built for a stage of training: in stage K it has K levels, and what later stages add does not exist.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -42,12 +42,14 @@ class Contrast:
 
     own: x3 of the clips themselves; other: x3 of the same notes by other sounds;
     same: (batch, 2 * batch), which of both are of a clip's own sound.
+    alone: nothing is denoised, the contrastive loss is all there is.
     """
 
     own: torch.Tensor
     other: torch.Tensor
     same: torch.Tensor
     weight: float
+    alone: bool = False
     temperature: float = 0.1
 
 
@@ -157,10 +159,10 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         """The modules that the model's stage trains."""
         raise NotImplementedError
 
-    def freeze(self) -> list[nn.Parameter]:
-        """Leave gradients only to what the stage trains, and return those parameters."""
+    def freeze(self, but: Iterable[nn.Module] | None = None) -> list[nn.Parameter]:
+        """Leave gradients only to what the stage trains, or to `but`, and return those parameters."""
         self.requires_grad_(False)
-        for module in self.trainable():
+        for module in self.trainable() if but is None else but:
             module.requires_grad_(True)
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
@@ -208,13 +210,15 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         """
         sigma = self.edm.sigmas(normal)
         codes = self.encode(z, mel)
-        conditioned = self.condition(codes, drop)
-        loss = self.edm.loss(
-            lambda x, c: self.unet(x, c, conditioned),
-            z - self.latent_mean,
-            noise * sigma[:, None, None],
-            sigma,
-        )
+        loss = torch.zeros_like(sigma)
+        if contrast is None or not contrast.alone:
+            conditioned = self.condition(codes, drop)
+            loss = self.edm.loss(
+                lambda x, c: self.unet(x, c, conditioned),
+                z - self.latent_mean,
+                noise * sigma[:, None, None],
+                sigma,
+            )
         if contrast is None:
             return loss, sigma, torch.zeros_like(loss)
         nce = self._contrasted(codes[-1], contrast)

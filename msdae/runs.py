@@ -1,6 +1,7 @@
 """A run is a folder with a subfolder for each stage; this decides what a stage starts from."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,13 @@ def train_stage(
     stage: int,
     settings: TrainConfig,
     run: str | Path,
-    dataset: str | Path | None = None,
+    datasets: Sequence[str | Path] = (),
     start: str | None = None,
 ) -> bool:
     """Train `stage` of the model `kind` ("msdae", "hdae") in the folder `run`, or continue it.
 
-    dataset: folder with train/ and valid/, caches or shards; None: rendered squares, made if missing.
+    datasets: folders with train/ and valid/, caches or, of one folder, shards; none: rendered squares, made
+        if missing.
     start: a checkpoint to start from instead of the same run's stage before.
 
     Returns:
@@ -43,11 +45,9 @@ def train_stage(
     if not 1 <= stage <= len(settings.steps):
         raise UserError(f"--stage {stage}: stages run from 1 to {len(settings.steps)}")
     codec = codecs.load(settings.model.codec.name)
-    if dataset is None:
-        folder = data.embedded(codec=codec.name, mel=settings.model.mel, dataset="squares")
-    else:
-        folder = Path(dataset)
-    train, valid = (data.open_clips(folder / split) for split in ("train", "valid"))
+    if not datasets:
+        datasets = [data.embedded(codec=codec.name, mel=settings.model.mel, dataset="squares")]
+    train, valid = (data.open_clips(*(Path(d) / split for d in datasets)) for split in ("train", "valid"))
     for clips in (train, valid):
         clips.require(codec, settings.model.mel)
     _require_working_codec(codec, train, settings.model.mel)
@@ -61,11 +61,27 @@ def train_stage(
     }
     if whole and previous is not None:
         provenance["steps"] = previous.provenance.get("steps", [])
-    return Trainer(settings, model, codec, train, valid, stage_folder(run, stage), provenance).run()
+    folder = stage_folder(run, stage)
+    if _pretrains(settings, model) and not (folder / "state.safetensors").exists():
+        first = dataclasses.replace(
+            settings,
+            steps=(settings.pretrain,) * stage,
+            batch_size=settings.pretrain_batch,
+            trackers=(),
+        )
+        if not Trainer(first, model, codec, train, valid, folder / "encoder", provenance, alone=True).run():
+            return False
+        model = Autoencoder.load(folder / "encoder/model.safetensors")
+    return Trainer(settings, model, codec, train, valid, folder, provenance).run()
 
 
 def stage_folder(run: str | Path, stage: int) -> Path:
     return Path(run) / f"stage{stage}"
+
+
+def _pretrains(settings: TrainConfig, model: Autoencoder) -> bool:
+    """Whether the encoder of the stage's level is trained by contrast before the denoiser is."""
+    return bool(settings.pretrain and settings.contrast and model.needs_mel and model.pooled[-1])
 
 
 def begin_stage(

@@ -71,12 +71,16 @@ class TrainConfig(Schedule):
 
     views: what the encoders see of a clip. contrast: weight of the contrastive loss of the stage's level; its
         negatives are the clips that one process has at once.
+    pretrain: steps of `pretrain_batch` clips by which the encoder of a pooled level is trained first, by its
+        contrastive loss alone: it needs more negatives and more clips than the denoiser has time for.
     steps: of each stage. batch_size: over all processes and accumulated parts.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
     views: ViewConfig = field(default_factory=ViewConfig)
     contrast: float = 0.2
+    pretrain: int = 300
+    pretrain_batch: int = 256
     steps: tuple[int, ...] = (1000, 400, 9000)
     batch_size: int = 32
     accumulation: int = 1
@@ -156,6 +160,7 @@ class Trainer:
         train, valid: clip caches, or shards for streaming.
         folder: of the stage: state, log and the finished model go there.
         provenance: what else the finished model's header should say of its making.
+        alone: train the stage's encoder by its contrastive loss alone, without the denoiser.
     """
 
     def __init__(
@@ -167,11 +172,12 @@ class Trainer:
         valid: Clips,
         folder: str | Path,
         provenance: dict[str, Any],
+        alone: bool = False,
     ):
         if not settings.views.plain:
             train, valid = Views(train, settings.views), Views(valid, settings.views)
         self.settings, self.codec, self.train, self.valid = settings, codec, train, valid
-        self.folder, self.provenance = Path(folder), provenance
+        self.folder, self.provenance, self.alone = Path(folder), provenance, alone
         self.stage = model.stage
         self.steps = settings.steps[self.stage - 1]
         self.accelerator = _accelerator(settings, self.folder)
@@ -179,7 +185,7 @@ class Trainer:
         parts = self.accelerator.num_processes * settings.accumulation
         if settings.batch_size % parts:
             raise UserError(f"batch_size {settings.batch_size} is not divisible into {parts} equal parts")
-        trained = model.freeze()
+        trained = model.freeze([model.encoders[-1]] if alone else None)
         if settings.compile:
             model.compile()
         self.bare = model
@@ -205,12 +211,14 @@ class Trainer:
                 f"stage {self.stage} is complete ({self.step} steps): {self.folder / 'model.safetensors'}"
             )
             return True
-        self._say(f"stage {self.stage}: step {self.step} of {self.steps}, {_describe(self.bare)}")
+        what = "encoder alone, " if self.alone else ""
+        self._say(f"stage {self.stage}: {what}step {self.step} of {self.steps}, {_describe(self.bare)}")
         self.launcher = os.getppid() if "ACCELERATE_MIXED_PRECISION" in os.environ else None
         with noted_signals() as self.signals:
             self._init_trackers()
             self._loop()
-            self.accelerator.end_training()
+            if not self.alone:  # the stage itself follows
+                self.accelerator.end_training()
         if self.step < self.steps:
             self._say(f"stopped at step {self.step}; the state is saved, the same command continues")
             return False
@@ -232,7 +240,7 @@ class Trainer:
                 meter = _Meter()
             if self.step % s.validate_every == 0 or self.step == self.steps:
                 self._log(self.validate())
-            if self.step % s.audio_every == 0:
+            if self.step % s.audio_every == 0 and not self.alone:
                 self._log_audio()
             if self.step == self.steps:
                 self._save_model()  # before the state: a state of the last step means that the model is there
@@ -287,7 +295,8 @@ class Trainer:
         if self.settings.contrast and batch.views is not None:
             own, other = (there(sounds) for sounds in batch.sounds)
             same = own[:, None] == torch.cat([own, other])[None]
-            contrast = Contrast(there(batch.mel), there(batch.views[1]), same, self.settings.contrast)
+            views = there(batch.mel), there(batch.views[1])
+            contrast = Contrast(*views, same, self.settings.contrast, self.alone)
         return self.model(there(batch.z), mel, share.normal, share.noise, share.drop, contrast)
 
     def _draws(self, seed: tuple[int, ...], batch: Batch, dropout: float) -> Draws:

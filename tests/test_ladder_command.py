@@ -10,6 +10,7 @@ from msdae import evaluation
 
 SCRIPT = Path(__file__).parents[1] / "experiments" / "ladder.py"
 TINY = ["model.widths=[16,16,24]", "model.hidden=16", "batch_size=4", "validation_batches=1", "trackers=[]"]
+TINY += ["pretrain=2", "pretrain_batch=4"]
 
 
 def run(monkeypatch, *arguments):

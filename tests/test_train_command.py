@@ -15,6 +15,7 @@ TINY = [
     *("--set", "model.widths=[16,16,24]", "--set", "model.hidden=16"),
     *("--set", "batch_size=4", "--set", "log_every=1", "--set", "validate_every=1000"),
     *("--set", "validation_batches=1", "--set", "trackers=[]"),
+    *("--set", "pretrain=2", "--set", "pretrain_batch=4"),
 ]
 
 

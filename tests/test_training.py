@@ -37,6 +37,7 @@ SETTINGS = TrainConfig(
     save_every=2,
     audio_every=100,
     trackers=(),
+    pretrain=0,
 )
 
 
@@ -204,7 +205,7 @@ def test_learning_rate_warms_up_and_falls():
 def test_stages_of_a_run_follow_each_other(tiny, tmp_path):
     settings = dataclasses.replace(SETTINGS, steps=(2, 2, 2))
     for stage in (1, 2, 3):
-        assert train_stage("msdae", stage, settings, tmp_path, tiny)
+        assert train_stage("msdae", stage, settings, tmp_path, [tiny])
     last = Autoencoder.load(stage_folder(tmp_path, 3) / "model.safetensors")
     assert last.stage == 3 and last.provenance["steps"] == [2, 2, 2]
     assert last.config.codec.std == ClipCache(tiny / "train").manifest["latent"]["std"]
@@ -213,10 +214,32 @@ def test_stages_of_a_run_follow_each_other(tiny, tmp_path):
     assert frozen and all(torch.equal(first[name], last.state_dict()[name]) for name in frozen)
 
 
+def test_the_encoder_of_a_pooled_level_is_trained_alone_first(tiny, tmp_path):
+    settings = dataclasses.replace(SETTINGS, pretrain=3, pretrain_batch=8)
+    for stage in (1, 2):
+        assert train_stage("msdae", stage, settings, tmp_path, [tiny])
+    first = Autoencoder.load(tmp_path / "stage1/model.safetensors")
+    fresh = begin_stage("msdae", first.config, 1, 0, None, True).state_dict()
+    alone = Autoencoder.load(tmp_path / "stage1/encoder/model.safetensors").state_dict()
+    assert {name.split(".")[0] for name in fresh if not fresh[name].equal(alone[name])} == {"encoders"}
+    lines = [json.loads(line) for line in (tmp_path / "stage1/encoder/log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "lr" in line] == [1, 2, 3]
+    assert not (tmp_path / "stage2/encoder").exists()  # level 2 is not pooled
+    assert Autoencoder.load(tmp_path / "stage2/model.safetensors").provenance["steps"] == [6, 6]
+
+
+def test_contrast_alone_finds_the_sound_of_other_excerpts_again(tiny, tmp_path):
+    settings = dataclasses.replace(SETTINGS, pretrain=60, pretrain_batch=16, steps=(1, 1, 1))
+    assert train_stage("msdae", 1, settings, tmp_path, [tiny])
+    lines = [json.loads(line) for line in (tmp_path / "stage1/encoder/log.jsonl").read_text().splitlines()]
+    found = [line["contrast"] for line in lines if "lr" in line]
+    assert sum(found[-10:]) < 0.7 * sum(found[:10])
+
+
 def test_an_incomplete_stage_before_is_named(tiny, tmp_path, trainer):
     stop_after(trainer("run/stage1"), 3).run()
     with pytest.raises(UserError, match="stage 1 is not complete"):
-        train_stage("msdae", 2, SETTINGS, tmp_path / "run", tiny)
+        train_stage("msdae", 2, SETTINGS, tmp_path / "run", [tiny])
 
 
 def test_a_start_that_does_not_fit_is_refused():
@@ -252,7 +275,7 @@ def test_shards_train_like_a_cache(tiny, tmp_path):
     subprocess.run([str(part) for part in line], check=True, capture_output=True)
     plain = ViewConfig("same", "same", 0, 0)
     settings = dataclasses.replace(SETTINGS, steps=(2, 2, 2), views=plain, contrast=0.0)
-    assert train_stage("msdae", 1, settings, tmp_path, tmp_path / "shards")
+    assert train_stage("msdae", 1, settings, tmp_path, [tmp_path / "shards"])
     assert len(losses(tmp_path / "stage1")) == 2
 
 
@@ -268,7 +291,7 @@ def test_a_folder_of_recordings_without_labels_trains_and_swaps(tmp_path):
     prepare(files, tmp_path / "data", music, "folder", Encoding(codecs.DEFAULT), report, workers=1)
     settings = dataclasses.replace(SETTINGS, steps=(2, 2, 2), batch_size=2, views=ViewConfig(recolour=1.0))
     for stage in (1, 2, 3):
-        assert train_stage("msdae", stage, settings, tmp_path / "run", tmp_path / "data")
+        assert train_stage("msdae", stage, settings, tmp_path / "run", [tmp_path / "data"])
     pipeline = Pipeline.from_pretrained(tmp_path / "run/stage3", "cpu", Sampling(steps=2))
     one, other = (audio.read(music / f"{number}.wav") for number in (0, 1))
     swapped = pipeline.swap(timbre=one, melody=other)
@@ -276,8 +299,8 @@ def test_a_folder_of_recordings_without_labels_trains_and_swaps(tmp_path):
 
 
 def test_stage_2_starts_from_the_model_that_ships_whatever_the_data(tiny, tmp_path):
-    few = {"steps": (2, 2, 2), "batch_size": 2, "validation_batches": 1}
+    few = {"steps": (2, 2, 2), "batch_size": 2, "validation_batches": 1, "pretrain": 0}
     settings = TrainConfig(trackers=(), **few)
-    assert train_stage("msdae", 2, settings, tmp_path, tiny)
+    assert train_stage("msdae", 2, settings, tmp_path, [tiny])
     shipped, trained = (Autoencoder.from_pretrained(name) for name in ("embedded", str(tmp_path / "stage2")))
     assert trained.config.codec == shipped.config.codec and trained.config.bands == shipped.config.bands

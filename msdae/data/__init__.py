@@ -4,6 +4,7 @@ from pathlib import Path
 
 from msdae.data.cache import Batch, ClipCache, read_manifest
 from msdae.data.embedded import embedded
+from msdae.data.joined import JoinedCaches
 from msdae.data.shards import ShardStream
 
 Clips = ClipCache | ShardStream  # what can be trained on: a manifest, `require` and `batches`
@@ -11,10 +12,13 @@ Clips = ClipCache | ShardStream  # what can be trained on: a manifest, `require`
 __all__ = ["Batch", "ClipCache", "Clips", "ShardStream", "embedded", "open_clips"]
 
 
-def open_clips(path: str | Path) -> Clips:
-    """The clips of one prepared split, whether they are a memory-mapped cache or shards.
+def open_clips(*paths: str | Path) -> Clips:
+    """The clips of a prepared split, a memory-mapped cache or shards; of several caches, all as one.
 
     Raises:
-        UserError: not a prepared split, or a damaged one.
+        UserError: not a prepared split, a damaged one, or shards among several.
     """
-    return ShardStream(path) if "shards" in read_manifest(Path(path)) else ClipCache(path)
+    if len(paths) == 1 and "shards" in read_manifest(Path(paths[0])):
+        return ShardStream(paths[0])
+    caches = [ClipCache(path) for path in paths]
+    return caches[0] if len(caches) == 1 else JoinedCaches(caches)

@@ -33,13 +33,13 @@ from msdae.data.synth_notes import voices as voices_of
 from msdae.data.synth_tracks import split_of
 from msdae.errors import UserError
 
-VERSION = 2  # of the rendering: raise it when the same settings give other bytes
+VERSION = 3  # of the rendering: raise it when the same settings give other bytes
 FOLDERS = {"train": "train", "validation": "valid", "test": "test"}
 SHARED_RANGE = 12  # semitones that both sounds of a square reach, at least
 PROCEDURAL = 0.25  # share of the sounds that come from formulas
 PROCESSED = 0.3  # share of the SoundFont's sounds that go through effects
 LAYERED = 0.1  # share of the SoundFont's sounds that are two of its voices at once
-SINGLE_NOTE = 0.15  # share of the squares whose excerpts are one note each
+SINGLE_NOTE = 0.3  # share of the squares whose excerpts are one note each
 TWO_LINES = 0.3  # share of the excerpts that have two parts, where the piece has
 LEAST_NOTES = 4
 PEAK = (0.25, 0.9)
@@ -185,7 +185,7 @@ def _scan_split(folder: Path, split: str, report: Report) -> list[SourceFile]:
 def _compose(square: Square, rng: random.Random) -> tuple[list[Sound], list[tuple[str, list[Note]]]]:
     pieces = _pieces(square.split)
     for attempt in range(ATTEMPTS):
-        names = [f"{square.split}{square.index}.{attempt}{role}" for role in "PQ"]
+        names = [f"{square.seed}/{square.split}{square.index}.{attempt}{role}" for role in "PQ"]
         sounds = [Sound.draw(square.voices, rng, name) for name in names]
         low, high = max(s.low for s in sounds), min(s.high for s in sounds)
         if high - low < SHARED_RANGE or sounds[0].name == sounds[1].name:

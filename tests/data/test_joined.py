@@ -1,0 +1,76 @@
+import json
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from msdae import codecs, data
+from msdae.data import ClipCache, JoinedCaches
+from msdae.data.views import Partners, ViewConfig, Views
+from msdae.errors import UserError
+from msdae.spectral import MelConfig
+
+
+@pytest.fixture(scope="module")
+def caches(tiny):
+    return [ClipCache(tiny / split) for split in ("train", "valid")]
+
+
+@pytest.fixture(scope="module")
+def joined(caches):
+    return data.open_clips(*(cache.path for cache in caches))
+
+
+def test_clips_follow_each_other(caches, joined):
+    first, second = caches
+    assert isinstance(joined, JoinedCaches) and len(joined) == len(first) + len(second)
+    chosen = [len(first), 1, len(joined) - 1, 0, len(first) - 1]
+    batch = joined.batch(chosen)
+    expected = [second.batch([0]), first.batch([1]), second.batch([len(second) - 1]), first.batch([0])]
+    expected.append(first.batch([len(first) - 1]))
+    assert torch.equal(batch.z, torch.cat([part.z for part in expected]))
+    assert torch.equal(batch.mel, torch.cat([part.mel for part in expected]))
+    assert batch.indices == chosen and batch.names[1] == f"{first.path}/{first.clips[1]['name']}"
+    assert torch.equal(joined.waveform(len(first)), second.waveform(0))
+
+
+def test_statistics_are_those_of_all_latents(caches, joined):
+    latents = np.concatenate([cache.latents for cache in caches]).astype(np.float64)
+    mean = latents.mean(axis=(0, 2))
+    assert joined.manifest["latent"]["mean"] == pytest.approx(mean.tolist(), abs=1e-6)
+    deviation = np.sqrt(np.square(latents - mean[:, None]).mean())
+    assert joined.manifest["latent"]["std"] == pytest.approx(deviation, rel=1e-5)
+
+
+def test_notes_are_paired_within_a_cache_and_sounds_across(tmp_path, tiny):
+    cells = [(score, sound) for score in "XY" for sound in ("dry", score)]
+    labels = [{"name": "".join(cell), "score": cell[0], "sound": cell[1]} for cell in cells]
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        shutil.copytree(tiny / "train", folder)
+        clips = [{"path": "a.wav", "start": 0.0, **label} for label in labels]
+        (folder / "clips.jsonl").write_text("".join(json.dumps(clip) + "\n" for clip in clips))
+        for name in ("latents.npy", "mels.npy"):
+            np.save(folder / name, np.load(folder / name)[:4])
+        manifest = json.loads((folder / "manifest.json").read_text())
+        (folder / "manifest.json").write_text(json.dumps({**manifest, "clips": 4}))
+    partners = Partners(data.open_clips(*folders).clips)
+    assert {partners.rendition(0, draw) for draw in (0.0, 0.9)} == {1}
+    assert {partners.excerpt(0, draw) for draw in (0.0, 0.4, 0.9)} == {2, 4, 6}
+
+
+def test_it_trains_as_a_cache_does(joined):
+    views = Views(joined, ViewConfig())
+    assert len(next(views.batches(4)).names) == 4
+    joined.require(codecs.load(codecs.DEFAULT), MelConfig())
+    assert len(pickle.loads(pickle.dumps(joined))) == len(joined)
+
+
+def test_what_does_not_fit_is_named(joined, tiny, tmp_path):
+    with pytest.raises(UserError, match=f"{tiny / 'train'}: other mel settings"):
+        joined.require(codecs.load(codecs.DEFAULT), MelConfig(n_fft=1024))
+    (tmp_path / "manifest.json").write_text(json.dumps({"format": 1, "shards": []}))
+    with pytest.raises(UserError, match="holds shards"):
+        data.open_clips(tiny / "train", tmp_path)
