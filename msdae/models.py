@@ -20,7 +20,7 @@ from msdae.contrast import info_nce
 from msdae.diffusion import EDM
 from msdae.errors import UserError
 from msdae.nn.encoders import LatentEncoder, MelEncoder, PatchEncoder
-from msdae.nn.layers import stretch
+from msdae.nn.layers import slerp, stretch
 from msdae.nn.unet import UNet
 from msdae.samplers import guided
 from msdae.spectral import MelConfig, scale
@@ -265,13 +265,12 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
     def mix(
         content: Sequence[torch.Tensor], other: Sequence[torch.Tensor], strengths: Sequence[float]
     ) -> list:
-        """Codes on the way from `content` (strength 0) to `other` (1), one strength a level.
+        """Codes on the way from `content` (strength 0) to `other` (1), one strength a level (see `slerp`).
 
         `other`'s codes are stretched to the lengths of `content`'s.
         """
         return [
-            torch.lerp(a, stretch(b, a.shape[-1]), s)
-            for a, b, s in zip(content, other, strengths, strict=True)
+            slerp(a, stretch(b, a.shape[-1]), s) for a, b, s in zip(content, other, strengths, strict=True)
         ]
 
     # -- what it costs

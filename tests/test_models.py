@@ -8,7 +8,7 @@ import torch
 from msdae import samplers
 from msdae.errors import UserError
 from msdae.models import HDAE, MSDAE, Autoencoder, CodecConfig, Contrast, ModelConfig
-from msdae.nn.layers import AdaGN, stretch
+from msdae.nn.layers import AdaGN, slerp, stretch
 
 SMALL = ModelConfig(
     widths=(16, 16, 24, 24, 32, 32),
@@ -166,7 +166,18 @@ def test_mix_runs_from_content_to_other(model):
     assert all(torch.equal(a, b) for a, b in zip(model.mix(codes, other, [0, 0, 0]), codes, strict=True))
     mixed = model.mix(codes, other, [1.0, 0.5, 0.0])
     torch.testing.assert_close(mixed[0], stretch(other[0], codes[0].shape[-1]))
-    torch.testing.assert_close(mixed[1], (codes[1] + stretch(other[1], codes[1].shape[-1])) / 2)
+    torch.testing.assert_close(mixed[1], slerp(codes[1], stretch(other[1], codes[1].shape[-1]), 0.5))
+
+
+def test_slerp_turns_evenly_and_changes_length_linearly():
+    a, b = torch.tensor([[[2.0], [0.0]]]), torch.tensor([[[0.0], [4.0]]])
+    for strength in (0.0, 0.25, 0.5, 1.0):
+        angle = torch.tensor(strength * torch.pi / 2)
+        expected = (2 + 2 * strength) * torch.stack([angle.cos(), angle.sin()])[None, :, None]
+        torch.testing.assert_close(slerp(a, b, strength), expected)
+    assert torch.equal(slerp(a, b, 0), a) and torch.equal(slerp(a, b, 1), b)
+    for other in (a, -a, 3 * a, torch.zeros(1, 2, 1)):  # no plane to turn in
+        torch.testing.assert_close(slerp(a, other, 0.25), torch.lerp(a, other, 0.25))
 
 
 def test_save_and_load(model, tmp_path):

@@ -21,6 +21,23 @@ def stretch(x: torch.Tensor, frames: int) -> torch.Tensor:
     return F.interpolate(x, size=frames, mode="linear")
 
 
+def slerp(a: torch.Tensor, b: torch.Tensor, strength: float) -> torch.Tensor:
+    """From `a` (strength 0) to `b` (1): each frame's direction turns evenly, its length changes linearly.
+
+    a, b: (batch, channels, frames) -> the same. Frames of one direction, of opposite ones or of zeros change
+    linearly altogether. Source: Shoemake 1985, "Animating rotation with quaternion curves".
+    """
+    if strength in (0, 1):
+        return b if strength else a
+    first, second = (x.norm(dim=1, keepdim=True) for x in (a, b))
+    angle = torch.acos(F.cosine_similarity(a, b, dim=1)[:, None].clamp(-1, 1))
+    turns = (torch.sin(angle) > 1e-3) & (first * second > 0)
+    sine = torch.where(turns, torch.sin(angle), 1.0)
+    direction = torch.sin((1 - strength) * angle) / sine * F.normalize(a, dim=1)
+    direction = direction + torch.sin(strength * angle) / sine * F.normalize(b, dim=1)
+    return torch.where(turns, direction * torch.lerp(first, second, strength), torch.lerp(a, b, strength))
+
+
 class NoiseEmbedding(nn.Module):
     """c_noise: (batch,) -> (batch, width); random Fourier features and an MLP (EDM, "ncsn++")."""
 
