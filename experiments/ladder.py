@@ -37,7 +37,8 @@ def main() -> None:
         "Recipes, validation split",
         ("recipe", "melody F1 ↑", "timbre top-1 ↑", "swap score ↑"),
         tuple(rows),
-        f"Swaps of level 1 on 48 melodies, one seed; each recipe trained for {sum(arguments.steps)} steps.",
+        f"Swaps of level 1 on 48 melodies, one seed; each recipe trained for {sum(arguments.steps)} steps, "
+        f"those with contrast for {settings.pretrain} of encoder 1 alone before.",
         shlex.join(["python", *sys.argv]),
     )
     print(table.text())

@@ -8,6 +8,7 @@ import torch
 
 from msdae.codecs.base import Codec
 from msdae.data.cache import Batch, ClipCache
+from msdae.errors import UserError
 from msdae.spectral import MelConfig
 
 OWN = ("name", "stem", "score")  # labels that hold within one cache; instruments and sounds hold everywhere
@@ -19,6 +20,9 @@ class JoinedCaches(ClipCache):
     Attributes:
         manifest: of the first, with the number of all clips and the statistics of all latents.
         clips: as `ClipCache`; names, stems and scores start with the folder of their cache.
+
+    Raises:
+        UserError: caches of different codecs.
     """
 
     def __init__(self, caches: Iterable[ClipCache]):
@@ -26,6 +30,9 @@ class JoinedCaches(ClipCache):
         self.starts = np.cumsum([0, *(len(cache) for cache in self.caches)])
         self.clips = [_marked(clip, cache) for cache in self.caches for clip in cache.clips]
         manifests = [cache.manifest for cache in self.caches]
+        if len({manifest["codec"]["fingerprint"] for manifest in manifests}) > 1:
+            made = ", ".join(f"{c.path}: {c.manifest['codec']['name']}" for c in self.caches)
+            raise UserError(f"made with different codecs ({made}); prepare them again with one")
         self.manifest = {
             **manifests[0],
             "dataset": " + ".join(manifest["dataset"] for manifest in manifests),

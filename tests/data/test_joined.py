@@ -74,3 +74,11 @@ def test_what_does_not_fit_is_named(joined, tiny, tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps({"format": 1, "shards": []}))
     with pytest.raises(UserError, match="holds shards"):
         data.open_clips(tiny / "train", tmp_path)
+
+
+def test_caches_of_different_codecs_are_refused(caches, tiny, tmp_path):
+    shutil.copytree(tiny / "valid", tmp_path / "other")
+    manifest = {**caches[1].manifest, "codec": {"name": "mine", "fingerprint": "0" * 64}}
+    (tmp_path / "other/manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="different codecs .*train: spectral-neural, .*other: mine"):
+        data.open_clips(tiny / "train", tmp_path / "other")
