@@ -67,6 +67,7 @@ def train_stage(
             settings,
             steps=(settings.pretrain,) * stage,
             batch_size=settings.pretrain_batch,
+            warmup=min(settings.warmup, settings.pretrain // 10),
             trackers=(),
         )
         if not Trainer(first, model, codec, train, valid, folder / "encoder", provenance, alone=True).run():
