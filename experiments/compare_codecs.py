@@ -4,9 +4,11 @@ import shlex
 import sys
 from pathlib import Path
 
-from msdae import audio, cli, codec_comparison, codecs, evaluation
-from msdae.swapbench.cases import SPLITS
-from msdae.tables import write_markdown
+from msdae import audio, cli, codecs
+from msdae.evaluation import codecs as codec_comparison
+from msdae.evaluation.swapbench import evaluate as evaluation
+from msdae.evaluation.swapbench.cases import SPLITS
+from msdae.evaluation.tables import write_markdown
 
 
 def main() -> None:

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from msdae import audio, cli, commands
-from msdae.data import soundfont
-from msdae.data.instruments import INSTRUMENTS
-from msdae.data.soundfont import Note
 from msdae.errors import UserError
-from msdae.metrics import timbre
-from msdae.metrics.melody import note_f1, transcribe
-from msdae.swapbench.scoring import instruments
+from msdae.evaluation.metrics import timbre
+from msdae.evaluation.metrics.melody import note_f1, transcribe
+from msdae.evaluation.swapbench.scores import instruments
+from msdae.symbolic.instruments import INSTRUMENTS
+from msdae.synthesis import soundfont
+from msdae.synthesis.soundfont import Note
 
 BEAT = 0.5  # seconds
 LEVEL = 0.5  # peak of the rendered recordings

@@ -4,11 +4,12 @@ import shlex
 import sys
 from pathlib import Path
 
-from msdae import cli, commands, evaluation
-from msdae.metrics.embeddings import EMBEDDINGS
-from msdae.pipeline import Sampling
-from msdae.swapbench import running
-from msdae.swapbench.cases import SPLITS
+from msdae import cli, commands
+from msdae.evaluation.metrics.embeddings import EMBEDDINGS
+from msdae.evaluation.swapbench import evaluate as evaluation
+from msdae.evaluation.swapbench import run as running
+from msdae.evaluation.swapbench.cases import SPLITS
+from msdae.inference.pipeline import Sampling
 
 
 def main() -> None:
@@ -40,7 +41,7 @@ def main() -> None:
     print("\n\n".join(table.text() for table in short))
     print("\nall tables:", options.out / "tables.md")
     if settings.splits:
-        from msdae import report
+        from msdae.evaluation import report
 
         print("to see and hear:", report.write(options.out))
 

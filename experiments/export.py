@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from msdae import cli
-from msdae.models import Autoencoder
+from msdae.models.autoencoder import Autoencoder
 
 
 def main() -> None:

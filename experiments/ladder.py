@@ -8,11 +8,11 @@ from pathlib import Path
 
 from msdae import audio, cli, commands, config
 from msdae.errors import UserError
-from msdae.evaluation import quick
-from msdae.models import Autoencoder
-from msdae.runs import stage_folder, train_stage
-from msdae.tables import Table, write_markdown
-from msdae.training import TrainConfig
+from msdae.evaluation.swapbench.evaluate import quick
+from msdae.evaluation.tables import Table, write_markdown
+from msdae.models.autoencoder import Autoencoder
+from msdae.training.loop import TrainConfig
+from msdae.training.stages import stage_folder, train_stage
 
 CONFIGS = Path(__file__).parent / "configs"
 RECIPES = ("same-clip", "cross-excerpt", "perturbed-content", "small")

@@ -4,9 +4,9 @@ import shlex
 import sys
 
 from msdae import cli, codecs
-from msdae.models import Autoencoder
-from msdae.swapbench import cases, interpolation
-from msdae.swapbench.systems import Model
+from msdae.evaluation.swapbench import cases, interpolation
+from msdae.evaluation.swapbench.systems import Model
+from msdae.models.autoencoder import Autoencoder
 
 
 def main() -> None:

@@ -4,13 +4,14 @@ import argparse
 from pathlib import Path
 
 from msdae import cli, codecs, config
-from msdae.data import folder, nsynth, slakh, synth
-from msdae.data.embedded import CLIPS, MADE, make, show
+from msdae.audio.mel import MelConfig
 from msdae.data.encode import Encoding
 from msdae.data.prepare import prepare
 from msdae.data.report import Report
+from msdae.data.sets import folder, nsynth, slakh
+from msdae.data.sets import rendered as synth
+from msdae.data.sets.embedded import CLIPS, MADE, make, show
 from msdae.errors import UserError
-from msdae.spectral import MelConfig
 
 SCANS = {"nsynth": nsynth.scan, "slakh": slakh.scan, "folder": folder.scan}
 
@@ -38,7 +39,7 @@ def _mel(path: Path | None) -> MelConfig:
     """The mel of the model that the YAML file configures, or the default one."""
     if path is None:
         return MelConfig()
-    from msdae.training import TrainConfig  # slow, and imported by every worker
+    from msdae.training.loop import TrainConfig
 
     return config.load(TrainConfig, path).model.mel
 

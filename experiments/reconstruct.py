@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from msdae import cli, commands
-from msdae.pipeline import Mix
+from msdae.inference.pipeline import Mix
 
 
 def main() -> None:

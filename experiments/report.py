@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from msdae import cli, report, umaps
+from msdae import cli
+from msdae.analysis import umap as umaps
 from msdae.errors import UserError
-from msdae.report import figure
+from msdae.evaluation import report
+from msdae.evaluation.report import figure
 
 
 def main() -> None:

@@ -2,9 +2,10 @@
 
 from tqdm import tqdm
 
-from msdae import cli, tables
-from msdae.metrics import scoring
-from msdae.metrics.embeddings import EMBEDDINGS
+from msdae import cli
+from msdae.evaluation import tables
+from msdae.evaluation.metrics import scoring
+from msdae.evaluation.metrics.embeddings import EMBEDDINGS
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msdae import cli, commands
 from msdae.errors import UserError
-from msdae.pipeline import Mix
+from msdae.inference.pipeline import Mix
 
 LEVELS = (1, 2, 3)
 

@@ -8,14 +8,16 @@ import torch
 from tqdm import tqdm
 
 from msdae import audio, cli, codecs, config
-from msdae.codec_training import CodecTrainConfig, train
-from msdae.codecs import neural, spectral
+from msdae.codecs import neural
+from msdae.codecs import pca as spectral
 from msdae.codecs.check import check_round_trip, require_reconstruction
-from msdae.data import folder, synth
 from msdae.data.clips import CLIP_SAMPLES
-from msdae.data.embedded import CLIPS, MADE
 from msdae.data.report import Report
+from msdae.data.sets import folder
+from msdae.data.sets import rendered as synth
+from msdae.data.sets.embedded import CLIPS, MADE
 from msdae.data.sources import SourceFile
+from msdae.training.codec import CodecTrainConfig, train
 
 CHECKED = 16  # files whose round trip is measured
 Files = dict[str, list[SourceFile]]  # by split

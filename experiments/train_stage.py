@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from msdae import cli, config
-from msdae.models import MODELS
-from msdae.runs import train_stage
-from msdae.training import TrainConfig
+from msdae.models.registry import MODELS
+from msdae.training.loop import TrainConfig
+from msdae.training.stages import train_stage
 
 CONFIGS = Path(__file__).parent / "configs"
 DEFAULTS = {"msdae": CONFIGS / "small.yaml", "hdae": CONFIGS / "hdae.yaml"}

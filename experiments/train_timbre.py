@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from msdae import cli
-from msdae.data import soundfont
-from msdae.metrics import classifier, learning, timbre
+from msdae.evaluation.metrics import classifier, learning, timbre
+from msdae.synthesis import soundfont
 
 
 def main() -> None:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from msdae import audio, cli
+from msdae.audio.windows import Source
+from msdae.diffusion.samplers import SAMPLERS
 from msdae.errors import UserError
-from msdae.pipeline import ALIGNMENTS, Mix, Pipeline, Sampling
-from msdae.plots import check_plot, plot_log_mels
-from msdae.samplers import SAMPLERS
-from msdae.windows import Source
+from msdae.evaluation.figures import check_plot, plot_log_mels
+from msdae.inference.pipeline import ALIGNMENTS, Mix, Pipeline, Sampling
 
 
 def add_sampling(arguments: argparse.ArgumentParser) -> None:

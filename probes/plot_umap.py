@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from msdae import cli, commands, umap_page, umaps
+from msdae import cli, commands
+from msdae.analysis import umap as umaps
+from msdae.analysis import umap_page
+from msdae.analysis.probes import inputs
+from msdae.analysis.probes.tasks import SETS
 from msdae.data import ClipCache
-from msdae.probing import inputs
-from msdae.probing.tasks import SETS
 
 
 def main() -> None:

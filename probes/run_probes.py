@@ -4,9 +4,10 @@ import shlex
 import sys
 from datetime import date
 
-from msdae import checkpoint, cli, probing
-from msdae.probing import inputs, report
-from msdae.probing.separation import separation
+from msdae import checkpoint, cli
+from msdae.analysis import probes as probing
+from msdae.analysis.probes import inputs, report
+from msdae.analysis.probes.separation import separation
 
 
 def main() -> None:

@@ -1,19 +1,46 @@
 import os
 
-import pytest
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch starts its threads: tests run beside each other
 
-# Before torch starts its threads: the tests run beside each other (pytest -n).
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+import pytest
+import torch
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """A synth data set of a few clips, prepared with the shipped codec."""
     from msdae import codecs
-    from msdae.data import synth
-    from msdae.data.embedded import make
     from msdae.data.encode import Encoding
+    from msdae.data.sets import rendered as synth
+    from msdae.data.sets.embedded import make
 
     folder = tmp_path_factory.mktemp("tiny") / "synth"
     make("synth", folder, synth.Settings(clips=24, seed=7), Encoding(codecs.DEFAULT), workers=1)
     return folder
+
+
+@pytest.fixture(scope="session")
+def melody():
+    """A function of (seconds, seed): see `_melody`."""
+    return _melody
+
+
+def _melody(seconds: float, seed: int = 0) -> torch.Tensor:
+    """(1, samples): tones of four partials, each decaying, one every quarter of a second."""
+    generator = torch.Generator().manual_seed(seed)
+    samples = int(seconds * 44100)
+    time = torch.arange(samples) / 44100
+    waveform = torch.zeros(samples)
+    for onset in torch.arange(0, seconds, 0.25):
+        pitch = int(torch.randint(45, 80, (), generator=generator))
+        since = (time - onset).clamp_min(0)
+        for partial in range(1, 5):
+            frequency = 440 * 2 ** ((pitch - 69) / 12) * partial
+            waveform += torch.sin(2 * torch.pi * frequency * since) * torch.exp(-6 * since) / partial
+    return (0.3 * waveform / waveform.abs().max())[None]
+
+
+@pytest.fixture(scope="session")
+def tune() -> torch.Tensor:
+    """(1, 131072): one clip."""
+    return _melody(3.0)[:, :131072]

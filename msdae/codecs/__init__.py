@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from msdae import checkpoint
-from msdae.codecs import neural, spectral
+from msdae.codecs import neural
+from msdae.codecs import pca as spectral
 from msdae.codecs.base import Codec
 from msdae.errors import UserError
 
@@ -30,7 +31,7 @@ def load(name_or_path: str, device: str | torch.device = "cpu") -> Codec:
         with as_file(files("msdae") / "assets" / f"{name_or_path}.safetensors") as path:
             codec = SHIPPED[name_or_path].load(path)
     elif name_or_path == "music2latent":
-        from msdae.codecs import music2latent  # heavy, and an extra
+        from msdae.codecs import music2latent
 
         codec = music2latent.load()
     elif Path(name_or_path).exists():

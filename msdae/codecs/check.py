@@ -4,9 +4,9 @@ import math
 
 import torch
 
+from msdae.audio.mel import LogMel, MelConfig
 from msdae.codecs.base import Codec
 from msdae.errors import UserError
-from msdae.spectral import LogMel, MelConfig
 
 RANGE = 60.0  # dB below the loudest band that are compared; what is quieter is masked
 SILENCE = 1e-4  # peak amplitude

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from msdae.windows import crossfade_level, join
+from msdae.audio.windows import crossfade_level, join
 
 CHUNK = 128  # latent frames decoded at once (12 s of sound); bounds memory
 

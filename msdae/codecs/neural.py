@@ -17,10 +17,10 @@ from einops import rearrange
 
 from msdae import checkpoint
 from msdae import config as configs
+from msdae.audio.magnitudes import mel_filters, pieces
+from msdae.audio.phase import accumulated, griffin_lim
 from msdae.codecs.base import Codec
 from msdae.codecs.chunks import CHUNK, chunks
-from msdae.codecs.magnitudes import mel_filters, pieces
-from msdae.codecs.phase import accumulated, griffin_lim
 
 KIND = "spectral-neural codec"
 _MARGIN = 4  # latent frames at either end of a chunk that Griffin-Lim's rounds may spoil

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from msdae import audio
+from msdae.audio.mel import MelConfig
 from msdae.codecs.base import Codec
 from msdae.data import order
 from msdae.data.clips import CLIP_SAMPLES
 from msdae.errors import UserError
-from msdae.spectral import MelConfig
 
 FORMAT = 1
 LATENTS, MELS, CLIPS, MANIFEST = "latents.npy", "mels.npy", "clips.jsonl", "manifest.json"

@@ -1,6 +1,6 @@
 """The length of a clip."""
 
-from msdae.audio import SAMPLE_RATE
+from msdae.audio.files import SAMPLE_RATE
 
 CLIP_FRAMES = 32  # latent frames
 CLIP_SAMPLES = 131072  # CLIP_FRAMES * 4096

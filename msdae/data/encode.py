@@ -12,14 +12,14 @@ import numpy as np
 import torch
 
 from msdae import audio, codecs
+from msdae.audio.mel import LogMel, MelConfig
 from msdae.checkpoint import atomic
 from msdae.codecs.base import Codec
-from msdae.data import slakh
 from msdae.data.clips import CLIP_SAMPLES, CLIP_SECONDS
 from msdae.data.report import Report
+from msdae.data.sets import slakh
 from msdae.data.sources import SourceFile
 from msdae.errors import UserError
-from msdae.spectral import LogMel, MelConfig
 
 SILENCE = 1e-3  # peak below which a clip is left out (-60 dBFS)
 SHORTEST = 0.03  # seconds of a note inside the clip, below which it belongs to the neighbouring clip

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from msdae.audio.mel import MelConfig
 from msdae.codecs.base import Codec
 from msdae.data.cache import Batch, ClipCache
 from msdae.errors import UserError
-from msdae.spectral import MelConfig
 
 OWN = ("name", "stem", "score")  # labels that hold within one cache; instruments and sounds hold everywhere
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from msdae.audio.mel import MelConfig
 from msdae.codecs.base import Codec
 from msdae.data import cache, order
 from msdae.data.cache import Batch
 from msdae.errors import UserError
-from msdae.spectral import MelConfig
 
 Record = tuple[np.ndarray, np.ndarray, dict[str, Any]]  # latent, mel, labels
 

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from msdae import perturb
-from msdae.data import order
+from msdae.data import order, perturb
 from msdae.data.cache import Batch, ClipCache
 from msdae.errors import UserError
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from msdae import codecs, data
+from msdae.audio.mel import MelConfig
 from msdae.data import ClipCache, JoinedCaches
 from msdae.data.views import Partners, ViewConfig, Views
 from msdae.errors import UserError
-from msdae.spectral import MelConfig
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,16 @@ import pytest
 import torch
 
 from msdae import audio, codecs
-from msdae.data import ClipCache, ShardStream, cache, embedded, folder
+from msdae.audio.mel import LogMel, MelConfig
+from msdae.data import ClipCache, ShardStream, cache
 from msdae.data import prepare as prepare_module
 from msdae.data.clips import CLIP_SAMPLES, CLIP_SECONDS
 from msdae.data.encode import Encoding
 from msdae.data.prepare import prepare
 from msdae.data.report import Report
+from msdae.data.sets import folder
+from msdae.data.sets.embedded import embedded
 from msdae.errors import UserError
-from msdae.spectral import LogMel, MelConfig
 
 DEFAULT = Encoding(codecs.DEFAULT)
 

@@ -1,0 +1,86 @@
+"""What probes read: the codes of a model, the codes of its untrained twin, the latent and the log-mel."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from tqdm import tqdm
+
+from msdae.data import Batch, ClipCache
+from msdae.models.autoencoder import Autoencoder
+from msdae.nn.layers import stretch
+
+Representations = dict[str, torch.Tensor]  # name -> (clips, channels, frames)
+
+SUMMED = "h~"  # before the level: after the sum over levels, what the decoder is given
+RANDOM = "random "  # before the name of a code: of the same encoder with its initial weights
+CLIPS_AT_ONCE = 32
+
+
+def of_model(cache: ClipCache, indices: np.ndarray, model: Autoencoder, about: str = "") -> Representations:
+    """The codes of `model` before and after the sum over levels, and those of `untrained(model)`.
+
+    Returns "h1", "h2", ... (the encoders' outputs), "h~2", ... for a model with the sum (h~1 is h1), and
+    "random h1", ...; each at its own rate.
+    """
+    fresh = untrained(model)
+
+    def codes(batch: Batch) -> Representations:
+        trained = encode(model, batch)
+        summed = model.condition(list(trained.values())) if model.residual else []
+        after = {f"{SUMMED}{level}": code for level, code in enumerate(summed, start=1) if level > 1}
+        return trained | after | {f"{RANDOM}{name}": code for name, code in encode(fresh, batch).items()}
+
+    return read(cache, indices, codes, about)
+
+
+def of_data(cache: ClipCache, indices: np.ndarray) -> Representations:
+    """The "codec" latent and the log-mel "mel", both at the latent's rate."""
+    return read(
+        cache,
+        indices,
+        lambda batch: {"codec": batch.z, "mel": F.adaptive_avg_pool1d(batch.mel, batch.z.shape[-1])},
+        "codec and mel",
+    )
+
+
+def encode(model: Autoencoder, batch: Batch) -> Representations:
+    """The codes "h1", "h2", ... of the clips of a batch, on the model's device."""
+    device = model.latent_mean.device
+    codes = model.encode(batch.z.to(device), batch.mel.to(device))
+    return {f"h{level}": code for level, code in enumerate(codes, start=1)}
+
+
+@torch.inference_mode()
+def read(
+    cache: ClipCache,
+    indices: Sequence[int],
+    of_batch: Callable[[Batch], Representations],
+    about: str = "",
+) -> Representations:
+    """What `of_batch` makes of the clips at `indices`, put together: float32, on the CPU."""
+    parts: dict[str, list[torch.Tensor]] = {}
+    for start in tqdm(range(0, len(indices), CLIPS_AT_ONCE), desc=about, unit="batch", leave=False):
+        batch = cache.batch(indices[start : start + CLIPS_AT_ONCE])
+        for name, code in of_batch(batch).items():
+            parts.setdefault(name, []).append(code.float().cpu())
+    return {name: torch.cat(portions) for name, portions in parts.items()}
+
+
+def untrained(model: Autoencoder, seed: int = 0) -> Autoencoder:
+    """A model of the same kind and size as `model` with initial weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = type(model)(model.config, model.stage)
+    return fresh.to(model.latent_mean.device).eval()
+
+
+def average(sequence: torch.Tensor) -> torch.Tensor:
+    """(clips, channels, frames) -> time averages (clips, channels)"""
+    return sequence.mean(dim=-1)
+
+
+def at_rate(sequence: torch.Tensor, frames: int) -> torch.Tensor:
+    """(clips, channels, any) -> (clips, frames, channels), linear interpolation along time."""
+    return stretch(sequence, frames).transpose(1, 2).contiguous()

@@ -1,0 +1,121 @@
+"""Disentanglement: which level holds each factor, and how well the levels part the factors.
+
+The one number is the mutual information gap (MIG; Chen et al. 2018, eq. 6) taken over levels instead of
+single channels: for each factor the information that the best level has of it less that of the second best,
+in shares of the factor's own, averaged over factors. 1: every factor is in one level and in no other; 0:
+wherever a factor is, another level tells it as well. It was chosen over DCI (Eastwood and Williams 2018),
+whose importances come from one regressor on all codes together: where two levels both tell the instrument,
+the regressor may use one and the levels look separate, yet a swap of that one leaves the instrument behind.
+What counts for a swap is what each level tells by itself.
+
+The information is that which a probe reads (`scoring.Score.explained`): with cross-entropies this is a lower
+bound of the mutual information; of a value it is the share of its variance.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from msdae.analysis.probes.representations import RANDOM
+from msdae.analysis.probes.study import Result
+from msdae.evaluation.metrics.bootstrap import interval_of
+
+# One task a factor ("program" is a finer "instrument"), and none that not even the latent's average tells of
+# held-out pieces ("density", "interval"): such a one would pull the gap of any model towards 0.
+FACTORS = ("pitch", "instrument", "velocity", "melody", "onset")
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A factor of one kind of clips.
+
+    explained, random: share of its information in each level, and in each level of the untrained encoders.
+    holder: the level that tells most; gap: by how much more than the next, with its 95 % interval.
+    """
+
+    clips: str
+    task: str
+    explained: tuple[float, ...]
+    random: tuple[float, ...]
+    holder: int
+    gap: float
+    low: float
+    high: float
+
+    @property
+    def trained_into(self) -> int:
+        """The level whose information training raised most, or lowered least."""
+        return 1 + int(np.argmax(np.subtract(self.explained, self.random)))
+
+
+@dataclass(frozen=True)
+class Separation:
+    """MIG over levels of one checkpoint on one data set with its 95 % interval, and of untrained encoders."""
+
+    checkpoint: str
+    data: str
+    factors: tuple[Factor, ...]
+    mig: float
+    low: float
+    high: float
+    random_mig: float
+
+
+def separation(results: Sequence[Result]) -> list[Separation]:
+    """One a checkpoint and data set, from the results of `study.run` for the tasks in FACTORS."""
+    found = []
+    for checkpoint, data in dict.fromkeys((r.checkpoint, r.data) for r in results if r.code == "h1"):
+        mine = [r for r in results if (r.checkpoint, r.data) == (checkpoint, data) and r.task in FACTORS]
+        by_factor = [
+            [r for r in mine if (r.clips, r.task) == key]
+            for key in dict.fromkeys((r.clips, r.task) for r in mine)
+        ]
+        if not by_factor:
+            continue
+        trained = [_levels(of_factor) for of_factor in by_factor]
+        factors = tuple(map(_factor, trained, (_levels(of_factor, RANDOM) for of_factor in by_factor)))
+        mig = float(np.mean([factor.gap for factor in factors]))
+        random_mig = float(np.mean([gaps(np.array(factor.random)) for factor in factors]))
+        found.append(Separation(checkpoint, data, factors, mig, *_interval(trained), random_mig))
+    return found
+
+
+def gaps(explained: np.ndarray) -> np.ndarray:
+    """(levels, ...) shares -> (...) the highest of the levels less the second highest, none below 0."""
+    ranked = np.sort(np.maximum(explained, 0), axis=0)
+    return ranked[-1] - (ranked[-2] if len(ranked) > 1 else 0)
+
+
+def _levels(results: list[Result], prefix: str = "") -> list[Result]:
+    return [result for result in results if result.code in {f"{prefix}h{k}" for k in (1, 2, 3)}]
+
+
+def _factor(levels: list[Result], controls: list[Result]) -> Factor:
+    explained = tuple(result.explained for result in levels)
+    return Factor(
+        levels[0].clips,
+        levels[0].task,
+        explained,
+        tuple(result.explained for result in controls),
+        1 + int(np.argmax(explained)),
+        float(gaps(np.array(explained))),
+        *_interval([levels]),
+    )
+
+
+def _interval(factors: list[list[Result]]) -> tuple[float, float]:
+    """Bootstrap 95 % interval of the mean gap. A group of clips that is drawn brings them for all factors."""
+    blocks = [
+        np.stack([*(level.losses for level in of), np.ones(len(of[0].losses))], axis=1) for of in factors
+    ]
+    places = np.cumsum([block.shape[1] for block in blocks])
+
+    def figure(means: np.ndarray) -> np.ndarray:
+        parts = [part.T for part in np.split(means, places[:-1], axis=1)]
+        tiny = np.finfo(float).tiny
+        return np.mean([gaps(1 - part[:-1] / np.maximum(part[-1], tiny)) for part in parts], axis=0)
+
+    groups = [group for of in factors for group in of[0].groups]
+    return interval_of(figure, block_diag(*blocks), groups)

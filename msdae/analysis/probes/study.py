@@ -1,0 +1,235 @@
+"""Every probe of a study: each task on each code of each model, and on what the codes are compared with."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from msdae.analysis.probes import representations
+from msdae.analysis.probes.fitting import fit
+from msdae.analysis.probes.representations import Representations
+from msdae.analysis.probes.scoring import Score, score
+from msdae.analysis.probes.splits import Split, group
+from msdae.analysis.probes.tasks import CLASSES, FRAMES, SETS, TASKS, VALUE
+from msdae.data import ClipCache
+from msdae.errors import UserError
+from msdae.models.autoencoder import Autoencoder
+
+SHARED = "any"  # in place of a checkpoint: features that no model makes
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one probe reached; one row of the report.
+
+    checkpoint, model: name of the checkpoint and its kind (MSDAE or HDAE), or SHARED for both.
+    data, clips: name of the data set, and "notes" or "melodies".
+    code: "h1" to "h3", "h~2" and "h~3", "random h1" ..., or "codec" and "mel".
+    metric: "accuracy", "R2" or "F1"; for the others from `score` to `explained` see `scoring.Score`.
+    outputs: number of classes, values or outputs a frame.
+    left_out: tested clips whose class no clip fitted on has; they are not counted.
+    losses, groups: of the tested clips, for intervals of what is computed from several results.
+    """
+
+    checkpoint: str
+    model: str
+    data: str
+    clips: str
+    code: str
+    task: str
+    metric: str
+    score: float
+    low: float
+    high: float
+    floor: float
+    loss: float
+    loss_low: float
+    loss_high: float
+    loss_floor: float
+    explained: float
+    outputs: int
+    fit_clips: int
+    test_clips: int
+    left_out: int
+    losses: np.ndarray = field(repr=False, compare=False)
+    groups: tuple[str, ...] = field(repr=False, compare=False)
+
+    def row(self) -> dict[str, str | float | int]:
+        """The figures without those of single clips."""
+        return {key: value for key, value in vars(self).items() if key not in ("losses", "groups")}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A task asked of one kind of clips of a data set; rows count within the split's indices."""
+
+    data: str
+    clips: str
+    task: str
+    frames: int
+    fit_rows: list[int]
+    fit_answers: torch.Tensor
+    fit_groups: list[str]
+    test_rows: list[int]
+    test_answers: torch.Tensor
+    test_groups: list[str]
+    outputs: int
+    left_out: int
+
+
+def run(
+    checkpoints: Mapping[str, Autoencoder],
+    data: Mapping[str, Split],
+    tasks: Sequence[str] = tuple(TASKS),
+    seed: int = 0,
+) -> list[Result]:
+    """Probe every code of `checkpoints` and every control on every set of `data` for the `tasks` that its
+    labels allow.
+
+    checkpoints, data: models and splits by the names that they are reported under.
+
+    The probes are fitted on the CPU, as many side by side as torch has threads, each on one thread.
+
+    Raises:
+        UserError: a cache made with another codec or log-mel than a model's; a task without labels.
+    """
+    questions = [q for name, split in data.items() for task in tasks for q in ask(name, split, task)]
+    for task in tasks:
+        if task not in {question.task for question in questions}:
+            raise UserError(f"task '{task}': no clip has labels for it; leave it out of --tasks")
+    for split in data.values():
+        for model in checkpoints.values():
+            for cache in (split.fit, split.test):
+                cache.require(model.config.codec, model.config.mel)
+    results = []
+    for name, split in data.items():
+        asked = [question for question in questions if question.data == name]
+        for checkpoint, model in [*checkpoints.items(), (SHARED, None)] if asked else []:
+            results += _probe_all(checkpoint, model, split, asked, seed)
+    return results
+
+
+def ask(data: str, split: Split, task: str) -> list[Question]:
+    """The questions of `task` that the labels of `split` answer, one for each kind of clips."""
+    found = []
+    frames = split.fit.latents.shape[-1]
+    for clips in TASKS[task].sets:
+        fitted = _answers(split.fit, split.fit_indices, clips, task, frames)
+        tested = _answers(split.test, split.test_indices, clips, task, frames)
+        known = set(fitted.values()) if TASKS[task].kind == CLASSES else None
+        answerable = {row: answer for row, answer in tested.items() if known is None or answer in known}
+        if not fitted or not answerable:
+            continue
+        encode, outputs = _encoder(task, list(fitted.values()))
+        found.append(
+            Question(
+                data,
+                clips,
+                task,
+                frames,
+                list(fitted),
+                encode(list(fitted.values())),
+                [group(split.fit.clips[split.fit_indices[row]]) for row in fitted],
+                list(answerable),
+                encode(list(answerable.values())),
+                [group(split.test.clips[split.test_indices[row]]) for row in answerable],
+                outputs,
+                len(tested) - len(answerable),
+            )
+        )
+    return found
+
+
+def _answers(cache: ClipCache, indices: np.ndarray, clips: str, task: str, frames: int) -> dict:
+    """Row among `indices` -> answer, for the clips of the kind `clips` that have one."""
+    labels = ((row, cache.clips[index]) for row, index in enumerate(indices))
+    found = {
+        row: TASKS[task].answer(clip, frames) for row, clip in labels if clip.get("dataset") == SETS[clips]
+    }
+    return {row: answer for row, answer in found.items() if answer is not None}
+
+
+def _encoder(task: str, fitted: list):
+    """A function from answers to the targets that `fitting.fit` takes, and the number of outputs."""
+    kind = TASKS[task].kind
+    if kind == CLASSES:
+        index = {name: place for place, name in enumerate(sorted(set(fitted)))}
+        return lambda answers: torch.tensor([index[answer] for answer in answers]), len(index)
+    if kind == VALUE:
+        mean, std = float(np.mean(fitted)), float(np.std(fitted)) or 1.0
+        return lambda answers: (torch.tensor(answers)[:, None] - mean) / std, 1
+    return lambda answers: torch.from_numpy(np.stack(answers)), fitted[0].shape[-1]
+
+
+def _probe_all(
+    checkpoint: str, model: Autoencoder | None, split: Split, questions: list[Question], seed: int
+) -> list[Result]:
+    def read(cache: ClipCache, indices: np.ndarray) -> Representations:
+        if model is None:
+            return representations.of_data(cache, indices)
+        return representations.of_model(cache, indices, model, f"codes of {checkpoint}")
+
+    fitted, tested = read(split.fit, split.fit_indices), read(split.test, split.test_indices)
+    jobs = [(question, code) for question in questions for code in fitted]
+    # The longest first, so that no thread is left alone with one at the end.
+    jobs.sort(key=lambda job: TASKS[job[0].task].kind != FRAMES)
+
+    def work(job: tuple[Question, str]) -> Result:
+        question, code = job
+        found = _probe(question, fitted[code], tested[code], seed)
+        return _result(checkpoint, type(model).__name__ if model else SHARED, code, question, found)
+
+    bar = tqdm(total=len(jobs), desc=f"probes of {checkpoint}", unit="probe", leave=False)
+    with _single_threads() as threads, bar, ThreadPoolExecutor(threads) as pool:
+        results = []
+        for result in pool.map(work, jobs):
+            results.append(result)
+            bar.update()
+    return results
+
+
+def _probe(question: Question, fitted: torch.Tensor, tested: torch.Tensor, seed: int) -> Score:
+    kind = TASKS[question.task].kind
+
+    def features(sequence: torch.Tensor, rows: list[int]) -> torch.Tensor:
+        chosen = sequence[rows]
+        at_rate = representations.at_rate
+        return at_rate(chosen, question.frames) if kind == FRAMES else representations.average(chosen)
+
+    x, y = features(fitted, question.fit_rows), question.fit_answers
+    probe = fit(kind, x, y, question.outputs, question.fit_groups, seed)
+    test = features(tested, question.test_rows), question.test_answers
+    return score(kind, probe, (x, y), test, question.test_groups, seed)
+
+
+def _result(checkpoint: str, model: str, code: str, question: Question, found: Score) -> Result:
+    return Result(
+        checkpoint=checkpoint,
+        model=model,
+        data=question.data,
+        clips=question.clips,
+        code=code,
+        task=question.task,
+        metric=TASKS[question.task].metric,
+        outputs=question.outputs,
+        fit_clips=len(question.fit_rows),
+        test_clips=len(question.test_rows),
+        left_out=question.left_out,
+        groups=tuple(question.test_groups),
+        **asdict(found),
+    )
+
+
+@contextmanager
+def _single_threads() -> Iterator[int]:
+    """Torch with one thread an operation; gives the number of threads that it had before."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(threads)

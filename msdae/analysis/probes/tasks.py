@@ -1,0 +1,102 @@
+"""What probes are asked for, and which labels answer it.
+
+Classes and values are read from time averages by an MLP, frames from sequences by a BiLSTM. NSynth has pitch,
+instrument and velocity; Slakh has instrument and notes. Neither labels loudness or tempo: velocity stands
+for the one, the median interval between onsets for the other (it does not know a bar from a beat).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from msdae.analysis.probes.splits import Clip
+from msdae.audio.files import SAMPLE_RATE
+from msdae.data.clips import CLIP_SAMPLES
+
+CLASSES, VALUE, FRAMES = "classes", "value", "frames"
+SETS = {"notes": "nsynth", "melodies": "slakh"}  # kinds of clips -> their label `dataset`
+
+PITCHES = 128  # of MIDI
+SAME_ONSET = 0.03  # s; onsets nearer than this are one chord
+INTERVALS = 3  # at least so many between onsets make a median
+
+
+@dataclass(frozen=True)
+class Task:
+    """kind: CLASSES (answer: a string), VALUE (a number) or FRAMES ((frames, outputs) of 0 and 1).
+
+    answer: from a clip's labels and the number of frames; None where the clip does not tell.
+    sets: the kinds of clips that are asked.
+    """
+
+    kind: str
+    answer: Callable[[Clip, int], Any]
+    sets: tuple[str, ...]
+
+    @property
+    def metric(self) -> str:
+        """accuracy; R2 about the mean of the clips fitted on; F1 over all frames and outputs."""
+        return {CLASSES: "accuracy", VALUE: "R2", FRAMES: "F1"}[self.kind]
+
+
+def _label(name: str) -> Callable[[Clip, int], str | None]:
+    return lambda clip, frames: None if clip.get(name) is None else str(clip[name])
+
+
+def _velocity(clip: Clip, frames: int) -> float | None:
+    return None if clip.get("velocity") is None else float(clip["velocity"])
+
+
+def _melody(clip: Clip, frames: int) -> np.ndarray | None:
+    """Which pitches sound in each frame, (frames, 128)."""
+    if clip.get("notes") is None:
+        return None
+    roll = np.zeros((frames, PITCHES), dtype=np.float32)
+    for onset, offset, pitch, _ in clip["notes"]:
+        start = _frame(onset, frames)
+        roll[start : max(start + 1, round(_place(offset, frames))), int(pitch)] = 1
+    return roll
+
+
+def _onset(clip: Clip, frames: int) -> np.ndarray | None:
+    """Whether a note starts in each frame, (frames, 1)."""
+    if clip.get("notes") is None:
+        return None
+    starts = np.zeros((frames, 1), dtype=np.float32)
+    starts[[_frame(note[0], frames) for note in clip["notes"]]] = 1
+    return starts
+
+
+def _density(clip: Clip, frames: int) -> float | None:
+    """log2 of the notes a second."""
+    return float(np.log2(len(clip["notes"]) * SAMPLE_RATE / CLIP_SAMPLES)) if clip.get("notes") else None
+
+
+def _interval(clip: Clip, frames: int) -> float | None:
+    """log2 of the median interval between onsets in seconds."""
+    onsets = np.sort([note[0] for note in clip.get("notes") or []])
+    intervals = np.diff(onsets)
+    intervals = intervals[intervals > SAME_ONSET]
+    return float(np.log2(np.median(intervals))) if len(intervals) >= INTERVALS else None
+
+
+def _place(seconds: float, frames: int) -> float:
+    return seconds * SAMPLE_RATE / CLIP_SAMPLES * frames
+
+
+def _frame(seconds: float, frames: int) -> int:
+    return min(int(_place(seconds, frames)), frames - 1)
+
+
+TASKS = {
+    "pitch": Task(CLASSES, _label("pitch"), ("notes",)),
+    "instrument": Task(CLASSES, _label("family"), ("notes", "melodies")),
+    "program": Task(CLASSES, _label("instrument"), ("notes", "melodies")),
+    "velocity": Task(VALUE, _velocity, ("notes",)),
+    "melody": Task(FRAMES, _melody, ("melodies",)),
+    "onset": Task(FRAMES, _onset, ("melodies",)),
+    "density": Task(VALUE, _density, ("melodies",)),
+    "interval": Task(VALUE, _interval, ("melodies",)),
+}

@@ -1,0 +1,155 @@
+"""Maps of what the codes of a model hold: UMAP of their time averages, coloured by instrument and pitch.
+
+As the thesis's figures 18 to 21: one map a level, for each model and each kind of clips (UMAP: McInnes et al.
+2018).
+"""
+
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from msdae.analysis.probes.representations import average, encode, read
+from msdae.analysis.probes.tasks import SETS
+from msdae.checkpoint import atomic
+from msdae.data import ClipCache
+from msdae.errors import UserError
+from msdae.models.autoencoder import Autoencoder
+from msdae.symbolic.instruments import FAMILIES
+
+# A colour-blind-safe colour (Tol's "muted", with orange and black) and a marker for each family.
+COLOURS = (
+    "#332288", "#CC6677", "#88CCEE", "#117733", "#222222", "#DDAA33",
+    "#44AA99", "#882255", "#EE7733", "#AA4499", "#999933",
+)  # fmt: skip
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
+PITCH_COLOURS = "viridis"
+FEWEST = 16  # clips that make a map
+_PREFIX = "umap-"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A clip on the maps. pitch: of its note, or the mean of its notes; None where neither is known.
+
+    cache, index: where its sound is.
+    """
+
+    cache: ClipCache
+    index: int
+    name: str
+    family: str
+    instrument: str
+    pitch: float | None
+
+
+@dataclass(frozen=True)
+class Maps:
+    """places: (levels, clips, 2), each level's map scaled to [0, 1]."""
+
+    title: str
+    points: tuple[Point, ...]
+    places: np.ndarray
+
+
+def choose(caches: Sequence[ClipCache], clips: str, most: int = 300) -> tuple[Point, ...]:
+    """At most `most` points of the kind `clips` ("notes" or "melodies"), evenly spread, cache after cache."""
+    found = [
+        (cache, index)
+        for cache in caches
+        for index, clip in enumerate(cache.clips)
+        if clip.get("dataset") == SETS[clips] and clip.get("family") in FAMILIES
+    ]
+    spread = np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)
+    return tuple(_point(*found[place]) for place in spread)
+
+
+def _point(cache: ClipCache, index: int) -> Point:
+    clip = cache.clips[index]
+    pitches = [clip["pitch"]] if clip.get("pitch") is not None else [n[2] for n in clip.get("notes") or []]
+    pitch = float(np.mean(pitches)) if pitches else None
+    return Point(cache, index, clip["name"], clip["family"], str(clip.get("instrument", "")), pitch)
+
+
+def maps(model: Autoencoder, points: Sequence[Point], title: str, seed: int = 0) -> Maps:
+    """A map of each level's codes of `points`, which are in the order of `choose`.
+
+    Raises:
+        UserError: fewer than FEWEST points, or a cache made with another codec or log-mel.
+    """
+    if len(points) < FEWEST:
+        raise UserError(
+            f"{title}: {len(points)} clips with a family are too few for a map, {FEWEST} are needed"
+        )
+    parts = []
+    for cache in dict.fromkeys(point.cache for point in points):
+        cache.require(model.config.codec, model.config.mel)
+        indices = [point.index for point in points if point.cache is cache]
+        parts.append(read(cache, indices, lambda batch: encode(model, batch), "codes"))
+    averages = [torch.cat([average(part[level]) for part in parts]) for level in parts[0]]
+    places = np.stack([project(level.numpy(), seed) for level in averages])
+    return Maps(title, tuple(points), places)
+
+
+def project(features: np.ndarray, seed: int = 0) -> np.ndarray:
+    """(clips, channels) -> (clips, 2) in [0, 1]: UMAP of the standardised features, the same for a seed."""
+    import umap
+
+    standard = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 1e-6)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="n_jobs value")  # a seed takes one thread: as wanted
+        places = umap.UMAP(n_neighbors=15, min_dist=0.2, random_state=seed).fit_transform(standard)
+    low, high = places.min(axis=0), places.max(axis=0)
+    return (places - low) / np.maximum(high - low, 1e-9)
+
+
+def file_stem(*names: str) -> str:
+    """The name, without extension, of the files of the maps that `names` say (checkpoint, data, clips)."""
+    return _PREFIX + "-".join(re.sub(r"[^\w.]+", "-", name).strip("-") for name in names)
+
+
+def figure_paths(folder: str | Path) -> list[Path]:
+    """The pictures that `plot` was asked for in `folder`, by name."""
+    return sorted(Path(folder).glob(f"{_PREFIX}*.png"))
+
+
+def plot(found: Maps, path: str | Path) -> None:
+    """Draw the maps as a picture, levels side by side: above coloured by instrument, below by pitch."""
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    levels = len(found.places)
+    figure = Figure(figsize=(4 * levels + 1.8, 8.3), layout="constrained")
+    ratios = [1] * levels + [0.4]  # the last column is for the legend and the colour bar
+    axes = figure.subplots(2, levels + 1, squeeze=False, width_ratios=ratios)
+    families = np.array([point.family for point in found.points])
+    pitches = np.array([np.nan if point.pitch is None else point.pitch for point in found.points])
+    look = {"s": 34, "linewidths": 0.4, "edgecolors": "white"}
+    for level, places in enumerate(found.places):
+        above, below = axes[:, level]
+        above.set_title(f"h{level + 1}", fontsize=15)
+        for family, colour, marker in zip(FAMILIES, COLOURS, MARKERS, strict=True):
+            x, y = places[families == family].T
+            above.scatter(x, y, c=colour, marker=marker, **look)
+        scale = below.scatter(*places.T, c=pitches, cmap=PITCH_COLOURS, plotnonfinite=True, **look)
+        for axis in (above, below):
+            axis.set(xticks=[], yticks=[], xlim=(-0.05, 1.05), ylim=(-0.05, 1.05), aspect="equal")
+            axis.spines[:].set_color("#bbbbbb")
+    present = [row for row in zip(FAMILIES, COLOURS, MARKERS, strict=True) if row[0] in families]
+    keys = [
+        Line2D([], [], color=colour, marker=marker, ls="", ms=8, label=family.replace("_", " "))
+        for family, colour, marker in present
+    ]
+    for axis in axes[:, -1]:
+        axis.set_axis_off()
+    axes[0, -1].legend(handles=keys, title="instrument", loc="center left", frameon=False, fontsize=12)
+    kind = "pitch" if all(point.pitch == round(point.pitch or 0) for point in found.points) else "mean pitch"
+    bar = figure.colorbar(scale, cax=axes[1, -1].inset_axes((0.1, 0.1, 0.15, 0.8)))
+    bar.set_label(f"{kind} (MIDI)", fontsize=12)
+    figure.suptitle(found.title, fontsize=15)
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=110)

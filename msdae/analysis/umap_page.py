@@ -1,0 +1,72 @@
+"""An interactive page of the maps of `msdae.umaps`: hover for a clip's labels, click to listen.
+
+One file that needs no network. A clip is the same point on all maps: they are highlighted together.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
+from matplotlib.markers import MarkerStyle
+from tqdm import tqdm
+
+from msdae.analysis.umap import COLOURS, MARKERS, PITCH_COLOURS, Maps, Point
+from msdae.checkpoint import atomic
+from msdae.evaluation.report.media import mp3
+from msdae.symbolic.instruments import FAMILIES
+
+RATE = 48  # kb/s of the sounds; 300 clips of 3 s take 7 MB
+_TEMPLATE = Path(__file__).parents[1] / "assets" / "umap.html"
+
+
+def write(found: Maps, path: str | Path) -> None:
+    """Write the maps and the sound of every point to one page.
+
+    Raises:
+        UserError: a recording that a clip was cut from is no longer there.
+    """
+    pitches = [point.pitch for point in found.points if point.pitch is not None]
+    low, high = (min(pitches), max(pitches)) if pitches else (0.0, 1.0)
+    document = {
+        "title": found.title,
+        "families": [
+            {"name": family.replace("_", " "), "colour": colour, "path": _marker(marker)}
+            for family, colour, marker in zip(FAMILIES, COLOURS, MARKERS, strict=True)
+        ],
+        "pitch": {"low": low, "high": high, "colours": [_shade(share) for share in np.linspace(0, 1, 16)]},
+        "places": np.round(found.places, 4).tolist(),
+        "points": [
+            _described(point, low, high)
+            for point in tqdm(found.points, desc="sounds", unit="clip", leave=False)
+        ],
+    }
+    data = json.dumps(document).replace("</", "<\\/")  # no label may end the script
+    with atomic(path) as temporary:
+        temporary.write_text(_TEMPLATE.read_text().replace("/*DATA*/", data))
+
+
+def _described(point: Point, low: float, high: float) -> dict:
+    colour = "#aaaaaa" if point.pitch is None else _shade((point.pitch - low) / max(high - low, 1e-9))
+    return {
+        "family": FAMILIES.index(point.family),
+        "label": f"{point.instrument or point.family}: {point.name}",
+        "pitch": point.pitch,
+        "colour": colour,
+        "sound": mp3(point.cache.waveform(point.index), RATE),
+    }
+
+
+def _shade(share: float) -> str:
+    return to_hex(colormaps[PITCH_COLOURS](share))
+
+
+def _marker(marker: str) -> str:
+    """An SVG path of the marker, 2 units wide about the origin, y down."""
+    style = MarkerStyle(marker)
+    outlines = style.get_path().transformed(style.get_transform()).to_polygons()
+    scale = max(np.abs(outline).max() for outline in outlines)
+    return "".join(
+        "M" + "L".join(f"{x:.2f} {-y:.2f}" for x, y in outline / scale) + "Z" for outline in outlines
+    )

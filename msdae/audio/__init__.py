@@ -1,0 +1,25 @@
+"""Sound: files in and out, sample rates, loudness, spectrograms, windows over long signals."""
+
+from msdae.audio.files import (
+    BLOCK,
+    SAMPLE_RATE,
+    Recording,
+    check_folder,
+    check_writable,
+    open_recording,
+    read,
+    write,
+    write_blocks,
+)
+
+__all__ = [
+    "BLOCK",
+    "SAMPLE_RATE",
+    "Recording",
+    "check_folder",
+    "check_writable",
+    "open_recording",
+    "read",
+    "write",
+    "write_blocks",
+]

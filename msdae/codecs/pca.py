@@ -1,0 +1,273 @@
+"""The embedded codec: PCA over blocks of log-mel frames, back by non-negative least squares and Griffin-Lim.
+
+A block is predicted from its own latent frame and its neighbours (linear least squares): together they
+know when notes start, which 64 components alone blur. The codec has Music2Latent's geometry (64 channels,
+4096 samples a frame), needs no download and runs several times faster than real time on one CPU core.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torchaudio.functional import griffinlim
+
+from msdae import checkpoint
+from msdae import config as configs
+from msdae.audio.magnitudes import mel_filters, pieces
+from msdae.codecs.base import Codec
+from msdae.codecs.chunks import CHUNK, crossfaded
+from msdae.errors import UserError
+
+KIND = "spectral codec"
+CONTEXT = 2  # latent frames decoded beyond each end of a chunk, for the crossfade with its neighbour
+NNLS_STEPS = 24
+PHASE_STEPS = 32
+
+
+@dataclass(frozen=True)
+class SpectralConfig:
+    """Settings of the codec; they are part of its fingerprint."""
+
+    sample_rate: int = 44100
+    n_fft: int = 2048
+    hop: int = 512
+    bands: int = 128
+    f_max: float = 16000.0  # Hz
+    gain: float = 1.0  # log1p(gain * mel): compression is linear below 1 / gain, logarithmic above
+    tilt: float = 1000.0  # Hz; bands above it weigh less in the PCA, as melody lies below
+    block: int = 8  # mel frames in one latent frame
+    channels: int = 64
+    whitening: float = 0.5  # components are divided by their standard deviation to this power
+    reach: int = 1  # latent frames at each side that help to predict a block
+    noise: float = 0.03  # standard deviation of the errors in z that the prediction is made robust to
+
+
+class SpectralCodec(Codec):
+    """Waveform <-> half-whitened principal components of blocks of log-mel frames.
+
+    Args:
+        config: the settings.
+        mean: (block * bands,), the mean block.
+        components: (channels, block * bands), orthonormal rows.
+        weight: (channels,), each component's factor on its way to a latent channel.
+        prediction: ((2 * reach + 1) * channels, block * bands), from latent frames to a block less its mean.
+    """
+
+    name = "spectral"
+
+    def __init__(
+        self,
+        config: SpectralConfig,
+        mean: torch.Tensor,
+        components: torch.Tensor,
+        weight: torch.Tensor,
+        prediction: torch.Tensor,
+    ):
+        super().__init__()
+        self.config = config
+        self.channels = config.channels
+        self.hop = config.hop * config.block
+        self.sample_rate = config.sample_rate
+        self.register_buffer("mean", mean.float())
+        # Rounded as the file stores them, so that a codec and its file are the same codec.
+        self.register_buffer("components", components.half().float())
+        self.register_buffer("weight", weight.float())
+        self.register_buffer("prediction", prediction.half().float())
+        filters = mel_filters(config)
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("filters_inverse", torch.linalg.pinv(filters), persistent=False)
+        self.register_buffer("emphasis", _emphasis(config, filters), persistent=False)
+        self.register_buffer("window", torch.hann_window(config.n_fft), persistent=False)
+        self.fingerprint = checkpoint.fingerprint(self.stored(), configs.to_mapping(config))
+
+    @torch.no_grad()
+    def encode(self, waveform: torch.Tensor) -> torch.Tensor:
+        """waveform: (batch, samples), mono, [-1, 1] -> z: (batch, channels, frames(samples)).
+
+        Raises:
+            UserError: the waveform has no samples.
+        """
+        return torch.cat([self.project(blocks) for blocks in self.blocks(waveform)], dim=-1)
+
+    @torch.no_grad()
+    def stream(self, latents: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Blocks of z (batch, channels, any) -> blocks of the waveform (batch, any)."""
+        return crossfaded(lambda z, first: self.vocode(self.predict(z)), latents, self.hop, CHUNK, CONTEXT)
+
+    def blocks(self, waveform: torch.Tensor) -> Iterator[torch.Tensor]:
+        """waveform: (batch, samples) -> pieces of (batch, frames, block * bands), in order of time.
+
+        The pieces are exact: what one transform of the whole waveform would give, in bounded memory.
+        """
+        for magnitude in pieces(waveform, self.config, self.window, CHUNK):
+            yield rearrange(self._compressed_mel(magnitude), "b f (n t) -> b n (t f)", t=self.config.block)
+
+    def project(self, blocks: torch.Tensor) -> torch.Tensor:
+        """blocks: (batch, frames, block * bands) -> z: (batch, channels, frames)."""
+        z = (blocks - self.mean) @ self.components.T * self.weight
+        return rearrange(z, "b n c -> b c n")
+
+    def predict(self, z: torch.Tensor) -> torch.Tensor:
+        """z: (batch, channels, frames) -> its most likely blocks, (batch, frames, block * bands)."""
+        return _neighbourhoods(z, self.config.reach) @ self.prediction + self.mean
+
+    def vocode(self, blocks: torch.Tensor) -> torch.Tensor:
+        """blocks: (batch, frames, block * bands) -> waveform: (batch, frames * hop)."""
+        rows = rearrange(blocks, "b n (t f) -> b (n t) f", t=self.config.block) / self.emphasis
+        # The loudest possible band: a denoiser's z can be anything, and expm1 would make it infinite.
+        loudest = math.log1p(self.config.gain * self.config.n_fft / 2)
+        mel = torch.expm1(rows.clamp(0, loudest)) / self.config.gain
+        magnitude = rearrange(self._magnitude(mel), "b t f -> b f t")
+        # A centred transform has one frame more than hops; it was dropped and is the next block's first.
+        magnitude = torch.cat([magnitude, magnitude[..., -1:]], dim=-1)
+        return griffinlim(
+            magnitude,
+            window=self.window,
+            n_fft=self.config.n_fft,
+            hop_length=self.config.hop,
+            win_length=self.config.n_fft,
+            power=1.0,
+            n_iter=PHASE_STEPS,
+            momentum=0.99,
+            length=blocks.shape[1] * self.hop,
+            rand_init=False,
+        )
+
+    def _compressed_mel(self, magnitude: torch.Tensor) -> torch.Tensor:
+        """magnitude: (batch, bins, frames) -> (batch, bands, frames)."""
+        # The root of band energies keeps the level when it is inverted; sums of magnitudes lose some dB.
+        mel = (self.filters @ magnitude.square()).sqrt()
+        return torch.log1p(self.config.gain * mel) * self.emphasis[:, None]
+
+    def _magnitude(self, mel: torch.Tensor) -> torch.Tensor:
+        """The spectrum whose band energies are nearest: mel (..., bands) -> (..., n_fft // 2 + 1), >= 0.
+
+        Non-negative least squares by multiplicative updates (Lee and Seung 2001) from the clipped
+        pseudo-inverse.
+        """
+        energy = mel.square()
+        power = (energy @ self.filters_inverse.T).clamp_min(1e-10)
+        target = energy @ self.filters
+        for _ in range(NNLS_STEPS):
+            power = power * target / (power @ self.filters.T @ self.filters + 1e-12)
+        return power.sqrt()
+
+    def stored(self) -> dict[str, torch.Tensor]:
+        return {
+            "mean": self.mean,
+            "components": self.components.half(),
+            "weight": self.weight,
+            "prediction": self.prediction.half(),
+        }
+
+
+def fit(waveforms: Iterable[torch.Tensor], config: SpectralConfig = SpectralConfig()) -> SpectralCodec:
+    """The codec whose components explain most of the variance of `waveforms`.
+
+    waveforms: (batch, samples) each, mono, [-1, 1]; read twice, so a list or a set, no generator. The
+        covariances are exact, in memory that does not grow.
+
+    Raises:
+        UserError: too few blocks for the channels.
+    """
+    size, channels = config.block * config.bands, config.channels
+    taps = (2 * config.reach + 1) * channels
+    mean, components, weight = torch.zeros(size), torch.zeros(channels, size), torch.ones(channels)
+    prediction = torch.zeros(taps, size)
+    blank = SpectralCodec(config, mean, components, weight, prediction)
+    mean, components, weight = _principal_components(waveforms, blank)
+    half_fitted = SpectralCodec(config, mean, components, weight, prediction)
+    return SpectralCodec(config, mean, components, weight, _prediction(waveforms, half_fitted))
+
+
+def _principal_components(
+    waveforms: Iterable[torch.Tensor], codec: SpectralCodec
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Mean, components and weights for the blocks that `codec` makes of `waveforms`."""
+    size, channels = codec.mean.numel(), codec.channels
+    count, total, products = 0, torch.zeros(size).double(), torch.zeros(size, size).double()
+    for waveform in waveforms:
+        for blocks in codec.blocks(waveform):
+            rows = rearrange(blocks, "b n d -> (b n) d")
+            count += len(rows)
+            total += rows.double().sum(0)
+            products += (rows.T @ rows).double()
+    if count <= channels:
+        seconds = channels * codec.hop / codec.sample_rate
+        raise UserError(f"too little sound to fit a codec: more than {seconds:.0f} s of it is needed")
+    mean = total / count
+    variances, vectors = torch.linalg.eigh(products / count - torch.outer(mean, mean))
+    kept = variances.flip(0)[:channels].clamp_min(1e-12)
+    weight = kept ** (-codec.config.whitening / 2)
+    weight = weight / (kept * weight**2).mean().sqrt()
+    return mean, vectors.T.flip(0)[:channels], weight
+
+
+def _prediction(waveforms: Iterable[torch.Tensor], codec: SpectralCodec) -> torch.Tensor:
+    """(taps, block * bands): least squares from latent frames and their neighbours to blocks."""
+    taps, size = codec.prediction.shape
+    count, inner, outer = 0, torch.zeros(taps, taps).double(), torch.zeros(taps, size).double()
+    for waveform in waveforms:
+        for blocks in codec.blocks(waveform):
+            z = _neighbourhoods(codec.project(blocks), codec.config.reach)
+            inputs, targets = z.flatten(0, 1), (blocks - codec.mean).flatten(0, 1)
+            count += len(inputs)
+            inner += (inputs.T @ inputs).double()
+            outer += (inputs.T @ targets).double()
+    ridge = count * codec.config.noise**2 * torch.eye(taps).double()
+    return torch.linalg.solve(inner + ridge, outer)
+
+
+def _neighbourhoods(z: torch.Tensor, reach: int) -> torch.Tensor:
+    """z: (batch, channels, frames) -> (batch, frames, (2 * reach + 1) * channels); the ends are repeated."""
+    padded = F.pad(z, (reach, reach), mode="replicate")
+    return rearrange(padded.unfold(-1, 2 * reach + 1, 1), "b c n w -> b n (w c)")
+
+
+@torch.no_grad()
+def explained_variance(codec: SpectralCodec, waveforms: Iterable[torch.Tensor]) -> float:
+    """Share of the variance of the blocks of `waveforms` that survives the projection, at most 1."""
+    lost, whole = 0.0, 0.0
+    for waveform in waveforms:
+        for blocks in codec.blocks(waveform):
+            whole += (blocks - codec.mean).square().sum().item()
+            lost += (blocks - codec.predict(codec.project(blocks))).square().sum().item()
+    return 1 - lost / whole
+
+
+def save(codec: SpectralCodec, path: str | Path) -> None:
+    """Write `codec` to one safetensors file, atomically."""
+    checkpoint.save(path, KIND, codec.stored(), {"config": configs.to_mapping(codec.config)})
+
+
+def load(path: str | Path) -> SpectralCodec:
+    """The codec that `save` wrote.
+
+    Raises:
+        UserError: no such file, a truncated or foreign file, settings or tensors of another version.
+    """
+    tensors, header = checkpoint.load(path, KIND)
+    config = configs.from_mapping(SpectralConfig, header["config"], str(path))
+    size = config.block * config.bands
+    taps = (2 * config.reach + 1) * config.channels
+    expected = {
+        "mean": (size,),
+        "components": (config.channels, size),
+        "weight": (config.channels,),
+        "prediction": (taps, size),
+    }
+    if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != expected:
+        fix = "fit it again with experiments/train_codec.py"
+        raise UserError(f"{path}: its tensors do not fit its settings; {fix}")
+    return SpectralCodec(config, **tensors)
+
+
+def _emphasis(config: SpectralConfig, filters: torch.Tensor) -> torch.Tensor:
+    """(bands,), 1 for low bands, falling with 6 dB an octave above `tilt`."""
+    bins = torch.linspace(0, config.sample_rate / 2, filters.shape[1])
+    centres = filters @ bins / filters.sum(1).clamp_min(1e-9)
+    return (1 + (centres / config.tilt) ** 2).rsqrt()

@@ -1,0 +1,102 @@
+"""Which instrument plays: a small conv net on log-mels; its last hidden layer is the embedding "embedded"."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from einops import rearrange
+
+from msdae import checkpoint
+from msdae.evaluation.metrics import weights
+from msdae.evaluation.metrics.mel import BANDS, RANGE_DB, mel_db
+
+KIND = "instrument classifier"
+DIM = 128
+WIDTHS = (16, 32, 64, 128)
+
+
+class Classifier(nn.Module):
+    """The General MIDI program that plays a clip, and an embedding for FAD and KAD.
+
+    The embedding is this project's own and knows rendered instruments only: its distances are not
+    comparable with those of CLAP or VGGish, nor with other papers' figures.
+
+    Args:
+        programs: the classes, General MIDI programs (0-127).
+    """
+
+    name = "embedded"
+
+    def __init__(self, programs: Sequence[int]):
+        super().__init__()
+        self.programs = tuple(programs)
+        layers: list[nn.Module] = []
+        inputs = 1
+        for outputs in WIDTHS:
+            layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.BatchNorm2d(outputs), nn.ReLU()]
+            inputs = outputs
+        self.convs = nn.Sequential(*layers)
+        rows = BANDS // 2 // 2 ** len(WIDTHS)
+        self.hidden = nn.Sequential(nn.Linear(inputs * rows, DIM), nn.ReLU())
+        self.answer = nn.Linear(DIM, len(self.programs))
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the weights and classes."""
+        return checkpoint.fingerprint(self.state_dict(), {"programs": list(self.programs)})
+
+    def features(self, mel: torch.Tensor) -> torch.Tensor:
+        """mel: (batch, bands, frames) as `mel_db` -> (batch, DIM), >= 0."""
+        loudest = mel.amax(dim=(1, 2), keepdim=True)
+        image = 1 + (mel - loudest) / RANGE_DB
+        halved = F.avg_pool2d(image[:, None], (2, 1))
+        maps = rearrange(self.convs(halved), "b c f t -> b (c f) t")
+        return self.hidden(maps.mean(dim=-1))
+
+    def forward(self, mel: torch.Tensor) -> torch.Tensor:
+        """mel: (batch, bands, frames) as `mel_db` -> (batch, programs), logits."""
+        return self.answer(self.features(mel))
+
+    @torch.inference_mode()
+    def embed(self, waveforms: torch.Tensor, sample_rate: int) -> torch.Tensor:
+        """waveforms: (batch, samples), mono, at `sample_rate` Hz -> (batch, DIM), float32, >= 0."""
+        return self.features(mel_db(waveforms.detach().cpu(), sample_rate))
+
+    @torch.inference_mode()
+    def program(self, waveforms: torch.Tensor, sample_rate: int) -> list[int]:
+        """waveforms: (batch, samples), mono, at `sample_rate` Hz -> the most likely program of each."""
+        answers = self(mel_db(waveforms.detach().cpu(), sample_rate)).argmax(dim=1)
+        return [self.programs[answer] for answer in answers.tolist()]
+
+
+def save(network: Classifier, path: str | Path, provenance: Mapping[str, Any]) -> None:
+    """Write `network` to one safetensors file in half precision, atomically.
+
+    provenance: what it was fitted on, for the header.
+    """
+    weights.save(network, path, KIND, {"programs": list(network.programs), **provenance})
+
+
+def load(path: str | Path | None = None) -> Classifier:
+    """The classifier in `path`, a file of experiments/train_timbre.py; by default the one in the package.
+
+    Raises:
+        UserError: no such file, or not an instrument classifier.
+    """
+    return _shipped() if path is None else _read(path)
+
+
+@functools.cache
+def _shipped() -> Classifier:
+    with as_file(files("msdae") / "assets" / "classifier.safetensors") as path:
+        return _read(path)
+
+
+def _read(path: str | Path) -> Classifier:
+    tensors, header = checkpoint.load(path, KIND)
+    return checkpoint.restore(Classifier(header["programs"]), tensors, path, weights.FIX)

@@ -1,0 +1,44 @@
+"""What FAD and KAD compare: embeddings of clips, by name."""
+
+from typing import Protocol
+
+import torch
+
+from msdae.errors import UserError
+
+EMBEDDINGS = ("embedded", "clap")
+
+
+class Embedding(Protocol):
+    """Clips to points.
+
+    Attributes:
+        name: the name that `load` takes.
+        fingerprint: hash of settings and weights; distances of other embeddings are not comparable.
+    """
+
+    name: str
+    fingerprint: str
+
+    def embed(self, waveforms: torch.Tensor, sample_rate: int) -> torch.Tensor:
+        """waveforms: (batch, samples), mono, [-1, 1] -> (batch, dim), float32, on the CPU."""
+
+
+def load(name: str = "embedded") -> Embedding:
+    """The embedding `name`.
+
+    name: "embedded", the features of this project's own instrument classifier (`msdae.metrics.classifier`),
+        or "clap", LAION's (`msdae.metrics.clap`), whose package and weights are not part of msdae.
+
+    Raises:
+        UserError: another name, or CLAP's package or weights are missing.
+    """
+    if name == "embedded":
+        from msdae.evaluation.metrics import classifier
+
+        return classifier.load()
+    if name == "clap":
+        from msdae.evaluation.metrics import clap
+
+        return clap.load()
+    raise UserError(f"embedding '{name}': unknown; choose one of {', '.join(EMBEDDINGS)}")

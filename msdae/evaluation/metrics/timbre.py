@@ -1,0 +1,97 @@
+"""How alike two clips sound whatever they play: a triplet network on MFCC 2-13 (Cífka et al. 2021)."""
+
+import functools
+from collections.abc import Mapping
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+import torchaudio
+
+from msdae import checkpoint
+from msdae.evaluation.metrics import weights
+from msdae.evaluation.metrics.mel import BANDS, mel_db
+
+KIND = "timbre network"
+COEFFICIENTS = 13  # the first is dropped: it holds the level
+DIM = 64
+WIDTH = 96
+
+
+class Timbre(nn.Module):
+    """Clips to points whose cosine similarity is that of their timbre.
+
+    Convolutions over the MFCC as time series, then mean and standard deviation over time: the order of the
+    notes cannot be told from the embedding. Pitch is not in coefficients 2 to 13 but leaves traces there;
+    training pulls clips of one instrument together that share no piece and no octave.
+
+    Source: Cífka et al. 2021, "Self-supervised VQ-VAE for one-shot music style transfer", section 4.3.
+    """
+
+    def __init__(self):
+        super().__init__()
+        layers: list[nn.Module] = [nn.BatchNorm1d(COEFFICIENTS - 1)]
+        inputs = COEFFICIENTS - 1
+        for _ in range(3):
+            layers += [nn.Conv1d(inputs, WIDTH, 5, stride=2, padding=2), nn.BatchNorm1d(WIDTH), nn.ReLU()]
+            inputs = WIDTH
+        self.convs = nn.Sequential(*layers)
+        self.project = nn.Sequential(
+            nn.Linear(2 * WIDTH, 2 * WIDTH), nn.BatchNorm1d(2 * WIDTH), nn.ReLU(), nn.Linear(2 * WIDTH, DIM)
+        )
+
+    def forward(self, mel: torch.Tensor) -> torch.Tensor:
+        """mel: (batch, BANDS, frames) as `mel_db` -> (batch, DIM), of length 1."""
+        features = self.convs(mfcc(mel))
+        pooled = torch.cat([features.mean(dim=-1), features.std(dim=-1, correction=0)], dim=1)
+        return F.normalize(self.project(pooled))
+
+    @torch.inference_mode()
+    def embed(self, waveforms: torch.Tensor, sample_rate: int) -> torch.Tensor:
+        """waveforms: (batch, samples), mono, at `sample_rate` Hz -> (batch, DIM), float32, of length 1.
+
+        The similarity of two clips is the dot product of their embeddings. A gain changes nothing.
+        """
+        return self(mel_db(waveforms.detach().cpu(), sample_rate))
+
+
+def mfcc(mel: torch.Tensor) -> torch.Tensor:
+    """mel: (batch, BANDS, frames) in dB -> coefficients 2 to 13 in hundreds, (batch, 12, frames)."""
+    return _cosines().to(mel) @ mel / 100
+
+
+@functools.cache
+def _cosines() -> torch.Tensor:
+    """Rows 2 to 13 of the orthonormal DCT-II: (12, BANDS)."""
+    return torchaudio.functional.create_dct(COEFFICIENTS, BANDS, norm="ortho").T[1:].contiguous()
+
+
+def save(network: Timbre, path: str | Path, provenance: Mapping[str, Any]) -> None:
+    """Write `network` to one safetensors file in half precision, atomically.
+
+    provenance: what it was fitted on, for the header.
+    """
+    weights.save(network, path, KIND, provenance)
+
+
+def load(path: str | Path | None = None) -> Timbre:
+    """The network in `path`, a file of experiments/train_timbre.py; by default the one in the package.
+
+    Raises:
+        UserError: no such file, or not a timbre network.
+    """
+    return _shipped() if path is None else _read(path)
+
+
+@functools.cache
+def _shipped() -> Timbre:
+    with as_file(files("msdae") / "assets" / "timbre.safetensors") as path:
+        return _read(path)
+
+
+def _read(path: str | Path) -> Timbre:
+    tensors, _ = checkpoint.load(path, KIND)
+    return checkpoint.restore(Timbre(), tensors, path, weights.FIX)

@@ -1,0 +1,78 @@
+"""Sounds and pictures small enough to lie inside a page, as data: addresses."""
+
+import io
+from base64 import b64encode
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from msdae.audio.files import SAMPLE_RATE
+from msdae.errors import UserError
+
+SOUND_BYTES = 13_000_000  # that all sounds of a page may take
+RATES = (96, 80, 64, 48, 40)  # kb/s, the first that fits is taken
+_LAME = (320, 32)  # kb/s at libsndfile's compression levels 0 and 1
+SPECTROGRAM = (384, 96)  # pixels
+
+
+def bit_rate(samples: int) -> int:
+    """kb/s at which `samples` of sound fit into SOUND_BYTES; the lowest of RATES if none does."""
+    seconds = samples / SAMPLE_RATE
+    fitting = [rate for rate in RATES if seconds * rate * 1000 / 8 * 4 / 3 <= SOUND_BYTES]
+    return fitting[0] if fitting else RATES[-1]
+
+
+def mp3(waveform: torch.Tensor, rate: int) -> str:
+    """waveform: (samples,), [-1, 1], at SAMPLE_RATE -> data: address of an MP3 of `rate` kb/s."""
+    buffer = io.BytesIO()
+    most, least = _LAME
+    soundfile.write(
+        buffer,
+        waveform.clamp(-1, 1).numpy(),
+        SAMPLE_RATE,
+        format="MP3",
+        subtype="MPEG_LAYER_III",
+        bitrate_mode="CONSTANT",
+        compression_level=(most - rate) / (most - least),
+    )
+    return _address("audio/mpeg", buffer.getvalue())
+
+
+def spectrogram(mel: np.ndarray, highest: float) -> str:
+    """A picture of a log-mel as a data: address of WebP.
+
+    mel: (bands, frames), 0 to `highest`, which has the brightest colour.
+    """
+    import matplotlib
+
+    shades = np.round(255 * mel[::-1] / max(highest, 1e-9)).clip(0, 255).astype(np.uint8)
+    colours = matplotlib.colormaps["magma"](np.arange(256), bytes=True)[:, :3]
+    return _webp(Image.fromarray(colours[shades]).resize(SPECTROGRAM, Image.Resampling.LANCZOS), quality=60)
+
+
+def picture(path: str | Path, width: int = 1400) -> str:
+    """The picture in `path`, at most `width` pixels wide -> data: address of a WebP picture.
+
+    Raises:
+        UserError: missing, or not a picture.
+    """
+    try:
+        with Image.open(path) as image:
+            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    except (OSError, UnidentifiedImageError) as error:
+        raise UserError(f"{path}: not a readable picture ({error}); make it again") from error
+    image.thumbnail((width, image.height), Image.Resampling.LANCZOS)
+    return _webp(image, quality=85)
+
+
+def _webp(image: Image.Image, quality: int) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=quality)
+    return _address("image/webp", buffer.getvalue())
+
+
+def _address(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{b64encode(data).decode()}"

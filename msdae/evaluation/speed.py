@@ -1,0 +1,52 @@
+"""How fast the models train and swap here: medians over rounds that take the cases in turn."""
+
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+
+from msdae.inference.pipeline import Pipeline
+from msdae.models.autoencoder import Autoencoder
+from msdae.training.loop import Draws
+
+
+def medians(cases: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+    """Median seconds of each case; taking turns spreads what else the machine does over all of them."""
+    taken: dict[str, list[float]] = {name: [] for name in cases}
+    for round_ in range(rounds + 1):
+        for name, case in cases.items():
+            start = time.perf_counter()
+            case()
+            if round_ > 0:  # the first one warms up
+                taken[name].append(time.perf_counter() - start)
+    return {name: sorted(times)[len(times) // 2] for name, times in taken.items()}
+
+
+def training_step(
+    model: Autoencoder, batch: int, device: torch.device, frames: int = 32
+) -> Callable[[], None]:
+    """One optimizer step of the model's stage on random clips that are already in memory."""
+    optimizer = torch.optim.Adam(model.to(device).freeze(), fused=True)
+    codec, mel = model.config.codec, model.config.mel
+    draws = Draws.of((0,), batch, (codec.channels, frames), model.stage, model.config.dropout).to(device)
+    z = torch.randn(batch, codec.channels, frames, device=device)
+    x3 = torch.rand(batch, mel.bands, frames * codec.hop // mel.hop, device=device)
+
+    def step() -> None:
+        losses, *_ = model(z, x3, draws.normal, draws.noise, draws.drop)
+        losses.mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.mean().item()  # waits for the device
+
+    return step
+
+
+def swap(pipeline: Pipeline, seconds: float) -> Callable[[], None]:
+    """A swap of two recordings of noise, `seconds` long, from sound to sound."""
+    timbre, melody = 0.1 * torch.randn(2, round(seconds * pipeline.codec.sample_rate))
+
+    def case() -> None:
+        pipeline.swap(timbre, melody)
+
+    return case

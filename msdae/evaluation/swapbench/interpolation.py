@@ -1,0 +1,70 @@
+"""How evenly swaps of strength 0 to 1 move from one timbre to the other, and whether the melody stays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import spearmanr
+from tqdm import tqdm
+
+from msdae.evaluation.metrics.bootstrap import interval
+from msdae.evaluation.swapbench.cases import Case
+from msdae.evaluation.swapbench.run import batches, render
+from msdae.evaluation.swapbench.scores import melody_and_timbre
+from msdae.evaluation.swapbench.systems import Batch, Model
+from msdae.evaluation.tables import Table
+from msdae.inference.pipeline import strengths
+
+POINTS = 11
+
+
+@dataclass(frozen=True)
+class Course:
+    """One case at every strength: probability of the timbre source's instrument, and melody F1; (points,)."""
+
+    piece: str
+    probability: np.ndarray
+    melody_f1: np.ndarray
+
+    @property
+    def spearman(self) -> float:
+        """Rank correlation of strength and probability; 0 where the probability never changes."""
+        if np.ptp(self.probability) == 0:
+            return 0.0
+        return float(spearmanr(np.arange(len(self.probability)), self.probability).statistic)
+
+
+def courses(
+    model: Model, cases: Sequence[Case], levels: Sequence[int] = (1,), points: int = POINTS
+) -> list[Course]:
+    """Render every case at `points` strengths of `levels` and listen."""
+    found = []
+    with tqdm(total=len(cases) * points, desc="interpolating", unit="output") as bar:
+        for chosen in batches(cases):
+            batch = Batch(chosen, *render(chosen))
+            rows = []
+            for strength in strengths(points):
+                rows.append(melody_and_timbre(chosen, model.swap(batch, levels, strength)))
+                bar.update(len(chosen))
+            for case, heard in zip(chosen, zip(*rows, strict=True), strict=True):
+                f1, _, probability = np.array(heard).T
+                found.append(Course(case.melody.piece, probability, f1))
+    return found
+
+
+def table(found: Sequence[Course], split: str, command: str = "") -> Table:
+    """Spearman, and the mean melody F1 at both ends and where it is lowest and highest."""
+    f1 = np.mean([course.melody_f1 for course in found], axis=0)
+    probability = np.mean([course.probability for course in found], axis=0)
+    spearman = [course.spearman for course in found]
+    low, high = interval(np.array(spearman), [course.piece for course in found])
+    rows = (
+        ("cases", str(len(found))),
+        ("Spearman of strength and probability, mean", f"{np.mean(spearman):.2f} [{low:.2f}, {high:.2f}]"),
+        ("probability of the timbre source's instrument, strength 0", f"{probability[0]:.2f}"),
+        ("probability, strength 1", f"{probability[-1]:.2f}"),
+        ("melody F1, strength 0", f"{f1[0]:.2f}"),
+        ("melody F1, lowest on the way", f"{f1.min():.2f}"),
+        ("melody F1, highest on the way", f"{f1.max():.2f}"),
+    )
+    return Table(f"Interpolation, {split}", ("figure", "value"), rows, command=command)

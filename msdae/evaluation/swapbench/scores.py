@@ -1,0 +1,139 @@
+"""The metrics of one output of a case."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from msdae.audio.files import SAMPLE_RATE
+from msdae.evaluation.metrics import timbre
+from msdae.evaluation.metrics.distance import log_mel_distance, mel_mse, mel_ssim
+from msdae.evaluation.metrics.melody import longest_pitch, note_f1, transcribe_batch
+from msdae.evaluation.swapbench.cases import Case, Source, references
+from msdae.evaluation.swapbench.sounds import play
+from msdae.evaluation.swapbench.systems import Batch
+
+F1, F1_WIDE, F1_HEARD, PITCH = "melody F1", "melody F1 100 ms", "melody F1 heard", "pitch accuracy"
+TIMBRE, TOP1 = "timbre similarity", "timbre top-1"
+LOG_MEL, SSIM, MSE = "log-mel dB", "mel SSIM", "mel MSE"
+TARGET_F1, TARGET_PITCH, TARGET_TIMBRE = f"target {F1}", f"target {PITCH}", f"target {TIMBRE}"
+
+TEMPERATURE = 0.1  # of the softmax of cosines
+
+Scores = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the outputs of a batch are compared with; lists and first dimensions are over its cases.
+
+    heard: the notes, by the transcriber, of the recordings that reconstructions start from.
+    whole_timbre, source_timbre: embeddings of them and of the timbre sources, (batch, dim).
+    instruments: what the outputs' timbre may be; empty where there is no truth.
+    """
+
+    batch: Batch
+    heard: list[np.ndarray]
+    whole_timbre: torch.Tensor
+    source_timbre: torch.Tensor
+    instruments: list["Instruments"]
+
+
+def facts(batch: Batch) -> Facts:
+    """Listen to the truth (or what stands for it) once for all outputs.
+
+    Loads and renders everything that `score` needs, which may then run on several threads.
+    """
+    network = timbre.load()
+    whole, source = (network.embed(sounds, SAMPLE_RATE) for sounds in (batch.whole, batch.timbre))
+    heard = transcribe_batch(list(batch.whole), SAMPLE_RATE)
+    known = [] if batch.truth is None else [instruments(case.split, case.set) for case in batch.cases]
+    return Facts(batch, heard, whole, source, known)
+
+
+def score(facts: Facts, waveforms: torch.Tensor, swapped: bool) -> list[Scores]:
+    """The metrics of one output of every case.
+
+    waveforms: (batch, samples).
+    swapped: some of its codes come from the timbre source, which is then the target of Tables 4 and 5; the
+        target of other outputs is what a reconstruction starts from.
+
+    Where there is no truth, metrics that need it are left out.
+    """
+    batch = facts.batch
+    heard = transcribe_batch(list(waveforms), SAMPLE_RATE)
+    embedded = timbre.load().embed(waveforms, SAMPLE_RATE)
+    target_timbre = facts.source_timbre if swapped else facts.whole_timbre
+    rows = []
+    for index, case in enumerate(batch.cases):
+        target = case.timbre if swapped or batch.truth is None else case.melody
+        row = {
+            **_melody(case.set, case.melody, heard[index]),
+            TARGET_TIMBRE: float(embedded[index] @ target_timbre[index]),
+            **{f"target {name}": value for name, value in _melody(case.set, target, heard[index]).items()},
+        }
+        if batch.truth is not None:
+            truth, waveform = batch.truth[index], waveforms[index]
+            row |= {
+                F1_HEARD: note_f1(facts.heard[index], heard[index]),
+                TIMBRE: float(embedded[index] @ facts.whole_timbre[index]),
+                TOP1: float(facts.instruments[index].nearest(embedded[index]) == case.timbre.program),
+                LOG_MEL: log_mel_distance(truth, waveform, SAMPLE_RATE),
+                SSIM: mel_ssim(truth, waveform, SAMPLE_RATE),
+                MSE: mel_mse(truth, waveform, SAMPLE_RATE),
+            }
+        rows.append(row)
+    return rows
+
+
+def _melody(kind: str, source: Source, heard: np.ndarray) -> Scores:
+    played = np.array(source.notes, dtype=float).reshape(-1, 4)
+    scores = {F1: note_f1(played, heard), F1_WIDE: note_f1(played, heard, onset_tolerance=0.1)}
+    if kind == "notes":
+        scores[PITCH] = float(longest_pitch(heard) == played[0, 2])
+    return scores
+
+
+def melody_and_timbre(cases: Sequence[Case], waveforms: torch.Tensor) -> list[tuple[float, float, float]]:
+    """`F1` and `TOP1` alone, and the probability of the right instrument, of outputs (cases, samples)."""
+    heard = transcribe_batch(list(waveforms), SAMPLE_RATE)
+    embedded = timbre.load().embed(waveforms, SAMPLE_RATE)
+    scores = []
+    for case, notes, point in zip(cases, heard, embedded, strict=True):
+        known, program = instruments(case.split, case.set), case.timbre.program
+        f1, right = note_f1(np.array(case.melody.notes), notes), float(known.nearest(point) == program)
+        scores.append((f1, right, known.probability(point, program)))
+    return scores
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """The instruments of a split, by the mean timbre embedding of reference clips that are in no case.
+
+    programs: General MIDI. means: (programs, dim), of length 1.
+    """
+
+    programs: Sequence[int]
+    means: torch.Tensor
+
+    def nearest(self, embedding: torch.Tensor) -> int:
+        """The program that sounds most like `embedding` (dim,)."""
+        return self.programs[int((self.means @ embedding).argmax())]
+
+    def probability(self, embedding: torch.Tensor, program: int) -> float:
+        """How much `embedding` (dim,) sounds like `program` among all: a softmax of cosines."""
+        shares = (self.means @ embedding / TEMPERATURE).softmax(dim=0)
+        return float(shares[self.programs.index(program)])
+
+
+@functools.cache
+def instruments(split: str, kind: str) -> Instruments:
+    """Those of `split`, from reference clips like the cases of the set `kind`."""
+    clips: dict[int, list[torch.Tensor]] = {}
+    for source in references(split, kind):
+        clips.setdefault(source.program, []).append(play(source))
+    means = [timbre.load().embed(torch.stack(own), SAMPLE_RATE).mean(dim=0) for own in clips.values()]
+    return Instruments(list(clips), F.normalize(torch.stack(means), dim=-1))

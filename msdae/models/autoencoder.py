@@ -1,0 +1,279 @@
+"""MSDAE and its baseline HDAE behind one interface: encode, mix, denoise.
+
+A model is a pair of encoders of codes and a denoiser of latents that is conditioned on them. It is
+built for a stage of training: in stage K it has K levels, and what later stages add does not exist.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+import torch.nn as nn
+from einops import rearrange
+from huggingface_hub import ModelHubMixin, hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+from msdae import checkpoint, config
+from msdae.diffusion.edm import EDM
+from msdae.diffusion.samplers import guided
+from msdae.errors import UserError
+from msdae.models.config import ModelConfig
+from msdae.models.contrast import info_nce
+from msdae.models.registry import MODELS
+from msdae.nn.layers import slerp, stretch
+from msdae.nn.unet import UNet
+
+EMBEDDED = Path(__file__).parents[1] / "assets" / "small.safetensors"
+WEIGHTS = "model.safetensors"  # the file's name in a folder or hub repository
+ENCODERS = ("patch", "conv")
+POOLED_PATCH = 4  # mel frames that a pooled code's patch encoder takes at once
+Guidance = Sequence[float]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What the code of the stage's level is to be told by (see `info_nce`).
+
+    A pooled level has seen another excerpt of the sound; its code has to find the clip itself among others,
+    the same notes by another sound above all. Other levels have seen the notes by another sound; each frame
+    of their code has to find its own place in the clip itself, among all frames of other clips.
+
+    own: x3 of the clips themselves; other: x3 of the same notes by other sounds;
+    same: (batch, 2 * batch), which of both are of a clip's own sound.
+    alone: nothing is denoised, the contrastive loss is all there is.
+    """
+
+    own: torch.Tensor
+    other: torch.Tensor
+    same: torch.Tensor
+    weight: float
+    alone: bool = False
+    temperature: float = 0.1
+
+
+class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio", "music"]):
+    """What MSDAE and HDAE share: conditioning, denoising, loss, mixing and checkpoints.
+
+    Args:
+        config: sizes and codec.
+        stage: how many levels exist, 1 to 3.
+        provenance: how the weights came to be (run, steps, data); kept in the checkpoint's header.
+    """
+
+    kind: ClassVar[str]
+    needs_mel: ClassVar[bool]
+    residual: ClassVar[bool]  # whether h~_k = h_k + upsample(h~_{k-1})
+
+    def __init__(self, config: ModelConfig, stage: int = 3, provenance: dict[str, Any] | None = None):
+        super().__init__()
+        if not 1 <= stage <= len(config.inject):
+            raise UserError(f"stage {stage}: stages run from 1 to {len(config.inject)}")
+        if self.residual and len(set(config.code_channels)) > 1:
+            raise UserError("code_channels: the residual sum over levels needs equal channels")
+        self.config, self.stage, self.provenance = config, stage, provenance or {}
+        codes, codec = config.code_channels[:stage], config.codec
+        self.edm = EDM(codec.std, config.P_mean, config.P_std)
+        self.pooled = tuple(level + 1 in config.pooled for level in range(stage))
+        inject = config.inject[:stage]
+        self.unet = UNet(codec.channels, config.widths, codes, inject, self.pooled, config.at_input)
+        self.null_codes = nn.ParameterList(nn.Parameter(0.1 * torch.randn(c, 1)) for c in codes)
+        mean = torch.tensor(codec.mean or [0.0] * codec.channels)
+        self.register_buffer("latent_mean", mean[:, None], persistent=False)
+
+    def encode(self, z: torch.Tensor | None, mel: torch.Tensor | None) -> list[torch.Tensor]:
+        """z: (batch, channels, frames), mel: x3 (batch, bands, 16 * frames); the one that the model does
+        not read (`needs_mel`) may be None -> [h_1, ..., h_stage], each (batch, code_channels, code frames)
+        """
+        raise NotImplementedError
+
+    def code_frames(self, frames: int) -> list[int]:
+        """Lengths of the codes of a latent of `frames` frames, coarse to fine."""
+        depths = self.config.inject[: self.stage]
+        return [
+            1 if whole else -(-frames // 2**depth) for depth, whole in zip(depths, self.pooled, strict=True)
+        ]
+
+    def trainable(self) -> list[nn.Module]:
+        """The modules that the model's stage trains."""
+        raise NotImplementedError
+
+    def freeze(self, but: Iterable[nn.Module] | None = None) -> list[nn.Parameter]:
+        """Leave gradients only to what the stage trains, or to `but`, and return those parameters."""
+        self.requires_grad_(False)
+        for module in self.trainable() if but is None else but:
+            module.requires_grad_(True)
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    # -- conditioning and denoising
+
+    def condition(
+        self, codes: Sequence[torch.Tensor], drop: torch.Tensor | None = None
+    ) -> list[torch.Tensor]:
+        """h~ from h: null codes where `drop` (batch, levels) says so, then the sum over levels."""
+        conditioned: list[torch.Tensor] = []
+        for level, (code, null) in enumerate(zip(codes, self.null_codes, strict=True)):
+            if drop is not None:
+                code = torch.where(drop[:, level, None, None], null, code)
+            if self.residual and conditioned:
+                code = code + stretch(conditioned[-1], code.shape[-1])
+            conditioned.append(code)
+        return conditioned
+
+    def denoise(
+        self,
+        x: torch.Tensor,
+        sigma: torch.Tensor,
+        codes: Sequence[torch.Tensor],
+        drop: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """D(x; sigma, h~). x: noisy latents (batch, channels, frames), sigma: (batch,) -> same as x"""
+        conditioned = self.condition(codes, drop)
+        centred = self.edm.denoise(lambda x, c: self.unet(x, c, conditioned), x - self.latent_mean, sigma)
+        return centred + self.latent_mean
+
+    def forward(
+        self,
+        z: torch.Tensor,
+        mel: torch.Tensor | None,
+        normal: torch.Tensor,
+        noise: torch.Tensor,
+        drop: torch.Tensor | None = None,
+        contrast: Contrast | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The training loss (eq. 38) of each clip, the noise level it was taken at, and the contrastive loss
+        of the stage's level, which is in the first too (zero without `contrast`): (batch,) each.
+
+        z, mel: as `encode` takes them; normal: (batch,) and noise: as z, standard normal;
+        drop: (batch, levels), the codes replaced by null codes.
+        """
+        sigma = self.edm.sigmas(normal)
+        codes = self.encode(z, mel)
+        loss = torch.zeros_like(sigma)
+        if contrast is None or not contrast.alone:
+            conditioned = self.condition(codes, drop)
+            loss = self.edm.loss(
+                lambda x, c: self.unet(x, c, conditioned),
+                z - self.latent_mean,
+                noise * sigma[:, None, None],
+                sigma,
+            )
+        if contrast is None:
+            return loss, sigma, torch.zeros_like(loss)
+        nce = self._contrasted(codes[-1], contrast)
+        return loss + contrast.weight * nce, sigma, nce
+
+    def _contrasted(self, code: torch.Tensor, contrast: Contrast) -> torch.Tensor:
+        """The contrastive loss of the stage's level, `code` (batch, channels, frames): (batch,)"""
+        level = self.stage - 1
+        own = self.encode_level(level, contrast.own)
+        if self.pooled[level]:
+            other = self.encode_level(level, contrast.other)
+            views = [view[..., 0] for view in (code, own, other)]
+            return info_nce(*views, contrast.same, contrast.temperature)
+        clip = torch.arange(len(code), device=code.device).repeat_interleave(code.shape[-1])
+        frames = [rearrange(view, "b c t -> (b t) c") for view in (code, own)]
+        nce = info_nce(*frames, None, clip[:, None] == clip[None], contrast.temperature)
+        return rearrange(nce, "(b t) -> b t", b=len(code)).mean(dim=1)
+
+    def denoiser(self, codes: Sequence[torch.Tensor], guidance: Guidance | float | None = None) -> Callable:
+        """f(x, sigma) for the samplers, guided by one weight a level (1: as trained, see `guided`).
+
+        guidance: one weight for all levels or one a level, coarse to fine; None: those of the configuration.
+
+        Raises:
+            UserError: the number of weights is neither one nor one a level.
+        """
+        if guidance is None:
+            guidance = self.config.guidance[: self.stage]
+        weights = [guidance] if isinstance(guidance, (int, float)) else list(guidance)
+        weights = weights * self.stage if len(weights) == 1 else weights
+        if len(weights) != self.stage:
+            raise UserError(f"guidance: give one weight or {self.stage}, one a level; got {len(weights)}")
+
+        def without(level: int) -> Callable:
+            drop = torch.zeros(1, self.stage, dtype=torch.bool, device=codes[0].device)
+            drop[:, level] = True
+            return lambda x, sigma: self.denoise(x, sigma, codes, drop)
+
+        guided_levels = {level: weight for level, weight in enumerate(weights) if weight != 1}
+        full = lambda x, sigma: self.denoise(x, sigma, codes)  # noqa: E731
+        return guided(full, {level: without(level) for level in guided_levels}, guided_levels)
+
+    @staticmethod
+    def mix(
+        content: Sequence[torch.Tensor], other: Sequence[torch.Tensor], strengths: Sequence[float]
+    ) -> list:
+        """Codes on the way from `content` (strength 0) to `other` (1), one strength a level (see `slerp`).
+
+        `other`'s codes are stretched to the lengths of `content`'s.
+        """
+        return [
+            slerp(a, stretch(b, a.shape[-1]), s) for a, b, s in zip(content, other, strengths, strict=True)
+        ]
+
+    # -- checkpoints
+
+    def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
+        """Write weights and everything that rebuilds the model to one safetensors file, atomically."""
+        tensors = {name: tensor.to(dtype or tensor.dtype) for name, tensor in self.state_dict().items()}
+        header = {
+            "model": self.kind,
+            "stage": self.stage,
+            "config": config.to_mapping(self.config),
+            "provenance": self.provenance,
+        }
+        checkpoint.save(path, "model", tensors, header)
+
+    @staticmethod
+    def load(path: str | Path) -> "Autoencoder":
+        """The model in a file that `save` wrote, whichever of the two it is, in single precision.
+
+        Raises:
+            UserError: the file is missing, truncated, foreign, newer or does not fit its own configuration.
+        """
+        tensors, header = checkpoint.load(path, "model")
+        if header["model"] not in MODELS:
+            raise UserError(f"{path}: holds a '{header['model']}', this msdae knows {', '.join(MODELS)}")
+        model_config = config.from_mapping(ModelConfig, header["config"], str(path))
+        model = MODELS[header["model"]](model_config, header["stage"], header["provenance"])
+        try:
+            model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        except RuntimeError as error:
+            raise UserError(f"{path}: the weights do not fit their configuration ({error})") from error
+        return model.eval()
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options) -> "Autoencoder":
+        """The model that ships ("embedded"), of a file, of a folder, or of a hub repository.
+
+        Raises:
+            UserError: as `load`; the repository cannot be reached; the file holds another kind of model.
+        """
+        name = str(pretrained_model_name_or_path)
+        model = Autoencoder.load(_resolve(name, options))
+        if not isinstance(model, cls):
+            raise UserError(f"{name}: holds a {type(model).__name__}, expected a {cls.__name__}")
+        return model
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        self.save(save_directory / WEIGHTS)
+
+
+def _resolve(name: str, options: dict[str, Any]) -> Path:
+    """The weights file that `name` means; `options` are those of `hf_hub_download` (revision, token ...)."""
+    if name == "embedded":
+        return EMBEDDED
+    path = Path(name)
+    if path.is_dir():
+        return path / WEIGHTS
+    if path.is_file() or path.suffix == ".safetensors":
+        return path
+    try:
+        return Path(hf_hub_download(name, WEIGHTS, **options))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"{name}: neither 'embedded', a file, a folder nor a hub repository within reach ({reason})"
+        ) from error

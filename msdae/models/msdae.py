@@ -1,0 +1,58 @@
+"""The multi-scale spectral diffusion autoencoder: encoders over a pyramid of log-mels."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn as nn
+
+from msdae.audio.mel import scale
+from msdae.errors import UserError
+from msdae.models.autoencoder import Autoencoder
+from msdae.models.config import ModelConfig
+from msdae.models.registry import MODELS
+from msdae.nn.encoders import MelEncoder, PatchEncoder
+
+POOLED_PATCH = 4  # mel frames that a pooled code's patch encoder takes at once
+
+
+@MODELS.register("msdae")
+class MSDAE(Autoencoder):
+    """Three 2D-conv encoders over a mel pyramid; the sum over levels makes each say what is new."""
+
+    kind, needs_mel, residual = "msdae", True, True
+
+    def __init__(self, config: ModelConfig, stage: int = 3, provenance: dict[str, Any] | None = None):
+        super().__init__(config, stage, provenance)
+        levels = len(config.inject)
+        if config.codec.hop % (config.mel.hop * 2 ** (levels - 1)):
+            raise UserError(f"a codec hop of {config.codec.hop} is no multiple of the coarsest mel hop")
+        self.encoders = nn.ModuleList(self._encoder(level, levels) for level in range(stage))
+
+    def _encoder(self, level: int, levels: int) -> nn.Module:
+        c, pooled = self.config, self.pooled[level]
+        coarser = levels - 1 - level  # halvings between this level's mel and the finest
+        bands, channels = c.mel.bands >> coarser, c.code_channels[level]
+        per_code = (c.codec.hop // c.mel.hop >> coarser) << c.inject[level]  # mel frames of a code frame
+        if c.encoder == "patch":
+            given = (c.bands.mean or (0.0,) * c.mel.bands, c.bands.std or (1.0,) * c.mel.bands)
+            mean, std = (torch.tensor(values).view(bands, -1).mean(dim=1) for values in given)
+            return PatchEncoder(mean, std, c.hidden, POOLED_PATCH if pooled else per_code, channels, pooled)
+        halvings = per_code.bit_length() - 1
+        if pooled:
+            halvings = len(c.encoder_widths)  # enough frames are left to average over
+        return MelEncoder(bands, c.encoder_widths, halvings, channels, pooled)
+
+    def encode(
+        self, z: torch.Tensor | None, mel: torch.Tensor | Sequence[torch.Tensor] | None
+    ) -> list[torch.Tensor]:
+        """As `Autoencoder.encode`; `mel` may also be a list of x3, one for each level to read."""
+        views = [mel] * self.stage if isinstance(mel, torch.Tensor) else list(mel)[: self.stage]
+        return [self.encode_level(level, view) for level, view in enumerate(views)]
+
+    def encode_level(self, level: int, mel: torch.Tensor) -> torch.Tensor:
+        """The code of one level, counted from 0. mel: x3 -> (batch, code_channels, code frames)"""
+        return self.encoders[level](scale(mel, len(self.config.inject) - 1 - level))
+
+    def trainable(self) -> list[nn.Module]:
+        return [self.encoders[self.stage - 1], self.unet, self.null_codes]

@@ -1,0 +1,129 @@
+"""A piece's excerpt for a few instruments: its tempo, key, phrasing and dynamics are drawn anew."""
+
+import random
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from msdae.data.sets.rendered_notes import Voice
+from msdae.symbolic.corpus import Part, ScoreNote
+from msdae.symbolic.instruments import POLYPHONIC
+from msdae.synthesis.soundfont import Note
+
+MAX_STEMS = 4
+MIN_NOTES = 8  # a part with fewer in the excerpt is left out
+MEDIAN_NOTE = (0.18, 0.5)  # seconds; the tempo is set by it, whatever note values a century wrote in
+POLYPHONIC_SHARE = 0.35  # of the excerpts with two parts or more, two of which one instrument plays
+
+
+@dataclass(frozen=True)
+class Stem:
+    """What one instrument plays; notes in seconds from the start of the excerpt."""
+
+    voice: Voice
+    notes: list[Note]
+
+
+def arrange(parts: Sequence[Part], voices: Sequence[Voice], seconds: float, rng: random.Random) -> list[Stem]:
+    """An excerpt of at most `seconds` of the piece, a stem for each of up to four of its parts.
+
+    Empty where the piece has too few notes or no instrument reaches them.
+    """
+    lines = excerpt(parts, seconds, rng)
+    lines = rng.sample(lines, min(MAX_STEMS, len(lines)))
+    groups = [[line] for line in lines]
+    if len(groups) > 1 and rng.random() < POLYPHONIC_SHARE:
+        groups = [groups[0] + groups[1], *groups[2:]]
+    transposition = rng.randint(-6, 6)
+    stems = []
+    for group in groups:
+        notes = [note._replace(pitch=note.pitch + transposition) for line in group for note in line]
+        voice = _choose_voice(voices, notes, polyphonic=len(group) > 1, rng=rng)
+        if voice is not None:
+            notes = _into_range(notes, voice, rng)
+            stems.append(Stem(voice, perform(without_unisons(notes), seconds, rng)))
+    return stems
+
+
+def excerpt(
+    parts: Sequence[Part], seconds: float, rng: random.Random, least_notes: int = MIN_NOTES
+) -> list[list[ScoreNote]]:
+    """The parts from a random note on, for `seconds`; onsets and durations become seconds.
+
+    Parts with fewer notes there than `least_notes` are left out.
+    """
+    notes = [note for part in parts for note in part]
+    if not notes:
+        return []
+    median = statistics.median(note.duration for note in notes)
+    tempo = rng.uniform(*MEDIAN_NOTE) / median  # seconds in a quarter length
+    end = max(note.onset + note.duration for note in notes)
+    latest = max(0.0, end - seconds / tempo)
+    start = rng.choice([note.onset for note in notes if note.onset <= latest] or [0.0])
+    lines = []
+    for part in parts:
+        timed = [
+            note._replace(onset=(note.onset - start) * tempo, duration=note.duration * tempo) for note in part
+        ]
+        line = [note for note in timed if 0 <= note.onset < seconds]
+        if len(line) >= least_notes:
+            lines.append(line)
+    return lines
+
+
+def _choose_voice(
+    voices: Sequence[Voice], notes: Sequence[ScoreNote], polyphonic: bool, rng: random.Random
+) -> Voice | None:
+    """A family at random, then one of its voices that reach all notes in some octave."""
+    span = max(note.pitch for note in notes) - min(note.pitch for note in notes)
+    able = [voice for voice in voices if _octaves(voice, notes) and span <= _range(voice)]
+    if polyphonic:
+        able = [voice for voice in able if voice.instrument.family in POLYPHONIC]
+    families = sorted({voice.instrument.family for voice in able})
+    if not families:
+        return None
+    family = rng.choice(families)
+    return rng.choice([voice for voice in able if voice.instrument.family == family])
+
+
+def _range(voice: Voice) -> int:
+    return voice.instrument.high - voice.instrument.low
+
+
+def _octaves(voice: Voice, notes: Sequence[ScoreNote]) -> list[int]:
+    """Shifts by whole octaves, in semitones, that bring all notes into the voice's range, nearest first."""
+    low, high = min(note.pitch for note in notes), max(note.pitch for note in notes)
+    kind = voice.instrument
+    fitting = [shift for shift in range(-60, 61, 12) if kind.low <= low + shift and high + shift <= kind.high]
+    return sorted(fitting, key=abs)
+
+
+def _into_range(notes: Sequence[ScoreNote], voice: Voice, rng: random.Random) -> list[ScoreNote]:
+    shift = rng.choice(_octaves(voice, notes)[:2])
+    return sorted(note._replace(pitch=note.pitch + shift) for note in notes)
+
+
+def without_unisons(notes: Sequence[ScoreNote]) -> list[ScoreNote]:
+    """A note that begins while its own pitch sounds ends that one: an instrument has each pitch once."""
+    kept: list[ScoreNote] = []
+    sounding: dict[int, int] = {}  # pitch -> its latest note's place in `kept`
+    for note in notes:
+        place = sounding.get(note.pitch)
+        if place is not None and kept[place].onset + kept[place].duration > note.onset:
+            kept[place] = kept[place]._replace(duration=note.onset - kept[place].onset)
+        sounding[note.pitch] = len(kept)
+        kept.append(note)
+    return [note for note in kept if note.duration > 0]
+
+
+def perform(notes: Sequence[ScoreNote], seconds: float, rng: random.Random) -> list[Note]:
+    """One articulation for the stem; a level that drifts from note to note, and accents on it."""
+    legato = rng.uniform(0.7, 1.0)
+    level = rng.uniform(55, 110)
+    performed = []
+    for note in notes:
+        level = min(115.0, max(45.0, level + rng.gauss(0, 3)))
+        velocity = min(127, max(20, round(rng.gauss(level, 9))))
+        offset = min(seconds, note.onset + note.duration * legato)
+        performed.append((note.onset, offset, note.pitch, velocity))
+    return performed

@@ -1,0 +1,176 @@
+"""A run is a folder with a subfolder for each stage; this decides what a stage starts from."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from msdae import codecs, data
+from msdae.audio.mel import MelConfig
+from msdae.codecs.check import check_decoding, require_reconstruction
+from msdae.data import Clips
+from msdae.errors import UserError
+from msdae.models.autoencoder import Autoencoder
+from msdae.models.config import Bands, CodecConfig, ModelConfig
+from msdae.models.registry import MODELS
+from msdae.training.loop import TrainConfig, Trainer, mix_seed, process_state
+
+# what an encoder is built for
+SAME = ("mel", "codec", "bands", "code_channels", "encoder", "hidden", "encoder_widths", "inject", "pooled")
+MEASURED = 512  # clips that the mel's bands are measured on
+
+
+def train_stage(
+    kind: str,
+    stage: int,
+    settings: TrainConfig,
+    run: str | Path,
+    datasets: Sequence[str | Path] = (),
+    start: str | None = None,
+) -> bool:
+    """Train `stage` of the model `kind` ("msdae", "hdae") in the folder `run`, or continue it.
+
+    datasets: folders with train/ and valid/, caches or, of one folder, shards; none: rendered squares, made
+        if missing.
+    start: a checkpoint to start from instead of the same run's stage before.
+
+    Returns:
+        True when the stage is complete, False when a signal stopped it (the state is saved).
+
+    Raises:
+        UserError: data made with another codec or mel, a codec that does not reconstruct, a stage before
+            that is not complete, a checkpoint that does not fit, a loss that is not finite.
+    """
+    process_state()
+    if not 1 <= stage <= len(settings.steps):
+        raise UserError(f"--stage {stage}: stages run from 1 to {len(settings.steps)}")
+    codec = codecs.load(settings.model.codec.name)
+    if not datasets:
+        datasets = [data.embedded(codec=codec.name, mel=settings.model.mel, dataset="squares")]
+    train, valid = (data.open_clips(*(Path(d) / split for d in datasets)) for split in ("train", "valid"))
+    for clips in (train, valid):
+        clips.require(codec, settings.model.mel)
+    _require_working_codec(codec, train, settings.model.mel)
+    previous, whole, origin = _previous(kind, stage, Path(run), start)
+    settings = dataclasses.replace(settings, model=_measured(settings.model, codec, train, previous))
+    model = begin_stage(kind, settings.model, stage, settings.seed, previous, whole)
+    provenance: dict[str, Any] = {
+        "run": Path(run).name,
+        "data": train.manifest["dataset"],
+        "started from": origin,
+    }
+    if whole and previous is not None:
+        provenance["steps"] = previous.provenance.get("steps", [])
+    folder = stage_folder(run, stage)
+    if _pretrains(settings, model) and not (folder / "state.safetensors").exists():
+        first = dataclasses.replace(
+            settings,
+            steps=(settings.pretrain,) * stage,
+            batch_size=settings.pretrain_batch,
+            warmup=min(settings.warmup, settings.pretrain // 10),
+            trackers=(),
+        )
+        if not Trainer(first, model, codec, train, valid, folder / "encoder", provenance, alone=True).run():
+            return False
+        model = Autoencoder.load(folder / "encoder/model.safetensors")
+    return Trainer(settings, model, codec, train, valid, folder, provenance).run()
+
+
+def stage_folder(run: str | Path, stage: int) -> Path:
+    return Path(run) / f"stage{stage}"
+
+
+def _pretrains(settings: TrainConfig, model: Autoencoder) -> bool:
+    """Whether the encoder of the stage's level is trained by contrast before the denoiser is."""
+    return bool(settings.pretrain and settings.contrast and model.needs_mel and model.pooled[-1])
+
+
+def begin_stage(
+    kind: str, config: ModelConfig, stage: int, seed: int, previous: Autoencoder | None, whole: bool
+) -> Autoencoder:
+    """The model with which `stage` starts: fresh weights, and those of `previous` where it has them.
+
+    whole: take the U-Net too (of the stage before), not only the encoders below `stage`.
+
+    Raises:
+        UserError: `previous` is of another kind or size, or lacks an encoder that the stage builds on.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mix_seed((seed, stage)))
+        model = MODELS[kind](config, stage)
+    if previous is None:
+        return model
+    if previous.kind != kind:
+        raise UserError(f"stage {stage} of {kind} cannot start from a {previous.kind}")
+    if previous.stage < stage - 1:
+        raise UserError(f"stage {stage} needs a model with {stage - 1} levels; this one has {previous.stage}")
+    for key in (*SAME, "widths") if whole else SAME:
+        if getattr(previous.config, key) != getattr(config, key):
+            raise UserError(f"stage {stage} cannot start from a model with another '{key}'")
+    own = model.state_dict()
+    below = tuple(f"encoders.{level}." for level in range(stage - 1))
+    weights = {k: v for k, v in previous.state_dict().items() if k in own and (whole or k.startswith(below))}
+    model.load_state_dict(weights, strict=False)
+    return model
+
+
+def _previous(kind: str, stage: int, run: Path, start: str | None) -> tuple[Autoencoder | None, bool, str]:
+    """The model that `stage` starts from, whether all of it is taken, and its name."""
+    say = process_state().print
+    if start is not None:
+        return Autoencoder.from_pretrained(start), True, start
+    if stage == 1:
+        return None, True, "random weights"
+    before = stage_folder(run, stage - 1)
+    if (before / "model.safetensors").exists():
+        return Autoencoder.load(before / "model.safetensors"), True, f"{run.name}/stage{stage - 1}"
+    if (before / "state.safetensors").exists():
+        raise UserError(
+            f"{before}: stage {stage - 1} is not complete; continue it first with --stage {stage - 1}"
+        )
+    if kind != "msdae":
+        raise UserError(f"{before}: no stage {stage - 1} to start from; train --stage {stage - 1} first")
+    say(
+        f"NOTE: {run} has no stage {stage - 1}. Stage {stage} starts from the model that ships: its "
+        f"encoders below {stage} are taken and frozen, the rest is fresh (--from chooses another)."
+    )
+    return Autoencoder.from_pretrained("embedded"), False, "embedded"
+
+
+def _require_working_codec(codec: codecs.Codec, clips: Clips, mel: MelConfig, number: int = 8) -> None:
+    """Decode real clips first: training on the latents of a broken codec would be for nothing."""
+    batch = next(clips.batches(number))
+    distance = check_decoding(codec, batch.z, batch.mel, mel)
+    require_reconstruction(codec, distance)
+    process_state().print(f"codec {codec.name}: decodes {number} clips to within {distance:.1f} dB")
+
+
+def measure_bands(clips: Clips) -> Bands:
+    """Mean and standard deviation of each mel band over some training clips."""
+    mel = next(clips.batches(MEASURED)).mel.float()
+    mean, std = mel.mean(dim=(0, 2)), mel.std(dim=(0, 2)).clamp_min(0.05)
+    return Bands(*(tuple(round(x, 4) for x in values.tolist()) for values in (mean, std)))
+
+
+def _measured(
+    model: ModelConfig, codec: codecs.Codec, clips: Clips, previous: Autoencoder | None
+) -> ModelConfig:
+    """`model` with the codec in use, and what the clips say of its latents and, for patches, of mel bands.
+
+    What was measured for `previous` goes on to hold, whatever data it is trained on now.
+    """
+    if previous is not None and previous.config.codec.fingerprint == codec.fingerprint:
+        return dataclasses.replace(model, codec=previous.config.codec, bands=previous.config.bands)
+    measured = clips.manifest["latent"]
+    known = CodecConfig(
+        name=codec.name,
+        fingerprint=codec.fingerprint,
+        hop=codec.hop,
+        channels=codec.channels,
+        mean=tuple(measured["mean"]),
+        std=measured["std"],
+    )
+    bands = measure_bands(clips) if model.encoder == "patch" else Bands()
+    return dataclasses.replace(model, codec=known, bands=bands)

@@ -1,0 +1,53 @@
+import json
+
+import pytest
+
+from msdae.analysis.probes import report
+from msdae.analysis.probes.separation import separation
+from msdae.errors import UserError
+
+
+@pytest.fixture
+def two_models(results):
+    of_a = results("a", "MSDAE", pitch=(0.1, 0.5, 0.8), instrument=(0.6, 0.5, 0.4), melody=(0.2, 0.5, 0.75))
+    of_b = results("b", "HDAE", pitch=(0.9, 0.5, 0.1), instrument=(0.9, 0.5, 0.1), melody=(0.8, 0.5, 0.1))
+    return of_a + [result for result in of_b if result.checkpoint == "b"]
+
+
+def test_tables_2_and_3_hold_the_thesis_beside_several_models(two_models):
+    names = ["HDAE, thesis", "MSDAE, thesis", "MSDAE, a", "random MSDAE, a", "HDAE, b", "random HDAE, b"]
+    for clips in ("notes", "melodies"):
+        (table,) = report.thesis_tables(two_models, clips)
+        assert [row[0] for row in table.rows] == names
+        assert all(len(row) == len(table.header) == 9 for row in table.rows)
+        found = dict(zip(table.header, zip(*table.rows, strict=True), strict=True))
+        levels = found["instrument % h2"]
+        assert levels[:2] == (("83", "94") if clips == "notes" else ("47", "86"))
+        assert levels[2] == levels[4] == "50 [40, 60]" and levels[3] == "10 [0, 20]"
+    assert found["melody BCE h3"][1:3] == (".006", "0.010 [0.000, 0.050]")
+    assert "log-mel 0.004" in table.note and "best constant answer 0.040" in table.note
+
+
+def test_the_full_tables_hold_every_result_once(two_models):
+    full = report.full_tables(two_models)
+    cells = [cell for table in full for row in table.rows[:-1] for cell in row[1:]]
+    melodies = [result for result in two_models if result.metric == "F1"]
+    assert len(cells) == len(two_models) + len(melodies)  # F1 and BCE
+
+
+def test_the_summary_names_the_level_that_holds_each_factor(two_models):
+    first, second = (report.summary(found) for found in separation(two_models))
+    rows = {row[0]: dict(zip(first.header, row, strict=True)) for row in first.rows}
+    assert rows["pitch, notes"]["most in"] == "h3" and rows["instrument, notes"]["most in"] == "h1"
+    assert rows["pitch, notes"]["h3 - random"] == "+0.70" and rows["pitch, notes"]["gap"].startswith("0.30 [")
+    assert "of b on known" in second.title
+
+
+def test_a_folder_that_cannot_be_written_is_refused_and_one_of_probes_is_complete(two_models, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="choose another --out"):
+        report.write(two_models, [], {}, tmp_path / "file")
+    paths = report.write(two_models, separation(two_models), {"seed": 0}, tmp_path / "out")
+    assert {path.name for path in paths} == {"probes.csv", "probes.json", "probes.md", "tables.json"}
+    document = json.loads((tmp_path / "out" / "probes.json").read_text())
+    assert len(document["results"]) == len(two_models) and document["seed"] == 0

@@ -1,0 +1,52 @@
+import math
+
+import pytest
+import torch
+
+from msdae.audio.phase import accumulated, griffin_lim
+
+HOP = 512
+WINDOW = torch.hann_window(2048)
+
+
+def magnitude(waveform):
+    return torch.stft(waveform, 2048, HOP, window=WINDOW, return_complex=True).abs()
+
+
+def inconsistency(waveform, wanted):
+    """dB: how far the magnitudes of `waveform` are from the wanted ones."""
+    return 20 * math.log10((magnitude(waveform) - wanted).norm() / wanted.norm())
+
+
+@pytest.mark.parametrize("frequency", [220.0, 441.3, 3000.0])
+def test_a_steady_tone_gets_its_frequency_and_level_back(frequency):
+    tone = 0.5 * torch.sin(2 * torch.pi * frequency * torch.arange(40 * HOP) / 44100)[None]
+    wanted = magnitude(tone)
+    made = griffin_lim(wanted, accumulated(wanted, HOP), WINDOW, HOP, rounds=0)[0, 8 * HOP : -8 * HOP]
+    spectrum = torch.fft.rfft(made * torch.hann_window(len(made)), n=1 << 18).abs()
+    assert int(spectrum.argmax()) * 44100 / (1 << 18) == pytest.approx(frequency, rel=2e-3)
+    assert made.abs().max() == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_few_rounds_after_one_pass_beat_many_from_zero(tune):
+    wanted = magnitude(tune)
+    phases = accumulated(wanted, HOP)
+    none, four = (
+        inconsistency(griffin_lim(wanted, phases, WINDOW, HOP, rounds), wanted) for rounds in (0, 4)
+    )
+    from_zero = inconsistency(griffin_lim(wanted, torch.zeros_like(wanted), WINDOW, HOP, 16), wanted)
+    assert four < none - 2 and four < from_zero - 2
+
+
+def test_parts_continue_each_other(tune):
+    wanted = magnitude(tune)
+    whole = accumulated(wanted, HOP)
+    first = accumulated(wanted[..., :100], HOP)
+    second = accumulated(wanted[..., 100:], HOP, first[..., -1])
+    torch.testing.assert_close(torch.cat([first, second], dim=-1), whole)
+
+
+def test_silence_has_phases_too():
+    silence = torch.zeros(2, 1025, 5)
+    assert accumulated(silence, HOP).isfinite().all()
+    assert not griffin_lim(silence, accumulated(silence, HOP), WINDOW, HOP, 2).any()

@@ -1,0 +1,120 @@
+import math
+
+import pytest
+import torch
+
+from msdae import checkpoint, codecs
+from msdae.codecs import neural
+from msdae.codecs import pca as spectral
+from msdae.codecs.check import check_round_trip
+from msdae.codecs.neural import NeuralCodec, NeuralConfig
+from msdae.errors import UserError
+
+SMALL = NeuralConfig(bands=32, channels=8, encoder=(16, 1), context=(16, 1), frame=(16, 1), extra=4)
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return codecs.load("spectral-neural")
+
+
+@pytest.fixture
+def small():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return NeuralCodec(SMALL).eval()
+
+
+def level(waveform):
+    return 20 * math.log10(waveform.square().mean().sqrt())
+
+
+def test_is_the_default(codec):
+    assert codec.name == codecs.DEFAULT
+
+
+def test_is_small(codec):
+    assert sum(tensor.numel() for tensor in codec.state_dict().values()) * 2 < 20e6
+
+
+def test_is_nearer_to_the_recording_than_principal_components(codec, tune):
+    decoded = codec.decode(codec.encode(tune))
+    assert abs(level(decoded) - level(tune)) < 3
+    assert check_round_trip(codec, tune) < check_round_trip(codecs.load("spectral"), tune) - 1
+
+
+def test_latents_have_unit_variance_and_stay_near_a_gaussian(codec, melody):
+    z = torch.cat([codec.encode(melody(4.0, seed)) for seed in range(4)], dim=-1)
+    assert 0.3 < z.std().item() < 3
+    assert (z.abs() > 6).float().mean() < 0.01
+
+
+def test_latents_are_local_in_time(codec, tune):
+    z = codec.encode(tune)
+    changed = tune.clone()
+    changed[:, 20 * 4096 :] = 0
+    torch.testing.assert_close(codec.encode(changed)[..., :19], z[..., :19], atol=1e-4, rtol=0)
+
+
+def test_encoding_in_pieces_is_exact(codec, melody, monkeypatch):
+    waveform = melody(6.0)
+    whole = codec.encode(waveform)
+    monkeypatch.setattr(neural, "CHUNK", 5)
+    torch.testing.assert_close(codec.encode(waveform), whole, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("chunk", [16, 23])
+def test_chunked_equals_whole(codec, melody, monkeypatch, chunk):
+    z = codec.encode(melody(12.0))
+    whole = codec.decode(z)
+    monkeypatch.setattr(neural, "CHUNK", chunk)
+    torch.testing.assert_close(codec.decode(z), whole, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("block", [1, 7, 200])
+def test_a_stream_does_not_depend_on_its_blocks(codec, melody, block):
+    z = codec.encode(melody(14.0))
+    streamed = torch.cat(list(codec.stream(z.split(block, dim=-1))), dim=-1)
+    torch.testing.assert_close(streamed, codec.decode(z), atol=1e-4, rtol=0)
+
+
+def test_a_batch_is_what_its_members_are(codec, tune):
+    z = codec.encode(torch.cat([tune, tune.flip(1)]))
+    torch.testing.assert_close(codec.decode(z)[1:], codec.decode(z[1:]), atol=1e-4, rtol=0)
+
+
+def test_a_file_holds_the_same_codec(small, tune, tmp_path):
+    neural.save(small, tmp_path / "codec.safetensors")
+    first = codecs.load(str(tmp_path / "codec.safetensors"))
+    neural.save(first, tmp_path / "again.safetensors")
+    again = codecs.load(str(tmp_path / "again.safetensors"))
+    assert again.fingerprint == first.fingerprint and again.config == SMALL
+    assert torch.equal(again.decode(again.encode(tune)), first.decode(first.encode(tune)))
+
+
+def test_the_fingerprint_is_that_of_the_latents(small):
+    before = small.fingerprint
+    with torch.no_grad():
+        small.frame[0].weight += 1
+        small.context[0].weight += 1
+    assert small.fingerprint == before
+    small.standardise.running_mean += 1e-3
+    assert small.fingerprint != before
+
+
+def test_refuses_a_truncated_file_and_another_shape(small, tmp_path):
+    path = tmp_path / "codec.safetensors"
+    neural.save(small, path)
+    tensors, header = checkpoint.load(path, neural.KIND)
+    checkpoint.save(tmp_path / "other.safetensors", neural.KIND, {**tensors, "mean": torch.zeros(3)}, header)
+    with pytest.raises(UserError, match=r"other.safetensors.*do not fit.*train_codec"):
+        codecs.load(str(tmp_path / "other.safetensors"))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"codec.safetensors.*truncated"):
+        codecs.load(str(path))
+
+
+def test_refuses_a_codec_of_another_kind(small, tmp_path):
+    neural.save(small, tmp_path / "codec.safetensors")
+    with pytest.raises(UserError, match="holds a spectral-neural codec"):
+        spectral.load(tmp_path / "codec.safetensors")

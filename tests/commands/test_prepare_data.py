@@ -1,0 +1,80 @@
+"""The command line of prepare_data.py, as a user types it."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from msdae import audio
+from msdae.data import ClipCache
+from msdae.data.clips import CLIP_SAMPLES
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, str(ROOT / "experiments" / "prepare_data.py")]
+
+
+def _start(*arguments, **environment):
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def _run(*arguments):
+    process = _start(*arguments)
+    _, errors = process.communicate()
+    return process.returncode, errors
+
+
+def _bytes(root):
+    files = (path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_folder_is_prepared_and_strict_stops(tmp_path):
+    music = tmp_path / "music"
+    music.mkdir()
+    audio.write(music / "a.wav", 0.3 * torch.sin(torch.arange(2 * CLIP_SAMPLES) * 0.03))
+    (music / "liar.wav").write_text("no music in here")
+    code, errors = _run("--dataset", "folder", "--source", music, "--out", tmp_path / "out")
+    assert code == 0, errors
+    assert "2 files found, 1 accepted" in errors
+    assert "1 rejected: not a readable recording" in errors
+    assert len(ClipCache(tmp_path / "out" / "train")) == 2
+    code, errors = _run("--dataset", "folder", "--source", music, "--out", tmp_path / "strict", "--strict")
+    assert code == 2
+    assert "liar.wav: not a readable recording" in errors
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills a process group")
+def test_synth_killed_at_any_moment_continues_with_the_same_bytes(tmp_path):
+    arguments = ("--dataset", "synth", "--clips", 8, "--workers", 2, "--out")
+    code, errors = _run(*arguments, tmp_path / "whole")
+    assert code == 0, errors
+    out = tmp_path / "killed"
+    process = _start(*arguments, out)
+    while not list(out.rglob("metadata.yaml")) and process.poll() is None:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not (out / "train").exists()
+    code, errors = _run(*arguments, out)
+    assert code == 0, errors
+    leftovers = {name for name in _bytes(out) if "/." in name and "/.parts/" not in name}
+    kept = {name: digest for name, digest in _bytes(out).items() if name not in leftovers}
+    assert kept == _bytes(tmp_path / "whole")
+
+
+def test_a_source_is_needed(tmp_path):
+    code, errors = _run("--dataset", "slakh", "--out", tmp_path)
+    assert code == 2
+    assert "name the folder it is in with --source" in errors

@@ -1,0 +1,51 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from msdae import checkpoint
+from msdae.evaluation.metrics import classifier, learning, renditions, timbre
+from msdae.symbolic.instruments import HELD_OUT, seen
+from msdae.synthesis import soundfont
+
+SCRIPT = Path(__file__).parents[2] / "experiments" / "train_timbre.py"
+
+
+def test_fits_writes_and_reports(tmp_path, monkeypatch):
+    monkeypatch.setattr(renditions, "PIECES", 2)
+    monkeypatch.setattr(renditions, "NOTE_EVERY", 1)  # single notes alone: nothing to parse
+    few = [instrument for instrument in seen() if instrument.program in (0, 40, 56)]
+    held_out = [instrument for instrument in learning.synth_notes.unseen() if instrument.program in (42, 75)]
+    monkeypatch.setattr(learning.synth_notes, "seen", lambda: few)
+    monkeypatch.setattr(learning.synth_notes, "unseen", lambda: held_out)
+    settings = learning.Settings(clips=4, coded=1, references=4, checked=1, steps=3)
+    font = str(soundfont.default())
+    networks = learning.fit([font], settings, tmp_path / "clips", tmp_path / "out", workers=1)
+    table = learning.check(*networks, [font], settings, tmp_path / "clips", workers=1)
+    assert [row[:2] for row in table.rows] == [
+        ("TimGM6mb.sf2, seen", "12 of 3"),
+        ("TimGM6mb.sf2, held out", "8 of 2"),
+    ]
+    assert all(0 <= float(cell) <= 1 for row in table.rows for cell in row[2:] if cell != "-")
+    assert table.rows[1][5] == "-"
+    _, header = checkpoint.load(tmp_path / "out" / "timbre.safetensors", timbre.KIND)
+    assert header["soundfonts"] == [["TimGM6mb.sf2", soundfont.fingerprint(font)]]
+    assert header["instruments"] == 3 and header["clips"] == 15
+    fitted = classifier.load(tmp_path / "out" / "classifier.safetensors")
+    assert set(fitted.programs) == {0, 40, 56} and not set(fitted.programs) & set(HELD_OUT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--soundfont", "none.sf2"], "none.sf2"),
+        (["--only-check"], "runs/timbre/timbre.safetensors: no such file"),
+    ],
+)
+def test_what_is_missing_ends_at_once_with_exit_code_2(tmp_path, arguments, message):
+    command = [sys.executable, str(SCRIPT), *arguments, "--clips-folder", str(tmp_path / "clips")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("*.safetensors"))

@@ -1,0 +1,95 @@
+import json
+import shutil
+
+import pytest
+import torch
+
+from msdae import audio
+from msdae.data.report import Report
+from msdae.data.sets import nsynth
+from msdae.errors import UserError
+
+LABELS = {
+    "pitch": 60,
+    "velocity": 75,
+    "instrument_str": "guitar_acoustic_000",
+    "instrument_family_str": "guitar",
+    "instrument_source_str": "acoustic",
+    "qualities_str": ["bright"],
+}
+GOOD = "guitar_acoustic_000-060-075"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A train split with one good note."""
+    folder = tmp_path / "nsynth-train"
+    (folder / "audio").mkdir(parents=True)
+    _note(folder, GOOD)
+    _examples(folder, {GOOD: LABELS})
+    return tmp_path
+
+
+def _note(folder, name, seconds=4.0):
+    waveform = 0.1 * torch.sin(torch.arange(round(seconds * 16000)) * 0.1)
+    audio.write(folder / "audio" / f"{name}.wav", waveform, 16000, subtype="PCM_16")
+
+
+def _examples(folder, examples):
+    (folder / "examples.json").write_text(json.dumps(examples))
+
+
+def test_a_note_has_one_clip_and_its_labels(root):
+    (root / "nsynth-train" / "audio" / ".half-written.wav").write_bytes(b"RIFF")
+    report = Report()
+    (note,) = nsynth.scan(root, report)["train"]
+    assert note.clips == 1
+    assert note.labels["dataset"] == "nsynth"
+    assert note.labels["family"] == "guitar"
+    assert (note.labels["pitch"], note.labels["velocity"]) == (60, 75)
+    (played,) = note.labels["notes"]
+    assert played == [0.0, pytest.approx(2.972, abs=1e-3), 60, 75]
+    assert (report.found, report.accepted) == (1, 1)
+
+
+def test_faulty_notes_are_rejected_each_with_its_reason(root):
+    folder = root / "nsynth-train"
+    examples = {GOOD: LABELS, "absent": LABELS, "short": LABELS, "text": LABELS, "cut": LABELS, "bare": {}}
+    _examples(folder, examples)
+    for name in ("unknown", "bare", "cut"):
+        _note(folder, name)
+    _note(folder, "short", seconds=1.0)
+    (folder / "audio" / "text.wav").write_text("this is a letter")
+    cut = folder / "audio" / "cut.wav"
+    cut.write_bytes(cut.read_bytes()[:30000])
+    report = Report()
+    assert [file.name for file in nsynth.scan(root, report)["train"]] == [GOOD]
+    assert (report.found, report.accepted) == (7, 1)
+    assert report.rejected == {
+        "no such file": 1,
+        "shorter than one clip": 1,
+        "not a readable recording": 1,
+        "was cut short": 1,
+        "incomplete labels": 1,
+        "not in examples.json": 1,
+    }
+
+
+def test_strict_raises_the_first_rejection(root):
+    _note(root / "nsynth-train", "unknown")
+    with pytest.raises(UserError, match="unknown.wav: not in examples.json"):
+        nsynth.scan(root, Report(strict=True))
+
+
+def test_missing_or_broken_layouts_are_named(root, tmp_path):
+    with pytest.raises(UserError, match="no nsynth-train"):
+        nsynth.scan(tmp_path / "nsynth-train", Report())
+    (root / "nsynth-train" / "examples.json").write_text("{")
+    with pytest.raises(UserError, match="examples.json: cannot be read as JSON"):
+        nsynth.scan(root, Report())
+    (root / "nsynth-train" / "examples.json").write_text("[]")
+    with pytest.raises(UserError, match="not NSynth's examples.json"):
+        nsynth.scan(root, Report())
+    shutil.rmtree(root / "nsynth-train")
+    with pytest.raises(UserError, match="no nsynth-train"):
+        nsynth.scan(root, Report())

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+import torch
+
+from msdae.evaluation.metrics import learning
+from msdae.evaluation.metrics.renditions import Renditions
+
+
+def renditions(instruments, pieces, mels=None):
+    mels = torch.zeros(len(instruments), 128, 4) if mels is None else mels
+    return Renditions(mels.half(), np.array(instruments), np.array(instruments), np.array(pieces))
+
+
+def by_loops(points, instruments, pieces):
+    """Hinges and orders of all triplets, one by one."""
+    hinges, shares = [], []
+    for a, anchor in enumerate(points):
+        right = []
+        for p, positive in enumerate(points):
+            for n, negative in enumerate(points):
+                fits = instruments[a] == instruments[p] and pieces[a] != pieces[p]
+                if not fits or instruments[n] == instruments[a]:
+                    continue
+                near, far = anchor @ positive, anchor @ negative
+                hinges.append(max(0.0, learning.MARGIN + far - near))
+                right.append(near > far)
+        if right:
+            shares.append(np.mean(right))
+    return np.mean([hinge for hinge in hinges if hinge > 0]), np.mean(shares)
+
+
+def test_triplets_are_those_of_a_loop_over_all():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(14, 5))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    instruments, pieces = rng.integers(0, 4, 14), rng.integers(0, 5, 14)
+    loss, accuracy = by_loops(points, instruments, pieces)
+    tensors = (torch.from_numpy(values) for values in (points, instruments, pieces))
+    assert learning.triplet_loss(*tensors).item() == pytest.approx(loss)
+    assert learning.triplet_accuracy(points, instruments, pieces) == pytest.approx(accuracy)
+
+
+def test_the_nearest_mean_leaves_out_the_clips_own_piece():
+    """The second clip of instrument 0 sounds like instrument 1; its own piece would have given it away."""
+    points = np.array([[1, 0], [0.1, 1], [0, 1], [0, 1], [1, 0.2]], dtype=float)
+    clips = renditions([0, 0, 1, 1, 0], ["a", "b", "b", "c", "b"])
+    assert learning.nearest_accuracy(points, clips, points, clips) == pytest.approx(4 / 5)
+
+
+def test_augmentation_changes_clips_within_their_range():
+    mel = 20 * torch.rand(64, 128, 10, generator=torch.Generator().manual_seed(0)) - 60
+    found = learning.augmented(mel, torch.Generator().manual_seed(1))
+    change = (found - mel).abs().amax(dim=(1, 2))
+    assert 0.1 < (change == 0).float().mean() < 0.5  # a quarter stays as it is
+    assert change.max() > 3
+    assert (found.amax(dim=(1, 2)) - found.amin(dim=(1, 2))).max() <= learning.RANGE_DB + 1e-3
+    assert torch.equal(found, learning.augmented(mel, torch.Generator().manual_seed(1)))
+
+
+def test_both_networks_learn_and_repeat():
+    """Instruments that are spectra of their own, with noise."""
+    generator = torch.Generator().manual_seed(0)
+    spectra = 40 * torch.rand(6, 128, 1, generator=generator)
+    instruments = [number for number in range(6) for _ in range(10)]
+    noise = 10 * torch.randn(60, 128, 16, generator=generator)
+    clips = renditions(instruments, list(range(60)), spectra[instruments] + noise)
+    networks = [learning.fit_timbre(clips, steps=12, seed=1) for _ in range(2)]
+    assert all(map(torch.equal, *(network.state_dict().values() for network in networks)))
+    assert learning.accuracy(networks[0], clips, clips).nearest > 0.9
+    program, family = learning.classified(learning.fit_classifier(clips, steps=20), clips)
+    assert family >= program > 0.8

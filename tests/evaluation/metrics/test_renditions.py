@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from msdae.data.sets import rendered_notes as synth_notes
+from msdae.data.sets.rendered_tracks import split_of
+from msdae.errors import UserError
+from msdae.evaluation.metrics import renditions
+from msdae.evaluation.metrics.renditions import Plan
+from msdae.synthesis import soundfont
+
+SEEN, HELD_OUT = synth_notes.voices([str(soundfont.default())], [str(soundfont.default())])
+
+
+@pytest.fixture(autouse=True)
+def few_pieces(monkeypatch):
+    monkeypatch.setattr(renditions, "PIECES", 3)
+    renditions._pieces.cache_clear()
+    yield
+    renditions._pieces.cache_clear()
+
+
+def test_clips_are_of_the_splits_pieces_and_repeat(tmp_path):
+    plans = [Plan(voice, "train", 4) for voice in SEEN[:2]]
+    first = renditions.render(plans, tmp_path / "a", "test", workers=1)
+    assert first.mels.shape == (8, 128, 96)
+    assert first.instruments.tolist() == [0] * 4 + [1] * 4 and set(first.programs) == {0, 1}
+    notes = [piece for piece in first.pieces if piece.startswith("note ")]
+    assert len(notes) == 4
+    assert {split_of(piece) for piece in set(first.pieces) - set(notes)} == {"train"}
+    again = renditions.render(plans, tmp_path / "b", "test", workers=1)
+    np.testing.assert_array_equal(first.mels, again.mels)
+
+
+def test_what_is_there_is_read_and_another_plan_is_not(tmp_path):
+    plan = Plan(SEEN[0], "train", 2)
+    renditions.render([plan], tmp_path, "test", workers=1)
+    [path] = tmp_path.iterdir()
+    before = path.stat().st_mtime_ns
+    renditions.render([plan], tmp_path, "test", workers=1)
+    assert path.stat().st_mtime_ns == before
+    for other in (
+        Plan(SEEN[1], "train", 2),
+        Plan(SEEN[0], "validation", 2),
+        Plan(SEEN[0], "train", 3),
+        Plan(SEEN[0], "train", 2, seed=1),
+        Plan(SEEN[0], "train", 2, codec="spectral"),
+    ):
+        assert other.name != plan.name
+
+
+def test_the_codec_gets_the_same_clips(tmp_path):
+    voice = HELD_OUT[0]
+    plain = renditions.render([Plan(voice, "train", 2)], tmp_path, "test", workers=1)
+    coded = renditions.render([Plan(voice, "train", 1, codec="spectral")], tmp_path, "test", workers=1)
+    assert coded.pieces[0] == plain.pieces[0]
+    difference = (coded.mels[0].float() - plain.mels[0].float()).abs().mean()
+    other = (plain.mels[1].float() - plain.mels[0].float()).abs().mean()
+    assert 0.5 < difference < other
+
+
+def test_a_missing_soundfont_is_named(tmp_path):
+    voices, _ = synth_notes.voices([str(tmp_path / "none.sf2")], [])
+    with pytest.raises(UserError, match=r"none\.sf2"):
+        renditions.render([Plan(voices[0], "train", 1)], tmp_path / "clips", "test", workers=1)

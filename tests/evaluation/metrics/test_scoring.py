@@ -1,0 +1,106 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pretty_midi
+import pytest
+import soundfile
+import torch
+
+from msdae.errors import UserError
+from msdae.evaluation.metrics import scoring
+
+SCRIPT = Path(__file__).parents[3] / "experiments" / "score.py"
+
+
+def tone(path, pitch, seconds=1.0):
+    time = torch.arange(int(seconds * 44100)) / 44100
+    phase = 2 * torch.pi * 440 * 2 ** ((pitch - 69) / 12) * time
+    ends = (time / 0.005).clamp(0, 1) * ((seconds - time) / 0.05).clamp(0, 1)
+    waveform = 0.3 * torch.exp(-2 * time) * ends * (torch.sin(phase) + torch.sin(2 * phase) / 3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, waveform.numpy(), 44100)
+
+
+def run(*arguments):
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_a_file_against_itself_is_perfect(tmp_path):
+    tone(tmp_path / "a.wav", 60)
+    done = run(
+        tmp_path / "a.wav", "--reference", tmp_path / "a.wav", "--json", tmp_path / "deep" / "scores.json"
+    )
+    assert done.returncode == 0, done.stderr
+    perfect = {"note F1": 1, "pitch accuracy": 1, "log-mel dB": 0, "mel SSIM": 1, "mel MSE": 0, "timbre": 1}
+    assert done.stdout.splitlines()[1].split() == ["a.wav", *(f"{value:.3f}" for value in perfect.values())]
+    written = json.loads((tmp_path / "deep" / "scores.json").read_text())
+    assert written["sets"] == {}
+    [row] = written["files"]
+    assert row.pop("name") == "a.wav" and row == pytest.approx(perfect)
+
+
+def test_folders_are_paired_by_name_and_averaged(tmp_path):
+    for name, pitch in (("a", 60), ("sub/b", 64)):
+        tone(tmp_path / "reference" / f"{name}.wav", pitch)
+    tone(tmp_path / "estimate" / "a.flac", 60)
+    tone(tmp_path / "estimate" / "sub" / "b.wav", 70)
+    done = run(tmp_path / "estimate", "--reference", tmp_path / "reference")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert [line[0] for line in lines] == ["name", "a", "sub/b", "mean"]
+    assert [line[1:3] for line in lines[1:]] == [["1.000"] * 2, ["0.000"] * 2, ["0.500"] * 2]
+
+
+def test_sets_are_compared_with_the_embedding_asked_for(tmp_path):
+    for i in range(4):
+        tone(tmp_path / "reference" / f"{i}.wav", 60 + i)
+        tone(tmp_path / "estimate" / f"{i}.wav", 60 + i)
+    done = run(tmp_path / "estimate", "--reference", tmp_path / "reference", "--json", tmp_path / "a.json")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[-2] == ["embedding", "FAD", "FAD-infinity", "KAD"]
+    assert lines[-1] == ["embedded", "0.000", "0.000", "0.000"]
+    assert set(json.loads((tmp_path / "a.json").read_text())["sets"]) == {"FAD", "FAD-infinity", "KAD"}
+    assert "4 clips, fewer than" in done.stderr
+    pairs = scoring.pair_up(tmp_path / "estimate", tmp_path / "reference")
+    with pytest.raises(UserError, match="--embedding embedded"):
+        scoring.score_sets(pairs, "clap")
+    with pytest.raises(UserError, match="3 recordings are too few"):
+        scoring.score_sets(pairs[:3])
+
+
+def test_notes_of_the_reference_from_midi(tmp_path):
+    tone(tmp_path / "a.wav", 60)
+    midi = pretty_midi.PrettyMIDI()
+    midi.instruments = [pretty_midi.Instrument(0)]
+    midi.instruments[0].notes = [pretty_midi.Note(90, 60, 0.0, 0.9), pretty_midi.Note(90, 64, 0.5, 0.9)]
+    midi.write(str(tmp_path / "a.mid"))
+    [pair] = scoring.pair_up(tmp_path / "a.wav", tmp_path / "a.wav", midi=True)
+    [row] = scoring.score([pair])
+    assert row["note F1"] == pytest.approx(2 / 3)  # one of two notes is heard
+    assert row["pitch accuracy"] is None and scoring.mean([row])["pitch accuracy"] is None
+
+
+def test_what_cannot_be_paired_is_refused(tmp_path):
+    tone(tmp_path / "x" / "a.wav", 60)
+    (tmp_path / "empty").mkdir()
+    cases = [
+        ((tmp_path / "none.wav", tmp_path / "x"), "no such file"),
+        ((tmp_path / "x", tmp_path / "x" / "a.wav"), "two files or two folders"),
+        ((tmp_path / "x", tmp_path / "empty"), "no counterpart"),
+        ((tmp_path / "empty", tmp_path / "x"), "has no recordings"),
+        ((tmp_path / "x", tmp_path / "x", True), r"a\.mid: no such file"),
+    ]
+    for arguments, message in cases:
+        with pytest.raises(UserError, match=message):
+            scoring.pair_up(*arguments)
+
+
+def test_another_passage_is_refused_with_exit_code_2(tmp_path):
+    tone(tmp_path / "a.wav", 60)
+    tone(tmp_path / "b.wav", 60, seconds=1.5)
+    done = run(tmp_path / "a.wav", "--reference", tmp_path / "b.wav")
+    assert done.returncode == 2
+    assert "differs by 0.50 s" in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,390 @@
+"""The page of a results folder: complete, self-contained, safe, and refused where the folder is not whole."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from base64 import b64decode
+from html.parser import HTMLParser
+from io import BytesIO
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+
+from msdae import audio
+from msdae.errors import UserError
+from msdae.evaluation import report
+from msdae.evaluation.report import chart, figure, media
+from msdae.evaluation.report import results as folders
+from msdae.evaluation.swapbench.cases import Case, Source, to_json
+from msdae.evaluation.swapbench.scores import F1, PITCH, TIMBRE, TOP1
+from msdae.evaluation.swapbench.sounds import play
+
+ROOT = Path(__file__).parents[3]
+SWAPS = ("1", "2", "3", "1,2", "2,3")
+NASTY = 'Bach <script>alert("x")</script> & "sons"'
+MODELS = ("embedded", '<b> & "c"')
+
+
+def make_results(folder, models=("embedded",), cases=2, swaps=("1", "1,2"), seed=0):
+    """A results folder of the benchmark's layout with rendered sound and invented scores."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    outputs = [(row, "") for row in ("truth", "copy melody source", "copy timbre source", "codec")]
+    outputs += [(model, levels) for model in models for levels in ("", *swaps)]
+    records, scores = [], []
+    for number in range(2 * cases):
+        kind, split = ("melodies", "notes")[number % 2], ("test", "unseen")[number // 2 % 2]
+        texture = "monophonic" if kind == "melodies" else "note"
+        notes, lower = (((0.2, 1.0, pitch, 90), (1.0, 2.5, pitch + 4, 90)) for pitch in (60, 55))
+        timbre = Source("Vibraphone", 11, "TimGM6mb.sf2", NASTY, lower)
+        melody = Source("Flute", 73, "TimGM6mb.sf2", "bwv1", notes)
+        case = Case(f"{split}-{kind}-{number}", kind, texture, split, timbre, melody)
+        records.append(case)
+        if number < cases:
+            _make_sounds(folder / "audio" / case.id, case, outputs, rng)
+        for row, levels in outputs:
+            tune, sound = (share + 0.1 * rng.random() for share in _shares(row, levels))
+            metrics = {F1: tune, TOP1: sound, TIMBRE: sound} | ({PITCH: tune} if kind == "notes" else {})
+            scores.append({"case": case.id, "row": row, "levels": levels, **metrics})
+    manifest = {
+        "date": "2026-01-02",
+        "seed": seed,
+        "codec": {"name": "spectral", "fingerprint": "cd34" * 16},
+        "settings": {"sampling": {"steps": 20, "sampler": "dpmpp_2m"}, "report cases": cases},
+        "checkpoints": {
+            model: {"path": f"{model}.safetensors", "hash": "ab12" * 16, "model": "msdae", "steps": 11000}
+            for model in models
+        },
+    }
+    rows = [[row, "0.500 [0.400, 0.600]", f"{i}.00"] for i, row in enumerate(["codec", *models])]
+    table = {"title": "A table", "header": ["row", "F1 ↑", "dB ↓"], "rows": rows, "note": "n", "command": "c"}
+    for name, text in {
+        "manifest.json": json.dumps(manifest),
+        "cases.jsonl": "".join(json.dumps(to_json(case)) + "\n" for case in records),
+        "scores.jsonl": "".join(json.dumps(score) + "\n" for score in scores),
+        "tables.json": json.dumps([table]),
+    }.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def _shares(row, levels):
+    """Melody and timbre that a row could have."""
+    if not levels:
+        return {
+            "truth": (0.9, 0.9),
+            "copy melody source": (0.8, 0),
+            "copy timbre source": (0, 0.9),
+            "codec": (0.7, 0.8),
+        }.get(row, (0.5, 0.6))
+    taken = {"1": 0.2, "2": 0.4, "3": 0.4}
+    share = sum(taken[level] for level in levels.split(","))
+    return 0.6 * (1 - share), 0.7 * share
+
+
+def _make_sounds(folder, case, outputs, rng):
+    folder.mkdir(parents=True)
+    for role in ("timbre", "melody", "truth"):
+        audio.write(folder / f"{role}.wav", play(getattr(case, role)), subtype="PCM_16")
+    truth = audio.read(folder / "truth.wav")
+    for row, levels in outputs[3:]:
+        noise = torch.from_numpy(rng.normal(size=len(truth)).astype("float32"))
+        audio.write(folder / f"{f'{row} {levels}'.strip()}.wav", truth + 0.003 * noise)
+
+
+class Page(HTMLParser):
+    """Attributes of every tag, the text, and the tags that were not closed."""
+
+    VOID = ("meta", "img", "link", "br")
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.words, self.open = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def data(address):
+    return BytesIO(b64decode(address.partition("base64,")[2]))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return make_results(tmp_path_factory.mktemp("report") / "results", models=MODELS)
+
+
+@pytest.fixture(scope="module")
+def page(results):
+    return Page(report.write(results).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return make_results(tmp_path_factory.mktemp("report") / "small", cases=1)
+
+
+@pytest.fixture
+def copy(small, tmp_path):
+    """A small results folder of the test's own, in another place."""
+    return Path(shutil.copytree(small, tmp_path / "results"))
+
+
+def test_the_page_is_whole_and_asks_for_nothing(page):
+    assert page.open == []
+    assert dict(page.all("html")[0])["lang"] == "en-GB"
+    addresses = [a[name] for _, a in page.tags for name in ("src", "href") if name in a]
+    assert addresses and all(address.startswith(("data:", "#")) for address in addresses)
+    ids = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    assert {a["href"] for a in page.all("a")} <= {f"#{name}" for name in ids}
+
+
+def test_every_clip_can_be_seen_and_heard(results, page):
+    sounds, pictures = page.all("audio"), page.all("img")
+    assert len(sounds) == len(pictures) == 2 * (3 + 1 + 2 * 3)  # cases x (sources, codec, models x outputs)
+    assert all(picture["alt"] for picture in pictures)
+    assert all("controls" in sound and sound["aria-label"] for sound in sounds)
+    waveform, rate = soundfile.read(data(sounds[2]["src"]))  # the truth of the first case
+    assert rate == audio.SAMPLE_RATE and waveform.ndim == 1
+    truth = audio.read(results / "audio" / "test-melodies-0" / "truth.wav").numpy()
+    assert np.corrcoef(waveform, truth)[0, 1] > 0.99
+    assert Image.open(data(pictures[0]["src"])).size == media.SPECTROGRAM
+
+
+def test_names_are_text_and_never_markup(page):
+    assert NASTY in page.text() and f"{MODELS[1]} {{1}}" in page.text()
+    assert len(page.all("script")) == 1
+
+
+def test_the_page_says_what_was_scored(page):
+    words = page.text()
+    assert "date 2026-01-02 seed 0 codec spectral sampling 20 steps, dpmpp_2m" in words
+    assert "test split monophonic 1, note 1" in words and "ab12ab12ab12" in words
+    assert "Flute \u2192 Vibraphone" in words and "embedded {1} melody F1" in words
+
+
+def test_shares_and_scores_of_the_picture_are_those_of_the_cases(results, page):
+    lines = [json.loads(line) for line in (results / "scores.jsonl").read_text().splitlines()]
+    means = {
+        (row, metric): np.mean(
+            [
+                line[metric]
+                for line in lines
+                if line["row"] == row and line["case"].startswith("test-melodies")
+            ]
+        )
+        for row in ("codec", "copy melody source")
+        for metric in (F1, TOP1)
+    }
+    melody = min(1, means["copy melody source", F1] / means["codec", F1])
+    timbre = means["copy melody source", TOP1] / means["codec", TOP1]
+    score = 2 * melody * timbre / (melody + timbre)
+    assert f"copy melody source {score:.3f} {melody:.3f} {timbre:.3f}" in page.text()
+    assert "codec 1.000 1.000 1.000" in page.text()
+
+
+def test_equal_results_give_equal_pages_wherever_they_are(small, copy):
+    first, second = report.write(small), report.write(copy)
+    assert second == copy / "report.html"
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_figures_and_more_tables(small, tmp_path):
+    Image.new("RGB", (2000, 500), "white").save(tmp_path / "umap-notes.png")
+    probes = {"title": "Table 2", "header": ["code", "pitch"], "rows": [["h1", "1 [0, 1]"]]}
+    (tmp_path / "tables.json").write_text(json.dumps([probes]))
+    path = report.write(small, [tmp_path / "umap-notes.png"], [tmp_path / "tables.json"])
+    made = Page(path.read_text())
+    figure = next(image for image in made.all("img") if image["alt"] == "umap-notes")
+    assert Image.open(data(figure["src"])).size == (1400, 350)
+    assert "Table 2 code pitch h1 1 [0, 1]" in made.text()
+
+
+def test_another_system_is_an_answer(copy):
+    """Its output has no levels, as a reconstruction has none, but it is no checkpoint."""
+    lines = (copy / "scores.jsonl").read_text().splitlines()
+    other = [{**json.loads(line), "row": "other"} for line in lines if json.loads(line)["row"] == "codec"]
+    (copy / "scores.jsonl").write_text("\n".join([*lines, *map(json.dumps, other)]) + "\n")
+    for folder in (copy / "audio").iterdir():
+        shutil.copy(folder / "codec.wav", folder / "other.wav")
+    made = Page(report.write(copy).read_text())
+    card = made.text().split("1. Flute")[1]
+    assert card.index("other") < card.index("Other outputs")
+
+
+def test_no_cases_to_hear(copy):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["settings"]["report cases"] = 0
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    shutil.rmtree(copy / "audio")
+    assert "Cases to hear" not in Page(report.write(copy).read_text()).text()
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def _drop_last_line(path):
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
+
+
+def _rename_metric(path):
+    path.write_text(path.read_text().replace(TOP1, "top-1"))
+
+
+def _lose(name):
+    def change(path):
+        manifest = json.loads(path.read_text())
+        del manifest[name]
+        path.write_text(json.dumps(manifest))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "name, change, reason",
+    [
+        ("manifest.json", Path.unlink, "manifest.json: cannot be read"),
+        ("manifest.json", _lose("seed"), "manifest.json: is damaged.*seed"),
+        ("manifest.json", _lose("settings"), "settings"),
+        ("cases.jsonl", _cut, "cases.jsonl, line 2: is damaged"),
+        ("scores.jsonl", _cut, r"scores.jsonl, line \d+: is damaged"),
+        ("scores.jsonl", _drop_last_line, "has no scores of test-notes-1: .* 1,2"),
+        ("scores.jsonl", _rename_metric, "has no scores of test-melodies-0"),
+        ("tables.json", Path.unlink, "tables.json: is missing"),
+        ("audio", shutil.rmtree, "audio: has the sound of 0 cases instead of 1"),
+        ("audio/test-melodies-0/truth.wav", Path.unlink, "truth.wav: is missing"),
+        ("audio/test-melodies-0/embedded 1.wav", Path.unlink, "embedded 1.wav: is missing"),
+    ],
+)
+def test_what_is_unfinished_or_damaged_is_named_with_its_remedy(copy, name, change, reason):
+    change(copy / name)
+    with pytest.raises(UserError, match=f"{reason}.*run: python experiments/evaluate.py --out {copy}"):
+        report.write(copy)
+
+
+def test_nothing_outside_the_folder_is_read(copy):
+    (copy / "audio" / "test-melodies-0" / "truth.wav").replace(copy.parent / "truth.wav")
+    (copy / "audio" / "test-melodies-0" / "truth.wav").symlink_to(copy.parent / "truth.wav")
+    with pytest.raises(UserError, match="outside the results folder"):
+        report.write(copy)
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+    "--virtual-time-budget=2000",
+    "--enable-logging=stderr",
+    "--dump-dom",
+]
+PLAY_TWO = """
+<script>
+addEventListener("error", (event) => console.error(event.message));
+const sounds = [...document.querySelectorAll("audio")];
+const tell = () => document.body.append(" playing:" + sounds.flatMap((s, i) => (s.paused ? [] : [i])) + ";");
+for (const [turn, button] of document.querySelectorAll(".play").entries())
+  if (turn < 2) setTimeout(() => { button.click(); setTimeout(tell, 200); }, 500 * turn);
+</script>
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_one_clip_plays_at_a_time_in_a_browser(small, tmp_path):
+    page = report.write(small).read_text(encoding="utf-8")
+    (tmp_path / "page.html").write_text(page.replace("</body>", PLAY_TWO + "</body>"), encoding="utf-8")
+    line = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", f"file://{tmp_path / 'page.html'}"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    assert "playing:0; playing:1;" in done.stdout
+    assert "CONSOLE" not in done.stderr
+
+
+def test_command(small, tmp_path):
+    def run(*options):
+        line = [sys.executable, ROOT / "experiments/report.py", *options]
+        return subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=False)
+
+    done = run(small)
+    assert done.returncode == 0 and done.stdout.strip() == str(small / "report.html")
+    done = run(small, "--umap", tmp_path)
+    assert done.returncode == 2 and "plot_umap.py" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_bit_rate_falls_so_that_the_page_stays_small():
+    clip = 131072
+    assert media.bit_rate(12 * 22 * clip) == 96
+    for clips in (300, 500):
+        size = clips * len(media.mp3(torch.zeros(clip), media.bit_rate(clips * clip)))
+        assert 0.4 * media.SOUND_BYTES < size < 1.05 * media.SOUND_BYTES
+
+
+def test_a_spectrogram_has_low_bands_below_and_the_scale_it_is_given():
+    mel = np.zeros((128, 512))
+    mel[:16] = 2.0
+    pixels = np.asarray(Image.open(data(media.spectrogram(mel, 2.0))).convert("L"), dtype=float)
+    assert pixels[-1].mean() > 200 and pixels[0].mean() < 20
+    half = np.asarray(Image.open(data(media.spectrogram(mel, 4.0))).convert("L"), dtype=float)
+    assert half[-1].mean() < 0.7 * pixels[-1].mean()
+
+
+def test_marks_lie_where_their_shares_are():
+    points = [chart.Point(0, 0, "1", "origin", "origin"), chart.Point(1, 0.5, "0", "a & b", "a & b")]
+    drawn = chart.svg("title", points)
+    places = [
+        tuple(map(float, place)) for place in re.findall(r"translate\(([\d.]+) ([\d.]+)\)\"><title", drawn)
+    ]
+    (left, bottom), (right, middle) = places
+    assert right - left == chart.SIDE and bottom - middle == chart.SIDE / 2
+    assert "a &amp; b" in drawn and "a & b" not in drawn
+
+
+def test_labels_of_marks_that_lie_together_do_not_cover_each_other():
+    points = [chart.Point(0.5, 0.5 + i / 400, str(i), f"label {i}", f"name {i}") for i in range(5)]
+    found = re.findall(r'class="label" x="([\d.]+)" y="([\d.]+)"', chart.svg("title", points))
+    places = np.array(found, dtype=float)
+    apart = np.abs(places[:, None] - places[None])
+    width = chart.LETTER * len("label 0")
+    covered = (apart[..., 0] < 0.9 * width) & (apart[..., 1] < 0.9 * chart.LINE)
+    assert covered.sum() == len(points)  # each by itself alone
+
+
+def test_the_figure_is_an_svg_that_names_every_model(small, tmp_path):
+    path = figure.write(small, tmp_path / "scores.svg")
+    root = ElementTree.fromstring(path.read_text())
+    texts = {element.text for element in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert set(folders.read(small).systems) <= texts
+    with pytest.raises(UserError, match="svg"):
+        figure.write(small, tmp_path / "scores.png")

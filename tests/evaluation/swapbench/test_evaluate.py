@@ -1,0 +1,174 @@
+"""SwapBench from end to end, export and their command lines, on a tiny model and a few rendered cases."""
+
+import dataclasses
+import json
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from msdae import audio, codecs
+from msdae.data.clips import CLIP_SAMPLES
+from msdae.errors import UserError
+from msdae.evaluation.swapbench import evaluate as evaluation
+from msdae.evaluation.swapbench.evaluate import Settings, evaluate
+from msdae.inference.pipeline import Sampling
+from msdae.models.autoencoder import Autoencoder
+from msdae.models.config import CodecConfig, ModelConfig
+from msdae.models.msdae import MSDAE
+
+ROOT = Path(__file__).parents[3]
+FEW = Settings(splits=("unseen",), cases=3, sampling=Sampling(steps=2), report_cases=1)
+FEW_OPTIONS = ["--split", "unseen", "--cases", 3, "--steps", 2, "--report-cases", 1, "--device", "cpu"]
+
+
+def run(monkeypatch, *options):
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *map(str, options)])
+    runpy.run_path(str(ROOT / "experiments" / "evaluate.py"), run_name="__main__")
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    codec = CodecConfig(fingerprint=codecs.load(codecs.DEFAULT).fingerprint)
+    return MSDAE(ModelConfig(widths=(16,) * 6, encoder_widths=(4, 8), codec=codec), stage=2).eval()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    model.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(checkpoint, tmp_path_factory):
+    """The folder and tables of a run that was not stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, evaluate({"tiny": checkpoint}, folder, FEW)[1]
+
+
+def test_every_row_is_scored_on_every_case(whole):
+    folder, tables = whole
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["splits"] == {"unseen": {"monophonic": 1, "two voices": 1, "polyphonic": 1, "note": 1}}
+    assert manifest["checkpoints"]["tiny"].keys() == {"path", "hash", "model", "steps"}
+    lines = [json.loads(line) for line in (folder / "scores.jsonl").read_text().splitlines()]
+    rows = {(line["row"], line["levels"]) for line in lines}
+    swaps = {("tiny", levels) for levels in ("", "1", "2")}
+    bounds = {(row, "") for row in ("truth", "copy melody source", "copy timbre source", "codec")}
+    assert rows == swaps | bounds and len(lines) == 4 * len(rows)
+    assert [table.title.split(":")[0] for table in tables[:4]] == [
+        "SwapBench, unseen split",
+        "Table 1",
+        "Table 4",
+        "Table 5",
+    ]
+
+
+def test_the_sound_of_report_cases_is_kept(whole):
+    (folder,) = (whole[0] / "audio").iterdir()
+    names = {path.stem for path in folder.iterdir()}
+    assert {"timbre", "melody", "truth", "codec", "tiny", "tiny 1", "tiny 2"} <= names
+    assert len(audio.read(folder / "tiny 1.wav")) == CLIP_SAMPLES
+
+
+def test_a_killed_run_continues_and_gives_the_same_tables(whole, checkpoint, tmp_path):
+    line = ["experiments/evaluate.py", *FEW_OPTIONS, "--checkpoint", f"tiny={checkpoint}", "--out", tmp_path]
+    process = subprocess.Popen([sys.executable, *map(str, line)], cwd=ROOT, stderr=subprocess.DEVNULL)
+    scores = tmp_path / "scores.jsonl"
+    while process.poll() is None and not (scores.exists() and scores.read_text().count("tiny") >= 4):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert scores.exists(), "ended before it scored anything"
+    done = len(scores.read_text().splitlines())
+    assert 0 < done < len((whole[0] / "scores.jsonl").read_text().splitlines())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)  # another number of workers changes nothing
+    try:
+        assert evaluate({"tiny": checkpoint}, tmp_path, FEW)[1] == whole[1]
+    finally:
+        torch.set_num_threads(threads)
+    assert (tmp_path / "scores.jsonl").read_text() == (whole[0] / "scores.jsonl").read_text()
+
+
+def test_the_command_continues_adds_rows_and_makes_the_page(whole, tmp_path, monkeypatch, capsys):
+    folder, _ = whole
+    run(monkeypatch, *FEW_OPTIONS, "--sources", tmp_path / "sources")
+    assert "4 cases" in capsys.readouterr().out
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    for case in (tmp_path / "sources").iterdir():
+        (case / "melody.wav").rename(theirs / f"{case.name}.wav")
+    run(monkeypatch, *FEW_OPTIONS, "--checkpoint", "--outputs", f"theirs={theirs}", "--out", folder)
+    table = capsys.readouterr().out.split("\n\n")[1]
+    shown = {line[:25].strip(): line[25:].split() for line in table.splitlines()}
+    assert shown["theirs"][0] == shown["copy melody source"][0] and "tiny {1}" in table
+    assert (folder / "report.html").stat().st_size > 10_000
+
+
+def test_another_seed_is_refused(whole, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as end:
+        run(monkeypatch, *FEW_OPTIONS, "--checkpoint", "--out", whole[0], "--seed", 1)
+    assert end.value.code == 2 and "another seed" in capsys.readouterr().err
+
+
+def test_a_model_of_another_codec_is_refused(model, tmp_path):
+    other = dataclasses.replace(model.config, codec=dataclasses.replace(model.config.codec, fingerprint="0"))
+    MSDAE(other).save(tmp_path / "a.safetensors")
+    with pytest.raises(UserError, match="a: trained on codec"):
+        evaluate({"a": tmp_path / "a.safetensors"}, tmp_path / "out", FEW)
+
+
+def test_prepared_recordings_make_the_tables_of_the_thesis(checkpoint, tiny, tmp_path):
+    settings = dataclasses.replace(FEW, splits=(), cases=1, data=tiny / "test")
+    short, tables = evaluate({"tiny": checkpoint}, tmp_path, settings)
+    assert short == tables and [table.title[:7] for table in tables] == [
+        "Table 1",
+        "Table 4",
+    ]  # one piece only
+    for table in tables:
+        assert any(name.startswith("tiny") for name, *_ in table.rows)
+    assert json.loads((tmp_path / "tables.json").read_text())
+
+
+def test_quick_is_between_its_bounds(model):
+    counts = {"monophonic": 1}
+    found = evaluation.quick(model, "unseen", sampling=Sampling(steps=2), counts=counts)
+    assert 0 <= found.score <= 1 and 0 <= found.melody_f1 <= 1
+    assert found == evaluation.quick(model, "unseen", sampling=Sampling(steps=2), counts=counts)
+    with pytest.raises(UserError, match="levels"):
+        evaluation.quick(model, levels=(1, 2, 3))
+
+
+def test_rows_are_named_after_runs_and_files():
+    given = [
+        "embedded",
+        "runs/hdae/stage1/model.safetensors",
+        "runs/thesis/stage3",
+        "a/mine.safetensors",
+        "x=y",
+    ]
+    names = evaluation.named(given)
+    assert list(names) == ["embedded", "hdae stage1", "thesis stage3", "mine", "x"] and names["x"] == "y"
+    for wrong in (["a=1", "a=2"], ["codec=a"], ["a/b=c"]):
+        with pytest.raises(UserError, match="NAME=PATH"):
+            evaluation.named(wrong)
+
+
+def test_export_halves_the_file(model, tmp_path):
+    model.save(tmp_path / "a.safetensors")
+    line = ["experiments/export.py", tmp_path / "a.safetensors", "--out", tmp_path / "b.safetensors"]
+    done = subprocess.run([sys.executable, *map(str, line)], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0 and "MSDAE" in done.stdout
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in "ab"]
+    assert sizes[1] < 0.6 * sizes[0]
+    halved = Autoencoder.load(tmp_path / "b.safetensors").state_dict()
+    for name, weight in model.state_dict().items():
+        torch.testing.assert_close(halved[name], weight.half().float())

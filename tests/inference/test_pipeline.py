@@ -1,0 +1,269 @@
+"""Windows, seams, lengths, seeds and loudness, on a codec and a model whose results are known exactly."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyloudnorm
+import pytest
+import soundfile
+import torch
+
+from msdae import audio
+from msdae.audio.loudness import PEAK
+from msdae.audio.mel import MelConfig
+from msdae.audio.windows import Waveform
+from msdae.codecs.base import Codec
+from msdae.errors import UserError
+from msdae.inference.pipeline import Mix, Pipeline, Sampling, strengths
+from msdae.models.autoencoder import Autoencoder
+from msdae.nn.layers import slerp
+
+RATE = 44100
+SHARES = (0.5, 0.3, 0.2)  # of each level in what `Echo` denoises to
+
+
+class Averages(Codec):
+    """Latent channel c of a frame is the mean of its c-th 64 samples; held for 64 samples in decoding."""
+
+    name, channels, hop, sample_rate, fingerprint = "averages", 64, 4096, RATE, "averages"
+
+    def encode(self, waveform):
+        frames = self.frames(waveform.shape[-1])
+        filled = torch.nn.functional.pad(waveform, (0, frames * self.hop - waveform.shape[-1]))
+        return filled.view(len(waveform), frames, 64, 64).mean(-1).transpose(1, 2)
+
+    def stream(self, latents):
+        return (z.transpose(1, 2).flatten(1).repeat_interleave(64, dim=1) for z in latents)
+
+
+class Echo(torch.nn.Module):
+    """Each level's code is the latent itself; the denoiser gives their sum weighted by SHARES and `noise`."""
+
+    stage, needs_mel, pooled, mix = 3, False, (False,) * 3, staticmethod(Autoencoder.mix)
+
+    def __init__(self, noise=0.0, scale=1.0):
+        super().__init__()
+        self.noise, self.scale = noise, scale
+        self.anchor = torch.nn.Parameter(torch.zeros(1))
+        self.config = SimpleNamespace(
+            codec=SimpleNamespace(name="averages", fingerprint="averages"), mel=MelConfig()
+        )
+
+    def encode(self, z, mel):
+        return [z, z, z]
+
+    def denoiser(self, codes, guidance):
+        wanted = sum(share * code for share, code in zip(SHARES, codes, strict=True))
+        return lambda x, sigma: self.scale * wanted + self.noise * x / sigma[:, None, None]
+
+
+def pipeline(batch=8, seed=0, **model):
+    return Pipeline(Echo(**model), Averages(), Sampling(steps=1, sampler="euler", seed=seed), batch)
+
+
+def tone(samples, frequency=50.0, level=0.3):
+    return level * torch.sin(2 * torch.pi * frequency * torch.arange(samples) / RATE)
+
+
+def streamed(rendering, mix):
+    return torch.cat(list(rendering.stream(mix)))
+
+
+@pytest.mark.parametrize("samples", [1, 63, 4096, 4097, 131_072, 131_073, 500_001])
+def test_as_long_as_the_melody_source(samples):
+    rendered = pipeline(noise=0.1).swap(tone(30_000, 80), tone(samples))
+    assert rendered.shape == (samples,) and torch.isfinite(rendered).all()
+
+
+@pytest.mark.parametrize("frames", [20, 32, 33, 100, 775])
+def test_windows_leave_no_trace(frames):
+    """A model that gives back its input gives back the codec's own round trip, over every seam."""
+    sound, codec = tone(frames * 4096 - 5), Averages()
+    round_trip = codec.decode(codec.encode(sound[None]))[0, : len(sound)]
+    torch.testing.assert_close(streamed(pipeline(), Mix(Waveform(sound))), round_trip, atol=1e-5, rtol=0)
+
+
+def test_codes_come_from_their_sources():
+    timbre, melody, codec = tone(450_000, 70), tone(400_000, 40), Averages()
+    z_timbre, z_melody = codec.encode(timbre[None, :400_000]), codec.encode(melody[None])
+    source = Waveform(timbre)
+    for levels, strength in [((1,), 1.0), ((1, 3), 1.0), ((2,), 0.5), ((1, 2, 3), 0.0)]:
+        mix = Mix(Waveform(melody), dict.fromkeys(levels, source), strength)
+        strengths = [strength if level in levels else 0.0 for level in (1, 2, 3)]
+        codes = [slerp(z_melody, z_timbre, strength) for strength in strengths]
+        expected = codec.decode(sum(share * code for share, code in zip(SHARES, codes, strict=True)))[0]
+        frame = 97 * 4096  # the source that goes on after the melody source fills its last frame
+        rendered = streamed(pipeline(), mix)
+        torch.testing.assert_close(rendered[:frame], expected[:frame], atol=1e-5, rtol=0)
+
+
+def test_three_sources():
+    sounds = [tone(310_000, frequency) for frequency in (40, 60, 90)]
+    first, second, third = (Waveform(sound) for sound in (*sounds[:2], sounds[2][:300_000]))
+    codec = Averages()
+    z = sum(share * codec.encode(sound[None, :300_000]) for share, sound in zip(SHARES, sounds, strict=True))
+    rendered = streamed(pipeline(), Mix(third, {1: first, 2: second}))
+    frame = 73 * 4096  # the sources that go on after the melody source fill its last frame
+    torch.testing.assert_close(rendered[:frame], codec.decode(z)[0, :frame], atol=1e-5, rtol=0)
+
+
+def test_a_short_source_is_looped():
+    """A constant stays one, however often it is repeated; only its ends are faded."""
+    melody, constant = Waveform(torch.zeros(600_000)), Waveform(torch.full((50_000,), 0.4))
+    rendered = streamed(pipeline(), Mix(melody, {1: constant}))
+    held = (rendered - 0.5 * 0.4).abs() < 1e-4
+    assert held.float().mean() > 0.98
+
+
+def test_averaged_codes_do_not_change_over_time():
+    ramp = Waveform(torch.linspace(0, 0.8, 500_000))
+    rendered = streamed(pipeline(), Mix(Waveform(torch.zeros(300_000)), {1: ramp}, align="average"))
+    frames = rendered[: 73 * 4096].view(73, 4096)
+    torch.testing.assert_close(frames, frames[:1].expand_as(frames))
+    assert rendered.mean() == pytest.approx(0.5 * 0.4, abs=0.03)
+
+
+def test_the_seed_decides_whatever_the_batch():
+    sound = tone(900_000)
+    rendered = [pipeline(batch, noise=0.1).reconstruct(sound) for batch in (1, 3, 8)]
+    torch.testing.assert_close(rendered[0], rendered[1])
+    torch.testing.assert_close(rendered[0], rendered[2])
+    assert not torch.allclose(rendered[0], pipeline(seed=1, noise=0.1).reconstruct(sound), atol=1e-3)
+
+
+def test_encode_gives_the_codes_of_each_window():
+    codes = pipeline().encode(tone(131_072 + 1))
+    assert [code.shape for code in codes] == [(2, 64, 32)] * 3
+
+
+def test_interpolation_goes_from_melody_to_timbre():
+    series = pipeline().interpolate(tone(200_000, 70), tone(200_000, 40), count=3)
+    torch.testing.assert_close(series[0], pipeline().reconstruct(tone(200_000, 40)))
+    assert len(series) == 3
+    assert strengths(5) == [0, 0.25, 0.5, 0.75, 1]
+
+
+def test_loudness_is_the_melody_sources():
+    melody = tone(5 * RATE, 300, level=0.1)
+    rendered = pipeline(scale=7.0).swap(tone(5 * RATE, 200), melody)
+    meter = pyloudnorm.Meter(RATE)
+    expected = meter.integrated_loudness(melody.double().numpy())
+    assert meter.integrated_loudness(rendered.double().numpy()) == pytest.approx(expected, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["out.wav", "out.flac", "out.ogg"])
+def test_peaks_stay_under_minus_one_decibel(tmp_path, name):
+    loud = tone(3 * RATE, 100).sign() * 0.999
+    mastering = pipeline(noise=0.5).render_file(Mix(Waveform(loud)), tmp_path / name)
+    peak = audio.read(tmp_path / name).abs().max()
+    assert mastering.limited and 0.9 * PEAK < peak < PEAK
+
+
+def test_silence_stays_silent():
+    rendered = pipeline(noise=0.1).swap(tone(50_000), torch.zeros(200_000))
+    assert torch.equal(rendered, torch.zeros(200_000))
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
+def test_a_rendered_file_is_the_rendered_waveform(tmp_path, suffix):
+    mix = Mix(Waveform(tone(300_001, 200)))
+    path = tmp_path / f"out.{suffix}"
+    mastering = pipeline().render_file(mix, path)
+    assert soundfile.info(path).frames == 300_001 and not mastering.limited
+    difference = audio.read(path) - pipeline().render(mix)
+    assert difference.square().mean().sqrt() < (0.02 if suffix == "ogg" else 1e-6)
+
+
+def test_a_model_that_fails_leaves_no_file(tmp_path):
+    with pytest.raises(UserError, match="NaN"):
+        pipeline(scale=float("nan")).render_file(Mix(Waveform(tone(200_000))), tmp_path / "out.wav")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interruption_leaves_no_file(tmp_path):
+    class Interrupted(Averages):
+        def stream(self, latents):
+            raise KeyboardInterrupt
+
+    rendering = Pipeline(Echo(), Interrupted(), Sampling(steps=1))
+    (tmp_path / "out.wav").write_bytes(b"what was there before")
+    with pytest.raises(KeyboardInterrupt):
+        rendering.render_file(Mix(Waveform(tone(200_000))), tmp_path / "out.wav")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.wav"]
+    assert (tmp_path / "out.wav").read_bytes() == b"what was there before"
+
+
+def test_a_file_that_ends_early_is_refused_before_rendering(tmp_path):
+    """Its header is in order; only reading it to the end shows the damage."""
+    soundfile.write(tmp_path / "cut.flac", torch.rand(400_000).numpy() - 0.5, RATE)
+    whole = (tmp_path / "cut.flac").read_bytes()
+    (tmp_path / "cut.flac").write_bytes(whole[: len(whole) * 9 // 10])
+    source = audio.open_recording(tmp_path / "cut.flac")
+    with pytest.raises(UserError, match="cut.flac"):
+        pipeline(scale=float("nan")).render_file(Mix(Waveform(tone(1000)), {1: source}), tmp_path / "out.wav")
+    assert not (tmp_path / "out.wav").exists()
+
+
+def test_a_foreign_codec_is_refused():
+    codec = Averages()
+    codec.fingerprint = "other"
+    with pytest.raises(UserError, match="not the one that the model was trained on"):
+        Pipeline(Echo(), codec)
+
+
+def test_bad_settings_are_refused():
+    sound = Waveform(tone(1000))
+    with pytest.raises(UserError, match="level 4"):
+        pipeline().render(Mix(sound, {4: sound}))
+    for bad in ({"strength": 1.5}, {"strength": float("nan")}, {"align": "stretch"}):
+        with pytest.raises(UserError):
+            Mix(sound, **bad)
+    for bad in ({"steps": 0}, {"sampler": "magic"}, {"seed": -1}, {"guidance": (float("inf"),)}):
+        with pytest.raises(UserError):
+            Sampling(**bad)
+    with pytest.raises(UserError, match="at least 2"):
+        strengths(1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory from /proc")
+def test_memory_is_flat_and_time_is_linear(tmp_path):
+    """Ten times the length: less than 100 MB more, and at most twice the time per minute."""
+    cost = {}
+    for minutes in (1, 10):
+        path = tmp_path / f"{minutes}.wav"
+        soundfile.write(path, tone(minutes * 60 * 22050).numpy(), 22050)
+        script = f"""
+            import re, time
+            from pathlib import Path
+            from msdae import audio
+            from msdae.inference.pipeline import Mix
+            from tests.inference.test_pipeline import pipeline
+            begin = time.process_time()
+            source = audio.open_recording({str(path)!r})
+            pipeline().render_file(Mix(source, {{1: source}}), Path({str(tmp_path / "out.wav")!r}))
+            peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]
+            print(time.process_time() - begin, int(peak) / 1024)
+        """
+        run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        cost[minutes] = [float(number) for number in run.stdout.split()]
+    assert cost[10][0] / 10 <= 2 * cost[1][0]
+    assert cost[10][1] - cost[1][1] < 100
+
+
+def test_a_pooled_level_is_averaged_over_the_whole_source():
+    class Pooled(Echo):
+        pooled = (True, False, False)
+
+        def encode(self, z, mel):
+            return [z.mean(dim=-1, keepdim=True), z, z]
+
+    half = 160 * 4096
+    timbre = torch.cat([torch.zeros(half), torch.ones(half)])
+    rendering = Pipeline(Pooled(), Averages(), Sampling(steps=1, sampler="euler"))
+    rendered = streamed(rendering, Mix(Waveform(torch.zeros(2 * half)), {1: Waveform(timbre)}))
+    first, last = rendered[: half // 4].mean(), rendered[-half // 4 :].mean()
+    assert torch.allclose(first, last, rtol=1e-3) and 0.4 * SHARES[0] < first < 0.6 * SHARES[0]

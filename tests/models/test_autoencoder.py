@@ -1,0 +1,305 @@
+"""Models; the tests named "defect" are the regressions of the released code (spec of the system)."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from msdae.diffusion import samplers
+from msdae.errors import UserError
+from msdae.evaluation.accounting import summarize
+from msdae.models.autoencoder import Autoencoder, Contrast
+from msdae.models.config import CodecConfig, ModelConfig
+from msdae.models.hdae import HDAE
+from msdae.models.msdae import MSDAE
+from msdae.nn.layers import AdaGN, slerp, stretch
+
+SMALL = ModelConfig(
+    widths=(16, 16, 24, 24, 32, 32),
+    inject=(4, 2, 0),
+    pooled=(),
+    hidden=16,
+    encoder_widths=(4, 8),
+    codec=CodecConfig(std=0.9),
+)
+THESIS = dataclasses.replace(SMALL, encoder="conv", at_input=False)
+POOLED = dataclasses.replace(SMALL, pooled=(1,))
+BASELINE = dataclasses.replace(THESIS, inject=(3, 2, 1), code_channels=(8, 6, 4), encoder_widths=(16, 16, 16))
+
+
+def build(kind=MSDAE, config=SMALL, stage=3, awake=True):
+    """A tiny model; `awake` replaces the zeros of its zero-initialised layers."""
+    torch.manual_seed(0)
+    model = kind(config, stage).eval()
+    if awake:
+        for parameter in model.parameters():
+            if not parameter.any():
+                torch.nn.init.normal_(parameter, std=0.05)
+    return model
+
+
+def clip(batch=2, frames=32, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(batch, 64, frames, generator=generator), torch.rand(
+        batch, 128, 16 * frames, generator=generator
+    )
+
+
+@pytest.fixture(
+    params=[(MSDAE, SMALL), (MSDAE, THESIS), (MSDAE, POOLED), (HDAE, BASELINE)],
+    ids=["msdae", "thesis", "pooled", "hdae"],
+)
+def model(request):
+    return build(*request.param)
+
+
+@pytest.mark.parametrize(
+    ("inject", "lengths"), [((5, 3, 1), [1, 4, 16]), ((3, 2, 1), [4, 8, 16]), ((4, 2, 0), [2, 8, 32])]
+)
+@pytest.mark.parametrize("config", [SMALL, THESIS], ids=["patch", "conv"])
+def test_code_lengths_of_the_presets(inject, lengths, config):
+    model = build(config=dataclasses.replace(config, inject=inject))
+    assert [code.shape[-1] for code in model.encode(*clip())] == lengths == model.code_frames(32)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 7, 31, 32, 33, 100])
+def test_defect_6_any_length(model, frames):
+    z, mel = clip(frames=frames)
+    codes = model.encode(z, mel)
+    assert [code.shape[-1] for code in codes] == model.code_frames(frames)
+    assert model.denoise(z, torch.ones(2), codes).shape == z.shape
+
+
+def test_defect_1_codes_are_stretched_not_tiled():
+    ramp = torch.linspace(0, 1, 4)[None, None]
+    stretched = stretch(ramp, 16)
+    assert (stretched.diff() >= 0).all() and not torch.equal(stretched, ramp.repeat(1, 1, 4))
+    model = build()
+    z, mel = clip(batch=1)
+    codes = model.encode(z, mel)
+    late = [code.clone() for code in codes]
+    late[0][..., -1] += 1.0  # the last coarse frame must move the end more than the beginning
+    moved = (
+        (model.denoise(z, torch.ones(1), late) - model.denoise(z, torch.ones(1), codes))
+        .abs()
+        .mean(dim=(0, 1))
+    )
+    assert moved[16:].mean() > 2 * moved[:16].mean()
+
+
+def test_defect_2_dropout_replaces_codes_by_null_codes(model):
+    z, mel = clip()
+    codes = model.encode(z, mel)
+    drop = torch.tensor([[True, False, False], [False, False, True]])
+    nulled = [code.clone() for code in codes]
+    nulled[0][0], nulled[2][1] = model.null_codes[0].detach(), model.null_codes[2].detach()
+    sigma = torch.tensor([0.5, 2.0])
+    dropped = model.denoise(z, sigma, codes, drop)
+    torch.testing.assert_close(dropped, model.denoise(z, sigma, nulled))
+    assert not torch.allclose(dropped, model.denoise(z, sigma, codes), atol=1e-4)
+
+
+def test_null_codes_are_learned(model):
+    model.requires_grad_(True)
+    z, mel = clip()
+    loss, *_ = model(z, mel, torch.zeros(2), torch.randn_like(z), torch.ones(2, 3, dtype=torch.bool))
+    loss.mean().backward()
+    assert all(null.grad.abs().sum() > 0 for null in model.null_codes)
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_defect_3_sampling_follows_every_code(model, level):
+    z, mel = clip()
+    codes, other = model.encode(z, mel), model.encode(*clip(seed=1))
+    changed = [other[k] if k == level else code for k, code in enumerate(codes)]
+    noise = clip(seed=2)[0]
+    first = samplers.sample(model.denoiser(codes), noise, steps=3)
+    assert not torch.allclose(first, samplers.sample(model.denoiser(changed), noise, steps=3), atol=1e-3)
+
+
+def test_defect_4_batch_of_one(model):
+    z, mel = clip(batch=3)
+    codes = model.encode(z, mel)
+    one = model.encode(z[:1], mel[:1])
+    assert all(code.shape[0] == 1 for code in one)
+    together = model.denoise(z, torch.ones(3), codes)[:1]
+    torch.testing.assert_close(model.denoise(z[:1], torch.ones(1), one), together, rtol=1e-4, atol=1e-5)
+
+
+def test_defect_5_inactive_levels_do_not_exist():
+    model = build(stage=1)
+    assert len(model.encoders) == len(model.null_codes) == len(model.unet.code_convs) == 1
+    assert len(model.encode(*clip())) == 1
+    assert not any("encoders.1" in key for key in model.state_dict())
+
+
+def test_a_new_level_leaves_the_trained_function_as_it_was():
+    before, after = build(stage=1), build(stage=2, awake=False)
+    after.load_state_dict(before.state_dict(), strict=False)
+    z, mel = clip()
+    sigma = torch.tensor([0.1, 3.0])
+    torch.testing.assert_close(
+        after.denoise(z, sigma, after.encode(z, mel)), before.denoise(z, sigma, before.encode(z, mel))
+    )
+
+
+def test_residual_sum_over_levels():
+    model = build()
+    codes = [torch.full((1, 32, length), value) for length, value in ((2, 0.1), (8, 0.2), (32, 0.4))]
+    conditioned = model.condition(codes)
+    for found, expected in zip(conditioned, (0.1, 0.3, 0.7), strict=True):
+        torch.testing.assert_close(found, torch.full_like(found, expected))
+
+
+def test_guidance_of_one_leaves_the_denoiser_as_it_is(model):
+    z, mel = clip()
+    codes, sigma = model.encode(z, mel), torch.ones(2)
+    plain = model.denoise(z, sigma, codes)
+    torch.testing.assert_close(model.denoiser(codes, 1.0)(z, sigma), plain)
+    assert not torch.allclose(model.denoiser(codes, (2.0, 1.0, 1.0))(z, sigma), plain, atol=1e-4)
+    without_first = model.denoise(z, sigma, codes, torch.tensor([[True, False, False]]))
+    torch.testing.assert_close(model.denoiser(codes, (0.0, 1.0, 1.0))(z, sigma), without_first)
+    configured = model.denoiser(codes, model.config.guidance)(z, sigma)
+    torch.testing.assert_close(model.denoiser(codes)(z, sigma), configured)
+    with pytest.raises(UserError, match="got 2"):
+        model.denoiser(codes, (1.0, 2.0))
+
+
+def test_mix_runs_from_content_to_other(model):
+    codes, other = model.encode(*clip()), model.encode(*clip(frames=48, seed=1))
+    assert all(torch.equal(a, b) for a, b in zip(model.mix(codes, other, [0, 0, 0]), codes, strict=True))
+    mixed = model.mix(codes, other, [1.0, 0.5, 0.0])
+    torch.testing.assert_close(mixed[0], stretch(other[0], codes[0].shape[-1]))
+    torch.testing.assert_close(mixed[1], slerp(codes[1], stretch(other[1], codes[1].shape[-1]), 0.5))
+
+
+def test_slerp_turns_evenly_and_changes_length_linearly():
+    a, b = torch.tensor([[[2.0], [0.0]]]), torch.tensor([[[0.0], [4.0]]])
+    for strength in (0.0, 0.25, 0.5, 1.0):
+        angle = torch.tensor(strength * torch.pi / 2)
+        expected = (2 + 2 * strength) * torch.stack([angle.cos(), angle.sin()])[None, :, None]
+        torch.testing.assert_close(slerp(a, b, strength), expected)
+    assert torch.equal(slerp(a, b, 0), a) and torch.equal(slerp(a, b, 1), b)
+    for other in (a, -a, 3 * a, torch.zeros(1, 2, 1)):  # no plane to turn in
+        torch.testing.assert_close(slerp(a, other, 0.25), torch.lerp(a, other, 0.25))
+
+
+def test_save_and_load(model, tmp_path):
+    model.provenance = {"steps": [1, 2]}
+    model.save(tmp_path / "a.safetensors")
+    loaded = Autoencoder.from_pretrained(tmp_path / "a.safetensors")
+    assert (
+        type(loaded) is type(model)
+        and loaded.config == model.config
+        and loaded.provenance == {"steps": [1, 2]}
+    )
+    z, mel = clip()
+    torch.testing.assert_close(
+        loaded.denoise(z, torch.ones(2), loaded.encode(z, mel)),
+        model.denoise(z, torch.ones(2), model.encode(z, mel)),
+    )
+    model.save_pretrained(tmp_path / "folder")
+    assert type(Autoencoder.from_pretrained(tmp_path / "folder")) is type(model)
+
+
+def test_wrong_checkpoints_are_refused(tmp_path):
+    build().save(tmp_path / "a.safetensors")
+    with pytest.raises(UserError, match="holds a MSDAE, expected a HDAE"):
+        HDAE.from_pretrained(tmp_path / "a.safetensors")
+    with pytest.raises(UserError, match="no such file"):
+        MSDAE.from_pretrained(tmp_path / "b.safetensors")
+    with pytest.raises(UserError, match="neither 'embedded', a file"):
+        MSDAE.from_pretrained("nobody/nothing", local_files_only=True)
+
+
+def test_impossible_configurations_are_refused():
+    with pytest.raises(UserError, match="stage 4"):
+        MSDAE(SMALL, 4)
+    with pytest.raises(UserError, match="equal channels"):
+        MSDAE(dataclasses.replace(SMALL, code_channels=(8, 16, 32)))
+    with pytest.raises(UserError, match="depths"):
+        HDAE(SMALL)
+
+
+def test_summary_counts_without_running():
+    model = build()
+    summary = summarize(model, 4, frames=32)
+    assert summary["parameters"]["total"] == sum(p.numel() for p in model.parameters())
+    frozen = sum(p.numel() for encoder in model.encoders[:2] for p in encoder.parameters())
+    assert summary["trainable"] == summary["parameters"]["total"] - frozen
+    assert summarize(model, 8, frames=32)["flops"] == pytest.approx(2 * summary["flops"], rel=1e-6)
+    assert summarize(model, 8, frames=32)["memory"]["activations"] > 1.9 * summary["memory"]["activations"]
+    assert not any(p.is_meta for p in model.parameters())
+
+
+def test_push_to_hub_uploads_the_one_file_that_rebuilds_the_model(monkeypatch):
+    """The hub itself cannot be reached from a test; what would be uploaded can be looked at."""
+    from huggingface_hub import hub_mixin
+
+    uploaded = {}
+
+    class Api:
+        def __init__(self, **options):
+            pass
+
+        def create_repo(self, repo_id, **options):
+            return type("Url", (), {"repo_id": repo_id})
+
+        def upload_folder(self, *, repo_id, folder_path, **options):
+            uploaded[repo_id] = Autoencoder.from_pretrained(folder_path)
+
+    monkeypatch.setattr(hub_mixin, "HfApi", Api)
+    model = build()
+    model.push_to_hub("someone/msdae")
+    z, mel = clip()
+    for one, other in zip(uploaded["someone/msdae"].encode(z, mel), model.encode(z, mel), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_pooled_level_is_one_frame_whatever_the_order_of_time():
+    torch.manual_seed(0)
+    model = MSDAE(dataclasses.replace(SMALL, pooled=(1,))).eval()
+    mel = torch.rand(2, 128, 512)
+    codes = model.encode(None, mel)
+    assert [code.shape[-1] for code in codes] == model.code_frames(32) == [1, 8, 32]
+    halves = torch.cat([mel[..., 256:], mel[..., :256]], dim=-1)
+    assert (codes[0] - model.encode(None, halves)[0]).abs().max() < 0.05
+    assert (codes[2] - model.encode(None, halves)[2]).abs().max() > 0.1
+
+
+def test_a_pooled_level_reaches_every_depth():
+    torch.manual_seed(0)
+    model = MSDAE(ModelConfig(pooled=(1,), widths=(16, 16, 24), inject=(2, 1, 0), encoder_widths=(4, 8)))
+    for module in model.unet.modules():
+        if isinstance(module, AdaGN):
+            torch.nn.init.normal_(module.affine.weight)
+    torch.nn.init.normal_(model.unet.modulations[0][-1].weight)
+    codes = [torch.zeros(1, 32, frames) for frames in model.code_frames(32)]
+    other = [torch.ones_like(codes[0]), *codes[1:]]
+    seen = {}
+    for index, block in enumerate(model.unet.down_blocks):
+        block.norm2.register_forward_hook(
+            lambda m, i, out, index=index: seen.setdefault(index, []).append(out)
+        )
+    x = torch.randn(1, 64, 32)
+    for chosen in (codes, other):
+        model.unet(x, torch.zeros(1), chosen)
+    assert all(not torch.allclose(*outputs) for outputs in seen.values())
+
+
+def test_levels_may_see_different_clips():
+    torch.manual_seed(0)
+    model = MSDAE(SMALL).eval()
+    one, other = torch.rand(2, 2, 128, 512)
+    mixed = model.encode(None, [one, other, other])
+    assert torch.equal(mixed[0], model.encode(None, one)[0])
+    assert torch.equal(mixed[2], model.encode(None, other)[2])
+
+
+def test_frames_of_a_timed_level_have_to_find_their_own_place():
+    model = build(stage=2)
+    _, mel = clip(batch=3)
+    code = model.encode_level(1, mel)
+    contrast = Contrast(mel, mel, torch.eye(3, 6, dtype=torch.bool), 1.0)
+    found, lost = model._contrasted(code, contrast), model._contrasted(code.roll(1, 0), contrast)
+    assert found.shape == (3,) and (found < lost).all()

@@ -1,0 +1,23 @@
+from msdae.symbolic import corpus as scores
+
+
+def test_the_list_of_pieces_is_fixed_and_has_every_collection():
+    pieces = scores.pieces()
+    assert len(pieces) == len(set(pieces)) > 500
+    assert {piece.split("/")[0] for piece in pieces} == set(scores.COLLECTIONS)
+
+
+def test_a_chorale_has_four_parts_in_time_order():
+    parts = scores.parts("bach/bwv10.7.mxl")
+    assert len(parts) == 4
+    for part in parts:
+        assert list(part) == sorted(part)
+        assert all(note.duration > 0 and 30 < note.pitch < 90 for note in part)
+    soprano, bass = parts[0], parts[-1]
+    assert min(note.pitch for note in soprano) > min(note.pitch for note in bass)
+
+
+def test_a_fiddle_tune_has_one_part():
+    (part,) = scores.parts("ryansMammoth/7thRegimentReel.abc")
+    assert part[0].pitch == 69  # A2 in sixteenths: the A above middle C, an eighth long
+    assert part[0].duration == 0.5

@@ -1,0 +1,61 @@
+import pytest
+import torch
+
+from msdae.errors import UserError
+from msdae.synthesis import soundfont
+
+SCALE = [(0.0, 0.4, 60, 90), (0.5, 0.9, 64, 70), (1.0, 1.4, 67, 110)]
+SECOND = 44100
+
+
+def _render(notes=SCALE, program=0, samples=2 * SECOND):
+    return soundfont.render(notes, soundfont.default(), program, samples)
+
+
+def test_same_bytes_whatever_was_rendered_before():
+    first = _render()
+    _render([(0.0, 5.0, pitch, 127) for pitch in range(40, 90, 3)], program=48, samples=1000)
+    assert torch.equal(_render(), first)
+
+
+def test_sound_begins_and_ends_with_the_note():
+    waveform = _render([(0.5, 1.0, 69, 100)], program=80)
+    assert waveform.shape == (2 * SECOND,)
+    assert waveform.dtype == torch.float32
+    assert not waveform[: SECOND // 2].any()
+    assert waveform[SECOND // 2 : SECOND // 2 + 2000].abs().max() > 0.01
+    assert waveform[-SECOND // 4 :].abs().max() < 0.01 * waveform.abs().max()
+
+
+def test_pitch_is_the_asked_one():
+    waveform = _render([(0.0, 2.0, 69, 100)], program=73)
+    spectrum = torch.fft.rfft(waveform[SECOND // 2 : SECOND // 2 + SECOND]).abs()
+    assert abs(int(spectrum[100:2000].argmax()) + 100 - 440) <= 4
+
+
+def test_order_of_the_notes_is_free_and_late_notes_are_not_heard():
+    assert torch.equal(_render(SCALE[::-1]), _render())
+    assert torch.equal(_render([*SCALE, (9.0, 9.5, 60, 100)]), _render())
+
+
+def test_a_repeated_note_sounds_again():
+    once = _render([(0.0, 0.5, 60, 100)], program=12)
+    twice = _render([(0.0, 0.5, 60, 100), (0.5, 1.0, 60, 100)], program=12)
+    struck = slice(SECOND // 2, SECOND // 2 + 4000)
+    assert twice[struck].abs().max() > 3 * once[struck].abs().max()
+
+
+def test_a_file_that_is_no_soundfont_is_refused(tmp_path):
+    path = tmp_path / "bad.sf2"
+    path.write_bytes(b"RIFF but not a SoundFont")
+    with pytest.raises(UserError, match="bad.sf2: not a SoundFont"):
+        soundfont.render(SCALE, path, 0, 1000)
+    with pytest.raises(UserError, match="missing.sf2: no such SoundFont"):
+        soundfont.render(SCALE, tmp_path / "missing.sf2", 0, 1000)
+    with pytest.raises(UserError, match="missing.sf2: cannot read"):
+        soundfont.fingerprint(tmp_path / "missing.sf2")
+
+
+def test_a_program_that_does_not_exist_is_refused():
+    with pytest.raises(UserError, match="program 200 is not in this SoundFont"):
+        _render(program=200)
