@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument(
         "--codec",
         nargs="+",
-        default=list(codecs.SHIPPED)[::-1],
+        default=codecs.shipped(),
         metavar="[NAME=]CODEC",
         help="names or files, side by side",
     )

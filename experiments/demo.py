@@ -15,8 +15,8 @@ from msdae.evaluation.metrics import timbre
 from msdae.evaluation.metrics.melody import note_f1, transcribe
 from msdae.evaluation.swapbench.scores import instruments
 from msdae.symbolic.instruments import INSTRUMENTS
+from msdae.symbolic.notes import Note
 from msdae.synthesis import soundfont
-from msdae.synthesis.soundfont import Note
 
 BEAT = 0.5  # seconds
 LEVEL = 0.5  # peak of the rendered recordings

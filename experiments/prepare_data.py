@@ -55,7 +55,7 @@ def _parse() -> argparse.Namespace:
         "--source", help="folder of the recordings; synth, squares: where to render them (OUT/source)"
     )
     parser.add_argument("--out", required=True, help="folder of the prepared data set")
-    names = ", ".join(codecs.NAMES)
+    names = ", ".join(codecs.CODECS)
     parser.add_argument("--codec", default=codecs.DEFAULT, help=f"{names}, or a trained codec's file")
     parser.add_argument("--strict", action="store_true", help="stop at the first file that is rejected")
     parser.add_argument("--shards", type=_positive, help="write WebDataset shards of so many clips instead")

@@ -32,13 +32,13 @@ def main() -> None:
 def _train(arguments: argparse.Namespace) -> None:
     """Train latents and decoder, or the decoder alone."""
     settings = config.load(CodecTrainConfig, None, arguments.set)
-    known = neural.load(arguments.latents) if arguments.latents else None
+    known = neural.NeuralCodec.from_file(arguments.latents) if arguments.latents else None
     files = _files(arguments)
     paths = {split: [file.path for file in chosen] for split, chosen in files.items()}
     codec = train(settings, paths, Path(arguments.run), cli.device(arguments.device), known)
     if codec is not None:
         _measure(codec.cpu(), files, arguments.out)
-        neural.save(codec, arguments.out)
+        codec.save(arguments.out)
 
 
 def _fit(arguments: argparse.Namespace) -> None:
@@ -49,7 +49,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     explained = spectral.explained_variance(codec, Clips(_held_out(files)))
     print(f"{100 * explained:.1f} % of the variance of held-out files explained")
     _measure(codec, files, arguments.out)
-    spectral.save(codec, arguments.out)
+    codec.save(arguments.out)
 
 
 def _measure(codec: codecs.Codec, files: Files, path: str) -> None:
@@ -93,7 +93,12 @@ def _parse() -> argparse.Namespace:
         "data, which is made where missing. Killed and started again, the same line continues.",
         "python experiments/train_codec.py --source ~/Music --out music.safetensors",
     )
-    parser.add_argument("--codec", choices=list(codecs.SHIPPED), default=codecs.DEFAULT, help="which kind")
+    parser.add_argument(
+        "--codec",
+        choices=codecs.shipped(),
+        default=codecs.DEFAULT,
+        help="which kind",
+    )
     parser.add_argument("--source", help="folder of recordings; a few are held out to measure")
     parser.add_argument("--data", help="folder of rendered data (data/squares; of spectral: data/synth)")
     parser.add_argument("--out", required=True, help="codec file (.safetensors)")

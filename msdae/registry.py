@@ -52,6 +52,10 @@ class Registry(Generic[Entry]):
         self._import()
         return iter(sorted(self._entries))
 
+    def __len__(self) -> int:
+        self._import()
+        return len(self._entries)
+
     def __contains__(self, name: object) -> bool:
         self._import()
         return name in self._entries

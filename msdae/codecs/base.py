@@ -1,19 +1,32 @@
-"""What a codec is to everything above it."""
+"""What a codec is to everything above it, and which ones there are."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import ClassVar
 
 import torch
 import torch.nn as nn
 
+from msdae import checkpoint
 from msdae.codecs.chunks import CHUNK
+from msdae.errors import UserError
+from msdae.registry import Registry
+
+DEFAULT = "spectral-neural"
+CLIP_SECONDS = 3.0  # about the length of a clip; the exact one is a whole number of latent frames
+CLIP_MULTIPLE = 8  # of latent frames, so that codes at a fraction of their rate are whole
+CODECS: Registry[type["Codec"]] = Registry("codec", "msdae.codecs")
 
 
 class Codec(nn.Module, ABC):
     """Waveform to latents and back at a fixed rate; nothing above knows which codec it is.
 
     Attributes:
-        name: the name that `msdae.codecs.load` takes.
+        name: the name that `load` takes.
+        kind: what the header of its files calls it; empty where it has no files of its own.
+        shipped: whether the package has a file with its weights.
         channels: channels of the latent.
         hop: samples per latent frame.
         sample_rate: in Hz.
@@ -22,10 +35,55 @@ class Codec(nn.Module, ABC):
     """
 
     name: str
+    kind: ClassVar[str] = ""
+    shipped: ClassVar[bool] = False
     channels: int
     hop: int
     sample_rate: int
     fingerprint: str
+
+    @property
+    def clip_frames(self) -> int:
+        """Latent frames of a clip, which models are trained on."""
+        frames = CLIP_SECONDS * self.sample_rate / self.hop
+        return CLIP_MULTIPLE * max(1, round(frames / CLIP_MULTIPLE))
+
+    @property
+    def clip_samples(self) -> int:
+        """Samples of a clip."""
+        return self.clip_frames * self.hop
+
+    @property
+    def clip_seconds(self) -> float:
+        """Length of a clip in seconds."""
+        return self.clip_samples / self.sample_rate
+
+    @classmethod
+    def pretrained(cls) -> "Codec":
+        """The codec with its published weights; by default those in the package.
+
+        Raises:
+            UserError: the weights are not on this machine.
+        """
+        with as_file(files("msdae") / "assets" / f"{cls.name}.safetensors") as path:
+            return cls.from_file(path)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> "Codec":
+        """The codec that `save` wrote.
+
+        Raises:
+            UserError: no such file, a truncated or foreign one, settings or tensors of another version.
+        """
+        raise UserError(f"{path}: '{cls.name}' has no files of its own; load it by its name")
+
+    def save(self, path: str | Path) -> None:
+        """Write settings and weights to one safetensors file, atomically.
+
+        Raises:
+            UserError: the codec has no files of its own.
+        """
+        raise UserError(f"{path}: '{self.name}' cannot be written; name it where a codec is asked for")
 
     def frames(self, samples: int) -> int:
         """Latent frames of `samples` samples; the last one may be partly padding."""
@@ -48,3 +106,30 @@ class Codec(nn.Module, ABC):
         """z: (batch, channels, frames) -> waveform: (batch, frames * hop)."""
         together = max(1, CHUNK // max(1, z.shape[-1]))
         return torch.cat([torch.cat(list(self.stream([group])), dim=-1) for group in z.split(together)])
+
+
+def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> Codec:
+    """The codec `name_or_path`, ready to use on `device`.
+
+    name_or_path: a name in `CODECS`, or a file that experiments/train_codec.py wrote.
+
+    Raises:
+        UserError: neither a known name nor a file, a damaged file, or missing weights.
+    """
+    name = str(name_or_path)
+    if name in CODECS:
+        codec = CODECS[name].pretrained()
+    elif Path(name).exists():
+        kinds = {CODECS[known].kind: CODECS[known] for known in CODECS}
+        kind = checkpoint.kind_of(name)
+        if kind not in kinds:
+            raise UserError(f"{name}: holds a {kind}, no codec; give a file of experiments/train_codec.py")
+        codec = kinds[kind].from_file(name)
+    else:
+        raise UserError(f"codec '{name}': neither a file nor a codec's name ({' or '.join(CODECS)})")
+    return codec.to(device).eval()
+
+
+def shipped() -> list[str]:
+    """The names of the codecs whose weights are in the package."""
+    return [name for name in CODECS if CODECS[name].shipped]

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from msdae import checkpoint
-from msdae.codecs.base import Codec
+from msdae.codecs.base import CODECS, Codec
 from msdae.codecs.chunks import CHUNK, crossfaded
 from msdae.errors import UserError
 
@@ -33,6 +33,7 @@ _STRIDE = 8  # STFT frames in a latent frame
 _MARGIN = (_WINDOW - _HOP) // 2  # padding at each end: n * 4096 samples then give n latent frames exactly
 
 
+@CODECS.register("music2latent")
 class Music2Latent(Codec):
     """Waveform <-> latents of `network`, the package's UNet with its weights loaded."""
 
@@ -45,6 +46,11 @@ class Music2Latent(Codec):
         super().__init__()
         self.network = network.float().eval().requires_grad_(False)
         self.fingerprint = checkpoint.fingerprint(network.state_dict(), {"codec": self.name})
+
+    @classmethod
+    def pretrained(cls) -> "Music2Latent":
+        """The codec with the published weights on this machine; errors as `load`."""
+        return load()
 
     @torch.no_grad()
     def encode(self, waveform: torch.Tensor) -> torch.Tensor:

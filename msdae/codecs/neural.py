@@ -19,10 +19,9 @@ from msdae import checkpoint
 from msdae import config as configs
 from msdae.audio.magnitudes import mel_filters, pieces
 from msdae.audio.phase import accumulated, griffin_lim
-from msdae.codecs.base import Codec
+from msdae.codecs.base import CODECS, Codec
 from msdae.codecs.chunks import CHUNK, chunks
 
-KIND = "spectral-neural codec"
 _MARGIN = 4  # latent frames at either end of a chunk that Griffin-Lim's rounds may spoil
 
 
@@ -75,13 +74,14 @@ def _stack(inputs: int, size: tuple[int, int], outputs: int, kernel: int) -> nn.
     return nn.Sequential(nn.Linear(inputs, width), *blocks, nn.LayerNorm(width), nn.Linear(width, outputs))
 
 
+@CODECS.register("spectral-neural")
 class NeuralCodec(Codec):
     """Waveform <-> learnt latents of blocks of log-mel frames.
 
     The fingerprint is of what makes latents: models and caches stay valid when the decoder is trained on.
     """
 
-    name = "spectral-neural"
+    name, kind, shipped = "spectral-neural", "spectral-neural codec", True
     kernels = 5, 7  # frames that a block of the decoder looks at, at the latents' rate and the spectrogram's
 
     def __init__(self, config: NeuralConfig = NeuralConfig()):
@@ -178,24 +178,20 @@ class NeuralCodec(Codec):
         """features: (batch, frames, bands + extra) -> log of magnitude + floor, (batch, frames, bins)"""
         return self.frame(features)
 
+    # -- files
 
-def stored(codec: NeuralCodec) -> dict[str, torch.Tensor]:
-    """The tensors of a file: weights in half precision."""
-    state = codec.state_dict().items()
-    return {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in state}
+    def stored(self) -> dict[str, torch.Tensor]:
+        """The tensors of a file: weights in half precision."""
+        state = self.state_dict().items()
+        return {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in state}
 
+    def save(self, path: str | Path) -> None:
+        """As `Codec.save`, in half precision."""
+        checkpoint.save(path, self.kind, self.stored(), {"config": configs.to_mapping(self.config)})
 
-def save(codec: NeuralCodec, path: str | Path) -> None:
-    """Write `codec` to one safetensors file, atomically and in half precision."""
-    checkpoint.save(path, KIND, stored(codec), {"config": configs.to_mapping(codec.config)})
-
-
-def load(path: str | Path) -> NeuralCodec:
-    """The codec that `save` wrote.
-
-    Raises:
-        UserError: no such file, a truncated or foreign file, settings or tensors of another version.
-    """
-    tensors, found = checkpoint.load(path, KIND)
-    codec = NeuralCodec(configs.from_mapping(NeuralConfig, found["config"], str(path)))
-    return checkpoint.restore(codec, tensors, path, "train it again with experiments/train_codec.py")
+    @classmethod
+    def from_file(cls, path: str | Path) -> "NeuralCodec":
+        """As `Codec.from_file`."""
+        tensors, header = checkpoint.load(path, cls.kind)
+        codec = cls(configs.from_mapping(NeuralConfig, header["config"], str(path)))
+        return checkpoint.restore(codec, tensors, path, "train it again with experiments/train_codec.py")

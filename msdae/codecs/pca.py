@@ -18,11 +18,10 @@ from torchaudio.functional import griffinlim
 from msdae import checkpoint
 from msdae import config as configs
 from msdae.audio.magnitudes import mel_filters, pieces
-from msdae.codecs.base import Codec
+from msdae.codecs.base import CODECS, Codec
 from msdae.codecs.chunks import CHUNK, crossfaded
 from msdae.errors import UserError
 
-KIND = "spectral codec"
 CONTEXT = 2  # latent frames decoded beyond each end of a chunk, for the crossfade with its neighbour
 NNLS_STEPS = 24
 PHASE_STEPS = 32
@@ -46,6 +45,7 @@ class SpectralConfig:
     noise: float = 0.03  # standard deviation of the errors in z that the prediction is made robust to
 
 
+@CODECS.register("spectral")
 class SpectralCodec(Codec):
     """Waveform <-> half-whitened principal components of blocks of log-mel frames.
 
@@ -57,7 +57,7 @@ class SpectralCodec(Codec):
         prediction: ((2 * reach + 1) * channels, block * bands), from latent frames to a block less its mean.
     """
 
-    name = "spectral"
+    name, kind, shipped = "spectral", "spectral codec", True
 
     def __init__(
         self,
@@ -157,12 +157,34 @@ class SpectralCodec(Codec):
         return power.sqrt()
 
     def stored(self) -> dict[str, torch.Tensor]:
+        """The tensors of a file: matrices in half precision."""
         return {
             "mean": self.mean,
             "components": self.components.half(),
             "weight": self.weight,
             "prediction": self.prediction.half(),
         }
+
+    def save(self, path: str | Path) -> None:
+        """As `Codec.save`."""
+        checkpoint.save(path, self.kind, self.stored(), {"config": configs.to_mapping(self.config)})
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> "SpectralCodec":
+        """As `Codec.from_file`."""
+        tensors, header = checkpoint.load(path, cls.kind)
+        config = configs.from_mapping(SpectralConfig, header["config"], str(path))
+        size = config.block * config.bands
+        shapes = {
+            "mean": (size,),
+            "components": (config.channels, size),
+            "weight": (config.channels,),
+            "prediction": ((2 * config.reach + 1) * config.channels, size),
+        }
+        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != shapes:
+            fix = "fit it again with experiments/train_codec.py"
+            raise UserError(f"{path}: its tensors do not fit its settings; {fix}")
+        return cls(config, **tensors)
 
 
 def fit(waveforms: Iterable[torch.Tensor], config: SpectralConfig = SpectralConfig()) -> SpectralCodec:
@@ -237,33 +259,6 @@ def explained_variance(codec: SpectralCodec, waveforms: Iterable[torch.Tensor]) 
             whole += (blocks - codec.mean).square().sum().item()
             lost += (blocks - codec.predict(codec.project(blocks))).square().sum().item()
     return 1 - lost / whole
-
-
-def save(codec: SpectralCodec, path: str | Path) -> None:
-    """Write `codec` to one safetensors file, atomically."""
-    checkpoint.save(path, KIND, codec.stored(), {"config": configs.to_mapping(codec.config)})
-
-
-def load(path: str | Path) -> SpectralCodec:
-    """The codec that `save` wrote.
-
-    Raises:
-        UserError: no such file, a truncated or foreign file, settings or tensors of another version.
-    """
-    tensors, header = checkpoint.load(path, KIND)
-    config = configs.from_mapping(SpectralConfig, header["config"], str(path))
-    size = config.block * config.bands
-    taps = (2 * config.reach + 1) * config.channels
-    expected = {
-        "mean": (size,),
-        "components": (config.channels, size),
-        "weight": (config.channels,),
-        "prediction": (taps, size),
-    }
-    if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != expected:
-        fix = "fit it again with experiments/train_codec.py"
-        raise UserError(f"{path}: its tensors do not fit its settings; {fix}")
-    return SpectralCodec(config, **tensors)
 
 
 def _emphasis(config: SpectralConfig, filters: torch.Tensor) -> torch.Tensor:

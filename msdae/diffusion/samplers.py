@@ -10,8 +10,11 @@ from collections.abc import Callable
 import torch
 
 from msdae.errors import UserError
+from msdae.registry import Registry
 
 Denoiser = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Sampler = Callable[[Denoiser, torch.Tensor, torch.Tensor], torch.Tensor]
+SAMPLERS: Registry[Sampler] = Registry("sampler", "msdae.diffusion")
 
 
 def karras_sigmas(
@@ -30,6 +33,7 @@ def karras_sigmas(
     return torch.cat([sigmas, sigmas.new_zeros(1)])
 
 
+@SAMPLERS.register("euler")
 def euler(denoiser: Denoiser, x: torch.Tensor, sigmas: torch.Tensor) -> torch.Tensor:
     """First order, one evaluation a step (EDM algorithm 1 without lines 6 to 8)."""
     for sigma, following in _pairs(sigmas):
@@ -38,6 +42,7 @@ def euler(denoiser: Denoiser, x: torch.Tensor, sigmas: torch.Tensor) -> torch.Te
     return x
 
 
+@SAMPLERS.register("heun")
 def heun(denoiser: Denoiser, x: torch.Tensor, sigmas: torch.Tensor) -> torch.Tensor:
     """Second order, two evaluations a step but one in the last (EDM algorithm 1)."""
     for sigma, following in _pairs(sigmas):
@@ -50,6 +55,7 @@ def heun(denoiser: Denoiser, x: torch.Tensor, sigmas: torch.Tensor) -> torch.Ten
     return x
 
 
+@SAMPLERS.register("dpmpp_2m")
 def dpmpp_2m(denoiser: Denoiser, x: torch.Tensor, sigmas: torch.Tensor) -> torch.Tensor:
     """DPM-Solver++(2M), second order with one evaluation a step (Lu et al. 2022, algorithm 2)."""
     previous = previous_h = None
@@ -65,9 +71,6 @@ def dpmpp_2m(denoiser: Denoiser, x: torch.Tensor, sigmas: torch.Tensor) -> torch
         x = (following / sigma) * x - torch.expm1(torch.tensor(-h)).item() * direction
         previous, previous_h = denoised, h
     return x
-
-
-SAMPLERS = {"euler": euler, "heun": heun, "dpmpp_2m": dpmpp_2m}
 
 
 @torch.no_grad()
@@ -87,8 +90,6 @@ def sample(
     Raises:
         UserError: an unknown sampler, or fewer than one step.
     """
-    if sampler not in SAMPLERS:
-        raise UserError(f"unknown sampler '{sampler}'; choose one of {', '.join(SAMPLERS)}")
     sigmas = karras_sigmas(steps, sigma_min, sigma_max, rho)
     return SAMPLERS[sampler](denoiser, noise * sigma_max, sigmas)
 

@@ -47,8 +47,7 @@ class Sampling:
     def __post_init__(self):
         if self.steps < 1:
             raise UserError(f"steps {self.steps}: at least 1 is needed")
-        if self.sampler not in SAMPLERS:
-            raise UserError(f"sampler '{self.sampler}': choose one of {', '.join(SAMPLERS)}")
+        SAMPLERS[self.sampler]  # says which ones there are
         if self.seed < 0:
             raise UserError(f"seed {self.seed}: give 0 or more")
         if not all(math.isfinite(weight) for weight in self.guidance or ()):

@@ -5,10 +5,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from msdae.data.sets.rendered_notes import Voice
-from msdae.symbolic.corpus import Part, ScoreNote
-from msdae.symbolic.instruments import POLYPHONIC
-from msdae.synthesis.soundfont import Note
+from msdae.symbolic.instruments import POLYPHONIC, Voice
+from msdae.symbolic.notes import Note, Part, ScoreNote
 
 MAX_STEMS = 4
 MIN_NOTES = 8  # a part with fewer in the excerpt is left out

@@ -1,12 +1,16 @@
 """Parts of the pieces in music21's corpus, as plain notes in quarter lengths."""
 
 import functools
+import hashlib
+import json
 import warnings
-from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
+from msdae import folders
+from msdae.checkpoint import atomic
 from msdae.errors import UserError
+from msdae.symbolic.notes import Part, ScoreNote
 
 # Collections of many short pieces, in one to eight parts.
 COLLECTIONS = (
@@ -20,28 +24,54 @@ COLLECTIONS = (
     "schumann_robert",
     "trecento",
 )
+SHARES = {"train": 76, "validation": 8, "test": 8, "unseen": 8}  # of the pieces, in percent
 # The larger collections are thinned to this many pieces, so that no one style fills the set.
 PIECES_PER_COLLECTION = 300
 # Larger files take music21 more than about half a second each.
 MAX_BYTES = {".mxl": 20_000, ".xml": 200_000, ".krn": 12_000, ".abc": 12_000}
 
 
-class ScoreNote(NamedTuple):
-    onset: float  # in quarter lengths from the start of the piece
-    duration: float  # in quarter lengths
-    pitch: int  # MIDI
+def pieces(*splits: str) -> list[str]:
+    """Names of the usable pieces of `splits` (keys of SHARES; all without), in a fixed order.
 
-
-Part = Sequence[ScoreNote]
-
-
-@functools.lru_cache(maxsize=1)
-def pieces() -> tuple[str, ...]:
-    """Names of the usable pieces: paths inside the corpus, in a fixed order.
+    A piece's name is its path inside the corpus.
 
     Raises:
         UserError: music21 is not installed.
     """
+    return [piece for piece in _pieces() if not splits or split_of(piece) in splits]
+
+
+def split_of(piece: str) -> str:
+    """The split a piece belongs to, whatever the seed, by a hash of its name."""
+    place = int(hashlib.sha256(piece.encode()).hexdigest(), 16) % 100
+    for split, share in SHARES.items():
+        if place < share:
+            return split
+        place -= share
+    raise AssertionError("the shares add up to 100")
+
+
+@functools.lru_cache(maxsize=1024)
+def parts(piece: str) -> list[Part]:
+    """The pitched parts of one piece, ties joined; empty where music21 cannot read it as one score.
+
+    What music21 reads in half a second is kept in the cache folder.
+
+    Raises:
+        UserError: music21 is not installed.
+    """
+    _corpus_root()  # says what to install
+    name = hashlib.sha256(f"{version('music21')} {piece}".encode()).hexdigest()[:16]
+    path = folders.cache() / "pieces" / f"{name}.json"
+    if not path.exists():
+        with atomic(path) as temporary:
+            temporary.write_text(json.dumps(_read(piece)))
+    return [[ScoreNote(*note) for note in part] for part in json.loads(path.read_text())]
+
+
+@functools.lru_cache(maxsize=1)
+def _pieces() -> tuple[str, ...]:
     root = _corpus_root()
     names: list[str] = []
     for collection in COLLECTIONS:
@@ -52,12 +82,7 @@ def pieces() -> tuple[str, ...]:
     return tuple(names)
 
 
-def parts(piece: str) -> list[Part]:
-    """The pitched parts of one piece, ties joined; empty where music21 cannot read it as one score.
-
-    Raises:
-        UserError: music21 is not installed.
-    """
+def _read(piece: str) -> list[Part]:
     import music21
 
     try:

@@ -1,5 +1,7 @@
 """The pitched General MIDI instruments, their NSynth family and the range in which they sound natural."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 # Order and spelling of NSynth's `instrument_family` (Engel et al. 2017, table 2) and `instrument_source`.
@@ -24,6 +26,9 @@ HELD_OUT = (35, 60, 75, 26, 6, 11, 19, 68, 42, 82, 53)
 
 # Families whose instruments may play several notes at once.
 POLYPHONIC = ("guitar", "keyboard", "mallet", "organ")
+
+
+VELOCITIES = (25, 50, 75, 100, 127)  # of single notes, as NSynth's
 
 
 @dataclass(frozen=True)
@@ -156,3 +161,31 @@ def seen() -> tuple[Instrument, ...]:
 def unseen() -> tuple[Instrument, ...]:
     """The instruments of the unseen split only."""
     return tuple(instrument for instrument in INSTRUMENTS if instrument.program in HELD_OUT)
+
+
+@dataclass(frozen=True)
+class Voice:
+    """An instrument of one SoundFont; `number` counts within its family and source, as in NSynth's names."""
+
+    soundfont: str
+    instrument: Instrument
+    index: int
+    number: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.instrument.family}_{self.instrument.source}_{self.number:03d}"
+
+
+def voices(soundfonts: Sequence[str], unseen_soundfonts: Sequence[str]) -> tuple[list[Voice], list[Voice]]:
+    """Every voice of the trained splits and of the unseen split; no number occurs twice."""
+    counts: Counter = Counter()
+    groups: tuple[list[Voice], list[Voice]] = ([], [])
+    sources = ((soundfonts, seen()), (unseen_soundfonts, unseen()))
+    for group, (fonts, kinds) in zip(groups, sources, strict=True):
+        for font in fonts:
+            for kind in kinds:
+                key = (kind.family, kind.source)
+                group.append(Voice(str(font), kind, counts.total(), counts[key]))
+                counts[key] += 1
+    return groups

@@ -8,7 +8,8 @@ import torch
 import torchaudio.functional as AF
 from scipy.signal import fftconvolve
 
-from msdae.synthesis.soundfont import SAMPLE_RATE, Note
+from msdae.symbolic.notes import Note
+from msdae.synthesis.soundfont import SAMPLE_RATE
 
 
 def equalise(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random) -> np.ndarray:

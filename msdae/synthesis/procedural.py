@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msdae.synthesis.soundfont import SAMPLE_RATE, Note
+from msdae.symbolic.notes import Note
+from msdae.synthesis.soundfont import SAMPLE_RATE
 
 PARTIALS = 48
 RELEASE = 0.06  # seconds, at least

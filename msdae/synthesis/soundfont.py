@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from msdae.errors import UserError
-
-Note = tuple[float, float, int, int]  # onset (s), offset (s), MIDI pitch, velocity 1-127
+from msdae.symbolic.notes import Note
 
 SAMPLE_RATE = 44100
+SILENCE = 1e-3  # peak below which an instrument does not reach a note
 
 
 def default() -> Path:

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from msdae import audio, checkpoint, config
-from msdae.codecs import neural
 from msdae.codecs.neural import NeuralCodec
 from msdae.errors import UserError
 from msdae.nn.discriminators import MultiBandDiscriminator, decoder_losses, discriminator_loss
@@ -170,7 +169,7 @@ class CodecTrainer:
     def finish(self) -> NeuralCodec:
         """The codec with the averaged weights, its latents standardised; rounded as a file stores it."""
         self.ema.swap()
-        self.codec.load_state_dict(neural.stored(self.codec))
+        self.codec.load_state_dict(self.codec.stored())
         if self.stage == "latents":
             self._survey_latents()
         return self.codec.eval().requires_grad_(False)

@@ -7,7 +7,7 @@ from msdae import codecs
 from msdae.errors import UserError
 
 
-@pytest.fixture(scope="module", params=list(codecs.SHIPPED))
+@pytest.fixture(scope="module", params=codecs.shipped())
 def codec(request):
     return codecs.load(request.param)
 

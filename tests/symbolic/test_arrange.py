@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from msdae.data.sets import rendered_notes as synth_notes
+from msdae.symbolic import instruments
 from msdae.symbolic.arrange import arrange
 from msdae.symbolic.corpus import ScoreNote
 from msdae.symbolic.instruments import POLYPHONIC
@@ -19,7 +19,7 @@ PARTS = [_line(72, 2), _line(60, 1), _line(48, 2)]
 
 @pytest.fixture(scope="module")
 def voices():
-    return synth_notes.voices(["font.sf2"], ["font.sf2"])[0]
+    return instruments.voices(["font.sf2"], ["font.sf2"])[0]
 
 
 def _arrangements(voices, count=30):

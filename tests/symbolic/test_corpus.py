@@ -1,14 +1,14 @@
-from msdae.symbolic import corpus as scores
+from msdae.symbolic import corpus
 
 
 def test_the_list_of_pieces_is_fixed_and_has_every_collection():
-    pieces = scores.pieces()
+    pieces = corpus.pieces()
     assert len(pieces) == len(set(pieces)) > 500
-    assert {piece.split("/")[0] for piece in pieces} == set(scores.COLLECTIONS)
+    assert {piece.split("/")[0] for piece in pieces} == set(corpus.COLLECTIONS)
 
 
 def test_a_chorale_has_four_parts_in_time_order():
-    parts = scores.parts("bach/bwv10.7.mxl")
+    parts = corpus.parts("bach/bwv10.7.mxl")
     assert len(parts) == 4
     for part in parts:
         assert list(part) == sorted(part)
@@ -18,6 +18,6 @@ def test_a_chorale_has_four_parts_in_time_order():
 
 
 def test_a_fiddle_tune_has_one_part():
-    (part,) = scores.parts("ryansMammoth/7thRegimentReel.abc")
+    (part,) = corpus.parts("ryansMammoth/7thRegimentReel.abc")
     assert part[0].pitch == 69  # A2 in sixteenths: the A above middle C, an eighth long
     assert part[0].duration == 0.5

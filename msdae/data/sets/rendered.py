@@ -14,6 +14,7 @@ from msdae.data.sets import rendered_tracks as synth_tracks
 from msdae.data.sets.slakh import FOLDERS
 from msdae.data.sources import SPLITS, SourceFile
 from msdae.errors import UserError
+from msdae.symbolic import instruments
 from msdae.synthesis import soundfont
 
 VERSION = 1  # of the rendering: raise it when the same settings give other bytes
@@ -45,7 +46,7 @@ def render(settings: Settings, folder: Path, workers: int | None = None) -> None
     seen_fonts = settings.soundfonts or (str(soundfont.default()),)
     unseen_fonts = settings.unseen_soundfonts or seen_fonts
     claim(folder, VERSION, settings, seen_fonts, unseen_fonts)
-    seen, unseen = synth_notes.voices(seen_fonts, unseen_fonts)
+    seen, unseen = instruments.voices(seen_fonts, unseen_fonts)
     held_out = max(FEWEST, round(HELD_OUT_SHARE * settings.clips))
     sizes = {split: settings.clips if split == "train" else held_out for split in SPLITS}
     halves = {split: max(1, size // 2) for split, size in sizes.items()}

@@ -2,7 +2,6 @@
 
 import json
 import random
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,29 +13,14 @@ from msdae.audio.resample import resample
 from msdae.checkpoint import atomic
 from msdae.data.sets.qualities import QUALITIES, qualities
 from msdae.errors import UserError
-from msdae.symbolic.instruments import FAMILIES, SOURCES, Instrument, seen, unseen
+from msdae.symbolic.instruments import FAMILIES, SOURCES, VELOCITIES, Voice
 from msdae.synthesis import soundfont
+from msdae.synthesis.soundfont import SILENCE
 
 SAMPLE_RATE = 16000  # of the files, as NSynth's
 SECONDS = 4.0
 HELD = 3.0  # seconds until the note is released
-VELOCITIES = (25, 50, 75, 100, 127)
 LEVEL = 0.7  # peak of an instrument's note at velocity 127 in the middle of its range
-SILENCE = 1e-3  # peak below which an instrument does not reach a note
-
-
-@dataclass(frozen=True)
-class Voice:
-    """An instrument of one SoundFont; `number` counts within its family and source, as in NSynth's names."""
-
-    soundfont: str
-    instrument: Instrument
-    index: int
-    number: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.instrument.family}_{self.instrument.source}_{self.number:03d}"
 
 
 @dataclass(frozen=True)
@@ -49,20 +33,6 @@ class SynthNote:
     @property
     def name(self) -> str:
         return f"{self.voice.name}-{self.pitch:03d}-{self.velocity:03d}"
-
-
-def voices(soundfonts: Sequence[str], unseen_soundfonts: Sequence[str]) -> tuple[list[Voice], list[Voice]]:
-    """Every voice of the trained splits and of the unseen split; no number occurs twice."""
-    counts: Counter = Counter()
-    groups: tuple[list[Voice], list[Voice]] = ([], [])
-    sources = ((soundfonts, seen()), (unseen_soundfonts, unseen()))
-    for group, (fonts, kinds) in zip(groups, sources, strict=True):
-        for font in fonts:
-            for kind in kinds:
-                key = (kind.family, kind.source)
-                group.append(Voice(str(font), kind, counts.total(), counts[key]))
-                counts[key] += 1
-    return groups
 
 
 def plan(voices: Sequence[Voice], sizes: dict[str, int], seed: int) -> dict[str, list[SynthNote]]:

@@ -1,6 +1,5 @@
 """Arranged pieces by SoundFont, in Slakh2100's layout: `SPLIT/TrackNNNNN/{metadata.yaml, stems/, MIDI/}`."""
 
-import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,17 +12,17 @@ from msdae import audio
 from msdae.audio.loudness import Loudness
 from msdae.checkpoint import atomic_folder
 from msdae.data.clips import CLIP_SECONDS
-from msdae.data.sets.rendered_notes import SILENCE, Voice
 from msdae.errors import UserError
-from msdae.symbolic import corpus as scores
+from msdae.symbolic import corpus
 from msdae.symbolic.arrange import Stem, arrange
+from msdae.symbolic.instruments import Voice
+from msdae.symbolic.notes import write_midi
 from msdae.synthesis import soundfont
+from msdae.synthesis.soundfont import SILENCE
 
 CLIPS = (7, 13)  # length of a track, 21 to 39 s
 CLIPS_PER_TRACK = 19  # on average, with the stems that are silent for a while taken off
-SHARES = {"train": 76, "validation": 8, "test": 8, "unseen": 8}  # of the pieces, in percent
 FIRST_NUMBER = {"train": 1, "validation": 30001, "test": 40001, "unseen": 50001}
-TICKS = 960  # in a quarter at 120 a minute: 0.5 ms
 ATTEMPTS = 100
 PEAK = (0.35, 0.9)  # range of a stem's peak
 
@@ -68,16 +67,6 @@ def plan(split: str, clips: int, voices: Sequence[Voice], seed: int) -> list[Tra
     return [Track(split, index, seed, tuple(voices)) for index in range(tracks)]
 
 
-def split_of(piece: str) -> str:
-    """The split a piece belongs to, whatever the seed, by a hash of its name."""
-    place = int(hashlib.sha256(piece.encode()).hexdigest(), 16) % 100
-    for split, share in SHARES.items():
-        if place < share:
-            return split
-        place -= share
-    raise AssertionError("the shares add up to 100")
-
-
 def render_track(track: Track, folder: Path) -> None:
     """Write the track's folder, complete or not at all."""
     rng = random.Random(f"tracks/{track.seed}/{track.name}")
@@ -90,7 +79,12 @@ def render_track(track: Track, folder: Path) -> None:
             name = f"S{index:02d}"
             waveform = _play(stem, samples, peak=rng.uniform(*PEAK))
             audio.write(temporary / "stems" / f"{name}.flac", waveform, subtype="PCM_16")
-            _write_midi(temporary / "MIDI" / f"{name}.mid", stem)
+            write_midi(
+                temporary / "MIDI" / f"{name}.mid",
+                stem.notes,
+                stem.voice.instrument.program,
+                stem.voice.instrument.name,
+            )
             entries[name] = _entry(stem, waveform)
         metadata = {"UUID": piece, "audio_dir": "stems", "midi_dir": "MIDI", "stems": entries}
         (temporary / "metadata.yaml").write_text(yaml.safe_dump(metadata))
@@ -98,11 +92,11 @@ def render_track(track: Track, folder: Path) -> None:
 
 def _compose(track: Track, rng: random.Random) -> tuple[str, list[Stem], int]:
     """A piece of the track's split, its stems (one at least) and its length in samples."""
-    pieces = [piece for piece in scores.pieces() if split_of(piece) == track.split]
+    pieces = corpus.pieces(track.split)
     for _ in range(ATTEMPTS):
         piece = rng.choice(pieces)
         seconds = rng.randint(*CLIPS) * CLIP_SECONDS
-        stems = arrange(scores.parts(piece), track.voices, seconds, rng)
+        stems = arrange(corpus.parts(piece), track.voices, seconds, rng)
         if stems:
             end = max(offset for stem in stems for _, offset, _, _ in stem.notes)
             return piece, stems, round(max(CLIP_SECONDS, min(seconds, end)) * audio.SAMPLE_RATE)
@@ -113,20 +107,6 @@ def _play(stem: Stem, samples: int, peak: float) -> torch.Tensor:
     """The stem (samples,), brought to `peak`."""
     waveform = soundfont.render(stem.notes, stem.voice.soundfont, stem.voice.instrument.program, samples)
     return waveform * (peak / max(float(waveform.abs().max()), SILENCE))
-
-
-def _write_midi(path: Path, stem: Stem) -> None:
-    import pretty_midi
-
-    midi = pretty_midi.PrettyMIDI(resolution=TICKS, initial_tempo=120)
-    kind = stem.voice.instrument
-    track = pretty_midi.Instrument(kind.program, name=kind.name)
-    track.notes = [
-        pretty_midi.Note(velocity=velocity, pitch=pitch, start=onset, end=offset)
-        for onset, offset, pitch, velocity in stem.notes
-    ]
-    midi.instruments.append(track)
-    midi.write(str(path))
 
 
 def _entry(stem: Stem, waveform: torch.Tensor) -> dict:

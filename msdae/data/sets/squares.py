@@ -23,17 +23,15 @@ from msdae.data import parts
 from msdae.data.clips import CLIP_SAMPLES, CLIP_SECONDS
 from msdae.data.report import Report
 from msdae.data.sets.rendered import FEWEST, HELD_OUT_SHARE, Settings, claim
-from msdae.data.sets.rendered_notes import SILENCE, Voice
-from msdae.data.sets.rendered_notes import voices as voices_of
-from msdae.data.sets.rendered_tracks import split_of
 from msdae.data.sources import SourceFile
 from msdae.errors import UserError
-from msdae.symbolic import corpus as scores
+from msdae.symbolic import corpus
 from msdae.symbolic.arrange import excerpt, perform, without_unisons
-from msdae.symbolic.corpus import Part, ScoreNote
-from msdae.symbolic.instruments import POLYPHONIC
+from msdae.symbolic.instruments import POLYPHONIC, Voice
+from msdae.symbolic.instruments import voices as voices_of
+from msdae.symbolic.notes import Note, Part, ScoreNote
 from msdae.synthesis import effects, procedural, soundfont
-from msdae.synthesis.soundfont import Note
+from msdae.synthesis.soundfont import SILENCE
 
 VERSION = 3  # of the rendering: raise it when the same settings give other bytes
 FOLDERS = {"train": "train", "validation": "valid", "test": "test"}
@@ -208,12 +206,12 @@ def _compose(square: Square, rng: random.Random) -> tuple[list[Sound], list[tupl
 
 @functools.cache
 def _parts(piece: str) -> list[Part]:
-    return scores.parts(piece)
+    return corpus.parts(piece)
 
 
 @functools.cache
 def _pieces(split: str) -> list[str]:
-    return [piece for piece in scores.pieces() if split_of(piece) == split]
+    return corpus.pieces(split)
 
 
 def _single(pitch: int, rng: random.Random) -> list[Note]:

@@ -10,15 +10,14 @@ import torch.nn as nn
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from msdae.data.sets import rendered_notes as synth_notes
-from msdae.data.sets.rendered_notes import Voice
 from msdae.evaluation.metrics import classifier, renditions, timbre
 from msdae.evaluation.metrics.classifier import Classifier
 from msdae.evaluation.metrics.mel import BANDS, RANGE_DB
 from msdae.evaluation.metrics.renditions import Plan, Renditions
 from msdae.evaluation.metrics.timbre import Timbre
 from msdae.evaluation.tables import Table
-from msdae.symbolic.instruments import family
+from msdae.symbolic import instruments
+from msdae.symbolic.instruments import Voice, family
 from msdae.synthesis import soundfont
 
 TIMBRE, CLASSIFIER = "timbre.safetensors", "classifier.safetensors"
@@ -58,7 +57,7 @@ def fit(
     Raises:
         UserError: as `renditions.render`.
     """
-    voices, _ = synth_notes.voices(fonts, [])
+    voices, _ = instruments.voices(fonts, [])
     first = [voice for voice in voices if voice.soundfont == fonts[0]]
     others = [voice for voice in voices if voice.soundfont != fonts[0]]
     plain = _plans(first, "train", settings.clips, settings.seed)
@@ -95,7 +94,7 @@ def check(
     Raises:
         UserError: as `renditions.render`.
     """
-    seen, held_out = synth_notes.voices(fonts[:1], fonts)
+    seen, held_out = instruments.voices(fonts[:1], fonts)
     checked = {f"{Path(fonts[0]).name}, seen": seen}
     checked |= {
         f"{Path(font).name}, held out": [v for v in held_out if v.soundfont == font] for font in fonts

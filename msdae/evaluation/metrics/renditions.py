@@ -12,14 +12,14 @@ import torch
 from msdae import checkpoint, codecs
 from msdae.data import parts
 from msdae.data.clips import CLIP_SAMPLES, CLIP_SECONDS
-from msdae.data.sets.rendered_notes import SILENCE, Voice
-from msdae.data.sets.rendered_tracks import split_of
 from msdae.errors import UserError
 from msdae.evaluation.metrics.mel import mel_db
-from msdae.symbolic import corpus as scores
+from msdae.symbolic import corpus
 from msdae.symbolic.arrange import arrange
+from msdae.symbolic.instruments import Voice
+from msdae.symbolic.notes import Note
 from msdae.synthesis import soundfont
-from msdae.synthesis.soundfont import Note
+from msdae.synthesis.soundfont import SILENCE
 
 KIND = "renditions"
 NOTE_EVERY = 3  # of the clips, one is a single note, the others are from pieces
@@ -139,10 +139,10 @@ def _excerpt(plan: Plan, rng: random.Random) -> tuple[str, list[Note]]:
 
 @functools.cache
 def _pieces(split: str) -> tuple[str, ...]:
-    found = [piece for piece in scores.pieces() if split_of(piece) == split]
+    found = corpus.pieces(split)
     return tuple(random.Random("renditions").sample(found, min(PIECES, len(found))))
 
 
 _fingerprint = functools.cache(soundfont.fingerprint)
-_parts = functools.cache(scores.parts)
+_parts = corpus.parts
 _codec = functools.cache(codecs.load)

@@ -8,13 +8,11 @@ from typing import Any
 
 from msdae.data.clips import CLIP_SECONDS
 from msdae.data.encode import SHORTEST
-from msdae.data.sets import rendered_notes as synth_notes
 from msdae.errors import UserError
-from msdae.evaluation.swapbench import corpus
-from msdae.symbolic import instruments
+from msdae.symbolic import corpus, instruments
 from msdae.symbolic.arrange import arrange
 from msdae.symbolic.instruments import POLYPHONIC, Instrument
-from msdae.synthesis.soundfont import Note
+from msdae.symbolic.notes import Note
 
 VERSION = 1  # of the drawing: raise it when the same seed gives other cases
 VOICES = {"monophonic": 1, "two voices": 2, "polyphonic": 3}  # notes that sound at once, at the most
@@ -202,7 +200,7 @@ def _excerpt(piece: str, texture: str, low: int, high: int, rng: random.Random) 
         return ()
     line = sorted(note for part in rng.sample(parts, voices) for note in part)
     player = Instrument(0, "", "", "", low, high)
-    stems = arrange([line], [synth_notes.Voice("", player, 0, 0)], EXCERPT, rng)
+    stems = arrange([line], [instruments.Voice("", player, 0, 0)], EXCERPT, rng)
     notes = _clipped(stems[0].notes) if stems else ()
     return notes if len(notes) >= FEWEST and _at_once(notes) == voices else ()
 
@@ -257,7 +255,7 @@ def _notes(split: str, rng: random.Random) -> Iterator[tuple[Source, Source]]:
         melody = rng.choice([kind for kind in _others(timbre, able) if _shared(timbre, kind)])
         pitch = rng.choice(_shared(timbre, melody))
         other = rng.choice([own for own in _pitches(timbre) if own != pitch])
-        velocities = rng.choices(synth_notes.VELOCITIES, k=2)
+        velocities = rng.choices(instruments.VELOCITIES, k=2)
         yield _note(split, timbre, other, velocities[0]), _note(split, melody, pitch, velocities[1])
 
 

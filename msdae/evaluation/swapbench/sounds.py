@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 
 from msdae.data.clips import CLIP_SAMPLES
-from msdae.data.sets.rendered_notes import SILENCE
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import Source
 from msdae.synthesis import soundfont
+from msdae.synthesis.soundfont import SILENCE
 
 PEAK = 0.6  # of every recording: an instrument's loudness is no part of its timbre here
 

@@ -10,7 +10,8 @@ from msdae.data.sets import rendered_notes as synth_notes
 from msdae.data.sets import rendered_tracks as synth_tracks
 from msdae.data.sets import slakh
 from msdae.errors import UserError
-from msdae.symbolic.corpus import pieces
+from msdae.symbolic import instruments
+from msdae.symbolic.corpus import pieces, split_of
 from msdae.symbolic.instruments import FAMILIES, HELD_OUT
 from msdae.synthesis import soundfont
 
@@ -40,7 +41,7 @@ def test_nsynth_layout(rendered):
             == f"{labels['instrument_str']}-{labels['pitch']:03d}-{labels['velocity']:03d}"
         )
         assert FAMILIES[labels["instrument_family"]] == labels["instrument_family_str"]
-        assert labels["velocity"] in synth_notes.VELOCITIES
+        assert labels["velocity"] in instruments.VELOCITIES
         assert len(labels["qualities"]) == 10
         info = soundfile.info(rendered / "nsynth" / "nsynth-train" / "audio" / f"{name}.wav")
         assert (info.samplerate, info.frames, info.channels, info.subtype) == (16000, 64000, 1, "PCM_16")
@@ -61,8 +62,8 @@ def test_slakh_layout_whose_midi_is_what_the_stem_plays(rendered):
 
 
 def test_pieces_are_in_one_split_each():
-    splits = {piece: synth_tracks.split_of(piece) for piece in pieces()}
-    for split in synth_tracks.SHARES:
+    splits = {piece: split_of(piece) for piece in pieces()}
+    for split in SHARES:
         assert list(splits.values()).count(split) > 0.04 * len(splits)
 
 
@@ -71,14 +72,14 @@ def test_unseen_instruments_are_in_the_unseen_split_only(rendered):
         for file in members:
             if file.labels["dataset"] == "slakh":
                 assert (file.labels["program"] in HELD_OUT) == (split == "unseen")
-    seen, unseen = synth_notes.voices(["a.sf2", "b.sf2"], ["c.sf2"])
+    seen, unseen = instruments.voices(["a.sf2", "b.sf2"], ["c.sf2"])
     assert {voice.instrument.program for voice in unseen} == set(HELD_OUT)
     assert not {voice.instrument.program for voice in seen} & set(HELD_OUT)
     assert len({voice.name for voice in seen + unseen}) == len(seen) + len(unseen)
 
 
 def test_no_note_is_in_two_splits_and_instruments_are_even():
-    seen, _ = synth_notes.voices(["a.sf2"], ["a.sf2"])
+    seen, _ = instruments.voices(["a.sf2"], ["a.sf2"])
     notes = synth_notes.plan(seen, {"train": 800, "valid": 200}, seed=0)
     names = [note.name for split in notes.values() for note in split]
     assert len(set(names)) == 1000

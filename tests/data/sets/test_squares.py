@@ -11,9 +11,9 @@ from msdae.data.clips import CLIP_SAMPLES
 from msdae.data.report import Report
 from msdae.data.sets import rendered as synth
 from msdae.data.sets import squares
-from msdae.data.sets.rendered_notes import voices
-from msdae.data.sets.rendered_tracks import split_of
 from msdae.errors import UserError
+from msdae.symbolic.corpus import split_of
+from msdae.symbolic.instruments import voices
 from msdae.synthesis import effects, procedural, soundfont
 
 SETTINGS = synth.Settings(clips=8, seed=4)

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from msdae.data.sets import rendered_notes as synth_notes
-from msdae.data.sets.rendered_tracks import split_of
 from msdae.errors import UserError
 from msdae.evaluation.metrics import renditions
 from msdae.evaluation.metrics.renditions import Plan
+from msdae.symbolic import instruments
+from msdae.symbolic.corpus import split_of
 from msdae.synthesis import soundfont
 
-SEEN, HELD_OUT = synth_notes.voices([str(soundfont.default())], [str(soundfont.default())])
+SEEN, HELD_OUT = instruments.voices([str(soundfont.default())], [str(soundfont.default())])
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +59,6 @@ def test_the_codec_gets_the_same_clips(tmp_path):
 
 
 def test_a_missing_soundfont_is_named(tmp_path):
-    voices, _ = synth_notes.voices([str(tmp_path / "none.sf2")], [])
+    voices, _ = instruments.voices([str(tmp_path / "none.sf2")], [])
     with pytest.raises(UserError, match=r"none\.sf2"):
         renditions.render([Plan(voices[0], "train", 1)], tmp_path / "clips", "test", workers=1)

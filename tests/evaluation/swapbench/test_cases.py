@@ -4,11 +4,11 @@ from dataclasses import replace
 import pytest
 
 from msdae.data.clips import CLIP_SECONDS
-from msdae.data.sets.rendered_tracks import split_of
 from msdae.errors import UserError
 from msdae.evaluation.swapbench import cases
 from msdae.evaluation.swapbench.cases import SPLITS, counts, from_json, kinds, plan, references, to_json
 from msdae.symbolic import instruments
+from msdae.symbolic.corpus import split_of
 
 FEW = {"monophonic": 3, "two voices": 2, "polyphonic": 1, "note": 12}
 BY_PROGRAM = {kind.program: kind for kind in instruments.INSTRUMENTS}
