@@ -11,7 +11,7 @@ from msdae.data.sets import rendered_tracks as synth_tracks
 from msdae.data.sets import slakh
 from msdae.errors import UserError
 from msdae.symbolic import instruments
-from msdae.symbolic.corpus import pieces, split_of
+from msdae.symbolic.corpus import SHARES, pieces, split_of
 from msdae.symbolic.instruments import FAMILIES, HELD_OUT
 from msdae.synthesis import soundfont
 
