@@ -29,7 +29,9 @@ def fad(reference: np.ndarray, estimate: np.ndarray) -> float:
     return _distance(*_gaussian(reference), *_gaussian(estimate))
 
 
-def fad_infinity(reference: np.ndarray, estimate: np.ndarray, seed: int = 0) -> float:
+def fad_infinity(
+    reference: np.ndarray, estimate: np.ndarray, seed: int = 0, paired: bool = False
+) -> float:
     """FAD for infinitely many clips in `estimate`: the line through FAD over 1 / clips, at 0.
 
     Least squares over `SIZES` sizes from half of `estimate` to all of it, `DRAWS` subsets of each, drawn
@@ -37,13 +39,16 @@ def fad_infinity(reference: np.ndarray, estimate: np.ndarray, seed: int = 0) -> 
     set stays. An intercept below 0 is returned as 0.
 
     reference, estimate: (clips, dim).
+    paired: row i of both sets belongs to one item. Subsets are then drawn of the items, from both sets at
+        once: of all items the errors of both sets are alike and cancel in the FAD, of different items they do
+        not, so subsets of `estimate` alone would slope too steeply and end too low.
 
     Source: Gui et al. 2024, "Adapting Fréchet Audio Distance for Generative Music Evaluation", section 3.2.
 
     Raises:
-        UserError: as `fad`, or fewer than four clips in `estimate`.
+        UserError: as `fad`, fewer than four clips in `estimate`, or paired sets of different size.
     """
-    reference, estimate = checked(reference, estimate)
+    reference, estimate = checked(reference, estimate, paired)
     clips, dim = estimate.shape
     if clips < 4:
         raise UserError(f"FAD-infinity needs four clips or more, got {clips}")
@@ -51,17 +56,22 @@ def fad_infinity(reference: np.ndarray, estimate: np.ndarray, seed: int = 0) -> 
     rng = np.random.default_rng(seed)
     target = _gaussian(reference)
     sizes = np.linspace(clips / 2, clips, SIZES).round().astype(int).repeat(DRAWS)
-    values = [
-        _distance(*target, *_gaussian(estimate[rng.choice(clips, size, replace=False)])) for size in sizes
-    ]
+    values = []
+    for size in sizes:
+        rows = rng.choice(clips, size, replace=False)
+        values.append(
+            _distance(*(_gaussian(reference[rows]) if paired else target), *_gaussian(estimate[rows]))
+        )
     return max(0.0, float(np.polyfit(1 / sizes, values, 1)[1]))
 
 
-def checked(reference: np.ndarray, estimate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def checked(
+    reference: np.ndarray, estimate: np.ndarray, paired: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Both sets as float64.
 
     Raises:
-        UserError: as `fad`.
+        UserError: as `fad`, or paired sets of different size.
     """
     sets = np.asarray(reference, np.float64), np.asarray(estimate, np.float64)
     shapes = " and ".join(str(points.shape) for points in sets)
@@ -69,6 +79,8 @@ def checked(reference: np.ndarray, estimate: np.ndarray) -> tuple[np.ndarray, np
         raise UserError(f"sets of embeddings have to be (clips, dim) with one dim, got {shapes}")
     if not all(np.isfinite(points).all() for points in sets):
         raise UserError("an embedding has NaN or infinite values; look for broken recordings")
+    if paired and len(sets[0]) != len(sets[1]):
+        raise UserError(f"paired sets have to be of one size, got {shapes}")
     return sets
 
 

@@ -78,6 +78,17 @@ def test_fad_infinity_takes_the_bias_of_few_clips_out():
     assert shifted == pytest.approx(16, rel=0.15)
 
 
+def test_fad_infinity_of_pairs_draws_pairs():
+    """x and 1.5 x: the FAD of infinitely many is 16 (1.5 - 1)^2."""
+    sets = RNG.normal(size=(8, 60, 16))
+    apart = [fad_infinity(x, 1.5 * x, seed) for seed, x in enumerate(sets)]
+    paired = [fad_infinity(x, 1.5 * x, seed, paired=True) for seed, x in enumerate(sets)]
+    assert np.mean(paired) == pytest.approx(4, rel=0.1)
+    assert np.mean(apart) < 0.8 * np.mean(paired)
+    with pytest.raises(UserError, match="of one size"):
+        fad_infinity(sets[0], sets[1, 1:], paired=True)
+
+
 def test_fad_infinity_repeats_with_its_seed_and_is_never_negative():
     assert fad_infinity(REFERENCE, ESTIMATE, 3) == fad_infinity(REFERENCE, ESTIMATE, 3)
     assert fad_infinity(REFERENCE, ESTIMATE, 3) != fad_infinity(REFERENCE, ESTIMATE, 4)

@@ -21,6 +21,10 @@ def by_loops(x, y, bandwidth):
     return within(x) + within(y) - 2 * np.mean([kernel(a, b) for a in x for b in y])
 
 
+def by_pair(a, b, bandwidth=5.0):
+    return np.exp(-((a - b) ** 2).sum() / (2 * bandwidth**2))
+
+
 def test_equals_the_double_loop():
     x, y = RNG.normal(size=(21, 5)), RNG.normal(size=(14, 5)) + 0.7
     assert squared_mmd(x, y, 1.7) == pytest.approx(by_loops(x, y, 1.7), rel=1e-12)
@@ -46,10 +50,30 @@ def test_is_unbiased_where_fad_is_not():
     assert min(values) < 0
 
 
+def test_of_pairs_the_diagonal_is_left_out():
+    """Gretton et al. 2012, eq. 4. A pair lies close together although the distributions differ."""
+    x = RNG.normal(size=(60, 16))
+    y = 1.5 * x + 0.05 * RNG.normal(size=x.shape)
+    others = np.mean([[by_pair(a, b) for j, b in enumerate(y) if j != i] for i, a in enumerate(x)])
+    within = [np.mean([by_pair(z[i], z[j]) for i in range(60) for j in range(60) if i != j]) for z in (x, y)]
+    assert squared_mmd(x, y, 5.0, paired=True) == pytest.approx(sum(within) - 2 * others, rel=1e-12)
+    with pytest.raises(UserError, match="of one size"):
+        kad(x, y[1:], paired=True)
+
+
+def test_pairs_score_as_two_independent_sets_of_the_same_distributions_do():
+    """The defect: counted as if independent, pairs pulled the distance to 0."""
+    few, many = RNG.normal(size=(60, 16)), RNG.normal(size=(2, 3000, 16))
+    truth = kad(many[0], 1.2 * many[1])
+    values = [kad(x, 1.2 * x, paired=True) for x in RNG.normal(size=(40, 60, 16))]
+    assert np.mean(values) == pytest.approx(truth, rel=0.1)
+    assert kad(few, 1.2 * few) == 0.0 < 0.5 * truth
+
+
 @pytest.mark.filterwarnings("ignore:.*clips, fewer than")
 def test_degenerate_sets():
     x = RNG.normal(size=(60, 4))
-    assert kad(x, x) == 0.0
+    assert kad(x, x) == kad(x, x, paired=True) == 0.0
     far = kad(x, x + 1e6)  # nothing between the sets is alike: twice what is within one
     assert far == pytest.approx(kad(x, x + 1e9)) and 0 < far < 2 * SCALE
     assert kad(np.ones((9, 3)), np.ones((7, 3))) == 0.0  # bandwidth 0
