@@ -4,11 +4,13 @@ import shlex
 import sys
 from pathlib import Path
 
+from tqdm import tqdm
+
 from msdae import audio, cli, codecs
 from msdae.evaluation import codecs as codec_comparison
 from msdae.evaluation.swapbench import evaluate as evaluation
 from msdae.evaluation.swapbench.cases import SPLITS
-from msdae.evaluation.tables import write_markdown
+from msdae.evaluation.tables import write
 
 
 def main() -> None:
@@ -29,16 +31,16 @@ def main() -> None:
         "--split", choices=list(SPLITS), default="test", help="compared on beside the unseen one"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the recordings")
-    parser.add_argument("--out", type=Path, help="Markdown file for the tables")
+    parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
     options = parser.parse_args()
     if options.out:
         audio.check_folder(options.out)
     loaded = {name: codecs.load(path) for name, path in evaluation.named(options.codec).items()}
     command = shlex.join(["python", *sys.argv])
-    tables = codec_comparison.compare(loaded, options.cases, options.seed, options.split, command)
+    tables = codec_comparison.compare(loaded, options.cases, options.seed, options.split, command, tqdm)
     print("\n\n".join(table.text() for table in tables))
     if options.out:
-        write_markdown(options.out, tables)
+        write(options.out, tables)
 
 
 if __name__ == "__main__":

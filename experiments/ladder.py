@@ -9,7 +9,7 @@ from pathlib import Path
 from msdae import audio, cli, commands, config
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.evaluate import quick
-from msdae.evaluation.tables import Table, write_markdown
+from msdae.evaluation.tables import Table, Value, write
 from msdae.models.autoencoder import Autoencoder
 from msdae.training.loop import TrainConfig
 from msdae.training.stages import stage_folder, train_stage
@@ -32,7 +32,7 @@ def main() -> None:
             if not train_stage("msdae", stage, settings, arguments.run / name, arguments.data):
                 raise SystemExit(130)
         found = quick(Autoencoder.load(stage_folder(arguments.run / name, stage) / "model.safetensors"))
-        rows.append((name, *(f"{value:.2f}" for value in dataclasses.astuple(found))))
+        rows.append((name, *(Value(value, digits=2) for value in dataclasses.astuple(found))))
     table = Table(
         "Recipes, validation split",
         ("recipe", "melody F1 ↑", "timbre top-1 ↑", "swap score ↑"),
@@ -43,7 +43,7 @@ def main() -> None:
     )
     print(table.text())
     if arguments.out:
-        write_markdown(arguments.out, [table])
+        write(arguments.out, [table])
 
 
 def _parse() -> argparse.Namespace:
@@ -59,7 +59,7 @@ def _parse() -> argparse.Namespace:
         "--data", type=Path, nargs="+", default=[], help="prepared data (rendered squares, made on first use)"
     )
     parser.add_argument("--run", type=Path, default=Path("runs/ladder"), help="folder of the runs")
-    parser.add_argument("--out", type=Path, help="Markdown file for the table")
+    parser.add_argument("--out", type=Path, help="file for the table: .md, .json or .csv")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override in every recipe"
     )

@@ -27,7 +27,8 @@ def main() -> None:
     system = Model("model", model, codecs.load(model.config.codec.name, str(device)))
     found = interpolation.courses(system, drawn)
     command = shlex.join(["python", *sys.argv])
-    print(interpolation.table(found, options.split, command).markdown())
+    for table in (interpolation.table, interpolation.course_table):
+        print(table(found, options.split, command).markdown() + "\n")
 
 
 if __name__ == "__main__":

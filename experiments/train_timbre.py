@@ -8,7 +8,7 @@ from msdae.synthesis import soundfont
 
 
 def main() -> None:
-    defaults = learning.Settings()
+    defaults = learning.MetricConfig()
     parser = cli.parser(
         "Render the seen instruments of SoundFonts on training pieces, fit timbre.safetensors and "
         "classifier.safetensors to them, and print how well these tell seen and held-out instruments apart.",
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, help="processes that render (default: the cores)")
     options = parser.parse_args()
 
-    settings = learning.Settings(clips=options.clips, steps=options.steps, seed=options.seed)
+    settings = learning.MetricConfig(clips=options.clips, steps=options.steps, seed=options.seed)
     where = (settings, options.clips_folder)
     checked = [str(soundfont.default()), *options.check]
     for font in (*checked, *options.soundfont):

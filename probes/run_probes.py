@@ -32,7 +32,7 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the probes, random encoders and intervals")
     parser.add_argument(
-        "--out", default="runs/probes", help="folder for probes.csv, probes.json, probes.md and tables.json"
+        "--out", default="runs/probes", help="folder for probes.csv, probes.json and the tables"
     )
     cli.add_device(parser)
     arguments = parser.parse_args()

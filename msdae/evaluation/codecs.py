@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from msdae.audio.files import SAMPLE_RATE
 from msdae.codecs import Codec
@@ -21,25 +20,36 @@ from msdae.evaluation.swapbench.cases import Case, counts, plan
 from msdae.evaluation.swapbench.run import batches
 from msdae.evaluation.swapbench.scores import melody_and_timbre
 from msdae.evaluation.swapbench.sounds import play
-from msdae.evaluation.tables import Table
+from msdae.evaluation.tables import EMPTY, Cell, Table, Value
+from msdae.progress import Progress, silent
 
 ORIGINAL, UNCODED = "original", "mel + Griffin-Lim"
 UNSEEN = "unseen"
 GROUPS = {group: textures for group, textures in tables.GROUPS.items() if group != "notes"}
-HEADER = ("codec", "note F1 ↑", "timbre top-1 ↑", "log-mel dB ↓", "SI-SDR dB ↑", "FAD ↓", "KAD ↓")
+NOTE_F1, TOP1, LOG_MEL = "note F1 ↑", "timbre top-1 ↑", "log-mel dB ↓"
+HEADER = ("codec", NOTE_F1, TOP1, LOG_MEL, "SI-SDR dB ↑", "FAD ↓", "KAD ↓")
+SPEED_SECONDS = 30  # of sound that the speed is measured on
 RoundTrip = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass
-class Heard:
-    """What one round trip left of the recordings of a group, a row each."""
+class Remains:
+    """What one round trip left of the recordings of a group, a row each.
+
+    rows: note F1, timbre top-1, log-mel distance and SI-SDR. points: embeddings, a batch each.
+    """
 
     rows: list[tuple[float, ...]] = field(default_factory=list)
     points: list[np.ndarray] = field(default_factory=list)
 
 
 def compare(
-    codecs: Mapping[str, Codec], cases: int = 200, seed: int = 0, split: str = "test", command: str = ""
+    codecs: Mapping[str, Codec],
+    cases: int = 200,
+    seed: int = 0,
+    split: str = "test",
+    command: str = "",
+    progress: Progress = silent,
 ) -> list[Table]:
     """A table for each of `GROUPS` and of `split` and "unseen", and one of speed and size.
 
@@ -49,68 +59,71 @@ def compare(
     if (pca := next((c for c in codecs.values() if isinstance(c, spectral.SpectralCodec)), None)) is not None:
         trips[UNCODED] = lambda x: pca.vocode(torch.cat(list(pca.blocks(x)), dim=1))
     trips |= {name: lambda x, codec=codec: codec.decode(codec.encode(x)) for name, codec in codecs.items()}
-    found = []
-    for own, shares in counts((split, UNSEEN), cases).items():
+    quality = []
+    for name, sizes in counts((split, UNSEEN), cases).items():
         for group, textures in GROUPS.items():
-            drawn = plan(own, seed, {texture: shares[texture] for texture in textures})
-            found.append(_quality(f"{own} split, {group}", trips, drawn, command))
-    return [*found, _costs(codecs, command)]
+            drawn = plan(name, seed, {texture: sizes[texture] for texture in textures})
+            quality.append(_quality(f"{name} split, {group}", trips, drawn, command, progress))
+    return [*quality, _costs(codecs, command)]
 
 
-def _quality(title: str, trips: Mapping[str, RoundTrip], cases: Sequence[Case], command: str) -> Table:
+def _quality(
+    title: str, trips: Mapping[str, RoundTrip], cases: Sequence[Case], command: str, progress: Progress
+) -> Table:
     embedding = embeddings.load()
-    heard = {name: Heard() for name in trips}
-    for chosen in tqdm(list(batches(cases)), desc=title, unit="batch"):
-        truth = torch.stack([play(case.truth) for case in chosen])
+    remains = {name: Remains() for name in trips}
+    for some in progress(list(batches(cases)), desc=title, unit="batch"):
+        truth = torch.stack([play(case.truth) for case in some])
         for name, trip in trips.items():
             with torch.no_grad():
                 waveforms = trip(truth)[:, : truth.shape[1]]
-            notes = melody_and_timbre(chosen, waveforms)
+            notes = melody_and_timbre(some, waveforms)
             for (f1, top1, _), before, after in zip(notes, truth, waveforms, strict=True):
                 distance = log_mel_distance(before, after, SAMPLE_RATE)
-                heard[name].rows.append((f1, top1, distance, si_sdr(before, after)))
-            heard[name].points.append(embedding.embed(waveforms, SAMPLE_RATE).numpy())
-    original = np.concatenate(heard[ORIGINAL].points)
+                remains[name].rows.append((f1, top1, distance, si_sdr(before, after)))
+            remains[name].points.append(embedding.embed(waveforms, SAMPLE_RATE).numpy())
+    original = np.concatenate(remains[ORIGINAL].points)
     pieces = [case.melody.piece for case in cases]
     rows = []
-    for name, own in heard.items():
-        cells = [_cell(values, pieces) for values in np.array(own.rows).T]
-        points = np.concatenate(own.points)
-        rows.append((name, *cells, f"{fad(original, points):.3f}", f"{kad(original, points):.2f}"))
+    for name, remain in remains.items():
+        cells = [_cell(values, pieces) for values in np.array(remain.rows).T]
+        points = np.concatenate(remain.points)
+        distances = Value(fad(original, points)), Value(kad(original, points, paired=True), digits=2)
+        rows.append((name, *cells, *distances))
     note = (
         f"{len(cases)} recordings of 3 s. Means with bootstrap 95 % intervals over pieces; note F1 against "
-        "the score, onsets within 50 ms; FAD and KAD of msdae's own embedding, biased for so few recordings."
+        "the score, onsets within 50 ms; FAD and KAD of msdae's own embedding, biased for so few recordings; "
+        "in KAD no recording is compared with its own round trip."
     )
     return Table(f"Codecs: {title}", HEADER, tuple(rows), note, command)
 
 
-def _cell(values: np.ndarray, pieces: Sequence[str]) -> str:
+def _cell(values: np.ndarray, pieces: Sequence[str]) -> Cell:
     if not np.isfinite(values).all():
-        return "-"
-    low, high = interval(values, pieces)
-    return f"{values.mean():.2f} [{low:.2f}, {high:.2f}]"
+        return EMPTY
+    return Value(float(values.mean()), *interval(values, pieces), digits=2)
 
 
 def _costs(codecs: Mapping[str, Codec], command: str) -> Table:
-    seconds = 30
     rng = torch.Generator().manual_seed(0)
-    waveform = 0.1 * torch.randn(1, seconds * SAMPLE_RATE, generator=rng)
+    waveform = 0.1 * torch.randn(1, SPEED_SECONDS * SAMPLE_RATE, generator=rng)
     rows = []
     for name, codec in codecs.items():
         latents, encoding = _timed(codec.encode, waveform)
         _, decoding = _timed(codec.decode, latents)
         size = 2e-6 * sum(tensor.numel() for tensor in codec.state_dict().values())
-        rows.append((name, f"{seconds / encoding:.0f}", f"{seconds / decoding:.0f}", f"{size:.1f}"))
-    note = f"{torch.get_num_threads()} threads; the best of three runs over {seconds} s of sound."
+        speed = (Value(SPEED_SECONDS / seconds, digits=0) for seconds in (encoding, decoding))
+        rows.append((name, *speed, Value(size, digits=1)))
+    note = f"{torch.get_num_threads()} threads; the best of three runs over {SPEED_SECONDS} s of sound."
     header = ("codec", "encoding, times real time ↑", "decoding, times real time ↑", "MB at half precision ↓")
     return Table("Codecs: speed and size", header, tuple(rows), note, command)
 
 
-def _timed(work: Callable[[torch.Tensor], torch.Tensor], given: torch.Tensor) -> tuple[torch.Tensor, float]:
-    """What `work` makes of `given`, and the seconds it takes."""
+def _timed(work: Callable[[torch.Tensor], torch.Tensor], tensor: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """What `work` makes of `tensor`, and the seconds it takes."""
     times = []
     for _ in range(3):
-        started = time.perf_counter()
-        made = work(given)
-        times.append(time.perf_counter() - started)
-    return made, min(times)
+        start = time.perf_counter()
+        result = work(tensor)
+        times.append(time.perf_counter() - start)
+    return result, min(times)

@@ -1,29 +1,81 @@
-"""Tables for the screen, for Markdown files and for pages."""
+"""Tables whose cells stay values with intervals until they are printed: as text, Markdown, HTML, files."""
 
+import csv
+import io
 import json
-import re
-from collections.abc import Collection, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
 
 from msdae.checkpoint import atomic
 from msdae.errors import UserError
+
+EMPTY = "-"  # a cell that nothing is known of
+FILES = ("tables.json", "tables.md", "tables.csv")  # of a folder of results
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number in a table, with the ends of its 95 % interval where it has one.
+
+    digits: after the point. percent: a share, which is printed in per cent.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    digits: int = 3
+    percent: bool = False
+
+    @property
+    def point(self) -> str:
+        """The number alone: "0.335"."""
+        return self._printed(self.value)
+
+    @property
+    def interval(self) -> str:
+        """ "[0.227, 0.419]", or nothing."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"[{self._printed(self.low)}, {self._printed(self.high)}]"
+
+    def __str__(self) -> str:
+        return f"{self.point} {self.interval}".rstrip()
+
+    def _printed(self, number: float) -> str:
+        return f"{100 * number if self.percent else number:.{self.digits}f}"
+
+
+Cell = Value | str
 
 
 @dataclass(frozen=True)
 class Table:
     """A table that says what it shows.
 
-    header, rows: cells as text, the first of each row its name.
-    note: how to read it. command: what prints it.
+    rows: cells, the first of each row its name. note: how to read it. command: what prints it.
     """
 
     title: str
     header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
     command: str = ""
+
+    def column(self, name: str) -> dict[str, Cell]:
+        """The cells below the heading `name`, by the names of their rows.
+
+        Raises:
+            UserError: the table has no such column.
+        """
+        if name not in self.header:
+            raise UserError(f"'{self.title}' has no column '{name}'; choose from {', '.join(self.header)}")
+        place = self.header.index(name)
+        return {str(row[0]): row[place] for row in self.rows}
 
     def text(self) -> str:
         """Title, note and columns for the screen."""
@@ -52,21 +104,100 @@ class Table:
         return "\n".join(["<section>", *parts, scroll, "</section>"])
 
 
-def write_markdown(path: str | Path, made: Sequence[Table]) -> None:
-    """Write the sections of all tables to one Markdown file, atomically."""
+# -- one set of cells in several forms
+
+
+def text(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """Columns aligned with spaces, the first to the left, the others to the right."""
+    return _tabulated(header, rows, "plain")
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """The same as a Markdown table."""
+    return _tabulated(header, [[str(cell).replace("|", "\\|") for cell in row] for row in rows], "pipe")
+
+
+def html(
+    header: Sequence[str], rows: Sequence[Sequence[Cell]], bold: Set[tuple[int, int]] = frozenset()
+) -> str:
+    """The same as an HTML table, intervals apart from their values.
+
+    bold: (row, column) of the cells to point out.
+    """
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
+    body = [
+        f'<tr><th scope="row">{escape(str(name))}</th>'
+        + "".join(_html_cell(cell, (row, column) in bold) for column, cell in enumerate(cells, start=1))
+        + "</tr>"
+        for row, (name, *cells) in enumerate(rows)
+    ]
+    return "\n".join(["<table>", f"<thead><tr>{head}</tr></thead>", "<tbody>", *body, "</tbody>", "</table>"])
+
+
+def _tabulated(header: Sequence[str], rows: Sequence[Sequence[Cell]], form: str) -> str:
+    align = ["left", *["right"] * (len(header) - 1)]
+    cells = [list(map(str, row)) for row in rows]
+    return tabulate(cells, header, tablefmt=form, colalign=align if rows else None, disable_numparse=True)
+
+
+def _html_cell(cell: Cell, bold: bool) -> str:
+    point, interval = (cell.point, cell.interval) if isinstance(cell, Value) else (cell, "")
+    shown = f"<b>{escape(point)}</b>" if bold else escape(point)
+    shown += f' <span class="interval">{escape(interval)}</span>' if interval else ""
+    return f"<td>{shown}</td>"
+
+
+def _best(
+    header: Sequence[str], rows: Sequence[Sequence[Cell]], competing: Collection[str]
+) -> set[tuple[int, int]]:
+    """(row, column) of the best cells among the competing rows, where their printed values differ."""
+    best = set()
+    for column, name in enumerate(header):
+        sign = {"↑": 1, "↓": -1}.get(name[-1:], 0)
+        values = {
+            (index, column): sign * float(cell.point)
+            for index, row in enumerate(rows)
+            if row[0] in competing and isinstance(cell := row[column], Value)
+        }
+        if sign and len(set(values.values())) > 1:
+            best |= {place for place, value in values.items() if value == max(values.values())}
+    return best
+
+
+# -- files
+
+
+def write(path: str | Path, tables: Sequence[Table]) -> None:
+    """Write `tables` to one file, atomically: Markdown, CSV or JSON, as its name ends.
+
+    Raises:
+        UserError: another ending.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _FORMS:
+        raise UserError(f"{path}: tables are written as {', '.join(_FORMS)}; choose one of these")
     with atomic(path) as temporary:
-        temporary.write_text("\n\n".join(table.markdown() for table in made) + "\n")
+        content = _FORMS[path.suffix.lower()](tables).rstrip("\n") + "\n"
+        temporary.write_text(content, encoding="utf-8")
 
 
-def load(path: str | Path) -> list[Table]:
-    """The tables in `path`, a JSON list of them as dictionaries.
+def write_folder(folder: str | Path, tables: Sequence[Table]) -> list[Path]:
+    """Write `FILES`, the same tables in each, into `folder` and return their paths."""
+    paths = [Path(folder) / name for name in FILES]
+    for path in paths:
+        write(path, tables)
+    return paths
+
+
+def read(path: str | Path) -> list[Table]:
+    """The tables in a JSON file that `write` wrote.
 
     Raises:
         UserError: no such file, or not such a list.
     """
     try:
         with open(path, encoding="utf-8") as file:
-            return [_table(**fields) for fields in json.load(file)]
+            return [_from_mapping(**fields) for fields in json.load(file)]
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read ({error.strerror}); run the command that makes it"
@@ -75,84 +206,53 @@ def load(path: str | Path) -> list[Table]:
         raise UserError(f"{path}: not a list of tables ({error}); make it again") from error
 
 
-def _table(
-    title: str, header: Sequence[str], rows: Sequence[Sequence[str]], note: str = "", command: str = ""
+def _json(tables: Sequence[Table]) -> str:
+    """A list of tables, one row a line; a value without its defaults."""
+    parts = []
+    for table in tables:
+        head = json.dumps({"title": table.title, "header": table.header}, ensure_ascii=False)[:-1]
+        rows = ",\n  ".join(
+            json.dumps([_plain(cell) for cell in row], ensure_ascii=False) for row in table.rows
+        )
+        tail = json.dumps({"note": table.note, "command": table.command}, ensure_ascii=False)[1:]
+        parts.append(f'{head}, "rows": [\n  {rows}\n ],\n {tail}')
+    return "[" + ",\n".join(parts) + "]"
+
+
+def _plain(cell: Cell) -> str | dict[str, Any]:
+    if isinstance(cell, str):
+        return cell
+    return {key: value for key, value in asdict(cell).items() if value is not None and value is not False}
+
+
+def _from_mapping(
+    title: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str | Mapping[str, Any]]],
+    note: str = "",
+    command: str = "",
 ) -> Table:
     if any(len(row) != len(header) for row in rows):
         raise ValueError(f"rows of '{title}' are not as long as its header")
-    return Table(title, tuple(header), tuple(tuple(map(str, row)) for row in rows), note, command)
+    cells = (tuple(Value(**cell) if isinstance(cell, dict) else str(cell) for cell in row) for row in rows)
+    return Table(title, tuple(header), tuple(cells), note, command)
 
 
-def text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns aligned with spaces, the first to the left, the others to the right."""
-    widths = _widths(header, rows)
-    return "\n".join("  ".join(_aligned(row, widths)).rstrip() for row in [header, *rows])
+def _csv(tables: Sequence[Table]) -> str:
+    """A line a cell: table, row, column, its value or text, and the ends of its interval where it has one."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("table", "row", "column", "value", "low", "high"))
+    for table in tables:
+        for name, *cells in table.rows:
+            for column, cell in zip(table.header[1:], cells, strict=True):
+                numbers = (cell.value, cell.low, cell.high) if isinstance(cell, Value) else (cell, None, None)
+                writer.writerow((table.title, name, column, *numbers))
+    return stream.getvalue()
 
 
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The same as a Markdown table."""
-    widths = _widths(header, rows)
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    lines = [_aligned(header, widths), rule, *(_aligned(row, widths) for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def html(
-    header: Sequence[str], rows: Sequence[Sequence[str]], bold: Set[tuple[int, int]] = frozenset()
-) -> str:
-    """The same as an HTML table, intervals apart from their values.
-
-    bold: (row, column) of the cells to point out.
-    """
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
-    body = [
-        f'<tr><th scope="row">{escape(name)}</th>'
-        + "".join(_html_cell(cell, (row, column) in bold) for column, cell in enumerate(cells, start=1))
-        + "</tr>"
-        for row, (name, *cells) in enumerate(rows)
-    ]
-    return "\n".join(["<table>", f"<thead><tr>{head}</tr></thead>", "<tbody>", *body, "</tbody>", "</table>"])
-
-
-def _html_cell(cell: str, bold: bool) -> str:
-    value, interval = _parts(cell)
-    shown = f"<b>{escape(value)}</b>" if bold else escape(value)
-    shown += f' <span class="interval">{escape(interval)}</span>' if interval else ""
-    return f"<td>{shown}</td>"
-
-
-def _best(
-    header: Sequence[str], rows: Sequence[Sequence[str]], competing: Collection[str]
-) -> set[tuple[int, int]]:
-    """(row, column) of the best cells among the competing rows, where these differ."""
-    best = set()
-    for column, name in enumerate(header):
-        sign = {"↑": 1, "↓": -1}.get(name[-1:], 0)
-        values = {
-            (index, column): sign * number
-            for index, row in enumerate(rows)
-            if row[0] in competing and (number := _number(row[column])) is not None
-        }
-        if sign and len(set(values.values())) > 1:
-            best |= {place for place, value in values.items() if value == max(values.values())}
-    return best
-
-
-def _number(cell: str) -> float | None:
-    """What `cell` begins with: a number, with a unit or an interval after it or not."""
-    found = re.match(r"\s*[-+]?(\d+\.?\d*|\.\d+)", cell.replace("−", "-"))
-    return float(found[0]) if found else None
-
-
-def _parts(cell: str) -> tuple[str, str]:
-    """Value and interval of a cell such as "0.335 [0.227, 0.419]"; the interval is "" without one."""
-    value, bracket, rest = cell.partition("[")
-    return value.strip(), bracket + rest
-
-
-def _widths(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
-    return [max(3, *(len(cell) for cell in column)) for column in zip(header, *rows, strict=True)]
-
-
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+_FORMS: dict[str, Callable[[Sequence[Table]], str]] = {
+    ".md": lambda tables: "\n\n".join(table.markdown() for table in tables),
+    ".json": _json,
+    ".csv": _csv,
+}

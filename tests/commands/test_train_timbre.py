@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from msdae import checkpoint
+from msdae import checkpoint, codecs
 from msdae.evaluation.metrics import classifier, learning, renditions, timbre
 from msdae.symbolic.instruments import HELD_OUT, seen
 from msdae.synthesis import soundfont
@@ -16,10 +16,10 @@ def test_fits_writes_and_reports(tmp_path, monkeypatch):
     monkeypatch.setattr(renditions, "PIECES", 2)
     monkeypatch.setattr(renditions, "NOTE_EVERY", 1)  # single notes alone: nothing to parse
     few = [instrument for instrument in seen() if instrument.program in (0, 40, 56)]
-    held_out = [instrument for instrument in learning.synth_notes.unseen() if instrument.program in (42, 75)]
-    monkeypatch.setattr(learning.synth_notes, "seen", lambda: few)
-    monkeypatch.setattr(learning.synth_notes, "unseen", lambda: held_out)
-    settings = learning.Settings(clips=4, coded=1, references=4, checked=1, steps=3)
+    held_out = [instrument for instrument in learning.instruments.unseen() if instrument.program in (42, 75)]
+    monkeypatch.setattr(learning.instruments, "seen", lambda: few)
+    monkeypatch.setattr(learning.instruments, "unseen", lambda: held_out)
+    settings = learning.MetricConfig(clips=4, coded=1, references=4, checked=1, steps=3)
     font = str(soundfont.default())
     networks = learning.fit([font], settings, tmp_path / "clips", tmp_path / "out", workers=1)
     table = learning.check(*networks, [font], settings, tmp_path / "clips", workers=1)
@@ -27,7 +27,8 @@ def test_fits_writes_and_reports(tmp_path, monkeypatch):
         ("TimGM6mb.sf2, seen", "12 of 3"),
         ("TimGM6mb.sf2, held out", "8 of 2"),
     ]
-    assert all(0 <= float(cell) <= 1 for row in table.rows for cell in row[2:] if cell != "-")
+    assert all(0 <= cell.value <= 1 for row in table.rows for cell in row[2:] if cell != "-")
+    assert f"nearest, {codecs.DEFAULT}" in table.header and codecs.DEFAULT in table.note
     assert table.rows[1][5] == "-"
     _, header = checkpoint.load(tmp_path / "out" / "timbre.safetensors", timbre.KIND)
     assert header["soundfonts"] == [["TimGM6mb.sf2", soundfont.fingerprint(font)]]

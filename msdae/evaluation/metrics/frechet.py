@@ -29,9 +29,7 @@ def fad(reference: np.ndarray, estimate: np.ndarray) -> float:
     return _distance(*_gaussian(reference), *_gaussian(estimate))
 
 
-def fad_infinity(
-    reference: np.ndarray, estimate: np.ndarray, seed: int = 0, paired: bool = False
-) -> float:
+def fad_infinity(reference: np.ndarray, estimate: np.ndarray, seed: int = 0, paired: bool = False) -> float:
     """FAD for infinitely many clips in `estimate`: the line through FAD over 1 / clips, at 0.
 
     Least squares over `SIZES` sizes from half of `estimate` to all of it, `DRAWS` subsets of each, drawn

@@ -10,12 +10,13 @@ import torch.nn as nn
 import torch.nn.functional as F
 from tqdm import tqdm
 
+from msdae import codecs
 from msdae.evaluation.metrics import classifier, renditions, timbre
 from msdae.evaluation.metrics.classifier import Classifier
 from msdae.evaluation.metrics.mel import BANDS, RANGE_DB
 from msdae.evaluation.metrics.renditions import Plan, Renditions
 from msdae.evaluation.metrics.timbre import Timbre
-from msdae.evaluation.tables import Table
+from msdae.evaluation.tables import EMPTY, Cell, Table, Value
 from msdae.symbolic import instruments
 from msdae.symbolic.instruments import Voice, family
 from msdae.synthesis import soundfont
@@ -31,8 +32,10 @@ NOISE_DB = (25.0, 75.0)  # below the loudest band
 
 
 @dataclass(frozen=True)
-class Settings:
-    """clips: of each instrument of the first SoundFont to learn from, half as many of the others';
+class MetricConfig:
+    """What the metrics' networks are fitted to and checked with.
+
+    clips: of each instrument of the first SoundFont to learn from, half as many of the others';
         coded: further ones of the first SoundFont, through `codec`.
 
     references: of each instrument to check with; checked: how many of them also go through `codec`.
@@ -42,13 +45,13 @@ class Settings:
     coded: int = 3
     references: int = 18
     checked: int = 3
-    codec: str = "spectral"
+    codec: str = codecs.DEFAULT
     steps: int = 1200
     seed: int = 0
 
 
 def fit(
-    fonts: Sequence[str], settings: Settings, clips: Path, out: Path, workers: int | None = None
+    fonts: Sequence[str], config: MetricConfig, clips: Path, out: Path, workers: int | None = None
 ) -> tuple[Timbre, Classifier]:
     """Fit both networks to the seen programs of `fonts` on training pieces, and write them.
 
@@ -60,19 +63,19 @@ def fit(
     voices, _ = instruments.voices(fonts, [])
     first = [voice for voice in voices if voice.soundfont == fonts[0]]
     others = [voice for voice in voices if voice.soundfont != fonts[0]]
-    plain = _plans(first, "train", settings.clips, settings.seed)
-    plain += _plans(others, "train", settings.clips // 2, settings.seed)
-    coded = _plans(first, "train", settings.coded, settings.seed + 2, settings.codec)
+    plain = _plans(first, "train", config.clips, config.seed)
+    plain += _plans(others, "train", config.clips // 2, config.seed)
+    coded = _plans(first, "train", config.coded, config.seed + 2, config.codec)
     rendered = renditions.render([*plain, *coded], clips, "learnt from", workers)
     plain_rows, coded_rows = np.split(np.arange(len(rendered.pieces)), [sum(plan.clips for plan in plain)])
     train = rendered.take(np.concatenate([plain_rows, coded_rows.repeat(REPEATS)]))
-    network = fit_timbre(train, settings.steps, settings.seed)
-    labeller = fit_classifier(train, settings.steps, settings.seed)
+    network = fit_timbre(train, config.steps, config.seed)
+    labeller = fit_classifier(train, config.steps, config.seed)
     provenance = {
         "soundfonts": [[Path(font).name, soundfont.fingerprint(font)] for font in fonts],
         "clips": len(rendered.pieces),
         "instruments": len(voices),
-        "settings": asdict(settings),
+        "settings": asdict(config),
     }
     timbre.save(network, out / TIMBRE, provenance)
     classifier.save(labeller, out / CLASSIFIER, provenance)
@@ -83,7 +86,7 @@ def check(
     network: Timbre,
     labeller: Classifier,
     fonts: Sequence[str],
-    settings: Settings,
+    config: MetricConfig,
     clips: Path,
     workers: int | None = None,
 ) -> Table:
@@ -103,21 +106,22 @@ def check(
     for name, voices in checked.items():
         plain, coded = (
             renditions.render(
-                _plans(voices, "validation", number, settings.seed + 1, codec), clips, name, workers
+                _plans(voices, "validation", number, config.seed + 1, codec), clips, name, workers
             )
-            for number, codec in ((settings.references, ""), (settings.checked, settings.codec))
+            for number, codec in ((config.references, ""), (config.checked, config.codec))
         )
         rows.append((name, *_row(network, labeller, plain, coded)))
     note = (
         "3 s clips of validation pieces. Nearest: the instrument whose mean embedding over clips of other "
-        "pieces is the nearest one is the right one; the same for clips that went through the codec."
+        "pieces is the nearest one is the right one; the same for clips that went through the codec "
+        f"{config.codec}."
     )
     header = (
         "instruments",
         "clips",
         "triplets",
         "nearest",
-        f"nearest, {settings.codec}",
+        f"nearest, {config.codec}",
         "program",
         "family",
     )
@@ -128,16 +132,15 @@ def _plans(voices: Sequence[Voice], split: str, clips: int, seed: int, codec: st
     return [Plan(voice, split, clips, seed, codec) for voice in voices]
 
 
-def _row(network: Timbre, labeller: Classifier, plain: Renditions, coded: Renditions) -> tuple[str, ...]:
-    found = accuracy(network, plain, coded)
+def _row(network: Timbre, labeller: Classifier, plain: Renditions, coded: Renditions) -> tuple[Cell, ...]:
+    shares = accuracy(network, plain, coded)
     programs, families = classified(labeller, plain)
-    shares = (found.triplet, found.nearest, found.through_codec)
-    known = set(plain.programs.tolist()) <= set(labeller.programs)
+    answerable = set(plain.programs.tolist()) <= set(labeller.programs)
     return (
         f"{len(plain.programs)} of {len(set(plain.instruments.tolist()))}",
-        *(f"{share:.3f}" for share in shares),
-        f"{programs:.3f}" if known else "-",
-        f"{families:.3f}",
+        *(Value(share) for share in (shares.triplet, shares.nearest, shares.through_codec)),
+        Value(programs) if answerable else EMPTY,
+        Value(families),
     )
 
 
@@ -255,13 +258,13 @@ def nearest_accuracy(
     right = []
     for piece in np.unique(clips.pieces):
         others = reference_clips.pieces != piece
-        known = np.unique(reference_clips.instruments[others])
+        choices = np.unique(reference_clips.instruments[others])
         means = np.stack(
-            [references[others & (reference_clips.instruments == number)].mean(axis=0) for number in known]
+            [references[others & (reference_clips.instruments == number)].mean(axis=0) for number in choices]
         )
         means /= np.linalg.norm(means, axis=1, keepdims=True)
         asked = clips.pieces == piece
-        answers = known[(points[asked] @ means.T).argmax(axis=1)]
+        answers = choices[(points[asked] @ means.T).argmax(axis=1)]
         right += (answers == clips.instruments[asked]).tolist()
     return float(np.mean(right))
 
@@ -270,11 +273,12 @@ def nearest_accuracy(
 def classified(network: Classifier, clips: Renditions) -> tuple[float, float]:
     """Shares of `clips` whose program, and whose instrument family, `network` names."""
     answers = torch.cat([network(some.float()).argmax(dim=1) for some in clips.mels.split(BATCH)]).tolist()
-    found = [network.programs[answer] for answer in answers]
+    programs = [network.programs[answer] for answer in answers]
     families = [
-        family(program) == family(true) for program, true in zip(found, clips.programs.tolist(), strict=True)
+        family(program) == family(true)
+        for program, true in zip(programs, clips.programs.tolist(), strict=True)
     ]
-    return float(np.mean(np.array(found) == clips.programs)), float(np.mean(families))
+    return float(np.mean(np.array(programs) == clips.programs)), float(np.mean(families))
 
 
 @torch.inference_mode()

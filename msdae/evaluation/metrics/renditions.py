@@ -11,7 +11,6 @@ import torch
 
 from msdae import checkpoint, codecs
 from msdae.data import parts
-from msdae.data.clips import CLIP_SAMPLES, CLIP_SECONDS
 from msdae.errors import UserError
 from msdae.evaluation.metrics.mel import mel_db
 from msdae.symbolic import corpus
@@ -22,6 +21,8 @@ from msdae.synthesis import soundfont
 from msdae.synthesis.soundfont import SILENCE
 
 KIND = "renditions"
+CLIP_SAMPLES = 131072
+CLIP_SECONDS = CLIP_SAMPLES / soundfont.SAMPLE_RATE  # 2.97
 NOTE_EVERY = 3  # of the clips, one is a single note, the others are from pieces
 PIECES = 120  # of a split, at most
 EXCERPT_SECONDS = 4 * CLIP_SECONDS  # that a clip is cut from
@@ -139,8 +140,8 @@ def _excerpt(plan: Plan, rng: random.Random) -> tuple[str, list[Note]]:
 
 @functools.cache
 def _pieces(split: str) -> tuple[str, ...]:
-    found = corpus.pieces(split)
-    return tuple(random.Random("renditions").sample(found, min(PIECES, len(found))))
+    pieces = corpus.pieces(split)
+    return tuple(random.Random("renditions").sample(pieces, min(PIECES, len(pieces))))
 
 
 _fingerprint = functools.cache(soundfont.fingerprint)

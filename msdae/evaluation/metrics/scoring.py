@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -61,14 +61,14 @@ class Pair:
     def notes(self) -> tuple[np.ndarray, np.ndarray]:
         """Notes of the reference (MIDI or heard) and notes heard in the file, (notes, 3) each."""
         reference, estimate = self.waveforms
-        known = read_midi(self.midi) if self.midi else transcribe(reference, audio.SAMPLE_RATE)
-        return known, transcribe(estimate, audio.SAMPLE_RATE)
+        notes = read_midi(self.midi) if self.midi else transcribe(reference, audio.SAMPLE_RATE)
+        return notes, transcribe(estimate, audio.SAMPLE_RATE)
 
 
 def _pitch_accuracy(pair: Pair) -> float:
     """1 or 0 where the reference is a single note, NaN where it is not."""
-    known, heard = pair.notes
-    return pitch_accuracy(known[:, 2], [heard]) if len(known) == 1 else math.nan
+    reference, estimate = pair.notes
+    return pitch_accuracy(reference[:, 2], [estimate]) if len(reference) == 1 else math.nan
 
 
 def _timbre(pair: Pair) -> float:
@@ -86,10 +86,11 @@ METRICS: dict[str, Callable[[Pair], float]] = {
     "timbre": _timbre,
 }
 
+# Of two sets (clips, dim) whose rows are pairs: each clip and what it is compared with.
 SET_METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "FAD": fad,
-    "FAD-infinity": fad_infinity,
-    "KAD": kad,
+    "FAD-infinity": partial(fad_infinity, paired=True),
+    "KAD": partial(kad, paired=True),
 }
 
 Row = dict[str, str | float | None]
@@ -99,8 +100,8 @@ def score(pairs: Iterable[Pair]) -> list[Row]:
     """One row a pair: its name and the value of each of `METRICS`, None where it says nothing of the pair."""
 
     def value(metric: Callable[[Pair], float], pair: Pair) -> float | None:
-        found = metric(pair)
-        return None if math.isnan(found) else found
+        number = metric(pair)
+        return None if math.isnan(number) else number
 
     return [
         {"name": pair.name, **{name: value(metric, pair) for name, metric in METRICS.items()}}
@@ -153,9 +154,9 @@ def pair_up(path: str | Path, reference: str | Path, midi: bool = False) -> list
             counterpart; an empty folder; no .mid file.
     """
     path, reference = Path(path), Path(reference)
-    for given in (path, reference):
-        if not given.exists():
-            raise UserError(f"{given}: no such file or folder; check the path")
+    for place in (path, reference):
+        if not place.exists():
+            raise UserError(f"{place}: no such file or folder; check the path")
     if path.is_dir() != reference.is_dir():
         raise UserError(f"{path} and {reference}: give two files or two folders")
     if not path.is_dir():
@@ -175,8 +176,8 @@ def pair_up(path: str | Path, reference: str | Path, midi: bool = False) -> list
 
 
 def _sounds(folder: Path) -> dict[str, Path]:
-    found = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
-    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in found}
+    files = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
+    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
 
 
 def _midi_of(reference: Path) -> Path:

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from msdae.data.clips import CLIP_SECONDS
-from msdae.data.encode import SHORTEST
+from msdae.audio.files import SAMPLE_RATE
 from msdae.errors import UserError
 from msdae.symbolic import corpus, instruments
 from msdae.symbolic.arrange import arrange
 from msdae.symbolic.instruments import POLYPHONIC, Instrument
 from msdae.symbolic.notes import Note
 
+CLIP_SAMPLES = 131072  # of every recording; the benchmark's own, whatever codec is measured
+CLIP_SECONDS = CLIP_SAMPLES / SAMPLE_RATE  # 2.97
+SHORTEST = 0.03  # s of a note that is heard before the clip ends; a shorter rest of one is left out
 VERSION = 1  # of the drawing: raise it when the same seed gives other cases
 VOICES = {"monophonic": 1, "two voices": 2, "polyphonic": 3}  # notes that sound at once, at the most
 NOTE = "note"
@@ -50,7 +52,7 @@ SPLITS = {
 
 
 @dataclass(frozen=True)
-class Source:
+class Performance:
     """An instrument and what it plays.
 
     instrument: its General MIDI name; program: 0-127; soundfont: name of the file.
@@ -76,11 +78,11 @@ class Case:
     set: str
     texture: str
     split: str
-    timbre: Source
-    melody: Source
+    timbre: Performance
+    melody: Performance
 
     @property
-    def truth(self) -> Source:
+    def truth(self) -> Performance:
         """The melody source's notes, played by the timbre source's instrument."""
         return replace(self.timbre, piece=self.melody.piece, notes=self.melody.notes)
 
@@ -95,10 +97,10 @@ def counts(splits: Sequence[str], cases: int) -> dict[str, dict[str, int]]:
         raise UserError(f"--split {unknown[0]}: choose from {', '.join(SPLITS)}")
     if cases < 1:
         raise UserError(f"--cases {cases}: give 1 or more")
-    whole = sum(sum(SPLITS[split].share.values()) for split in splits)
+    total = sum(sum(SPLITS[split].share.values()) for split in splits)
     return {
         split: {
-            texture: max(1, round(cases * share / whole)) for texture, share in SPLITS[split].share.items()
+            texture: max(1, round(cases * share / total)) for texture, share in SPLITS[split].share.items()
         }
         for split in splits
     }
@@ -135,14 +137,14 @@ def plan(split: str, seed: int, counts: Counts) -> list[Case]:
     return drawn
 
 
-def references(split: str, kind: str, seed: int = 0) -> list[Source]:
+def references(split: str, kind: str, seed: int = 0) -> list[Performance]:
     """`REFERENCES` clips of each of the split's instruments, for the set `kind` ("notes", "melodies").
 
     Their pieces are in no case; their single notes are of other velocities.
     """
     rng = random.Random(f"swapbench/{VERSION}/{split}/{seed}/references {kind}")
     one = _reference_notes if kind == "notes" else _reference_melodies
-    return [source for instrument in kinds(split) for source in one(split, instrument, rng)]
+    return [clip for instrument in kinds(split) for clip in one(split, instrument, rng)]
 
 
 def to_json(case: Case) -> dict[str, Any]:
@@ -158,17 +160,17 @@ def to_json(case: Case) -> dict[str, Any]:
 def from_json(line: Mapping[str, Any]) -> Case:
     """The inverse of `to_json`."""
     fields = {name: value for name, value in line.items() if name != "notes"}
-    return Case(**{**fields, "timbre": _source(line["timbre"]), "melody": _source(line["melody"])})
+    return Case(**{**fields, "timbre": _performance(line["timbre"]), "melody": _performance(line["melody"])})
 
 
-def _source(line: Mapping[str, Any]) -> Source:
-    return Source(**{**line, "notes": tuple(tuple(note) for note in line["notes"])})
+def _performance(line: Mapping[str, Any]) -> Performance:
+    return Performance(**{**line, "notes": tuple(tuple(note) for note in line["notes"])})
 
 
 # -- melodies
 
 
-def _melodies(split: str, texture: str, rng: random.Random) -> Iterator[tuple[Source, Source]]:
+def _melodies(split: str, texture: str, rng: random.Random) -> Iterator[tuple[Performance, Performance]]:
     able = [kind for kind in kinds(split) if texture == "monophonic" or kind.family in POLYPHONIC]
     pieces = _deck(_pieces(split, reserved=False), rng)
     for timbre in _deck(able, rng):
@@ -182,14 +184,14 @@ def _melody_pair(
     able: Sequence[Instrument],
     pieces: Iterator[str],
     rng: random.Random,
-) -> tuple[Source, Source]:
+) -> tuple[Performance, Performance]:
     for _ in range(ATTEMPTS):
         melody = rng.choice(_others(timbre, able))
         piece, other = next(pieces), next(pieces)
         shared = _excerpt(piece, texture, max(timbre.low, melody.low), min(timbre.high, melody.high), rng)
-        own = shared and other != piece and _excerpt(other, texture, timbre.low, timbre.high, rng)
-        if own:
-            return _played(split, timbre, other, own), _played(split, melody, piece, shared)
+        alone = shared and other != piece and _excerpt(other, texture, timbre.low, timbre.high, rng)
+        if alone:
+            return _played(split, timbre, other, alone), _played(split, melody, piece, shared)
     raise UserError(f"SwapBench, {split}: no two pieces are {texture} in the range of {timbre.name}")
 
 
@@ -222,19 +224,19 @@ def _at_once(notes: Sequence[Note]) -> int:
     )
 
 
-def _reference_melodies(split: str, kind: Instrument, rng: random.Random) -> Iterator[Source]:
+def _reference_melodies(split: str, kind: Instrument, rng: random.Random) -> Iterator[Performance]:
     textures = list(VOICES) if kind.family in POLYPHONIC else ["monophonic"]
     reserved = _pieces(split, reserved=True)
     pieces = _deck(reserved[:: -(-len(reserved) // REFERENCE_PIECES)], rng)
     for number in range(REFERENCES):
         texture = textures[number % len(textures)]
         tries = ((piece, _excerpt(piece, texture, kind.low, kind.high, rng)) for piece in pieces)
-        found = next((found for found in itertools.islice(tries, ATTEMPTS) if found[1]), None)
-        if found is None:
+        excerpt = next((pair for pair in itertools.islice(tries, ATTEMPTS) if pair[1]), None)
+        if excerpt is None:
             raise UserError(
                 f"SwapBench, {split}: no reference piece is {texture} in the range of {kind.name}"
             )
-        yield _played(split, kind, *found)
+        yield _played(split, kind, *excerpt)
 
 
 def _pieces(split: str, reserved: bool) -> list[str]:
@@ -249,17 +251,17 @@ def _pieces(split: str, reserved: bool) -> list[str]:
 # -- single notes
 
 
-def _notes(split: str, rng: random.Random) -> Iterator[tuple[Source, Source]]:
+def _notes(split: str, rng: random.Random) -> Iterator[tuple[Performance, Performance]]:
     able = [kind for kind in kinds(split) if len(_pitches(kind)) > 1]
     for timbre in _deck(able, rng):
         melody = rng.choice([kind for kind in _others(timbre, able) if _shared(timbre, kind)])
         pitch = rng.choice(_shared(timbre, melody))
-        other = rng.choice([own for own in _pitches(timbre) if own != pitch])
+        other = rng.choice([one for one in _pitches(timbre) if one != pitch])
         velocities = rng.choices(instruments.VELOCITIES, k=2)
         yield _note(split, timbre, other, velocities[0]), _note(split, melody, pitch, velocities[1])
 
 
-def _reference_notes(split: str, kind: Instrument, rng: random.Random) -> Iterator[Source]:
+def _reference_notes(split: str, kind: Instrument, rng: random.Random) -> Iterator[Performance]:
     pitches = _pitches(kind)
     for number in range(REFERENCES):
         pitch = pitches[(2 * number + 1) * len(pitches) // (2 * REFERENCES)]
@@ -274,15 +276,15 @@ def _shared(one: Instrument, other: Instrument) -> list[int]:
     return sorted(set(_pitches(one)) & set(_pitches(other)))
 
 
-def _note(split: str, kind: Instrument, pitch: int, velocity: int) -> Source:
+def _note(split: str, kind: Instrument, pitch: int, velocity: int) -> Performance:
     return _played(split, kind, f"note {pitch}", ((0.0, round(CLIP_SECONDS, 4), pitch, velocity),))
 
 
 # -- both
 
 
-def _played(split: str, kind: Instrument, piece: str, notes: tuple[Note, ...]) -> Source:
-    return Source(kind.name, kind.program, SPLITS[split].soundfont, piece, notes)
+def _played(split: str, kind: Instrument, piece: str, notes: tuple[Note, ...]) -> Performance:
+    return Performance(kind.name, kind.program, SPLITS[split].soundfont, piece, notes)
 
 
 def _others(kind: Instrument, able: Sequence[Instrument]) -> list[Instrument]:

@@ -20,7 +20,7 @@ from msdae.evaluation.swapbench import cases, pairs, tables
 from msdae.evaluation.swapbench import run as running
 from msdae.evaluation.swapbench import scores as scoring
 from msdae.evaluation.swapbench.cases import Case
-from msdae.evaluation.swapbench.results import Results, write_tables
+from msdae.evaluation.swapbench.results import Results
 from msdae.evaluation.swapbench.systems import (
     BOUNDS,
     CODEC,
@@ -32,7 +32,7 @@ from msdae.evaluation.swapbench.systems import (
     Output,
     System,
 )
-from msdae.evaluation.tables import Table
+from msdae.evaluation.tables import Table, write_folder
 from msdae.inference.pipeline import Sampling
 from msdae.models.autoencoder import WEIGHTS, Autoencoder
 from msdae.models.config import ModelConfig
@@ -108,7 +108,7 @@ def evaluate(
     if settings.splits:
         drawn = plan(settings)
         systems = [Bounds(codec, device), *swappers, *others, *folders]
-        results = Results(out, {**manifest, "splits": _sizes(drawn)}, drawn)
+        results = Results.begin(out, {**manifest, "splits": _sizes(drawn)}, drawn)
         running.run(systems, results, running.render, embedding, _spread(drawn, settings.report_cases))
         short, full = tables.swapbench(results, command)
         if settings.data is None:
@@ -117,10 +117,10 @@ def evaluate(
     if settings.data is not None:
         paired = pairs.Pairs(ClipCache(settings.data), settings.cases, settings.seed)
         source = {**manifest, "splits": _sizes(paired.cases), "data": str(settings.data)}
-        found = Results(Path(out) / PAIRS, source, paired.cases)
+        found = Results.begin(Path(out) / PAIRS, source, paired.cases)
         running.run([Bounds(codec, device, truth=False), *swappers, *others], found, paired, embedding)
         short += tables.thesis(found, pairs.SPLIT, command)
-    write_tables(out, [*short, *full])
+    write_folder(out, [*short, *full])
     return short, [*short, *full]
 
 

@@ -12,10 +12,11 @@ from msdae.evaluation.swapbench.cases import Case
 from msdae.evaluation.swapbench.run import batches, render
 from msdae.evaluation.swapbench.scores import melody_and_timbre
 from msdae.evaluation.swapbench.systems import Batch, Model
-from msdae.evaluation.tables import Table
+from msdae.evaluation.tables import Table, Value
 from msdae.inference.pipeline import strengths
 
 POINTS = 11
+COURSE_HEADER = ("point", "strength", "probability of the timbre source's instrument ↑", "melody F1 ↑")
 
 
 @dataclass(frozen=True)
@@ -52,19 +53,36 @@ def courses(
     return found
 
 
-def table(found: Sequence[Course], split: str, command: str = "") -> Table:
+def table(series: Sequence[Course], split: str, command: str = "") -> Table:
     """Spearman, and the mean melody F1 at both ends and where it is lowest and highest."""
-    f1 = np.mean([course.melody_f1 for course in found], axis=0)
-    probability = np.mean([course.probability for course in found], axis=0)
-    spearman = [course.spearman for course in found]
-    low, high = interval(np.array(spearman), [course.piece for course in found])
+    f1 = np.mean([course.melody_f1 for course in series], axis=0)
+    probability = np.mean([course.probability for course in series], axis=0)
+    pieces = [course.piece for course in series]
+    spearman = _mean(np.array([course.spearman for course in series]), pieces)
     rows = (
-        ("cases", str(len(found))),
-        ("Spearman of strength and probability, mean", f"{np.mean(spearman):.2f} [{low:.2f}, {high:.2f}]"),
-        ("probability of the timbre source's instrument, strength 0", f"{probability[0]:.2f}"),
-        ("probability, strength 1", f"{probability[-1]:.2f}"),
-        ("melody F1, strength 0", f"{f1[0]:.2f}"),
-        ("melody F1, lowest on the way", f"{f1.min():.2f}"),
-        ("melody F1, highest on the way", f"{f1.max():.2f}"),
+        ("cases", Value(len(series), digits=0)),
+        ("Spearman of strength and probability, mean", spearman),
+        ("probability of the timbre source's instrument, strength 0", Value(float(probability[0]), digits=2)),
+        ("probability, strength 1", Value(float(probability[-1]), digits=2)),
+        ("melody F1, strength 0", Value(float(f1[0]), digits=2)),
+        ("melody F1, lowest on the way", Value(float(f1.min()), digits=2)),
+        ("melody F1, highest on the way", Value(float(f1.max()), digits=2)),
     )
     return Table(f"Interpolation, {split}", ("figure", "value"), rows, command=command)
+
+
+def course_table(series: Sequence[Course], split: str, command: str = "") -> Table:
+    """The mean probability of the timbre source's instrument and the mean melody F1 at every strength."""
+    pieces = [course.piece for course in series]
+    probabilities = np.array([course.probability for course in series]).T
+    scores = np.array([course.melody_f1 for course in series]).T
+    rows = tuple(
+        (f"{strength:.2f}", Value(strength, digits=2), _mean(probability, pieces), _mean(f1, pieces))
+        for strength, probability, f1 in zip(strengths(len(scores)), probabilities, scores, strict=True)
+    )
+    note = f"{len(series)} cases. Means with bootstrap 95 % intervals over melody pieces."
+    return Table(f"Interpolation, {split}: every strength", COURSE_HEADER, rows, note, command)
+
+
+def _mean(values: np.ndarray, pieces: Sequence[str]) -> Value:
+    return Value(float(values.mean()), *interval(values, pieces), digits=2)

@@ -7,7 +7,7 @@ import torch
 
 from msdae.data import ClipCache
 from msdae.errors import UserError
-from msdae.evaluation.swapbench.cases import Case, Source
+from msdae.evaluation.swapbench.cases import Case, Performance
 
 SPLIT = "data"
 SETS = {"notes": "nsynth", "melodies": "slakh"}  # set -> dataset of the clips
@@ -65,7 +65,7 @@ class Pairs:
             clips[0].get("pitch") is None or clips[0]["pitch"] != clips[1]["pitch"]
         )
 
-    def _source(self, index: int) -> Source:
+    def _source(self, index: int) -> Performance:
         clip = self.cache.clips[index]
         notes = tuple(tuple(note) for note in clip["notes"])
-        return Source(clip["instrument"], clip.get("program") or 0, "", clip["piece"], notes)
+        return Performance(clip["instrument"], clip.get("program") or 0, "", clip["piece"], notes)

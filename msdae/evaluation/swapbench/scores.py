@@ -12,7 +12,7 @@ from msdae.audio.files import SAMPLE_RATE
 from msdae.evaluation.metrics import timbre
 from msdae.evaluation.metrics.distance import log_mel_distance, mel_mse, mel_ssim
 from msdae.evaluation.metrics.melody import longest_pitch, note_f1, transcribe_batch
-from msdae.evaluation.swapbench.cases import Case, Source, references
+from msdae.evaluation.swapbench.cases import Case, Performance, references
 from msdae.evaluation.swapbench.sounds import play
 from msdae.evaluation.swapbench.systems import Batch
 
@@ -31,13 +31,13 @@ class Facts:
     """What the outputs of a batch are compared with; lists and first dimensions are over its cases.
 
     heard: the notes, by the transcriber, of the recordings that reconstructions start from.
-    whole_timbre, source_timbre: embeddings of them and of the timbre sources, (batch, dim).
+    original_timbre, source_timbre: embeddings of them and of the timbre sources, (batch, dim).
     instruments: what the outputs' timbre may be; empty where there is no truth.
     """
 
     batch: Batch
     heard: list[np.ndarray]
-    whole_timbre: torch.Tensor
+    original_timbre: torch.Tensor
     source_timbre: torch.Tensor
     instruments: list["Instruments"]
 
@@ -48,10 +48,10 @@ def facts(batch: Batch) -> Facts:
     Loads and renders everything that `score` needs, which may then run on several threads.
     """
     network = timbre.load()
-    whole, source = (network.embed(sounds, SAMPLE_RATE) for sounds in (batch.whole, batch.timbre))
+    original, source = (network.embed(sounds, SAMPLE_RATE) for sounds in (batch.whole, batch.timbre))
     heard = transcribe_batch(list(batch.whole), SAMPLE_RATE)
-    known = [] if batch.truth is None else [instruments(case.split, case.set) for case in batch.cases]
-    return Facts(batch, heard, whole, source, known)
+    choices = [] if batch.truth is None else [instruments(case.split, case.set) for case in batch.cases]
+    return Facts(batch, heard, original, source, choices)
 
 
 def score(facts: Facts, waveforms: torch.Tensor, swapped: bool) -> list[Scores]:
@@ -66,7 +66,7 @@ def score(facts: Facts, waveforms: torch.Tensor, swapped: bool) -> list[Scores]:
     batch = facts.batch
     heard = transcribe_batch(list(waveforms), SAMPLE_RATE)
     embedded = timbre.load().embed(waveforms, SAMPLE_RATE)
-    target_timbre = facts.source_timbre if swapped else facts.whole_timbre
+    target_timbre = facts.source_timbre if swapped else facts.original_timbre
     rows = []
     for index, case in enumerate(batch.cases):
         target = case.timbre if swapped or batch.truth is None else case.melody
@@ -79,7 +79,7 @@ def score(facts: Facts, waveforms: torch.Tensor, swapped: bool) -> list[Scores]:
             truth, waveform = batch.truth[index], waveforms[index]
             row |= {
                 F1_HEARD: note_f1(facts.heard[index], heard[index]),
-                TIMBRE: float(embedded[index] @ facts.whole_timbre[index]),
+                TIMBRE: float(embedded[index] @ facts.original_timbre[index]),
                 TOP1: float(facts.instruments[index].nearest(embedded[index]) == case.timbre.program),
                 LOG_MEL: log_mel_distance(truth, waveform, SAMPLE_RATE),
                 SSIM: mel_ssim(truth, waveform, SAMPLE_RATE),
@@ -89,7 +89,7 @@ def score(facts: Facts, waveforms: torch.Tensor, swapped: bool) -> list[Scores]:
     return rows
 
 
-def _melody(kind: str, source: Source, heard: np.ndarray) -> Scores:
+def _melody(kind: str, source: Performance, heard: np.ndarray) -> Scores:
     played = np.array(source.notes, dtype=float).reshape(-1, 4)
     scores = {F1: note_f1(played, heard), F1_WIDE: note_f1(played, heard, onset_tolerance=0.1)}
     if kind == "notes":
@@ -103,9 +103,9 @@ def melody_and_timbre(cases: Sequence[Case], waveforms: torch.Tensor) -> list[tu
     embedded = timbre.load().embed(waveforms, SAMPLE_RATE)
     scores = []
     for case, notes, point in zip(cases, heard, embedded, strict=True):
-        known, program = instruments(case.split, case.set), case.timbre.program
-        f1, right = note_f1(np.array(case.melody.notes), notes), float(known.nearest(point) == program)
-        scores.append((f1, right, known.probability(point, program)))
+        choices, program = instruments(case.split, case.set), case.timbre.program
+        f1, right = note_f1(np.array(case.melody.notes), notes), float(choices.nearest(point) == program)
+        scores.append((f1, right, choices.probability(point, program)))
     return scores
 
 
@@ -133,7 +133,7 @@ class Instruments:
 def instruments(split: str, kind: str) -> Instruments:
     """Those of `split`, from reference clips like the cases of the set `kind`."""
     clips: dict[int, list[torch.Tensor]] = {}
-    for source in references(split, kind):
-        clips.setdefault(source.program, []).append(play(source))
-    means = [timbre.load().embed(torch.stack(own), SAMPLE_RATE).mean(dim=0) for own in clips.values()]
+    for clip in references(split, kind):
+        clips.setdefault(clip.program, []).append(play(clip))
+    means = [timbre.load().embed(torch.stack(some), SAMPLE_RATE).mean(dim=0) for some in clips.values()]
     return Instruments(list(clips), F.normalize(torch.stack(means), dim=-1))

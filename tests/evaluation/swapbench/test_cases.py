@@ -3,10 +3,18 @@ from dataclasses import replace
 
 import pytest
 
-from msdae.data.clips import CLIP_SECONDS
 from msdae.errors import UserError
 from msdae.evaluation.swapbench import cases
-from msdae.evaluation.swapbench.cases import SPLITS, counts, from_json, kinds, plan, references, to_json
+from msdae.evaluation.swapbench.cases import (
+    CLIP_SECONDS,
+    SPLITS,
+    counts,
+    from_json,
+    kinds,
+    plan,
+    references,
+    to_json,
+)
 from msdae.symbolic import instruments
 from msdae.symbolic.corpus import split_of
 
@@ -97,3 +105,15 @@ def test_cases_are_shared_out():
     for splits, number in ((["train"], 200), (["test"], 0)):
         with pytest.raises(UserError):
             counts(splits, number)
+
+
+def test_a_line_of_an_older_folder_is_read():
+    """As commit 0c50729 wrote it."""
+    player = {"instrument": "Flute", "program": 73, "soundfont": "TimGM6mb.sf2", "piece": "note 60"}
+    timbre = {**player, "notes": [[0.0, 2.9722, 60, 30]]}
+    melody = {**player, "program": 74, "piece": "note 62", "notes": [[0.0, 2.9722, 62, 127]]}
+    head = {"id": "test-note-000", "set": "notes", "texture": "note", "split": "test"}
+    line = json.dumps({**head, "timbre": timbre, "melody": melody, "notes": melody["notes"]})
+    case = from_json(json.loads(line))
+    assert case.melody.notes == ((0.0, 2.9722, 62, 127),) and case.truth.program == 73
+    assert json.dumps(to_json(case)) == line

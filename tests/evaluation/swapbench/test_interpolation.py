@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from msdae import codecs
@@ -14,8 +15,12 @@ def test_spearman_of_courses():
     assert rising.spearman == 1 and Course("a", np.zeros(3), np.ones(3)).spearman == 0
     falling = Course("b", np.array([0.4, 0.3, 0.1]), np.array([0.5, 0.4, 0.6]))
     rows = dict(interpolation.table([rising, falling], "test").rows)
-    assert rows["cases"] == "2" and rows["melody F1, lowest on the way"] == "0.70"
-    assert rows["Spearman of strength and probability, mean"].startswith("0.00 [")
+    assert rows["cases"].value == 2 and rows["melody F1, lowest on the way"].value == pytest.approx(0.7)
+    assert str(rows["Spearman of strength and probability, mean"]) == "0.00 [-1.00, 1.00]"
+    course = interpolation.course_table([rising, falling], "test")
+    assert [row[1].value for row in course.rows] == [0, 0.5, 1]
+    assert [row[2].value for row in course.rows] == pytest.approx([0.2, 0.2, 0.3])
+    assert course.rows[1][3].value == pytest.approx(0.7) and course.rows[1][3].low == pytest.approx(0.4)
 
 
 def test_courses_of_a_model_that_knows_nothing():

