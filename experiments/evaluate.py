@@ -41,7 +41,7 @@ def main() -> None:
     print("\n\n".join(table.text() for table in short))
     print("\nall tables:", options.out / "tables.md")
     if settings.splits:
-        from msdae.evaluation import report
+        from msdae.evaluation.swapbench import report
 
         print("to see and hear:", report.write(options.out))
 

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from tqdm import tqdm
+
 from msdae import cli
 from msdae.analysis import umap as umaps
 from msdae.errors import UserError
-from msdae.evaluation import report
-from msdae.evaluation.report import figure
+from msdae.evaluation.swapbench import report
 
 
 def main() -> None:
@@ -17,7 +18,11 @@ def main() -> None:
     parser.add_argument("results", type=Path, nargs="?", default=Path("runs/evaluate"), help="results folder")
     parser.add_argument("--probes", type=Path, metavar="FOLDER", help="add tables of probes/run_probes.py")
     parser.add_argument("--umap", type=Path, metavar="FOLDER", help="add pictures of probes/plot_umap.py")
-    parser.add_argument("--figure", type=Path, metavar="FILE", help="also write the swap scores as an SVG")
+    parser.add_argument(
+        "--figure", type=Path, metavar="FILE", help="also draw the swap scores: .svg, .png, .pdf"
+    )
+    parser.add_argument("--case", type=Path, metavar="FILE", help="also draw a case as spectrograms")
+    parser.add_argument("--number", type=int, default=1, help="which case of the page --case draws")
     options = parser.parse_args()
 
     figures = umaps.figure_paths(options.umap) if options.umap else []
@@ -26,9 +31,11 @@ def main() -> None:
             f"{options.umap}: has no pictures; run: python probes/plot_umap.py --out {options.umap}"
         )
     tables = [options.probes / "tables.json"] if options.probes else []
-    print(report.write(options.results, figures, tables))
+    print(report.write(options.results, figures, tables, tqdm))
     if options.figure:
-        print(figure.write(options.results, options.figure))
+        print(report.write_scores(options.results, options.figure))
+    if options.case:
+        print(report.write_case(options.results, options.case, options.number))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@
     button.className = "play";
     button.setAttribute("aria-label", "Play " + sound.getAttribute("aria-label"));
     button.setAttribute("aria-pressed", "false");
-    button.addEventListener("click", () => (sound.paused ? sound.play() : sound.pause()));
+    const stopped = () => {}; // another clip was started before this one had begun
+    button.addEventListener("click", () => (sound.paused ? sound.play().catch(stopped) : sound.pause()));
     sound.addEventListener("play", () => {
       if (playing && playing !== sound) {
         playing.pause();

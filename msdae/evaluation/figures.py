@@ -1,50 +1,287 @@
-"""Pictures of sound."""
+"""Pictures of results and of sound by matplotlib: colour-blind-safe, equal files from equal input.
 
-from collections.abc import Mapping
+Those of results are drawn from tables, so that a stored table is enough to draw them again.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from nnAudio.librosa_functions import hz_to_mel
 
 from msdae.audio.files import SAMPLE_RATE, check_folder
-from msdae.audio.mel import LogMel
+from msdae.audio.mel import LogMel, MelConfig
 from msdae.audio.windows import Source
 from msdae.checkpoint import atomic
 from msdae.errors import UserError
+from msdae.evaluation.tables import Cell, Table, Value
+
+if TYPE_CHECKING:  # matplotlib is imported when something is drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SECONDS = 30  # of each recording that a picture shows at most
-_SUFFIXES = (".png", ".pdf", ".svg")
+SUFFIXES = (".png", ".pdf", ".svg")
+WIDTH = 9.0  # inches: as wide as a README's column
+HERTZ = (300, 1000, 3000, 10000)  # marks of the frequency axis
+# Okabe and Ito's colours, each with a marker of its own.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+QUIET = "#5C6066"
+_NO_DATE = {".png": {"Software": None}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+_STYLE = {
+    "font.size": 11,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "savefig.dpi": 160,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "msdae",  # names of the parts of an SVG follow from what it shows
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """What all pictures look like."""
+    import matplotlib
+
+    with matplotlib.rc_context(_STYLE):
+        yield
+
+
+def new(width: float, height: float) -> Figure:
+    """An empty picture, in inches, whose parts make room for each other."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def plain(title: str) -> str:
+    """`title` as it is written: a dollar sign begins no formula."""
+    return title.replace("$", r"\$")
+
+
+# -- files
 
 
 def check_plot(path: str | Path) -> None:
-    """Raise the UserError that `plot_log_mels` would raise for `path`."""
+    """Raise the UserError that `save` would raise for `path`."""
     path = Path(path)
-    if path.suffix.lower() not in _SUFFIXES:
-        raise UserError(f"{path}: pictures are written as {', '.join(_SUFFIXES)}; choose one of these")
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{path}: pictures are written as {', '.join(SUFFIXES)}; choose one of these")
     check_folder(path)
 
 
+@style()
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a picture, atomically: equal pictures give equal files.
+
+    Raises:
+        UserError: another extension than png, pdf or svg, or no such folder.
+    """
+    check_plot(path)
+    with atomic(path) as temporary:
+        figure.savefig(temporary, metadata=_NO_DATE[Path(path).suffix.lower()])
+
+
+@style()
+def svg(figure: Figure) -> str:
+    """The picture as the text of an SVG file."""
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", metadata=_NO_DATE[".svg"])
+    return stream.getvalue()
+
+
+# -- scores
+
+
+@style()
+def dot_plot(table: Table, columns: Sequence[str], rows: Sequence[str] = ()) -> Figure:
+    """Values with their intervals: a panel for each of `columns`, a line for each of `rows` (default: all).
+
+    Raises:
+        UserError: the table has no such column or row.
+    """
+    names = list(rows) or [str(row[0]) for row in table.rows]
+    figure = new(WIDTH, 0.9 + 0.3 * len(names))
+    axes = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+    for axis, column in zip(axes, columns, strict=True):
+        cells = table.column(column)
+        for place, name in enumerate(names):
+            _dot(axis, _cell(cells, name, table), place)
+        axis.set(xlabel=plain(column), ylim=(len(names) - 0.5, -0.5))
+        axis.set_yticks(range(len(names)), map(plain, names))
+        axis.grid(axis="x", color="#DDDDDD", lw=0.8)
+        axis.tick_params(axis="y", length=0)
+        axis.spines["left"].set_visible(False)
+        axis.set_axisbelow(True)
+    return figure
+
+
+@style()
+def course(table: Table) -> Figure:
+    """Interpolation: what each further column has at each strength, the second column, with its intervals."""
+    figure = new(0.7 * WIDTH, 3.4)
+    axis = figure.subplots()
+    strengths = [cell.value for cell in table.column(table.header[1]).values()]
+    for number, name in enumerate(table.header[2:]):
+        cells = list(table.column(name).values())
+        look = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
+        axis.plot(strengths, [cell.value for cell in cells], label=plain(name.rstrip(" ↑↓")), ms=5, **look)
+        if all(cell.low is not None for cell in cells):
+            low, high = [cell.low for cell in cells], [cell.high for cell in cells]
+            axis.fill_between(strengths, low, high, color=look["color"], alpha=0.18, lw=0)
+    axis.set(xlabel=plain(table.header[1]), xlim=(0, 1), ylim=(0, 1), title=plain(table.title))
+    axis.grid(color="#E5E5E5", lw=0.8)
+    axis.legend(frameon=False, loc="best")
+    return figure
+
+
+@style()
+def bars(tables: Sequence[Table], columns: Sequence[str]) -> Figure:
+    """Codecs: a panel for each of `columns`, a group of bars for each table, a bar for each of its rows."""
+    figure = new(WIDTH, 2.3 * len(columns) + 0.7)
+    axes = figure.subplots(len(columns), 1, sharex=True, squeeze=False)[:, 0]
+    names = list(dict.fromkeys(str(row[0]) for table in tables for row in table.rows))
+    width = 0.8 / len(names)
+    for axis, column in zip(axes, columns, strict=True):
+        for number, name in enumerate(names):
+            cells = [table.column(column).get(name) for table in tables]
+            places = [group + (number - (len(names) - 1) / 2) * width for group in range(len(tables))]
+            shown = [(x, c) for x, c in zip(places, cells, strict=True) if isinstance(c, Value)]
+            heights = [cell.value for _, cell in shown]
+            axis.bar(
+                [x for x, _ in shown],
+                heights,
+                0.92 * width,
+                yerr=np.array([_reach(cell) for _, cell in shown]).T if shown else None,
+                error_kw={"lw": 1.2, "ecolor": "#222222"},
+                color=COLOURS[number % len(COLOURS)],
+                label=plain(name),
+            )
+        axis.set_ylabel(plain(column))
+        axis.grid(axis="y", color="#E5E5E5", lw=0.8)
+        axis.set_axisbelow(True)
+    titles = [textwrap.fill(plain(table.title.partition(": ")[2] or table.title), 24) for table in tables]
+    axes[-1].set_xticks(range(len(tables)), titles)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
+    return figure
+
+
+@style()
+def heat_map(tables: Sequence[Table], columns: Sequence[str] = ("h1", "h2", "h3")) -> Figure:
+    """Probes: level by factor, each square with its share of the factor's information; a panel a table."""
+    height = 1.2 + 0.42 * max(len(table.rows) for table in tables)
+    figure = new(min(WIDTH, 1.8 + 3.0 * len(tables)), height)
+    axes = figure.subplots(1, len(tables), squeeze=False)[0]
+    for axis, table in zip(axes, tables, strict=True):
+        shares = np.array([[cell.value for cell in table.column(name).values()] for name in columns]).T
+        image = axis.imshow(shares.clip(0, 1), cmap="cividis", vmin=0, vmax=1, aspect="auto")
+        for (row, column), share in np.ndenumerate(shares):
+            colour = "black" if share > 0.55 else "white"
+            axis.text(column, row, f"{share:.2f}", ha="center", va="center", color=colour)
+        axis.set_xticks(range(len(columns)), columns)
+        axis.set_yticks(range(len(table.rows)), [plain(str(row[0])) for row in table.rows])
+        axis.tick_params(length=0)
+        axis.spines[:].set_visible(False)
+        axis.set_title(textwrap.fill(plain(table.title), 28))
+    figure.colorbar(image, ax=axes.tolist(), label="share of the information", aspect=14)
+    return figure
+
+
+def _dot(axis: Axes, cell: Cell, place: int) -> None:
+    if not isinstance(cell, Value):
+        return
+    scale = 100 if cell.percent else 1
+    low, high = _reach(cell)
+    axis.errorbar(
+        scale * cell.value,
+        place,
+        xerr=[[scale * low], [scale * high]],
+        fmt="o",
+        ms=5.5,
+        color=COLOURS[0],
+        elinewidth=1.6,
+    )
+
+
+def _reach(cell: Value) -> tuple[float, float]:
+    """How far the interval goes below and above the value."""
+    if cell.low is None or cell.high is None:
+        return 0.0, 0.0
+    return max(0.0, cell.value - cell.low), max(0.0, cell.high - cell.value)
+
+
+def _cell(cells: Mapping[str, Cell], name: str, table: Table) -> Cell:
+    if name not in cells:
+        raise UserError(f"'{table.title}' has no row '{name}'; choose from {', '.join(cells)}")
+    return cells[name]
+
+
+# -- sound
+
+
+@style()
+def case(waveforms: Mapping[str, torch.Tensor], sample_rate: int = SAMPLE_RATE) -> Figure:
+    """The log-mels of a case side by side on one colour scale, each below its title.
+
+    waveforms: (samples,) each, such as timbre source, melody source, truth and swap.
+    """
+    config = MelConfig(sample_rate=sample_rate)
+    log_mel = LogMel(config)
+    mels = [log_mel(waveform[None])[0].numpy() for waveform in waveforms.values()]
+    figure = new(WIDTH, 2.7)
+    axes = figure.subplots(1, len(mels), sharey=True, squeeze=False)[0]
+    brightest = max(float(mel.max()) for mel in mels)
+    for axis, title, mel in zip(axes, waveforms, mels, strict=True):
+        _draw_mel(axis, mel, config, vmin=0, vmax=brightest)
+        axis.set_title(textwrap.fill(plain(title), 26))
+        axis.set_xlabel("seconds")
+    axes[0].set_ylabel("Hz")
+    return figure
+
+
+@style()
 def plot_log_mels(path: str | Path, sources: Mapping[str, Source]) -> None:
     """One picture with the log-mel of each source (its first 30 s at most) under its title, on one time axis.
 
     Raises:
         UserError: another extension than png, pdf or svg, or no such folder.
     """
-    from matplotlib.figure import Figure
-
     check_plot(path)
-    figure = Figure(figsize=(10, 2.6 * len(sources)), layout="constrained")
+    figure = new(10, 2.6 * len(sources))
     axes = figure.subplots(len(sources), 1, sharex=True, squeeze=False)[:, 0]
     log_mel = LogMel()
-    hops_per_second = SAMPLE_RATE / log_mel.config.hop
     for axis, (title, source) in zip(axes, sources.items(), strict=True):
         mel = log_mel(_beginning(source, log_mel.config.n_fft)[None])[0]
-        seconds = mel.shape[-1] / hops_per_second
-        extent = (0, seconds, 0, len(mel))
-        axis.imshow(mel.numpy(), origin="lower", aspect="auto", cmap="magma", extent=extent)
-        axis.set(title=title, ylabel="mel band")
+        _draw_mel(axis, mel.numpy(), log_mel.config)
+        axis.set(title=plain(title), ylabel="Hz")
     axes[-1].set_xlabel("seconds")
-    with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+    save(figure, path)
+
+
+def hertz_marks(config: MelConfig) -> dict[int, float]:
+    """Where `HERTZ` lie in a picture of a log-mel: {Hz: share of its height from below}."""
+    top = hz_to_mel(config.sample_rate / 2)
+    # Band i of the picture has its peak at (i + 1) / (bands + 1) of the mel scale and its middle at i + 1/2.
+    places = {hz: ((config.bands + 1) * hz_to_mel(hz) / top - 0.5) / config.bands for hz in HERTZ}
+    return {hz: float(place) for hz, place in places.items() if place < 1}
+
+
+def _draw_mel(axis: Axes, mel: np.ndarray, config: MelConfig, **scale: Any) -> None:
+    """mel: (bands, frames), with axes in Hz and seconds."""
+    seconds = mel.shape[-1] * config.hop / config.sample_rate
+    axis.imshow(mel, origin="lower", aspect="auto", cmap="magma", extent=(0, seconds, 0, 1), **scale)
+    marks = hertz_marks(config)
+    axis.set_yticks(list(marks.values()), [f"{hz:,}".replace(",", " ") for hz in marks])
+    axis.spines[:].set_visible(False)
 
 
 def _beginning(source: Source, at_least: int) -> torch.Tensor:

@@ -170,7 +170,10 @@ class Results:
         return path
 
     def _check(self) -> None:
-        """Every output of every case is scored, and the sound of as many cases as were asked for is kept."""
+        """The manifest says how it was made, every output of every case is scored, and the sound of as many
+        cases as were asked for is kept."""
+        if missing := [name for name in ("date", "seed") if name not in self.manifest]:
+            raise unfinished(self.folder / MANIFEST, f"is damaged (no '{missing[0]}')", self.folder)
         for case in self.cases:
             for output in dict.fromkeys([*map(Output, BOUNDS), *self.outputs]):
                 scores = self.scores.get((case.id, *output), {})

@@ -19,16 +19,28 @@ from PIL import Image
 
 from msdae import audio
 from msdae.errors import UserError
-from msdae.evaluation import report
-from msdae.evaluation.report import chart, figure, media
-from msdae.evaluation.report import results as folders
-from msdae.evaluation.swapbench.cases import Case, Source, to_json
+from msdae.evaluation import media, tables
+from msdae.evaluation.swapbench import chart, report
+from msdae.evaluation.swapbench.cases import Case, Performance, to_json
+from msdae.evaluation.swapbench.results import Results
 from msdae.evaluation.swapbench.scores import F1, PITCH, TIMBRE, TOP1
 from msdae.evaluation.swapbench.sounds import play
+from msdae.evaluation.swapbench.tables import (
+    LEVELS,
+    MELODY_SHARE,
+    PART,
+    SWAP_SCORE,
+    SYSTEM,
+    TIMBRE_SHARE,
+)
+from msdae.evaluation.tables import Table, Value
 
 ROOT = Path(__file__).parents[3]
 SWAPS = ("1", "2", "3", "1,2", "2,3")
+SHARES = ("output", SYSTEM, PART, LEVELS, SWAP_SCORE, MELODY_SHARE, TIMBRE_SHARE)
 NASTY = 'Bach <script>alert("x")</script> & "sons"'
+WIDE = ("output", "melody F1 ↑", "melody F1 100 ms ↑", "melody F1 heard ↑", "pitch accuracy ↑")
+WIDE += ("timbre similarity ↑", "timbre top-1 ↑", "log-mel dB ↓", "mel SSIM ↑", "mel MSE ↓", "swap score ↑")
 MODELS = ("embedded", '<b> & "c"')
 
 
@@ -43,8 +55,8 @@ def make_results(folder, models=("embedded",), cases=2, swaps=("1", "1,2"), seed
         kind, split = ("melodies", "notes")[number % 2], ("test", "unseen")[number // 2 % 2]
         texture = "monophonic" if kind == "melodies" else "note"
         notes, lower = (((0.2, 1.0, pitch, 90), (1.0, 2.5, pitch + 4, 90)) for pitch in (60, 55))
-        timbre = Source("Vibraphone", 11, "TimGM6mb.sf2", NASTY, lower)
-        melody = Source("Flute", 73, "TimGM6mb.sf2", "bwv1", notes)
+        timbre = Performance("Vibraphone", 11, "TimGM6mb.sf2", NASTY, lower)
+        melody = Performance("Flute", 73, "TimGM6mb.sf2", "bwv1", notes)
         case = Case(f"{split}-{kind}-{number}", kind, texture, split, timbre, melody)
         records.append(case)
         if number < cases:
@@ -63,13 +75,13 @@ def make_results(folder, models=("embedded",), cases=2, swaps=("1", "1,2"), seed
             for model in models
         },
     }
-    rows = [[row, "0.500 [0.400, 0.600]", f"{i}.00"] for i, row in enumerate(["codec", *models])]
-    table = {"title": "A table", "header": ["row", "F1 ↑", "dB ↓"], "rows": rows, "note": "n", "command": "c"}
+    rows = ["copy melody source", *(f"{model}, reconstruction" for model in models), "embedded {1,2}"]
+    table = Table("A table", WIDE, tuple((row, *[Value(0.5, 0.4, 0.6)] * 10) for row in rows), "n", "c")
+    tables.write(folder / "tables.json", [table])
     for name, text in {
         "manifest.json": json.dumps(manifest),
         "cases.jsonl": "".join(json.dumps(to_json(case)) + "\n" for case in records),
         "scores.jsonl": "".join(json.dumps(score) + "\n" for score in scores),
-        "tables.json": json.dumps([table]),
     }.items():
         (folder / name).write_text(text)
     return folder
@@ -167,14 +179,15 @@ def test_the_page_is_whole_and_asks_for_nothing(page):
 
 def test_every_clip_can_be_seen_and_heard(results, page):
     sounds, pictures = page.all("audio"), page.all("img")
-    assert len(sounds) == len(pictures) == 2 * (3 + 1 + 2 * 3)  # cases x (sources, codec, models x outputs)
+    clips = [picture for picture in pictures if picture["alt"].startswith("Log-mel")]
+    assert len(sounds) == len(clips) == 2 * (3 + 1 + 2 * 3)  # cases x (sources, codec, models x outputs)
     assert all(picture["alt"] for picture in pictures)
     assert all("controls" in sound and sound["aria-label"] for sound in sounds)
     waveform, rate = soundfile.read(data(sounds[2]["src"]))  # the truth of the first case
     assert rate == audio.SAMPLE_RATE and waveform.ndim == 1
     truth = audio.read(results / "audio" / "test-melodies-0" / "truth.wav").numpy()
     assert np.corrcoef(waveform, truth)[0, 1] > 0.99
-    assert Image.open(data(pictures[0]["src"])).size == media.SPECTROGRAM
+    assert Image.open(data(clips[0]["src"])).size == media.SPECTROGRAM
 
 
 def test_names_are_text_and_never_markup(page):
@@ -187,6 +200,20 @@ def test_the_page_says_what_was_scored(page):
     assert "date 2026-01-02 seed 0 codec spectral sampling 20 steps, dpmpp_2m" in words
     assert "test split monophonic 1, note 1" in words and "ab12ab12ab12" in words
     assert "Flute \u2192 Vibraphone" in words and "embedded {1} melody F1" in words
+
+
+def test_sound_comes_first_and_the_swap_stands_beside_the_truth(results, page):
+    words = page.text()
+    headings = ["Cases to hear", "Swap score To the right", "Tables Intervals"]
+    assert [words.index(heading) for heading in headings] == sorted(map(words.index, headings))
+    names = [picture["alt"].split(": ")[1].split(" of ")[0] for picture in page.all("img")[:4]]
+    assert names == ["timbre source", "melody source", "truth", "embedded {1}"]
+
+
+def test_spectrograms_have_axes_in_hertz_and_seconds(page):
+    first = page.text().split("1. Flute")[1].split("timbre source", 3)[2]
+    for mark in ("300 Hz", "1 kHz", "10 kHz", "0", "2 s"):
+        assert mark in first
 
 
 def test_shares_and_scores_of_the_picture_are_those_of_the_cases(results, page):
@@ -205,8 +232,10 @@ def test_shares_and_scores_of_the_picture_are_those_of_the_cases(results, page):
     melody = min(1, means["copy melody source", F1] / means["codec", F1])
     timbre = means["copy melody source", TOP1] / means["codec", TOP1]
     score = 2 * melody * timbre / (melody + timbre)
-    assert f"copy melody source {score:.3f} {melody:.3f} {timbre:.3f}" in page.text()
-    assert "codec 1.000 1.000 1.000" in page.text()
+    interval = r" \[0\.\d+, [01]\.\d+\] "
+    row = interval.join(f"{share:.3f}" for share in (score, melody, timbre))
+    assert re.search(f"copy melody source {row}", page.text())
+    assert re.search(f"codec 1.000{interval}1.000{interval}1.000", page.text())
 
 
 def test_equal_results_give_equal_pages_wherever_they_are(small, copy):
@@ -217,8 +246,8 @@ def test_equal_results_give_equal_pages_wherever_they_are(small, copy):
 
 def test_figures_and_more_tables(small, tmp_path):
     Image.new("RGB", (2000, 500), "white").save(tmp_path / "umap-notes.png")
-    probes = {"title": "Table 2", "header": ["code", "pitch"], "rows": [["h1", "1 [0, 1]"]]}
-    (tmp_path / "tables.json").write_text(json.dumps([probes]))
+    probes = Table("Table 2", ("code", "pitch"), (("h1", Value(1, 0, 1, 0)),))
+    tables.write(tmp_path / "tables.json", [probes])
     path = report.write(small, [tmp_path / "umap-notes.png"], [tmp_path / "tables.json"])
     made = Page(path.read_text())
     figure = next(image for image in made.all("img") if image["alt"] == "umap-notes")
@@ -332,6 +361,28 @@ def test_one_clip_plays_at_a_time_in_a_browser(small, tmp_path):
     assert "CONSOLE" not in done.stderr
 
 
+CUT = """
+<script>
+const cut = [...document.querySelectorAll(".scroll")].filter((e) => e.scrollWidth > e.clientWidth);
+const row = [...document.querySelector(".clips").querySelectorAll(".clip")].map((e) => e.offsetTop);
+document.body.append(` width:${innerWidth} cut:${cut.length} rows:${new Set(row).size};`);
+</script>
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.parametrize(("width", "rows"), [(1440, 1), (700, 2)])
+def test_no_column_is_cut_and_a_case_is_one_row_on_a_laptop(small, tmp_path, width, rows):
+    page = report.write(small).read_text(encoding="utf-8")
+    (tmp_path / "page.html").write_text(page.replace("</body>", CUT + "</body>"), encoding="utf-8")
+    line = [CHROMIUM, *FLAGS, f"--window-size={width},900", f"--user-data-dir={tmp_path / 'profile'}"]
+    line.append(f"file://{tmp_path / 'page.html'}")
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    assert f"rows:{rows};" in done.stdout
+    if width == 1440:
+        assert "width:1440 cut:0" in done.stdout
+
+
 def test_command(small, tmp_path):
     def run(*options):
         line = [sys.executable, ROOT / "experiments/report.py", *options]
@@ -360,31 +411,41 @@ def test_a_spectrogram_has_low_bands_below_and_the_scale_it_is_given():
     assert half[-1].mean() < 0.7 * pixels[-1].mean()
 
 
-def test_marks_lie_where_their_shares_are():
-    points = [chart.Point(0, 0, "1", "origin", "origin"), chart.Point(1, 0.5, "0", "a & b", "a & b")]
-    drawn = chart.svg("title", points)
-    places = [
-        tuple(map(float, place)) for place in re.findall(r"translate\(([\d.]+) ([\d.]+)\)\"><title", drawn)
-    ]
-    (left, bottom), (right, middle) = places
-    assert right - left == chart.SIDE and bottom - middle == chart.SIDE / 2
-    assert "a &amp; b" in drawn and "a & b" not in drawn
+def test_the_swap_scores_are_drawn_with_a_mark_and_a_label_for_every_row(results, tmp_path):
+    drawn = report.write_scores(results, tmp_path / "scores.svg")
+    root = ElementTree.fromstring(drawn.read_text())
+    texts = {element.text for element in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert set(Results.read(results).systems) | {"1,2", "copy timbre", "codec", "all"} <= texts
+    assert {"Swap scores, test split: melodies"} <= texts
+    before = drawn.read_bytes()
+    assert report.write_scores(results, tmp_path / "again.svg").read_bytes() == before
+    with pytest.raises(UserError, match="choose one of these"):
+        report.write_scores(results, tmp_path / "scores.txt")
 
 
 def test_labels_of_marks_that_lie_together_do_not_cover_each_other():
-    points = [chart.Point(0.5, 0.5 + i / 400, str(i), f"label {i}", f"name {i}") for i in range(5)]
-    found = re.findall(r'class="label" x="([\d.]+)" y="([\d.]+)"', chart.svg("title", points))
-    places = np.array(found, dtype=float)
-    apart = np.abs(places[:, None] - places[None])
-    width = chart.LETTER * len("label 0")
-    covered = (apart[..., 0] < 0.9 * width) & (apart[..., 1] < 0.9 * chart.LINE)
-    assert covered.sum() == len(points)  # each by itself alone
+    part = {"answer": "1", "bound": ""}
+    rows = [
+        (f"{name} {i}", f"label {i}", name, "", *(Value(x) for x in (0.5, 0.5, 0.5 + i / 400)))
+        for i, name in enumerate([*part] * 2)
+    ]
+    table = Table("T", SHARES, tuple(rows))
+    figure = chart.swap_scores([table])
+    boxes = [label.get_window_extent() for label in figure.axes[0].texts if label.get_text()[:5] == "label"]
+    assert len(boxes) == 4
+    for number, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[number + 1 :])
+    places = {tuple(line.get_xydata()[0]) for line in figure.axes[0].lines if len(line.get_xydata()) == 1}
+    assert places == {(0.5, 0.5 + i / 400) for i in range(4)}
 
 
-def test_the_figure_is_an_svg_that_names_every_model(small, tmp_path):
-    path = figure.write(small, tmp_path / "scores.svg")
-    root = ElementTree.fromstring(path.read_text())
-    texts = {element.text for element in root.iter("{http://www.w3.org/2000/svg}text")}
-    assert set(folders.read(small).systems) <= texts
-    with pytest.raises(UserError, match="svg"):
-        figure.write(small, tmp_path / "scores.png")
+def test_a_case_is_drawn_as_spectrograms(small, tmp_path):
+    drawn = report.write_case(small, tmp_path / "case.svg")
+    texts = {
+        element.text
+        for element in ElementTree.fromstring(drawn.read_text()).iter("{http://www.w3.org/2000/svg}text")
+    }
+    assert {"timbre source: Vibraphone", "melody source: Flute", "truth", "swap: embedded {1}"} <= texts
+    assert {"Hz", "seconds", "1 000"} <= texts
+    with pytest.raises(UserError, match="case 2"):
+        report.write_case(small, tmp_path / "case.svg", 2)

@@ -15,7 +15,7 @@ from msdae.errors import UserError
 SOUND_BYTES = 13_000_000  # that all sounds of a page may take
 RATES = (96, 80, 64, 48, 40)  # kb/s, the first that fits is taken
 _LAME = (320, 32)  # kb/s at libsndfile's compression levels 0 and 1
-SPECTROGRAM = (384, 96)  # pixels
+SPECTROGRAM = (384, 176)  # pixels
 
 
 def bit_rate(samples: int) -> int:
@@ -66,6 +66,11 @@ def picture(path: str | Path, width: int = 1400) -> str:
         raise UserError(f"{path}: not a readable picture ({error}); make it again") from error
     image.thumbnail((width, image.height), Image.Resampling.LANCZOS)
     return _webp(image, quality=85)
+
+
+def svg(text: str) -> str:
+    """The text of an SVG file -> data: address."""
+    return _address("image/svg+xml", text.encode())
 
 
 def _webp(image: Image.Image, quality: int) -> str:
