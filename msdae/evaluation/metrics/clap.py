@@ -1,11 +1,12 @@
-"""LAION's CLAP as an embedding for FAD and KAD: the audio branch of laion-clap's music checkpoint."""
+"""LAION's CLAP as an embedding for FAD and KAD: the audio branch of its music checkpoint, by transformers."""
 
 import functools
-import importlib.util
 import os
 import pickle
-import sys
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,14 +21,32 @@ REPOSITORY, FILE = "lukewys/laion_clap", "music_audioset_epoch_15_esc_90.14.pt"
 VARIABLE = "MSDAE_CLAP"
 SAMPLE_RATE = 48000
 SAMPLES = 10 * SAMPLE_RATE  # that the network hears
-DIM, WIDTH = 512, 1024  # of the embedding and of HTSAT-base
+N_FFT, HOP, BANDS, LOW, HIGH = 1024, 480, 64, 50.0, 14000.0  # of its log-mel
+QUIETEST = 1e-10  # of power
+# HTSAT-base, which the checkpoint is; transformers' defaults are HTSAT-tiny.
+BASE = {"patch_embeds_hidden_size": 128, "depths": [2, 2, 12, 2], "hidden_size": 1024, "projection_dim": 512}
+
+# laion-clap's names -> transformers', in order; of a layer `attn.qkv` holds three.
+_NAMES = (
+    (r"^audio_projection\.0\.", "audio_projection.linear1."),
+    (r"^audio_projection\.2\.", "audio_projection.linear2."),
+    (r"^audio_branch\.bn0\.", "audio_branch.batch_norm."),
+    (r"^audio_branch\.", "audio_model.audio_encoder."),
+    (r"\.norm1\.", ".layernorm_before."),
+    (r"\.norm2\.", ".layernorm_after."),
+    (r"\.mlp\.fc1\.", ".intermediate.dense."),
+    (r"\.mlp\.fc2\.", ".output.dense."),
+    (r"\.attn\.proj\.", ".attention.output.dense."),
+    (r"\.attn\.", ".attention.self."),
+)
+_QKV = re.compile(r"\.qkv\.")
 
 
 class Clap:
-    """Clips to CLAP's joint space, in the package's own steps.
+    """Clips to CLAP's joint space, by the steps of laion-clap.
 
-    Its network, 48 kHz, 16-bit quantisation; short clips are repeated to ten seconds and filled up with
-    silence. The text branch is left out, which saves the download of RoBERTa.
+    48 kHz, 16-bit quantisation; short clips are repeated to ten seconds and filled up with silence; log-mel;
+    transformers' HTSAT. Random weights give what laion-clap's own network gives for them (tested).
 
     Source: Wu et al. 2023, "Large-Scale Contrastive Language-Audio Pretraining"; the checkpoint is the one
     that Gui et al. 2024 recommend for FAD on music.
@@ -38,7 +57,7 @@ class Clap:
 
     name = "clap"
 
-    def __init__(self, network: nn.ModuleDict):
+    def __init__(self, network: nn.Module):
         self.network = network.eval().requires_grad_(False)
         self.fingerprint = checkpoint.fingerprint(network.state_dict(), {"embedding": self.name})
 
@@ -50,21 +69,19 @@ class Clap:
         """
         audio = torchaudio.functional.resample(waveforms.detach().cpu().float(), sample_rate, SAMPLE_RATE)
         audio = _filled((audio.clamp(-1, 1) * 32767).to(torch.int16) / 32767)
-        features = self.network["audio_branch"]({"waveform": audio}, device="cpu")["embedding"]
-        return F.normalize(self.network["audio_projection"](features))
+        return F.normalize(self.network(log_mel(audio)[:, None]).audio_embeds)
 
 
 @functools.cache
 def load(weights: str | Path | None = None) -> Clap:
     """CLAP with the weights of the checkpoint `FILE`.
 
-    weights: a .pt file; otherwise the environment variable MSDAE_CLAP and the Hugging Face cache are
-        searched.
+    weights: a .pt file of laion-clap or a folder of transformers with safetensors; otherwise the environment
+        variable MSDAE_CLAP and the Hugging Face cache are searched.
 
     Raises:
-        UserError: the package or the weights are missing, or the file is damaged or of another network.
+        UserError: transformers or the weights are missing, or they are damaged or of another network.
     """
-    network = audio_network()
     path = Path(weights or os.environ.get(VARIABLE) or _cached() or "")
     if path == Path():
         raise UserError(
@@ -72,8 +89,11 @@ def load(weights: str | Path | None = None) -> Clap:
             f"  hf download {REPOSITORY} {FILE}\n"
             f"or name the file in {VARIABLE}, or use --embedding embedded, which needs none"
         )
-    state = _read(path)
-    wanted = {name: state[name] for name in network.state_dict() if name in state}
+    if path.is_dir():
+        return Clap(_from_folder(path))
+    network = audio_network()
+    state = converted(_read(path))
+    wanted = {name: tensor for name, tensor in state.items() if name in network.state_dict()}
     try:
         network.load_state_dict(wanted)
     except RuntimeError as error:
@@ -82,41 +102,83 @@ def load(weights: str | Path | None = None) -> Clap:
     return Clap(network)
 
 
-def audio_network() -> nn.ModuleDict:
-    """The audio branch and its projection with initial weights, under the checkpoint's names.
+def audio_network(**sizes: Any) -> nn.Module:
+    """transformers' audio branch with its projection and initial weights; log-mels -> `audio_embeds`.
+
+    sizes: in place of HTSAT-base's, as ClapAudioConfig takes them.
 
     Raises:
-        UserError: laion-clap is not installed.
+        UserError: transformers is not installed.
     """
-    try:
-        _find_package()
-        from clap_module.htsat import create_htsat_model
-        from clap_module.model import CLAPAudioCfp
-    except ImportError as error:
-        fix = "pip install 'msdae[clap]' (in an environment of its own: it wants numpy 1)"
-        raise UserError(
-            f"clap: laion-clap cannot be used ({error}); {fix}, or use --embedding embedded"
-        ) from error
-    settings = CLAPAudioCfp(model_type="HTSAT", model_name="base", hop_size=480)
-    projection = nn.Sequential(nn.Linear(WIDTH, DIM), nn.ReLU(), nn.Linear(DIM, DIM))
-    return nn.ModuleDict({"audio_branch": create_htsat_model(settings), "audio_projection": projection})
+    transformers = _transformers()
+    return transformers.ClapAudioModelWithProjection(transformers.ClapAudioConfig(**{**BASE, **sizes}))
 
 
-def _find_package() -> None:
-    """Make `clap_module` importable as the package does, but for its start, which downloads tokenizers."""
-    spec = importlib.util.find_spec("laion_clap")
-    if spec is None:
-        raise ModuleNotFoundError("it is not installed")
-    folder = str(Path(spec.origin).parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
+def converted(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The state of laion-clap's audio branch and projection under transformers' names.
+
+    What transformers has not (the log-mel's filters, heads of other tasks) keeps names that it does not know.
+    """
+    renamed: dict[str, torch.Tensor] = {}
+    for name, tensor in state.items():
+        for pattern, replacement in _NAMES:
+            name = re.sub(pattern, replacement, name)
+        if _QKV.search(name):
+            for part, share in zip(("query", "key", "value"), tensor.chunk(3), strict=True):
+                renamed[_QKV.sub(f".{part}.", name)] = share
+        else:
+            renamed[name] = tensor
+    return renamed
+
+
+def log_mel(audio: torch.Tensor) -> torch.Tensor:
+    """audio: (batch, samples) at 48 kHz -> (batch, frames, BANDS), in dB, as laion-clap's torchlibrosa."""
+    window, filters = _transform()
+    spectrum = torch.stft(audio, N_FFT, HOP, window=window, pad_mode="reflect", return_complex=True)
+    power = filters @ spectrum.abs().square()
+    return 10 * power.clamp(min=QUIETEST).log10().transpose(1, 2)
+
+
+@functools.cache
+def _transform() -> tuple[torch.Tensor, torch.Tensor]:
+    """Window (N_FFT,) and filters (BANDS, N_FFT // 2 + 1), of equal area."""
+    filters = torchaudio.functional.melscale_fbanks(
+        N_FFT // 2 + 1, LOW, HIGH, BANDS, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
+    )
+    return torch.hann_window(N_FFT), filters.T.contiguous()
 
 
 def _filled(audio: torch.Tensor) -> torch.Tensor:
-    """audio: (batch, samples) -> (batch, SAMPLES): repeated as often as it fits whole, then silence."""
+    """audio: (batch, samples) -> (batch, SAMPLES): repeated as often as it fits entirely, then silence."""
     audio = audio[:, :SAMPLES]
     audio = audio.repeat(1, SAMPLES // audio.shape[1])
     return F.pad(audio, (0, SAMPLES - audio.shape[1]))
+
+
+def _transformers():
+    try:
+        import transformers
+    except ImportError as error:
+        raise UserError(
+            f"clap: transformers cannot be used ({error}); pip install 'msdae[clap]', or use "
+            "--embedding embedded"
+        ) from error
+    return transformers
+
+
+def _from_folder(path: Path) -> nn.Module:
+    """A folder of transformers with config.json and model.safetensors; nothing is unpickled or downloaded."""
+    transformers = _transformers()
+    try:
+        network, report = transformers.ClapAudioModelWithProjection.from_pretrained(
+            path, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: not a folder of CLAP's ({reason}); save one with transformers") from error
+    if report["missing_keys"] or network.config.enable_fusion:
+        raise UserError(f"{path}: not CLAP's audio branch without fusion; use laion/larger_clap_music")
+    return network.float()
 
 
 def _cached() -> str | None:
