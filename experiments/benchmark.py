@@ -5,7 +5,6 @@ from pathlib import Path
 import torch
 
 from msdae import cli, config
-from msdae.evaluation import accounting
 from msdae.evaluation import speed as benchmark
 from msdae.inference.pipeline import Pipeline
 from msdae.models.hdae import HDAE
@@ -52,7 +51,7 @@ def time_training(rounds: int, device: torch.device) -> None:
     print("training: preset stage batch | M parameters (U-Net) | GFLOP and MB a step | clips/s")
     for case, taken in benchmark.medians(steps, rounds).items():
         preset, stage, batch = case
-        cost = accounting.summarize(models[case], batch, frames=32)
+        cost = benchmark.summarize(models[case], batch, frames=32)
         sizes = [cost["parameters"][part] / 1e6 for part in ("total", "unet")]
         print(
             f"{preset:10} {stage} {batch:4} | {sizes[0]:6.1f} ({sizes[1]:.1f}) | "

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from tqdm import tqdm
+
 from msdae import cli, commands
 from msdae.analysis import umap as umaps
 from msdae.analysis import umap_page
@@ -42,10 +44,10 @@ def main() -> None:
                 continue
             for name, model in models.items():
                 kind = type(model).__name__
-                found = umaps.maps(model, points, f"{kind} ({name}), {clips} of {data}", options.seed)
+                found = umaps.maps(model, points, f"{kind} ({name}), {clips} of {data}", options.seed, tqdm)
                 stem = options.out / umaps.file_stem(name, data, clips)
                 umaps.plot(found, f"{stem}.png")
-                umap_page.write(found, f"{stem}.html")
+                umap_page.write(found, f"{stem}.html", tqdm)
                 print(f"wrote {stem}.png and {stem}.html ({len(points)} clips)")
 
 

@@ -4,6 +4,8 @@ import shlex
 import sys
 from datetime import date
 
+from tqdm import tqdm
+
 from msdae import checkpoint, cli
 from msdae.analysis import probes as probing
 from msdae.analysis.probes import inputs, report
@@ -39,7 +41,7 @@ def main() -> None:
 
     models = inputs.models(arguments.checkpoint, arguments.model, cli.device(arguments.device))
     splits = {name: probing.open_split(path) for name, path in inputs.folders(arguments.data).items()}
-    results = probing.run(models, splits, arguments.tasks, arguments.seed)
+    results = probing.run(models, splits, arguments.tasks, arguments.seed, tqdm)
     separations = separation(results)
     command = shlex.join(["python", "probes/run_probes.py", *sys.argv[1:]])
     about = {

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 
 from msdae.analysis.probes.representations import average, encode, read
-from msdae.analysis.probes.tasks import SETS
-from msdae.checkpoint import atomic
+from msdae.analysis.probes.tasks import kind_of
 from msdae.data import ClipCache
 from msdae.errors import UserError
+from msdae.evaluation import figures
 from msdae.models.autoencoder import Autoencoder
+from msdae.progress import Progress, silent
 from msdae.symbolic.instruments import FAMILIES
 
 # A colour-blind-safe colour (Tol's "muted", with orange and black) and a marker for each family.
@@ -58,14 +59,14 @@ class Maps:
 
 def choose(caches: Sequence[ClipCache], clips: str, most: int = 300) -> tuple[Point, ...]:
     """At most `most` points of the kind `clips` ("notes" or "melodies"), evenly spread, cache after cache."""
-    found = [
+    places = [
         (cache, index)
         for cache in caches
         for index, clip in enumerate(cache.clips)
-        if clip.get("dataset") == SETS[clips] and clip.get("family") in FAMILIES
+        if kind_of(clip) == clips and clip.get("family") in FAMILIES
     ]
-    spread = np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)
-    return tuple(_point(*found[place]) for place in spread)
+    spread = np.linspace(0, len(places) - 1, min(most, len(places))).round().astype(int)
+    return tuple(_point(*places[number]) for number in spread)
 
 
 def _point(cache: ClipCache, index: int) -> Point:
@@ -75,7 +76,9 @@ def _point(cache: ClipCache, index: int) -> Point:
     return Point(cache, index, clip["name"], clip["family"], str(clip.get("instrument", "")), pitch)
 
 
-def maps(model: Autoencoder, points: Sequence[Point], title: str, seed: int = 0) -> Maps:
+def maps(
+    model: Autoencoder, points: Sequence[Point], title: str, seed: int = 0, progress: Progress = silent
+) -> Maps:
     """A map of each level's codes of `points`, which are in the order of `choose`.
 
     Raises:
@@ -89,7 +92,7 @@ def maps(model: Autoencoder, points: Sequence[Point], title: str, seed: int = 0)
     for cache in dict.fromkeys(point.cache for point in points):
         cache.require(model.config.codec, model.config.mel)
         indices = [point.index for point in points if point.cache is cache]
-        parts.append(read(cache, indices, lambda batch: encode(model, batch), "codes"))
+        parts.append(read(cache, indices, lambda batch: encode(model, batch), "codes", progress))
     averages = [torch.cat([average(part[level]) for part in parts]) for level in parts[0]]
     places = np.stack([project(level.numpy(), seed) for level in averages])
     return Maps(title, tuple(points), places)
@@ -117,19 +120,23 @@ def figure_paths(folder: str | Path) -> list[Path]:
     return sorted(Path(folder).glob(f"{_PREFIX}*.png"))
 
 
-def plot(found: Maps, path: str | Path) -> None:
-    """Draw the maps as a picture, levels side by side: above coloured by instrument, below by pitch."""
-    from matplotlib.figure import Figure
+@figures.style()
+def plot(maps: Maps, path: str | Path) -> None:
+    """Draw the maps as a picture, levels side by side: above coloured by instrument, below by pitch.
+
+    Raises:
+        UserError: as `figures.save`.
+    """
     from matplotlib.lines import Line2D
 
-    levels = len(found.places)
-    figure = Figure(figsize=(4 * levels + 1.8, 8.3), layout="constrained")
+    levels = len(maps.places)
+    figure = figures.new(4 * levels + 1.8, 8.3)
     ratios = [1] * levels + [0.4]  # the last column is for the legend and the colour bar
     axes = figure.subplots(2, levels + 1, squeeze=False, width_ratios=ratios)
-    families = np.array([point.family for point in found.points])
-    pitches = np.array([np.nan if point.pitch is None else point.pitch for point in found.points])
+    families = np.array([point.family for point in maps.points])
+    pitches = np.array([np.nan if point.pitch is None else point.pitch for point in maps.points])
     look = {"s": 34, "linewidths": 0.4, "edgecolors": "white"}
-    for level, places in enumerate(found.places):
+    for level, places in enumerate(maps.places):
         above, below = axes[:, level]
         above.set_title(f"h{level + 1}", fontsize=15)
         for family, colour, marker in zip(FAMILIES, COLOURS, MARKERS, strict=True):
@@ -138,7 +145,7 @@ def plot(found: Maps, path: str | Path) -> None:
         scale = below.scatter(*places.T, c=pitches, cmap=PITCH_COLOURS, plotnonfinite=True, **look)
         for axis in (above, below):
             axis.set(xticks=[], yticks=[], xlim=(-0.05, 1.05), ylim=(-0.05, 1.05), aspect="equal")
-            axis.spines[:].set_color("#bbbbbb")
+            axis.spines[:].set(visible=True, color="#bbbbbb")
     present = [row for row in zip(FAMILIES, COLOURS, MARKERS, strict=True) if row[0] in families]
     keys = [
         Line2D([], [], color=colour, marker=marker, ls="", ms=8, label=family.replace("_", " "))
@@ -147,9 +154,8 @@ def plot(found: Maps, path: str | Path) -> None:
     for axis in axes[:, -1]:
         axis.set_axis_off()
     axes[0, -1].legend(handles=keys, title="instrument", loc="center left", frameon=False, fontsize=12)
-    kind = "pitch" if all(point.pitch == round(point.pitch or 0) for point in found.points) else "mean pitch"
+    kind = "pitch" if all(point.pitch == round(point.pitch or 0) for point in maps.points) else "mean pitch"
     bar = figure.colorbar(scale, cax=axes[1, -1].inset_axes((0.1, 0.1, 0.15, 0.8)))
     bar.set_label(f"{kind} (MIDI)", fontsize=12)
-    figure.suptitle(found.title, fontsize=15)
-    with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+    figure.suptitle(figures.plain(maps.title), fontsize=15)
+    figures.save(figure, path)

@@ -1,4 +1,4 @@
-"""An interactive page of the maps of `msdae.umaps`: hover for a clip's labels, click to listen.
+"""An interactive page of the maps of `msdae.analysis.umap`: hover for a clip's labels, click to listen.
 
 One file that needs no network. A clip is the same point on all maps: they are highlighted together.
 """
@@ -10,36 +10,36 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from matplotlib.markers import MarkerStyle
-from tqdm import tqdm
 
 from msdae.analysis.umap import COLOURS, MARKERS, PITCH_COLOURS, Maps, Point
 from msdae.checkpoint import atomic
-from msdae.evaluation.report.media import mp3
+from msdae.evaluation.media import mp3
+from msdae.progress import Progress, silent
 from msdae.symbolic.instruments import FAMILIES
 
 RATE = 48  # kb/s of the sounds; 300 clips of 3 s take 7 MB
 _TEMPLATE = Path(__file__).parents[1] / "assets" / "umap.html"
 
 
-def write(found: Maps, path: str | Path) -> None:
+def write(maps: Maps, path: str | Path, progress: Progress = silent) -> None:
     """Write the maps and the sound of every point to one page.
 
     Raises:
         UserError: a recording that a clip was cut from is no longer there.
     """
-    pitches = [point.pitch for point in found.points if point.pitch is not None]
+    pitches = [point.pitch for point in maps.points if point.pitch is not None]
     low, high = (min(pitches), max(pitches)) if pitches else (0.0, 1.0)
     document = {
-        "title": found.title,
+        "title": maps.title,
         "families": [
             {"name": family.replace("_", " "), "colour": colour, "path": _marker(marker)}
             for family, colour, marker in zip(FAMILIES, COLOURS, MARKERS, strict=True)
         ],
         "pitch": {"low": low, "high": high, "colours": [_shade(share) for share in np.linspace(0, 1, 16)]},
-        "places": np.round(found.places, 4).tolist(),
+        "places": np.round(maps.places, 4).tolist(),
         "points": [
             _described(point, low, high)
-            for point in tqdm(found.points, desc="sounds", unit="clip", leave=False)
+            for point in progress(maps.points, desc="sounds", unit="clip", leave=False)
         ],
     }
     data = json.dumps(document).replace("</", "<\\/")  # no label may end the script

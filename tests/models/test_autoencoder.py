@@ -7,7 +7,7 @@ import torch
 
 from msdae.diffusion import samplers
 from msdae.errors import UserError
-from msdae.evaluation.accounting import summarize
+from msdae.evaluation.speed import summarize
 from msdae.models.autoencoder import Autoencoder, Contrast
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.hdae import HDAE

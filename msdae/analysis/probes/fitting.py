@@ -46,13 +46,13 @@ SCHEDULES = {CLASSES: Schedule(30, 256), VALUE: Schedule(30, 256), FRAMES: Sched
 class Probe:
     """A fitted network; called with features, it gives logits (or values, in standard deviations).
 
-    kept: (clips,) the clips fitted on that the fit did not see; it stopped by them.
+    held_out: (clips,) the clips fitted on that the fit did not see; it stopped by them.
     """
 
     network: nn.Module
     mean: torch.Tensor
     std: torch.Tensor
-    kept: torch.Tensor
+    held_out: torch.Tensor
 
     @torch.inference_mode()
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
@@ -75,8 +75,8 @@ def fit(
     Raises:
         UserError: too few groups to keep one.
     """
-    kept = torch.tensor([lot(f"validation {name}") < VALIDATION for name in groups])
-    if kept.all() or not kept.any():
+    held_out = torch.tensor([lot(f"validation {name}") < VALIDATION for name in groups])
+    if held_out.all() or not held_out.any():
         raise UserError(f"{len(x)} clips are too few to fit a probe on; give more data")
     across = tuple(range(x.ndim - 1))
     mean, std = x.mean(dim=across), x.std(dim=across, correction=0).clamp(min=1e-6)
@@ -86,7 +86,7 @@ def fit(
     generator = torch.Generator().manual_seed(seed)
     network = (BiLSTM if kind == FRAMES else MLP)(x.shape[-1], outputs, generator)
     network.out.bias.data = constant(kind, y, outputs)
-    rows = torch.flatten(torch.nonzero(~kept))
+    rows = torch.flatten(torch.nonzero(~held_out))
     batch = min(schedule.batch, max(2, len(rows) // 5))
     steps = schedule.epochs * -(-len(rows) // batch)
     optimizer = torch.optim.AdamW(network.parameters(), lr=schedule.rate, fused=True)
@@ -102,11 +102,11 @@ def fit(
             cycle.step()
         network.eval()
         with torch.inference_mode():
-            found = float(loss(network(x[kept]), y[kept]).mean())
-        if found < best:
-            best, state = found, {name: value.clone() for name, value in network.state_dict().items()}
+            value = float(loss(network(x[held_out]), y[held_out]).mean())
+        if value < best:
+            best, state = value, {name: value.clone() for name, value in network.state_dict().items()}
     network.load_state_dict(state)
-    return Probe(network, mean, std, kept)
+    return Probe(network, mean, std, held_out)
 
 
 def constant(kind: str, y: torch.Tensor, outputs: int) -> torch.Tensor:

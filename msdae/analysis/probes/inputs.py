@@ -32,10 +32,10 @@ def models(checkpoints: Sequence[str], kind: str | None, device: torch.device) -
         UserError: a checkpoint cannot be loaded, a name is given twice, or none is of that kind.
     """
     loaded = {name: Autoencoder.from_pretrained(path) for name, path in named(checkpoints).items()}
-    chosen = {name: model.to(device) for name, model in loaded.items() if kind in (None, model.kind)}
-    if not chosen:
+    of_kind = {name: model.to(device) for name, model in loaded.items() if kind in (None, model.kind)}
+    if not of_kind:
         raise UserError(f"--model {kind}: no checkpoint is of that kind; give one with --checkpoint")
-    return chosen
+    return of_kind
 
 
 def folders(paths: Sequence[str] | None) -> dict[str, str | Path]:
@@ -52,12 +52,12 @@ def named(arguments: Sequence[str]) -> dict[str, str]:
     Raises:
         UserError: two of the same name.
     """
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if Path(argument).exists() or not equals:
             name, value = argument, argument
-        if name in found:
+        if name in values:
             raise UserError(f"--checkpoint {argument}: '{name}' is given twice; name one, as in NAME={value}")
-        found[name] = value
-    return found
+        values[name] = value
+    return values

@@ -44,9 +44,9 @@ def tables(
     results: Sequence[Result], separations: Sequence[Separation], command: str = _COMMAND
 ) -> list[Table]:
     """Tables 2 and 3, what the three codes do not show there, and the disentanglement summary."""
-    made = [table for clips in _TITLES for table in thesis_tables(results, clips, command)]
-    made += full_tables(results, command)
-    return made + [summary(separation, command) for separation in separations]
+    of_thesis = [table for clips in _TITLES for table in thesis_tables(results, clips, command)]
+    summaries = [summary(separation, command) for separation in separations]
+    return [*of_thesis, *full_tables(results, command), *summaries]
 
 
 def thesis_tables(results: Sequence[Result], clips: str, command: str = "") -> list[Table]:
@@ -94,14 +94,14 @@ def _thesis_table(results: list[Result], clips: str, tasks: list[str], command: 
 
 def full_tables(results: Sequence[Result], command: str = "") -> list[Table]:
     """Every score with its interval, a row a code, a column a task; a table a data set and kind of probe."""
-    made = []
+    full = []
     for data in _names(results, "data"):
         for clips in _TITLES:
             for sequences in (False, True):
                 part = [r for r in _of(results, data=data, clips=clips) if _is_sequence(r.task) == sequences]
                 if part:
-                    made.append(_full_table(part, data, clips, sequences, command))
-    return made
+                    full.append(_full_table(part, data, clips, sequences, command))
+    return full
 
 
 def _full_table(results: list[Result], data: str, clips: str, sequences: bool, command: str) -> Table:

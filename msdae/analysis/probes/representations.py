@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from tqdm import tqdm
 
 from msdae.data import Batch, ClipCache
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.layers import stretch
+from msdae.progress import Progress, silent
 
 Representations = dict[str, torch.Tensor]  # name -> (clips, channels, frames)
 
@@ -18,7 +18,13 @@ RANDOM = "random "  # before the name of a code: of the same encoder with its in
 CLIPS_AT_ONCE = 32
 
 
-def of_model(cache: ClipCache, indices: np.ndarray, model: Autoencoder, about: str = "") -> Representations:
+def of_model(
+    cache: ClipCache,
+    indices: np.ndarray,
+    model: Autoencoder,
+    about: str = "",
+    progress: Progress = silent,
+) -> Representations:
     """The codes of `model` before and after the sum over levels, and those of `untrained(model)`.
 
     Returns "h1", "h2", ... (the encoders' outputs), "h~2", ... for a model with the sum (h~1 is h1), and
@@ -32,16 +38,17 @@ def of_model(cache: ClipCache, indices: np.ndarray, model: Autoencoder, about: s
         after = {f"{SUMMED}{level}": code for level, code in enumerate(summed, start=1) if level > 1}
         return trained | after | {f"{RANDOM}{name}": code for name, code in encode(fresh, batch).items()}
 
-    return read(cache, indices, codes, about)
+    return read(cache, indices, codes, about, progress)
 
 
-def of_data(cache: ClipCache, indices: np.ndarray) -> Representations:
+def of_data(cache: ClipCache, indices: np.ndarray, progress: Progress = silent) -> Representations:
     """The "codec" latent and the log-mel "mel", both at the latent's rate."""
     return read(
         cache,
         indices,
         lambda batch: {"codec": batch.z, "mel": F.adaptive_avg_pool1d(batch.mel, batch.z.shape[-1])},
         "codec and mel",
+        progress,
     )
 
 
@@ -58,10 +65,11 @@ def read(
     indices: Sequence[int],
     of_batch: Callable[[Batch], Representations],
     about: str = "",
+    progress: Progress = silent,
 ) -> Representations:
     """What `of_batch` makes of the clips at `indices`, put together: float32, on the CPU."""
     parts: dict[str, list[torch.Tensor]] = {}
-    for start in tqdm(range(0, len(indices), CLIPS_AT_ONCE), desc=about, unit="batch", leave=False):
+    for start in progress(range(0, len(indices), CLIPS_AT_ONCE), desc=about, unit="batch", leave=False):
         batch = cache.batch(indices[start : start + CLIPS_AT_ONCE])
         for name, code in of_batch(batch).items():
             parts.setdefault(name, []).append(code.float().cpu())

@@ -53,8 +53,8 @@ def score(
     prior = constant(kind, y_fit, out.shape[-1]).expand_as(out)
     losses, floors = (LOSSES[kind](answers, y).double().numpy() for answers in (out, prior))
     if kind == FRAMES:
-        x_kept, y_kept = x_fit[probe.kept], y_fit[probe.kept]
-        answered = out > best_threshold(probe(x_kept), y_kept)
+        x_held, y_held = x_fit[probe.held_out], y_fit[probe.held_out]
+        answered = out > best_threshold(probe(x_held), y_held)
         parts, floor_parts = _overlap(answered, y), _overlap(best_constant(y_fit).expand_as(y), y)
     elif kind == CLASSES:
         parts, floor_parts = _right(out, y), _right(prior, y)

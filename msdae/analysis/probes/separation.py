@@ -65,12 +65,14 @@ class Separation:
 
 def separation(results: Sequence[Result]) -> list[Separation]:
     """One a checkpoint and data set, from the results of `study.run` for the tasks in FACTORS."""
-    found = []
+    separations = []
     for checkpoint, data in dict.fromkeys((r.checkpoint, r.data) for r in results if r.code == "h1"):
-        mine = [r for r in results if (r.checkpoint, r.data) == (checkpoint, data) and r.task in FACTORS]
+        of_factors = [
+            r for r in results if (r.checkpoint, r.data) == (checkpoint, data) and r.task in FACTORS
+        ]
         by_factor = [
-            [r for r in mine if (r.clips, r.task) == key]
-            for key in dict.fromkeys((r.clips, r.task) for r in mine)
+            [r for r in of_factors if (r.clips, r.task) == factor]
+            for factor in dict.fromkeys((r.clips, r.task) for r in of_factors)
         ]
         if not by_factor:
             continue
@@ -78,8 +80,8 @@ def separation(results: Sequence[Result]) -> list[Separation]:
         factors = tuple(map(_factor, trained, (_levels(of_factor, RANDOM) for of_factor in by_factor)))
         mig = float(np.mean([factor.gap for factor in factors]))
         random_mig = float(np.mean([gaps(np.array(factor.random)) for factor in factors]))
-        found.append(Separation(checkpoint, data, factors, mig, *_interval(trained), random_mig))
-    return found
+        separations.append(Separation(checkpoint, data, factors, mig, *_interval(trained), random_mig))
+    return separations
 
 
 def gaps(explained: np.ndarray) -> np.ndarray:

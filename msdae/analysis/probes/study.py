@@ -7,24 +7,24 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from msdae.analysis.probes import representations
 from msdae.analysis.probes.fitting import fit
 from msdae.analysis.probes.representations import Representations
 from msdae.analysis.probes.scoring import Score, score
 from msdae.analysis.probes.splits import Split, group
-from msdae.analysis.probes.tasks import CLASSES, FRAMES, SETS, TASKS, VALUE
+from msdae.analysis.probes.tasks import CLASSES, FRAMES, TASKS, VALUE, clip_seconds, kind_of
 from msdae.data import ClipCache
 from msdae.errors import UserError
 from msdae.models.autoencoder import Autoencoder
+from msdae.progress import Progress, silent
 
 SHARED = "any"  # in place of a checkpoint: features that no model makes
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one probe reached; one row of the report.
+    """What one probe probed; one row of the report.
 
     checkpoint, model: name of the checkpoint and its kind (MSDAE or HDAE), or SHARED for both.
     data, clips: name of the data set, and "notes" or "melodies".
@@ -86,6 +86,7 @@ def run(
     data: Mapping[str, Split],
     tasks: Sequence[str] = tuple(TASKS),
     seed: int = 0,
+    progress: Progress = silent,
 ) -> list[Result]:
     """Probe every code of `checkpoints` and every control on every set of `data` for the `tasks` that its
     labels allow.
@@ -109,23 +110,23 @@ def run(
     for name, split in data.items():
         asked = [question for question in questions if question.data == name]
         for checkpoint, model in [*checkpoints.items(), (SHARED, None)] if asked else []:
-            results += _probe_all(checkpoint, model, split, asked, seed)
+            results += _probe_all(checkpoint, model, split, asked, seed, progress)
     return results
 
 
 def ask(data: str, split: Split, task: str) -> list[Question]:
     """The questions of `task` that the labels of `split` answer, one for each kind of clips."""
-    found = []
+    questions = []
     frames = split.fit.latents.shape[-1]
     for clips in TASKS[task].sets:
         fitted = _answers(split.fit, split.fit_indices, clips, task, frames)
         tested = _answers(split.test, split.test_indices, clips, task, frames)
-        known = set(fitted.values()) if TASKS[task].kind == CLASSES else None
-        answerable = {row: answer for row, answer in tested.items() if known is None or answer in known}
+        classes = set(fitted.values()) if TASKS[task].kind == CLASSES else None
+        answerable = {row: answer for row, answer in tested.items() if classes is None or answer in classes}
         if not fitted or not answerable:
             continue
         encode, outputs = _encoder(task, list(fitted.values()))
-        found.append(
+        questions.append(
             Question(
                 data,
                 clips,
@@ -141,16 +142,17 @@ def ask(data: str, split: Split, task: str) -> list[Question]:
                 len(tested) - len(answerable),
             )
         )
-    return found
+    return questions
 
 
 def _answers(cache: ClipCache, indices: np.ndarray, clips: str, task: str, frames: int) -> dict:
     """Row among `indices` -> answer, for the clips of the kind `clips` that have one."""
     labels = ((row, cache.clips[index]) for row, index in enumerate(indices))
-    found = {
-        row: TASKS[task].answer(clip, frames) for row, clip in labels if clip.get("dataset") == SETS[clips]
+    seconds = clip_seconds(cache)
+    answers = {
+        row: TASKS[task].answer(clip, frames, seconds) for row, clip in labels if kind_of(clip) == clips
     }
-    return {row: answer for row, answer in found.items() if answer is not None}
+    return {row: answer for row, answer in answers.items() if answer is not None}
 
 
 def _encoder(task: str, fitted: list):
@@ -166,12 +168,17 @@ def _encoder(task: str, fitted: list):
 
 
 def _probe_all(
-    checkpoint: str, model: Autoencoder | None, split: Split, questions: list[Question], seed: int
+    checkpoint: str,
+    model: Autoencoder | None,
+    split: Split,
+    questions: list[Question],
+    seed: int,
+    progress: Progress,
 ) -> list[Result]:
     def read(cache: ClipCache, indices: np.ndarray) -> Representations:
         if model is None:
-            return representations.of_data(cache, indices)
-        return representations.of_model(cache, indices, model, f"codes of {checkpoint}")
+            return representations.of_data(cache, indices, progress)
+        return representations.of_model(cache, indices, model, f"codes of {checkpoint}", progress)
 
     fitted, tested = read(split.fit, split.fit_indices), read(split.test, split.test_indices)
     jobs = [(question, code) for question in questions for code in fitted]
@@ -180,10 +187,10 @@ def _probe_all(
 
     def work(job: tuple[Question, str]) -> Result:
         question, code = job
-        found = _probe(question, fitted[code], tested[code], seed)
-        return _result(checkpoint, type(model).__name__ if model else SHARED, code, question, found)
+        score_of_probe = _probe(question, fitted[code], tested[code], seed)
+        return _result(checkpoint, type(model).__name__ if model else SHARED, code, question, score_of_probe)
 
-    bar = tqdm(total=len(jobs), desc=f"probes of {checkpoint}", unit="probe", leave=False)
+    bar = progress(total=len(jobs), desc=f"probes of {checkpoint}", unit="probe", leave=False)
     with _single_threads() as threads, bar, ThreadPoolExecutor(threads) as pool:
         results = []
         for result in pool.map(work, jobs):
@@ -196,9 +203,9 @@ def _probe(question: Question, fitted: torch.Tensor, tested: torch.Tensor, seed:
     kind = TASKS[question.task].kind
 
     def features(sequence: torch.Tensor, rows: list[int]) -> torch.Tensor:
-        chosen = sequence[rows]
+        clips = sequence[rows]
         at_rate = representations.at_rate
-        return at_rate(chosen, question.frames) if kind == FRAMES else representations.average(chosen)
+        return at_rate(clips, question.frames) if kind == FRAMES else representations.average(clips)
 
     x, y = features(fitted, question.fit_rows), question.fit_answers
     probe = fit(kind, x, y, question.outputs, question.fit_groups, seed)
@@ -206,7 +213,7 @@ def _probe(question: Question, fitted: torch.Tensor, tested: torch.Tensor, seed:
     return score(kind, probe, (x, y), test, question.test_groups, seed)
 
 
-def _result(checkpoint: str, model: str, code: str, question: Question, found: Score) -> Result:
+def _result(checkpoint: str, model: str, code: str, question: Question, probed: Score) -> Result:
     return Result(
         checkpoint=checkpoint,
         model=model,
@@ -220,7 +227,7 @@ def _result(checkpoint: str, model: str, code: str, question: Question, found: S
         test_clips=len(question.test_rows),
         left_out=question.left_out,
         groups=tuple(question.test_groups),
-        **asdict(found),
+        **asdict(probed),
     )
 
 

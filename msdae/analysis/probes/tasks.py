@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from msdae.analysis.probes.splits import Clip
-from msdae.audio.files import SAMPLE_RATE
-from msdae.data.clips import CLIP_SAMPLES
+from msdae.data import ClipCache
 
 CLASSES, VALUE, FRAMES = "classes", "value", "frames"
-SETS = {"notes": "nsynth", "melodies": "slakh"}  # kinds of clips -> their label `dataset`
+SETS = ("notes", "melodies")  # kinds of clips: single notes, and all others
+CLIP_SECONDS = 131072 / 44100  # of clips in caches that do not say how long theirs are
 
 PITCHES = 128  # of MIDI
 SAME_ONSET = 0.03  # s; onsets nearer than this are one chord
@@ -27,12 +27,12 @@ INTERVALS = 3  # at least so many between onsets make a median
 class Task:
     """kind: CLASSES (answer: a string), VALUE (a number) or FRAMES ((frames, outputs) of 0 and 1).
 
-    answer: from a clip's labels and the number of frames; None where the clip does not tell.
+    answer: from a clip's labels, its latent frames and its seconds; None where the clip does not tell.
     sets: the kinds of clips that are asked.
     """
 
     kind: str
-    answer: Callable[[Clip, int], Any]
+    answer: Callable[[Clip, int, float], Any]
     sets: tuple[str, ...]
 
     @property
@@ -41,40 +41,40 @@ class Task:
         return {CLASSES: "accuracy", VALUE: "R2", FRAMES: "F1"}[self.kind]
 
 
-def _label(name: str) -> Callable[[Clip, int], str | None]:
-    return lambda clip, frames: None if clip.get(name) is None else str(clip[name])
+def _label(name: str) -> Callable[[Clip, int, float], str | None]:
+    return lambda clip, frames, seconds: None if clip.get(name) is None else str(clip[name])
 
 
-def _velocity(clip: Clip, frames: int) -> float | None:
+def _velocity(clip: Clip, frames: int, seconds: float) -> float | None:
     return None if clip.get("velocity") is None else float(clip["velocity"])
 
 
-def _melody(clip: Clip, frames: int) -> np.ndarray | None:
+def _melody(clip: Clip, frames: int, seconds: float) -> np.ndarray | None:
     """Which pitches sound in each frame, (frames, 128)."""
     if clip.get("notes") is None:
         return None
     roll = np.zeros((frames, PITCHES), dtype=np.float32)
     for onset, offset, pitch, _ in clip["notes"]:
-        start = _frame(onset, frames)
-        roll[start : max(start + 1, round(_place(offset, frames))), int(pitch)] = 1
+        start = _frame(onset, frames, seconds)
+        roll[start : max(start + 1, round(offset / seconds * frames)), int(pitch)] = 1
     return roll
 
 
-def _onset(clip: Clip, frames: int) -> np.ndarray | None:
+def _onset(clip: Clip, frames: int, seconds: float) -> np.ndarray | None:
     """Whether a note starts in each frame, (frames, 1)."""
     if clip.get("notes") is None:
         return None
     starts = np.zeros((frames, 1), dtype=np.float32)
-    starts[[_frame(note[0], frames) for note in clip["notes"]]] = 1
+    starts[[_frame(note[0], frames, seconds) for note in clip["notes"]]] = 1
     return starts
 
 
-def _density(clip: Clip, frames: int) -> float | None:
+def _density(clip: Clip, frames: int, seconds: float) -> float | None:
     """log2 of the notes a second."""
-    return float(np.log2(len(clip["notes"]) * SAMPLE_RATE / CLIP_SAMPLES)) if clip.get("notes") else None
+    return float(np.log2(len(clip["notes"]) / seconds)) if clip.get("notes") else None
 
 
-def _interval(clip: Clip, frames: int) -> float | None:
+def _interval(clip: Clip, frames: int, seconds: float) -> float | None:
     """log2 of the median interval between onsets in seconds."""
     onsets = np.sort([note[0] for note in clip.get("notes") or []])
     intervals = np.diff(onsets)
@@ -82,12 +82,18 @@ def _interval(clip: Clip, frames: int) -> float | None:
     return float(np.log2(np.median(intervals))) if len(intervals) >= INTERVALS else None
 
 
-def _place(seconds: float, frames: int) -> float:
-    return seconds * SAMPLE_RATE / CLIP_SAMPLES * frames
+def _frame(onset: float, frames: int, seconds: float) -> int:
+    return min(int(onset / seconds * frames), frames - 1)
 
 
-def _frame(seconds: float, frames: int) -> int:
-    return min(int(_place(seconds, frames)), frames - 1)
+def kind_of(clip: Clip) -> str:
+    """ "notes" for a clip that is labelled with one pitch, "melodies" for any other."""
+    return "melodies" if clip.get("pitch") is None else "notes"
+
+
+def clip_seconds(cache: ClipCache) -> float:
+    """The length of the cache's clips."""
+    return getattr(cache, "clip_seconds", CLIP_SECONDS)
 
 
 TASKS = {

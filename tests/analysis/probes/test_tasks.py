@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
 
-from msdae.analysis.probes.tasks import TASKS
-from msdae.audio.files import SAMPLE_RATE
-from msdae.data.clips import CLIP_SAMPLES
+from msdae.analysis.probes.tasks import CLIP_SECONDS, TASKS, clip_seconds, kind_of
+from msdae.data import ClipCache
 
-SECONDS = CLIP_SAMPLES / SAMPLE_RATE
+SECONDS = 3.0  # of no codec's clips
 FRAME = SECONDS / 32
 CLIP = {
     "dataset": "slakh",
@@ -20,23 +19,36 @@ CLIP = {
 
 
 def test_melody_frames_hold_the_pitches_that_sound():
-    roll = TASKS["melody"].answer(CLIP, 32)
+    roll = TASKS["melody"].answer(CLIP, 32, SECONDS)
     assert roll.shape == (32, 128) and set(np.flatnonzero(roll.any(axis=0))) == {60, 64, 67}
     first = round(0.5 / FRAME)
     assert roll[:first, 60].all() and not roll[first:10, 60].any()
     assert roll[10, 60] and not roll[11, 60]  # a note shorter than a frame still sounds in one
     whole = {"notes": [[SECONDS - 1e-6, SECONDS, 60, 60]]}
-    assert TASKS["melody"].answer(whole, 32)[-1, 60]  # the end of the clip is in its last frame
+    assert TASKS["melody"].answer(whole, 32, SECONDS)[-1, 60]  # the end of the clip is in its last frame
 
 
 def test_onset_density_interval_and_velocity_of_known_notes():
-    onsets = TASKS["onset"].answer(CLIP, 32)
+    onsets = TASKS["onset"].answer(CLIP, 32, SECONDS)
     assert list(np.flatnonzero(onsets)) == [0, 5, 10, 16]  # the chord is one onset
-    assert TASKS["density"].answer(CLIP, 32) == pytest.approx(np.log2(5 / SECONDS))
-    assert TASKS["interval"].answer(CLIP, 32) == pytest.approx(np.log2(0.5))
-    assert TASKS["velocity"].answer({"velocity": 25}, 32) == 25.0
-    assert TASKS["interval"].answer({"notes": CLIP["notes"][:3]}, 32) is None  # one interval is no median
+    assert TASKS["density"].answer(CLIP, 32, SECONDS) == pytest.approx(np.log2(5 / SECONDS))
+    assert TASKS["interval"].answer(CLIP, 32, SECONDS) == pytest.approx(np.log2(0.5))
+    assert TASKS["velocity"].answer({"velocity": 25}, 32, SECONDS) == 25.0
+    assert (
+        TASKS["interval"].answer({"notes": CLIP["notes"][:3]}, 32, SECONDS) is None
+    )  # one interval is no median
 
 
 def test_what_a_clip_does_not_tell_is_not_asked():
-    assert {name for name, task in TASKS.items() if task.answer({"name": "a"}, 32) is not None} == set()
+    assert {
+        name for name, task in TASKS.items() if task.answer({"name": "a"}, 32, SECONDS) is not None
+    } == set()
+
+
+def test_a_clip_of_one_pitch_is_a_note_whatever_data_set_it_is_of(data, monkeypatch):
+    assert kind_of({"pitch": 60, "notes": [[0, 1, 60, 90]]}) == "notes"
+    assert kind_of({"pitch": None, "notes": CLIP["notes"]}) == kind_of({"notes": []}) == "melodies"
+    cache = ClipCache(data / "test")
+    assert clip_seconds(cache) == pytest.approx(CLIP_SECONDS)
+    monkeypatch.setattr(ClipCache, "clip_seconds", 2.5, raising=False)
+    assert clip_seconds(cache) == 2.5
