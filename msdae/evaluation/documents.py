@@ -31,14 +31,14 @@ def stored(folder: str | Path) -> dict[str, Table]:
     Raises:
         UserError: a file is no list of tables, or two tables have one name.
     """
-    found: dict[str, Table] = {}
+    by_name: dict[str, Table] = {}
     for path in sorted(Path(folder).glob("*.json")):
         for table in tables.read(path):
             name = f"{path.stem}/{name_of(table)}"
-            if name in found:
+            if name in by_name:
                 raise UserError(f"{path}: two tables are called '{table.title}'; give each its own title")
-            found[name] = table
-    return found
+            by_name[name] = table
+    return by_name
 
 
 def sections(folder: str | Path) -> dict[str, str]:
@@ -50,13 +50,13 @@ def sections(folder: str | Path) -> dict[str, str]:
     Raises:
         UserError: as `stored`.
     """
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for name, table in stored(folder).items():
         file = name.partition("/")[0]
-        found[file] = "\n\n".join([found[file], table.markdown()] if file in found else [table.markdown()])
-        found[name] = table.markdown()
-        found[f"{name} rows"] = tables.markdown(table.header, table.rows)
-    return found
+        texts[file] = "\n\n".join([texts[file], table.markdown()] if file in texts else [table.markdown()])
+        texts[name] = table.markdown()
+        texts[f"{name} rows"] = tables.markdown(table.header, table.rows)
+    return texts
 
 
 def update(path: str | Path, sections: Mapping[str, str]) -> None:

@@ -120,8 +120,8 @@ def _images(
 
 def _require_comparable(reference: torch.Tensor, estimate: torch.Tensor) -> None:
     if reference.shape != estimate.shape:
-        found = f"{tuple(reference.shape)} and {tuple(estimate.shape)} samples"
-        raise UserError(f"a distance of log-mels needs waveforms of one length, got {found}")
+        shapes = f"{tuple(reference.shape)} and {tuple(estimate.shape)} samples"
+        raise UserError(f"a distance of log-mels needs waveforms of one length, got {shapes}")
     if reference.shape[-1] <= max(FFT_SIZES) // 2:
         raise UserError(f"{reference.shape[-1]} samples are too few for a distance of log-mels")
 

@@ -27,11 +27,11 @@ class Embedding(Protocol):
 def load(name: str = "embedded") -> Embedding:
     """The embedding `name`.
 
-    name: "embedded", the features of this project's own instrument classifier (`msdae.metrics.classifier`),
-        or "clap", LAION's (`msdae.metrics.clap`), whose package and weights are not part of msdae.
+    name: "embedded", the features of this project's instrument classifier (`classifier`), or "clap",
+        LAION's (`clap`), whose weights are not part of msdae and which needs the extra `clap`.
 
     Raises:
-        UserError: another name, or CLAP's package or weights are missing.
+        UserError: another name, or CLAP's weights or transformers are missing.
     """
     if name == "embedded":
         from msdae.evaluation.metrics import classifier

@@ -156,11 +156,11 @@ def fit_timbre(clips: Renditions, steps: int = 1200, seed: int = 0) -> Timbre:
     pieces = torch.from_numpy(np.unique(clips.pieces, return_inverse=True)[1])
 
     def loss() -> torch.Tensor:
-        chosen = torch.randperm(len(members), generator=generator)[:INSTRUMENTS].tolist()
+        drawn = torch.randperm(len(members), generator=generator)[:INSTRUMENTS].tolist()
         rows = torch.cat(
             [
                 torch.from_numpy(members[i])[torch.randperm(len(members[i]), generator=generator)[:EACH]]
-                for i in chosen
+                for i in drawn
             ]
         )
         labels = torch.from_numpy(clips.instruments[rows.numpy()])

@@ -48,7 +48,7 @@ def transcribe_batch(waveforms: Sequence[torch.Tensor], sample_rate: int) -> lis
         UserError: as `transcribe`.
     """
     audios = [_at_rate(waveform, sample_rate) for waveform in waveforms]
-    return [_notes(*found) for found in _activations(audios)]
+    return [_notes(*probabilities) for probabilities in _activations(audios)]
 
 
 def note_f1(reference: np.ndarray, estimated: np.ndarray, onset_tolerance: float = 0.05) -> float:
@@ -152,7 +152,7 @@ def _notes(frames: np.ndarray, onsets: np.ndarray) -> np.ndarray:
         return np.zeros((0, 3))
     creation = _basic_pitch()
     with np.errstate(invalid="ignore"):  # of silence the package divides 0 by 0, which is no onset
-        found = creation.output_to_notes_polyphonic(
+        frames_of_notes = creation.output_to_notes_polyphonic(
             frames,
             onsets,
             onset_thresh=0.5,
@@ -163,7 +163,7 @@ def _notes(frames: np.ndarray, onsets: np.ndarray) -> np.ndarray:
             max_freq=None,
         )
     times = creation.model_frames_to_time(len(frames))
-    notes = sorted((times[start], times[end], pitch) for start, end, pitch, _ in found)
+    notes = sorted((times[start], times[end], pitch) for start, end, pitch, _ in frames_of_notes)
     return np.array(notes, dtype=float).reshape(-1, 3)
 
 
