@@ -1,5 +1,6 @@
 """Encoded clips on disk, memory-mapped, with a manifest that says how they were made."""
 
+import functools
 import json
 import os
 import shutil
@@ -24,18 +25,69 @@ LATENTS, MELS, CLIPS, MANIFEST = "latents.npy", "mels.npy", "clips.jsonl", "mani
 
 @dataclass(frozen=True)
 class Batch:
-    """z: (batch, channels, frames), mel: (batch, bands, frames), float32; names and indices in the cache.
+    """Clips of a data set and what an encoder may read in their place; the first dimension is over clips.
 
-    views: what pooled levels and what the others see instead of `mel`, and `sounds`, numbers of the sounds of
-    the clips and of what the others see, where training asks for it (see `msdae.data.views`).
+    z: latents of the clips, (batch, channels, frames), float32; what a model learns to denoise.
+    mel: log-mels x3 of the clips, (batch, bands, mel frames), float32.
+    timbre, content: x3 that pooled levels and the other levels read; `mel` itself, or views of other clips
+        (see `msdae.data.views`).
+    sound, content_sound: (batch,), numbers of the sounds that play the clips and the clips of `content`.
+    pitches: (batch, frames), a number for the set of pitches that sounds in each latent frame, equal for
+        equal sets; -1 where the notes are not known.
+    names, indices: of the clips in their cache.
     """
 
     z: torch.Tensor
     mel: torch.Tensor
+    timbre: torch.Tensor
+    content: torch.Tensor
+    sound: torch.Tensor
+    content_sound: torch.Tensor
+    pitches: torch.Tensor
     names: list[str]
     indices: list[int]
-    views: tuple[torch.Tensor, torch.Tensor] | None = None
-    sounds: tuple[torch.Tensor, torch.Tensor] | None = None
+
+
+def plain_batch(
+    z: torch.Tensor,
+    mel: torch.Tensor,
+    clips: Sequence[dict[str, Any]],
+    indices: Sequence[int],
+    sounds: np.ndarray,
+    seconds: float,
+) -> Batch:
+    """The clips themselves as a batch; every level reads the clip.
+
+    clips: labels of the clips of the batch. sounds: numbers of their sounds. seconds: length of a clip.
+    """
+    sound = torch.from_numpy(np.asarray(sounds, np.int64))
+    pitches = np.stack([pitch_sets(clip.get("notes"), z.shape[-1], seconds) for clip in clips])
+    names = [clip["name"] for clip in clips]
+    return Batch(z, mel, mel, mel, sound, sound, torch.from_numpy(pitches), names, list(indices))
+
+
+def pitch_sets(notes: Sequence[Sequence] | None, frames: int, seconds: float) -> np.ndarray:
+    """A number for the set of pitches that sounds in each of `frames` frames: (frames,), int64.
+
+    Equal sets have equal numbers, 0 is silence; -1 everywhere without notes. Source: Zobrist 1970, hashing.
+    """
+    if notes is None:
+        return np.full(frames, -1)
+    keys = np.random.default_rng(0).integers(1, 2**62, size=128)
+    numbers = np.zeros(frames, np.int64)
+    for onset, offset, pitch, *_ in notes:
+        first, last = int(onset / seconds * frames), round(offset / seconds * frames)
+        numbers[first : max(first + 1, last)] ^= keys[int(pitch)]
+    return numbers
+
+
+def sound_of(clip: dict[str, Any]) -> str:
+    """What plays a clip: its label `sound`, else the instrument of a note, the stem or the recording."""
+    if "sound" in clip:
+        return f"sound {clip['sound']}"
+    if clip.get("pitch") is not None:
+        return f"instrument {clip['instrument']}"
+    return f"stem {clip.get('stem', clip.get('piece', clip['name']))}"
 
 
 class ClipCache:
@@ -83,7 +135,18 @@ class ClipCache:
         """The clips at `indices`."""
         chosen = np.asarray(indices)
         z, mel = _read(self.latents, chosen), _read(self.mels, chosen)
-        return Batch(z, mel, [self.clips[index]["name"] for index in chosen], chosen.tolist())
+        clips = [self.clips[index] for index in chosen]
+        return plain_batch(z, mel, clips, chosen.tolist(), self.sounds[chosen], self.clip_seconds)
+
+    @functools.cached_property
+    def sounds(self) -> np.ndarray:
+        """The number of the sound that plays each clip: (clips,), int64."""
+        return np.unique([sound_of(clip) for clip in self.clips], return_inverse=True)[1]
+
+    @property
+    def clip_seconds(self) -> float:
+        """Length of a clip in seconds."""
+        return CLIP_SAMPLES / audio.SAMPLE_RATE
 
     def batches(
         self, batch_size: int, seed: int = 0, start: int = 0, rank: int = 0, world: int = 1

@@ -8,7 +8,7 @@ import torch
 
 from msdae.audio.mel import MelConfig
 from msdae.codecs.base import Codec
-from msdae.data.cache import Batch, ClipCache
+from msdae.data.cache import Batch, ClipCache, plain_batch
 from msdae.errors import UserError
 
 OWN = ("name", "stem", "score")  # labels that hold within one cache; instruments and sounds hold everywhere
@@ -59,7 +59,8 @@ class JoinedCaches(ClipCache):
         ]
         back = torch.from_numpy(np.argsort(order))
         z, mel = (torch.cat([getattr(part, key) for part in parts])[back] for key in ("z", "mel"))
-        return Batch(z, mel, [self.clips[index]["name"] for index in chosen], chosen.tolist())
+        clips = [self.clips[index] for index in chosen]
+        return plain_batch(z, mel, clips, chosen.tolist(), self.sounds[chosen], self.clip_seconds)
 
 
 def _marked(clip: dict[str, Any], cache: ClipCache) -> dict[str, Any]:

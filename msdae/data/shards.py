@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import torch
 from msdae.audio.mel import MelConfig
 from msdae.codecs.base import Codec
 from msdae.data import cache, order
-from msdae.data.cache import Batch
+from msdae.data.cache import Batch, plain_batch, sound_of
+from msdae.data.clips import CLIP_SECONDS
 from msdae.errors import UserError
 
 Record = tuple[np.ndarray, np.ndarray, dict[str, Any]]  # latent, mel, labels
@@ -124,16 +126,17 @@ def _sample(index: int, latent: np.ndarray, mel: np.ndarray, labels: dict[str, A
     }
 
 
-def _decode(sample: dict[str, bytes]) -> tuple[np.ndarray, np.ndarray, str, int]:
+def _decode(sample: dict[str, bytes]) -> tuple[np.ndarray, np.ndarray, dict[str, Any], int]:
     members = (io.BytesIO(sample[name]) for name in ("latent.npy", "mel.npy"))
     latent, mel = (np.load(member, allow_pickle=False) for member in members)
-    return latent, mel, json.loads(sample["labels.json"])["name"], int(sample["__key__"])
+    return latent, mel, json.loads(sample["labels.json"]), int(sample["__key__"])
 
 
-def _batch(records: Sequence[tuple[np.ndarray, np.ndarray, str, int]]) -> Batch:
-    latents, mels, names, indices = zip(*records, strict=True)
+def _batch(records: Sequence[tuple[np.ndarray, np.ndarray, dict[str, Any], int]]) -> Batch:
+    latents, mels, clips, indices = zip(*records, strict=True)
     z, mel = (torch.from_numpy(np.stack(arrays)).float() for arrays in (latents, mels))
-    return Batch(z, mel, list(names), list(indices))
+    sounds = np.array([zlib.crc32(sound_of(clip).encode()) for clip in clips])
+    return plain_batch(z, mel, clips, indices, sounds, CLIP_SECONDS)
 
 
 def _npy(array: np.ndarray) -> bytes:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from msdae.data import order, perturb
-from msdae.data.cache import Batch, ClipCache
+from msdae.data.cache import Batch, ClipCache, sound_of
 from msdae.errors import UserError
 
 TIMBRE, CONTENT = ("same", "excerpt"), ("same", "rendition")
@@ -52,7 +52,7 @@ class Partners:
     """
 
     def __init__(self, clips: Sequence[dict[str, Any]]):
-        self.sounds = np.unique([_sound(clip) for clip in clips], return_inverse=True)[1]
+        self.sounds = np.unique([sound_of(clip) for clip in clips], return_inverse=True)[1]
         self.scores = np.unique([_score(clip) for clip in clips], return_inverse=True)[1]
         self.by_sound, self.by_score = _members(self.sounds), _members(self.scores)
 
@@ -113,7 +113,7 @@ class Views:
         gain = self.clips.manifest["mel"]["gain"]
         content = _some(content, c.recolour, generator, lambda mel, g: perturb.recolour(mel, g, 1.0, gain))
         sounds = torch.from_numpy(partners.sounds)
-        return replace(batch, views=(timbre, content), sounds=(sounds[indices], sounds[renditions]))
+        return replace(batch, timbre=timbre, content=content, content_sound=sounds[renditions])
 
 
 def _some(mel: torch.Tensor, share: float, generator: torch.Generator, change) -> torch.Tensor:
@@ -135,14 +135,6 @@ def _chosen(members: np.ndarray, apart: np.ndarray, index: int, draw: float) -> 
 def _members(ids: np.ndarray) -> list[np.ndarray]:
     by_id = np.argsort(ids, kind="stable")
     return np.split(by_id, np.cumsum(np.bincount(ids))[:-1])
-
-
-def _sound(clip: dict[str, Any]) -> str:
-    if "sound" in clip:
-        return f"sound {clip['sound']}"
-    if clip.get("pitch") is not None:
-        return f"instrument {clip['instrument']}"
-    return f"stem {clip.get('stem', clip.get('piece', clip['name']))}"
 
 
 def _score(clip: dict[str, Any]) -> str:

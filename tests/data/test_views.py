@@ -42,27 +42,27 @@ def test_recordings_without_labels_pair_with_themselves():
 def test_views_are_other_clips_and_the_same_every_time(cache):
     views = Views(cache, ViewConfig(scramble=0, recolour=0))
     one, again = next(views.batches(4, seed=1, start=3)), next(views.batches(4, seed=1, start=3))
-    assert torch.equal(one.views[0], again.views[0])
+    assert torch.equal(one.timbre, again.timbre)
     assert torch.equal(one.mel, cache.batch(one.indices).mel)
-    assert not torch.equal(one.views[0], one.mel)
+    assert not torch.equal(one.timbre, one.mel)
     partners = views.partners
     for place, index in enumerate(one.indices):
         found = {partners.excerpt(index, draw / 50) for draw in range(50)}
-        assert any(torch.equal(one.views[0][place], mel) for mel in cache.batch(sorted(found)).mel)
+        assert any(torch.equal(one.timbre[place], mel) for mel in cache.batch(sorted(found)).mel)
 
 
 def test_two_ranks_see_what_one_sees(cache):
     config = ViewConfig(scramble=0, recolour=0)
     whole = next(Views(cache, config).batches(4, seed=2))
     halves = [next(Views(cache, config).batches(4, seed=2, rank=rank, world=2)) for rank in range(2)]
-    assert torch.equal(whole.views[0], torch.cat([half.views[0] for half in halves]))
-    assert torch.equal(whole.views[1], torch.cat([half.views[1] for half in halves]))
+    assert torch.equal(whole.timbre, torch.cat([half.timbre for half in halves]))
+    assert torch.equal(whole.content, torch.cat([half.content for half in halves]))
 
 
 def test_shares_of_perturbed_views(cache):
     views = Views(cache, ViewConfig(timbre="same", content="same", scramble=1.0, recolour=0.0))
     batch = next(views.batches(4))
-    assert torch.equal(batch.views[1], batch.mel) and not torch.equal(batch.views[0], batch.mel)
+    assert torch.equal(batch.content, batch.mel) and not torch.equal(batch.timbre, batch.mel)
 
 
 def test_unknown_views_and_shards_are_refused():
