@@ -1,6 +1,7 @@
 """Prepare a data set for training: scan, report, encode, write caches or shards."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from msdae import cli, codecs, config
@@ -12,14 +13,15 @@ from msdae.data.sets import folder, nsynth, slakh
 from msdae.data.sets import rendered as synth
 from msdae.data.sets.embedded import CLIPS, MADE, make, show
 from msdae.errors import UserError
+from msdae.nn.device import device
 
 SCANS = {"nsynth": nsynth.scan, "slakh": slakh.scan, "folder": folder.scan}
 
 
-def main() -> None:
-    arguments = _parse()
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = _parse(argv)
     out, source = Path(arguments.out), arguments.source and Path(arguments.source)
-    encoding = Encoding(arguments.codec, _mel(arguments.config), str(cli.device(arguments.device)))
+    encoding = Encoding(arguments.codec, _mel(arguments.config), str(device(arguments.device)))
     workers, shards = arguments.workers, arguments.shards
     if arguments.dataset in MADE:
         fonts, unseen = tuple(arguments.soundfont), tuple(arguments.unseen_soundfont)
@@ -44,11 +46,12 @@ def _mel(path: Path | None) -> MelConfig:
     return config.load(TrainConfig, path).model.mel
 
 
-def _parse() -> argparse.Namespace:
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = cli.parser(
+        "prepare-data",
         "Cut recordings into clips, encode them and write OUT/{train,valid,test,...}. A run that was killed "
         "continues when it is started again. Under `accelerate launch` all processes share the work.",
-        "python experiments/prepare_data.py --dataset folder --source ~/Music --out data/mine",
+        "--dataset folder --source ~/Music --out data/mine",
     )
     parser.add_argument("--dataset", required=True, choices=[*MADE, *SCANS], help="what is in --source")
     parser.add_argument(
@@ -70,7 +73,7 @@ def _parse() -> argparse.Namespace:
         "--unseen-soundfont", action="append", default=[], help="synth: for the unseen split (as --soundfont)"
     )
     cli.add_device(parser)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def _positive(text: str) -> int:
@@ -78,7 +81,3 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return value
-
-
-if __name__ == "__main__":
-    cli.run(main)

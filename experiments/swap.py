@@ -1,0 +1,7 @@
+"""The melody of one recording with the timbre of another: swap codes between recordings, level by level."""
+
+from msdae import cli
+from msdae.commands.swap import main
+
+if __name__ == "__main__":
+    cli.run(main)
