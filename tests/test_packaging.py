@@ -94,8 +94,8 @@ def test_a_codec_for_non_commercial_use_is_an_extra():
 
 
 def test_without_that_extra_its_codec_says_what_to_install():
-    code = "import sys; sys.modules['music2latent'] = None\nfrom msdae import codecs\ncodecs.load('music2latent')"
-    done = python("-c", code)
+    blocked = "import sys; sys.modules['music2latent'] = None\n"
+    done = python("-c", blocked + "from msdae import codecs; codecs.load('music2latent')")
     assert re.search(r"UserError: music2latent: .*pip install 'msdae\[music2latent\]'", done.stderr)
 
 

@@ -12,7 +12,7 @@ import pytest
 from msdae import cli, commands
 from msdae.errors import UserError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted([*ROOT.glob("experiments/*.py"), *ROOT.glob("probes/*.py")])
 
 
@@ -44,6 +44,14 @@ def test_an_unknown_command_is_refused():
     done = msdae("swop", "--timbre", "a.wav")
     assert done.returncode == 2
     assert done.stderr.startswith("error: msdae swop: no such command; did you mean 'msdae swap'?")
+
+
+@pytest.mark.parametrize("name", ["swap", "demo", "train-stage", "run-probes"])
+def test_help_ends_with_an_example(name, capsys):
+    with pytest.raises(SystemExit) as end:
+        commands.main([name, "--help"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out.strip().splitlines()[-1].startswith(f"  msdae {name} ")
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
