@@ -2,6 +2,7 @@
 
 import ast
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import msdae as package
 from msdae import cli, commands
 from msdae.errors import UserError
 
@@ -38,6 +40,20 @@ def test_every_command_says_in_a_line_what_it_does():
 
 def test_without_arguments_it_helps():
     assert msdae().stdout == msdae("--help").stdout
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "msdae", "--help"], stdout=writer, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_the_version_is_that_of_the_package():
+    assert msdae("--version").stdout == f"msdae {package.__version__}\n"
 
 
 def test_an_unknown_command_is_refused():
