@@ -13,7 +13,7 @@ import torch
 
 from msdae import audio
 from msdae.data import ClipCache
-from msdae.data.clips import CLIP_SAMPLES
+from msdae.data.sources import ClipLength
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, str(ROOT / "experiments" / "prepare_data.py")]
@@ -43,7 +43,7 @@ def _bytes(root):
 def test_folder_is_prepared_and_strict_stops(tmp_path):
     music = tmp_path / "music"
     music.mkdir()
-    audio.write(music / "a.wav", 0.3 * torch.sin(torch.arange(2 * CLIP_SAMPLES) * 0.03))
+    audio.write(music / "a.wav", 0.3 * torch.sin(torch.arange(2 * ClipLength().samples) * 0.03))
     (music / "liar.wav").write_text("no music in here")
     code, errors = _run("--dataset", "folder", "--source", music, "--out", tmp_path / "out")
     assert code == 0, errors

@@ -8,17 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from msdae.data.sets.embedded import embedded
 
 from msdae import audio, codecs
 from msdae.audio.mel import LogMel, MelConfig
 from msdae.data import ClipCache, ShardStream, cache
 from msdae.data import prepare as prepare_module
-from msdae.data.clips import CLIP_SAMPLES, CLIP_SECONDS
 from msdae.data.encode import Encoding
 from msdae.data.prepare import prepare
-from msdae.data.report import Report
 from msdae.data.sets import folder
-from msdae.data.sets.embedded import embedded
+from msdae.data.sources import ClipLength
+from msdae.data.tally import Tally
 from msdae.errors import UserError
 
 DEFAULT = Encoding(codecs.DEFAULT)
@@ -35,15 +35,15 @@ def recordings(tmp_path):
     source = tmp_path / "music"
     source.mkdir()
     for index, name in enumerate(("a.wav", "b.wav")):
-        waveform = 0.3 * torch.sin(torch.arange(round(2.5 * CLIP_SAMPLES)) * (0.02 + 0.01 * index))
-        waveform[: index * CLIP_SAMPLES] = 0
+        waveform = 0.3 * torch.sin(torch.arange(round(2.5 * ClipLength().samples)) * (0.02 + 0.01 * index))
+        waveform[: index * ClipLength().samples] = 0
         audio.write(source / name, waveform, subtype="PCM_16")
     return source
 
 
-def _prepare(source, out, report=None, **options):
-    report = report or Report()
-    return prepare(folder.scan(source, report), out, source, "folder", DEFAULT, report, workers=1, **options)
+def _prepare(source, out, tally=None, **options):
+    tally = tally or Tally()
+    return prepare(folder.scan(source, tally), out, source, "folder", DEFAULT, tally, workers=1, **options)
 
 
 def _bytes(root):
@@ -72,7 +72,7 @@ def test_shapes_and_labels(tiny):
     for clip in clips.clips:
         assert clip["notes"]
         for onset, offset, pitch, velocity in clip["notes"]:
-            assert 0 <= onset < offset <= round(CLIP_SECONDS, 4)
+            assert 0 <= onset < offset <= round(ClipLength().seconds, 4)
             assert 21 <= pitch <= 108
             assert 1 <= velocity <= 127
 
@@ -123,7 +123,7 @@ def test_a_data_set_may_be_moved_with_its_source(tiny, tmp_path):
     moved = shutil.copytree(tiny, tmp_path / "elsewhere")
     clips = ClipCache(moved / "test")
     assert clips.clips[0]["path"].startswith(str(moved))
-    assert clips.waveform(0).shape == (CLIP_SAMPLES,)
+    assert clips.waveform(0).shape == (ClipLength().samples,)
 
 
 def test_random_access_is_fast(tiny):
@@ -138,27 +138,27 @@ def test_random_access_is_fast(tiny):
 
 
 def test_silent_clips_and_rests_of_files_are_left_out(recordings, tmp_path):
-    report = _prepare(recordings, tmp_path / "out")
-    assert (report.found, report.accepted) == (4, 3)
-    assert report.left_out == {"silent clip": 1, "rest of a file, shorter than a clip": 2}
+    tally = _prepare(recordings, tmp_path / "out")
+    assert (tally.total, tally.accepted) == (4, 3)
+    assert tally.left_out == {"silent clip": 1, "rest of a file, shorter than a clip": 2}
     names = [clip["name"] for clip in ClipCache(tmp_path / "out" / "train").clips]
     assert names == ["a.wav_000", "a.wav_001", "b.wav_001"]
 
 
 def test_a_file_that_turns_out_faulty_is_rejected_as_a_whole(recordings, tmp_path):
-    waveform = torch.full((2 * CLIP_SAMPLES,), 0.1)
+    waveform = torch.full((2 * ClipLength().samples,), 0.1)
     waveform[-5] = float("nan")
     audio.write(recordings / "b.wav", waveform, subtype="FLOAT")
-    report = _prepare(recordings, tmp_path / "out")
-    assert report.rejected == {"has NaN or infinite samples": 1}
+    tally = _prepare(recordings, tmp_path / "out")
+    assert tally.rejected == {"has NaN or infinite samples": 1}
     paths = {clip["path"] for clip in ClipCache(tmp_path / "out" / "train").clips}
     assert paths == {str(recordings / "a.wav")}
     with pytest.raises(UserError, match="b.wav: has NaN"):
-        _prepare(recordings, tmp_path / "strict", Report(strict=True))
+        _prepare(recordings, tmp_path / "strict", Tally(strict=True))
 
 
 def test_nothing_audible_is_an_error(tmp_path):
-    audio.write(tmp_path / "silence.wav", torch.zeros(CLIP_SAMPLES))
+    audio.write(tmp_path / "silence.wav", torch.zeros(ClipLength().samples))
     with pytest.raises(UserError, match=r"(?s)nothing to put there.*1 left out: silent clip"):
         _prepare(tmp_path, tmp_path / "out")
 

@@ -4,11 +4,11 @@ import json
 import pytest
 import soundfile
 
-from msdae.data.report import Report
 from msdae.data.sets import rendered as synth
 from msdae.data.sets import rendered_notes as synth_notes
 from msdae.data.sets import rendered_tracks as synth_tracks
 from msdae.data.sets import slakh
+from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.symbolic import instruments
 from msdae.symbolic.corpus import SHARES, pieces, split_of
@@ -49,7 +49,7 @@ def test_nsynth_layout(rendered):
 
 def test_slakh_layout_whose_midi_is_what_the_stem_plays(rendered):
     (track,) = (rendered / "slakh" / "train").glob("Track*")
-    for stem in slakh.scan(rendered / "slakh", Report())["train"]:
+    for stem in slakh.scan(rendered / "slakh", Tally())["train"]:
         info = soundfile.info(stem.path)
         assert (info.samplerate, info.channels) == (44100, 1)
         notes = slakh.read_notes(stem.midi)
@@ -68,7 +68,7 @@ def test_pieces_are_in_one_split_each():
 
 
 def test_unseen_instruments_are_in_the_unseen_split_only(rendered):
-    for split, members in synth.scan(rendered, Report()).items():
+    for split, members in synth.scan(rendered, Tally()).items():
         for file in members:
             if file.labels["dataset"] == "slakh":
                 assert (file.labels["program"] in HELD_OUT) == (split == "unseen")

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from msdae import audio
-from msdae.data.clips import CLIP_SAMPLES
-from msdae.data.report import Report
 from msdae.data.sets import rendered as synth
 from msdae.data.sets import squares
+from msdae.data.sources import ClipLength
+from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.symbolic.corpus import split_of
 from msdae.symbolic.instruments import voices
@@ -45,7 +45,8 @@ def test_a_square_is_two_excerpts_by_two_sounds(rendered):
     assert all(split_of(cell["piece"]) == "train" for cell in labels.values() if "note " not in cell["piece"])
     waveforms = {cell: audio.read(rendered / "train" / "Square00000" / f"{cell}.flac") for cell in labels}
     assert all(
-        len(waveform) == CLIP_SAMPLES and waveform.abs().max() > 0.2 for waveform in waveforms.values()
+        len(waveform) == ClipLength().samples and waveform.abs().max() > 0.2
+        for waveform in waveforms.values()
     )
     assert not torch.allclose(waveforms["XP"], waveforms["XQ"], atol=0.05)
 
@@ -58,9 +59,9 @@ def test_squares_repeat_byte_for_byte(rendered, tmp_path):
 
 
 def test_scan_labels_partners(rendered):
-    report = Report()
-    files = squares.scan(rendered, report)["train"]
-    assert report.accepted == len(files) == 4
+    tally = Tally()
+    files = squares.scan(rendered, tally)["train"]
+    assert tally.accepted == len(files) == 4
     assert {file.labels["score"] for file in files} == {"Square00000/X", "Square00000/Y"}
 
 
@@ -74,7 +75,7 @@ def test_held_out_instruments_play_in_no_square():
 @pytest.mark.parametrize("seed", range(6))
 def test_formulas_play_the_notes_they_are_given(seed):
     patch = procedural.Patch.draw(random.Random(seed))
-    waveform = procedural.render(MELODY, patch, CLIP_SAMPLES)
+    waveform = procedural.render(MELODY, patch, ClipLength().samples)
     assert waveform.dtype == np.float32 and np.isfinite(waveform).all() and np.abs(waveform).max() <= 1.001
     assert np.abs(waveform[: round(0.19 * 44100)]).max() == 0
     sounding = waveform[round(0.25 * 44100) : round(0.6 * 44100)]
@@ -87,7 +88,7 @@ def test_formulas_play_the_notes_they_are_given(seed):
 
 @pytest.mark.parametrize("effect", [effect for effect, _ in effects.CHAIN])
 def test_effects_keep_length_and_change_the_sound(effect):
-    waveform = soundfont.render(MELODY, soundfont.default(), 40, CLIP_SAMPLES).numpy()
+    waveform = soundfont.render(MELODY, soundfont.default(), 40, ClipLength().samples).numpy()
     changed = effect(waveform, MELODY, random.Random(1))
     assert changed.shape == waveform.shape and changed.dtype == np.float32 and np.isfinite(changed).all()
     assert np.abs(changed - waveform).max() > 1e-4
@@ -97,7 +98,7 @@ def test_effects_keep_length_and_change_the_sound(effect):
 def test_all_splits_are_rendered_and_pieces_stay_in_theirs(tmp_path):
     settings = synth.Settings(clips=4, seed=4)
     squares.render(settings, tmp_path, workers=1)
-    found = squares.scan(tmp_path, Report())
+    found = squares.scan(tmp_path, Tally())
     assert {split: len(files) for split, files in found.items()} == {"train": 4, "valid": 12, "test": 12}
     for split, folder in (("valid", "validation"), ("test", "test")):
         pieces = {file.labels["piece"] for file in found[split]}

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from msdae.data.clips import CLIP_SECONDS
+from msdae.data.sources import ClipLength
 from msdae.errors import UserError
 from msdae.evaluation.swapbench import cases
 from msdae.evaluation.swapbench.cases import SPLITS, counts, from_json, kinds, plan, references, to_json
@@ -21,7 +21,7 @@ def drawn(request):
 
 def at_once(notes):
     """The most notes that sound at any of 1000 instants; shorter overlaps are articulation."""
-    instants = [CLIP_SECONDS * i / 1000 for i in range(1000)]
+    instants = [ClipLength().seconds * i / 1000 for i in range(1000)]
     counts = [sum(on <= now and off > now + 0.02 for on, off, *_ in notes) for now in instants]
     return max(counts)
 
@@ -56,7 +56,7 @@ def test_notes_are_heard_and_within_the_ranges(drawn):
         for source in (case.timbre, case.melody, case.truth):
             kind = BY_PROGRAM[source.program]
             assert all(kind.low <= pitch <= kind.high for _, _, pitch, _ in source.notes)
-            assert all(0 <= on < off <= round(CLIP_SECONDS, 4) for on, off, *_ in source.notes)
+            assert all(0 <= on < off <= round(ClipLength().seconds, 4) for on, off, *_ in source.notes)
             if case.set == "notes":
                 assert len(source.notes) == 1 and 36 <= source.notes[0][2] <= 84
             else:
