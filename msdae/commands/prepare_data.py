@@ -44,9 +44,8 @@ def _rendering(options: argparse.Namespace) -> RenderConfig | None:
         UserError: settings for such a data set, or unknown ones.
     """
     kind = DATASETS[options.dataset].config
-    named = [
-        f"{name}={json.dumps(value)}" for name in FIELDS if (value := getattr(options, name)) is not None
-    ]
+    given = {name: getattr(options, name) for name in FIELDS if getattr(options, name) is not None}
+    named = [f"{name}={json.dumps(value)}" for name, value in given.items()]
     if kind is None:
         if options.config or options.set or named:
             raise UserError(

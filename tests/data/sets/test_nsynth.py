@@ -15,7 +15,6 @@ LABELS = {
     "instrument_str": "guitar_acoustic_000",
     "instrument_family_str": "guitar",
     "instrument_source_str": "acoustic",
-    "qualities_str": ["bright"],
 }
 GOOD = "guitar_acoustic_000-060-075"
 
@@ -44,7 +43,7 @@ def test_a_note_has_one_clip_and_its_labels(root):
     tally = Tally()
     (note,) = nsynth.scan(root, tally)["train"]
     assert note.clips == 1
-    assert note.labels["dataset"] == "nsynth"
+    assert (note.labels["dataset"], note.labels["kind"]) == ("nsynth", "note")
     assert note.labels["family"] == "guitar"
     assert (note.labels["pitch"], note.labels["velocity"]) == (60, 75)
     (played,) = note.labels["notes"]

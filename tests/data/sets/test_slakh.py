@@ -5,7 +5,7 @@ import yaml
 
 from msdae import audio
 from msdae.data.sets import slakh
-from msdae.data.sources import ClipLength
+from msdae.data.sources import ClipLength, read_notes
 from msdae.data.tally import Tally
 from msdae.errors import UserError
 
@@ -35,12 +35,13 @@ def test_a_stem_has_all_its_whole_clips_and_its_labels(tmp_path):
     _track(tmp_path / "validation" / "Track01501", {"S03": STEM})
     _track(tmp_path / "omitted" / "Track00099", {"S00": STEM})
     tally = Tally()
-    found = slakh.scan(tmp_path, tally)
-    assert list(found) == ["valid"]
-    (stem,) = found["valid"]
+    splits = slakh.scan(tmp_path, tally)
+    assert list(splits) == ["valid"]
+    (stem,) = splits["valid"]
     assert stem.clips == 2
     assert stem.labels == {
         "dataset": "slakh",
+        "kind": "melody",
         "split": "valid",
         "piece": "a piece",
         "stem": "Track01501/S03",
@@ -49,7 +50,7 @@ def test_a_stem_has_all_its_whole_clips_and_its_labels(tmp_path):
         "program": 33,
         "family": "bass",
     }
-    assert slakh.read_notes(stem.midi) == [[0.5, 1.0, 40, 90]]
+    assert read_notes(stem.midi) == [[0.5, 1.0, 40, 90]]
 
 
 def test_drums_and_unrendered_stems_stay_out_and_faulty_ones_are_rejected(tmp_path):
@@ -78,11 +79,11 @@ def test_drums_and_unrendered_stems_stay_out_and_faulty_ones_are_rejected(tmp_pa
 def test_midi_without_notes_or_that_is_no_midi_is_refused(tmp_path):
     _midi(tmp_path / "empty.mid", notes=())
     with pytest.raises(UserError, match="empty.mid: MIDI without notes"):
-        slakh.read_notes(tmp_path / "empty.mid")
+        read_notes(tmp_path / "empty.mid")
     for name, content in {"text.mid": b"hello", "none.mid": b"", "cut.mid": b"MThd\0\0\0\6\0\1\0\1"}.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UserError, match=f"{name}: not a readable MIDI file"):
-            slakh.read_notes(tmp_path / name)
+            read_notes(tmp_path / name)
 
 
 def test_a_folder_without_splits_is_named(tmp_path):
