@@ -44,16 +44,16 @@ def _rendering(options: argparse.Namespace) -> RenderConfig | None:
         UserError: settings for such a data set, or unknown ones.
     """
     kind = DATASETS[options.dataset].config
-    given = {name: getattr(options, name) for name in FIELDS if getattr(options, name) is not None}
-    named = [f"{name}={json.dumps(value)}" for name, value in given.items()]
+    values = {name: getattr(options, name) for name in FIELDS if getattr(options, name) is not None}
+    overrides = [f"{name}={json.dumps(value)}" for name, value in values.items()]
     if kind is None:
-        if options.config or options.set or named:
+        if options.config or options.set or overrides:
             raise UserError(
                 f"--dataset {options.dataset}: is not rendered; leave out --config, --set, --clips, --seed, "
                 "--soundfont and --unseen-soundfont"
             )
         return None
-    return config.load(kind, options.config, [*named, *options.set])
+    return config.load(kind, options.config, [*overrides, *options.set])
 
 
 def _mel(path: Path | None) -> MelConfig:

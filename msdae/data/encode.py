@@ -63,26 +63,26 @@ def encode_part(task: PartTask, path: Path) -> None:
     tally = Tally(strict=task.strict)
     faulty: set[str] = set()
     names: list[str] = []
-    encoded: list[tuple[np.ndarray, np.ndarray]] = []
+    arrays: list[tuple[np.ndarray, np.ndarray]] = []
     labels: list[dict[str, Any]] = []
     clips = _clips(task, tally, faulty)
     while batch := list(islice(clips, BATCH)):
         sources, records, waveforms = zip(*batch, strict=True)
-        encoded.append(_encode(torch.stack(waveforms), task.encoding))
+        arrays.append(_encode(torch.stack(waveforms), task.encoding))
         names += sources
         labels += records
     sound = [index for index, name in enumerate(names) if name not in faulty]
     tally.accepted = len(sound)
-    arrays = {}
+    members = {}
     if sound:
-        latents, mels = (np.concatenate(arrays) for arrays in zip(*encoded, strict=True))
-        arrays = {"latents": latents[sound], "mels": mels[sound]}
+        latents, mels = (np.concatenate(column) for column in zip(*arrays, strict=True))
+        members = {"latents": latents[sound], "mels": mels[sound]}
     with atomic(path) as temporary:
         np.savez(
             temporary,
             labels=_json_array([labels[index] for index in sound]),
             tally=_json_array(tally.counts()),
-            **arrays,
+            **members,
         )
 
 

@@ -86,13 +86,13 @@ def _marked(clip: dict[str, Any], cache: ClipCache) -> dict[str, Any]:
     local = [key for key in LOCAL if key in clip]
     if clip.get("dataset") == "folder":
         local.append("piece")
-    marked = {**clip, **{key: f"{cache.path}/{clip[key]}" for key in local}}
+    labels = {**clip, **{key: f"{cache.path}/{clip[key]}" for key in local}}
     sound, rendered = clip.get("sound"), cache.manifest.get("dataset") != "nsynth"
     if sound is None and clip.get("pitch") is not None and rendered:
         sound = clip["instrument"]
     if sound is not None:
-        marked["sound"] = sound if str(sound).startswith(DRY) else f"{cache.path}/{sound}"
-    return marked
+        labels["sound"] = sound if str(sound).startswith(DRY) else f"{cache.path}/{sound}"
+    return labels
 
 
 def _statistics(latents: Sequence[dict[str, Any]], clips: Sequence[int]) -> dict[str, Any]:

@@ -142,14 +142,14 @@ class ShardStream:
         """As `ClipCache.runs`; the shards before step `start` are not read."""
         name, shard = "", None
         for step in itertools.count(start):
-            located = [self._locate(p, seed) for p in order.positions(step, batch_size, rank, world)]
+            places = [self._locate(p, seed) for p in order.positions(step, batch_size, rank, world)]
             runs = []
-            for (epoch, turn), places in itertools.groupby(located, key=lambda item: item[0]):
-                wanted = self._order(seed, epoch)[turn]
-                if shard is None or wanted != name:
-                    name, shard = wanted, Shard(self.path / wanted, self.shards[wanted], self.clip_seconds)
-                shuffled = self._shuffled(seed, epoch, turn)
-                runs.append((shard, np.array([shuffled[place] for _, place in places])))
+            for (epoch, turn), members in itertools.groupby(places, key=lambda item: item[0]):
+                current = self._order(seed, epoch)[turn]
+                if shard is None or current != name:
+                    name, shard = current, Shard(self.path / current, self.shards[current], self.clip_seconds)
+                permutation = self._permutation(seed, epoch, turn)
+                runs.append((shard, permutation[[place for _, place in members]]))
             yield runs
 
     def batches(
@@ -172,7 +172,7 @@ class ShardStream:
         names = sorted(self.shards)
         return [names[index] for index in order.permutation(seed, epoch, len(names))]
 
-    def _shuffled(self, seed: int, epoch: int, turn: int) -> np.ndarray:
+    def _permutation(self, seed: int, epoch: int, turn: int) -> np.ndarray:
         """The order of the clips of the shard at `turn` in this epoch."""
         generator = np.random.Generator(np.random.Philox(key=[seed, epoch], counter=[0, 0, 0, turn + 1]))
         return generator.permutation(self.shards[self._order(seed, epoch)[turn]])

@@ -109,6 +109,9 @@ class Views:
         self.manifest = clips.manifest
         self._partners: weakref.WeakKeyDictionary[Any, Partners] = weakref.WeakKeyDictionary()
 
+    def __reduce__(self):
+        return Views, (self.clips, self.config)  # a worker process finds the partners itself
+
     def batches(
         self, batch_size: int, seed: int = 0, start: int = 0, rank: int = 0, world: int = 1
     ) -> Iterator[Batch]:
@@ -139,8 +142,8 @@ class Views:
             content = store.mel(renditions)
             content_sound = torch.from_numpy(store.sounds[renditions])
             bent |= torch.from_numpy(renditions == indices)
-        shuffled = torch.tensor([draw.scramble < c.scramble for draw in draws])
-        timbre = _changed(timbre, shuffled, [draw.timbre for draw in draws], perturb.scramble)
+        subset = torch.tensor([draw.scramble < c.scramble for draw in draws])
+        timbre = _changed(timbre, subset, [draw.timbre for draw in draws], perturb.scramble)
         recolour = functools.partial(perturb.recolour, strength=1.0, gain=self.manifest["mel"]["gain"])
         content = _changed(content, bent, [draw.content for draw in draws], recolour)
         return dataclasses.replace(batch, timbre=timbre, content=content, content_sound=content_sound)

@@ -1,6 +1,7 @@
 """Views within shards: a set larger than a disk trains the default recipe."""
 
 import itertools
+import pickle
 
 import pytest
 import torch
@@ -12,6 +13,9 @@ from msdae.data.encode import Encoding
 from msdae.data.prepare import prepare_set
 from msdae.data.sets.squares import SquaresConfig
 from msdae.data.views import ViewConfig, Views
+from msdae.models.config import ModelConfig
+from msdae.training.loop import TrainConfig
+from msdae.training.stages import train_stage
 
 PER_SHARD = 8
 
@@ -69,6 +73,21 @@ def test_views_in_shards_depend_on_seed_step_and_place_only(folders):
     for field in ("z", "timbre", "content", "sound", "content_sound", "pitches"):
         both = torch.cat([getattr(half, field) for half in halves])
         assert torch.allclose(both, getattr(stream[13], field), atol=1e-5), field
+
+
+def test_the_default_recipe_trains_on_shards(folders, tmp_path):
+    model = ModelConfig(widths=(16, 16, 24), hidden=16)
+    few = {"steps": (2, 2, 2), "batch_size": 4, "validation_batches": 1, "pretrain": 2, "pretrain_batch": 8}
+    settings = TrainConfig(model=model, trackers=(), **few)
+    assert settings.views == ViewConfig() and settings.contrast > 0
+    assert train_stage("msdae", 1, settings, tmp_path, [folders[1]])
+
+
+def test_views_travel_to_worker_processes(folders):
+    for folder in folders:
+        views = Views(data.open_clips(folder / "train"), ViewConfig())
+        batch = next(views.batches(4))
+        assert torch.equal(next(pickle.loads(pickle.dumps(views)).batches(4)).timbre, batch.timbre)
 
 
 def test_a_long_recording_fills_several_shards():

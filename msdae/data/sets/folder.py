@@ -49,12 +49,12 @@ class Folder(DataSet):
 def _split(root: Path, files: Sequence[tuple[Path, int]]) -> dict[str, list[SourceFile]]:
     """Held-out files by a hash of their name: the same whatever order the disk lists them in."""
     names = {path: path.relative_to(root).as_posix() for path, _ in files}
-    shuffled = sorted(files, key=lambda file: hashlib.sha256(names[file[0]].encode()).digest())
+    order = sorted(files, key=lambda file: hashlib.sha256(names[file[0]].encode()).digest())
     held_out = max(1, round(HELD_OUT * len(files))) if len(files) >= 3 else 0
     splits = {
-        "valid": shuffled[:held_out],
-        "test": shuffled[held_out : 2 * held_out],
-        "train": shuffled[2 * held_out :],
+        "valid": order[:held_out],
+        "test": order[held_out : 2 * held_out],
+        "train": order[2 * held_out :],
     }
     return {
         split: [

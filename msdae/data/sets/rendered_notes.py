@@ -66,20 +66,21 @@ def plan(voices: Sequence[Voice], sizes: Mapping[str, int], seed: int) -> dict[s
         pitches = [p for p in range(kind.low, kind.high + 1) if not reserved(kind.program, p)]
         deck = [SingleNote(voice, pitch, velocity) for pitch in pitches for velocity in VELOCITIES]
         decks.append(rng.sample(deck, len(deck)))
-    dealt = [deck[turn] for turn in range(max(map(len, decks))) for deck in decks if turn < len(deck)]
+    turns = [deck[turn] for turn in range(max(map(len, decks))) for deck in decks if turn < len(deck)]
     total = sum(sizes.values())
-    if total > len(dealt):
+    if total > len(turns):
         raise UserError(
-            f"--clips: {total} different notes are asked for, the instruments have {len(dealt)}; "
+            f"--clips: {total} different notes are asked for, the instruments have {len(turns)}; "
             "name further SoundFonts with --soundfont, or ask for fewer clips"
         )
-    notes = iter(dealt)
+    notes = iter(turns)
     return {split: [next(notes) for _ in range(size)] for split, size in sizes.items()}
 
 
 def work(config: RenderConfig, sizes: Mapping[str, int], folder: Path, clip: ClipLength) -> list[parts.Part]:
     """What has to be done for `sizes[split]` notes of each split; a part is a folder of notes."""
-    seen, unseen = instruments.voices(config.fonts(), config.unseen_fonts())
+    fonts, unseen_fonts = (tuple(dict.fromkeys(f)) for f in (config.fonts(), config.unseen_fonts()))
+    seen, unseen = instruments.voices(fonts, unseen_fonts)  # each once: no note is in two splits
     seen_sizes = {split: size for split, size in sizes.items() if split != "unseen"}
     notes = plan(seen, seen_sizes, config.seed)
     if "unseen" in sizes:

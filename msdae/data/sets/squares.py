@@ -248,5 +248,5 @@ def _melody(
     if not shifts:
         return []
     shift = rng.choice(shifts)
-    moved = [ScoreNote(note.onset, note.duration, note.pitch + shift) for note in notes]
-    return perform(without_unisons(moved), seconds, rng)
+    line = [ScoreNote(note.onset, note.duration, note.pitch + shift) for note in notes]
+    return perform(without_unisons(line), seconds, rng)

@@ -158,3 +158,12 @@ def test_a_piece_that_no_instrument_can_play_is_an_error(tmp_path, monkeypatch):
     track = rendered_tracks.Track("train", 0, 0, ())
     with pytest.raises(UserError, match="no piece of the corpus suits"):
         rendered_tracks.render_track(track, tmp_path / "Track00001")
+
+
+def test_a_soundfont_of_weight_two_puts_no_note_in_two_splits(tmp_path):
+    font = soundfont.default().name
+    sizes = {"train": 300, "valid": 60}
+    config = RenderConfig(soundfonts=(font,), weights=(3,))
+    groups = rendered_notes.work(config, sizes, tmp_path, ClipLength())
+    notes = [(n.voice.instrument.program, n.pitch, n.velocity) for part in groups for n in part.task.notes]
+    assert len(set(notes)) == len(notes) == 360
