@@ -1,17 +1,17 @@
-"""Speed here: training steps of each preset and stage, and swaps of 10 s and 60 s."""
+"""Measure how fast this machine trains and swaps."""
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import torch
 
-from msdae import cli, config
+from msdae import cli, config, folders
 from msdae.evaluation import speed as benchmark
 from msdae.inference.pipeline import Pipeline
 from msdae.models.hdae import HDAE
 from msdae.models.msdae import MSDAE
+from msdae.nn.device import device
 from msdae.training.loop import TrainConfig
 
-CONFIGS = Path(__file__).parent / "configs"
 TRAINING = [  # preset, stage, clips in a batch
     ("small", 1, 32),
     ("small", 2, 32),
@@ -23,20 +23,21 @@ TRAINING = [  # preset, stage, clips in a batch
 SECONDS = (10, 60)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
+        "benchmark",
         "Time training steps and swaps, taking turns, and print medians.",
-        "python experiments/benchmark.py --rounds 5",
+        "--rounds 5",
     )
     parser.add_argument("--rounds", type=int, default=5, help="measured rounds, after one that warms up")
     parser.add_argument("--only", choices=["training", "swap"], help="leave the other out")
     parser.add_argument("--checkpoint", default="embedded", help="model of the swaps")
     cli.add_device(parser)
-    options = parser.parse_args()
-    device = cli.device(options.device)
-    print(f"{torch.get_num_threads()} threads, device {device}, torch {torch.__version__}")
+    options = parser.parse_args(argv)
+    place = device(options.device)
+    print(f"{torch.get_num_threads()} threads, device {place}, torch {torch.__version__}")
     if options.only != "swap":
-        time_training(options.rounds, device)
+        time_training(options.rounds, place)
     if options.only != "training":
         pipeline = Pipeline.from_pretrained(options.checkpoint, options.device)
         cases = {seconds: benchmark.swap(pipeline, seconds) for seconds in SECONDS}
@@ -46,6 +47,7 @@ def main() -> None:
 
 
 def time_training(rounds: int, device: torch.device) -> None:
+    """Print size, cost and speed of a training step for each case of `TRAINING`."""
     models = {case: build(*case[:2]) for case in TRAINING}
     steps = {case: benchmark.training_step(model, case[2], device) for case, model in models.items()}
     print("training: preset stage batch | M parameters (U-Net) | GFLOP and MB a step | clips/s")
@@ -60,9 +62,6 @@ def time_training(rounds: int, device: torch.device) -> None:
 
 
 def build(preset: str, stage: int) -> torch.nn.Module:
+    """The model that a configuration describes, with its initial weights."""
     kind = HDAE if preset == "hdae" else MSDAE
-    return kind(config.load(TrainConfig, CONFIGS / f"{preset}.yaml").model, stage)
-
-
-if __name__ == "__main__":
-    cli.run(main)
+    return kind(config.load(TrainConfig, folders.configs() / f"{preset}.yaml").model, stage)

@@ -1,7 +1,6 @@
-"""Codecs side by side: what their round trips leave of notes, timbre and spectrum; speed and size."""
+"""Compare codecs: what their round trips leave of notes, timbre and spectrum."""
 
-import shlex
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -13,11 +12,12 @@ from msdae.evaluation.swapbench.cases import SPLITS
 from msdae.evaluation.tables import write
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
+        "compare-codecs",
         "Send SwapBench's recordings through codecs, beside the untouched ones and a log-mel inverted by\n"
         "Griffin-Lim, and print tables of what is left.",
-        "python experiments/compare_codecs.py --codec spectral spectral-neural mine.safetensors",
+        "--codec spectral spectral-neural mine.safetensors",
     )
     parser.add_argument(
         "--codec",
@@ -32,16 +32,12 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the recordings")
     parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     if options.out:
         audio.check_folder(options.out)
     loaded = {name: codecs.load(path) for name, path in evaluation.named(options.codec).items()}
-    command = shlex.join(["python", *sys.argv])
+    command = cli.command_line("compare-codecs", argv)
     tables = codec_comparison.compare(loaded, options.cases, options.seed, options.split, command, tqdm)
     print("\n\n".join(table.text() for table in tables))
     if options.out:
         write(options.out, tables)
-
-
-if __name__ == "__main__":
-    cli.run(main)

@@ -1,7 +1,5 @@
-"""Four melodies, each played with the sound of another recording, and how right that is."""
+"""Swap four pairs of rendered recordings and score the results."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from msdae import audio, cli, commands
-from msdae.errors import UserError
+from msdae import audio, cli
+from msdae.commands import swap as swap_command
 from msdae.evaluation.metrics import timbre
 from msdae.evaluation.metrics.melody import note_f1, transcribe
 from msdae.evaluation.swapbench.scores import instruments
@@ -39,17 +37,18 @@ ODE_TO_JOY = [
 ]  # fmt: skip
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
+        "demo",
         "Render four pairs of recordings, swap the timbre of one into the other, and score the result.",
-        "python experiments/demo.py --out demo",
+        "--out demo",
     )
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results")
-    parser.add_argument("--checkpoint", default="embedded", help="as for experiments/swap.py")
+    parser.add_argument("--checkpoint", default="embedded", help="as for swap")
     cli.add_device(parser)
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
 
-    commands.make_folder(options.out)
+    cli.make_folder(options.out)
     begin = time.perf_counter()
     rows = []
     for number, (sound, tune) in enumerate(PAIRS, 1):
@@ -87,6 +86,7 @@ def play(notes: Sequence[Note], program: int) -> torch.Tensor:
 
 
 def render(path: Path, notes: Sequence[Note], program: int) -> None:
+    """Write what `play` gives to a file."""
     audio.write(path, play(notes, program))
 
 
@@ -101,17 +101,7 @@ def score(swapped: Path, program: int) -> tuple[float, float, str]:
 
 
 def swap(options: Mapping[str, object]) -> None:
-    """Run the command line that a user would type, and show it.
-
-    Raises:
-        UserError: it failed; it has said why.
-    """
-    script = Path(__file__).with_name("swap.py")
+    """Run the command line that a user would type, and show it."""
     arguments = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
-    print(f"$ python {script.parent.name}/{script.name} {' '.join(arguments)}", flush=True)
-    if subprocess.run([sys.executable, str(script), *arguments]).returncode:
-        raise UserError("the swap did not succeed; its message is above")
-
-
-if __name__ == "__main__":
-    cli.run(main)
+    print(f"$ {cli.command_line('swap', arguments)}", flush=True)
+    swap_command.main(arguments)

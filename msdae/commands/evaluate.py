@@ -1,19 +1,20 @@
-"""SwapBench and the thesis's Tables 1, 4 and 5, side by side for any checkpoints."""
+"""Score checkpoints on SwapBench, and for the thesis's tables 1, 4 and 5."""
 
-import shlex
-import sys
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from msdae import cli, commands
+from msdae import cli, folders
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
 from msdae.evaluation.swapbench import evaluate as evaluation
 from msdae.evaluation.swapbench import run as running
 from msdae.evaluation.swapbench.cases import SPLITS
 from msdae.inference.pipeline import Sampling
+from msdae.nn.device import device
 
 
-def main() -> None:
-    options = parser().parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parser().parse_args(argv)
     data = options.data
     sampling = Sampling(options.steps, guidance=options.guidance, seed=options.seed)
     settings = evaluation.Settings(
@@ -34,9 +35,9 @@ def main() -> None:
         evaluation.named(options.checkpoint),
         options.out,
         settings,
-        cli.device(options.device),
+        device(options.device),
         outputs=evaluation.named(options.outputs),
-        command=shlex.join(["python", *sys.argv]),
+        command=cli.command_line("evaluate", argv),
     )
     print("\n\n".join(table.text() for table in short))
     print("\nall tables:", options.out / "tables.md")
@@ -46,13 +47,15 @@ def main() -> None:
         print("to see and hear:", report.write(options.out))
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
+    """The options of this command line."""
     parser = cli.parser(
+        "evaluate",
         "Swap on rendered cases whose right answer is known and score every combination of swapped levels:\n"
         "melody (Basic Pitch), timbre (triplet network on MFCC), distance to the truth, FAD and KAD. Beside\n"
         "them stand both copies, the codec and the reconstruction. Killed and started again, the same line\n"
         "continues.",
-        "python experiments/evaluate.py --checkpoint embedded hdae=runs/hdae/stage1",
+        "--checkpoint embedded hdae=runs/hdae/stage1",
     )
     parser.add_argument(
         "--checkpoint",
@@ -82,7 +85,7 @@ def parser():
     parser.add_argument("--steps", type=int, default=Sampling().steps, help="sampling steps, 1 or more")
     parser.add_argument(
         "--guidance",
-        type=commands.numbers(float),
+        type=cli.numbers(float),
         metavar="W[,W,W]",
         help="guidance weight, one for all levels or one a level (default: what each checkpoint says)",
     )
@@ -94,10 +97,6 @@ def parser():
     )
     parser.add_argument("--embedding", choices=EMBEDDINGS, default="embedded", help="of FAD and KAD")
     parser.add_argument("--report-cases", type=int, default=12, help="cases to listen to in the report")
-    parser.add_argument("--out", type=Path, default=Path("runs/evaluate"), help="folder for the results")
+    parser.add_argument("--out", type=Path, default=folders.runs() / "evaluate", help="results folder")
     cli.add_device(parser)
     return parser
-
-
-if __name__ == "__main__":
-    cli.run(main)

@@ -1,12 +1,11 @@
-"""Recipes of training side by side: the same networks, data and steps, measured on the validation split."""
+"""Train recipes side by side and score them on the validation split."""
 
 import argparse
 import dataclasses
-import shlex
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from msdae import audio, cli, commands, config
+from msdae import audio, cli, config, folders
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.evaluate import quick
 from msdae.evaluation.tables import Table, Value, write
@@ -14,17 +13,17 @@ from msdae.models.autoencoder import Autoencoder
 from msdae.training.loop import TrainConfig
 from msdae.training.stages import stage_folder, train_stage
 
-CONFIGS = Path(__file__).parent / "configs"
 RECIPES = ("same-clip", "cross-excerpt", "perturbed-content", "small")
 
 
-def main() -> None:
-    arguments = _parse()
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = _parse(argv)
     if not 2 <= len(arguments.steps) <= 3 or min(arguments.steps) < 1:
         raise UserError("--steps: give two numbers or three, one a stage, each 1 or more")
     if arguments.out:
         audio.check_folder(arguments.out)
-    recipes = {name: config.load(TrainConfig, CONFIGS / f"{name}.yaml", arguments.set) for name in RECIPES}
+    files = {name: folders.configs() / f"{name}.yaml" for name in RECIPES}
+    recipes = {name: config.load(TrainConfig, file, arguments.set) for name, file in files.items()}
     rows = []
     for name, settings in recipes.items():
         settings = dataclasses.replace(settings, steps=arguments.steps)
@@ -39,32 +38,29 @@ def main() -> None:
         tuple(rows),
         f"Swaps of level 1 on 48 melodies, one seed; each recipe trained for {sum(arguments.steps)} steps, "
         f"those with contrast for {settings.pretrain} of encoder 1 alone before.",
-        shlex.join(["python", *sys.argv]),
+        cli.command_line("ladder", argv),
     )
     print(table.text())
     if arguments.out:
         write(arguments.out, [table])
 
 
-def _parse() -> argparse.Namespace:
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = cli.parser(
+        "ladder",
         f"Train the recipes {', '.join(RECIPES)} (experiments/configs) one after another and score\n"
         "their swaps on validation cases of SwapBench. Killed and started again, the same line continues.",
-        "python experiments/ladder.py --steps 1000,400,9000 --data data/many",
+        "--steps 1000,400,9000 --data data/many",
     )
     parser.add_argument(
-        "--steps", type=commands.numbers(int), default=(150, 100, 650), help="of each stage (150,100,650)"
+        "--steps", type=cli.numbers(int), default=(150, 100, 650), help="of each stage (150,100,650)"
     )
     parser.add_argument(
         "--data", type=Path, nargs="+", default=[], help="prepared data (rendered squares, made on first use)"
     )
-    parser.add_argument("--run", type=Path, default=Path("runs/ladder"), help="folder of the runs")
+    parser.add_argument("--run", type=Path, default=folders.runs() / "ladder", help="folder of the runs")
     parser.add_argument("--out", type=Path, help="file for the table: .md, .json or .csv")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override in every recipe"
     )
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    cli.run(main)
+    return parser.parse_args(argv)

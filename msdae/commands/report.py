@@ -1,21 +1,25 @@
-"""Make the page of a results folder again: its tables, pictures and sounds in one file."""
+"""Make the page of a results folder: tables, pictures and sounds in one file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import cli
+from msdae import cli, folders
 from msdae.analysis import umap as umaps
 from msdae.errors import UserError
 from msdae.evaluation.swapbench import report
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
+        "report",
         "Make report.html, one file that needs no network, in a results folder of experiments/evaluate.py.",
-        "python experiments/report.py runs/evaluate --probes runs/probes --umap runs/umap",
+        "runs/evaluate --probes runs/probes --umap runs/umap",
     )
-    parser.add_argument("results", type=Path, nargs="?", default=Path("runs/evaluate"), help="results folder")
+    parser.add_argument(
+        "results", type=Path, nargs="?", default=folders.runs() / "evaluate", help="results folder"
+    )
     parser.add_argument("--probes", type=Path, metavar="FOLDER", help="add tables of probes/run_probes.py")
     parser.add_argument("--umap", type=Path, metavar="FOLDER", help="add pictures of probes/plot_umap.py")
     parser.add_argument(
@@ -23,7 +27,7 @@ def main() -> None:
     )
     parser.add_argument("--case", type=Path, metavar="FILE", help="also draw a case as spectrograms")
     parser.add_argument("--number", type=int, default=1, help="which case of the page --case draws")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
 
     figures = umaps.figure_paths(options.umap) if options.umap else []
     if options.umap and not figures:
@@ -36,7 +40,3 @@ def main() -> None:
         print(report.write_scores(options.results, options.figure))
     if options.case:
         print(report.write_case(options.results, options.case, options.number))
-
-
-if __name__ == "__main__":
-    cli.run(main)

@@ -1,25 +1,26 @@
 """Probe what each code of a model holds: pitch, instrument, melody and more."""
 
-import shlex
-import sys
+from collections.abc import Sequence
 from datetime import date
 
 from tqdm import tqdm
 
-from msdae import checkpoint, cli
+from msdae import checkpoint, cli, folders
 from msdae.analysis import probes as probing
 from msdae.analysis.probes import inputs, report
 from msdae.analysis.probes.separation import separation
+from msdae.nn.device import device
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
+        "run-probes",
         "Fit small networks that read pitch, instrument, melody and more from each code (h1 coarse to h3 "
         "fine) and from what it is compared with: the codec's latent, the log-mel, and codes of encoders "
         "with their initial weights. Shows the thesis's tables 2 and 3 with its numbers beside these, every "
         "score with its bootstrap 95 % interval, and which level holds what. No probe is scored on a note or "
         "piece that it was fitted on.",
-        "python probes/run_probes.py --checkpoint embedded hdae=runs/hdae/stage1/model.safetensors",
+        "--checkpoint embedded hdae=runs/hdae/stage1/model.safetensors",
     )
     inputs.add_checkpoints(parser, "probe")
     parser.add_argument(
@@ -34,16 +35,16 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the probes, random encoders and intervals")
     parser.add_argument(
-        "--out", default="runs/probes", help="folder for probes.csv, probes.json and the tables"
+        "--out", default=folders.runs() / "probes", help="folder for probes.csv, probes.json and the tables"
     )
     cli.add_device(parser)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
 
-    models = inputs.models(arguments.checkpoint, arguments.model, cli.device(arguments.device))
+    models = inputs.models(arguments.checkpoint, arguments.model, device(arguments.device))
     splits = {name: probing.open_split(path) for name, path in inputs.folders(arguments.data).items()}
     results = probing.run(models, splits, arguments.tasks, arguments.seed, tqdm)
     separations = separation(results)
-    command = shlex.join(["python", "probes/run_probes.py", *sys.argv[1:]])
+    command = cli.command_line("run-probes", argv)
     about = {
         "date": str(date.today()),
         "seed": arguments.seed,
@@ -60,7 +61,3 @@ def main() -> None:
     }
     print(*(table.text() + "\n" for table in report.tables(results, separations)), sep="\n")
     print("written:", *report.write(results, separations, about, arguments.out, command))
-
-
-if __name__ == "__main__":
-    cli.run(main)

@@ -1,5 +1,7 @@
 """Score recordings against their references."""
 
+from collections.abc import Sequence
+
 from tqdm import tqdm
 
 from msdae import cli
@@ -8,13 +10,14 @@ from msdae.evaluation.metrics import scoring
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
+        "score",
         "Compare recordings with their references: F1 of the notes heard in both (Basic Pitch, onsets within "
         "50 ms, offsets ignored), pitch accuracy where the reference is a single note, multi-resolution "
         "log-mel distance in dB, SSIM and squared error (dB^2) of log-mels, similarity of timbre; "
         "for folders also FAD, FAD-infinity and KAD.",
-        "python experiments/score.py swap.wav --reference melody.wav",
+        "swap.wav --reference melody.wav",
     )
     parser.add_argument("path", help="a recording, or a folder of them")
     parser.add_argument(
@@ -30,7 +33,7 @@ def main() -> None:
         help="what FAD and KAD compare: features of the package's instrument classifier, or LAION's CLAP",
     )
     parser.add_argument("--json", help="also write the figures to this file")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
 
     pairs = scoring.pair_up(arguments.path, arguments.reference, arguments.midi)
     rows = scoring.score(tqdm(pairs, desc="scoring", unit="file", disable=len(pairs) < 2))
@@ -48,7 +51,3 @@ def main() -> None:
 
 def _cell(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-if __name__ == "__main__":
-    cli.run(main)

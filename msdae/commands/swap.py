@@ -1,50 +1,53 @@
-"""The melody of one recording with the timbre of another: swap codes between recordings, level by level."""
+"""Play the melody of one recording with the timbre of another."""
 
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from msdae import cli, commands
+from msdae import cli
 from msdae.errors import UserError
 from msdae.inference.pipeline import Mix
 
 LEVELS = (1, 2, 3)
 
 
-def main() -> None:
-    options = parser().parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parser().parse_args(argv)
     levels, melody = chosen_sources(options)
     paths = dict.fromkeys([*levels.values(), melody])
-    sources = {path: commands.open_source(path) for path in paths}
-    commands.check_outputs([options.out], options.plot, sources.values())
+    sources = {path: cli.open_source(path) for path in paths}
+    cli.check_outputs([options.out], options.plot, sources.values())
     chosen = {level: sources[path] for level, path in levels.items()}
-    mix = Mix(sources[melody], chosen, options.strength, options.align)
-    commands.render(commands.pipeline(options), mix, options.out)
+    mix = Mix(sources[melody], chosen, options.strength)
+    cli.render(cli.pipeline(options), mix, options.out)
     titles = {f"{path.name}: {given}": sources[path] for path, given in roles(levels, melody).items()}
-    commands.plot(options.plot, {**titles, f"{options.out.name}: swap": commands.open_source(options.out)})
+    cli.plot(options.plot, {**titles, f"{options.out.name}: swap": cli.open_source(options.out)})
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
+    """The options of this command line."""
     parser = cli.parser(
+        "swap",
         "Render the melody source with codes of other recordings; the result is as long and as loud as it.\n"
         "With --timbre, the levels in --levels come from that one recording. With --level1, --level2 and\n"
         "--level3, each level has a source of its own; a level not given comes from the melody source, that\n"
         "is --melody, or the source of level 3 where --melody is not given.",
-        "python experiments/swap.py --timbre a.wav --melody b.wav --out y.wav",
+        "--timbre a.wav --melody b.wav --out y.wav",
     )
     parser.add_argument("--timbre", type=Path, metavar="FILE", help="the timbre source")
     parser.add_argument("--melody", type=Path, metavar="FILE", help="the melody source")
     for level in LEVELS:
         parser.add_argument(f"--level{level}", type=Path, metavar="FILE", help=f"the source of level {level}")
-    commands.add_out(parser, "swap.wav")
-    commands.add_levels(parser, default="1")
+    cli.add_out(parser, "swap.wav")
+    cli.add_levels(parser, default="1")
     parser.add_argument(
         "--strength",
         type=float,
         default=1.0,
         help="0 (codes of the melody source) to 1 (of the others)",
     )
-    commands.add_align(parser)
-    commands.add_plot(parser)
-    commands.add_sampling(parser)
+    cli.add_plot(parser)
+    cli.add_sampling(parser)
     return parser
 
 
@@ -75,10 +78,7 @@ def roles(levels: dict[int, Path], melody: Path) -> dict[Path, str]:
 
 
 def role(path: Path, levels: dict[int, Path], melody: Path) -> str:
+    """What the file `path` gives."""
     if path == melody:
         return "melody source"
     return "source of level " + ", ".join(str(level) for level, source in levels.items() if source == path)
-
-
-if __name__ == "__main__":
-    cli.run(main)

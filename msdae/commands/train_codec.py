@@ -1,4 +1,4 @@
-"""Train the codec that ships, or fit the simple one; the file can be named wherever a codec can."""
+"""Train a codec like the one that ships, or fit the simple one."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -7,24 +7,22 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from msdae import audio, cli, codecs, config
+from msdae import audio, cli, codecs, config, folders
 from msdae.codecs import neural
 from msdae.codecs import pca as spectral
 from msdae.codecs.check import check_round_trip, require_reconstruction
-from msdae.data.clips import CLIP_SAMPLES
-from msdae.data.report import Report
-from msdae.data.sets import folder
-from msdae.data.sets import rendered as synth
-from msdae.data.sets.embedded import CLIPS, MADE
-from msdae.data.sources import SourceFile
+from msdae.data.sets import DATASETS
+from msdae.data.sources import ClipLength, SourceFile
+from msdae.data.tally import Tally
+from msdae.nn.device import device
 from msdae.training.codec import CodecTrainConfig, train
 
 CHECKED = 16  # files whose round trip is measured
 Files = dict[str, list[SourceFile]]  # by split
 
 
-def main() -> None:
-    arguments = _parse()
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = _parse(argv)
     audio.check_folder(Path(arguments.out))
     (_train if arguments.codec == codecs.DEFAULT else _fit)(arguments)
 
@@ -35,7 +33,7 @@ def _train(arguments: argparse.Namespace) -> None:
     known = neural.NeuralCodec.from_file(arguments.latents) if arguments.latents else None
     files = _files(arguments)
     paths = {split: [file.path for file in chosen] for split, chosen in files.items()}
-    codec = train(settings, paths, Path(arguments.run), cli.device(arguments.device), known)
+    codec = train(settings, paths, arguments.run, device(arguments.device), known)
     if codec is not None:
         _measure(codec.cpu(), files, arguments.out)
         codec.save(arguments.out)
@@ -63,35 +61,37 @@ def _held_out(files: Files) -> list[SourceFile]:
 
 
 class Clips:
-    """The clips of each file, (clips, CLIP_SAMPLES), as training will see them; may be read repeatedly."""
+    """The clips of each file, (clips, samples), as training will see them; may be read repeatedly."""
 
     def __init__(self, files: Sequence[SourceFile]):
         self.files = files
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         for file in tqdm(self.files, unit="file"):
-            waveform = audio.read(file.path)[: file.clips * CLIP_SAMPLES]
-            yield waveform.reshape(-1, CLIP_SAMPLES)
+            waveform = audio.read(file.path)[: file.clips * ClipLength().samples]
+            yield waveform.reshape(-1, ClipLength().samples)
 
 
 def _files(arguments: argparse.Namespace) -> Files:
-    report = Report()
+    """The files of --source, or of the rendered data set of this codec, made where missing."""
+    tally = Tally()
     if arguments.source is None:
         name = "squares" if arguments.codec == codecs.DEFAULT else "synth"
-        dataset, source = MADE[name][0], Path(arguments.data or f"data/{name}") / "source"
+        dataset, source = DATASETS[name], (arguments.data or folders.data() / name) / "source"
         if not source.is_dir():
-            dataset.render(synth.Settings(CLIPS[name]), source)
-        return dataset.scan(source, report)
-    files = folder.scan(Path(arguments.source), report)
-    print("\n".join(report.lines("files")))
+            dataset.render(dataset.config(), source, progress=tqdm)
+        return dataset.scan(source, tally)
+    files = DATASETS["folder"].scan(Path(arguments.source), tally)
+    print("\n".join(tally.lines("files")))
     return files
 
 
-def _parse() -> argparse.Namespace:
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = cli.parser(
+        "train-codec",
         "Train 'spectral-neural', the codec that ships, or fit 'spectral'. Without --source: on rendered\n"
         "data, which is made where missing. Killed and started again, the same line continues.",
-        "python experiments/train_codec.py --source ~/Music --out music.safetensors",
+        "--source ~/Music --out music.safetensors",
     )
     parser.add_argument(
         "--codec",
@@ -100,16 +100,16 @@ def _parse() -> argparse.Namespace:
         help="which kind",
     )
     parser.add_argument("--source", help="folder of recordings; a few are held out to measure")
-    parser.add_argument("--data", help="folder of rendered data (data/squares; of spectral: data/synth)")
+    parser.add_argument(
+        "--data", type=Path, help="folder of rendered data (data/squares; of spectral: data/synth)"
+    )
     parser.add_argument("--out", required=True, help="codec file (.safetensors)")
-    parser.add_argument("--run", default="runs/codec", help="folder of the training's state and logs")
+    parser.add_argument(
+        "--run", type=Path, default=folders.runs() / "codec", help="folder of the training's state and logs"
+    )
     parser.add_argument("--latents", metavar="FILE", help="keep this codec's latents, train its decoder")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, as steps=[8000,7000]"
     )
     cli.add_device(parser)
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    cli.run(main)
+    return parser.parse_args(argv)

@@ -75,10 +75,10 @@ def _pieces() -> tuple[str, ...]:
     root = _corpus_root()
     names: list[str] = []
     for collection in COLLECTIONS:
-        files = (path for path in (root / collection).rglob("*") if _is_small_score(path))
-        found = sorted(path.relative_to(root).as_posix() for path in files)
-        step = max(1, len(found) // PIECES_PER_COLLECTION)
-        names += found[::step]
+        paths = (path for path in (root / collection).rglob("*") if _is_small_score(path))
+        files = sorted(path.relative_to(root).as_posix() for path in paths)
+        step = max(1, len(files) // PIECES_PER_COLLECTION)
+        names += files[::step]
     return tuple(names)
 
 

@@ -288,18 +288,13 @@ class Trainer:
         device = self.accelerator.device
         there = lambda x: x[part].to(device, non_blocking=True)  # noqa: E731
         share = draws.part(part.start, part.stop).to(device)
-        mel = None
-        if self.bare.needs_mel and batch.views is None:
-            mel = there(batch.mel)
-        elif self.bare.needs_mel:
-            timbre, content = (there(view) for view in batch.views)
-            mel = [timbre if pooled else content for pooled in self.bare.pooled]
+        timbre, content = there(batch.timbre), there(batch.content)
+        mel = [timbre if pooled else content for pooled in self.bare.pooled] if self.bare.needs_mel else None
         contrast = None
-        if self.settings.contrast and batch.views is not None:
-            own, other = (there(sounds) for sounds in batch.sounds)
+        if self.settings.contrast:
+            own, other = there(batch.sound), there(batch.content_sound)
             same = own[:, None] == torch.cat([own, other])[None]
-            views = there(batch.mel), there(batch.views[1])
-            contrast = Contrast(*views, same, self.settings.contrast, self.alone)
+            contrast = Contrast(there(batch.mel), content, same, self.settings.contrast, self.alone)
         return self.model(there(batch.z), mel, share.normal, share.noise, share.drop, contrast)
 
     def _draws(self, seed: tuple[int, ...], batch: Batch, dropout: float) -> Draws:

@@ -13,7 +13,7 @@ from msdae.analysis.probes.fitting import fit
 from msdae.analysis.probes.representations import Representations
 from msdae.analysis.probes.scoring import Score, score
 from msdae.analysis.probes.splits import Split, group
-from msdae.analysis.probes.tasks import CLASSES, FRAMES, TASKS, VALUE, clip_seconds, kind_of
+from msdae.analysis.probes.tasks import CLASSES, FRAMES, SETS, TASKS, VALUE
 from msdae.data import ClipCache
 from msdae.errors import UserError
 from msdae.models.autoencoder import Autoencoder
@@ -148,9 +148,11 @@ def ask(data: str, split: Split, task: str) -> list[Question]:
 def _answers(cache: ClipCache, indices: np.ndarray, clips: str, task: str, frames: int) -> dict:
     """Row among `indices` -> answer, for the clips of the kind `clips` that have one."""
     labels = ((row, cache.clips[index]) for row, index in enumerate(indices))
-    seconds = clip_seconds(cache)
+    seconds = cache.clip_seconds
     answers = {
-        row: TASKS[task].answer(clip, frames, seconds) for row, clip in labels if kind_of(clip) == clips
+        row: TASKS[task].answer(clip, frames, seconds)
+        for row, clip in labels
+        if clip.get("kind") == SETS[clips]
     }
     return {row: answer for row, answer in answers.items() if answer is not None}
 

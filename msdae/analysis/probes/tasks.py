@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from msdae.analysis.probes.splits import Clip
-from msdae.data import ClipCache
+from msdae.data.sources import MELODY, NOTE
 
 CLASSES, VALUE, FRAMES = "classes", "value", "frames"
-SETS = ("notes", "melodies")  # kinds of clips: single notes, and all others
-CLIP_SECONDS = 131072 / 44100  # of clips in caches that do not say how long theirs are
+SETS = {"notes": NOTE, "melodies": MELODY}  # kinds of clips -> their label `kind`
 
 PITCHES = 128  # of MIDI
 SAME_ONSET = 0.03  # s; onsets nearer than this are one chord
@@ -84,16 +83,6 @@ def _interval(clip: Clip, frames: int, seconds: float) -> float | None:
 
 def _frame(onset: float, frames: int, seconds: float) -> int:
     return min(int(onset / seconds * frames), frames - 1)
-
-
-def kind_of(clip: Clip) -> str:
-    """ "notes" for a clip that is labelled with one pitch, "melodies" for any other."""
-    return "melodies" if clip.get("pitch") is None else "notes"
-
-
-def clip_seconds(cache: ClipCache) -> float:
-    """The length of the cache's clips."""
-    return getattr(cache, "clip_seconds", CLIP_SECONDS)
 
 
 TASKS = {

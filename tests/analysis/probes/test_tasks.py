@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from msdae.analysis.probes.tasks import CLIP_SECONDS, TASKS, clip_seconds, kind_of
-from msdae.data import ClipCache
+from msdae.analysis.probes.tasks import TASKS
 
 SECONDS = 3.0  # of no codec's clips
 FRAME = SECONDS / 32
@@ -43,12 +42,3 @@ def test_what_a_clip_does_not_tell_is_not_asked():
     assert {
         name for name, task in TASKS.items() if task.answer({"name": "a"}, 32, SECONDS) is not None
     } == set()
-
-
-def test_a_clip_of_one_pitch_is_a_note_whatever_data_set_it_is_of(data, monkeypatch):
-    assert kind_of({"pitch": 60, "notes": [[0, 1, 60, 90]]}) == "notes"
-    assert kind_of({"pitch": None, "notes": CLIP["notes"]}) == kind_of({"notes": []}) == "melodies"
-    cache = ClipCache(data / "test")
-    assert clip_seconds(cache) == pytest.approx(CLIP_SECONDS)
-    monkeypatch.setattr(ClipCache, "clip_seconds", 2.5, raising=False)
-    assert clip_seconds(cache) == 2.5

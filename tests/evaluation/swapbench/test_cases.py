@@ -1,3 +1,4 @@
+import hashlib
 import json
 from dataclasses import replace
 
@@ -117,3 +118,24 @@ def test_a_line_of_an_older_folder_is_read():
     case = from_json(json.loads(line))
     assert case.melody.notes == ((0.0, 2.9722, 62, 127),) and case.truth.program == 73
     assert json.dumps(to_json(case)) == line
+
+
+MELODIES = {
+    "test": "fb031f75383781f2d606bd452a3af458b605c573ad965afe37a8787947270ac0",
+    "unseen": "c4c9f4f9ce1eb7bbef5286d29fc9e1259b5ef1bfd32f9be2e43687dd5758616c",
+    "valid": "b9e221c081e82e6bca20fc9bc57db80cf21ec5a492df6da826248177fd36ee76",
+}
+
+
+@pytest.mark.parametrize("split", MELODIES)
+def test_melody_cases_are_what_they_always_were(split):
+    lines = [to_json(case) for case in plan(split, 0, {"monophonic": 3, "two voices": 2, "polyphonic": 1})]
+    assert hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest() == MELODIES[split]
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_single_notes_of_known_instruments_are_reserved_ones(split):
+    drawn = plan(split, 0, {"note": 40})
+    for source in (source for case in drawn for source in (case.timbre, case.melody, case.truth)):
+        assert instruments.reserved(source.program, source.notes[0][2])
+    assert len({case.timbre.program for case in drawn}) >= 30
