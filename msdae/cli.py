@@ -2,11 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
-import torch
-
+from msdae.checkpoint import WEIGHTS
 from msdae.errors import UserError
+from msdae.nn.device import device
+
+__all__ = ["add_codec", "add_device", "device", "named", "parser", "run"]
 
 
 def parser(description: str, example: str) -> argparse.ArgumentParser:
@@ -30,18 +33,39 @@ def add_device(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
 
 
-def device(name: str) -> torch.device:
-    """The torch device for `name`; "auto" takes CUDA, then Apple's MPS, then the CPU."""
-    if name == "auto":
-        mps = torch.backends.mps.is_available()
-        name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
-    try:
-        chosen = torch.device(name)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"--device {name}: not usable here ({reason}); use --device auto") from error
-    return chosen
+def add_codec(arguments: argparse.ArgumentParser) -> None:
+    arguments.add_argument(
+        "--codec", help="codec or its file; by default the one that belongs to the checkpoint"
+    )
+
+
+def named(arguments: Sequence[str], reserved: Iterable[str] = ()) -> dict[str, str]:
+    """{name: value} of "NAME=VALUE" or "VALUE", which is called by its file's name or, of a run, its folders'.
+
+    reserved: names that nothing may have.
+
+    Raises:
+        UserError: a name that is given twice, is reserved or cannot be a file's.
+    """
+    values: dict[str, str] = {}
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if Path(argument).exists() or not equals:
+            name, value = _name(Path(argument)), argument
+        if not name or "/" in name or name in values or name in reserved:
+            raise UserError(
+                f"{argument}: '{name}' cannot be its name, or is one already; name it, as in NAME={value}"
+            )
+        values[name] = value
+    return values
+
+
+def _name(path: Path) -> str:
+    """runs/hdae/stage1/model.safetensors or its folder: "hdae stage1"; mine.safetensors: "mine"."""
+    folder = path.parent if path.name == WEIGHTS else path
+    if folder.name.startswith("stage") and folder.parent.name:
+        return f"{folder.parent.name} {folder.name}"
+    return folder.stem if folder.suffix == ".safetensors" else folder.name
 
 
 def run(main: Callable[[], None]) -> None:

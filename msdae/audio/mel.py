@@ -1,5 +1,6 @@
 """The log-mel spectrogram and its pyramid of coarser versions (thesis, eq. 39)."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,26 @@ class MelConfig:
     hop: int = 256
     bands: int = 128
     gain: float = 10.0  # log1p(gain * mel): places quiet partials above the linear part of log1p
+
+    @classmethod
+    def fitted(cls, sample_rate: int, hop: int, levels: int = 3) -> "MelConfig":
+        """Settings for latents of `hop` samples a frame at `sample_rate` Hz: near the default in milliseconds.
+
+        A latent frame spans the same whole number of mel frames on each of `levels` levels of the pyramid.
+
+        Raises:
+            UserError: the hop cannot be halved so often.
+        """
+        coarsest = 2 ** (levels - 1)
+        if hop % coarsest:
+            raise UserError(f"a codec hop of {hop} samples: {levels} levels of mels need a multiple of {coarsest}")
+        target = cls.hop * sample_rate / cls.sample_rate
+        ratios = [coarsest]
+        while hop % (2 * ratios[-1]) == 0:
+            ratios.append(2 * ratios[-1])
+        mel_hop = min((hop // ratio for ratio in ratios), key=lambda size: abs(math.log(size / target)))
+        n_fft = 2 ** round(math.log2(cls.n_fft * sample_rate / cls.sample_rate))
+        return cls(sample_rate, n_fft, mel_hop)
 
 
 class LogMel(nn.Module):
