@@ -33,6 +33,8 @@ Advance = Callable[[float], Any]  # told of windows that are done
 class Sampling:
     """How latents are sampled.
 
+    steps: sampling steps, 1 or more.
+    sampler: the solver of the ODE.
     guidance: one weight, or one a level, coarse to fine; 1 is as trained; None: the configured ones.
     seed: the noise of each latent frame follows from it and the frame's position alone.
 

@@ -1,4 +1,4 @@
-"""Where networks run."""
+"""Which processor a model runs on."""
 
 import torch
 
@@ -9,7 +9,7 @@ def device(name: str) -> torch.device:
     """The torch device for `name`; "auto" takes CUDA, then Apple's MPS, then the CPU.
 
     Raises:
-        UserError: no such device on this machine.
+        UserError: the device is not usable here.
     """
     if name == "auto":
         mps = torch.backends.mps.is_available()
