@@ -17,8 +17,6 @@ from safetensors.torch import save_file
 from msdae.errors import UserError
 
 FORMAT = 1
-WEIGHTS = "model.safetensors"  # a model's file in a folder or hub repository
-CODEC = "codec.safetensors"  # beside it, the codec that it was trained on, where that is none that ships
 _KEY = "msdae"
 
 

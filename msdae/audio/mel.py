@@ -33,7 +33,9 @@ class MelConfig:
         """
         coarsest = 2 ** (levels - 1)
         if hop % coarsest:
-            raise UserError(f"a codec hop of {hop} samples: {levels} levels of mels need a multiple of {coarsest}")
+            raise UserError(
+                f"a codec hop of {hop} samples: {levels} levels of mels need a multiple of {coarsest}"
+            )
         target = cls.hop * sample_rate / cls.sample_rate
         ratios = [coarsest]
         while hop % (2 * ratios[-1]) == 0:

@@ -98,7 +98,9 @@ def _mono(sound: Any) -> torch.Tensor:
         raise UserError(
             f"a source of type {type(sound).__name__}: give a file's name, an array or a tensor (samples,)"
         )
-    waveform = torch.from_numpy(np.ascontiguousarray(sound)) if isinstance(sound, np.ndarray) else sound.detach()
+    waveform = (
+        torch.from_numpy(np.ascontiguousarray(sound)) if isinstance(sound, np.ndarray) else sound.detach()
+    )
     if waveform.dtype in (torch.int16, torch.int32):
         waveform = waveform.double() / 2 ** (8 * waveform.element_size() - 1)
     elif not waveform.is_floating_point():

@@ -33,7 +33,7 @@ from msdae.nn.layers import slerp, stretch
 from msdae.nn.unet import UNet
 
 EMBEDDED = Path(__file__).parents[1] / "assets" / "small.safetensors"
-WEIGHTS = checkpoint.WEIGHTS
+WEIGHTS = "model.safetensors"  # the file's name in a folder or hub repository
 ENCODERS = ("patch", "conv")
 POOLED_PATCH = 4  # mel frames that a pooled code's patch encoder takes at once
 Guidance = Sequence[float]
@@ -283,7 +283,7 @@ def _resolve(name: str, options: dict[str, Any]) -> Path:
     try:
         weights = Path(hf_hub_download(name, WEIGHTS, **options))
         with contextlib.suppress(EntryNotFoundError, LocalEntryNotFoundError):  # most models' codec ships
-            hf_hub_download(name, checkpoint.CODEC, **options)
+            hf_hub_download(name, codec_files.CODEC, **options)
         return weights
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]

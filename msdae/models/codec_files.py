@@ -10,6 +10,8 @@ from msdae.codecs.base import Codec
 from msdae.errors import UserError
 from msdae.models.config import CodecConfig
 
+CODEC = "codec.safetensors"  # in the folder or hub repository of a checkpoint, where no codec that ships fits
+
 
 def load(
     trained_on: CodecConfig,
@@ -33,7 +35,7 @@ def load(
     path = find(trained_on, folder)
     if path is None and trained_on.path:
         raise UserError(
-            f"codec '{trained_on.name}' ({trained_on.fingerprint[:12]}): neither {checkpoint.CODEC} beside the "
+            f"codec '{trained_on.name}' ({trained_on.fingerprint[:12]}): neither {CODEC} beside the "
             f"checkpoint nor {trained_on.path} is the codec that the model was trained on; give its file with --codec"
         )
     loaded = codecs.load(path or trained_on.name, device)
@@ -53,7 +55,7 @@ def require(trained_on: CodecConfig, codec: Codec) -> None:
 
 def find(trained_on: CodecConfig, folder: Path | None = None) -> Path | None:
     """The codec's file, beside the checkpoint or where it was in training; None for a codec that ships."""
-    places = [folder / checkpoint.CODEC] if folder else []
+    places = [folder / CODEC] if folder else []
     if trained_on.path:
         places.append(Path(trained_on.path))
     for path in places:
@@ -68,7 +70,7 @@ def copy(source: str | Path | None, folder: str | Path) -> None:
     Raises:
         UserError: the folder has the file of another codec.
     """
-    target = Path(folder) / checkpoint.CODEC
+    target = Path(folder) / CODEC
     if source is None or target.resolve() == Path(source).resolve():
         return
     if target.is_file() and codecs.load(target).fingerprint != codecs.load(source).fingerprint:

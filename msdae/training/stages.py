@@ -48,7 +48,9 @@ def train_stage(
     if not 1 <= stage <= len(settings.steps):
         raise UserError(f"--stage {stage}: stages run from 1 to {len(settings.steps)}")
     codec = codecs.load(settings.model.codec.name)
-    codec_file = None if settings.model.codec.name in codecs.CODECS else Path(settings.model.codec.name).resolve()
+    codec_file = (
+        None if settings.model.codec.name in codecs.CODECS else Path(settings.model.codec.name).resolve()
+    )
     if not datasets:
         datasets = [data.embedded(codec=settings.model.codec.name, mel=settings.model.mel, dataset="squares")]
     train, valid = (data.open_clips(*(Path(d) / split for d in datasets)) for split in ("train", "valid"))
@@ -56,7 +58,9 @@ def train_stage(
         clips.require(codec, settings.model.mel)
     _require_working_codec(codec, train, settings.model.mel)
     previous, whole, origin = _previous(kind, stage, Path(run), start)
-    settings = dataclasses.replace(settings, model=_measured(settings.model, codec, train, previous, codec_file))
+    settings = dataclasses.replace(
+        settings, model=_measured(settings.model, codec, train, previous, codec_file)
+    )
     model = begin_stage(kind, settings.model, stage, settings.seed, previous, whole)
     provenance: dict[str, Any] = {
         "run": Path(run).name,

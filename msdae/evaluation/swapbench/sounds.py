@@ -5,12 +5,12 @@ from pathlib import Path
 
 import torch
 
-from msdae.data.clips import CLIP_SAMPLES
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import Source
 from msdae.synthesis import soundfont
 from msdae.synthesis.soundfont import SILENCE
 
+CLIP_SAMPLES = 131072  # of every recording, at 44.1 kHz whatever the codec: 2.97 s
 PEAK = 0.6  # of every recording: an instrument's loudness is no part of its timbre here
 
 
