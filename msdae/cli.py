@@ -125,7 +125,7 @@ def add_codec(arguments: argparse.ArgumentParser) -> None:
 
 
 def named(arguments: Sequence[str], reserved: Iterable[str] = ()) -> dict[str, str]:
-    """{name: value} of "NAME=VALUE" or "VALUE", which is called by its file's name or, of a run, its folders'.
+    """{name: value} of "NAME=VALUE" or "VALUE", whose name is its file's or, of a run, those of its folders.
 
     reserved: names that nothing may have.
 

@@ -24,7 +24,7 @@ class MelConfig:
 
     @classmethod
     def fitted(cls, sample_rate: int, hop: int, levels: int = 3) -> "MelConfig":
-        """Settings for latents of `hop` samples a frame at `sample_rate` Hz: near the default in milliseconds.
+        """Settings for latents of `hop` samples a frame at `sample_rate` Hz: about the default's in seconds.
 
         A latent frame spans the same whole number of mel frames on each of `levels` levels of the pyramid.
 

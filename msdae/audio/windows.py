@@ -38,10 +38,9 @@ class Waveform:
     waveform: torch.Tensor
 
     def __post_init__(self):
-        if self.waveform.ndim != 1 or not len(self.waveform):
-            raise UserError(
-                f"a waveform of shape {tuple(self.waveform.shape)}: give (samples,) or (channels, samples), not empty"
-            )
+        shape = tuple(self.waveform.shape)
+        if len(shape) != 1 or not len(self.waveform):
+            raise UserError(f"a waveform of shape {shape}: give (samples,) or (channels, samples), not empty")
         if not torch.isfinite(self.waveform).all():
             raise UserError("a waveform has NaN or infinite samples")
 
@@ -72,8 +71,8 @@ class Resampled:
 def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
     """Any sound as a mono source at `rate` Hz.
 
-    sound: the name of a file; an array or tensor, (samples,) or (channels, samples), floating in [-1, 1] or int16
-        or int32 of full scale, of which channels are averaged; or anything with `samples` and `blocks()`.
+    sound: the name of a file; an array or tensor, (samples,) or (channels, samples), of floating numbers in
+        [-1, 1], int16 or int32, whose channels are averaged; or anything with `samples` and `blocks()`.
     sample_rate: of the sound in Hz, `rate` by default; a file knows its own.
 
     Raises:
@@ -83,10 +82,8 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
         return open_recording(getattr(sound, "path", sound), rate)
     if sample_rate is not None and not sample_rate > 0:
         raise UserError(f"sample_rate {sample_rate}: give the Hz of the sound, as 44100")
-    if hasattr(sound, "blocks") and hasattr(sound, "samples"):
-        source = sound
-    else:
-        source = Waveform(_mono(sound))
+    readable = hasattr(sound, "blocks") and hasattr(sound, "samples")
+    source = sound if readable else Waveform(_mono(sound))
     if sample_rate in (None, rate):
         return source
     return Resampled(source, int(sample_rate), rate)
@@ -98,9 +95,8 @@ def _mono(sound: Any) -> torch.Tensor:
         raise UserError(
             f"a source of type {type(sound).__name__}: give a file's name, an array or a tensor (samples,)"
         )
-    waveform = (
-        torch.from_numpy(np.ascontiguousarray(sound)) if isinstance(sound, np.ndarray) else sound.detach()
-    )
+    array = isinstance(sound, np.ndarray)
+    waveform = torch.from_numpy(np.ascontiguousarray(sound)) if array else sound.detach()
     if waveform.dtype in (torch.int16, torch.int32):
         waveform = waveform.double() / 2 ** (8 * waveform.element_size() - 1)
     elif not waveform.is_floating_point():

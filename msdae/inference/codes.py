@@ -19,9 +19,9 @@ class Codes:
     """What a model keeps of a recording: a code a level for each window, on the CPU.
 
     Attributes:
-        levels: {level: (windows, channels, code frames)}, levels from 1 (coarse); a pooled level, which has one
-            code for the whole recording, is (1, channels, 1).
-        frames, stride: latent frames of a window, and from the start of one to that of the next; the last window
+        levels: {level: (windows, channels, code frames)}, from 1 (coarse); a pooled level, which has one code
+            for the whole recording, is (1, channels, 1).
+        frames, stride: latent frames of a window, and from the start of one to that of the next; the last one
             ends where the recording ends.
         length: latent frames of the recording; samples: of its sound, at the codec's rate.
         model: fingerprint of the model that the codes belong to.
@@ -61,7 +61,7 @@ class Codes:
         return len(self.starts)
 
     def mean(self, level: int | None = None) -> torch.Tensor | dict[int, torch.Tensor]:
-        """Average over windows and their frames of the code of `level`, (channels,); of each level without one."""
+        """The code of `level` averaged over windows and frames, (channels,); without it {level: average}."""
         if level is None:
             return {level: code.mean(dim=(0, 2)) for level, code in self.levels.items()}
         return self[level].mean(dim=(0, 2))
@@ -85,7 +85,7 @@ class Codes:
         return dataclasses.replace(self, levels={**self.levels, level: code.contiguous()})
 
     def fitted(self, length: int, samples: int) -> "Codes":
-        """The codes for a recording of `length` latent frames and `samples` samples: windows repeat or are cut."""
+        """The codes of a recording of another length, in latent frames and samples: windows repeat or end."""
         windows = torch.arange(len(starts(length, self.frames, self.stride))) % self.windows
         timed = {k: code[windows] for k, code in self.levels.items() if code.shape[::2] != (1, 1)}
         return dataclasses.replace(self, levels={**self.levels, **timed}, length=length, samples=samples)

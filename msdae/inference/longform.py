@@ -1,7 +1,7 @@
 """Recordings longer than a window: the denoiser's estimates are blended, not the samples.
 
-Where two windows overlap, each step of the sampler goes towards the mean of what the denoiser says in both, so
-that they agree on one sound. Source: Bar-Tal et al. 2023, "MultiDiffusion", eq. 5.
+Where two windows overlap, each step of the sampler goes towards the mean of what the denoiser says in both,
+so that they agree on one sound. Source: Bar-Tal et al. 2023, "MultiDiffusion", eq. 5.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,8 +53,8 @@ class Layout:
     def blended(self, denoise: WindowDenoiser, batch: int) -> Denoiser:
         """The denoiser of the whole, x: (1, channels, sum of rooms), by windows, `batch` of them at once.
 
-        Estimates of windows that overlap are averaged, with weights that rise and fall linearly at both ends of
-        a window.
+        Estimates of windows that overlap are averaged, with weights that rise and fall linearly at both ends
+        of a window.
         """
         index = torch.tensor(self.firsts)[:, None] + torch.arange(self.frames)  # (windows, frames)
         ramp = torch.arange(1, self.frames + 1).clamp(max=self.frames - self.stride + 1).double()

@@ -1,10 +1,9 @@
 """Sound in, sound out, any length: encode, mix, sample, decode, and what is made of these."""
 
 import functools
-import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,67 +15,19 @@ from msdae.audio.loudness import PEAK, Loudness, Mastering, master, measure
 from msdae.audio.mel import LogMel
 from msdae.audio.windows import Source, as_source, batched, cut, looped, padded, starts
 from msdae.codecs.base import Codec
-from msdae.diffusion.samplers import SAMPLERS, STEPS, evaluations, sample
+from msdae.diffusion.samplers import evaluations, sample
 from msdae.errors import UserError
 from msdae.inference.codes import Codes
 from msdae.inference.longform import Layout, noise
+from msdae.inference.settings import Mix, Sampling, check_strength, strengths
 from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.device import device as device_of
 from msdae.progress import Progress, silent
 
+__all__ = ["Mix", "Pipeline", "Sampling", "strengths"]
 OVERLAP = 4  # neighbouring windows share one part in so many
 Advance = Callable[[float], Any]  # told of windows that are done
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How latents are sampled.
-
-    steps: sampling steps, 1 or more.
-    sampler: the solver of the ODE.
-    guidance: one weight, or one a level, coarse to fine; 1 is as trained; None: the configured ones.
-    seed: the noise of each latent frame follows from it and the frame's position alone.
-
-    Raises:
-        UserError: no steps, an unknown sampler or a negative seed.
-    """
-
-    steps: int = STEPS
-    sampler: str = "dpmpp_2m"
-    guidance: tuple[float, ...] | None = None
-    seed: int = 0
-
-    def __post_init__(self):
-        if self.steps < 1:
-            raise UserError(f"steps {self.steps}: at least 1 is needed")
-        SAMPLERS[self.sampler]  # says which ones there are
-        if self.seed < 0:
-            raise UserError(f"seed {self.seed}: give 0 or more")
-        if not all(math.isfinite(weight) for weight in self.guidance or ()):
-            raise UserError(f"guidance {self.guidance}: give finite weights")
-
-
-@dataclass(frozen=True)
-class Mix:
-    """What a rendering is made of. A source is whatever `as_source` takes.
-
-    melody: gives the length, the loudness and the codes of all levels but those in `levels`.
-    levels: {level: source}, the sources that other levels' codes come from; levels run from 1 (coarse).
-    strength: 0 takes the melody source's codes on those levels too, 1 their own sources', between is between.
-    sample_rate: of sources that do not know their own, in Hz; the codec's by default.
-
-    Raises:
-        UserError: a strength outside 0 to 1.
-    """
-
-    melody: Any
-    levels: Mapping[int, Any] = field(default_factory=dict)
-    strength: float = 1.0
-    sample_rate: int | None = None
-
-    def __post_init__(self):
-        _check_strength(self.strength)
 
 
 @dataclass(frozen=True)
@@ -148,8 +99,8 @@ class Pipeline:
     ) -> Codes:
         """Sound to codes.
 
-        source: a file's name, an array or tensor (samples,) or (channels, samples), or what has `samples` and
-            `blocks()`.
+        source: a file's name, an array or tensor (samples,) or (channels, samples), or anything with `samples`
+            and `blocks()`.
         sample_rate: of an array or tensor in Hz; the codec's by default.
         samples: length, at the codec's rate, that the sound is repeated or cut to; by default its own.
         levels: that are encoded, from 1 (coarse); all by default.
@@ -171,7 +122,7 @@ class Pipeline:
         Raises:
             UserError: codes of another model, a level that is missing, a strength outside 0 to 1.
         """
-        _check_strength(strength)
+        check_strength(strength)
         self._check_levels(others)
         self._check_codes([content, *others.values()])
         levels = dict(content.levels)
@@ -418,25 +369,9 @@ class Pipeline:
         for codes in group:
             if codes.model != self.fingerprint:
                 raise UserError(
-                    f"codes of another model ({codes.model[:12]}, this one is {self.fingerprint[:12]}); encode the "
-                    "recording again with this model, or load the model that made them"
+                    f"codes of another model ({codes.model[:12]}, this one is {self.fingerprint[:12]}); encode "
+                    "the recording again with this model, or load the model that made them"
                 )
-
-
-def strengths(count: int) -> list[float]:
-    """`count` numbers from 0 to 1, evenly spaced.
-
-    Raises:
-        UserError: fewer than two.
-    """
-    if count < 2:
-        raise UserError(f"count {count}: a series has at least 2 recordings")
-    return [index / (count - 1) for index in range(count)]
-
-
-def _check_strength(strength: float) -> None:
-    if not 0 <= strength <= 1:
-        raise UserError(f"strength {strength}: give 0 (melody source) to 1 (timbre source)")
 
 
 def _spool(block: torch.Tensor, file: BinaryIO) -> None:

@@ -22,8 +22,8 @@ def load(
     """The codec that a model was trained on.
 
     folder: of the checkpoint, which may have the codec beside it.
-    codec: name or file of it; by default the first that fits of the file beside the checkpoint, the file that it
-        was trained on, and the codec of that name that ships.
+    codec: name or file of it; by default the first that fits of the file beside the checkpoint, the file that
+        was used in training, and the codec of that name that ships.
 
     Raises:
         UserError: no codec fits, or `codec` does not.
@@ -36,7 +36,8 @@ def load(
     if path is None and trained_on.path:
         raise UserError(
             f"codec '{trained_on.name}' ({trained_on.fingerprint[:12]}): neither {CODEC} beside the "
-            f"checkpoint nor {trained_on.path} is the codec that the model was trained on; give its file with --codec"
+            f"checkpoint nor {trained_on.path} is the codec that the model was trained on; give its file with "
+            "--codec"
         )
     loaded = codecs.load(path or trained_on.name, device)
     require(trained_on, loaded)

@@ -12,7 +12,7 @@ ENCODERS = ("patch", "conv")
 class CodecConfig:
     """The codec that the latents come from, and what was measured of its latents.
 
-    name: of a codec that ships or, to train over another, its file. path: that file; empty for one that ships.
+    name: of a codec that ships or, to train over another, its file. path: that file; empty if it ships.
     """
 
     name: str = "spectral-neural"

@@ -25,8 +25,7 @@ def add_checkpoints(parser: ArgumentParser, doing: str) -> None:
 
 
 def models(checkpoints: Mapping[str, str], kind: str | None, device: torch.device) -> dict[str, Autoencoder]:
-    """The models of `checkpoints`, {name: what `from_pretrained` takes}, by name; of one kind only, "msdae" or
-    "hdae", unless it is None.
+    """The models of `checkpoints`, {name: what `from_pretrained` takes}; only those of a kind, if it is given.
 
     Raises:
         UserError: a checkpoint cannot be loaded, or none is of that kind.

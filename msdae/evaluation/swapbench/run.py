@@ -25,7 +25,6 @@ from msdae.evaluation.swapbench.cases import Case
 from msdae.evaluation.swapbench.results import Results, write_tables
 from msdae.evaluation.swapbench.sounds import play
 from msdae.evaluation.swapbench.systems import (
-    BOUNDS,
     Batch,
     Bounds,
     Folder,

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from msdae.evaluation.swapbench.evaluate import Settings, evaluate
 
 from msdae import audio, codecs
 from msdae.data.clips import CLIP_SAMPLES
 from msdae.errors import UserError
 from msdae.evaluation.swapbench import evaluate as evaluation
-from msdae.evaluation.swapbench.evaluate import Settings, evaluate
 from msdae.inference.pipeline import Sampling
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import CodecConfig, ModelConfig
