@@ -46,7 +46,7 @@ class Pipeline:
         model: its parameters' device is where everything runs.
         codec: the one that the model was trained on, on the same device.
         sampling: steps, sampler, guidance and seed.
-        batch: windows that go through the networks at once; speed and memory depend on it, the result does not.
+        batch: windows that go through the networks at once; speed and memory depend on it, results do not.
 
     Attributes:
         window, stride: latent frames that the networks see at once, and between the starts of two windows.
@@ -99,8 +99,8 @@ class Pipeline:
     ) -> Codes:
         """Sound to codes.
 
-        source: a file's name, an array or tensor (samples,) or (channels, samples), or anything with `samples`
-            and `blocks()`.
+        source: a file's name, an array or tensor (samples,) or (channels, samples), or anything with
+            `samples` and `blocks()`.
         sample_rate: of an array or tensor in Hz; the codec's by default.
         samples: length, at the codec's rate, that the sound is repeated or cut to; by default its own.
         levels: that are encoded, from 1 (coarse); all by default.
@@ -369,8 +369,8 @@ class Pipeline:
         for codes in group:
             if codes.model != self.fingerprint:
                 raise UserError(
-                    f"codes of another model ({codes.model[:12]}, this one is {self.fingerprint[:12]}); encode "
-                    "the recording again with this model, or load the model that made them"
+                    f"codes of another model ({codes.model[:12]}, not {self.fingerprint[:12]}); encode the "
+                    "recording again with this model, or load the model that made them"
                 )
 
 
