@@ -107,7 +107,7 @@ def _mono(sound: Any) -> torch.Tensor:
 
 
 def starts(length: int, window: int, stride: int) -> list[int]:
-    """Where windows start that cover `length`: `stride` apart, the last so that it ends where the signal ends.
+    """Where windows start that cover `length`: `stride` apart, but the last ends where the signal ends.
 
     A signal that is shorter than a window has one, at 0.
     """

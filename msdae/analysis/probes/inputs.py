@@ -25,7 +25,7 @@ def add_checkpoints(parser: ArgumentParser, doing: str) -> None:
 
 
 def models(checkpoints: Mapping[str, str], kind: str | None, device: torch.device) -> dict[str, Autoencoder]:
-    """The models of `checkpoints`, {name: what `from_pretrained` takes}; only those of a kind, if it is given.
+    """The models of `checkpoints`, {name: what `from_pretrained` takes}; only those of `kind`, if given.
 
     Raises:
         UserError: a checkpoint cannot be loaded, or none is of that kind.

@@ -86,7 +86,7 @@ def test_a_model_is_scored_by_the_verbs_that_users_call(batch, codec, tiny_model
 
 
 def test_codecs_of_another_rate_are_scored(batch):
-    codec = Toy(16, 512, 48000)
+    codec = Toy(128, 512, 48000)
     system = Model("m", Pipeline(random_model(codec), codec, FAST))
     for output in (Output("m"), Output("m", "1")):
         assert system.render(batch, output).shape == batch.melody.shape
