@@ -21,7 +21,8 @@ class Source(Protocol):
     """Mono sound that can be read from its start any number of times."""
 
     @property
-    def samples(self) -> int: ...
+    def samples(self) -> int:
+        """How many there are."""
 
     def blocks(self) -> Iterator[torch.Tensor]:
         """Consecutive (samples,) float32 tensors."""

@@ -58,6 +58,7 @@ class Codes:
 
     @property
     def windows(self) -> int:
+        """How many windows the recording has."""
         return len(self.starts)
 
     def mean(self, level: int | None = None) -> torch.Tensor | dict[int, torch.Tensor]:

@@ -35,8 +35,8 @@ def load(
     path = find(trained_on, folder)
     if path is None and trained_on.path:
         raise UserError(
-            f"codec '{trained_on.name}' ({trained_on.fingerprint[:12]}): neither {CODEC} beside the "
-            f"checkpoint nor {trained_on.path} is the one that the model was trained on; give its file with --codec"
+            f"codec '{trained_on.name}' ({trained_on.fingerprint[:12]}), which the model was trained on, is "
+            f"neither {CODEC} beside the checkpoint nor {trained_on.path}; give its file with --codec"
         )
     loaded = codecs.load(path or trained_on.name, device)
     require(trained_on, loaded)

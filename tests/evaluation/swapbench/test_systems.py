@@ -10,7 +10,7 @@ from msdae.evaluation.swapbench.cases import plan
 from msdae.evaluation.swapbench.sounds import CLIP_SAMPLES, play
 from msdae.evaluation.swapbench.systems import Batch, Bounds, Folder, Function, Model, Output, unique
 from msdae.inference.pipeline import Pipeline, Sampling
-from tests.inference.test_verbs import Toy, random_model
+from tests.inference.test_inference import Toy, random_model
 
 CPU = torch.device("cpu")
 FAST = Sampling(steps=2)
