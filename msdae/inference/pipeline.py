@@ -290,12 +290,17 @@ class Pipeline:
             blocks = padded(job.source, max(length, self.window) * hop)
         else:
             blocks = looped(job.source)
-        parts: dict[int, list[torch.Tensor]] = {level: [] for level in job.levels}
+        codes: dict[
+            int, torch.Tensor
+        ] = {}  # one block each: small ones between windows would split the memory
+        done = 0
         for batch in batched(cut(blocks, [first * hop for first in firsts], self.window * hop), self.batch):
             for level, code in self._window_codes(torch.stack(batch).to(self.device), job.levels).items():
-                parts[level].append(code.cpu())
+                if level not in codes:
+                    codes[level] = torch.empty(len(firsts), *code.shape[1:])
+                codes[level][done : done + len(batch)] = code
+            done += len(batch)
             advance(len(batch))
-        codes = {level: torch.cat(windows) for level, windows in parts.items()}
         for level in codes:
             if self.model.pooled[level - 1]:
                 codes[level] = codes[level].mean(dim=0, keepdim=True)

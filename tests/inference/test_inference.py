@@ -12,6 +12,7 @@ from msdae.errors import UserError
 from msdae.inference.codes import Codes
 from msdae.inference.pipeline import Mix, Pipeline, Sampling
 from msdae.models.config import CodecConfig, ModelConfig
+from msdae.models.hdae import HDAE
 from msdae.models.msdae import MSDAE
 from tests.inference.test_pipeline import Averages, Echo, pipeline, tone
 
@@ -255,3 +256,26 @@ def test_progress_covers_the_work():
         renderer.sample([renderer.encode(tone(900_000))], progress=Bar)
     assert [bar.total for bar in bars] == [4 * 9, 9] * 2  # encoded twice, sampled, decoded
     assert all(bar.done == pytest.approx(bar.total) for bar in bars)
+
+
+@pytest.mark.parametrize("kind", ["hdae", "thesis"])
+def test_models_whose_levels_all_have_a_course(kind):
+    """The baseline reads latents; in the thesis's wiring a window's level 1 is one frame, but not pooled."""
+    codec, sizes = Toy(), {"pooled": (), "encoder": "conv", "encoder_widths": (4, 4, 4)}
+    if kind == "hdae":
+        trained_on = CodecConfig(codec.name, "", codec.fingerprint)
+        config = ModelConfig(
+            widths=(16,) * 4, inject=(3, 2, 1), code_channels=(8, 8, 8), codec=trained_on, **sizes
+        )
+        model = HDAE(config)
+    else:
+        model = random_model(codec, widths=(16,) * 6, inject=(5, 3, 1), **sizes)
+    renderer = Pipeline(model, codec, Sampling(steps=2))
+    short, long = tone(30_000, 70), tone(300_000, 50)
+    assert [code.shape[0] for code in renderer.encode(long).levels.values()] == [3, 3, 3]
+    for timbre, melody in [(short, long), (long, short)]:
+        for levels in [(1,), (2, 3), (1, 2, 3)]:
+            swapped = renderer.swap(timbre, melody, levels)
+            assert swapped.shape == melody.shape and swapped.isfinite().all()
+    mix = renderer.mix(renderer.encode(long), {1: renderer.encode(short)}, 0.5)
+    assert renderer.sample(mix).shape == (64, 74)

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import soundfile
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from msdae import codecs
 from msdae.codecs.pca import SpectralCodec
@@ -107,3 +108,20 @@ def test_the_model_that_ships_needs_no_copy(tmp_path):
     model = Autoencoder.from_pretrained("embedded")
     model.save_pretrained(tmp_path)
     assert not (tmp_path / "codec.safetensors").exists()
+
+
+def test_a_hub_repository_gives_its_codec_too(run, codec_file, tmp_path, monkeypatch):
+    def download(repository, name, **options):
+        path = tmp_path / "repositories" / repository / name
+        if not path.exists():
+            raise LocalEntryNotFoundError(f"no {name} in {repository}")
+        return str(path)
+
+    monkeypatch.setattr("msdae.models.autoencoder.hf_hub_download", download)
+    Autoencoder.from_pretrained(run / "stage2").save_pretrained(tmp_path / "repositories/me/mine")
+    Autoencoder.from_pretrained("embedded").save_pretrained(tmp_path / "repositories/me/shipped")
+    fingerprint = Pipeline.from_pretrained("me/mine", "cpu").codec.fingerprint
+    assert fingerprint == codecs.load(codec_file).fingerprint
+    assert Pipeline.from_pretrained("me/shipped", "cpu").codec.name == "spectral-neural"
+    with pytest.raises(UserError, match="me/nothing"):
+        Autoencoder.from_pretrained("me/nothing")
