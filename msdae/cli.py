@@ -124,6 +124,40 @@ def add_device(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
 
 
+def add_codec(arguments: argparse.ArgumentParser) -> None:
+    """--codec, of a model."""
+    arguments.add_argument("--codec", help="codec or its file; by default the one that the checkpoint is of")
+
+
+def named(arguments: Sequence[str], reserved: Iterable[str] = ()) -> dict[str, str]:
+    """{name: value} of "NAME=VALUE" or "VALUE", whose name is its file's or, of a run, those of its folders.
+
+    reserved: names that nothing may have.
+
+    Raises:
+        UserError: a name that is given twice, is reserved or cannot be a file's.
+    """
+    values: dict[str, str] = {}
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if Path(argument).exists() or not equals:
+            name, value = _name(Path(argument)), argument
+        if not name or "/" in name or name in values or name in reserved:
+            raise UserError(
+                f"{argument}: '{name}' cannot be its name, or is one already; name it, as in NAME={value}"
+            )
+        values[name] = value
+    return values
+
+
+def _name(path: Path) -> str:
+    """runs/hdae/stage1/model.safetensors or its folder: "hdae stage1"; mine.safetensors: "mine"."""
+    folder = path.parent if path.name == "model.safetensors" else path
+    if folder.name.startswith("stage") and folder.parent.name:
+        return f"{folder.parent.name} {folder.name}"
+    return folder.stem if folder.suffix == ".safetensors" else folder.name
+
+
 def add_set(arguments: argparse.ArgumentParser, about: str) -> None:
     """--set KEY=VALUE, which may be given several times. about: its help."""
     arguments.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=about)
@@ -215,7 +249,7 @@ def add_sampling(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
         "--checkpoint", default="embedded", help="'embedded' (ships with msdae), a file, a folder or a hub id"
     )
-    arguments.add_argument("--codec", help="codec or its file; by default the one that the checkpoint names")
+    add_codec(arguments)
     add_config(arguments, Sampling, choices={"sampler": list(SAMPLERS)})
     add_device(arguments)
 
@@ -269,10 +303,10 @@ def open_source(path: str | Path) -> "Recording":
 
 def render(renderer: "Pipeline", mix: "Mix", output: Path) -> None:
     """Render `mix` to `output` with a progress bar and print what was written."""
-    mastering = renderer.render_file(mix, output, description=output.name)
+    mastering = renderer.render_file(mix, output, tqdm)
     if mastering.limited:
         note(f"{output}: quieter than the melody source, to keep its peaks under -1 dBFS")
-    print(f"wrote {output} ({mix.melody.samples / renderer.codec.sample_rate:.2f} s)")
+    print(f"wrote {output} ({mix.melody.samples / mix.melody.sample_rate:.2f} s)")
 
 
 def plot(path: Path | None, sources: "dict[str, Source]") -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from msdae import cli
+from msdae.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -57,3 +58,21 @@ def test_other_values_are_refused(parser, arguments, capsys):
     with pytest.raises(SystemExit) as end:
         parser.parse_args(arguments)
     assert end.value.code == 2 and arguments[0] in capsys.readouterr().err
+
+
+def test_things_are_named_after_runs_and_files(tmp_path):
+    values = [
+        "embedded",
+        "runs/hdae/stage1/model.safetensors",
+        "runs/thesis/stage3",
+        "a/mine.safetensors",
+        "x=y",
+    ]
+    names = cli.named(values)
+    assert list(names) == ["embedded", "hdae stage1", "thesis stage3", "mine", "x"] and names["x"] == "y"
+    for wrong in (["a=1", "a=2"], ["codec=a"], ["a/b=c"]):
+        with pytest.raises(UserError, match="NAME="):
+            cli.named(wrong, reserved=["codec"])
+    equal = tmp_path / "a=b"
+    equal.touch()
+    assert cli.named([str(equal)]) == {"a=b": str(equal)}  # a file with such a name

@@ -3,11 +3,14 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import torch
 
-from msdae.audio.files import BLOCK
+from msdae.audio import resample
+from msdae.audio.files import BLOCK, Recording, open_recording
 from msdae.errors import UserError
 
 _LOOP_FADE = 256  # samples; the ends of a looped recording, so that the jump between them is no click
@@ -17,7 +20,9 @@ Item = TypeVar("Item")
 class Source(Protocol):
     """Mono sound that can be read from its start any number of times."""
 
-    samples: int
+    @property
+    def samples(self) -> int:
+        """How many there are."""
 
     def blocks(self) -> Iterator[torch.Tensor]:
         """Consecutive (samples,) float32 tensors."""
@@ -34,10 +39,9 @@ class Waveform:
     waveform: torch.Tensor
 
     def __post_init__(self):
-        if self.waveform.ndim != 1 or not len(self.waveform):
-            raise UserError(
-                f"a waveform of shape {tuple(self.waveform.shape)}: give (samples,), mono, not empty"
-            )
+        shape = tuple(self.waveform.shape)
+        if len(shape) != 1 or not len(self.waveform):
+            raise UserError(f"a waveform of shape {shape}: give (samples,) or (channels, samples), not empty")
         if not torch.isfinite(self.waveform).all():
             raise UserError("a waveform has NaN or infinite samples")
 
@@ -49,22 +53,84 @@ class Waveform:
         yield from self.waveform.detach().cpu().float().split(BLOCK)
 
 
-def count(length: int, window: int, stride: int) -> int:
-    """How many windows, `stride` apart, cover `length`; at least one."""
-    return 1 + max(0, -(-(length - window) // stride))
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """`source`, which is at `old_rate` Hz, at `new_rate` Hz."""
+
+    source: Source
+    old_rate: int
+    new_rate: int
+
+    @property
+    def samples(self) -> int:
+        return resample.length(self.source.samples, self.old_rate, self.new_rate)
+
+    def blocks(self) -> Iterator[torch.Tensor]:
+        return resample.resample(self.source.blocks(), self.old_rate, self.new_rate)
 
 
-def cut(blocks: Iterable[torch.Tensor], window: int, stride: int) -> Iterator[torch.Tensor]:
-    """Blocks (..., any) of one signal -> its windows (..., window), `stride` apart; the last may be short."""
-    overlap = window - stride
-    buffer, first = None, True
-    for block in blocks:
-        buffer = block if buffer is None else torch.cat([buffer, block], dim=-1)
-        while buffer.shape[-1] >= window:
-            yield buffer[..., :window]
-            buffer, first = buffer[..., stride:], False
-    if buffer is not None and (first or buffer.shape[-1] > overlap):
-        yield buffer
+def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
+    """Any sound as a mono source at `rate` Hz.
+
+    sound: the name of a file; an array or tensor, (samples,) or (channels, samples), of floating numbers in
+        [-1, 1], int16 or int32, whose channels are averaged; or anything with `samples` and `blocks()`.
+    sample_rate: of the sound in Hz, `rate` by default; a file knows its own.
+
+    Raises:
+        UserError: a file that cannot be read, an array of another shape or type, empty, NaN or infinite.
+    """
+    if isinstance(sound, (str, Path, Recording)):
+        return open_recording(getattr(sound, "path", sound), rate)
+    if sample_rate is not None and not sample_rate > 0:
+        raise UserError(f"sample_rate {sample_rate}: give the Hz of the sound, as 44100")
+    readable = hasattr(sound, "blocks") and hasattr(sound, "samples")
+    source = sound if readable else Waveform(_mono(sound))
+    if sample_rate in (None, rate):
+        return source
+    return Resampled(source, int(sample_rate), rate)
+
+
+def _mono(sound: Any) -> torch.Tensor:
+    """An array or tensor, (samples,) or (channels, samples) -> (samples,), float32."""
+    if not isinstance(sound, (np.ndarray, torch.Tensor)):
+        raise UserError(
+            f"a source of type {type(sound).__name__}: give a file's name, an array or a tensor (samples,)"
+        )
+    array = isinstance(sound, np.ndarray)
+    waveform = torch.from_numpy(np.ascontiguousarray(sound)) if array else sound.detach()
+    if waveform.dtype in (torch.int16, torch.int32):
+        waveform = waveform.double() / 2 ** (8 * waveform.element_size() - 1)
+    elif not waveform.is_floating_point():
+        raise UserError(f"a waveform of {waveform.dtype}: give floating numbers in [-1, 1], int16 or int32")
+    if waveform.ndim == 2 and 0 < waveform.shape[0] <= waveform.shape[1]:
+        waveform = waveform.mean(dim=0)
+    return waveform.float()
+
+
+def starts(length: int, window: int, stride: int) -> list[int]:
+    """Where windows start that cover `length`: `stride` apart, but the last ends where the signal ends.
+
+    A signal that is shorter than a window has one, at 0.
+    """
+    last = max(0, length - window)
+    return [*range(0, last, stride), last]
+
+
+def cut(blocks: Iterable[torch.Tensor], firsts: Iterable[int], window: int) -> Iterator[torch.Tensor]:
+    """Blocks (..., any) of one signal -> its windows (..., window) that start at `firsts`, which rise.
+
+    Windows that the signal is too short for are short.
+    """
+    iterator = iter(blocks)
+    buffer, position = next(iterator, torch.zeros(0)), 0  # the place of the buffer's first sample
+    for first in firsts:
+        parts, end = [buffer], position + buffer.shape[-1]
+        while end < first + window and (block := next(iterator, None)) is not None:
+            parts.append(block)
+            end += block.shape[-1]
+        buffer = torch.cat(parts, dim=-1)[..., first - position :]
+        position = first
+        yield buffer[..., :window]
 
 
 def join(
@@ -80,11 +146,6 @@ def join(
         yield window[..., :-overlap]
         tail = window[..., -overlap:]
     yield tail
-
-
-def crossfade(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
-    """Linear, from `before` to `after` (..., overlap): right for signals that are nearly equal."""
-    return torch.lerp(before, after, _ramp(before))
 
 
 def crossfade_level(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:

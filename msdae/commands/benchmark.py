@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5, help="measured rounds, after one that warms up")
     parser.add_argument("--only", choices=["training", "swap"], help="leave the other out")
     parser.add_argument("--checkpoint", default="embedded", help="model of the swaps")
+    cli.add_codec(parser)
     cli.add_device(parser)
     options = parser.parse_args(argv)
     place = device(options.device)
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.only != "swap":
         time_training(options.rounds, place)
     if options.only != "training":
-        pipeline = Pipeline.from_pretrained(options.checkpoint, options.device)
+        pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
         cases = {seconds: benchmark.swap(pipeline, seconds) for seconds in SECONDS}
         print("swap: s of audio, s taken, times real time")
         for seconds, taken in benchmark.medians(cases, options.rounds).items():

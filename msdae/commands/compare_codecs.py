@@ -7,7 +7,6 @@ from tqdm import tqdm
 
 from msdae import audio, cli, codecs
 from msdae.evaluation import codecs as codec_comparison
-from msdae.evaluation.swapbench import evaluate as evaluation
 from msdae.evaluation.swapbench.cases import SPLITS
 from msdae.evaluation.tables import write
 
@@ -35,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     if options.out:
         audio.check_folder(options.out)
-    loaded = {name: codecs.load(path) for name, path in evaluation.named(options.codec).items()}
+    loaded = {name: codecs.load(path) for name, path in cli.named(options.codec).items()}
     command = cli.command_line("compare-codecs", argv)
     tables = codec_comparison.compare(loaded, options.cases, options.seed, options.split, command, tqdm)
     print("\n\n".join(table.text() for table in tables))

@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results")
     parser.add_argument("--checkpoint", default="embedded", help="as for swap")
+    cli.add_codec(parser)
     cli.add_device(parser)
     options = parser.parse_args(argv)
 
@@ -60,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         }
         render(files["timbre"], notes_of(FRERE_JACQUES), sound[1])
         render(files["melody"], notes_of(ODE_TO_JOY), tune[1])
-        swap({**files, "checkpoint": options.checkpoint, "device": options.device})
+        codec = {"codec": options.codec} if options.codec else {}
+        swap({**files, "checkpoint": options.checkpoint, "device": options.device, **codec})
         rows.append((f"{tune[0]} -> {sound[0]}", *score(files["out"], sound[1])))
     print(f"\n{'melody -> sound':28s} {'melody F1':>9s} {'played':>7s} {'nearest instrument of 36'}")
     for name, swapped, played, nearest in rows:

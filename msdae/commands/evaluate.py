@@ -4,11 +4,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
 from msdae import cli, folders
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
-from msdae.evaluation.swapbench import evaluate as evaluation
-from msdae.evaluation.swapbench import run as running
+from msdae.evaluation.swapbench import run as swapbench
 from msdae.evaluation.swapbench.cases import SPLITS
+from msdae.evaluation.swapbench.systems import BOUNDS
 from msdae.inference.pipeline import Sampling
 from msdae.nn.device import device
 
@@ -17,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser().parse_args(argv)
     data = options.data
     sampling = Sampling(options.steps, guidance=options.guidance, seed=options.seed)
-    settings = evaluation.Settings(
+    settings = swapbench.Settings(
         tuple(dict.fromkeys(options.split)),
         options.cases,
         options.seed,
@@ -27,17 +29,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         data and (data if (data / "manifest.json").exists() else data / "test"),
     )
     if options.sources:
-        cases = evaluation.plan(settings)
-        running.write_sources(cases, options.sources)
+        cases = swapbench.plan(settings)
+        swapbench.write_sources(cases, options.sources, tqdm)
         print(f"wrote the sources of {len(cases)} cases to {options.sources}")
         return
-    short, _ = evaluation.evaluate(
-        evaluation.named(options.checkpoint),
+    reserved = (*BOUNDS, *swapbench.SOUNDS)
+    short, _ = swapbench.evaluate(
+        cli.named(options.checkpoint, reserved),
         options.out,
         settings,
         device(options.device),
-        outputs=evaluation.named(options.outputs),
+        outputs=cli.named(options.outputs, reserved),
         command=cli.command_line("evaluate", argv),
+        codec=options.codec,
+        progress=tqdm,
     )
     print("\n\n".join(table.text() for table in short))
     print("\nall tables:", options.out / "tables.md")
@@ -64,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="[NAME=]PATH",
         help="models side by side: 'embedded' (ships with msdae), files, folders or hub ids",
     )
+    cli.add_codec(parser)
     parser.add_argument(
         "--outputs",
         nargs="+",

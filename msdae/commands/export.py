@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from msdae import cli
+from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder
 
 
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.push:
         print(model.push_to_hub(options.push))
         return
+    codec_files.copy(codec_files.find(model.config.codec, model.folder), options.out.parent)
     model.save(options.out, torch.float16)
     size = options.out.stat().st_size / 1e6
     steps = model.provenance.get("steps", "unknown")

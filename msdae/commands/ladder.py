@@ -7,9 +7,9 @@ from pathlib import Path
 
 from msdae import audio, cli, config, folders
 from msdae.errors import UserError
-from msdae.evaluation.swapbench.evaluate import quick
+from msdae.evaluation.swapbench.quick import quick
 from msdae.evaluation.tables import Table, Value, write
-from msdae.models.autoencoder import Autoencoder
+from msdae.inference.pipeline import Pipeline
 from msdae.training.loop import TrainConfig
 from msdae.training.stages import stage_folder, train_stage
 
@@ -23,15 +23,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.out:
         audio.check_folder(arguments.out)
     files = {name: folders.configs() / f"{name}.yaml" for name in RECIPES}
-    recipes = {name: config.load(TrainConfig, file, arguments.set) for name, file in files.items()}
+    changes = [*arguments.set, *([f"model.codec.name={arguments.codec}"] if arguments.codec else [])]
+    recipes = {name: config.load(TrainConfig, file, changes) for name, file in files.items()}
     rows = []
     for name, settings in recipes.items():
         settings = dataclasses.replace(settings, steps=arguments.steps)
         for stage in range(1, len(arguments.steps) + 1):
             if not train_stage("msdae", stage, settings, arguments.run / name, arguments.data):
                 raise SystemExit(130)
-        found = quick(Autoencoder.load(stage_folder(arguments.run / name, stage) / "model.safetensors"))
-        rows.append((name, *(Value(value, digits=2) for value in dataclasses.astuple(found))))
+        checkpoint = stage_folder(arguments.run / name, stage)
+        scores = quick(Pipeline.from_pretrained(checkpoint, "cpu", codec=arguments.codec))
+        rows.append((name, *(Value(value, digits=2) for value in dataclasses.astuple(scores))))
     table = Table(
         "Recipes, validation split",
         ("recipe", "melody F1 ↑", "timbre top-1 ↑", "swap score ↑"),
@@ -58,6 +60,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--data", type=Path, nargs="+", default=[], help="prepared data (rendered squares, made on first use)"
     )
+    parser.add_argument("--codec", help="codec or its file, which the data was prepared with")
     parser.add_argument("--run", type=Path, default=folders.runs() / "ladder", help="folder of the runs")
     parser.add_argument("--out", type=Path, help="file for the table: .md, .json or .csv")
     parser.add_argument(

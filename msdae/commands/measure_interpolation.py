@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from msdae import cli, codecs
+from tqdm import tqdm
+
+from msdae import cli
 from msdae.evaluation.swapbench import cases, interpolation
 from msdae.evaluation.swapbench.systems import Model
-from msdae.models.autoencoder import Autoencoder
-from msdae.nn.device import device
+from msdae.inference.pipeline import Pipeline
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -20,13 +21,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--split", choices=list(cases.SPLITS), default="test", help="of SwapBench")
     parser.add_argument("--cases", type=int, default=36, help="monophonic melodies")
     parser.add_argument("--seed", type=int, default=0, help="of the cases")
+    cli.add_codec(parser)
     cli.add_device(parser)
     options = parser.parse_args(argv)
-    place = device(options.device)
-    model = Autoencoder.from_pretrained(options.checkpoint).to(place)
+    pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
     drawn = cases.plan(options.split, options.seed, {"monophonic": options.cases})
-    system = Model("model", model, codecs.load(model.config.codec.name, str(place)))
-    found = interpolation.courses(system, drawn)
+    courses = interpolation.courses(Model("model", pipeline), drawn, progress=tqdm)
     command = cli.command_line("measure-interpolation", argv)
     for table in (interpolation.table, interpolation.course_table):
-        print(table(found, options.split, command).markdown() + "\n")
+        print(table(courses, options.split, command).markdown() + "\n")

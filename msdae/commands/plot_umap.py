@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cli.add_device(parser)
     options = parser.parse_args(argv)
 
-    models = inputs.models(options.checkpoint, options.model, device(options.device))
+    models = inputs.models(cli.named(options.checkpoint), options.model, device(options.device))
     cli.make_folder(options.out)
     for data, folder in inputs.folders(options.data).items():
         caches = [ClipCache(Path(folder) / split) for split in options.split]

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cli.add_device(parser)
     arguments = parser.parse_args(argv)
 
-    models = inputs.models(arguments.checkpoint, arguments.model, device(arguments.device))
+    models = inputs.models(cli.named(arguments.checkpoint), arguments.model, device(arguments.device))
     splits = {name: probing.open_split(path) for name, path in inputs.folders(arguments.data).items()}
     results = probing.run(models, splits, arguments.tasks, arguments.seed, tqdm)
     separations = separation(results)

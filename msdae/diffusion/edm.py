@@ -3,10 +3,14 @@
 Names and equation numbers are the paper's.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+
+RANGE = 2.5  # standard deviations of ln sigma, within which lie 99 % of training
+LOUDEST = 20.0  # noise from which sampling starts at the least: it drowns latents of unit scale
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,16 @@ class EDM:
     sigma_data: float
     P_mean: float = -1.2
     P_std: float = 1.2
+
+    @property
+    def sigma_min(self) -> float:
+        """Noise level of the last sampling step; below it training seldom was."""
+        return math.exp(self.P_mean - RANGE * self.P_std)
+
+    @property
+    def sigma_max(self) -> float:
+        """Noise level from which sampling starts."""
+        return max(LOUDEST * self.sigma_data, math.exp(self.P_mean + RANGE * self.P_std))
 
     def scalings(self, sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """sigma: (batch,) -> c_skip, c_out, c_in (batch, 1, 1) and c_noise (batch,)"""

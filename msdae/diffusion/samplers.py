@@ -14,6 +14,7 @@ from msdae.registry import Registry
 
 Denoiser = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Sampler = Callable[[Denoiser, torch.Tensor, torch.Tensor], torch.Tensor]
+STEPS = 12
 SAMPLERS: Registry[Sampler] = Registry("sampler", "msdae.diffusion")
 
 
@@ -77,21 +78,35 @@ def dpmpp_2m(denoiser: Denoiser, x: torch.Tensor, sigmas: torch.Tensor) -> torch
 def sample(
     denoiser: Denoiser,
     noise: torch.Tensor,
-    steps: int = 20,
+    steps: int = STEPS,
     sampler: str = "dpmpp_2m",
-    sigma_min: float = 0.01,
-    sigma_max: float = 20.0,
+    *,
+    sigma_min: float,
+    sigma_max: float,
     rho: float = 7.0,
 ) -> torch.Tensor:
     """Latents from standard normal `noise` (batch, channels, frames).
 
-    The default range of sigma fits latents of unit scale; EDM's 0.002 to 80 is made for images.
+    sigma_min, sigma_max: where training was, `EDM.sigma_min` and `EDM.sigma_max` of the model.
 
     Raises:
         UserError: an unknown sampler, or fewer than one step.
     """
     sigmas = karras_sigmas(steps, sigma_min, sigma_max, rho)
     return SAMPLERS[sampler](denoiser, noise * sigma_max, sigmas)
+
+
+def evaluations(sampler: str, steps: int) -> int:
+    """How often a sampler calls the denoiser in so many steps, counted on a latent of one number."""
+    calls = 0
+
+    def denoiser(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        return x
+
+    SAMPLERS[sampler](denoiser, torch.zeros(1, 1, 1), karras_sigmas(steps))
+    return calls
 
 
 def guided(full: Denoiser, without: dict[int, Denoiser], weights: dict[int, float]) -> Denoiser:

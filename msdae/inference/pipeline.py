@@ -1,86 +1,42 @@
-"""Sound in, sound out, any length: reconstruct recordings, swap codes between them, or interpolate."""
+"""Sound in, sound out, any length: encode, mix, sample, decode, and what is made of these."""
 
-import itertools
-import math
+import functools
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-import numpy as np
 import torch
-from tqdm import tqdm
 
-from msdae import audio, codecs
+from msdae import audio, checkpoint
 from msdae.audio.loudness import PEAK, Loudness, Mastering, master, measure
 from msdae.audio.mel import LogMel
-from msdae.audio.windows import Source, Waveform, batched, count, crossfade, cut, join, looped, padded
+from msdae.audio.windows import Source, as_source, batched, cut, looped, padded, starts
 from msdae.codecs.base import Codec
-from msdae.diffusion.samplers import SAMPLERS, sample
+from msdae.diffusion.samplers import evaluations, sample
 from msdae.errors import UserError
+from msdae.inference.codes import Codes
+from msdae.inference.longform import Layout, noise
+from msdae.inference.settings import Mix, Sampling, check_strength, strengths
+from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.device import device as device_of
+from msdae.progress import Progress, silent
 
-WINDOW = 32  # latent frames rendered at once: the length of a training clip
-OVERLAP = 8  # latent frames that neighbouring windows share and are crossfaded over
-STRIDE = WINDOW - OVERLAP
-ALIGNMENTS = ("loop", "average")
-Codes = list[torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How latents are sampled.
-
-    steps: sampling steps, 1 or more.
-    sampler: the solver of the ODE.
-    guidance: one weight, or one a level, coarse to fine; 1 is as trained; None: the configured ones.
-    seed: the noise of each latent frame follows from it and the frame's position alone.
-
-    Raises:
-        UserError: no steps, an unknown sampler or a negative seed.
-    """
-
-    steps: int = 20
-    sampler: str = "dpmpp_2m"
-    guidance: tuple[float, ...] | None = None
-    seed: int = 0
-
-    def __post_init__(self):
-        if self.steps < 1:
-            raise UserError(f"steps {self.steps}: at least 1 is needed")
-        SAMPLERS[self.sampler]  # says which ones there are
-        if self.seed < 0:
-            raise UserError(f"seed {self.seed}: give 0 or more")
-        if not all(math.isfinite(weight) for weight in self.guidance or ()):
-            raise UserError(f"guidance {self.guidance}: give finite weights")
+__all__ = ["Mix", "Pipeline", "Sampling", "strengths"]
+OVERLAP = 4  # neighbouring windows share one part in so many
+Advance = Callable[[float], Any]  # told of windows that are done
 
 
 @dataclass(frozen=True)
-class Mix:
-    """What a rendering is made of.
+class _Job:
+    """A source to encode: `samples` of it (None: as it is), for `levels`."""
 
-    melody: gives the length, the loudness and the codes of all levels but those in `levels`.
-    levels: {level: source}, the sources that other levels' codes come from; levels run from 1 (coarse).
-    strength: 0 takes the melody source's codes on those levels too, 1 their own sources', between is between.
-    align: other sources are repeated or cut to the melody's length ("loop"), or their codes are averaged over
-        time ("average").
-
-    Raises:
-        UserError: a strength outside 0 to 1, an unknown alignment.
-    """
-
-    melody: Source
-    levels: Mapping[int, Source] = field(default_factory=dict)
-    strength: float = 1.0
-    align: str = "loop"
-
-    def __post_init__(self):
-        if not 0 <= self.strength <= 1:
-            raise UserError(f"strength {self.strength}: give 0 (melody source) to 1 (timbre source)")
-        if self.align not in ALIGNMENTS:
-            raise UserError(f"align '{self.align}': choose one of {', '.join(ALIGNMENTS)}")
+    source: Source
+    samples: int | None
+    levels: tuple[int, ...]
 
 
 class Pipeline:
@@ -90,235 +46,337 @@ class Pipeline:
         model: its parameters' device is where everything runs.
         codec: the one that the model was trained on, on the same device.
         sampling: steps, sampler, guidance and seed.
-        batch: windows rendered at once; speed and memory depend on it, the result does not.
+        batch: windows that go through the networks at once; speed and memory depend on it, results do not.
+
+    Attributes:
+        window, stride: latent frames that the networks see at once, and between the starts of two windows.
 
     Raises:
         UserError: the codec is another than the model's.
     """
 
     def __init__(self, model: Autoencoder, codec: Codec, sampling: Sampling = Sampling(), batch: int = 8):
-        trained_on = model.config.codec
-        if codec.fingerprint != trained_on.fingerprint:
-            raise UserError(
-                f"codec '{codec.name}' ({codec.fingerprint[:12]}) is not the one that the model was trained "
-                f"on ('{trained_on.name}', {trained_on.fingerprint[:12]}); "
-                "take a checkpoint trained on this codec, or that codec's file"
-            )
+        codec_files.require(model.config.codec, codec)
         self.model, self.codec, self.sampling, self.batch = model.eval(), codec.eval(), sampling, batch
         self.device = next(model.parameters()).device
         self.log_mel = LogMel(model.config.mel).to(self.device)
+        self.window = codec.clip_frames
+        self.stride = self.window - self.window // OVERLAP
 
     @classmethod
     def from_pretrained(
         cls,
         checkpoint: str | Path = "embedded",
-        device: str = "auto",
+        device: str | torch.device = "auto",
         sampling: Sampling = Sampling(),
-        codec: str | None = None,
+        codec: str | Path | None = None,
     ) -> "Pipeline":
         """The pipeline of a checkpoint: "embedded", a file, a folder or a hub repository.
 
-        codec: name or file of the codec; by default the name that the checkpoint gives.
+        codec: name or file of the codec; by default codec.safetensors beside the checkpoint, the file that it
+            was trained on, or the codec of its name that ships.
 
         Raises:
             UserError: no such checkpoint or codec, or they do not belong together.
         """
-        where = device_of(device)
-        model = Autoencoder.from_pretrained(checkpoint).to(where)
-        return cls(model, codecs.load(codec or model.config.codec.name, str(where)), sampling)
+        place = device_of(device) if isinstance(device, str) else device
+        model = Autoencoder.from_pretrained(checkpoint).to(place)
+        return cls(model, codec_files.load(model.config.codec, model.folder, codec, place), sampling)
 
-    @torch.no_grad()
-    def encode(self, waveform: torch.Tensor) -> Codes:
-        """waveform: (samples,) at 44.1 kHz -> [h_1, ...], each (windows, code_channels, code frames).
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the model, by which its codes know it."""
+        return checkpoint.fingerprint(self.model.state_dict(), {"codec": self.codec.fingerprint})
 
-        Window w covers the latent frames 24 w to 24 w + 32 of the waveform.
+    # -- the four verbs
+
+    def encode(
+        self,
+        source: Any,
+        sample_rate: int | None = None,
+        samples: int | None = None,
+        levels: Sequence[int] | None = None,
+    ) -> Codes:
+        """Sound to codes.
+
+        source: a file's name, an array or tensor (samples,) or (channels, samples), or anything with
+            `samples` and `blocks()`.
+        sample_rate: of an array or tensor in Hz; the codec's by default.
+        samples: length, at the codec's rate, that the sound is repeated or cut to; by default its own.
+        levels: that are encoded, from 1 (coarse); all by default.
 
         Raises:
-            UserError: not mono, empty, NaN or infinite.
+            UserError: sound that cannot be read, is empty, NaN or infinite; a level that the model has not.
         """
-        batches = list(self._encoded(self._windows(Waveform(waveform))))
-        return [torch.cat(levels) for levels in zip(*batches, strict=True)]
+        if samples is not None and samples < 1:
+            raise UserError(f"samples {samples}: give 1 or more")
+        wanted = self._levels if levels is None else tuple(levels)
+        self._check_levels(wanted)
+        return self._encode(_Job(as_source(source, self.codec.sample_rate, sample_rate), samples, wanted))
 
-    def reconstruct(self, waveform: torch.Tensor) -> torch.Tensor:
-        """`waveform` (samples,) taken apart and put together again: (samples,); errors as `render`."""
-        return self.render(Mix(Waveform(waveform)))
+    def mix(self, content: Codes, others: Mapping[int, Codes], strength: float = 1.0) -> Codes:
+        """`content` with the codes of `others`, {level: codes}, on their levels, or on the way there.
+
+        strength: 0 (`content`) to 1 (`others`). Codes of another length are repeated or cut to `content`'s.
+
+        Raises:
+            UserError: codes of another model, a level that is missing, a strength outside 0 to 1.
+        """
+        check_strength(strength)
+        self._check_levels(others)
+        self._check_codes([content, *others.values()])
+        levels = dict(content.levels)
+        for level, other in others.items():
+            code = other.fitted(content.length, content.samples)[level]
+            if strength < 1:
+                (code,) = self.model.mix([content[level]], [code], [strength])
+            levels[level] = code
+        facts = content.frames, content.stride, content.length, content.samples, content.model
+        return Codes(dict(sorted(levels.items())), *facts)
+
+    def sample(
+        self,
+        codes: Codes | Sequence[Codes],
+        seeds: int | Sequence[int] | None = None,
+        progress: Progress = silent,
+    ) -> torch.Tensor | list[torch.Tensor]:
+        """Codes to latents z, (channels, frames) on the CPU; of several recordings to a list of them.
+
+        seeds: of the noise, one for all or one for each recording; `sampling.seed` by default.
+
+        Raises:
+            UserError: codes of another model or without all levels, or the model gives NaN.
+        """
+        recordings = [codes] if isinstance(codes, Codes) else list(codes)
+        with progress(total=sum(c.windows for c in recordings), desc="sampling", unit="window") as bar:
+            latents = self._sample(recordings, seeds, bar.update)
+        return latents[0] if isinstance(codes, Codes) else latents
+
+    @torch.no_grad()
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """Latents to sound: (channels, frames) -> (samples,), or with a batch before both; on the CPU.
+
+        Raises:
+            UserError: z is of another shape.
+        """
+        if z.ndim not in (2, 3) or z.shape[-2] != self.codec.channels:
+            raise UserError(f"latents of shape {tuple(z.shape)}: give ({self.codec.channels}, frames)")
+        batch = z if z.ndim == 3 else z[None]
+        waveforms = self.codec.decode(batch.to(self.device)).cpu()
+        return waveforms if z.ndim == 3 else waveforms[0]
+
+    # -- what is made of them
+
+    def reconstruct(self, source: Any, sample_rate: int | None = None) -> torch.Tensor:
+        """`source` taken apart and put together again: (samples,) at the codec's rate; errors as `render`."""
+        return self.render(Mix(source, sample_rate=sample_rate))
 
     def swap(
         self,
-        timbre: torch.Tensor,
-        melody: torch.Tensor,
+        timbre: Any,
+        melody: Any,
         levels: Sequence[int] = (1,),
         strength: float = 1.0,
-        align: str = "loop",
+        sample_rate: int | None = None,
     ) -> torch.Tensor:
-        """`melody` with the codes of `timbre` on `levels`, see `Mix`; both (samples,), and so the result."""
-        return self.render(Mix(Waveform(melody), dict.fromkeys(levels, Waveform(timbre)), strength, align))
+        """`melody` with the codes of `timbre` on `levels`: (samples,) at the codec's rate; see `Mix`."""
+        return self.render(Mix(melody, dict.fromkeys(levels, timbre), strength, sample_rate))
 
     def interpolate(
-        self, timbre: torch.Tensor, melody: torch.Tensor, count: int = 5, levels: Sequence[int] = (1, 2, 3)
+        self,
+        timbre: Any,
+        melody: Any,
+        count: int = 5,
+        levels: Sequence[int] = (1, 2, 3),
+        sample_rate: int | None = None,
     ) -> list[torch.Tensor]:
         """`count` swaps of strength 0 (`melody`) to 1 (`timbre` on `levels`), evenly spaced."""
-        return [self.swap(timbre, melody, levels, strength) for strength in strengths(count)]
+        series = strengths(count)
+        mix = self._resolved(Mix(melody, dict.fromkeys(levels, timbre), 0.0, sample_rate))
+        content, *others = [self._encode(job) for job in self._jobs(mix)]
+        by_level = {level: codes for codes in others for level in codes.levels}
+        latents = self.sample([self.mix(content, by_level, strength) for strength in series])
+        return [self._mastered(self._decoded(z, mix.melody.samples), mix.melody) for z in latents]
 
-    def render(self, mix: Mix) -> torch.Tensor:
+    def render(self, mix: Mix, progress: Progress = silent) -> torch.Tensor:
         """The mix, as long and as loud as its melody source: (samples,), peaks under -1 dBFS.
 
         Raises:
-            UserError: a level that the model does not have, or a model that gives NaN.
+            UserError: a level that the model does not have, or a model that gives NaN; as `encode`.
         """
-        rendered, loudness = [], Loudness(self.codec.sample_rate)
-        for block in self.stream(mix):
-            loudness.add(block)
-            rendered.append(block)
-        return torch.cat(rendered) * master(loudness, measure(mix.melody, self.codec.sample_rate)).gain
+        mix = self._resolved(mix)
+        return self._mastered(self.stream(mix, progress), mix.melody)
 
-    def render_file(self, mix: Mix, path: str | Path, description: str | None = None) -> Mastering:
-        """`render` into a wav, flac or ogg file, in memory that does not grow with the length.
-
-        description: what a progress bar says; without it there is none.
+    def render_file(self, mix: Mix, path: str | Path, progress: Progress = silent) -> Mastering:
+        """`render` into a wav, flac or ogg file, in memory that hardly grows with the length.
 
         Raises:
             UserError: as `render`; a source cannot be read to its end; the file cannot be written.
         """
         audio.check_writable(path)
-        rate = self.codec.sample_rate
+        mix, rate = self._resolved(mix), self.codec.sample_rate
         references = {source: measure(source, rate) for source in {mix.melody, *mix.levels.values()}}
+        named_progress = functools.partial(progress, desc=Path(path).name)
         with tempfile.TemporaryFile(dir=Path(path).parent) as scratch:
             loudness = Loudness(rate)
-            for block in self.stream(mix, description):
+            for block in self.stream(mix, named_progress):
                 loudness.add(block)
                 _spool(block, scratch)
             mastering = master(loudness, references[mix.melody])
             audio.write_blocks(path, _scaled(scratch, mastering.gain), rate)
-            while (peak := measure(audio.open_recording(path), rate).peak) >= PEAK:  # Vorbis overshoots
+            while (peak := measure(audio.open_recording(path, rate), rate).peak) >= PEAK:  # Vorbis overshoots
                 mastering = Mastering(mastering.gain * 0.98 * PEAK / peak, limited=True)
                 audio.write_blocks(path, _scaled(scratch, mastering.gain), rate)
         return mastering
 
-    @torch.no_grad()
-    def stream(self, mix: Mix, description: str | None = None) -> Iterator[torch.Tensor]:
-        """Consecutive blocks (samples,) of the mix on the CPU, before its loudness is matched."""
-        levels = range(1, self.model.stage + 1)
-        if unknown := [level for level in mix.levels if level not in levels]:
-            raise UserError(f"level {unknown[0]}: this model has levels 1 to {self.model.stage}")
-        left = mix.melody.samples
-        total, silent = self._count(left), description is None
-        with tqdm(total=total, desc=description, unit="window", disable=silent) as bar:
-            latents = self._latents(self._mixed(mix), bar)
-            wanted = _first(latents, self.codec.frames(left))
-            for block in self.codec.stream(z[None] for z in wanted):
-                block = block[0, :left].cpu()
-                left -= len(block)
+    def stream(self, mix: Mix, progress: Progress = silent) -> Iterator[torch.Tensor]:
+        """Consecutive blocks (samples,) of the mix on the CPU, before its loudness is matched.
+
+        progress: counts windows that are encoded, sampled and decoded.
+        """
+        mix = self._resolved(mix)
+        jobs, samples = self._jobs(mix), mix.melody.samples
+        windows = len(self._starts(samples))
+        encoded = [len(self._starts(job.samples or job.source.samples)) for job in jobs if job.levels]
+        with progress(total=sum(encoded) + 2 * windows, unit="window") as bar:
+            content, *others = [self._encode(job, bar.update) for job in jobs]
+            by_level = {level: codes for codes in others for level in codes.levels}
+            (z,) = self._sample([self.mix(content, by_level, mix.strength)], None, bar.update)
+            for block in self._decoded(z, samples):
+                bar.update(windows * len(block) / samples)
                 yield block
 
-    # -- sound to codes
+    # -- how
 
-    def _count(self, samples: int) -> int:
-        return count(self.codec.frames(samples), WINDOW, STRIDE)
+    @property
+    def _levels(self) -> tuple[int, ...]:
+        return tuple(range(1, self.model.stage + 1))
 
-    def _windows(self, source: Source) -> Iterator[torch.Tensor]:
-        """Windows of `source`, the last filled with silence."""
-        frames = WINDOW + STRIDE * (self._count(source.samples) - 1)
-        return self._cut(padded(source, frames * self.codec.hop))
+    def _starts(self, samples: int) -> list[int]:
+        return starts(self.codec.frames(samples), self.window, self.stride)
 
-    def _cut(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-        return cut(blocks, WINDOW * self.codec.hop, STRIDE * self.codec.hop)
+    def _resolved(self, mix: Mix) -> Mix:
+        """The mix with sources at the codec's rate; one that is given twice stays one."""
+        self._check_levels(mix.levels)
+        sounds = {id(sound): sound for sound in (mix.melody, *mix.levels.values())}
+        sources = {
+            key: as_source(sound, self.codec.sample_rate, mix.sample_rate) for key, sound in sounds.items()
+        }
+        levels = {level: sources[id(sound)] for level, sound in mix.levels.items()}
+        return Mix(sources[id(mix.melody)], levels, mix.strength)
 
-    def _encoded(self, windows: Iterable[torch.Tensor]) -> Iterator[Codes]:
-        """Windows (samples,) -> codes of batches of them."""
-        for batch in batched(windows, self.batch):
-            waveforms = torch.stack(batch).to(self.device)
-            if self.model.needs_mel:
-                codes = self.model.encode(None, self.log_mel(waveforms))
-            else:
-                codes = self.model.encode(self.codec.encode(waveforms), None)
-            yield codes
+    def _jobs(self, mix: Mix) -> list[_Job]:
+        """What has to be encoded for a resolved mix, its melody source first; nothing is encoded twice.
 
-    def _aligned(self, source: Source, mix: Mix) -> Iterator[Codes]:
-        """Codes of `source` for the batches of windows of the melody source."""
-        repeated = lambda windows: itertools.islice(self._cut(looped(source)), windows)  # noqa: E731
-        if mix.align == "loop" and not any(self.model.pooled):
-            return self._encoded(repeated(self._count(mix.melody.samples)))
-        average = _average(self._encoded(repeated(self._count(source.samples))))
-        if mix.align == "average" or all(self.model.pooled):
-            return itertools.repeat(average)
-        looped_codes = self._encoded(repeated(self._count(mix.melody.samples)))
-        return (self._with_whole(codes, average) for codes in looped_codes)
-
-    def _with_whole(self, codes: Codes, average: Codes) -> Codes:
-        """`codes`, but the average over the whole source where a level's code is one frame anyway."""
+        A pooled level hears all of its source, others as much of it as the melody lasts, repeated if need be.
+        """
+        clip = self.codec.clip_samples
+        heard: dict[tuple[Source, int], list[int]] = {}
+        for level, source in mix.levels.items():
+            samples = source.samples if self.model.pooled[level - 1] else mix.melody.samples
+            heard.setdefault((source, max(samples, clip)), []).append(level)
+        kept = tuple(level for level in self._levels if level not in mix.levels or mix.strength < 1)
         return [
-            whole if pooled else code
-            for code, whole, pooled in zip(codes, average, self.model.pooled, strict=True)
+            _Job(mix.melody, None, kept),
+            *(_Job(source, samples, tuple(levels)) for (source, samples), levels in heard.items()),
         ]
 
-    def _mixed(self, mix: Mix) -> Iterator[Codes]:
-        """Codes of batches of windows, each level from its own source."""
-        sources = list(dict.fromkeys(mix.levels.values()))
-        weights = [mix.strength if level in mix.levels else 0.0 for level in range(1, self.model.stage + 1)]
-        contents = self._encoded(self._windows(mix.melody))
-        aligned = [self._aligned(source, mix) for source in sources]
-        for content, *others in zip(contents, *aligned, strict=False):  # averaged codes never end
-            by_source = dict(zip(sources, others, strict=True))
-            wanted = list(content)
-            for level, source in mix.levels.items():
-                wanted[level - 1] = by_source[source][level - 1]
-            yield self.model.mix(content, wanted, weights)
+    @torch.no_grad()
+    def _encode(self, job: _Job, advance: Advance = lambda windows: None) -> Codes:
+        samples, hop = job.samples or job.source.samples, self.codec.hop
+        length = self.codec.frames(samples)
+        firsts = self._starts(samples) if job.levels else []
+        if samples == job.source.samples:
+            blocks = padded(job.source, max(length, self.window) * hop)
+        else:
+            blocks = looped(job.source)
+        codes: dict[
+            int, torch.Tensor
+        ] = {}  # one block each: small ones between windows would split the memory
+        done = 0
+        for batch in batched(cut(blocks, [first * hop for first in firsts], self.window * hop), self.batch):
+            for level, code in self._window_codes(torch.stack(batch).to(self.device), job.levels).items():
+                if level not in codes:
+                    codes[level] = torch.empty(len(firsts), *code.shape[1:])
+                codes[level][done : done + len(batch)] = code
+            done += len(batch)
+            advance(len(batch))
+        for level in codes:
+            if self.model.pooled[level - 1]:
+                codes[level] = codes[level].mean(dim=0, keepdim=True)
+        return Codes(codes, self.window, self.stride, length, samples, self.fingerprint)
 
-    # -- codes to sound
+    def _window_codes(self, waveforms: torch.Tensor, levels: Sequence[int]) -> dict[int, torch.Tensor]:
+        """(windows, samples) -> {level: (windows, channels, code frames)}"""
+        if self.model.needs_mel:
+            mel = self.log_mel(waveforms)
+            return {level: self.model.encode_level(level - 1, mel) for level in levels}
+        codes = self.model.encode(self.codec.encode(waveforms), None)
+        return {level: codes[level - 1] for level in levels}
 
-    def _latents(self, batches: Iterable[Codes], bar: tqdm) -> Iterator[torch.Tensor]:
-        """Codes of batches of windows -> consecutive blocks of latents (channels, frames)."""
-        return join(self._sampled(batches, bar), OVERLAP, crossfade)
-
-    def _sampled(self, batches: Iterable[Codes], bar: tqdm) -> Iterator[torch.Tensor]:
-        first = 0
-        for codes in batches:
-            number = len(codes[0])
-            noise = torch.stack([self._noise(window) for window in range(first, first + number)])
-            denoiser = self.model.denoiser(codes, self.sampling.guidance)
-            z = sample(denoiser, noise.to(self.device), self.sampling.steps, self.sampling.sampler)
-            if not torch.isfinite(z).all():
-                raise UserError("the model gave NaN or infinite latents; use another checkpoint")
-            yield from z
-            first += number
-            bar.update(number)
-
-    def _noise(self, window: int) -> torch.Tensor:
-        """Standard normal (channels, WINDOW); what two windows share is equal in both."""
-        drawn = [
-            np.random.default_rng([self.sampling.seed, block]).standard_normal(
-                (self.codec.channels, STRIDE), dtype=np.float32
-            )
-            for block in (window, window + 1)
+    @torch.no_grad()
+    def _sample(
+        self, recordings: Sequence[Codes], seeds: int | Sequence[int] | None, advance: Advance
+    ) -> list[torch.Tensor]:
+        if not recordings:
+            return []
+        self._check_codes(recordings)
+        seeds = self.sampling.seed if seeds is None else seeds
+        each = [seeds] * len(recordings) if isinstance(seeds, int) else list(seeds)
+        layout = Layout(self.window, self.stride, [codes.length for codes in recordings])
+        start = torch.cat(
+            [
+                noise(seed, self.codec.channels, room, self.stride)
+                for seed, room in zip(each, layout.rooms, strict=True)
+            ],
+            dim=1,
+        )
+        conditions = [
+            torch.cat([codes[level].expand(codes.windows, -1, -1) for codes in recordings]).to(self.device)
+            for level in self._levels
         ]
-        return torch.from_numpy(np.concatenate(drawn, axis=1)[:, :WINDOW])
+        steps, sampler, edm = self.sampling.steps, self.sampling.sampler, self.model.edm
+        share = 1 / evaluations(sampler, steps)
 
+        def denoise(windows: torch.Tensor, sigma: torch.Tensor, part: slice) -> torch.Tensor:
+            denoiser = self.model.denoiser([code[part] for code in conditions], self.sampling.guidance)
+            advance(share * len(windows))
+            return denoiser(windows, sigma)
 
-def strengths(count: int) -> list[float]:
-    """`count` numbers from 0 to 1, evenly spaced.
+        denoiser, start = layout.blended(denoise, self.batch), start[None].to(self.device)
+        z = sample(denoiser, start, steps, sampler, sigma_min=edm.sigma_min, sigma_max=edm.sigma_max)[0].cpu()
+        if not torch.isfinite(z).all():
+            raise UserError("the model gave NaN or infinite latents; use another checkpoint")
+        return layout.split(z)
 
-    Raises:
-        UserError: fewer than two.
-    """
-    if count < 2:
-        raise UserError(f"count {count}: a series has at least 2 recordings")
-    return [index / (count - 1) for index in range(count)]
+    @torch.no_grad()
+    def _decoded(self, z: torch.Tensor, samples: int) -> Iterator[torch.Tensor]:
+        """Latents (channels, frames) to blocks of `samples` samples in all."""
+        latents = (part[None].to(self.device) for part in z.split(self.window, dim=-1))
+        for block in self.codec.stream(latents):
+            block = block[0, :samples].cpu()
+            samples -= len(block)
+            yield block
 
+    def _mastered(self, blocks: Iterator[torch.Tensor], reference: Source) -> torch.Tensor:
+        """The blocks as one waveform, as loud as the reference."""
+        waveform, rate = torch.cat(list(blocks)), self.codec.sample_rate
+        loudness = Loudness(rate)
+        for block in waveform.split(audio.BLOCK):
+            loudness.add(block)
+        return waveform * master(loudness, measure(reference, rate)).gain
 
-def _average(batches: Iterable[Codes]) -> Codes:
-    """Mean over windows and time of each level's codes: (1, channels, 1)."""
-    levels = zip(*batches, strict=True)
-    return [torch.cat(codes).mean(dim=(0, 2))[None, :, None] for codes in levels]
+    def _check_levels(self, levels: Mapping[int, Any] | Sequence[int]) -> None:
+        if unknown := [level for level in levels if level not in self._levels]:
+            raise UserError(f"level {unknown[0]}: this model has levels 1 to {self.model.stage}")
 
-
-def _first(blocks: Iterable[torch.Tensor], length: int) -> Iterator[torch.Tensor]:
-    """The first `length` of a signal in blocks (..., any)."""
-    for block in blocks:
-        if length <= 0:
-            return
-        yield block[..., :length]
-        length -= block.shape[-1]
+    def _check_codes(self, group: Sequence[Codes]) -> None:
+        for codes in group:
+            if codes.model != self.fingerprint:
+                raise UserError(
+                    f"codes of another model ({codes.model[:12]}, not {self.fingerprint[:12]}); encode the "
+                    "recording again with this model, or load the model that made them"
+                )
 
 
 def _spool(block: torch.Tensor, file: BinaryIO) -> None:

@@ -4,6 +4,7 @@ A model is a pair of encoders of codes and a denoiser of latents that is conditi
 built for a stage of training: in stage K it has K levels, and what later stages add does not exist.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,18 @@ import torch
 import torch.nn as nn
 from einops import rearrange
 from huggingface_hub import ModelHubMixin, hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+)
 
 from msdae import checkpoint, config
 from msdae.diffusion.edm import EDM
 from msdae.diffusion.samplers import guided
 from msdae.errors import UserError
+from msdae.models import codec_files
 from msdae.models.config import ModelConfig
 from msdae.models.contrast import info_nce
 from msdae.models.registry import MODELS
@@ -62,6 +69,7 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         provenance: how the weights came to be (run, steps, data); kept in the checkpoint's header.
     """
 
+    folder: Path | None = None  # of the file that the model was loaded from
     kind: ClassVar[str]
     needs_mel: ClassVar[bool]
     residual: ClassVar[bool]  # whether h~_k = h_k + upsample(h~_{k-1})
@@ -242,6 +250,7 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
             model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
         except RuntimeError as error:
             raise UserError(f"{path}: the weights do not fit their configuration ({error})") from error
+        model.folder = Path(path).parent
         return model.eval()
 
     @classmethod
@@ -259,6 +268,7 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
 
     def _save_pretrained(self, save_directory: Path) -> None:
         self.save(save_directory / WEIGHTS)
+        codec_files.copy(codec_files.find(self.config.codec, self.folder), save_directory)
 
 
 def _resolve(name: str, options: dict[str, Any]) -> Path:
@@ -271,7 +281,10 @@ def _resolve(name: str, options: dict[str, Any]) -> Path:
     if path.is_file() or path.suffix == ".safetensors":
         return path
     try:
-        return Path(hf_hub_download(name, WEIGHTS, **options))
+        weights = Path(hf_hub_download(name, WEIGHTS, **options))
+        with contextlib.suppress(EntryNotFoundError, LocalEntryNotFoundError):  # most models' codec ships
+            hf_hub_download(name, codec_files.CODEC, **options)
+        return weights
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(

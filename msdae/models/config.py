@@ -10,9 +10,13 @@ ENCODERS = ("patch", "conv")
 
 @dataclass(frozen=True)
 class CodecConfig:
-    """The codec that the latents come from, and what was measured of its latents."""
+    """The codec that the latents come from, and what was measured of its latents.
+
+    name: of a codec that ships or, to train over another, its file. path: that file; empty if it ships.
+    """
 
     name: str = "spectral-neural"
+    path: str = ""
     fingerprint: str = ""
     hop: int = 4096
     channels: int = 64

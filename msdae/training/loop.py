@@ -346,7 +346,10 @@ class Trainer:
             swapped = self.bare.mix(codes, other, [1.0] + [0.0] * (self.stage - 1))
             noise = Draws.of((0,), 2, tuple(batch.z.shape[1:]), self.stage, 0.0).noise.to(device)
             for name, held in (("reconstruction", codes), ("swap of level 1", swapped)):
-                z = samplers.sample(self.bare.denoiser(held), noise)
+                edm = self.bare.edm
+                z = samplers.sample(
+                    self.bare.denoiser(held), noise, sigma_min=edm.sigma_min, sigma_max=edm.sigma_max
+                )
                 for index, wave in enumerate(self.codec.decode(z.cpu())):
                     wave = wave / wave.abs().max().clamp_min(1)  # TensorBoard would clip it
                     writers[0].add_audio(f"{name}/{index}", wave[None], self.step, self.codec.sample_rate)

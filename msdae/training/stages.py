@@ -12,6 +12,7 @@ from msdae.audio.mel import MelConfig
 from msdae.codecs.check import check_decoding, require_reconstruction
 from msdae.data import Clips
 from msdae.errors import UserError
+from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import Bands, CodecConfig, ModelConfig
 from msdae.models.registry import MODELS
@@ -47,14 +48,19 @@ def train_stage(
     if not 1 <= stage <= len(settings.steps):
         raise UserError(f"--stage {stage}: stages run from 1 to {len(settings.steps)}")
     codec = codecs.load(settings.model.codec.name)
+    codec_file = (
+        None if settings.model.codec.name in codecs.CODECS else Path(settings.model.codec.name).resolve()
+    )
     if not datasets:
-        datasets = [data.embedded(codec=codec.name, mel=settings.model.mel, dataset="squares")]
+        datasets = [data.embedded(codec=settings.model.codec.name, mel=settings.model.mel, dataset="squares")]
     train, valid = (data.open_clips(*(Path(d) / split for d in datasets)) for split in ("train", "valid"))
     for clips in (train, valid):
         clips.require(codec, settings.model.mel)
     _require_working_codec(codec, train, settings.model.mel)
     previous, whole, origin = _previous(kind, stage, Path(run), start)
-    settings = dataclasses.replace(settings, model=_measured(settings.model, codec, train, previous))
+    settings = dataclasses.replace(
+        settings, model=_measured(settings.model, codec, train, previous, codec_file)
+    )
     model = begin_stage(kind, settings.model, stage, settings.seed, previous, whole)
     provenance: dict[str, Any] = {
         "run": Path(run).name,
@@ -64,6 +70,7 @@ def train_stage(
     if whole and previous is not None:
         provenance["steps"] = previous.provenance.get("steps", [])
     folder = stage_folder(run, stage)
+    codec_files.copy(codec_file, folder)
     if _pretrains(settings, model) and not (folder / "state.safetensors").exists():
         first = dataclasses.replace(
             settings,
@@ -155,7 +162,11 @@ def measure_bands(clips: Clips) -> Bands:
 
 
 def _measured(
-    model: ModelConfig, codec: codecs.Codec, clips: Clips, previous: Autoencoder | None
+    model: ModelConfig,
+    codec: codecs.Codec,
+    clips: Clips,
+    previous: Autoencoder | None,
+    codec_file: Path | None,
 ) -> ModelConfig:
     """`model` with the codec in use, and what the clips say of its latents and, for patches, of mel bands.
 
@@ -166,6 +177,7 @@ def _measured(
     measured = clips.manifest["latent"]
     known = CodecConfig(
         name=codec.name,
+        path=str(codec_file or ""),
         fingerprint=codec.fingerprint,
         hop=codec.hop,
         channels=codec.channels,

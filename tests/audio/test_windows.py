@@ -2,26 +2,33 @@
 
 import itertools
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 from msdae.audio import windows
+from msdae.audio.files import open_recording
 from msdae.errors import UserError
 
 
 @pytest.mark.parametrize("length", [1, 9, 10, 11, 16, 17, 100])
 @pytest.mark.parametrize("block", [1, 7, 200])
-def test_cut_and_join_are_inverse(length, block):
+def test_windows_cover_a_signal_and_the_last_ends_where_it_ends(length, block):
+    """Regression: the last window of a recording was mostly silence."""
     signal = torch.arange(float(length))
-    pieces = list(windows.cut(signal.split(block), window=10, stride=6))
-    assert len(pieces) == windows.count(length, 10, 6)
-    assert all(len(piece) == 10 for piece in pieces[:-1])
-    if len(pieces) == 1:
-        assert torch.equal(pieces[0], signal)
-    else:
-        whole = [torch.nn.functional.pad(piece, (0, 10 - len(piece))) for piece in pieces]
-        joined = torch.cat(list(windows.join(whole, 4, windows.crossfade)))[:length]
-        torch.testing.assert_close(joined, signal)
+    firsts = windows.starts(length, window=10, stride=6)
+    pieces = list(windows.cut(signal.split(block), firsts, window=10))
+    assert firsts[0] == 0 and all(0 < step <= 6 for step in torch.tensor(firsts).diff().tolist())
+    for first, piece in zip(firsts, pieces, strict=True):
+        assert torch.equal(piece, signal[first : first + 10])
+    assert all(len(piece) == min(10, length) for piece in pieces) and pieces[-1][-1] == length - 1
+
+
+def test_join_of_equal_windows_leaves_no_seam():
+    signal = torch.arange(1.0, 23.0)
+    joined = torch.cat(list(windows.join(signal.unfold(0, 10, 6), 4, windows.crossfade_level)))
+    torch.testing.assert_close(joined, signal)
 
 
 @pytest.mark.parametrize("phase", [0.0, 1.0, 2.0, 3.14])
@@ -68,3 +75,64 @@ def test_padded_ends_in_silence():
 def test_bad_waveforms_are_refused(bad):
     with pytest.raises(UserError, match="waveform"):
         windows.Waveform(bad)
+
+
+RATE = 44100
+
+
+def samples_of(sound, rate=RATE, sample_rate=None):
+    source = windows.as_source(sound, rate, sample_rate)
+    waveform = torch.cat(list(source.blocks()))
+    assert source.samples == len(waveform)
+    return waveform
+
+
+def test_arrays_of_any_type_and_shape_are_sources():
+    sine = np.sin(2 * np.pi * 440 * np.arange(1000) / RATE) / 2
+    expected = torch.from_numpy(sine).float()
+    same = [
+        sine,
+        expected,
+        sine.astype(np.float16),
+        sine[None],
+        np.stack([sine + 0.1, sine - 0.1]),
+        (sine * 32768).astype(np.int16),
+        torch.from_numpy(sine * 2**31).to(torch.int32),
+        np.asfortranarray(np.stack([sine, sine])),
+        sine[::-1].copy()[::-1],
+        windows.Waveform(expected),
+    ]
+    for sound in same:
+        torch.testing.assert_close(samples_of(sound), expected, atol=1e-3, rtol=0)
+
+
+def test_sources_are_brought_to_the_rate_that_is_asked_for(tmp_path):
+    slow = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)
+    fast = torch.sin(2 * torch.pi * 440 * torch.arange(44100) / 44100)
+    soundfile.write(tmp_path / "a.wav", slow, 22050)
+    recording = open_recording(tmp_path / "a.wav", 22050)
+    sounds = [(tmp_path / "a.wav", None), (str(tmp_path / "a.wav"), 8000), (recording, None), (slow, 22050)]
+    for sound, sample_rate in [*sounds, (windows.Waveform(torch.from_numpy(slow)), 22050)]:
+        waveform = samples_of(sound, RATE, sample_rate)
+        assert len(waveform) == 44100
+        torch.testing.assert_close(waveform[1000:-1000], fast[1000:-1000], atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("sound", "said"),
+    [
+        ([0.0, 0.1], "list"),
+        (None, "NoneType"),
+        (np.zeros(0), "not empty"),
+        (np.zeros((100, 2)), "shape"),
+        (np.zeros((1, 2, 3)), "shape"),
+        (np.zeros(10, np.uint8), "int16"),
+        (np.full(10, np.nan), "NaN"),
+        ("missing.wav", "no such file"),
+    ],
+)
+def test_what_is_no_sound_is_refused(sound, said):
+    with pytest.raises(UserError, match=said):
+        windows.as_source(sound, RATE)
+    with pytest.raises(UserError, match="sample_rate -1"):
+        windows.as_source(np.zeros(10), RATE, -1)

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from msdae.diffusion.edm import EDM
+from msdae.diffusion.samplers import STEPS, karras_sigmas
 
 edm = EDM(sigma_data=0.7)
 
@@ -33,3 +34,13 @@ def test_sigmas_are_log_normal():
     sigmas = edm.sigmas(torch.randn(100_000, generator=torch.Generator().manual_seed(2)))
     assert sigmas.log().mean().item() == pytest.approx(-1.2, abs=0.02)
     assert sigmas.log().std().item() == pytest.approx(1.2, abs=0.02)
+
+
+@pytest.mark.parametrize("P_mean", [-1.2, 0.5])
+def test_sampling_stays_where_training_was(P_mean):
+    """Regression, defect 7: five of twenty steps lay where 1.3 % of training was."""
+    trained = EDM(1.0, P_mean=P_mean)
+    levels = trained.sigmas(torch.randn(100_000, generator=torch.Generator().manual_seed(0)))
+    sigmas = karras_sigmas(STEPS, trained.sigma_min, trained.sigma_max)[:-1]
+    assert (levels < sigmas[-1]).float().mean() < 0.01 and (levels < sigmas[-2]).float().mean() > 0.005
+    assert sigmas[0] > 19.9 and (levels > sigmas[0]).float().mean() < 0.01

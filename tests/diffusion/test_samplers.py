@@ -4,6 +4,8 @@ import torch
 from msdae.diffusion import samplers
 from msdae.errors import UserError
 
+RANGE = {"sigma_min": 0.01, "sigma_max": 20.0}
+
 
 def gaussian(x, sigma):
     """The ideal denoiser of data N(3, 0.5^2): its probability-flow ODE has a closed form."""
@@ -16,7 +18,7 @@ def gaussian(x, sigma):
 def test_every_number_of_steps_is_finite(name, steps):
     """Regression: one of the released samplers gave NaN with ten or fewer steps."""
     noise = torch.randn(2, 4, 8, generator=torch.Generator().manual_seed(0))
-    assert samplers.sample(gaussian, noise, steps, name).isfinite().all()
+    assert samplers.sample(gaussian, noise, steps, name, **RANGE).isfinite().all()
 
 
 @pytest.mark.parametrize(("name", "tolerance"), [("euler", 0.05), ("heun", 2e-3), ("dpmpp_2m", 2e-3)])
@@ -53,9 +55,9 @@ def test_karras_sigmas_are_the_papers():
 
 def test_bad_requests_are_named():
     with pytest.raises(UserError, match="sampler 'ddim': choose one of dpmpp_2m, euler, heun"):
-        samplers.sample(gaussian, torch.zeros(1, 1, 1), sampler="ddim")
+        samplers.sample(gaussian, torch.zeros(1, 1, 1), sampler="ddim", **RANGE)
     with pytest.raises(UserError, match="at least 1"):
-        samplers.sample(gaussian, torch.zeros(1, 1, 1), steps=0)
+        samplers.sample(gaussian, torch.zeros(1, 1, 1), steps=0, **RANGE)
 
 
 def test_guidance_moves_away_from_what_the_level_does_not_say():
@@ -64,3 +66,10 @@ def test_guidance_moves_away_from_what_the_level_does_not_say():
     x = torch.zeros(1, 1, 1)
     guided = samplers.guided(full, without, {0: 3.0, 2: 0.0})
     assert guided(x, torch.ones(1)).item() == pytest.approx(2.0 + 2 * 0.5 + (-1) * (-3.0))
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "calls"), [("euler", 5, 5), ("heun", 18, 35), ("dpmpp_2m", 12, 12)]
+)
+def test_evaluations_are_counted(name, steps, calls):
+    assert samplers.evaluations(name, steps) == calls

@@ -113,8 +113,9 @@ def test_defect_3_sampling_follows_every_code(model, level):
     codes, other = model.encode(z, mel), model.encode(*clip(seed=1))
     changed = [other[k] if k == level else code for k, code in enumerate(codes)]
     noise = clip(seed=2)[0]
-    first = samplers.sample(model.denoiser(codes), noise, steps=3)
-    assert not torch.allclose(first, samplers.sample(model.denoiser(changed), noise, steps=3), atol=1e-3)
+    options = {"steps": 3, "sigma_min": model.edm.sigma_min, "sigma_max": model.edm.sigma_max}
+    first = samplers.sample(model.denoiser(codes), noise, **options)
+    assert not torch.allclose(first, samplers.sample(model.denoiser(changed), noise, **options), atol=1e-3)
 
 
 def test_defect_4_batch_of_one(model):

@@ -1,7 +1,7 @@
 """What the command lines of probes share: checkpoints and data sets by name."""
 
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -24,14 +24,13 @@ def add_checkpoints(parser: ArgumentParser, doing: str) -> None:
     parser.add_argument("--model", choices=list(MODELS), help=f"{doing} the checkpoints of this kind only")
 
 
-def models(checkpoints: Sequence[str], kind: str | None, device: torch.device) -> dict[str, Autoencoder]:
-    """The models of `checkpoints` (NAME=PATH, or what `from_pretrained` takes) by name; of one kind only,
-    "msdae" or "hdae", unless it is None.
+def models(checkpoints: Mapping[str, str], kind: str | None, device: torch.device) -> dict[str, Autoencoder]:
+    """The models of `checkpoints`, {name: what `from_pretrained` takes}; only those of `kind`, if given.
 
     Raises:
-        UserError: a checkpoint cannot be loaded, a name is given twice, or none is of that kind.
+        UserError: a checkpoint cannot be loaded, or none is of that kind.
     """
-    loaded = {name: Autoencoder.from_pretrained(path) for name, path in named(checkpoints).items()}
+    loaded = {name: Autoencoder.from_pretrained(path) for name, path in checkpoints.items()}
     of_kind = {name: model.to(device) for name, model in loaded.items() if kind in (None, model.kind)}
     if not of_kind:
         raise UserError(f"--model {kind}: no checkpoint is of that kind; give one with --checkpoint")
@@ -44,20 +43,3 @@ def folders(paths: Sequence[str] | None) -> dict[str, str | Path]:
         return {"synth": data.embedded()}
     names = [Path(path).resolve().name for path in paths]
     return {path if names.count(name) > 1 else name: path for name, path in zip(names, paths, strict=True)}
-
-
-def named(arguments: Sequence[str]) -> dict[str, str]:
-    """NAME=VALUE or VALUE, which is its own name, for each argument.
-
-    Raises:
-        UserError: two of the same name.
-    """
-    values: dict[str, str] = {}
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if Path(argument).exists() or not equals:
-            name, value = argument, argument
-        if name in values:
-            raise UserError(f"--checkpoint {argument}: '{name}' is given twice; name one, as in NAME={value}")
-        values[name] = value
-    return values

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import spearmanr
-from tqdm import tqdm
 
 from msdae.evaluation.metrics.bootstrap import interval
 from msdae.evaluation.swapbench.cases import Case
@@ -14,6 +13,7 @@ from msdae.evaluation.swapbench.scores import melody_and_timbre
 from msdae.evaluation.swapbench.systems import Batch, Model
 from msdae.evaluation.tables import Table, Value
 from msdae.inference.pipeline import strengths
+from msdae.progress import Progress, silent
 
 POINTS = 11
 COURSE_HEADER = ("point", "strength", "probability of the timbre source's instrument ↑", "melody F1 ↑")
@@ -36,21 +36,25 @@ class Course:
 
 
 def courses(
-    model: Model, cases: Sequence[Case], levels: Sequence[int] = (1,), points: int = POINTS
+    model: Model,
+    cases: Sequence[Case],
+    levels: Sequence[int] = (1,),
+    points: int = POINTS,
+    progress: Progress = silent,
 ) -> list[Course]:
     """Render every case at `points` strengths of `levels` and listen."""
-    found = []
-    with tqdm(total=len(cases) * points, desc="interpolating", unit="output") as bar:
-        for chosen in batches(cases):
-            batch = Batch(chosen, *render(chosen))
+    results = []
+    with progress(total=len(cases) * points, desc="interpolating", unit="output") as bar:
+        for group in batches(cases):
+            batch = Batch(group, *render(group))
             rows = []
             for strength in strengths(points):
-                rows.append(melody_and_timbre(chosen, model.swap(batch, levels, strength)))
-                bar.update(len(chosen))
-            for case, heard in zip(chosen, zip(*rows, strict=True), strict=True):
+                rows.append(melody_and_timbre(group, model.swap(batch, levels, strength)))
+                bar.update(len(group))
+            for case, heard in zip(group, zip(*rows, strict=True), strict=True):
                 f1, _, probability = np.array(heard).T
-                found.append(Course(case.melody.piece, probability, f1))
-    return found
+                results.append(Course(case.melody.piece, probability, f1))
+    return results
 
 
 def table(series: Sequence[Course], split: str, command: str = "") -> Table:

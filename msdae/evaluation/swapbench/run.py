@@ -1,28 +1,136 @@
-"""Cases through systems into a results folder, batch by batch."""
+"""SwapBench and the thesis's tables for any set of models: plan, render, swap, score, and the tables."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from msdae import audio
+from msdae import audio, checkpoint, codecs, config
 from msdae.audio.files import SAMPLE_RATE
+from msdae.codecs import Codec
+from msdae.data import ClipCache
 from msdae.errors import UserError
+from msdae.evaluation.metrics import embeddings, timbre
 from msdae.evaluation.metrics.embeddings import Embedding
+from msdae.evaluation.swapbench import cases, pairs, tables
 from msdae.evaluation.swapbench import scores as scoring
 from msdae.evaluation.swapbench.cases import Case
 from msdae.evaluation.swapbench.results import Results
 from msdae.evaluation.swapbench.sounds import play
-from msdae.evaluation.swapbench.systems import Batch, Output, System, unique
+from msdae.evaluation.swapbench.systems import (
+    Batch,
+    Bounds,
+    Folder,
+    Function,
+    Model,
+    Output,
+    System,
+    unique,
+)
+from msdae.evaluation.tables import Table, write_folder
+from msdae.inference.pipeline import Pipeline, Sampling
+from msdae.models.config import ModelConfig
+from msdae.progress import Progress, silent
 
-BATCH = 16
+SOUNDS = ("timbre", "melody")  # files beside the outputs of a case
+BATCH = 16  # cases rendered at once
+PAIRS = "pairs"  # subfolder for what is scored on prepared recordings
+SPLIT_OF_TABLES = ("test", "valid", "unseen")  # the first that is there has Tables 1, 4 and 5
+
 
 Recordings = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]  # timbre, melody, truth (batch, samples)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is evaluated on.
+
+    splits: of SwapBench. cases: of all of them together.
+    seed: of the cases; `sampling.seed` is that of the noise.
+    embedding: of FAD and KAD. report_cases: whose sound is kept.
+    data: a prepared split (a cache), on pairs of whose clips Tables 1, 4 and 5 are made instead.
+    """
+
+    splits: tuple[str, ...] = ("test", "unseen")
+    cases: int = 200
+    seed: int = 0
+    sampling: Sampling = Sampling()
+    embedding: str = "embedded"
+    report_cases: int = 12
+    data: Path | None = None
+
+
+def evaluate(
+    models: Mapping[str, str | Path],
+    out: str | Path,
+    settings: Settings = Settings(),
+    device: torch.device = torch.device("cpu"),
+    functions: Mapping[str, Callable] | None = None,
+    outputs: Mapping[str, str | Path] | None = None,
+    command: str = "",
+    codec: str | Path | None = None,
+    progress: Progress = silent,
+) -> tuple[list[Table], list[Table]]:
+    """Score models and other systems in the folder `out`, or continue there; write and return the tables.
+
+    models: checkpoints by the name of their rows; "embedded", files, folders or hub repositories.
+    functions: further systems, f(timbre, melody) -> waveform, (samples,) at 44.1 kHz each.
+    outputs: further systems' recordings: folders with CASE.wav, see `write_sources`. Nothing tells
+        whether a function or recording has changed since it was scored: give it a new name then.
+    command: that is said to have made the tables.
+    codec: name or file of the models' codec; by default the one that each checkpoint is of.
+
+    Returns the tables for the screen, and all of them.
+
+    Raises:
+        UserError: models of different codecs, a folder of other settings, what the parts raise.
+    """
+    pipelines = {
+        name: Pipeline.from_pretrained(path, device, settings.sampling, codec)
+        for name, path in models.items()
+    }
+    shared = _codec(pipelines, codec, device)
+    embedding = embeddings.load(settings.embedding)
+    others: list[System] = [Function(name, swap) for name, swap in (functions or {}).items()]
+    folders = [Folder(name, folder) for name, folder in (outputs or {}).items()]
+    swappers = [Model(name, pipeline) for name, pipeline in pipelines.items()]
+    manifest = _manifest(settings, shared, embedding, _described(models, pipelines))
+
+    if not settings.splits and settings.data is None:
+        raise UserError("nothing to evaluate on; name a --split, or --data")
+    short: list[Table] = []
+    full: list[Table] = []
+    if settings.splits:
+        drawn = plan(settings)
+        systems = [Bounds(shared, device), *swappers, *others, *folders]
+        results = Results.begin(out, {**manifest, "splits": _sizes(drawn)}, drawn)
+        run(systems, results, render, embedding, _spread(drawn, settings.report_cases), progress)
+        short, full = tables.swapbench(results, command)
+        if settings.data is None:
+            split = next(split for split in SPLIT_OF_TABLES if split in settings.splits)
+            short += tables.thesis(results, split, command)
+    if settings.data is not None:
+        paired = pairs.Pairs(ClipCache(settings.data), settings.cases, settings.seed)
+        source = {**manifest, "splits": _sizes(paired.cases), "data": str(settings.data)}
+        recorded = Results.begin(Path(out) / PAIRS, source, paired.cases)
+        systems = [Bounds(shared, device, truth=False), *swappers, *others]
+        run(systems, recorded, paired, embedding, progress=progress)
+        short += tables.thesis(recorded, pairs.SPLIT, command)
+    write_folder(out, [*short, *full])
+    return short, [*short, *full]
+
+
+def plan(settings: Settings) -> list[Case]:
+    """The cases of all splits."""
+    shares = cases.counts(settings.splits, settings.cases)
+    return [case for split, counts in shares.items() for case in cases.plan(split, settings.seed, counts)]
 
 
 def run(
@@ -31,26 +139,27 @@ def run(
     recordings: Callable[[Sequence[Case]], Recordings],
     embedding: Embedding,
     kept: Sequence[str] = (),
+    progress: Progress = silent,
 ) -> None:
     """Score every output of every case that `results` does not have yet.
 
     recordings: of some of its cases. kept: ids of the cases whose sound is written.
     """
-    made = unique(systems)
-    total = len(made) * len(results.cases)
-    with _workers() as pool, tqdm(total=total, desc="evaluating", unit="output") as bar:
-        for chosen in batches(results.cases):
-            wanted = [output for output in made if not all(results.has(case, output) for case in chosen)]
-            bar.update((len(made) - len(wanted)) * len(chosen))
-            if not wanted:
+    makers = unique(systems)
+    total = len(makers) * len(results.cases)
+    with _workers() as pool, progress(total=total, desc="evaluating", unit="output") as bar:
+        for group in batches(results.cases):
+            missing = [output for output in makers if not all(results.has(case, output) for case in group)]
+            bar.update((len(makers) - len(missing)) * len(group))
+            if not missing:
                 continue
-            batch = Batch(chosen, *recordings(chosen))
+            batch = Batch(group, *recordings(group))
             _keep(results, batch, {"timbre": batch.timbre, "melody": batch.melody}, kept)
-            scored = functools.partial(_scored, scoring.facts(batch), made, embedding)
-            for output, waveforms, scores, points in pool.map(scored, wanted):
+            scored = functools.partial(_scored, scoring.facts(batch), makers, embedding)
+            for output, waveforms, scores, points in pool.map(scored, missing):
                 _keep(results, batch, {" ".join(output).strip(): waveforms}, kept)
-                results.add(output, chosen, scores, points)
-                bar.update(len(chosen))
+                results.add(output, group, scores, points)
+                bar.update(len(group))
 
 
 def batches(cases: Sequence[Case]) -> Iterator[list[Case]]:
@@ -66,21 +175,21 @@ def render(cases: Sequence[Case]) -> Recordings:
     return timbre, melody, truth
 
 
-def write_sources(cases: Sequence[Case], folder: str | Path) -> None:
+def write_sources(cases: Sequence[Case], folder: str | Path, progress: Progress = silent) -> None:
     """Write `CASE/timbre.wav` and `CASE/melody.wav` of every case, for a system that runs elsewhere.
 
     Raises:
         UserError: the folder cannot be written to.
     """
-    for case in tqdm(cases, desc="rendering", unit="case"):
+    for case in progress(cases, desc="rendering", unit="case"):
         _write(Path(folder) / case.id, {"timbre": play(case.timbre), "melody": play(case.melody)})
 
 
 def _scored(
-    facts: scoring.Facts, made: Mapping[Output, System], embedding: Embedding, output: Output
+    facts: scoring.Facts, makers: Mapping[Output, System], embedding: Embedding, output: Output
 ) -> tuple[Output, torch.Tensor, list[scoring.Scores], np.ndarray]:
     """An output of a batch, its scores and its embeddings."""
-    waveforms = made[output].render(facts.batch, output)
+    waveforms = makers[output].render(facts.batch, output)
     scores = scoring.score(facts, waveforms, swapped=bool(output.levels))
     return output, waveforms, scores, embedding.embed(waveforms, SAMPLE_RATE).numpy()
 
@@ -100,8 +209,8 @@ def _workers() -> Iterator[Executor]:
 def _keep(results: Results, batch: Batch, sounds: Mapping[str, torch.Tensor], kept: Sequence[str]) -> None:
     for index, case in enumerate(batch.cases):
         if case.id in kept:
-            chosen = {name: waveforms[index] for name, waveforms in sounds.items()}
-            _write(results.folder / "audio" / case.id, chosen)
+            own_sounds = {name: waveforms[index] for name, waveforms in sounds.items()}
+            _write(results.folder / "audio" / case.id, own_sounds)
 
 
 def _write(folder: Path, sounds: Mapping[str, torch.Tensor]) -> None:
@@ -111,3 +220,83 @@ def _write(folder: Path, sounds: Mapping[str, torch.Tensor]) -> None:
         raise UserError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
     for name, waveform in sounds.items():
         audio.write(folder / f"{name}.wav", waveform)
+
+
+def _spread(drawn: Sequence[Case], count: int) -> list[str]:
+    """The ids of `count` cases, in turn from each split and texture."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for case in drawn:
+        groups.setdefault((case.split, case.texture), []).append(case.id)
+    turns = sorted((turn, group, name) for group in groups for turn, name in enumerate(groups[group]))
+    return [name for _, _, name in turns[:count]]
+
+
+# -- what the folder says of itself
+
+
+def _manifest(
+    settings: Settings, codec: Codec, embedding: Embedding, checkpoints: dict[str, dict]
+) -> dict[str, Any]:
+    return {
+        "date": str(date.today()),
+        "seed": settings.seed,
+        "checkpoints": checkpoints,
+        "codec": {
+            "name": codec.name,
+            "fingerprint": codec.fingerprint,
+            "weights": checkpoint.fingerprint(codec.state_dict(), {}),
+        },
+        "settings": {
+            "sampling": asdict(settings.sampling),
+            "embedding": {"name": embedding.name, "fingerprint": embedding.fingerprint},
+            "timbre": checkpoint.fingerprint(timbre.load().state_dict(), {}),
+            "report cases": settings.report_cases,
+        },
+    }
+
+
+def _described(models: Mapping[str, str | Path], pipelines: Mapping[str, Pipeline]) -> dict[str, dict]:
+    loaded = {name: pipeline.model for name, pipeline in pipelines.items()}
+    return {
+        name: {
+            "path": str(models[name]),
+            "hash": checkpoint.fingerprint(model.state_dict(), _settings(model.config)),
+            "model": model.kind,
+            "steps": sum(model.provenance.get("steps", [])),
+        }
+        for name, model in loaded.items()
+    }
+
+
+def _settings(model: ModelConfig) -> dict[str, Any]:
+    """What of a configuration is no default: the same when a later msdae has more to configure."""
+    defaults = config.to_mapping(ModelConfig())
+    return {key: value for key, value in config.to_mapping(model).items() if value != defaults[key]}
+
+
+def _sizes(drawn: Sequence[Case]) -> dict[str, dict[str, int]]:
+    """{split: {texture: cases}}."""
+    sizes: dict[str, dict[str, int]] = {}
+    for case in drawn:
+        textures = sizes.setdefault(case.split, {})
+        textures[case.texture] = textures.get(case.texture, 0) + 1
+    return sizes
+
+
+def _codec(pipelines: Mapping[str, Pipeline], codec: str | Path | None, device: torch.device) -> Codec:
+    """The codec that all models share, or, where there are none, `codec` or the default.
+
+    Raises:
+        UserError: they have several.
+    """
+    if not pipelines:
+        return codecs.load(codec or codecs.DEFAULT, device)
+    first, *others = pipelines
+    shared = pipelines[first].codec
+    for name in others:
+        if pipelines[name].codec.fingerprint != shared.fingerprint:
+            raise UserError(
+                f"{name}: trained on codec '{pipelines[name].codec.name}', {first} on '{shared.name}'; "
+                "evaluate models of one codec together and give each codec its own --out"
+            )
+    return shared

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import numpy as np
 import torch
+import torch.nn.functional as F
 
 from msdae import audio
-from msdae.audio.mel import LogMel
+from msdae.audio.files import SAMPLE_RATE
+from msdae.audio.resample import resample
 from msdae.codecs import Codec
-from msdae.diffusion.samplers import sample
 from msdae.errors import UserError
-from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, Case
-from msdae.inference.pipeline import Sampling
-from msdae.models.autoencoder import Autoencoder
+from msdae.evaluation.swapbench.cases import Case
+from msdae.inference.codes import Codes
+from msdae.inference.pipeline import Pipeline
 
 TRUTH, COPY_MELODY, COPY_TIMBRE, CODEC = "truth", "copy melody source", "copy timbre source", "codec"
 BOUNDS = (TRUTH, COPY_MELODY, COPY_TIMBRE, CODEC)
@@ -57,7 +57,10 @@ class System(Protocol):
 
 
 class Bounds:
-    """Truth (where it is known), both copies, and the codec's round trip of the truth (or timbre source)."""
+    """Truth (where it is known), both copies, and the codec's round trip of the truth (or timbre source).
+
+    codec: on the device where it runs, which is `device`.
+    """
 
     def __init__(self, codec: Codec, device: torch.device, truth: bool = True):
         self.outputs = tuple(Output(row) for row in BOUNDS if truth or row != TRUTH)
@@ -66,79 +69,54 @@ class Bounds:
     @torch.no_grad()
     def render(self, batch: Batch, output: Output) -> torch.Tensor:
         if output.row == CODEC:
-            latents = self.codec.encode(batch.whole.to(self.device))
-            return self.codec.decode(latents)[:, :CLIP_SAMPLES].cpu()
+            rate = self.codec.sample_rate
+            sounds = torch.stack([_resampled(sound, SAMPLE_RATE, rate) for sound in batch.whole])
+            decoded = self.codec.decode(self.codec.encode(sounds.to(self.device))).cpu()
+            return _clips(decoded, rate, batch, output.row)
         return {TRUTH: batch.truth, COPY_MELODY: batch.melody, COPY_TIMBRE: batch.timbre}[output.row]
 
 
 class Model:
-    """A model's reconstruction (all codes from what it starts from) and swaps of its levels.
+    """A model's reconstruction (all codes from what it starts from) and swaps of its levels, by its pipeline.
 
     All outputs of a case start from the same noise, which follows from the seed and the case's id alone.
 
     Args:
         name: of its rows.
-        model: on the device where it runs; it swaps each set of `swaps` that leaves some level alone.
-        codec: the one that the model was trained on, on the same device.
-
-    Raises:
-        UserError: the codec is another than the model's.
+        pipeline: it swaps each set of `swaps` that leaves some level alone.
     """
 
-    def __init__(
-        self,
-        name: str,
-        model: Autoencoder,
-        codec: Codec,
-        sampling: Sampling = Sampling(),
-        swaps: Sequence[tuple[int, ...]] = SWAPS,
-    ):
-        if model.config.codec.fingerprint != codec.fingerprint:
-            raise UserError(
-                f"{name}: trained on codec '{model.config.codec.name}', others here on '{codec.name}'; "
-                "evaluate models of one codec together and give each codec its own --out"
-            )
-        levels = set(range(1, model.stage + 1))
+    def __init__(self, name: str, pipeline: Pipeline, swaps: Sequence[tuple[int, ...]] = SWAPS):
+        levels = set(range(1, pipeline.model.stage + 1))
         self.swaps = {_label(swap): swap for swap in swaps if set(swap) < levels}
         self.outputs = (Output(name), *(Output(name, label) for label in self.swaps))
-        self.model, self.codec, self.sampling = model.eval(), codec, sampling
-        self.device = next(model.parameters()).device
-        self.log_mel = LogMel(model.config.mel).to(self.device)
+        self.pipeline = pipeline
 
-    @torch.no_grad()
     def render(self, batch: Batch, output: Output) -> torch.Tensor:
         if output.levels:
             return self.swap(batch, self.swaps[output.levels])
-        return self._sampled(batch, self._encode(batch.whole), output.row)
+        return self._rendered(batch, [self._encode(sound) for sound in batch.whole])
 
-    @torch.no_grad()
     def swap(self, batch: Batch, levels: Sequence[int], strength: float = 1.0) -> torch.Tensor:
         """The melody sources with the timbre sources' codes on `levels`, or on the way there."""
-        strengths = [strength * (level in levels) for level in range(1, self.model.stage + 1)]
-        codes = self.model.mix(self._encode(batch.melody), self._encode(batch.timbre), strengths)
-        return self._sampled(batch, codes, self.outputs[0].row)
+        mixes = []
+        for melody, timbre in zip(batch.melody, batch.timbre, strict=True):
+            other = self._encode(timbre, levels)
+            mixes.append(self.pipeline.mix(self._encode(melody), dict.fromkeys(levels, other), strength))
+        return self._rendered(batch, mixes)
 
-    def _sampled(self, batch: Batch, codes: list[torch.Tensor], row: str) -> torch.Tensor:
-        noise = torch.stack([self._noise(case) for case in batch.cases]).to(self.device)
-        denoiser = self.model.denoiser(codes, self.sampling.guidance)
-        z = sample(denoiser, noise, self.sampling.steps, self.sampling.sampler)
-        if not torch.isfinite(z).all():
-            raise UserError(f"{row}: the model gave NaN or infinite latents; use another checkpoint")
-        return self.codec.decode(z)[:, :CLIP_SAMPLES].cpu()
+    def _encode(self, sound: torch.Tensor, levels: Sequence[int] | None = None) -> Codes:
+        return self.pipeline.encode(sound, SAMPLE_RATE, levels=levels)
 
-    def _encode(self, waveforms: torch.Tensor) -> list[torch.Tensor]:
-        waveforms = waveforms.to(self.device)
-        if self.model.needs_mel:
-            return self.model.encode(None, self.log_mel(waveforms))
-        return self.model.encode(self.codec.encode(waveforms), None)
-
-    def _noise(self, case: Case) -> torch.Tensor:
-        generator = np.random.default_rng([self.sampling.seed, zlib.crc32(case.id.encode())])
-        return torch.from_numpy(
-            generator.standard_normal(
-                (self.codec.channels, self.codec.frames(CLIP_SAMPLES)), dtype=np.float32
-            )
-        )
+    def _rendered(self, batch: Batch, codes: Sequence[Codes]) -> torch.Tensor:
+        seed, row = self.pipeline.sampling.seed, self.outputs[0].row
+        seeds = [zlib.crc32(f"{seed} {case.id}".encode()) for case in batch.cases]
+        try:
+            latents = self.pipeline.sample(codes, seeds)
+        except UserError as error:
+            raise UserError(f"{row}: {error}") from error
+        sounds = self.pipeline.decode(torch.stack(latents))
+        return _clips(sounds, self.pipeline.codec.sample_rate, batch, row)
 
 
 class Function:
@@ -157,7 +135,7 @@ class Function:
     def render(self, batch: Batch, output: Output) -> torch.Tensor:
         pairs = zip(batch.timbre, batch.melody, strict=True)
         with self._one_at_a_time:
-            return torch.stack([_fitted(self.swap(*pair), output.row) for pair in pairs])
+            return torch.stack([_fitted(self.swap(*pair), len(pair[1]), output.row) for pair in pairs])
 
 
 class Folder:
@@ -173,17 +151,18 @@ class Folder:
             raise UserError(f"{folder}: no such folder; give --outputs NAME=FOLDER")
 
     def render(self, batch: Batch, output: Output) -> torch.Tensor:
-        return torch.stack([self._read(case, output.row) for case in batch.cases])
+        samples = batch.melody.shape[1]
+        return torch.stack([_fitted(self._read(case), samples, output.row) for case in batch.cases])
 
-    def _read(self, case: Case, row: str) -> torch.Tensor:
+    def _read(self, case: Case) -> torch.Tensor:
         paths = (self.folder / f"{case.id}{suffix}" for suffix in (".wav", ".flac", ".ogg", ".mp3"))
-        found = next((path for path in paths if path.is_file()), None)
-        if found is None:
+        path = next((path for path in paths if path.is_file()), None)
+        if path is None:
             raise UserError(
                 f"{self.folder}: has no {case.id}.wav; swap the sources that --sources writes, for the same "
                 "--split, --cases and --seed"
             )
-        return _fitted(audio.read(found), row)
+        return audio.read(path)
 
 
 def unique(systems: Sequence[System]) -> Mapping[Output, System]:
@@ -192,23 +171,32 @@ def unique(systems: Sequence[System]) -> Mapping[Output, System]:
     Raises:
         UserError: two have one name.
     """
-    made: dict[Output, System] = {}
+    makers: dict[Output, System] = {}
     for system in systems:
         for output in system.outputs:
-            if output in made:
+            if output in makers:
                 raise UserError(f"{output.row}: the name of two rows; give another as NAME=PATH")
-            made[output] = system
-    return made
+            makers[output] = system
+    return makers
 
 
 def _label(levels: Sequence[int]) -> str:
     return ",".join(map(str, levels))
 
 
-def _fitted(waveform: torch.Tensor, row: str) -> torch.Tensor:
-    """(samples,) -> one clip (131072,)."""
+def _resampled(waveform: torch.Tensor, old_rate: int, new_rate: int) -> torch.Tensor:
+    return torch.cat(list(resample([waveform], old_rate, new_rate)))
+
+
+def _clips(waveforms: torch.Tensor, sample_rate: int, batch: Batch, row: str) -> torch.Tensor:
+    """Outputs (cases, samples) of a codec's rate -> as the recordings of their cases."""
+    samples = batch.melody.shape[1]
+    return torch.stack([_fitted(_resampled(w, sample_rate, SAMPLE_RATE), samples, row) for w in waveforms])
+
+
+def _fitted(waveform: torch.Tensor, samples: int, row: str) -> torch.Tensor:
+    """(any,) -> (samples,): cut, or filled with silence."""
     if waveform.ndim != 1 or not torch.isfinite(waveform).all():
         raise UserError(f"{row}: gave no finite mono waveform (samples,)")
-    clip = torch.zeros(CLIP_SAMPLES)
-    clip[: len(waveform)] = waveform[:CLIP_SAMPLES].detach().cpu()
-    return clip
+    waveform = waveform.detach().cpu()[:samples]
+    return F.pad(waveform, (0, samples - len(waveform)))

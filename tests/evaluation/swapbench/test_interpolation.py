@@ -6,6 +6,7 @@ from msdae import codecs
 from msdae.evaluation.swapbench import cases, interpolation
 from msdae.evaluation.swapbench.interpolation import Course
 from msdae.evaluation.swapbench.systems import Model
+from msdae.inference.pipeline import Pipeline
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
 
@@ -27,7 +28,7 @@ def test_courses_of_a_model_that_knows_nothing():
     codec = codecs.load(codecs.DEFAULT)
     config = ModelConfig(widths=(16, 16, 24), hidden=16, codec=CodecConfig(fingerprint=codec.fingerprint))
     torch.manual_seed(0)
-    system = Model("model", MSDAE(config).eval(), codec)
+    system = Model("model", Pipeline(MSDAE(config), codec))
     drawn = cases.plan("valid", 0, {"monophonic": 2})
     found = interpolation.courses(system, drawn, points=3)
     assert [course.piece for course in found] == [case.melody.piece for case in drawn]

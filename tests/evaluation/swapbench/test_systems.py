@@ -1,4 +1,5 @@
 import dataclasses
+import zlib
 
 import pytest
 import soundfile
@@ -8,8 +9,8 @@ from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, plan
 from msdae.evaluation.swapbench.sounds import play
 from msdae.evaluation.swapbench.systems import Batch, Bounds, Folder, Function, Model, Output, unique
-from msdae.inference.pipeline import Sampling
-from msdae.models.msdae import MSDAE
+from msdae.inference.pipeline import Pipeline, Sampling
+from tests.inference.test_inference import Toy, random_model
 
 CPU = torch.device("cpu")
 FAST = Sampling(steps=2)
@@ -43,7 +44,7 @@ def test_bounds(batch, codec):
 
 
 def test_levels_come_from_the_timbre_source(batch, codec, tiny_model):
-    system = Model("m", tiny_model(), codec, FAST)
+    system = Model("m", Pipeline(tiny_model(), codec, FAST))
     assert [output.levels for output in system.outputs] == ["", "1", "2", "3", "1,2", "2,3"]
     batch = part(batch, 0)
     same = dataclasses.replace(batch, timbre=batch.truth, melody=batch.truth)
@@ -52,30 +53,46 @@ def test_levels_come_from_the_timbre_source(batch, codec, tiny_model):
 
     swapped = rendered(system, batch, Output("m", "1"), Output("m", "2,3"))
     mirrored = dataclasses.replace(batch, timbre=batch.melody, melody=batch.timbre)
-    opposite = rendered(Model("m", tiny_model(), codec, FAST, [(2, 3)]), mirrored, Output("m", "2,3"))
+    opposite = rendered(
+        Model("m", Pipeline(tiny_model(), codec, FAST), [(2, 3)]), mirrored, Output("m", "2,3")
+    )
     torch.testing.assert_close(swapped[Output("m", "1")], opposite[Output("m", "2,3")])
     assert not torch.allclose(swapped[Output("m", "1")], swapped[Output("m", "2,3")])
 
 
 def test_a_case_has_its_own_noise_whatever_the_batch(batch, codec, tiny_model):
-    (together,) = rendered(Model("m", tiny_model(), codec, FAST), batch, Output("m")).values()
+    (together,) = rendered(Model("m", Pipeline(tiny_model(), codec, FAST)), batch, Output("m")).values()
     for seed, alike in ((0, True), (1, False)):
-        system = Model("m", tiny_model(), codec, Sampling(2, seed=seed))
+        system = Model("m", Pipeline(tiny_model(), codec, Sampling(2, seed=seed)))
         (alone,) = rendered(system, part(batch, 1), Output("m")).values()
         assert (torch.cosine_similarity(alone[0], together[1], dim=0) > 0.98) == alike
 
 
 @pytest.mark.parametrize(("stage", "levels"), [(1, [""]), (2, ["", "1", "2"])])
 def test_only_levels_that_exist_are_swapped_and_one_stays(stage, levels, codec, tiny_model):
-    system = Model("m", tiny_model(stage), codec)
+    system = Model("m", Pipeline(tiny_model(stage), codec))
     assert [output.levels for output in system.outputs] == levels
 
 
-def test_another_codec_is_refused(codec, tiny_model):
-    config = tiny_model().config
-    other = dataclasses.replace(config, codec=dataclasses.replace(config.codec, fingerprint="0"))
-    with pytest.raises(UserError, match="one codec together"):
-        Model("m", MSDAE(other), codec)
+def test_a_model_is_scored_by_the_verbs_that_users_call(batch, codec, tiny_model):
+    """Regression, defect 23: the benchmark had a sampler of its own."""
+    pipeline = Pipeline(tiny_model(), codec, FAST)
+    system, case = Model("m", pipeline), part(batch, 0)
+    (swapped,) = system.render(case, Output("m", "1"))
+    content, other = (pipeline.encode(sound[0], 44100) for sound in (case.melody, case.timbre))
+    seed = zlib.crc32(f"0 {case.cases[0].id}".encode())
+    z = pipeline.sample(pipeline.mix(content, {1: other}), seeds=seed)
+    torch.testing.assert_close(swapped, pipeline.decode(z)[:CLIP_SAMPLES])
+
+
+def test_codecs_of_another_rate_are_scored(batch):
+    codec = Toy(128, 512, 48000)
+    system = Model("m", Pipeline(random_model(codec), codec, FAST))
+    for output in (Output("m"), Output("m", "1")):
+        assert system.render(batch, output).shape == batch.melody.shape
+    round_trip = Bounds(codec, CPU).render(batch, Output("codec"))
+    similarity = torch.cosine_similarity(round_trip, batch.truth, dim=1)
+    assert round_trip.shape == batch.truth.shape and (similarity > 0.8).all()
 
 
 def test_any_function_can_swap(batch):

@@ -14,10 +14,10 @@ import torch
 
 from msdae import audio, codecs
 from msdae.errors import UserError
-from msdae.evaluation.swapbench import evaluate as evaluation
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES
-from msdae.evaluation.swapbench.evaluate import Settings, evaluate
-from msdae.inference.pipeline import Sampling
+from msdae.evaluation.swapbench.quick import quick
+from msdae.evaluation.swapbench.run import Settings, evaluate
+from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
@@ -122,8 +122,16 @@ def test_another_seed_is_refused(whole, monkeypatch, capsys):
 def test_a_model_of_another_codec_is_refused(model, tmp_path):
     other = dataclasses.replace(model.config, codec=dataclasses.replace(model.config.codec, fingerprint="0"))
     MSDAE(other).save(tmp_path / "a.safetensors")
-    with pytest.raises(UserError, match="a: trained on codec"):
+    with pytest.raises(UserError, match="is not the one that the model was trained on.*--codec"):
         evaluate({"a": tmp_path / "a.safetensors"}, tmp_path / "out", FEW)
+
+
+def test_models_of_two_codecs_are_refused(checkpoint, tmp_path):
+    other = codecs.load("spectral")
+    config = ModelConfig(widths=(16, 16, 24), hidden=16, codec=CodecConfig("spectral", "", other.fingerprint))
+    MSDAE(config).save(tmp_path / "b.safetensors")
+    with pytest.raises(UserError, match="b: trained on codec 'spectral', a on .* one codec together"):
+        evaluate({"a": checkpoint, "b": tmp_path / "b.safetensors"}, tmp_path / "out", FEW)
 
 
 def test_prepared_recordings_make_the_tables_of_the_thesis(checkpoint, tiny, tmp_path):
@@ -139,28 +147,19 @@ def test_prepared_recordings_make_the_tables_of_the_thesis(checkpoint, tiny, tmp
     assert json.loads((tmp_path / "tables.json").read_text())
 
 
-def test_quick_is_between_its_bounds(model):
-    counts = {"monophonic": 1}
-    found = evaluation.quick(model, "unseen", sampling=Sampling(steps=2), counts=counts)
-    assert 0 <= found.score <= 1 and 0 <= found.melody_f1 <= 1
-    assert found == evaluation.quick(model, "unseen", sampling=Sampling(steps=2), counts=counts)
+def test_quick_is_between_its_bounds(model, codec):
+    pipeline, counts = Pipeline(model, codec, Sampling(steps=2)), {"monophonic": 1}
+    scores = quick(pipeline, "unseen", counts=counts)
+    assert 0 <= scores.score <= 1 and 0 <= scores.melody_f1 <= 1
+    assert scores == quick(pipeline, "unseen", counts=counts)
     with pytest.raises(UserError, match="levels"):
-        evaluation.quick(model, levels=(1, 2, 3))
+        quick(pipeline, levels=(1, 2, 3))
 
 
-def test_rows_are_named_after_runs_and_files():
-    given = [
-        "embedded",
-        "runs/hdae/stage1/model.safetensors",
-        "runs/thesis/stage3",
-        "a/mine.safetensors",
-        "x=y",
-    ]
-    names = evaluation.named(given)
-    assert list(names) == ["embedded", "hdae stage1", "thesis stage3", "mine", "x"] and names["x"] == "y"
-    for wrong in (["a=1", "a=2"], ["codec=a"], ["a/b=c"]):
-        with pytest.raises(UserError, match="NAME=PATH"):
-            evaluation.named(wrong)
+def test_rows_are_not_called_like_the_bounds(tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as end:
+        run(monkeypatch, *FEW_OPTIONS, "--checkpoint", "codec=a", "--out", tmp_path)
+    assert end.value.code == 2 and "NAME=a" in capsys.readouterr().err
 
 
 def test_export_halves_the_file(model, tmp_path):

@@ -1,0 +1,65 @@
+"""How well a model swaps a few melodies: in seconds, to choose between recipes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from msdae.errors import UserError
+from msdae.evaluation.swapbench import cases, tables
+from msdae.evaluation.swapbench.run import batches, render
+from msdae.evaluation.swapbench.scores import melody_and_timbre
+from msdae.evaluation.swapbench.systems import CODEC, Batch, Bounds, Model, Output, System
+from msdae.inference.pipeline import Pipeline
+
+MELODIES = {"monophonic": 32, "two voices": 8, "polyphonic": 8}
+Counts = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Quick:
+    """A model on a few melodies: mean melody F1 and timbre top-1 of a swap, and their swap score."""
+
+    melody_f1: float
+    timbre_top1: float
+    score: float
+
+
+def quick(
+    pipeline: Pipeline,
+    split: str = "valid",
+    levels: tuple[int, ...] = (1,),
+    counts: Mapping[str, int] = MELODIES,
+) -> Quick:
+    """How well the pipeline swaps `levels` on a few melodies of `split`.
+
+    counts: cases by texture.
+
+    Raises:
+        UserError: the model has no other level than `levels`; as `cases.plan`.
+    """
+    system = Model("model", pipeline, [levels])
+    if len(system.outputs) < 2:
+        raise UserError(
+            f"levels {levels}: this model has levels 1 to {pipeline.model.stage}, and one has to stay"
+        )
+    textures = tuple(counts.items())
+    codec = pipeline.codec
+    key = (codec.fingerprint, str(pipeline.device), split, textures)
+    if key not in _ceilings:
+        _ceilings[key] = _scores(Bounds(codec, pipeline.device), Output(CODEC), split, textures)
+    scores = _scores(system, system.outputs[1], split, textures)
+    return Quick(*scores, float(tables.swap_score(np.array([[*scores, *_ceilings[key]]]))[0]))
+
+
+_ceilings: dict[tuple[str, str, str, Counts], tuple[float, float]] = {}  # of codecs' round trips of the truth
+
+
+def _scores(system: System, output: Output, split: str, textures: Counts) -> tuple[float, float]:
+    """Mean melody F1 and timbre top-1."""
+    rows = []
+    for group in batches(cases.plan(split, 0, dict(textures))):
+        waveforms = system.render(Batch(group, *render(group)), output)
+        rows += melody_and_timbre(group, waveforms)
+    f1, top1, _ = np.mean(rows, axis=0)
+    return float(f1), float(top1)

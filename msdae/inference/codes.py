@@ -1,0 +1,108 @@
+"""The codes of a recording, to look at, edit, average, save and mix."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from msdae import checkpoint
+from msdae.audio.windows import starts
+from msdae.errors import UserError
+
+KIND = "codes"
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """What a model keeps of a recording: a code a level for each window, on the CPU.
+
+    Attributes:
+        levels: {level: (windows, channels, code frames)}, from 1 (coarse); a pooled level, which has one code
+            for the whole recording, is (1, channels, 1).
+        frames, stride: latent frames of a window, and from the start of one to that of the next; the last one
+            ends where the recording ends.
+        length: latent frames of the recording; samples: of its sound, at the codec's rate.
+        model: fingerprint of the model that the codes belong to.
+
+    Raises:
+        UserError: a code whose shape fits neither the windows nor a pooled level.
+    """
+
+    levels: Mapping[int, torch.Tensor]
+    frames: int
+    stride: int
+    length: int
+    samples: int
+    model: str = ""
+
+    def __post_init__(self):
+        for level, code in self.levels.items():
+            if code.ndim != 3 or not (len(code) == self.windows or (len(code), code.shape[-1]) == (1, 1)):
+                raise UserError(
+                    f"level {level}: a code of shape {tuple(code.shape)}; {self.windows} windows need "
+                    f"({self.windows}, channels, code frames), or (1, channels, 1) for all of them"
+                )
+
+    def __getitem__(self, level: int) -> torch.Tensor:
+        """The code of `level`; raises a UserError where there is none."""
+        if level not in self.levels:
+            raise UserError(f"level {level}: these codes have levels {', '.join(map(str, self.levels))}")
+        return self.levels[level]
+
+    @property
+    def starts(self) -> list[int]:
+        """The first latent frame of each window."""
+        return starts(self.length, self.frames, self.stride)
+
+    @property
+    def windows(self) -> int:
+        """How many windows the recording has."""
+        return len(self.starts)
+
+    def mean(self, level: int | None = None) -> torch.Tensor | dict[int, torch.Tensor]:
+        """The code of `level` averaged over windows and frames, (channels,); without it {level: average}."""
+        if level is None:
+            return {level: code.mean(dim=(0, 2)) for level, code in self.levels.items()}
+        return self[level].mean(dim=(0, 2))
+
+    def replace(self, level: int, code: torch.Tensor) -> "Codes":
+        """These codes with another on `level`.
+
+        code: like the one that it replaces, or (channels,), the same at any time.
+
+        Raises:
+            UserError: it is of another shape.
+        """
+        before = self[level]
+        if code.ndim == 1:
+            code = code[None, :, None].expand(len(before), -1, before.shape[-1])
+        if code.shape != before.shape:
+            raise UserError(
+                f"level {level}: a code of shape {tuple(code.shape)}; give {tuple(before.shape)} or "
+                f"({before.shape[1]},)"
+            )
+        return dataclasses.replace(self, levels={**self.levels, level: code.contiguous()})
+
+    def fitted(self, length: int, samples: int) -> "Codes":
+        """The codes of a recording of another length, in latent frames and samples: windows repeat or end."""
+        windows = torch.arange(len(starts(length, self.frames, self.stride))) % self.windows
+        timed = {k: code[windows] for k, code in self.levels.items() if code.shape[::2] != (1, 1)}
+        return dataclasses.replace(self, levels={**self.levels, **timed}, length=length, samples=samples)
+
+    def save(self, path: str | Path) -> None:
+        """Write the codes to a safetensors file, atomically."""
+        header = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)[1:]}
+        checkpoint.save(path, KIND, {str(level): code for level, code in self.levels.items()}, header)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Codes":
+        """The codes in a file that `save` wrote.
+
+        Raises:
+            UserError: no such file, a truncated or foreign one.
+        """
+        tensors, header = checkpoint.load(path, KIND)
+        facts = {field.name: header[field.name] for field in dataclasses.fields(cls)[1:]}
+        return cls({int(level): code for level, code in sorted(tensors.items())}, **facts)

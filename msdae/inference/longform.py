@@ -1,0 +1,87 @@
+"""Recordings longer than a window: the denoiser's estimates are blended, not the samples.
+
+Where two windows overlap, each step of the sampler goes towards the mean of what the denoiser says in both,
+so that they agree on one sound. Source: Bar-Tal et al. 2023, "MultiDiffusion", eq. 5.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+import torch
+
+from msdae.audio.windows import starts
+from msdae.diffusion.samplers import Denoiser
+
+# windows (batch, channels, frames), sigma (batch,), which of all windows they are -> denoised windows
+WindowDenoiser = Callable[[torch.Tensor, torch.Tensor, slice], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Recordings one after the other along time, and the windows over them; no window is in two recordings.
+
+    frames, stride: of a window and between the starts of two, in latent frames.
+    lengths: latent frames of each recording; one shorter than a window takes the room of a window.
+    """
+
+    frames: int
+    stride: int
+    lengths: Sequence[int]
+
+    @property
+    def rooms(self) -> list[int]:
+        """Frames that each recording takes."""
+        return [max(length, self.frames) for length in self.lengths]
+
+    @property
+    def firsts(self) -> list[int]:
+        """The first frame of each window."""
+        offsets = accumulate(self.rooms[:-1], initial=0)
+        return [
+            offset + start
+            for offset, length in zip(offsets, self.lengths, strict=True)
+            for start in starts(length, self.frames, self.stride)
+        ]
+
+    def split(self, z: torch.Tensor) -> list[torch.Tensor]:
+        """Latents of all recordings (channels, frames) -> those of each."""
+        parts = z.split(self.rooms, dim=-1)
+        return [part[..., :length] for part, length in zip(parts, self.lengths, strict=True)]
+
+    def blended(self, denoise: WindowDenoiser, batch: int) -> Denoiser:
+        """The denoiser of the whole, x: (1, channels, sum of rooms), by windows, `batch` of them at once.
+
+        Estimates of windows that overlap are averaged, with weights that rise and fall linearly at both ends
+        of a window.
+        """
+        index = torch.tensor(self.firsts)[:, None] + torch.arange(self.frames)  # (windows, frames)
+        ramp = torch.arange(1, self.frames + 1).clamp(max=self.frames - self.stride + 1).double()
+        ramp = torch.minimum(ramp, ramp.flip(0)).expand(index.shape)
+        sums = torch.zeros(sum(self.rooms), dtype=ramp.dtype).index_add_(0, index.flatten(), ramp.flatten())
+        weights = (ramp / sums[index]).float()
+
+        def denoiser(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+            blend = torch.zeros_like(x[0])
+            for first in range(0, len(index), batch):
+                part = slice(first, first + batch)
+                frames = index[part].to(x.device)
+                windows = x[0][:, frames].transpose(0, 1)
+                estimate = denoise(windows, sigma.expand(len(windows)), part) * weights[part, None].to(x)
+                blend.index_add_(1, frames.flatten(), estimate.transpose(0, 1).flatten(1))
+            return blend[None]
+
+        return denoiser
+
+
+def noise(seed: int, channels: int, frames: int, block: int) -> torch.Tensor:
+    """Standard normal (channels, frames); a frame's follows from the seed and its place alone.
+
+    block: frames that one generator draws.
+    """
+    blocks = [
+        np.random.default_rng([seed, number]).standard_normal((channels, block), dtype=np.float32)
+        for number in range(-(-frames // block))
+    ]
+    return torch.from_numpy(np.concatenate(blocks, axis=1)[:, :frames])

@@ -1,0 +1,79 @@
+"""Which codec belongs to a checkpoint, and where its file is."""
+
+import shutil
+from pathlib import Path
+
+import torch
+
+from msdae import checkpoint, codecs
+from msdae.codecs.base import Codec
+from msdae.errors import UserError
+from msdae.models.config import CodecConfig
+
+CODEC = "codec.safetensors"  # in the folder or hub repository of a checkpoint, where no codec that ships fits
+
+
+def load(
+    trained_on: CodecConfig,
+    folder: Path | None = None,
+    codec: str | Path | None = None,
+    device: str | torch.device = "cpu",
+) -> Codec:
+    """The codec that a model was trained on.
+
+    folder: of the checkpoint, which may have the codec beside it.
+    codec: name or file of it; by default the first that fits of the file beside the checkpoint, the file that
+        was used in training, and the codec of that name that ships.
+
+    Raises:
+        UserError: no codec fits, or `codec` does not.
+    """
+    if codec is not None:
+        loaded = codecs.load(codec, device)
+        require(trained_on, loaded)
+        return loaded
+    path = find(trained_on, folder)
+    if path is None and trained_on.path:
+        raise UserError(
+            f"codec '{trained_on.name}' ({trained_on.fingerprint[:12]}), which the model was trained on, is "
+            f"neither {CODEC} beside the checkpoint nor {trained_on.path}; give its file with --codec"
+        )
+    loaded = codecs.load(path or trained_on.name, device)
+    require(trained_on, loaded)
+    return loaded
+
+
+def require(trained_on: CodecConfig, codec: Codec) -> None:
+    """Raise a UserError if the model was trained on another codec than `codec`."""
+    if codec.fingerprint != trained_on.fingerprint:
+        raise UserError(
+            f"codec '{codec.name}' ({codec.fingerprint[:12]}) is not the one that the model was trained "
+            f"on ('{trained_on.name}', {trained_on.fingerprint[:12]}); give that codec's file with --codec, "
+            "or take a checkpoint trained on this codec"
+        )
+
+
+def find(trained_on: CodecConfig, folder: Path | None = None) -> Path | None:
+    """The codec's file, beside the checkpoint or where it was in training; None for a codec that ships."""
+    places = [folder / CODEC] if folder else []
+    if trained_on.path:
+        places.append(Path(trained_on.path))
+    for path in places:
+        if path.is_file() and codecs.load(path).fingerprint == trained_on.fingerprint:
+            return path
+    return None
+
+
+def copy(source: str | Path | None, folder: str | Path) -> None:
+    """Put the codec's file `source` beside a checkpoint in `folder`; nothing where there is none.
+
+    Raises:
+        UserError: the folder has the file of another codec.
+    """
+    target = Path(folder) / CODEC
+    if source is None or target.resolve() == Path(source).resolve():
+        return
+    if target.is_file() and codecs.load(target).fingerprint != codecs.load(source).fingerprint:
+        raise UserError(f"{target}: is another codec than the model's; choose another folder")
+    with checkpoint.atomic(target) as temporary:
+        shutil.copyfile(source, temporary)

@@ -1,0 +1,63 @@
+"""Codes to look at, edit, average, save and load."""
+
+import pytest
+import torch
+
+from msdae.errors import UserError
+from msdae.inference.codes import Codes
+
+
+def codes(length=100, model="model"):
+    """Of four windows of 32 frames, or one: a pooled level and a level of 8 code frames."""
+    windows = len(Codes({}, 32, 24, length, 1).starts)
+    generator = torch.Generator().manual_seed(0)
+    levels = {
+        1: torch.randn(1, 5, 1, generator=generator),
+        2: torch.randn(windows, 5, 8, generator=generator),
+    }
+    return Codes(levels, frames=32, stride=24, length=length, samples=length * 4096 - 7, model=model)
+
+
+def test_windows_follow_from_the_length():
+    assert codes(100).starts == [0, 24, 48, 68] and codes(20).starts == [0]
+    with pytest.raises(UserError, match="level 2: a code of shape"):
+        Codes({2: torch.zeros(3, 5, 8)}, 32, 24, 100, 409_600)
+    with pytest.raises(UserError, match="level 3: these codes have levels 1, 2"):
+        codes()[3]
+
+
+def test_means_are_over_time():
+    means = codes().mean()
+    torch.testing.assert_close(means[1], codes()[1][0, :, 0])
+    torch.testing.assert_close(codes().mean(2), codes()[2].transpose(0, 1).flatten(1).mean(1))
+
+
+def test_a_level_is_replaced_and_the_others_stay():
+    one = codes()
+    other = one.replace(1, torch.ones(5)).replace(2, torch.arange(5.0))
+    assert torch.equal(other[1], torch.ones(1, 5, 1)) and other[2].shape == one[2].shape
+    assert torch.equal(other.mean(2), torch.arange(5.0)) and not torch.equal(one.mean(2), other.mean(2))
+    for level, bad in [(1, torch.zeros(6)), (2, torch.zeros(1, 5, 8)), (3, torch.zeros(5))]:
+        with pytest.raises(UserError, match=f"level {level}"):
+            one.replace(level, bad)
+
+
+def test_windows_repeat_or_are_cut():
+    one = codes(100)
+    longer, shorter = one.fitted(24 * 5 + 32, 9), one.fitted(40, 8)
+    assert longer.windows == 6 and torch.equal(longer[2], one[2][[0, 1, 2, 3, 0, 1]])
+    assert torch.equal(shorter[2], one[2][:2]) and torch.equal(shorter[1], one[1])
+    assert (longer.samples, shorter.length) == (9, 40)
+    assert torch.equal(codes(20).fitted(100, 1)[2], codes(20)[2].expand(4, -1, -1))
+
+
+def test_files_hold_everything(tmp_path):
+    one = codes()
+    one.save(tmp_path / "a.safetensors")
+    other = Codes.load(tmp_path / "a.safetensors")
+    assert all(torch.equal(one[level], other[level]) for level in (1, 2)) and list(other.levels) == [1, 2]
+    for name in ("frames", "stride", "length", "samples", "model"):
+        assert getattr(one, name) == getattr(other, name)
+    (tmp_path / "b.safetensors").write_bytes((tmp_path / "a.safetensors").read_bytes()[:200])
+    with pytest.raises(UserError, match="truncated"):
+        Codes.load(tmp_path / "b.safetensors")
