@@ -44,7 +44,8 @@ def random_model(codec, **sizes):
     torch.manual_seed(0)
     trained_on = CodecConfig(codec.name, "", codec.fingerprint, codec.hop, codec.channels)
     mel = MelConfig().fitted(codec.sample_rate, codec.hop)
-    model = MSDAE(ModelConfig(widths=(16, 16, 24), hidden=16, mel=mel, codec=trained_on, **sizes))
+    sizes = {"widths": (16, 16, 24), "hidden": 16, **sizes}
+    model = MSDAE(ModelConfig(mel=mel, codec=trained_on, **sizes))
     for parameter in model.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     return model
