@@ -1,6 +1,6 @@
 """The log-mel spectrogram and its pyramid of coarser versions (thesis, eq. 39)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,25 @@ class MelConfig:
     hop: int = 256
     bands: int = 128
     gain: float = 10.0  # log1p(gain * mel): places quiet partials above the linear part of log1p
+
+    def fitted(self, sample_rate: int, hop: int, levels: int = 3) -> "MelConfig":
+        """These settings for a codec: at its sample rate, with a whole number of mel frames in a latent frame.
+
+        The mel's hop is kept where it fits; else it is the largest one below it that divides the codec's `hop`
+        by a power of two, with at least one frame of the coarsest of `levels` mels in a latent frame.
+
+        Raises:
+            UserError: the codec's hop cannot be halved so often.
+        """
+        coarsest = 2 ** (levels - 1)
+        if hop % (self.hop * coarsest) == 0:
+            return replace(self, sample_rate=sample_rate)
+        if hop % coarsest:
+            raise UserError(f"a codec hop of {hop} samples is no multiple of {coarsest}; use another codec")
+        fraction = hop // coarsest
+        while fraction > self.hop and fraction % 2 == 0:
+            fraction //= 2
+        return replace(self, sample_rate=sample_rate, hop=fraction)
 
 
 class LogMel(nn.Module):
