@@ -1,45 +1,7 @@
-"""Codecs side by side: what their round trips leave of notes, timbre and spectrum; speed and size."""
+"""Compare codecs: what their round trips leave of notes, timbre and spectrum."""
 
-import shlex
-import sys
-from pathlib import Path
-
-from msdae import audio, cli, codecs
-from msdae.evaluation import codecs as codec_comparison
-from msdae.evaluation.swapbench import evaluate as evaluation
-from msdae.evaluation.swapbench.cases import SPLITS
-from msdae.evaluation.tables import write_markdown
-
-
-def main() -> None:
-    parser = cli.parser(
-        "Send SwapBench's recordings through codecs, beside the untouched ones and a log-mel inverted by\n"
-        "Griffin-Lim, and print tables of what is left.",
-        "python experiments/compare_codecs.py --codec spectral spectral-neural mine.safetensors",
-    )
-    parser.add_argument(
-        "--codec",
-        nargs="+",
-        default=codecs.shipped(),
-        metavar="[NAME=]CODEC",
-        help="names or files, side by side",
-    )
-    parser.add_argument("--cases", type=int, default=200, help="of SwapBench; its single notes are left out")
-    parser.add_argument(
-        "--split", choices=list(SPLITS), default="test", help="compared on beside the unseen one"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the recordings")
-    parser.add_argument("--out", type=Path, help="Markdown file for the tables")
-    options = parser.parse_args()
-    if options.out:
-        audio.check_folder(options.out)
-    loaded = {name: codecs.load(path) for name, path in evaluation.named(options.codec).items()}
-    command = shlex.join(["python", *sys.argv])
-    tables = codec_comparison.compare(loaded, options.cases, options.seed, options.split, command)
-    print("\n\n".join(table.text() for table in tables))
-    if options.out:
-        write_markdown(options.out, tables)
-
+from msdae import cli
+from msdae.commands.compare_codecs import main
 
 if __name__ == "__main__":
     cli.run(main)

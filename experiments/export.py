@@ -1,32 +1,7 @@
-"""Write a trained model in half precision, as the one that ships, or push it to the Hugging Face hub."""
-
-from pathlib import Path
-
-import torch
+"""Write a trained model in half precision, or push it to the Hugging Face hub."""
 
 from msdae import cli
-from msdae.models.autoencoder import Autoencoder
-
-
-def main() -> None:
-    parser = cli.parser(
-        "Write a model's weights in half precision to a file, or push them to the hub.",
-        "python experiments/export.py runs/small/stage3/model.safetensors --out mine.safetensors",
-    )
-    parser.add_argument("checkpoint", help="model: a file, a folder or a hub id")
-    target = parser.add_mutually_exclusive_group(required=True)
-    target.add_argument("--out", type=Path, help="file to write")
-    target.add_argument("--push", metavar="OWNER/NAME", help="hub repository to push to (single precision)")
-    options = parser.parse_args()
-    model = Autoencoder.from_pretrained(options.checkpoint)
-    if options.push:
-        print(model.push_to_hub(options.push))
-        return
-    model.save(options.out, torch.float16)
-    size = options.out.stat().st_size / 1e6
-    steps = model.provenance.get("steps", "unknown")
-    print(f"{options.out}: {size:.1f} MB, {type(model).__name__}, steps of its stages: {steps}")
-
+from msdae.commands.export import main
 
 if __name__ == "__main__":
     cli.run(main)

@@ -1,70 +1,7 @@
-"""Recipes of training side by side: the same networks, data and steps, measured on the validation split."""
+"""Train recipes side by side and score them on the validation split."""
 
-import argparse
-import dataclasses
-import shlex
-import sys
-from pathlib import Path
-
-from msdae import audio, cli, commands, config
-from msdae.errors import UserError
-from msdae.evaluation.swapbench.evaluate import quick
-from msdae.evaluation.tables import Table, write_markdown
-from msdae.models.autoencoder import Autoencoder
-from msdae.training.loop import TrainConfig
-from msdae.training.stages import stage_folder, train_stage
-
-CONFIGS = Path(__file__).parent / "configs"
-RECIPES = ("same-clip", "cross-excerpt", "perturbed-content", "small")
-
-
-def main() -> None:
-    arguments = _parse()
-    if not 2 <= len(arguments.steps) <= 3 or min(arguments.steps) < 1:
-        raise UserError("--steps: give two numbers or three, one a stage, each 1 or more")
-    if arguments.out:
-        audio.check_folder(arguments.out)
-    recipes = {name: config.load(TrainConfig, CONFIGS / f"{name}.yaml", arguments.set) for name in RECIPES}
-    rows = []
-    for name, settings in recipes.items():
-        settings = dataclasses.replace(settings, steps=arguments.steps)
-        for stage in range(1, len(arguments.steps) + 1):
-            if not train_stage("msdae", stage, settings, arguments.run / name, arguments.data):
-                raise SystemExit(130)
-        found = quick(Autoencoder.load(stage_folder(arguments.run / name, stage) / "model.safetensors"))
-        rows.append((name, *(f"{value:.2f}" for value in dataclasses.astuple(found))))
-    table = Table(
-        "Recipes, validation split",
-        ("recipe", "melody F1 ↑", "timbre top-1 ↑", "swap score ↑"),
-        tuple(rows),
-        f"Swaps of level 1 on 48 melodies, one seed; each recipe trained for {sum(arguments.steps)} steps, "
-        f"those with contrast for {settings.pretrain} of encoder 1 alone before.",
-        shlex.join(["python", *sys.argv]),
-    )
-    print(table.text())
-    if arguments.out:
-        write_markdown(arguments.out, [table])
-
-
-def _parse() -> argparse.Namespace:
-    parser = cli.parser(
-        f"Train the recipes {', '.join(RECIPES)} (experiments/configs) one after another and score\n"
-        "their swaps on validation cases of SwapBench. Killed and started again, the same line continues.",
-        "python experiments/ladder.py --steps 1000,400,9000 --data data/many",
-    )
-    parser.add_argument(
-        "--steps", type=commands.numbers(int), default=(150, 100, 650), help="of each stage (150,100,650)"
-    )
-    parser.add_argument(
-        "--data", type=Path, nargs="+", default=[], help="prepared data (rendered squares, made on first use)"
-    )
-    parser.add_argument("--run", type=Path, default=Path("runs/ladder"), help="folder of the runs")
-    parser.add_argument("--out", type=Path, help="Markdown file for the table")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="override in every recipe"
-    )
-    return parser.parse_args()
-
+from msdae import cli
+from msdae.commands.ladder import main
 
 if __name__ == "__main__":
     cli.run(main)

@@ -1,34 +1,7 @@
-"""Whether a swap of strength 0 to 1 moves smoothly from one timbre to the other while the melody stays."""
+"""Measure how steadily the timbre moves between two recordings."""
 
-import shlex
-import sys
-
-from msdae import cli, codecs
-from msdae.evaluation.swapbench import cases, interpolation
-from msdae.evaluation.swapbench.systems import Model
-from msdae.models.autoencoder import Autoencoder
-
-
-def main() -> None:
-    parser = cli.parser(
-        "Render SwapBench melodies at 11 strengths of level 1 and print how steadily the timbre moves (rank "
-        "correlation with the strength) and what the melody's note F1 does meanwhile.",
-        "python experiments/measure_interpolation.py --split test --cases 36",
-    )
-    parser.add_argument("--checkpoint", default="embedded", help="embedded, a file, a folder or a hub id")
-    parser.add_argument("--split", choices=list(cases.SPLITS), default="test", help="of SwapBench")
-    parser.add_argument("--cases", type=int, default=36, help="monophonic melodies")
-    parser.add_argument("--seed", type=int, default=0, help="of the cases")
-    cli.add_device(parser)
-    options = parser.parse_args()
-    device = cli.device(options.device)
-    model = Autoencoder.from_pretrained(options.checkpoint).to(device)
-    drawn = cases.plan(options.split, options.seed, {"monophonic": options.cases})
-    system = Model("model", model, codecs.load(model.config.codec.name, str(device)))
-    found = interpolation.courses(system, drawn)
-    command = shlex.join(["python", *sys.argv])
-    print(interpolation.table(found, options.split, command).markdown())
-
+from msdae import cli
+from msdae.commands.measure_interpolation import main
 
 if __name__ == "__main__":
     cli.run(main)

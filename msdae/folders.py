@@ -1,4 +1,4 @@
-"""Where data sets, runs and caches lie.
+"""Where data sets, runs, caches and the shipped configurations lie.
 
 The environment variable MSDAE_HOME names the folder of all three. Without it they lie in the checkout that
 the package runs from, or, where it was installed from a wheel, in the user's own data folder.
@@ -9,14 +9,18 @@ from pathlib import Path
 
 import platformdirs
 
+from msdae.errors import UserError
+
+CHECKOUT = Path(__file__).parents[1]  # or, where msdae was installed, site-packages
+CONFIGS = "share/msdae/configs"  # of an installation, see [options.data_files] in setup.cfg
+
 
 def home() -> Path:
     """The folder that `data` and `runs` lie in."""
     if folder := os.environ.get("MSDAE_HOME"):
         return Path(folder).expanduser()
-    checkout = Path(__file__).parents[1]
-    if (checkout / "setup.cfg").is_file() and os.access(checkout, os.W_OK):
-        return checkout
+    if _in_checkout() and os.access(CHECKOUT, os.W_OK):
+        return CHECKOUT
     return Path(platformdirs.user_data_dir("msdae"))
 
 
@@ -33,3 +37,21 @@ def runs() -> Path:
 def cache() -> Path:
     """The folder of what can be made again: pieces that were read, clips that were rendered."""
     return data() / "cache"
+
+
+def configs() -> Path:
+    """The folder of the shipped configurations: experiments/configs of a checkout or the installed copy.
+
+    Raises:
+        UserError: the installation has none.
+    """
+    if _in_checkout():
+        return CHECKOUT / "experiments" / "configs"
+    for folder in (CHECKOUT, *CHECKOUT.parents):  # pip puts share/ beside the package or beside lib/
+        if (folder / CONFIGS).is_dir():
+            return folder / CONFIGS
+    raise UserError(f"{CONFIGS}: not above {CHECKOUT}; install msdae again, or run it from a checkout")
+
+
+def _in_checkout() -> bool:
+    return (CHECKOUT / "setup.cfg").is_file()

@@ -1,5 +1,6 @@
 """Files of sound, read and written: whole, or block by block so that length costs no memory."""
 
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -11,7 +12,7 @@ import numpy as np
 import soundfile
 import torch
 
-from msdae.audio.resample import length, resample
+from msdae.audio.resample import CONTEXT, length, resample
 from msdae.audio.truncation import missing_bytes
 from msdae.checkpoint import atomic
 from msdae.errors import UserError
@@ -53,12 +54,18 @@ class Recording:
         Raises:
             UserError: as `blocks`.
         """
-        ratio = self.rate / self.sample_rate
+        divisor = math.gcd(self.rate, self.sample_rate)
+        old, new = self.rate // divisor, self.sample_rate // divisor  # samples of one period of both rates
+        margin = math.ceil(CONTEXT * max(1, self.sample_rate / self.rate) / new)
+        first = max(0, start // new - margin)
+        skipped = start - first * new
+        frames = math.ceil((skipped + samples) / new + margin) * old
         with _reading(self.path) as file:
-            file.seek(min(int(start * ratio), self.frames))
-            block = self._mono(file.read(int(samples * ratio) + 1, dtype="float32", always_2d=True))
-        found = torch.cat(list(resample([block], self.rate, self.sample_rate)))[:samples]
-        return torch.nn.functional.pad(found, (0, samples - len(found)))
+            file.seek(min(first * old, self.frames))
+            block = self._mono(file.read(frames, dtype="float32", always_2d=True))
+        waveform = torch.cat(list(resample([block], self.rate, self.sample_rate)))
+        waveform = waveform[skipped : skipped + samples]
+        return torch.nn.functional.pad(waveform, (0, samples - len(waveform)))
 
     def _mono(self, block: np.ndarray) -> torch.Tensor:
         if not np.isfinite(block).all():

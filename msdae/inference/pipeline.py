@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from msdae import audio, cli, codecs
+from msdae import audio, codecs
 from msdae.audio.loudness import PEAK, Loudness, Mastering, master, measure
 from msdae.audio.mel import LogMel
 from msdae.audio.windows import Source, Waveform, batched, count, crossfade, cut, join, looped, padded
@@ -20,6 +20,7 @@ from msdae.codecs.base import Codec
 from msdae.diffusion.samplers import SAMPLERS, sample
 from msdae.errors import UserError
 from msdae.models.autoencoder import Autoencoder
+from msdae.nn.device import device as device_of
 
 WINDOW = 32  # latent frames rendered at once: the length of a training clip
 OVERLAP = 8  # latent frames that neighbouring windows share and are crossfaded over
@@ -32,6 +33,8 @@ Codes = list[torch.Tensor]
 class Sampling:
     """How latents are sampled.
 
+    steps: sampling steps, 1 or more.
+    sampler: the solver of the ODE.
     guidance: one weight, or one a level, coarse to fine; 1 is as trained; None: the configured ones.
     seed: the noise of each latent frame follows from it and the frame's position alone.
 
@@ -120,7 +123,7 @@ class Pipeline:
         Raises:
             UserError: no such checkpoint or codec, or they do not belong together.
         """
-        where = cli.device(device)
+        where = device_of(device)
         model = Autoencoder.from_pretrained(checkpoint).to(where)
         return cls(model, codecs.load(codec or model.config.codec.name, str(where)), sampling)
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from msdae import codecs
+from msdae import codecs, folders
 from msdae.audio.mel import MelConfig
 from msdae.data import cache, parts, prepare
 from msdae.data.encode import Encoding
@@ -19,19 +19,20 @@ CLIPS = {"synth": 6000, "squares": 3000}  # for training
 
 
 def embedded(
-    root: str | Path = "data",
+    root: str | Path | None = None,
     codec: str = codecs.DEFAULT,
     mel: MelConfig = MelConfig(),
     dataset: str = "synth",
 ) -> Path:
     """The folder `root/dataset` with the caches of its splits; made where missing.
 
+    root: by default the folder of prepared data sets, `folders.data()`.
     dataset: "synth", notes and pieces as NSynth and Slakh have them, or "squares", what a swap is trained on.
 
     Raises:
         UserError: it was made with another codec.
     """
-    folder, splits = Path(root) / dataset, MADE[dataset][1]
+    folder, splits = Path(root or folders.data()) / dataset, MADE[dataset][1]
     if not all((folder / split / cache.MANIFEST).exists() for split in splits):
         if parts.rank() == 0:
             print(f"making the data set {dataset} in {folder} (once, some minutes, 2 GB)", file=sys.stderr)

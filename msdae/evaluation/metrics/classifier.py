@@ -83,7 +83,7 @@ def save(network: Classifier, path: str | Path, provenance: Mapping[str, Any]) -
 
 
 def load(path: str | Path | None = None) -> Classifier:
-    """The classifier in `path`, a file of experiments/train_timbre.py; by default the one in the package.
+    """The classifier in `path`, a file of experiments/train_metrics.py; by default the one in the package.
 
     Raises:
         UserError: no such file, or not an instrument classifier.

@@ -78,7 +78,7 @@ def save(network: Timbre, path: str | Path, provenance: Mapping[str, Any]) -> No
 
 
 def load(path: str | Path | None = None) -> Timbre:
-    """The network in `path`, a file of experiments/train_timbre.py; by default the one in the package.
+    """The network in `path`, a file of experiments/train_metrics.py; by default the one in the package.
 
     Raises:
         UserError: no such file, or not a timbre network.

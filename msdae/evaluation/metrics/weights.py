@@ -8,7 +8,7 @@ import torch.nn as nn
 
 from msdae import checkpoint
 
-FIX = "train it again with experiments/train_timbre.py"  # of a file that does not fit
+FIX = "train it again with experiments/train_metrics.py"  # of a file that does not fit
 
 
 def save(network: nn.Module, path: str | Path, kind: str, header: Mapping[str, Any]) -> None:

@@ -1,18 +1,20 @@
-"""Fit the metrics that are learnt: the timbre network and the instrument classifier."""
+"""Train the networks of the metrics: timbre and instruments."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from msdae import cli
+from msdae import cli, folders
 from msdae.evaluation.metrics import classifier, learning, timbre
 from msdae.synthesis import soundfont
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     defaults = learning.Settings()
     parser = cli.parser(
+        "train-metrics",
         "Render the seen instruments of SoundFonts on training pieces, fit timbre.safetensors and "
         "classifier.safetensors to them, and print how well these tell seen and held-out instruments apart.",
-        "python experiments/train_timbre.py --soundfont FluidR3_GM.sf2 --out runs/timbre",
+        "--soundfont FluidR3_GM.sf2 --out runs/timbre",
     )
     parser.add_argument(
         "--soundfont",
@@ -29,8 +31,10 @@ def main() -> None:
         help="measure on the held-out instruments of this SoundFont too; may be given several times",
     )
     parser.add_argument("--only-check", action="store_true", help="fit nothing, measure what --out holds")
-    parser.add_argument("--out", type=Path, default=Path("runs/timbre"), help="folder of the two files")
-    parser.add_argument("--clips-folder", type=Path, default=Path("data/timbre"), help="of rendered clips")
+    parser.add_argument("--out", type=Path, default=folders.runs() / "timbre", help="folder of the two files")
+    parser.add_argument(
+        "--clips-folder", type=Path, default=folders.data() / "timbre", help="of rendered clips"
+    )
     parser.add_argument(
         "--clips",
         type=int,
@@ -40,7 +44,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=defaults.steps, help="of each network")
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--workers", type=int, help="processes that render (default: the cores)")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
 
     settings = learning.Settings(clips=options.clips, steps=options.steps, seed=options.seed)
     where = (settings, options.clips_folder)
@@ -56,7 +60,3 @@ def main() -> None:
         learnt = [checked[0], *options.soundfont]
         networks = learning.fit(learnt, *where, options.out, options.workers)
     print(learning.check(*networks, checked, *where, options.workers).text())
-
-
-if __name__ == "__main__":
-    cli.run(main)

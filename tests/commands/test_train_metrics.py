@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from msdae.evaluation.metrics import classifier, learning, renditions, timbre
 from msdae.symbolic.instruments import HELD_OUT, seen
 from msdae.synthesis import soundfont
 
-SCRIPT = Path(__file__).parents[2] / "experiments" / "train_timbre.py"
+SCRIPT = Path(__file__).parents[2] / "experiments" / "train_metrics.py"
 
 
 def test_fits_writes_and_reports(tmp_path, monkeypatch):
@@ -45,7 +46,8 @@ def test_fits_writes_and_reports(tmp_path, monkeypatch):
 )
 def test_what_is_missing_ends_at_once_with_exit_code_2(tmp_path, arguments, message):
     command = [sys.executable, str(SCRIPT), *arguments, "--clips-folder", str(tmp_path / "clips")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    environment = {**os.environ, "MSDAE_HOME": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 2
     assert message in done.stderr and "Traceback" not in done.stderr
     assert not list(tmp_path.rglob("*.safetensors"))

@@ -1,0 +1,30 @@
+"""Write a trained model in half precision, or push it to the Hugging Face hub."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from msdae import cli
+from msdae.models.autoencoder import Autoencoder
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = cli.parser(
+        "export",
+        "Write a model's weights in half precision to a file, or push them to the hub.",
+        "runs/small/stage3/model.safetensors --out mine.safetensors",
+    )
+    parser.add_argument("checkpoint", help="model: a file, a folder or a hub id")
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--out", type=Path, help="file to write")
+    target.add_argument("--push", metavar="OWNER/NAME", help="hub repository to push to (single precision)")
+    options = parser.parse_args(argv)
+    model = Autoencoder.from_pretrained(options.checkpoint)
+    if options.push:
+        print(model.push_to_hub(options.push))
+        return
+    model.save(options.out, torch.float16)
+    size = options.out.stat().st_size / 1e6
+    steps = model.provenance.get("steps", "unknown")
+    print(f"{options.out}: {size:.1f} MB, {type(model).__name__}, steps of its stages: {steps}")

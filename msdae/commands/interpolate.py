@@ -1,0 +1,38 @@
+"""Render a series of recordings on the way from one to another."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from msdae import cli
+from msdae.inference.pipeline import Mix, strengths
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = cli.parser(
+        "interpolate",
+        "Render a series from the melody source (strength 0) to the timbre source (strength 1) on the\n"
+        "levels in --levels. Each is as long and as loud as the melody source.",
+        "--timbre a.wav --melody b.wav --count 5 --levels 1 --out series",
+    )
+    parser.add_argument("--timbre", type=Path, required=True, metavar="FILE", help="where the series ends")
+    parser.add_argument("--melody", type=Path, required=True, metavar="FILE", help="where the series begins")
+    parser.add_argument("--count", type=int, default=5, help="recordings in the series, 2 or more")
+    parser.add_argument("--out", type=Path, default=Path("interpolation"), help="folder of the results")
+    cli.add_levels(parser, default="1,2,3")
+    cli.add_plot(parser)
+    cli.add_sampling(parser)
+    options = parser.parse_args(argv)
+
+    timbre, melody = cli.open_source(options.timbre), cli.open_source(options.melody)
+    series = {
+        options.out / f"{number}-strength-{strength:.2f}.wav": strength
+        for number, strength in enumerate(strengths(options.count), start=1)
+    }
+    cli.make_folder(options.out)
+    cli.check_outputs(series, options.plot, [timbre, melody])
+    renderer = cli.pipeline(options)
+    for output, strength in series.items():
+        mix = Mix(melody, dict.fromkeys(options.levels, timbre), strength)
+        cli.render(renderer, mix, output)
+    results = {f"strength {strength:.2f}": cli.open_source(path) for path, strength in series.items()}
+    cli.plot(options.plot, results)

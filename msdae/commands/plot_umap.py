@@ -1,0 +1,54 @@
+"""Map what each code of a model holds: UMAP, coloured by instrument and pitch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from msdae import cli, folders
+from msdae.analysis import umap as umaps
+from msdae.analysis import umap_page
+from msdae.analysis.probes import inputs
+from msdae.analysis.probes.tasks import SETS
+from msdae.data import ClipCache
+from msdae.nn.device import device
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = cli.parser(
+        "plot-umap",
+        "Draw UMAPs of the time averages of h1, h2 and h3, coloured by instrument and by pitch (the thesis's "
+        "figures 18 to 21): for each model, each data set, notes and melodies, a picture and a page on which "
+        "points can be listened to.",
+        "--checkpoint embedded hdae=runs/hdae/stage1/model.safetensors",
+    )
+    inputs.add_checkpoints(parser, "map")
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        default=None,
+        help="prepared data sets; by default the embedded data, made on first use",
+    )
+    parser.add_argument("--split", nargs="+", default=["valid", "test"], help="caches of each data set")
+    parser.add_argument("--clips", type=int, default=300, help="points on a map, at most")
+    parser.add_argument("--seed", type=int, default=0, help="of UMAP")
+    parser.add_argument(
+        "--out", type=Path, default=folders.runs() / "umap", help="folder for pictures and pages"
+    )
+    cli.add_device(parser)
+    options = parser.parse_args(argv)
+
+    models = inputs.models(options.checkpoint, options.model, device(options.device))
+    cli.make_folder(options.out)
+    for data, folder in inputs.folders(options.data).items():
+        caches = [ClipCache(Path(folder) / split) for split in options.split]
+        for clips in SETS:
+            points = umaps.choose(caches, clips, options.clips)
+            if not points:
+                cli.note(f"{folder}: no {clips} with a family")
+                continue
+            for name, model in models.items():
+                kind = type(model).__name__
+                found = umaps.maps(model, points, f"{kind} ({name}), {clips} of {data}", options.seed)
+                stem = options.out / umaps.file_stem(name, data, clips)
+                umaps.plot(found, f"{stem}.png")
+                umap_page.write(found, f"{stem}.html")
+                print(f"wrote {stem}.png and {stem}.html ({len(points)} clips)")

@@ -1,0 +1,63 @@
+"""Probe what each code of a model holds: pitch, instrument, melody and more."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from msdae import checkpoint, cli, folders
+from msdae.analysis import probes as probing
+from msdae.analysis.probes import inputs, report
+from msdae.analysis.probes.separation import separation
+from msdae.nn.device import device
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = cli.parser(
+        "run-probes",
+        "Fit small networks that read pitch, instrument, melody and more from each code (h1 coarse to h3 "
+        "fine) and from what it is compared with: the codec's latent, the log-mel, and codes of encoders "
+        "with their initial weights. Shows the thesis's tables 2 and 3 with its numbers beside these, every "
+        "score with its bootstrap 95 % interval, and which level holds what. No probe is scored on a note or "
+        "piece that it was fitted on.",
+        "--checkpoint embedded hdae=runs/hdae/stage1/model.safetensors",
+    )
+    inputs.add_checkpoints(parser, "probe")
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        default=None,
+        help="folders with the caches train/ and test/, or single caches, of which three tenths of the "
+        "pieces and notes score the probe; by default the embedded data, made on first use",
+    )
+    parser.add_argument(
+        "--tasks", nargs="+", choices=list(probing.TASKS), default=list(probing.TASKS), help="what to probe"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the probes, random encoders and intervals")
+    parser.add_argument(
+        "--out",
+        default=folders.runs() / "probes",
+        help="folder for probes.csv, probes.json, probes.md and tables.json",
+    )
+    cli.add_device(parser)
+    arguments = parser.parse_args(argv)
+
+    models = inputs.models(arguments.checkpoint, arguments.model, device(arguments.device))
+    splits = {name: probing.open_split(path) for name, path in inputs.folders(arguments.data).items()}
+    results = probing.run(models, splits, arguments.tasks, arguments.seed)
+    separations = separation(results)
+    command = cli.command_line("run-probes", argv)
+    about = {
+        "date": str(date.today()),
+        "seed": arguments.seed,
+        "command": command,
+        "checkpoints": {
+            name: {
+                "model": model.kind,
+                "stage": model.stage,
+                "hash": checkpoint.fingerprint(model.state_dict(), {}),
+            }
+            for name, model in models.items()
+        },
+        "data": {name: split.fit.manifest.get("key") for name, split in splits.items()},
+    }
+    print(*(table.text() + "\n" for table in report.tables(results, separations)), sep="\n")
+    print("written:", *report.write(results, separations, about, arguments.out, command))

@@ -1,0 +1,84 @@
+"""Play the melody of one recording with the timbre of another."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from msdae import cli
+from msdae.errors import UserError
+from msdae.inference.pipeline import Mix
+
+LEVELS = (1, 2, 3)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parser().parse_args(argv)
+    levels, melody = chosen_sources(options)
+    paths = dict.fromkeys([*levels.values(), melody])
+    sources = {path: cli.open_source(path) for path in paths}
+    cli.check_outputs([options.out], options.plot, sources.values())
+    chosen = {level: sources[path] for level, path in levels.items()}
+    mix = Mix(sources[melody], chosen, options.strength)
+    cli.render(cli.pipeline(options), mix, options.out)
+    titles = {f"{path.name}: {given}": sources[path] for path, given in roles(levels, melody).items()}
+    cli.plot(options.plot, {**titles, f"{options.out.name}: swap": cli.open_source(options.out)})
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this command line."""
+    parser = cli.parser(
+        "swap",
+        "Render the melody source with codes of other recordings; the result is as long and as loud as it.\n"
+        "With --timbre, the levels in --levels come from that one recording. With --level1, --level2 and\n"
+        "--level3, each level has a source of its own; a level not given comes from the melody source, that\n"
+        "is --melody, or the source of level 3 where --melody is not given.",
+        "--timbre a.wav --melody b.wav --out y.wav",
+    )
+    parser.add_argument("--timbre", type=Path, metavar="FILE", help="the timbre source")
+    parser.add_argument("--melody", type=Path, metavar="FILE", help="the melody source")
+    for level in LEVELS:
+        parser.add_argument(f"--level{level}", type=Path, metavar="FILE", help=f"the source of level {level}")
+    cli.add_out(parser, "swap.wav")
+    cli.add_levels(parser, default="1")
+    parser.add_argument(
+        "--strength",
+        type=float,
+        default=1.0,
+        help="0 (codes of the melody source) to 1 (of the others)",
+    )
+    cli.add_plot(parser)
+    cli.add_sampling(parser)
+    return parser
+
+
+def chosen_sources(options) -> tuple[dict[int, Path], Path]:
+    """({level: file}, melody source): which file each swapped level comes from.
+
+    Raises:
+        UserError: sources are missing, or --timbre and --levelK are mixed.
+    """
+    given = {level: getattr(options, f"level{level}") for level in LEVELS}
+    levels = {level: path for level, path in given.items() if path is not None}
+    if options.timbre and levels:
+        raise UserError("--timbre and --level1/2/3 exclude each other; give --level1 instead of --timbre")
+    if not options.timbre and not levels:
+        raise UserError("no source of timbre; give --timbre FILE, or --level1, --level2 and --level3")
+    melody = options.melody or options.level3
+    if melody is None:
+        raise UserError("no melody source; give --melody FILE")
+    if options.timbre:
+        levels = dict.fromkeys(options.levels, options.timbre)
+    return {level: path for level, path in levels.items() if path != melody}, melody
+
+
+def roles(levels: dict[int, Path], melody: Path) -> dict[Path, str]:
+    """What each file gives, for the titles of the picture."""
+    files = dict.fromkeys([*levels.values(), melody])
+    return {path: role(path, levels, melody) for path in files}
+
+
+def role(path: Path, levels: dict[int, Path], melody: Path) -> str:
+    """What the file `path` gives."""
+    if path == melody:
+        return "melody source"
+    return "source of level " + ", ".join(str(level) for level, source in levels.items() if source == path)

@@ -1,0 +1,117 @@
+"""Train a codec like the one that ships, or fit the simple one."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from msdae import audio, cli, codecs, config, folders
+from msdae.codecs import neural
+from msdae.codecs import pca as spectral
+from msdae.codecs.check import check_round_trip, require_reconstruction
+from msdae.data.clips import CLIP_SAMPLES
+from msdae.data.report import Report
+from msdae.data.sets import folder
+from msdae.data.sets import rendered as synth
+from msdae.data.sets.embedded import CLIPS, MADE
+from msdae.data.sources import SourceFile
+from msdae.nn.device import device
+from msdae.training.codec import CodecTrainConfig, train
+
+CHECKED = 16  # files whose round trip is measured
+Files = dict[str, list[SourceFile]]  # by split
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = _parse(argv)
+    audio.check_folder(Path(arguments.out))
+    (_train if arguments.codec == codecs.DEFAULT else _fit)(arguments)
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    """Train latents and decoder, or the decoder alone."""
+    settings = config.load(CodecTrainConfig, None, arguments.set)
+    known = neural.NeuralCodec.from_file(arguments.latents) if arguments.latents else None
+    files = _files(arguments)
+    paths = {split: [file.path for file in chosen] for split, chosen in files.items()}
+    codec = train(settings, paths, arguments.run, device(arguments.device), known)
+    if codec is not None:
+        _measure(codec.cpu(), files, arguments.out)
+        codec.save(arguments.out)
+
+
+def _fit(arguments: argparse.Namespace) -> None:
+    """Fit principal components and the linear prediction from them."""
+    settings = config.load(spectral.SpectralConfig, None, arguments.set)
+    files = _files(arguments)
+    codec = spectral.fit(Clips(files["train"]), settings)
+    explained = spectral.explained_variance(codec, Clips(_held_out(files)))
+    print(f"{100 * explained:.1f} % of the variance of held-out files explained")
+    _measure(codec, files, arguments.out)
+    codec.save(arguments.out)
+
+
+def _measure(codec: codecs.Codec, files: Files, path: str) -> None:
+    distance = check_round_trip(codec, torch.cat(list(Clips(_held_out(files)[:CHECKED]))))
+    require_reconstruction(codec, distance)
+    print(f"{path}: fingerprint {codec.fingerprint[:12]}, round trip {distance:.1f} dB (held-out files)")
+
+
+def _held_out(files: Files) -> list[SourceFile]:
+    return files.get("valid", files["train"])
+
+
+class Clips:
+    """The clips of each file, (clips, CLIP_SAMPLES), as training will see them; may be read repeatedly."""
+
+    def __init__(self, files: Sequence[SourceFile]):
+        self.files = files
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        for file in tqdm(self.files, unit="file"):
+            waveform = audio.read(file.path)[: file.clips * CLIP_SAMPLES]
+            yield waveform.reshape(-1, CLIP_SAMPLES)
+
+
+def _files(arguments: argparse.Namespace) -> Files:
+    report = Report()
+    if arguments.source is None:
+        name = "squares" if arguments.codec == codecs.DEFAULT else "synth"
+        dataset, source = MADE[name][0], (arguments.data or folders.data() / name) / "source"
+        if not source.is_dir():
+            dataset.render(synth.Settings(CLIPS[name]), source)
+        return dataset.scan(source, report)
+    files = folder.scan(Path(arguments.source), report)
+    print("\n".join(report.lines("files")))
+    return files
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = cli.parser(
+        "train-codec",
+        "Train 'spectral-neural', the codec that ships, or fit 'spectral'. Without --source: on rendered\n"
+        "data, which is made where missing. Killed and started again, the same line continues.",
+        "--source ~/Music --out music.safetensors",
+    )
+    parser.add_argument(
+        "--codec",
+        choices=codecs.shipped(),
+        default=codecs.DEFAULT,
+        help="which kind",
+    )
+    parser.add_argument("--source", help="folder of recordings; a few are held out to measure")
+    parser.add_argument(
+        "--data", type=Path, help="folder of rendered data (data/squares; of spectral: data/synth)"
+    )
+    parser.add_argument("--out", required=True, help="codec file (.safetensors)")
+    parser.add_argument(
+        "--run", type=Path, default=folders.runs() / "codec", help="folder of the training's state and logs"
+    )
+    parser.add_argument("--latents", metavar="FILE", help="keep this codec's latents, train its decoder")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, as steps=[8000,7000]"
+    )
+    cli.add_device(parser)
+    return parser.parse_args(argv)

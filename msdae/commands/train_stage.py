@@ -1,0 +1,44 @@
+"""Train one stage of MSDAE or HDAE."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from msdae import cli, config, folders
+from msdae.models.registry import MODELS
+from msdae.training.loop import TrainConfig
+from msdae.training.stages import train_stage
+
+DEFAULTS = {"msdae": "small.yaml", "hdae": "hdae.yaml"}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = cli.parser(
+        "train-stage",
+        "Train one stage: 1 trains encoder 1 and the denoiser, 2 freezes encoder 1 and adds encoder 2, "
+        "3 adds encoder 3. Started again, it continues. Without --data it trains on the embedded synth "
+        "data, which is made on first use.",
+        "--stage 2 --run runs/mine --set learning_rate=2e-4",
+    )
+    parser.add_argument("--stage", type=int, required=True, help="1, 2 or 3")
+    parser.add_argument("--model", choices=sorted(MODELS), default="msdae", help="what to train")
+    parser.add_argument(
+        "--config", type=Path, help="YAML of what differs from the defaults (experiments/configs)"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. seed=1"
+    )
+    parser.add_argument("--run", type=Path, help="folder of the run (default: runs/ and the config's name)")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="folders with the caches train/ and valid/ (prepare_data.py)",
+    )
+    parser.add_argument("--from", dest="start", help="checkpoint to start from: embedded, a file, a hub id")
+    arguments = parser.parse_args(argv)
+    path = arguments.config or folders.configs() / DEFAULTS[arguments.model]
+    settings = config.load(TrainConfig, path, arguments.set)
+    run = arguments.run or folders.runs() / path.stem
+    if not train_stage(arguments.model, arguments.stage, settings, run, arguments.data, arguments.start):
+        raise SystemExit(130)

@@ -1,0 +1,23 @@
+"""Which processor a model runs on."""
+
+import torch
+
+from msdae.errors import UserError
+
+
+def device(name: str) -> torch.device:
+    """The torch device for `name`; "auto" takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        UserError: the device is not usable here.
+    """
+    if name == "auto":
+        mps = torch.backends.mps.is_available()
+        name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    try:
+        place = torch.device(name)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--device {name}: not usable here ({reason}); use --device auto") from error
+    return place
