@@ -10,7 +10,7 @@ from msdae.errors import UserError
 from msdae.evaluation.swapbench.evaluate import quick
 from msdae.evaluation.tables import Table, write_markdown
 from msdae.models.autoencoder import Autoencoder
-from msdae.training.loop import TrainConfig
+from msdae.training.autoencoder import TrainConfig
 from msdae.training.stages import stage_folder, train_stage
 
 RECIPES = ("same-clip", "cross-excerpt", "perturbed-content", "small")

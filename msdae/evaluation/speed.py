@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 
 import torch
 
+from msdae.data import Batch
 from msdae.inference.pipeline import Pipeline
 from msdae.models.autoencoder import Autoencoder
-from msdae.training.loop import Draws
+from msdae.training.steps import Draws
 
 
 def medians(cases: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, float]:
@@ -26,18 +27,20 @@ def training_step(
     model: Autoencoder, batch: int, device: torch.device, frames: int = 32
 ) -> Callable[[], None]:
     """One optimizer step of the model's stage on random clips that are already in memory."""
-    optimizer = torch.optim.Adam(model.to(device).freeze(), fused=True)
+    optimizer = torch.optim.Adam(model.to(device).train().freeze(), fused=True)
     codec, mel = model.config.codec, model.config.mel
-    draws = Draws.of((0,), batch, (codec.channels, frames), model.stage, model.config.dropout).to(device)
     z = torch.randn(batch, codec.channels, frames, device=device)
     x3 = torch.rand(batch, mel.bands, frames * codec.hop // mel.hop, device=device)
+    sound, pitches = torch.arange(batch, device=device), torch.zeros(batch, frames, device=device).long()
+    clips = Batch(z, x3, x3, x3, sound, sound, pitches, [""] * batch, list(range(batch)))
 
     def step() -> None:
-        losses, *_ = model(z, x3, draws.normal, draws.noise, draws.drop)
-        losses.mean().backward()
+        draws = Draws((0,), batch, device=device)
+        loss = model(clips, draws)["denoising"].mean()
+        loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.mean().item()  # waits for the device
+        loss.item()  # waits for the device
 
     return step
 
