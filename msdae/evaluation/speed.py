@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from msdae.data import Batch
+from msdae.evaluation import accounting
 from msdae.inference.pipeline import Pipeline
 from msdae.models.autoencoder import Autoencoder
-from msdae.training.steps import Draws
 
 
 def medians(cases: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, float]:
@@ -28,15 +27,10 @@ def training_step(
 ) -> Callable[[], None]:
     """One optimizer step of the model's stage on random clips that are already in memory."""
     optimizer = torch.optim.Adam(model.to(device).train().freeze(), fused=True)
-    codec, mel = model.config.codec, model.config.mel
-    z = torch.randn(batch, codec.channels, frames, device=device)
-    x3 = torch.rand(batch, mel.bands, frames * codec.hop // mel.hop, device=device)
-    sound, pitches = torch.arange(batch, device=device), torch.zeros(batch, frames, device=device).long()
-    clips = Batch(z, x3, x3, x3, sound, sound, pitches, [""] * batch, list(range(batch)))
+    clips, draws = accounting.noise(model, batch, frames, device)
 
     def step() -> None:
-        draws = Draws((0,), batch, device=device)
-        loss = model(clips, draws)["denoising"].mean()
+        loss = model(clips, draws.again())["denoising"].mean()
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

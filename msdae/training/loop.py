@@ -52,12 +52,18 @@ class Loop:
         self.share = schedule.batch_size // world
         self.log = Log(self.accelerator, self.folder, task.name, total)
         self.networks = task.modules()
-        self.sharded = self.accelerator.distributed_type == DistributedType.FSDP
+        self.sharded = self.is_sharded()
         self.description = _description(self.networks)
         self.spare = copy.deepcopy(self.networks) if self.sharded else {}
         self.learners = {name: self._learner(name) for name in self.networks}
         self.step = 0
         self.failed = torch.zeros((), dtype=torch.bool, device=self.device)
+        # reading a number from an accelerator makes it wait
+        self.waits = self.device.type == "cpu"
+
+    def is_sharded(self) -> bool:
+        """Whether each process has only a part of every weight."""
+        return self.accelerator.distributed_type == DistributedType.FSDP
 
     def _learner(self, name: str) -> Learner:
         s, network = self.schedule, self.networks[name]
@@ -161,7 +167,7 @@ class Loop:
             learner, terms = self.learners[name], losses(batch, draws.again())
             total = sum(terms.values())
             self.failed |= ~torch.isfinite(total.detach()).all()
-            if self.device.type == "cpu":
+            if self.waits:
                 self._require_finite(batch)
             self.accelerator.backward(total.mean())
             if self.accelerator.sync_gradients:
@@ -184,7 +190,7 @@ class Loop:
             return
         self.failed.zero_()
         self.log.close()
-        if self.device.type != "cpu":
+        if not self.waits:
             raise UserError(
                 f"{self.folder}: the loss is not finite in a step up to {self.step}; state.safetensors holds "
                 "the last state before. Lower learning_rate, or find the step with log_every=1."
@@ -264,7 +270,7 @@ class Loop:
         told = bool(self.signals) or orphaned
         if self.accelerator.num_processes == 1:
             return told
-        if self.device.type != "cpu" and self.step % self.schedule.log_every:
+        if not self.waits and self.step % self.schedule.log_every:
             return False
         return bool(self.accelerator.reduce(torch.tensor(float(told), device=self.device), "sum") > 0)
 

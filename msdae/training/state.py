@@ -81,12 +81,14 @@ class Learner:
 
     def restore(self, tensors: Tensors) -> None:
         """The inverse of `tensors`."""
+        # the fused Adam walks through memory: moments need the layout of the weights, which a file loses
+        weights = {name.removeprefix("module."): p for name, p in self.network.named_parameters()}
         moments: dict[str, Tensors] = {}
         for key, value in below("optimizer.", tensors).items():
             name, parameter = key.split(".", 1)
-            # the fused Adam walks through memory: moments need the layout of the weights, which a file loses
-            layout = torch.channels_last if value.ndim == 4 else torch.contiguous_format
-            moments.setdefault(parameter, {})[name] = value.contiguous(memory_format=layout)
+            if value.ndim == 4 and not weights[parameter].is_contiguous():
+                value = value.contiguous(memory_format=torch.channels_last)
+            moments.setdefault(parameter, {})[name] = value
         set_model_state_dict(self.network, below("ema.", tensors), options=FULL)
         self.ema.averages = [p.detach().clone() for p in self.ema.parameters]
         set_model_state_dict(self.network, below("model.", tensors), options=FULL)
