@@ -25,7 +25,7 @@ from msdae.data.parts import cores
 from msdae.errors import UserError
 from msdae.training import state, steps
 from msdae.training.log import Log, Meter
-from msdae.training.processes import accelerator, noted_signals
+from msdae.training.processes import accelerator, launched, noted_signals
 from msdae.training.state import Learner
 from msdae.training.steps import Draws
 from msdae.training.task import Losses, Schedule, Task
@@ -92,7 +92,7 @@ class Loop:
         if self.step == 0:
             self.task.begin()
         self.log.say(f"step {self.step} of {self.total}, {self.description}")
-        self.launcher = os.getppid() if "ACCELERATE_MIXED_PRECISION" in os.environ else None
+        self.launcher = os.getppid() if launched() else None
         with noted_signals() as self.signals:
             self.log.open(config.to_mapping(self.schedule))
             self._train()

@@ -38,11 +38,16 @@ def process_state(device: torch.device | None = None) -> PartialState:
     process = PartialState(cpu=several or (device is not None and device.type == "cpu"))
     if device is not None and device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
-    if process.device.type == "cpu":
-        torch.set_num_threads(cores())  # accelerate launch leaves a process one thread
+    if process.device.type == "cpu" and launched():
+        torch.set_num_threads(cores())  # the launcher leaves a process one thread
     if process.num_processes > 1:
         atexit.register(process.destroy_process_group)
     return process
+
+
+def launched() -> bool:
+    """Whether `accelerate launch` started this process."""
+    return "ACCELERATE_MIXED_PRECISION" in os.environ
 
 
 def accelerator(schedule: Schedule, folder: Path) -> Accelerator:
