@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 config=experiments/configs/thesis-small.yaml
-python experiments/prepare_data.py --dataset synth --config "$config" --out data/thesis
+python experiments/prepare_data.py --dataset synth --mel-of "$config" --out data/thesis
 for stage in 1 2 3; do
     accelerate launch experiments/train_stage.py --stage "$stage" --config "$config" --data data/thesis
 done

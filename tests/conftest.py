@@ -11,11 +11,11 @@ def tiny(tmp_path_factory):
     """A synth data set of a few clips, prepared with the shipped codec."""
     from msdae import codecs
     from msdae.data.encode import Encoding
-    from msdae.data.sets import rendered as synth
-    from msdae.data.sets.embedded import make
+    from msdae.data.prepare import prepare_set
+    from msdae.data.rendering import RenderConfig
 
     folder = tmp_path_factory.mktemp("tiny") / "synth"
-    make("synth", folder, synth.Settings(clips=24, seed=7), Encoding(codecs.DEFAULT), workers=1)
+    prepare_set("synth", folder, Encoding(codecs.DEFAULT), config=RenderConfig(clips=24, seed=7), workers=1)
     return folder
 
 

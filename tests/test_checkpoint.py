@@ -59,3 +59,12 @@ def test_fingerprint_depends_on_every_value():
     assert first == checkpoint.fingerprint(dict(reversed(tensors.items())), {"x": 1})
     assert first != checkpoint.fingerprint(tensors, {"x": 2})
     assert first != checkpoint.fingerprint({**tensors, "a": torch.tensor([0.0, 0.0, 1e-7])}, {"x": 1})
+
+
+def test_nothing_is_left_of_a_file_or_folder_whose_making_failed(tmp_path):
+    for context in (checkpoint.atomic_folder(tmp_path / "folder"), checkpoint.atomic(tmp_path / "file")):
+        with pytest.raises(KeyError), context as temporary:
+            if temporary.is_dir():
+                (temporary / "part").write_text("half")
+            raise KeyError
+    assert not list(tmp_path.iterdir())

@@ -62,7 +62,7 @@ def choose(caches: Sequence[ClipCache], clips: str, most: int = 300) -> tuple[Po
         (cache, index)
         for cache in caches
         for index, clip in enumerate(cache.clips)
-        if clip.get("dataset") == SETS[clips] and clip.get("family") in FAMILIES
+        if clip.get("kind") == SETS[clips] and clip.get("family") in FAMILIES
     ]
     spread = np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)
     return tuple(_point(*found[place]) for place in spread)

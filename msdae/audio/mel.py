@@ -22,9 +22,9 @@ class MelConfig:
     gain: float = 10.0  # log1p(gain * mel): places quiet partials above the linear part of log1p
 
     def fitted(self, sample_rate: int, hop: int, levels: int = 3) -> "MelConfig":
-        """These settings for a codec: at its sample rate, with a whole number of mel frames in a latent frame.
+        """These settings for a codec: at its sample rate, whole mel frames in a latent frame.
 
-        The mel's hop is kept where it fits; else it is the largest one below it that divides the codec's `hop`
+        The mel's hop is kept where it fits; else it is the largest below it that is the codec's `hop` divided
         by a power of two, with at least one frame of the coarsest of `levels` mels in a latent frame.
 
         Raises:

@@ -1,40 +1,59 @@
 """Prepare a data set for training: scan, report, encode, write caches or shards."""
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from msdae import cli, codecs, config
+from tqdm import tqdm
+
+from msdae import cli, codecs, config, folders
 from msdae.audio.mel import MelConfig
+from msdae.data import parts
 from msdae.data.encode import Encoding
-from msdae.data.prepare import prepare
-from msdae.data.report import Report
-from msdae.data.sets import folder, nsynth, slakh
-from msdae.data.sets import rendered as synth
-from msdae.data.sets.embedded import CLIPS, MADE, make, show
+from msdae.data.prepare import prepare_set
+from msdae.data.rendering import RenderConfig
+from msdae.data.sets import DATASETS
 from msdae.errors import UserError
 from msdae.nn.device import device
+from msdae.progress import silent
 
-SCANS = {"nsynth": nsynth.scan, "slakh": slakh.scan, "folder": folder.scan}
+# options that set a field of the rendering's settings
+FIELDS = ("clips", "seed", "soundfonts", "unseen_soundfonts")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    arguments = _parse(argv)
-    out, source = Path(arguments.out), arguments.source and Path(arguments.source)
-    encoding = Encoding(arguments.codec, _mel(arguments.config), str(device(arguments.device)))
-    workers, shards = arguments.workers, arguments.shards
-    if arguments.dataset in MADE:
-        fonts, unseen = tuple(arguments.soundfont), tuple(arguments.unseen_soundfont)
-        clips = arguments.clips or CLIPS[arguments.dataset]
-        settings = synth.Settings(clips, arguments.seed, fonts, unseen)
-        make(arguments.dataset, out, settings, encoding, source, workers, arguments.strict, shards)
-        return
-    if source is None:
-        raise UserError(f"--dataset {arguments.dataset}: name the folder it is in with --source")
-    report = Report(arguments.strict)
-    files = SCANS[arguments.dataset](source, report)
-    show(report, "files")
-    show(prepare(files, out, source, arguments.dataset, encoding, report, workers, shards), "clips")
+    options = _parse(argv)
+    prepare_set(
+        options.dataset,
+        options.out or folders.data() / options.dataset,
+        Encoding(options.codec, _mel(options.mel_of), str(device(options.device))),
+        options.source,
+        _rendering(options),
+        options.strict,
+        options.workers,
+        options.shards,
+        tqdm if parts.rank() == 0 else silent,
+    )
+
+
+def _rendering(options: argparse.Namespace) -> RenderConfig | None:
+    """The settings of the rendering; None where the data set is not rendered.
+
+    Raises:
+        UserError: settings for such a data set, or unknown ones.
+    """
+    kind = DATASETS[options.dataset].config
+    given = {name: getattr(options, name) for name in FIELDS if getattr(options, name) is not None}
+    named = [f"{name}={json.dumps(value)}" for name, value in given.items()]
+    if kind is None:
+        if options.config or options.set or named:
+            raise UserError(
+                f"--dataset {options.dataset}: is not rendered; leave out --config, --set, --clips, --seed, "
+                "--soundfont and --unseen-soundfont"
+            )
+        return None
+    return config.load(kind, options.config, [*named, *options.set])
 
 
 def _mel(path: Path | None) -> MelConfig:
@@ -53,31 +72,34 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "continues when it is started again. Under `accelerate launch` all processes share the work.",
         "--dataset folder --source ~/Music --out data/mine",
     )
-    parser.add_argument("--dataset", required=True, choices=[*MADE, *SCANS], help="what is in --source")
+    rendered = ", ".join(name for name in DATASETS if DATASETS[name].config)
+    parser.add_argument("--dataset", required=True, choices=list(DATASETS), help="what is in --source")
     parser.add_argument(
-        "--source", help="folder of the recordings; synth, squares: where to render them (OUT/source)"
+        "--source",
+        type=Path,
+        help=f"folder of the recordings; of {rendered}: where to render them (OUT/source)",
     )
-    parser.add_argument("--out", required=True, help="folder of the prepared data set")
+    parser.add_argument("--out", type=Path, help="folder of the prepared data set (data/DATASET)")
     names = ", ".join(codecs.CODECS)
     parser.add_argument("--codec", default=codecs.DEFAULT, help=f"{names}, or a trained codec's file")
     parser.add_argument("--strict", action="store_true", help="stop at the first file that is rejected")
-    parser.add_argument("--shards", type=_positive, help="write WebDataset shards of so many clips instead")
-    parser.add_argument("--workers", type=_positive, help="processes on this machine (all cores)")
-    parser.add_argument("--config", type=Path, help="YAML of the model that it is for, where its mel differs")
-    parser.add_argument("--clips", type=_positive, help="synth, squares: training clips, about (6000, 3000)")
-    parser.add_argument("--seed", type=int, default=0, help="synth, squares: the same gives the same bytes")
     parser.add_argument(
-        "--soundfont", action="append", default=[], help="synth, squares: sf2 or sf3; repeatable"
+        "--shards", type=cli.positive, help="write WebDataset shards of so many clips instead"
     )
+    parser.add_argument("--workers", type=cli.positive, help="processes on this machine (all cores)")
     parser.add_argument(
-        "--unseen-soundfont", action="append", default=[], help="synth: for the unseen split (as --soundfont)"
+        "--mel-of", type=Path, metavar="FILE", help="YAML of the training it is for, where its mel differs"
+    )
+    rendering = parser.add_argument_group("rendered data sets", rendered)
+    rendering.add_argument("--config", type=Path, help="YAML of what differs from the default rendering")
+    cli.add_set(rendering, "override, e.g. single_notes=0.5 or sound.effects.room=0 (squares)")
+    rendering.add_argument("--clips", type=cli.positive, help="about so many for training")
+    rendering.add_argument("--seed", type=int, help="the same gives the same bytes")
+    rendering.add_argument(
+        "--soundfont", dest="soundfonts", action="append", help="sf2 or sf3, path or name; repeatable"
+    )
+    rendering.add_argument(
+        "--unseen-soundfont", dest="unseen_soundfonts", action="append", help="for the unseen split"
     )
     cli.add_device(parser)
     return parser.parse_args(argv)
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value

@@ -11,12 +11,9 @@ from msdae import audio, cli, codecs, config, folders
 from msdae.codecs import neural
 from msdae.codecs import pca as spectral
 from msdae.codecs.check import check_round_trip, require_reconstruction
-from msdae.data.clips import CLIP_SAMPLES
-from msdae.data.report import Report
-from msdae.data.sets import folder
-from msdae.data.sets import rendered as synth
-from msdae.data.sets.embedded import CLIPS, MADE
-from msdae.data.sources import SourceFile
+from msdae.data.sets import DATASETS
+from msdae.data.sources import ClipLength, SourceFile
+from msdae.data.tally import Tally
 from msdae.nn.device import device
 from msdae.training.codec import CodecTrainConfig, train
 
@@ -64,27 +61,28 @@ def _held_out(files: Files) -> list[SourceFile]:
 
 
 class Clips:
-    """The clips of each file, (clips, CLIP_SAMPLES), as training will see them; may be read repeatedly."""
+    """The clips of each file, (clips, samples), as training will see them; may be read repeatedly."""
 
     def __init__(self, files: Sequence[SourceFile]):
         self.files = files
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         for file in tqdm(self.files, unit="file"):
-            waveform = audio.read(file.path)[: file.clips * CLIP_SAMPLES]
-            yield waveform.reshape(-1, CLIP_SAMPLES)
+            waveform = audio.read(file.path)[: file.clips * ClipLength().samples]
+            yield waveform.reshape(-1, ClipLength().samples)
 
 
 def _files(arguments: argparse.Namespace) -> Files:
-    report = Report()
+    """The files of --source, or of the rendered data set of this codec, made where missing."""
+    tally = Tally()
     if arguments.source is None:
         name = "squares" if arguments.codec == codecs.DEFAULT else "synth"
-        dataset, source = MADE[name][0], (arguments.data or folders.data() / name) / "source"
+        dataset, source = DATASETS[name], (arguments.data or folders.data() / name) / "source"
         if not source.is_dir():
-            dataset.render(synth.Settings(CLIPS[name]), source)
-        return dataset.scan(source, report)
-    files = folder.scan(Path(arguments.source), report)
-    print("\n".join(report.lines("files")))
+            dataset.render(dataset.config(), source, progress=tqdm)
+        return dataset.scan(source, tally)
+    files = DATASETS["folder"].scan(Path(arguments.source), tally)
+    print("\n".join(tally.lines("files")))
     return files
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from msdae.data.cache import Batch, ClipCache, read_manifest
+from msdae.data.embedded import embedded
 from msdae.data.joined import JoinedCaches
-from msdae.data.sets.embedded import embedded
 from msdae.data.shards import ShardStream
 
 Clips = ClipCache | ShardStream  # what can be trained on: a manifest, `require` and `batches`

@@ -3,7 +3,6 @@
 import functools
 import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,11 +15,13 @@ from msdae import audio
 from msdae.audio.mel import MelConfig
 from msdae.codecs.base import Codec
 from msdae.data import order
-from msdae.data.clips import CLIP_SAMPLES
+from msdae.data.sources import MELODY, NOTE
 from msdae.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 LATENTS, MELS, CLIPS, MANIFEST = "latents.npy", "mels.npy", "clips.jsonl", "manifest.json"
+FRAMES = 32  # of a clip where a manifest does not say
+SIZES = {"hop": 4096, "sample_rate": 44100, "channels": 64}  # of such a manifest's codec
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,20 @@ def sound_of(clip: dict[str, Any]) -> str:
     return f"stem {clip.get('stem', clip.get('piece', clip['name']))}"
 
 
+def score_of(clip: dict[str, Any]) -> str:
+    """Which notes a clip plays: its label `score`, else the pitch of a note, else its own."""
+    if "score" in clip:
+        return f"score {clip['score']}"
+    return f"pitch {clip['pitch']}" if clip.get("pitch") is not None else f"clip {clip['name']}"
+
+
 class ClipCache:
     """The clips of one split.
 
     Attributes:
         manifest: how the cache was made, and the measured mean and standard deviation of its latents.
-        clips: one dictionary of labels a clip; `path` is the recording it was cut from, `start` (s) where.
+        clips: one dictionary of labels a clip; `path` is the recording it was cut from, `start` (s) where;
+            `seconds`: its length; `kind`: "note" or "melody", where the data set says so.
 
     Raises:
         UserError: not a cache, an incomplete one, or one of a newer format.
@@ -113,7 +122,9 @@ class ClipCache:
         except (OSError, ValueError) as error:
             raise UserError(f"{self.path}: incomplete ({error}); delete it and prepare it again") from error
         root = source_root(self.path, self.manifest)
-        self.clips = [_with_path(json.loads(line), root) for line in lines]
+        self.clips = [with_kind(json.loads(line)) for line in lines]
+        for clip in self.clips:
+            clip |= {"path": str(root / clip["path"]), "seconds": self.clip_seconds}
         if not len(self.clips) == len(self.latents) == len(self.mels) == self.manifest["clips"]:
             raise UserError(f"{self.path}: its files differ in length; delete it and prepare it again")
 
@@ -133,10 +144,18 @@ class ClipCache:
 
     def batch(self, indices: Sequence[int]) -> Batch:
         """The clips at `indices`."""
-        chosen = np.asarray(indices)
-        z, mel = _read(self.latents, chosen), _read(self.mels, chosen)
-        clips = [self.clips[index] for index in chosen]
-        return plain_batch(z, mel, clips, chosen.tolist(), self.sounds[chosen], self.clip_seconds)
+        indices = np.asarray(indices)
+        z, mel = self.latent(indices), self.mel(indices)
+        clips = [self.clips[index] for index in indices]
+        return plain_batch(z, mel, clips, indices.tolist(), self.sounds[indices], self.clip_seconds)
+
+    def latent(self, indices: Sequence[int]) -> torch.Tensor:
+        """The latents of the clips at `indices` alone: (clips, channels, frames), float32."""
+        return _read(self.latents, np.asarray(indices))
+
+    def mel(self, indices: Sequence[int]) -> torch.Tensor:
+        """The log-mels of the clips at `indices` alone: (clips, bands, mel frames), float32."""
+        return _read(self.mels, np.asarray(indices))
 
     @functools.cached_property
     def sounds(self) -> np.ndarray:
@@ -146,7 +165,19 @@ class ClipCache:
     @property
     def clip_seconds(self) -> float:
         """Length of a clip in seconds."""
-        return CLIP_SAMPLES / audio.SAMPLE_RATE
+        return seconds_of(self.manifest)
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the codec and of `waveform`, in Hz."""
+        return sizes_of(self.manifest)["sample_rate"]
+
+    def runs(
+        self, batch_size: int, seed: int = 0, start: int = 0, rank: int = 0, world: int = 1
+    ) -> Iterator[list[tuple["ClipCache", np.ndarray]]]:
+        """Which clips `batches` reads: for each step, stores of clips and the indices in each, in order."""
+        for indices in order.batches(len(self), batch_size, seed, start, rank, world):
+            yield [(self, indices)]
 
     def batches(
         self, batch_size: int, seed: int = 0, start: int = 0, rank: int = 0, world: int = 1
@@ -155,19 +186,19 @@ class ClipCache:
 
         batch_size: of all ranks together; a rank gets `batch_size // world` clips of it.
         """
-        for indices in order.batches(len(self), batch_size, seed, start, rank, world):
+        for ((_, indices),) in self.runs(batch_size, seed, start, rank, world):
             yield self.batch(indices)
 
     def waveform(self, index: int) -> torch.Tensor:
-        """The sound of a clip: (131072,), read from the recording it was cut from.
+        """The sound of a clip: (samples,) at `sample_rate`, read from the recording it was cut from.
 
         Raises:
-            UserError: the recording is no longer there, or has changed.
+            UserError: the recording is missing, or has changed.
         """
-        clip = self.clips[index]
-        start = round(clip["start"] * audio.SAMPLE_RATE)
-        waveform = audio.read(clip["path"])[start : start + CLIP_SAMPLES]
-        if len(waveform) < CLIP_SAMPLES:
+        clip, samples = self.clips[index], round(self.clip_seconds * self.sample_rate)
+        start = round(clip["start"] * self.sample_rate)
+        waveform = audio.read(clip["path"], self.sample_rate)[start : start + samples]
+        if len(waveform) < samples:
             raise UserError(f"{clip['path']}: shorter than when {self.path} was made; prepare the data again")
         return waveform
 
@@ -193,10 +224,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def require(folder: Path, manifest: dict[str, Any], codec: Codec, mel: MelConfig) -> None:
     """See `ClipCache.require`."""
-    made = manifest["codec"]
-    if made["fingerprint"] != codec.fingerprint:
+    recorded = manifest["codec"]
+    if recorded["fingerprint"] != codec.fingerprint:
         raise UserError(
-            f"{folder}: made with codec '{made['name']}' ({made['fingerprint'][:12]}), "
+            f"{folder}: made with codec '{recorded['name']}' ({recorded['fingerprint'][:12]}), "
             f"this is '{codec.name}' ({codec.fingerprint[:12]}); prepare the data again with this codec"
         )
     differing = [
@@ -213,20 +244,25 @@ def source_root(folder: Path, manifest: dict[str, Any]) -> Path:
     return Path(os.path.normpath(folder / manifest["source"]))
 
 
-def install(temporary: Path, folder: Path) -> None:
-    """Move a complete folder into place in one step; one that is there already was made by the same work."""
-    try:
-        temporary.rename(folder)
-    except OSError:
-        if not (folder / MANIFEST).exists():
-            raise
-        shutil.rmtree(temporary)
+def sizes_of(manifest: dict[str, Any]) -> dict[str, int]:
+    """`hop`, `sample_rate` and `channels` of the codec that a cache was made with."""
+    return {name: manifest["codec"].get(name, usual) for name, usual in SIZES.items()}
 
 
-def _read(array: np.ndarray, chosen: np.ndarray) -> torch.Tensor:
+def seconds_of(manifest: dict[str, Any]) -> float:
+    """Length of a clip of the cache in seconds."""
+    sizes = sizes_of(manifest)
+    return manifest.get("frames", FRAMES) * sizes["hop"] / sizes["sample_rate"]
+
+
+def with_kind(clip: dict[str, Any]) -> dict[str, Any]:
+    """The labels of a clip with `kind`, "note" or "melody", which caches of format 1 do not have."""
+    if clip.get("kind") or clip.get("dataset") not in ("nsynth", "slakh", "squares"):
+        return clip
+    note = clip["dataset"] == "nsynth" or str(clip.get("piece")).startswith("note ")
+    return {**clip, "kind": NOTE if note else MELODY}
+
+
+def _read(array: np.ndarray, indices: np.ndarray) -> torch.Tensor:
     # Widened by numpy, on this thread alone: torch's threads would compete with the training step's.
-    return torch.from_numpy(array[chosen].astype(np.float32))
-
-
-def _with_path(clip: dict[str, Any], root: Path) -> dict[str, Any]:
-    return {**clip, "path": str(root / clip["path"])}
+    return torch.from_numpy(array[indices].astype(np.float32))

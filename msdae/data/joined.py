@@ -8,10 +8,11 @@ import torch
 
 from msdae.audio.mel import MelConfig
 from msdae.codecs.base import Codec
-from msdae.data.cache import Batch, ClipCache, plain_batch
+from msdae.data.cache import Batch, ClipCache
 from msdae.errors import UserError
+from msdae.synthesis.sound import DRY
 
-OWN = ("name", "stem", "score")  # labels that hold within one cache; instruments and sounds hold everywhere
+LOCAL = ("name", "stem", "score")  # labels that mean something within one cache only
 
 
 class JoinedCaches(ClipCache):
@@ -19,7 +20,7 @@ class JoinedCaches(ClipCache):
 
     Attributes:
         manifest: of the first, with the number of all clips and the statistics of all latents.
-        clips: as `ClipCache`; names, stems and scores start with the folder of their cache.
+        clips: as `ClipCache`; labels that mean something else in another cache start with their folder.
 
     Raises:
         UserError: caches of different codecs.
@@ -31,8 +32,8 @@ class JoinedCaches(ClipCache):
         self.clips = [_marked(clip, cache) for cache in self.caches for clip in cache.clips]
         manifests = [cache.manifest for cache in self.caches]
         if len({manifest["codec"]["fingerprint"] for manifest in manifests}) > 1:
-            made = ", ".join(f"{c.path}: {c.manifest['codec']['name']}" for c in self.caches)
-            raise UserError(f"made with different codecs ({made}); prepare them again with one")
+            names = ", ".join(f"{c.path}: {c.manifest['codec']['name']}" for c in self.caches)
+            raise UserError(f"made with different codecs ({names}); prepare them again with one")
         self.manifest = {
             **manifests[0],
             "dataset": " + ".join(manifest["dataset"] for manifest in manifests),
@@ -48,23 +49,50 @@ class JoinedCaches(ClipCache):
         for cache in self.caches:
             cache.require(codec, mel)
 
-    def batch(self, indices: Sequence[int]) -> Batch:
-        """The clips at `indices`."""
-        chosen = np.asarray(indices)
-        which = np.searchsorted(self.starts, chosen, side="right") - 1
-        order = np.argsort(which, kind="stable")
+    def latent(self, indices: Sequence[int]) -> torch.Tensor:
+        """As `ClipCache.latent`."""
+        return self._read(np.asarray(indices), "latent")
+
+    def mel(self, indices: Sequence[int]) -> torch.Tensor:
+        """As `ClipCache.mel`."""
+        return self._read(np.asarray(indices), "mel")
+
+    def _read(self, indices: np.ndarray, array: str) -> torch.Tensor:
+        """What the caches have of the clips, in their order. array: "latent" or "mel"."""
+        numbers = np.searchsorted(self.starts, indices, side="right") - 1
         parts = [
-            self.caches[number].batch(chosen[which == number] - self.starts[number])
-            for number in np.unique(which)
+            getattr(self.caches[number], array)(indices[numbers == number] - self.starts[number])
+            for number in np.unique(numbers)
         ]
-        back = torch.from_numpy(np.argsort(order))
-        z, mel = (torch.cat([getattr(part, key) for part in parts])[back] for key in ("z", "mel"))
-        clips = [self.clips[index] for index in chosen]
-        return plain_batch(z, mel, clips, chosen.tolist(), self.sounds[chosen], self.clip_seconds)
+        order = np.argsort(numbers, kind="stable")
+        return torch.cat(parts)[torch.from_numpy(np.argsort(order))]
+
+
+def joined_batch(batches: Sequence[Batch]) -> Batch:
+    """Several batches as one, in a row."""
+    if len(batches) == 1:
+        return batches[0]
+    fields = ("z", "mel", "timbre", "content", "sound", "content_sound", "pitches")
+    tensors = [torch.cat([getattr(batch, field) for batch in batches]) for field in fields]
+    return Batch(*tensors, *(sum((getattr(b, field) for b in batches), []) for field in ("names", "indices")))
 
 
 def _marked(clip: dict[str, Any], cache: ClipCache) -> dict[str, Any]:
-    return {**clip, **{key: f"{cache.path}/{clip[key]}" for key in OWN if key in clip}}
+    """The labels of a clip, those that hold in its cache only marked by the cache's folder.
+
+    Dry voices of a SoundFont and the instruments of NSynth are the same everywhere. Other sounds are drawn
+    from a seed, and the instruments of rendered notes are numbered from the first SoundFont on.
+    """
+    local = [key for key in LOCAL if key in clip]
+    if clip.get("dataset") == "folder":
+        local.append("piece")
+    marked = {**clip, **{key: f"{cache.path}/{clip[key]}" for key in local}}
+    sound, rendered = clip.get("sound"), cache.manifest.get("dataset") != "nsynth"
+    if sound is None and clip.get("pitch") is not None and rendered:
+        sound = clip["instrument"]
+    if sound is not None:
+        marked["sound"] = sound if str(sound).startswith(DRY) else f"{cache.path}/{sound}"
+    return marked
 
 
 def _statistics(latents: Sequence[dict[str, Any]], clips: Sequence[int]) -> dict[str, Any]:

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from msdae.errors import UserError
+from msdae.progress import Progress, silent
 
 POLL_SECONDS = 0.5
+PATIENCE = "MSDAE_PATIENCE"  # environment variable: minutes, see `wait_for`
+MINUTES = 30.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,17 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def run(parts: Sequence[Part], label: str, unit: str, workers: int | None = None) -> None:
+def complete(
+    parts: Sequence[Part], label: str, unit: str, workers: int | None = None, progress: Progress = silent
+) -> None:
+    """`run`, and wait until the other ranks have done their share too; raises as both."""
+    run(parts, label, unit, workers, progress)
+    wait_for([part.path for part in parts])
+
+
+def run(
+    parts: Sequence[Part], label: str, unit: str, workers: int | None = None, progress: Progress = silent
+) -> None:
     """Do this process's share of `parts` that are not done yet; the other ranks do theirs (see `wait_for`).
 
     workers: processes on this machine; by default its cores, divided among the ranks that run on it.
@@ -49,16 +61,33 @@ def run(parts: Sequence[Part], label: str, unit: str, workers: int | None = None
     share = parts[rank() :: int(os.environ.get("WORLD_SIZE", "1"))]
     todo = [part for part in share if not part.path.exists()]
     total, left = sum(part.weight for part in share), sum(part.weight for part in todo)
-    with tqdm(total=total, initial=total - left, desc=label, unit=unit, disable=not share) as bar:
+    with progress(total=total, initial=total - left, desc=label, unit=unit) as bar:
         for part in _completed(todo, workers or cores()):
             bar.update(part.weight)
 
 
-def wait_for(paths: Sequence[Path]) -> None:
-    """Return once every path exists; other ranks make those that this one does not."""
-    for path in paths:
-        while not path.exists():
-            time.sleep(POLL_SECONDS)
+def wait_for(paths: Sequence[Path], minutes: float | None = None) -> None:
+    """Return once every path exists; other ranks make those that this one does not.
+
+    minutes: how long no new path may appear; by default the environment variable MSDAE_PATIENCE, else 30.
+
+    Raises:
+        UserError: nothing new appeared for so long: another rank was stopped or killed.
+    """
+    minutes = float(os.environ.get(PATIENCE, MINUTES)) if minutes is None else minutes
+    missing, since = list(paths), time.monotonic()
+    while missing:
+        left = [path for path in missing if not path.exists()]
+        if len(left) < len(missing):
+            missing, since = left, time.monotonic()
+            continue
+        if time.monotonic() - since > 60 * minutes:
+            raise UserError(
+                f"{missing[0]}: left to another process, which made nothing for {minutes:g} minutes; "
+                "see whether it was stopped, then start all again: the finished parts are kept "
+                f"(where parts take longer, set {PATIENCE} to more minutes)"
+            )
+        time.sleep(POLL_SECONDS)
 
 
 def _completed(parts: Sequence[Part], workers: int):

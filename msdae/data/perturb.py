@@ -1,4 +1,9 @@
-"""Changes to log-mels that leave one attribute alone and spoil another; each clip draws its own."""
+"""Changes to log-mels that leave one attribute alone and spoil another.
+
+Each clip has a random generator of its own, so that its change does not depend on what is beside it.
+"""
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -9,16 +14,20 @@ FRAMES = 8  # over which an envelope is constant
 
 
 def scramble(
-    mel: torch.Tensor, generator: torch.Generator, blocks: int = 6, bands: int = 4, tempo: float = 0.25
+    mel: torch.Tensor,
+    generators: Sequence[torch.Generator],
+    blocks: int = 6,
+    bands: int = 4,
+    tempo: float = 0.25,
 ) -> torch.Tensor:
     """The same timbre, another melody: faster or slower, blocks of time shuffled, moved along the bands.
 
-    mel: (batch, bands, frames) log-mel. blocks: of time that are shuffled; bands: of shift either way, at
-    most; tempo: change either way, at most. Returns as `mel`.
+    mel: (batch, bands, frames) log-mel. generators: of each clip. blocks: of time that are shuffled;
+    bands: of shift either way, at most; tempo: change either way, at most. Returns as `mel`.
     """
-    batch, bands_in, frames = mel.shape
-    shifts = torch.randint(-bands, bands + 1, (batch, 1), generator=generator)
-    places = torch.stack([_shuffled_time(frames, blocks, tempo, generator) for _ in range(batch)])
+    _, bands_in, frames = mel.shape
+    shifts = torch.stack([torch.randint(-bands, bands + 1, (1,), generator=g) for g in generators])
+    places = torch.stack([_shuffled_time(frames, blocks, tempo, g) for g in generators])
     mel = mel.gather(2, places[:, None].expand(-1, bands_in, -1))
     rows = torch.arange(bands_in) - shifts
     inside = ((rows >= 0) & (rows < bands_in)).to(mel.dtype)
@@ -26,23 +35,25 @@ def scramble(
     return mel.gather(1, rows[..., None].expand(-1, -1, frames)) * inside[..., None]
 
 
-def recolour(mel: torch.Tensor, generator: torch.Generator, strength: float, gain: float) -> torch.Tensor:
+def recolour(
+    mel: torch.Tensor, generators: Sequence[torch.Generator], strength: float, gain: float
+) -> torch.Tensor:
     """The same notes, another timbre: the spectral envelope is warped, tilted and bent, noise is laid below.
 
-    mel: (batch, bands, frames), log1p(gain * magnitude). strength: 0 changes nothing, 1 much.
-    Returns as `mel`; pitches and onsets stay where they are.
+    mel: (batch, bands, frames), log1p(gain * magnitude). generators: of each clip.
+    strength: 0 changes nothing, 1 much. Returns as `mel`; pitches and onsets stay where they are.
     """
-    batch, bands, frames = mel.shape
+    _, bands, frames = mel.shape
     magnitude = torch.expm1(mel) / gain
     envelope = _smooth(torch.log(F.avg_pool1d(magnitude, FRAMES, ceil_mode=True) + FLOOR))
     place = torch.linspace(-1, 1, bands)
-    warp = 1 + 0.1 * strength * _normal(generator, batch, 1)
-    move = 0.05 * strength * _normal(generator, batch, 1)
+    warp = 1 + 0.1 * strength * _normal(generators, 1)
+    move = 0.05 * strength * _normal(generators, 1)
     change = _read(envelope, place[None] * warp + move) - envelope
-    knots = 0.8 * strength * _normal(generator, batch, 6)  # nepers: about 7 dB
+    knots = 0.8 * strength * _normal(generators, 6)  # nepers: about 7 dB
     curve = F.interpolate(knots[:, None], size=bands, mode="linear", align_corners=True)[:, 0]
     change = (change + curve[..., None]).exp()
-    noise = torch.rand(batch, 1, 1, generator=generator) * 0.01 * strength
+    noise = torch.stack([torch.rand(1, 1, generator=g) for g in generators]) * 0.01 * strength
     magnitude = magnitude * change.repeat_interleave(FRAMES, dim=-1)[..., :frames]
     return torch.log1p(gain * (magnitude + noise))
 
@@ -74,5 +85,6 @@ def _shuffled_time(frames: int, blocks: int, tempo: float, generator: torch.Gene
     return torch.cat([pieces[i] for i in torch.randperm(blocks, generator=generator).tolist()])
 
 
-def _normal(generator: torch.Generator, *shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=generator)
+def _normal(generators: Sequence[torch.Generator], count: int) -> torch.Tensor:
+    """(clips, count)"""
+    return torch.stack([torch.randn(count, generator=g) for g in generators])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -10,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from msdae.codecs.base import Codec
+from msdae.checkpoint import atomic_folder
 from msdae.data import cache, parts, shards
 from msdae.data.encode import Encoding, PartTask, encode_part, read_json, tools
-from msdae.data.report import Report
-from msdae.data.sources import SourceFile
+from msdae.data.rendering import RenderConfig
+from msdae.data.sets import DATASETS
+from msdae.data.sources import ClipLength, SourceFile
+from msdae.data.tally import Tally
 from msdae.errors import UserError
+from msdae.progress import Progress, silent
 
+log = logging.getLogger(__name__)
 CLIPS_PER_PART = 128  # what a killed run does again, and 17 MB on disk
 
 
@@ -31,61 +35,97 @@ class Plan:
     parts: list[parts.Part]
 
 
+def prepare_set(
+    dataset: str,
+    out: Path,
+    encoding: Encoding,
+    source: Path | None = None,
+    config: RenderConfig | None = None,
+    strict: bool = False,
+    workers: int | None = None,
+    shard_clips: int | None = None,
+    progress: Progress = silent,
+) -> Tally:
+    """Scan the data set `dataset` (a name in `DATASETS`) and prepare it in `out`; log what was left out.
+
+    source: folder of its recordings; where they are rendered, by default `out/source`.
+    config: of the rendering, by default the data set's own.
+    strict: stop at the first file that is rejected.
+
+    Returns:
+        the tally of the clips, as `prepare`.
+
+    Raises:
+        UserError: as `prepare`; no such data set; no `source` for one that is not rendered.
+    """
+    entry, clip = DATASETS[dataset], ClipLength.of(tools(encoding)[0])
+    if entry.config is not None:
+        source = source or out / "source"
+        entry.render(config or entry.config(), source, clip, workers, progress)
+    if source is None:
+        raise UserError(f"--dataset {dataset}: name the folder it is in with --source")
+    tally = Tally(strict)
+    files = entry.scan(source, tally, clip)
+    _log(tally, "files")
+    clips = prepare(files, out, source, dataset, encoding, tally, workers, shard_clips, progress)
+    _log(clips, "clips")
+    return clips
+
+
 def prepare(
     files: dict[str, list[SourceFile]],
     out: Path,
     source: Path,
     dataset: str,
     encoding: Encoding,
-    report: Report,
+    tally: Tally,
     workers: int | None = None,
     shard_clips: int | None = None,
-) -> Report:
-    """Encode the files of each split and install `out/SPLIT`; return the report on their clips
+    progress: Progress = silent,
+) -> Tally:
+    """Encode the files of each split and install `out/SPLIT`; return the tally of their clips
     (on the first rank; empty on the others).
 
-    report: of the scan; its strictness goes on to the encoding.
+    tally: of the scan; its strictness goes on to the encoding.
     shard_clips: write WebDataset shards of so many clips instead of a memory-mapped cache.
     A run that was killed continues; ranks started together share the work, and the first assembles it.
 
     Raises:
-        UserError: `out` holds another data set, nothing is left of a split, or `report.strict`.
+        UserError: `out` holds another data set, nothing is left of a split, or `tally.strict`.
     """
-    codec, _ = tools(encoding)
     work = out / ".parts"
     source = source.resolve()
-    plans = [
-        _plan(split, members, work, source, encoding, codec, report.strict)
-        for split, members in files.items()
-    ]
+    plans = [_plan(split, members, work, source, encoding, tally.strict) for split, members in files.items()]
     plans = [plan for plan in plans if not _is_prepared(out / plan.split, plan)]
     if encoding.device != "cpu":
         workers = 1  # the accelerator is one
-    parts.run([part for plan in plans for part in plan.parts], "encode", "clip", workers)
+    parts.run([part for plan in plans for part in plan.parts], "encode", "clip", workers, progress)
     if parts.rank() == 0:
-        clips = Report()
+        clips = Tally()
         for plan in plans:
             paths = [part.path for part in plan.parts]
             parts.wait_for(paths)
-            clips.merge(_report(paths, out / plan.split))
-            manifest = _manifest(plan, out, source, dataset, encoding, codec)
-            _install(paths, manifest, out / plan.split, shard_clips)
+            clips.merge(_counts(paths, out / plan.split))
+            manifest = _manifest(plan, out, source, dataset, encoding)
+            _install(paths, manifest, out / plan.split, shard_clips, progress)
         shutil.rmtree(work, ignore_errors=True)
         return clips
     parts.wait_for([out / plan.split / cache.MANIFEST for plan in plans])
-    return Report()
+    return Tally()
+
+
+def _log(tally: Tally, unit: str) -> None:
+    """Say once for all ranks what was accepted and why the rest was not."""
+    if parts.rank() == 0:
+        for line in tally.lines(unit):
+            log.info(line)
 
 
 def _plan(
-    split: str,
-    files: Sequence[SourceFile],
-    work: Path,
-    source: Path,
-    encoding: Encoding,
-    codec: Codec,
-    strict: bool,
+    split: str, files: Sequence[SourceFile], work: Path, source: Path, encoding: Encoding, strict: bool
 ) -> Plan:
-    identity = [codec.fingerprint, asdict(encoding.mel), CLIPS_PER_PART]
+    codec, log_mel = tools(encoding)
+    identity = [codec.fingerprint, asdict(log_mel.config), CLIPS_PER_PART, cache.FORMAT]
     identity += [[file.name, file.clips, file.path.stat().st_size, file.labels] for file in files]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
     folder = work / f"{split}-{key}"
@@ -128,9 +168,8 @@ def _is_prepared(folder: Path, plan: Plan) -> bool:
     return True
 
 
-def _manifest(
-    plan: Plan, out: Path, source: Path, dataset: str, encoding: Encoding, codec: Codec
-) -> dict[str, Any]:
+def _manifest(plan: Plan, out: Path, source: Path, dataset: str, encoding: Encoding) -> dict[str, Any]:
+    codec, log_mel = tools(encoding)
     folder = out.resolve() / plan.split
     inside = source.is_relative_to(out.resolve())  # then both may be moved together
     return {
@@ -139,44 +178,52 @@ def _manifest(
         "dataset": dataset,
         "split": plan.split,
         "source": os.path.relpath(source, folder) if inside else str(source),
-        "codec": {"name": codec.name, "fingerprint": codec.fingerprint},
-        "mel": asdict(encoding.mel),
+        "codec": {
+            "name": codec.name,
+            "fingerprint": codec.fingerprint,
+            **{size: getattr(codec, size) for size in cache.SIZES},
+        },
+        "frames": codec.clip_frames,
+        "mel": asdict(log_mel.config),
     }
 
 
-def _report(paths: Sequence[Path], folder: Path) -> dict[str, Any]:
+def _counts(paths: Sequence[Path], folder: Path) -> dict[str, Any]:
     """The counts of all parts of a split.
 
     Raises:
         UserError: none of its clips was accepted.
     """
-    report = Report()
+    tally = Tally()
     for path in paths:
-        report.merge(read_json(path, "report"))
-    if not report.accepted:
+        tally.merge(read_json(path, "tally"))
+    if not tally.accepted:
         lines = [
             f"{folder}: nothing to put there; take these files out or repair them",
-            *report.lines("clips"),
+            *tally.lines("clips"),
         ]
         raise UserError("\n".join(lines))
-    return report.counts()
+    return tally.counts()
 
 
-def _install(paths: Sequence[Path], manifest: dict[str, Any], folder: Path, shard_clips: int | None) -> None:
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+def _install(
+    paths: Sequence[Path],
+    manifest: dict[str, Any],
+    folder: Path,
+    shard_clips: int | None,
+    progress: Progress,
+) -> None:
     labels = [label for path in paths for label in read_json(path, "labels")]
     manifest["clips"] = len(labels)
-    if shard_clips is None:
-        manifest["latent"] = _write_arrays(paths, temporary, len(labels))
-        lines = (json.dumps(label) + "\n" for label in labels)
-        (temporary / cache.CLIPS).write_text("".join(lines))
-    else:
-        manifest["latent"] = _statistics(_members(paths))
-        manifest["shards"] = shards.write(_records(paths), temporary, shard_clips)
-    (temporary / cache.MANIFEST).write_text(json.dumps(manifest, indent=1))
-    cache.install(temporary, folder)
+    with atomic_folder(folder) as temporary:
+        if shard_clips is None:
+            manifest["latent"] = _write_arrays(paths, temporary, len(labels), progress)
+            lines = (json.dumps(label) + "\n" for label in labels)
+            (temporary / cache.CLIPS).write_text("".join(lines))
+        else:
+            manifest["latent"] = _statistics(_members(paths))
+            manifest["shards"] = shards.write(_records(paths), temporary, shard_clips)
+        (temporary / cache.MANIFEST).write_text(json.dumps(manifest, indent=1))
 
 
 def _members(paths: Sequence[Path]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -195,7 +242,7 @@ def _records(paths: Sequence[Path]) -> Iterator[tuple[np.ndarray, np.ndarray, di
             yield from zip(latents, mels, labels, strict=True)
 
 
-def _write_arrays(paths: Sequence[Path], folder: Path, clips: int) -> dict[str, Any]:
+def _write_arrays(paths: Sequence[Path], folder: Path, clips: int, progress: Progress) -> dict[str, Any]:
     """Fill the memory-mapped arrays and return the latents' statistics."""
     first = next(_members(paths))
     targets = [
@@ -203,7 +250,7 @@ def _write_arrays(paths: Sequence[Path], folder: Path, clips: int) -> dict[str, 
         for name, array in zip((cache.LATENTS, cache.MELS), first, strict=True)
     ]
     filled = 0
-    for arrays in tqdm(_members(paths), desc="assemble", unit="part", total=len(paths), leave=False):
+    for arrays in progress(_members(paths), desc="assemble", unit="part", total=len(paths), leave=False):
         for target, array in zip(targets, arrays, strict=True):
             target[filled : filled + len(array)] = array
         filled += len(arrays[0])

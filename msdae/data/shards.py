@@ -1,6 +1,11 @@
-"""The records of a cache as WebDataset tar shards, for sets that one disk does not hold."""
+"""The records of a cache as WebDataset tar shards, for sets that one disk does not hold.
+
+Clips that share a sound or a score and follow each other lie in one shard, so that the views of a clip
+(`msdae.data.views`) are in the shard that is read anyway.
+"""
 
 import io
+import itertools
 import json
 import tarfile
 import zlib
@@ -14,15 +19,15 @@ import torch
 from msdae.audio.mel import MelConfig
 from msdae.codecs.base import Codec
 from msdae.data import cache, order
-from msdae.data.cache import Batch, plain_batch, sound_of
-from msdae.data.clips import CLIP_SECONDS
+from msdae.data.cache import Batch, plain_batch, score_of, sound_of, with_kind
+from msdae.data.joined import joined_batch
 from msdae.errors import UserError
 
 Record = tuple[np.ndarray, np.ndarray, dict[str, Any]]  # latent, mel, labels
 
 
 def write(records: Iterable[Record], folder: Path, clips: int) -> dict[str, int]:
-    """Write `shard-000000.tar`, ... of `clips` records each; return the number of records in each.
+    """Write `shard-000000.tar`, ... of at most `clips` records each; return the number of records in each.
 
     Members are `KEY.latent.npy`, `KEY.mel.npy` and `KEY.labels.json`; nothing is pickled.
 
@@ -31,17 +36,72 @@ def write(records: Iterable[Record], folder: Path, clips: int) -> dict[str, int]
     """
     webdataset = _webdataset()
     counts: dict[str, int] = {}
-    writer = None
-    for index, (latent, mel, labels) in enumerate(records):
-        if index % clips == 0:
+    writer, index, name = None, 0, ""
+    for group in groups(records, clips):
+        if writer is None or counts[name] + len(group) > clips:
             if writer is not None:
                 writer.close()
-            name = f"shard-{index // clips:06d}.tar"
+            name = f"shard-{len(counts):06d}.tar"
             writer = webdataset.TarWriter(str(folder / name), mtime=0)
-        writer.write(_sample(index, latent, mel, labels))
-        counts[name] = counts.get(name, 0) + 1
+            counts[name] = 0
+        for record in group:
+            writer.write(_sample(index, *record))
+            index += 1
+        counts[name] += len(group)
     writer.close()
     return counts
+
+
+def groups(records: Iterable[Record], most: int) -> Iterator[list[Record]]:
+    """Records in a row each of which shares its sound or its score with one before it; `most` at the most."""
+    group: list[Record] = []
+    shared: set[str] = set()
+    for record in records:
+        keys = {sound_of(record[2]), score_of(record[2])}
+        if group and (len(group) == most or not keys & shared):
+            yield group
+            group, shared = [], set()
+        group.append(record)
+        shared |= keys
+    if group:
+        yield group
+
+
+class Shard:
+    """The clips of one shard in memory, a store of clips as `ClipCache` is.
+
+    Attributes:
+        clips: labels. sounds: (clips,), numbers of the sounds that play them, equal in all shards.
+
+    Raises:
+        UserError: damaged, or not of `count` clips.
+    """
+
+    def __init__(self, path: Path, count: int, seconds: float):
+        self.path, self.seconds = path, seconds
+        try:
+            self.samples = list(_webdataset().WebDataset(str(path), shardshuffle=False, empty_check=False))
+            self.clips = [with_kind(json.loads(sample["labels.json"])) for sample in self.samples]
+        except (OSError, tarfile.TarError, ValueError, KeyError) as error:
+            raise UserError(f"{path}: damaged shard ({error}); prepare the data again") from error
+        if len(self.samples) != count:
+            raise UserError(f"{path}: has {len(self.samples)} of its {count} clips; prepare the data again")
+        self.sounds = np.array([zlib.crc32(sound_of(clip).encode()) for clip in self.clips])
+
+    def batch(self, indices: Sequence[int]) -> Batch:
+        """The clips at `indices` of this shard; the batch has their numbers in all shards."""
+        clips = [self.clips[index] for index in indices]
+        numbers = [int(self.samples[index]["__key__"]) for index in indices]
+        latents = self._read(indices, "latent.npy")
+        return plain_batch(latents, self.mel(indices), clips, numbers, self.sounds[indices], self.seconds)
+
+    def mel(self, indices: Sequence[int]) -> torch.Tensor:
+        """The log-mels of the clips at `indices` alone: (clips, bands, mel frames), float32."""
+        return self._read(indices, "mel.npy")
+
+    def _read(self, indices: Sequence[int], member: str) -> torch.Tensor:
+        files = (io.BytesIO(self.samples[index][member]) for index in indices)
+        return torch.from_numpy(np.stack([np.load(file, allow_pickle=False) for file in files])).float()
 
 
 class ShardStream:
@@ -71,22 +131,33 @@ class ShardStream:
         """As `ClipCache.require`."""
         cache.require(self.path, self.manifest, codec, mel)
 
+    @property
+    def clip_seconds(self) -> float:
+        """Length of a clip in seconds."""
+        return cache.seconds_of(self.manifest)
+
+    def runs(
+        self, batch_size: int, seed: int = 0, start: int = 0, rank: int = 0, world: int = 1
+    ) -> Iterator[list[tuple[Shard, np.ndarray]]]:
+        """As `ClipCache.runs`; the shards before step `start` are not read."""
+        name, shard = "", None
+        for step in itertools.count(start):
+            located = [self._locate(p, seed) for p in order.positions(step, batch_size, rank, world)]
+            runs = []
+            for (epoch, turn), places in itertools.groupby(located, key=lambda item: item[0]):
+                wanted = self._order(seed, epoch)[turn]
+                if shard is None or wanted != name:
+                    name, shard = wanted, Shard(self.path / wanted, self.shards[wanted], self.clip_seconds)
+                shuffled = self._shuffled(seed, epoch, turn)
+                runs.append((shard, np.array([shuffled[place] for _, place in places])))
+            yield runs
+
     def batches(
         self, batch_size: int, seed: int = 0, start: int = 0, rank: int = 0, world: int = 1
     ) -> Iterator[Batch]:
-        """As `ClipCache.batches`; the shards before step `start` are not read."""
-        step = start
-        held: tuple[int, int] | None = None
-        samples: list[dict[str, bytes]] = []
-        while True:
-            records = []
-            for place in order.positions(step, batch_size, rank, world):
-                shard, index = self._locate(place, seed)
-                if shard != held:
-                    held, samples = shard, self._read(shard, seed)
-                records.append(_decode(samples[index]))
-            yield _batch(records)
-            step += 1
+        """As `ClipCache.batches`."""
+        for runs in self.runs(batch_size, seed, start, rank, world):
+            yield joined_batch([shard.batch(indices) for shard, indices in runs])
 
     def _locate(self, place: int, seed: int) -> tuple[tuple[int, int], int]:
         """((epoch, place of the shard in it), place of the clip in the shard) for a place in the stream."""
@@ -101,20 +172,10 @@ class ShardStream:
         names = sorted(self.shards)
         return [names[index] for index in order.permutation(seed, epoch, len(names))]
 
-    def _read(self, shard: tuple[int, int], seed: int) -> list[dict[str, bytes]]:
-        """All samples of a shard, still encoded, in this epoch's order."""
-        epoch, turn = shard
-        path = self.path / self._order(seed, epoch)[turn]
-        try:
-            samples = list(_webdataset().WebDataset(str(path), shardshuffle=False, empty_check=False))
-        except (OSError, tarfile.TarError, ValueError) as error:
-            raise UserError(f"{path}: damaged shard ({error}); prepare the data again") from error
-        if len(samples) != self.shards[path.name]:
-            raise UserError(
-                f"{path}: has {len(samples)} of its {self.shards[path.name]} clips; prepare the data again"
-            )
-        shuffled = np.random.Generator(np.random.Philox(key=[seed, epoch], counter=[0, 0, 0, turn + 1]))
-        return [samples[index] for index in shuffled.permutation(len(samples))]
+    def _shuffled(self, seed: int, epoch: int, turn: int) -> np.ndarray:
+        """The order of the clips of the shard at `turn` in this epoch."""
+        generator = np.random.Generator(np.random.Philox(key=[seed, epoch], counter=[0, 0, 0, turn + 1]))
+        return generator.permutation(self.shards[self._order(seed, epoch)[turn]])
 
 
 def _sample(index: int, latent: np.ndarray, mel: np.ndarray, labels: dict[str, Any]) -> dict[str, Any]:
@@ -124,19 +185,6 @@ def _sample(index: int, latent: np.ndarray, mel: np.ndarray, labels: dict[str, A
         "mel.npy": _npy(mel),
         "labels.json": json.dumps(labels).encode(),
     }
-
-
-def _decode(sample: dict[str, bytes]) -> tuple[np.ndarray, np.ndarray, dict[str, Any], int]:
-    members = (io.BytesIO(sample[name]) for name in ("latent.npy", "mel.npy"))
-    latent, mel = (np.load(member, allow_pickle=False) for member in members)
-    return latent, mel, json.loads(sample["labels.json"]), int(sample["__key__"])
-
-
-def _batch(records: Sequence[tuple[np.ndarray, np.ndarray, dict[str, Any], int]]) -> Batch:
-    latents, mels, clips, indices = zip(*records, strict=True)
-    z, mel = (torch.from_numpy(np.stack(arrays)).float() for arrays in (latents, mels))
-    sounds = np.array([zlib.crc32(sound_of(clip).encode()) for clip in clips])
-    return plain_batch(z, mel, clips, indices, sounds, CLIP_SECONDS)
 
 
 def _npy(array: np.ndarray) -> bytes:

@@ -5,11 +5,38 @@ from pathlib import Path
 from typing import Any
 
 from msdae import audio
-from msdae.data.clips import CLIP_SAMPLES, CLIP_SECONDS
+from msdae.codecs.base import Codec
 from msdae.errors import UserError
+from msdae.symbolic.notes import read_midi
 
 # Split names in a cache, and what the data sets call theirs.
 SPLITS = ("train", "valid", "test", "unseen")
+SEEN_SPLITS = SPLITS[:3]
+NOTE, MELODY = "note", "melody"  # values of the label `kind`
+
+
+@dataclass(frozen=True)
+class ClipLength:
+    """The length of a clip; by default that of the codec which ships, 32 latent frames of 4 096 samples.
+
+    samples: at `sample_rate` in Hz.
+    """
+
+    samples: int = 131072
+    sample_rate: int = audio.SAMPLE_RATE
+
+    @staticmethod
+    def of(codec: Codec) -> "ClipLength":
+        """The length of the clips that `codec` encodes."""
+        return ClipLength(codec.clip_samples, codec.sample_rate)
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / self.sample_rate
+
+    def at(self, sample_rate: int) -> int:
+        """Samples at another rate that hold a clip."""
+        return -(-self.samples * sample_rate // self.sample_rate)
 
 
 @dataclass(frozen=True)
@@ -19,7 +46,7 @@ class SourceFile:
     Attributes:
         name: unique in its split; clips are named after it.
         path: of the sound.
-        clips: how many are expected: all whole clips of the file, or its first only.
+        clips: how many are expected: all complete clips of the file, or its first only.
         labels: of every clip of the file; `notes` among them are in seconds from the file's start.
         midi: where the notes stand, if not in the labels.
     """
@@ -31,13 +58,25 @@ class SourceFile:
     midi: Path | None = None
 
 
-def whole_clips(path: Path) -> int:
+def complete_clips(path: Path, clip: ClipLength = ClipLength()) -> int:
     """How many clips the recording holds, one at least.
 
     Raises:
         UserError: unreadable, or shorter than one clip.
     """
-    clips = audio.open_recording(path).samples // CLIP_SAMPLES
+    clips = audio.open_recording(path, clip.sample_rate).samples // clip.samples
     if clips == 0:
-        raise UserError(f"{path}: shorter than one clip; at least {CLIP_SECONDS:.2f} s are needed")
+        raise UserError(f"{path}: shorter than one clip; at least {clip.seconds:.2f} s are needed")
     return clips
+
+
+def read_notes(path: Path) -> list[list]:
+    """[onset s, offset s, pitch, velocity] of every note of a MIDI file, by onset.
+
+    Raises:
+        UserError: not a MIDI file, or one without notes.
+    """
+    notes = [list(note) for note in read_midi(path)]
+    if not notes:
+        raise UserError(f"{path}: MIDI without notes; the stem cannot be labelled")
+    return notes

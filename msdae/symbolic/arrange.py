@@ -123,5 +123,5 @@ def perform(notes: Sequence[ScoreNote], seconds: float, rng: random.Random) -> l
         level = min(115.0, max(45.0, level + rng.gauss(0, 3)))
         velocity = min(127, max(20, round(rng.gauss(level, 9))))
         offset = min(seconds, note.onset + note.duration * legato)
-        performed.append((note.onset, offset, note.pitch, velocity))
+        performed.append(Note(note.onset, offset, note.pitch, velocity))
     return performed

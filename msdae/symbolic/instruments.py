@@ -1,5 +1,6 @@
 """The pitched General MIDI instruments, their NSynth family and the range in which they sound natural."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ POLYPHONIC = ("guitar", "keyboard", "mallet", "organ")
 
 
 VELOCITIES = (25, 50, 75, 100, 127)  # of single notes, as NSynth's
+ONE_IN = 8  # neighbouring pitches, of which one is reserved
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,17 @@ def family(program: int) -> str | None:
     return _FAMILY_OF_PROGRAM.get(program)
 
 
+def reserved(program: int, pitch: int) -> bool:
+    """Whether single notes of this General MIDI program and MIDI pitch are kept for SwapBench.
+
+    Training data has no such single note. One pitch is reserved in every eight neighbours, which one by a
+    hash of the program.
+    """
+    block, place = divmod(pitch, ONE_IN)
+    digest = hashlib.sha256(f"reserved/{program}/{block}".encode()).digest()
+    return digest[0] % ONE_IN == place
+
+
 def seen() -> tuple[Instrument, ...]:
     """The instruments of the training, validation and test splits."""
     return tuple(instrument for instrument in INSTRUMENTS if instrument.program not in HELD_OUT)
@@ -165,7 +178,13 @@ def unseen() -> tuple[Instrument, ...]:
 
 @dataclass(frozen=True)
 class Voice:
-    """An instrument of one SoundFont; `number` counts within its family and source, as in NSynth's names."""
+    """An instrument of one SoundFont.
+
+    Attributes:
+        soundfont: path of the file.
+        index: number among all voices of a data set.
+        number: counts within the family and source, as in NSynth's names.
+    """
 
     soundfont: str
     instrument: Instrument

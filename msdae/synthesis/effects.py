@@ -1,63 +1,100 @@
 """Effects that change the sound of a waveform and not its notes; each draws its own parameters."""
 
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torchaudio.functional as AF
 from scipy.signal import fftconvolve
 
+from msdae.config import require_ranges, require_shares
 from msdae.symbolic.notes import Note
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
-
-def equalise(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random) -> np.ndarray:
-    """Two to four broad bells, up to 12 dB either way."""
-    x = torch.from_numpy(waveform)
-    for _ in range(rng.randint(2, 4)):
-        centre, gain = 80 * 2 ** rng.uniform(0, 7), rng.uniform(-12, 12)
-        x = AF.equalizer_biquad(x, SAMPLE_RATE, centre, gain, Q=rng.uniform(0.4, 1.5))
-    return x.numpy()
+Range = tuple[float, float]  # from, to
 
 
-def low_pass(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random) -> np.ndarray:
-    """A resonant low-pass well above the notes."""
-    cutoff = 800 * 2 ** rng.uniform(0, 4)
-    x = AF.lowpass_biquad(torch.from_numpy(waveform), SAMPLE_RATE, cutoff, Q=rng.uniform(0.5, 3))
-    return x.numpy()
+@dataclass(frozen=True)
+class EffectsConfig:
+    """Which effects a processed sound has, and the ranges that their parameters are drawn from.
+
+    envelope: share of the processed sounds whose notes fade in or die away anew.
+    vibrato: share whose pitch swings.
+    chorus: share that is mixed with detuned copies of itself.
+    drive: share that is clipped softly.
+    tremolo: share whose loudness swings.
+    equaliser: share with broad bells in the spectrum.
+    low_pass: share with a resonant low-pass filter.
+    room: share with reverberation.
+    hiss: share with a noise floor.
+    attack_seconds: time that an envelope fades in for.
+    decay_seconds: time in which an envelope that dies away falls to 37 %.
+    vibrato_cents: how far a vibrato swings either way.
+    vibrato_hertz: how fast a vibrato swings.
+    chorus_copies: number of detuned copies of a chorus.
+    chorus_level: level of each copy of a chorus.
+    chorus_cents: how far a copy of a chorus is detuned.
+    chorus_hertz: how fast the detuning of a chorus swings.
+    drive_gain: how far a waveform of peak 1 is driven into clipping.
+    tremolo_hertz: how fast a tremolo swings.
+    tremolo_depth: how far a tremolo swings, as a share of the loudness.
+    bells: number of bells of an equaliser.
+    bell_hertz: centres of the bells.
+    bell_decibels: gains of the bells.
+    bell_quality: quality factors (Q) of the bells.
+    cutoff_hertz: cutoff frequency of the low-pass filter.
+    resonance: quality factor (Q) of the low-pass filter.
+    room_seconds: length of a reverberation.
+    room_hertz: frequency above which a reverberation is dull.
+    room_level: loudness of a reverberation, as a share of the sound's.
+    hiss_decibels: how far a noise floor lies below the peak.
+    """
+
+    envelope: float = 0.3
+    vibrato: float = 0.3
+    chorus: float = 0.2
+    drive: float = 0.25
+    tremolo: float = 0.12
+    equaliser: float = 0.7
+    low_pass: float = 0.25
+    room: float = 0.4
+    hiss: float = 0.15
+    attack_seconds: Range = (10**-2.5, 0.1)
+    decay_seconds: Range = (10**-0.7, 10**0.5)
+    vibrato_cents: Range = (5, 40)
+    vibrato_hertz: Range = (3.5, 7)
+    chorus_copies: tuple[int, int] = (1, 2)
+    chorus_level: Range = (0.4, 0.9)
+    chorus_cents: Range = (6, 18)
+    chorus_hertz: Range = (0.2, 1.2)
+    drive_gain: Range = (1, 10**1.3)
+    tremolo_hertz: Range = (3, 9)
+    tremolo_depth: Range = (0.1, 0.45)
+    bells: tuple[int, int] = (2, 4)
+    bell_hertz: Range = (80, 10240)
+    bell_decibels: Range = (-12, 12)
+    bell_quality: Range = (0.4, 1.5)
+    cutoff_hertz: Range = (800, 12800)
+    resonance: Range = (0.5, 3)
+    room_seconds: Range = (0.15, 1.2)
+    room_hertz: Range = (2000, 9000)
+    room_level: Range = (0.1, 0.6)
+    hiss_decibels: Range = (35, 60)
+
+    def __post_init__(self):
+        require_shares(self, *(name for name, _ in CHAIN))
+        shares = {name for name, _ in CHAIN}
+        free = {"bell_decibels", "hiss_decibels", "chorus_level", "room_level", "tremolo_depth"}
+        require_ranges(self, *free)
+        require_ranges(self, *(name for name in vars(self) if name not in shares | free), above=0)
 
 
-def drive(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random) -> np.ndarray:
-    """Soft clipping."""
-    gain = 10 ** rng.uniform(0, 1.3) / max(float(np.abs(waveform).max()), 1e-3)
-    return np.tanh(gain * waveform)
-
-
-def vibrato(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random) -> np.ndarray:
-    """5 to 40 cents either way, 3.5 to 7 Hz."""
-    return _bend(waveform, rng.uniform(5, 40), rng.uniform(3.5, 7), rng)
-
-
-def chorus(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random) -> np.ndarray:
-    """Mixed with one or two slowly detuned copies."""
-    for _ in range(rng.randint(1, 2)):
-        waveform = waveform + rng.uniform(0.4, 0.9) * _bend(
-            waveform, rng.uniform(6, 18), rng.uniform(0.2, 1.2), rng
-        )
-    return waveform
-
-
-def tremolo(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random) -> np.ndarray:
-    """Loudness that swings at 3 to 9 Hz."""
-    seconds = np.arange(len(waveform)) / SAMPLE_RATE
-    swing = np.sin(2 * np.pi * (rng.uniform(3, 9) * seconds + rng.random()))
-    return (waveform * (1 - rng.uniform(0.1, 0.45) * (1 + swing))).astype(np.float32)
-
-
-def envelope(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random) -> np.ndarray:
+def envelope(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
     """Each onset fades in anew, or what follows it dies away."""
-    attack, decay = 10 ** rng.uniform(-2.5, -1.0), 10 ** rng.uniform(-0.7, 0.5)
+    attack, decay = logarithmic(rng, c.attack_seconds), logarithmic(rng, c.decay_seconds)
     onsets = sorted({round(note[0] * SAMPLE_RATE) for note in notes})
     since = np.arange(len(waveform), dtype=np.float32)
     for onset in onsets:
@@ -67,21 +104,72 @@ def envelope(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random) ->
     return (waveform * shape).astype(np.float32)
 
 
-def room(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random) -> np.ndarray:
-    """Reverberation of 0.15 to 1.2 s: noise that dies away, darker with time."""
-    seconds = rng.uniform(0.15, 1.2)
+def vibrato(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
+    """A pitch that swings."""
+    return _bend(waveform, rng.uniform(*c.vibrato_cents), rng.uniform(*c.vibrato_hertz), rng)
+
+
+def chorus(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
+    """Mixed with slowly detuned copies."""
+    for _ in range(rng.randint(*c.chorus_copies)):
+        level, cents, hertz = (rng.uniform(*r) for r in (c.chorus_level, c.chorus_cents, c.chorus_hertz))
+        waveform = waveform + level * _bend(waveform, cents, hertz, rng)
+    return waveform
+
+
+def drive(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
+    """Soft clipping."""
+    gain = logarithmic(rng, c.drive_gain) / max(float(np.abs(waveform).max()), 1e-3)
+    return np.tanh(gain * waveform)
+
+
+def tremolo(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
+    """A loudness that swings."""
+    seconds = np.arange(len(waveform)) / SAMPLE_RATE
+    swing = np.sin(2 * np.pi * (rng.uniform(*c.tremolo_hertz) * seconds + rng.random()))
+    return (waveform * (1 - rng.uniform(*c.tremolo_depth) * (1 + swing))).astype(np.float32)
+
+
+def equaliser(
+    waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig
+) -> np.ndarray:
+    """A few broad bells."""
+    x = torch.from_numpy(waveform)
+    for _ in range(rng.randint(*c.bells)):
+        centre, gain = logarithmic(rng, c.bell_hertz), rng.uniform(*c.bell_decibels)
+        x = AF.equalizer_biquad(x, SAMPLE_RATE, centre, gain, Q=rng.uniform(*c.bell_quality))
+    return x.numpy()
+
+
+def low_pass(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
+    """A resonant low-pass."""
+    cutoff = logarithmic(rng, c.cutoff_hertz)
+    x = AF.lowpass_biquad(torch.from_numpy(waveform), SAMPLE_RATE, cutoff, Q=rng.uniform(*c.resonance))
+    return x.numpy()
+
+
+def room(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
+    """Reverberation: noise that dies away, dulled."""
+    seconds = rng.uniform(*c.room_seconds)
     noise = np.random.default_rng(rng.getrandbits(32)).standard_normal(round(seconds * SAMPLE_RATE))
     tail = noise * np.exp(-6.9 * np.arange(len(noise)) / len(noise))
-    damped = AF.lowpass_biquad(torch.from_numpy(tail).float(), SAMPLE_RATE, rng.uniform(2000, 9000)).numpy()
+    cutoff = rng.uniform(*c.room_hertz)
+    damped = AF.lowpass_biquad(torch.from_numpy(tail).float(), SAMPLE_RATE, cutoff).numpy()
     wet = fftconvolve(waveform, damped)[: len(waveform)]
     loudness = np.sqrt(np.mean(waveform**2) / max(np.mean(wet**2), 1e-9))
-    return (waveform + rng.uniform(0.1, 0.6) * loudness * wet).astype(np.float32)
+    return (waveform + rng.uniform(*c.room_level) * loudness * wet).astype(np.float32)
 
 
-def hiss(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random) -> np.ndarray:
-    """A noise floor 35 to 60 dB below the peak."""
+def hiss(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
+    """A noise floor."""
     noise = np.random.default_rng(rng.getrandbits(32)).standard_normal(len(waveform)).astype(np.float32)
-    return waveform + 10 ** (-rng.uniform(35, 60) / 20) * float(np.abs(waveform).max()) * noise
+    return waveform + 10 ** (-rng.uniform(*c.hiss_decibels) / 20) * float(np.abs(waveform).max()) * noise
+
+
+def logarithmic(rng: random.Random, bounds: Range) -> float:
+    """A number between the bounds, evenly by its logarithm."""
+    low, high = bounds
+    return low * 2 ** rng.uniform(0, math.log2(high / low))
 
 
 def _bend(waveform: np.ndarray, cents: float, hertz: float, rng: random.Random) -> np.ndarray:
@@ -92,24 +180,30 @@ def _bend(waveform: np.ndarray, cents: float, hertz: float, rng: random.Random) 
     return np.interp(places + depth * swing, places, waveform).astype(np.float32)
 
 
-# With the probability that a processed sound has it, in the order of a signal path.
-CHAIN = (
-    (envelope, 0.3),
-    (vibrato, 0.3),
-    (chorus, 0.2),
-    (drive, 0.25),
-    (tremolo, 0.12),
-    (equalise, 0.7),
-    (low_pass, 0.25),
-    (room, 0.4),
-    (hiss, 0.15),
+Effect = Callable[[np.ndarray, Sequence[Note], random.Random, EffectsConfig], np.ndarray]
+
+# In the order of a signal path, each with the field of EffectsConfig that is its share.
+CHAIN: tuple[tuple[str, Effect], ...] = (
+    ("envelope", envelope),
+    ("vibrato", vibrato),
+    ("chorus", chorus),
+    ("drive", drive),
+    ("tremolo", tremolo),
+    ("equaliser", equaliser),
+    ("low_pass", low_pass),
+    ("room", room),
+    ("hiss", hiss),
 )
 
 
-def process(waveform: np.ndarray, notes: Sequence[Note], seed: str) -> np.ndarray:
+def process(
+    waveform: np.ndarray, notes: Sequence[Note], seed: str, config: EffectsConfig = EffectsConfig()
+) -> np.ndarray:
     """`waveform` (samples,) through effects that `seed` chooses: the same for all that a sound plays."""
     rng = random.Random(seed)
-    chosen = [(effect, rng.getrandbits(32)) for effect, share in CHAIN if rng.random() < share]
-    for effect, own in chosen:
-        waveform = effect(waveform, notes, random.Random(own))
+    effects = [
+        (effect, rng.getrandbits(32)) for name, effect in CHAIN if rng.random() < getattr(config, name)
+    ]
+    for effect, number in effects:
+        waveform = effect(waveform, notes, random.Random(number), config)
     return waveform

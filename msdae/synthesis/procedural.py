@@ -6,11 +6,73 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from msdae.config import require_ranges, require_shares
+from msdae.errors import UserError
 from msdae.symbolic.notes import Note
+from msdae.synthesis.effects import logarithmic
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
 PARTIALS = 48
 RELEASE = 0.06  # seconds, at least
+
+
+@dataclass(frozen=True)
+class PatchConfig:
+    """What the sounds that come from formulas are drawn from.
+
+    struck: share of the sounds that die away while a note is held.
+    slope: how the partials' amplitudes fall, in dB an octave.
+    even_one_in: one sound in so many has weak even partials, as a clarinet.
+    formants: number of fixed resonances.
+    formant_hertz: centres of the resonances.
+    formant_octaves: widths of the resonances.
+    formant_gain: how much a resonance adds to the amplitude.
+    cutoff: of the low-pass filter, in multiples of the note's frequency.
+    struck_attack: seconds in which a struck sound begins.
+    held_attack: seconds in which any other sound begins.
+    decay: seconds in which the envelope falls by 63 % towards its level at rest.
+    sustain: level at rest of sounds that are not struck.
+    release: seconds in which a released note falls to 37 %.
+    dull_one_in: one sound in so many has high partials that die away faster than low ones.
+    dullness: how much faster, per second and partial.
+    breath_one_in: one sound in so many has noise in it.
+    breath: level of the noise.
+    ratios: frequencies of the modulator of FM in multiples of the note's, each as likely as the next.
+    fm_one_in: one sound in so many is FM of two operators.
+    fm_index: strength of the modulation.
+    """
+
+    struck: float = 0.5
+    slope: tuple[float, float] = (-15, -2)
+    even_one_in: int = 3
+    formants: tuple[int, int] = (0, 3)
+    formant_hertz: tuple[float, float] = (200, 200 * 2**4.5)
+    formant_octaves: tuple[float, float] = (0.2, 0.8)
+    formant_gain: tuple[float, float] = (1, 8)
+    cutoff: tuple[float, float] = (2, 64)
+    struck_attack: tuple[float, float] = (1e-3, 1e-2)
+    held_attack: tuple[float, float] = (10**-2.2, 10**-0.9)
+    decay: tuple[float, float] = (0.1, 10**0.5)
+    sustain: tuple[float, float] = (0.4, 1.0)
+    release: tuple[float, float] = (10**-1.3, 10**-0.5)
+    dull_one_in: int = 2
+    dullness: tuple[float, float] = (10**-1.5, 10**0.3)
+    breath_one_in: int = 3
+    breath: tuple[float, float] = (10**-2.5, 10**-1.2)
+    ratios: tuple[float, ...] = (0.5, 1, 1, 2, 3, 4, 1.41, 3.5, 5.1)
+    fm_one_in: int = 3
+    fm_index: tuple[float, float] = (0.3, 5)
+
+    def __post_init__(self):
+        require_shares(self, "struck")
+        require_ranges(self, "slope", "formants", "sustain", "fm_index", "formant_gain")
+        require_ranges(self, "formant_hertz", "formant_octaves", "cutoff", "decay", "release", above=0)
+        require_ranges(self, "struck_attack", "held_attack", "dullness", "breath", above=0)
+        for name in ("even_one_in", "dull_one_in", "breath_one_in", "fm_one_in"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}; give 1 or more")
+        if not self.ratios:
+            raise UserError("ratios is empty; give one number or more")
 
 
 @dataclass(frozen=True)
@@ -39,25 +101,36 @@ class Patch:
     index: float
 
     @staticmethod
-    def draw(rng: random.Random) -> "Patch":
-        struck = rng.random() < 0.5
+    def draw(rng: random.Random, config: PatchConfig = PatchConfig()) -> "Patch":
+        """A sound with parameters at random from the ranges of `config`."""
+        c = config
+        struck = rng.random() < c.struck
         return Patch(
-            slope=rng.uniform(-15, -2),
-            even=rng.choice([1.0, 1.0, rng.random()]),
+            slope=rng.uniform(*c.slope),
+            even=_seldom(rng, c.even_one_in, 1.0, rng.random()),
             formants=tuple(
-                (200 * 2 ** rng.uniform(0, 4.5), rng.uniform(0.2, 0.8), rng.uniform(1, 8))
-                for _ in range(rng.randint(0, 3))
+                (
+                    logarithmic(rng, c.formant_hertz),
+                    rng.uniform(*c.formant_octaves),
+                    rng.uniform(*c.formant_gain),
+                )
+                for _ in range(rng.randint(*c.formants))
             ),
-            cutoff=(2 ** rng.uniform(1, 6), 2 ** rng.uniform(1, 6)),
-            attack=10 ** (rng.uniform(-3, -2) if struck else rng.uniform(-2.2, -0.9)),
-            decay=10 ** rng.uniform(-1, 0.5),
-            sustain=0.0 if struck else rng.uniform(0.4, 1.0),
-            release=10 ** rng.uniform(-1.3, -0.5),
-            dullness=rng.choice([0.0, 10 ** rng.uniform(-1.5, 0.3)]),
-            breath=rng.choice([0.0, 0.0, 10 ** rng.uniform(-2.5, -1.2)]),
-            ratio=rng.choice([0.5, 1, 1, 2, 3, 4, 1.41, 3.5, 5.1]),
-            index=rng.choice([0.0, 0.0, rng.uniform(0.3, 5)]),
+            cutoff=(logarithmic(rng, c.cutoff), logarithmic(rng, c.cutoff)),
+            attack=logarithmic(rng, c.struck_attack if struck else c.held_attack),
+            decay=logarithmic(rng, c.decay),
+            sustain=0.0 if struck else rng.uniform(*c.sustain),
+            release=logarithmic(rng, c.release),
+            dullness=_seldom(rng, c.dull_one_in, 0.0, logarithmic(rng, c.dullness)),
+            breath=_seldom(rng, c.breath_one_in, 0.0, logarithmic(rng, c.breath)),
+            ratio=rng.choice(c.ratios),
+            index=_seldom(rng, c.fm_one_in, 0.0, rng.uniform(*c.fm_index)),
         )
+
+
+def _seldom(rng: random.Random, one_in: int, usual: float, other: float) -> float:
+    """`other` once in `one_in` draws, else `usual`."""
+    return rng.choice([*[usual] * (one_in - 1), other])
 
 
 def render(notes: Sequence[Note], patch: Patch, samples: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from msdae.symbolic.notes import Note
 
 SAMPLE_RATE = 44100
 SILENCE = 1e-3  # peak below which an instrument does not reach a note
+FOLDERS = ("/usr/share/sounds/sf2", "/usr/share/sounds/sf3", "/usr/share/soundfonts")  # of Linux packages
 
 
 def default() -> Path:
@@ -27,6 +28,25 @@ def default() -> Path:
     if path is None or not path.is_file():
         raise UserError("no default SoundFont: pip install pretty_midi, or name one with --soundfont FILE")
     return path
+
+
+def locate(name: str | Path) -> Path:
+    """The SoundFont `name`: a path, or the name of a file that a package of the system or pretty_midi has.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.name == str(name):
+        for place in (*(Path(folder) / path for folder in FOLDERS), default()):
+            if place.name == path.name and place.is_file():
+                return place
+    raise UserError(
+        f"{name}: no such SoundFont; give the path of an sf2 or sf3 file, or install it (Debian "
+        "has FluidR3_GM.sf2 in fluid-soundfont-gm, MuseScore_General_Full.sf3 in musescore-general-soundfont)"
+    )
 
 
 def render(notes: Sequence[Note], soundfont: str | Path, program: int, samples: int) -> torch.Tensor:
@@ -60,6 +80,7 @@ def render(notes: Sequence[Note], soundfont: str | Path, program: int, samples: 
     return torch.from_numpy(np.concatenate(pieces))
 
 
+@functools.lru_cache(maxsize=64)
 def fingerprint(soundfont: str | Path) -> str:
     """A hash of the SoundFont's bytes.
 

@@ -27,7 +27,7 @@ def points(tiny):
 
 def test_points_are_notes_or_melodies_spread_over_the_caches(tiny, points):
     caches = [ClipCache(tiny / split) for split in ("train", "test")]
-    assert {clip.cache.clips[clip.index]["dataset"] for clip in points} == {"nsynth"}
+    assert {clip.cache.clips[clip.index]["kind"] for clip in points} == {"note"}
     few = umaps.choose(caches, "melodies", most=4)
     assert len(few) == 4 and {point.cache.path.name for point in few} == {"train", "test"}
     notes = few[0].cache.clips[few[0].index]["notes"]

@@ -34,3 +34,14 @@ def test_pyramid_is_an_average():
 def test_too_short():
     with pytest.raises(UserError, match="shorter than half an FFT window"):
         LogMel()(torch.zeros(1, 400))
+
+
+@pytest.mark.parametrize(("hop", "fitted"), [(4096, 256), (512, 128), (2048, 256), (1920, 240), (600, 150)])
+def test_the_hop_fits_the_codec(hop, fitted):
+    mel = MelConfig().fitted(48000, hop)
+    assert (mel.sample_rate, mel.hop) == (48000, fitted) and hop % (fitted * 4) == 0
+
+
+def test_a_codec_whose_hop_cannot_be_halved_is_refused():
+    with pytest.raises(UserError, match="codec hop of 882"):
+        MelConfig().fitted(44100, 882)

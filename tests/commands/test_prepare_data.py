@@ -13,7 +13,7 @@ import torch
 
 from msdae import audio
 from msdae.data import ClipCache
-from msdae.data.clips import CLIP_SAMPLES
+from msdae.data.sources import ClipLength
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, str(ROOT / "experiments" / "prepare_data.py")]
@@ -43,7 +43,7 @@ def _bytes(root):
 def test_folder_is_prepared_and_strict_stops(tmp_path):
     music = tmp_path / "music"
     music.mkdir()
-    audio.write(music / "a.wav", 0.3 * torch.sin(torch.arange(2 * CLIP_SAMPLES) * 0.03))
+    audio.write(music / "a.wav", 0.3 * torch.sin(torch.arange(2 * ClipLength().samples) * 0.03))
     (music / "liar.wav").write_text("no music in here")
     code, errors = _run("--dataset", "folder", "--source", music, "--out", tmp_path / "out")
     assert code == 0, errors
@@ -69,7 +69,7 @@ def test_synth_killed_at_any_moment_continues_with_the_same_bytes(tmp_path):
     assert not (out / "train").exists()
     code, errors = _run(*arguments, out)
     assert code == 0, errors
-    leftovers = {name for name in _bytes(out) if "/." in name and "/.parts/" not in name}
+    leftovers = {name for name in _bytes(out) if "/." in name}
     kept = {name: digest for name, digest in _bytes(out).items() if name not in leftovers}
     assert kept == _bytes(tmp_path / "whole")
 
@@ -78,3 +78,33 @@ def test_a_source_is_needed(tmp_path):
     code, errors = _run("--dataset", "slakh", "--out", tmp_path)
     assert code == 2
     assert "name the folder it is in with --source" in errors
+
+
+def test_a_recipe_is_a_file_and_settings(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("single_notes: 1\nsound: {formulas: 1, processed: 0}\n")
+    rendering = ("--config", recipe, "--set", "velocities=[90,90]", "--clips", 4, "--workers", 1)
+    code, errors = _run("--dataset", "squares", "--out", tmp_path / "out", *rendering)
+    assert code == 0, errors
+    clips = ClipCache(tmp_path / "out" / "train").clips
+    assert {clip["kind"] for clip in clips} == {"note"}
+    assert {clip["instrument"] for clip in clips} == {"procedural"}
+    assert {note[3] for clip in clips for note in clip["notes"]} == {90}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("squares", "--set", "single_note=1"), "did you mean 'single_notes'"),
+        (("squares", "--set", "sound.formulas=2"), "formulas is 2.0; give a share"),
+        (
+            ("folder", "--source", ".", "--clips", "4"),
+            "--dataset folder: is not rendered; leave out --config",
+        ),
+        (("squares", "--soundfont", "nowhere.sf2"), "nowhere.sf2: no such SoundFont"),
+    ],
+)
+def test_settings_that_make_no_sense_end_with_exit_code_2(tmp_path, arguments, message):
+    code, errors = _run("--dataset", *arguments, "--out", tmp_path / "out")
+    assert code == 2 and message in errors and "Traceback" not in errors
+    assert not list(tmp_path.rglob("train"))

@@ -26,13 +26,13 @@ def joined(caches):
 def test_clips_follow_each_other(caches, joined):
     first, second = caches
     assert isinstance(joined, JoinedCaches) and len(joined) == len(first) + len(second)
-    chosen = [len(first), 1, len(joined) - 1, 0, len(first) - 1]
-    batch = joined.batch(chosen)
+    places = [len(first), 1, len(joined) - 1, 0, len(first) - 1]
+    batch = joined.batch(places)
     expected = [second.batch([0]), first.batch([1]), second.batch([len(second) - 1]), first.batch([0])]
     expected.append(first.batch([len(first) - 1]))
     assert torch.equal(batch.z, torch.cat([part.z for part in expected]))
     assert torch.equal(batch.mel, torch.cat([part.mel for part in expected]))
-    assert batch.indices == chosen and batch.names[1] == f"{first.path}/{first.clips[1]['name']}"
+    assert batch.indices == places and batch.names[1] == f"{first.path}/{first.clips[1]['name']}"
     assert torch.equal(joined.waveform(len(first)), second.waveform(0))
 
 
@@ -44,21 +44,50 @@ def test_statistics_are_those_of_all_latents(caches, joined):
     assert joined.manifest["latent"]["std"] == pytest.approx(deviation, rel=1e-5)
 
 
-def test_notes_are_paired_within_a_cache_and_sounds_across(tmp_path, tiny):
-    cells = [(score, sound) for score in "XY" for sound in ("dry", score)]
-    labels = [{"name": "".join(cell), "score": cell[0], "sound": cell[1]} for cell in cells]
-    folders = [tmp_path / name for name in ("one", "two")]
+def copies(tiny, tmp_path, labels, dataset="squares", names=("one", "two")):
+    """Folders with caches of clips that have `labels`."""
+    folders = [tmp_path / name for name in names]
     for folder in folders:
         shutil.copytree(tiny / "train", folder)
-        clips = [{"path": "a.wav", "start": 0.0, **label} for label in labels]
+        clips = [{"path": "a.wav", "start": 0.0, "dataset": dataset, **label} for label in labels]
         (folder / "clips.jsonl").write_text("".join(json.dumps(clip) + "\n" for clip in clips))
         for name in ("latents.npy", "mels.npy"):
-            np.save(folder / name, np.load(folder / name)[:4])
+            np.save(folder / name, np.load(folder / name)[: len(labels)])
         manifest = json.loads((folder / "manifest.json").read_text())
-        (folder / "manifest.json").write_text(json.dumps({**manifest, "clips": 4}))
-    partners = Partners(data.open_clips(*folders).clips)
+        manifest |= {"clips": len(labels), "dataset": dataset}
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folders
+
+
+def test_notes_are_paired_within_a_cache_and_dry_voices_across(tmp_path, tiny):
+    cells = [(score, sound) for score in "XY" for sound in ("soundfont abc/7", score)]
+    labels = [{"name": "".join(cell), "score": cell[0], "sound": cell[1]} for cell in cells]
+    partners = Partners(data.open_clips(*copies(tiny, tmp_path, labels)).clips)
     assert {partners.rendition(0, draw) for draw in (0.0, 0.9)} == {1}
     assert {partners.excerpt(0, draw) for draw in (0.0, 0.4, 0.9)} == {2, 4, 6}
+
+
+def test_sounds_drawn_from_a_seed_are_others_in_each_set(tmp_path, tiny):
+    labels = [{"name": f"{score}P", "score": score, "sound": "0/train0.0P"} for score in "XY"]
+    clips = data.open_clips(*copies(tiny, tmp_path, labels))
+    partners = Partners(clips.clips)
+    assert {partners.excerpt(0, draw) for draw in (0.0, 0.5, 0.9)} == {1}
+    assert len(set(clips.sounds.tolist())) == 2
+
+
+def test_recordings_of_equal_names_in_two_folders_are_two(tmp_path, tiny):
+    labels = [{"name": f"01.wav_{index:03d}", "piece": "01.wav"} for index in range(2)]
+    clips = data.open_clips(*copies(tiny, tmp_path, labels, "folder"))
+    assert {Partners(clips.clips).excerpt(0, draw) for draw in (0.0, 0.5, 0.9)} == {1}
+
+
+@pytest.mark.parametrize(("dataset", "partners"), [("nsynth", {1, 2, 3}), ("synth", {1})])
+def test_instruments_are_the_same_in_all_of_nsynth_only(tmp_path, tiny, dataset, partners):
+    label = {"instrument": "bass_acoustic_000", "velocity": 75}
+    labels = [{**label, "name": f"{pitch}", "pitch": pitch} for pitch in (60, 61)]
+    clips = data.open_clips(*copies(tiny, tmp_path, labels, dataset))
+    others = {Partners(clips.clips).excerpt(0, draw) for draw in (0.0, 0.4, 0.7, 0.9)}
+    assert others == partners - ({2} if dataset == "nsynth" else set())  # 2 is the same note
 
 
 def test_it_trains_as_a_cache_does(joined):

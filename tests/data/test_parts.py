@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -58,6 +59,32 @@ def test_ranks_do_each_their_share(tmp_path, monkeypatch):
     parts.run(_parts(tmp_path), "test", "part", 1)
     assert len(list(tmp_path.iterdir())) == 6
     parts.wait_for([part.path for part in _parts(tmp_path)])
+
+
+def test_waiting_for_a_rank_that_died_ends_with_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "POLL_SECONDS", 0.01)
+    (tmp_path / "0").touch()
+    with pytest.raises(UserError, match=r"1: left to another process, which made nothing for 0.001 minutes"):
+        parts.wait_for([tmp_path / "0", tmp_path / "1"], minutes=0.001)
+    monkeypatch.setenv(parts.PATIENCE, "0.002")
+    with pytest.raises(UserError, match="for 0.002 minutes; .* set MSDAE_PATIENCE"):
+        parts.wait_for([tmp_path / "1"])
+
+
+def test_waiting_goes_on_while_parts_appear(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "POLL_SECONDS", 0.01)
+    paths = [tmp_path / str(index) for index in range(6)]
+
+    def work():
+        for path in paths:
+            time.sleep(0.2)
+            path.touch()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    parts.wait_for(paths, minutes=0.01)  # less than all of them take together
+    thread.join()
+    assert all(path.exists() for path in paths)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")

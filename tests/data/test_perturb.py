@@ -15,8 +15,8 @@ def mel():
     return torch.log1p(GAIN * level)
 
 
-def drawn(seed=0):
-    return torch.Generator().manual_seed(seed)
+def drawn(seed=0, clips=2):
+    return [torch.Generator().manual_seed(seed + 100 * clip) for clip in range(clips)]
 
 
 def test_recolouring_keeps_pitches_and_onsets(mel):
@@ -46,6 +46,12 @@ def test_scrambling_moves_time_and_bands_but_keeps_the_sound(mel):
 
 def test_scrambling_without_room_only_shuffles():
     mel = torch.arange(512.0).expand(1, 8, 512)
-    changed = scramble(mel, drawn(), bands=0, tempo=0.0)
+    changed = scramble(mel, drawn(clips=1), bands=0, tempo=0.0)
     assert torch.equal(changed.sort(dim=2).values, mel) and not torch.equal(changed, mel)
-    assert torch.equal(changed, scramble(mel, drawn(), bands=0, tempo=0.0))
+    assert torch.equal(changed, scramble(mel, drawn(clips=1), bands=0, tempo=0.0))
+
+
+def test_the_change_of_a_clip_does_not_depend_on_those_beside_it(mel):
+    for change in (scramble, lambda x, g: recolour(x, g, 1.0, GAIN)):
+        both = change(mel, drawn())
+        assert torch.allclose(both[1:], change(mel[1:], drawn()[1:]), atol=1e-5)

@@ -13,12 +13,14 @@ from msdae import audio, codecs
 from msdae.audio.mel import LogMel, MelConfig
 from msdae.data import ClipCache, ShardStream, cache
 from msdae.data import prepare as prepare_module
-from msdae.data.clips import CLIP_SAMPLES, CLIP_SECONDS
+from msdae.data.embedded import embedded
 from msdae.data.encode import Encoding
-from msdae.data.prepare import prepare
-from msdae.data.report import Report
+from msdae.data.prepare import prepare, prepare_set
 from msdae.data.sets import folder
-from msdae.data.sets.embedded import embedded
+from msdae.data.sets.squares import Squares, SquaresConfig
+from msdae.data.sources import ClipLength
+from msdae.data.tally import Tally
+from msdae.data.views import ViewConfig, Views
 from msdae.errors import UserError
 
 DEFAULT = Encoding(codecs.DEFAULT)
@@ -35,15 +37,15 @@ def recordings(tmp_path):
     source = tmp_path / "music"
     source.mkdir()
     for index, name in enumerate(("a.wav", "b.wav")):
-        waveform = 0.3 * torch.sin(torch.arange(round(2.5 * CLIP_SAMPLES)) * (0.02 + 0.01 * index))
-        waveform[: index * CLIP_SAMPLES] = 0
+        waveform = 0.3 * torch.sin(torch.arange(round(2.5 * ClipLength().samples)) * (0.02 + 0.01 * index))
+        waveform[: index * ClipLength().samples] = 0
         audio.write(source / name, waveform, subtype="PCM_16")
     return source
 
 
-def _prepare(source, out, report=None, **options):
-    report = report or Report()
-    return prepare(folder.scan(source, report), out, source, "folder", DEFAULT, report, workers=1, **options)
+def _prepare(source, out, tally=None, **options):
+    tally = tally or Tally()
+    return prepare(folder.scan(source, tally), out, source, "folder", DEFAULT, tally, workers=1, **options)
 
 
 def _bytes(root):
@@ -67,12 +69,13 @@ def test_shapes_and_labels(tiny):
     assert batch.z.dtype == batch.mel.dtype == torch.float32
     assert batch.indices == [3, 1]
     assert batch.names == [clips.clips[3]["name"], clips.clips[1]["name"]]
-    assert {clip["dataset"] for clip in clips.clips} == {"nsynth", "slakh"}
+    assert {clip["dataset"] for clip in clips.clips} == {"notes", "tracks"}
+    assert {clip["kind"] for clip in clips.clips} == {"note", "melody"}
     assert len({clip["name"] for clip in clips.clips}) == len(clips) == clips.manifest["clips"]
     for clip in clips.clips:
         assert clip["notes"]
         for onset, offset, pitch, velocity in clip["notes"]:
-            assert 0 <= onset < offset <= round(CLIP_SECONDS, 4)
+            assert 0 <= onset < offset <= round(ClipLength().seconds, 4)
             assert 21 <= pitch <= 108
             assert 1 <= velocity <= 127
 
@@ -123,7 +126,7 @@ def test_a_data_set_may_be_moved_with_its_source(tiny, tmp_path):
     moved = shutil.copytree(tiny, tmp_path / "elsewhere")
     clips = ClipCache(moved / "test")
     assert clips.clips[0]["path"].startswith(str(moved))
-    assert clips.waveform(0).shape == (CLIP_SAMPLES,)
+    assert clips.waveform(0).shape == (ClipLength().samples,)
 
 
 def test_random_access_is_fast(tiny):
@@ -138,27 +141,27 @@ def test_random_access_is_fast(tiny):
 
 
 def test_silent_clips_and_rests_of_files_are_left_out(recordings, tmp_path):
-    report = _prepare(recordings, tmp_path / "out")
-    assert (report.found, report.accepted) == (4, 3)
-    assert report.left_out == {"silent clip": 1, "rest of a file, shorter than a clip": 2}
+    tally = _prepare(recordings, tmp_path / "out")
+    assert (tally.total, tally.accepted) == (4, 3)
+    assert tally.left_out == {"silent clip": 1, "rest of a file, shorter than a clip": 2}
     names = [clip["name"] for clip in ClipCache(tmp_path / "out" / "train").clips]
     assert names == ["a.wav_000", "a.wav_001", "b.wav_001"]
 
 
 def test_a_file_that_turns_out_faulty_is_rejected_as_a_whole(recordings, tmp_path):
-    waveform = torch.full((2 * CLIP_SAMPLES,), 0.1)
+    waveform = torch.full((2 * ClipLength().samples,), 0.1)
     waveform[-5] = float("nan")
     audio.write(recordings / "b.wav", waveform, subtype="FLOAT")
-    report = _prepare(recordings, tmp_path / "out")
-    assert report.rejected == {"has NaN or infinite samples": 1}
+    tally = _prepare(recordings, tmp_path / "out")
+    assert tally.rejected == {"has NaN or infinite samples": 1}
     paths = {clip["path"] for clip in ClipCache(tmp_path / "out" / "train").clips}
     assert paths == {str(recordings / "a.wav")}
     with pytest.raises(UserError, match="b.wav: has NaN"):
-        _prepare(recordings, tmp_path / "strict", Report(strict=True))
+        _prepare(recordings, tmp_path / "strict", Tally(strict=True))
 
 
 def test_nothing_audible_is_an_error(tmp_path):
-    audio.write(tmp_path / "silence.wav", torch.zeros(CLIP_SAMPLES))
+    audio.write(tmp_path / "silence.wav", torch.zeros(ClipLength().samples))
     with pytest.raises(UserError, match=r"(?s)nothing to put there.*1 left out: silent clip"):
         _prepare(tmp_path, tmp_path / "out")
 
@@ -248,9 +251,10 @@ def test_a_damaged_shard_is_named(recordings, tmp_path):
         next(ShardStream(shard.parent).batches(1))
 
 
-def test_embedded_is_reused_and_refused_for_another_codec(tiny, capsys):
+def test_embedded_is_reused_and_refused_for_another_codec(tiny, caplog, capsys):
+    caplog.set_level("INFO", "msdae")
     assert embedded(tiny.parent) == tiny
-    assert capsys.readouterr().err == ""
+    assert not caplog.messages and capsys.readouterr().err == ""
     path = tiny / "valid" / cache.MANIFEST
     manifest = path.read_text()
     path.write_text(manifest.replace(json.loads(manifest)["codec"]["fingerprint"], "f" * 64))
@@ -259,3 +263,76 @@ def test_embedded_is_reused_and_refused_for_another_codec(tiny, capsys):
             embedded(tiny.parent)
     finally:
         path.write_text(manifest)
+
+
+def test_the_first_use_says_what_is_made_and_how_long_it_takes(tmp_path, monkeypatch, caplog, capsys):
+    monkeypatch.setattr(Squares, "config", lambda: SquaresConfig(clips=4))
+    monkeypatch.setattr(prepare_module.parts, "cores", lambda: 1)
+    caplog.set_level("INFO", "msdae")
+    folder = embedded(tmp_path, dataset="squares")
+    assert caplog.messages[0] == f"making the data set squares in {folder} (once, some minutes, 2 GB)"
+    assert any("clips found" in line for line in caplog.messages)
+    written = capsys.readouterr()
+    assert written.out == written.err == ""  # printing belongs to command lines
+
+
+def test_sizes_come_from_the_codec(recordings, tmp_path, toy):
+    encoding = Encoding("toy", MelConfig(n_fft=1024))
+    prepare_set("folder", tmp_path / "out", encoding, recordings, workers=1)
+    clips = ClipCache(tmp_path / "out" / "train")
+    assert toy.clip_frames == 280 and clips.clip_seconds == toy.clip_seconds == 143360 / 48000
+    batch = clips.batch([0, 1])
+    assert batch.z.shape == (2, 8, 280) and batch.mel.shape == (2, 128, 143360 // 128)
+    assert clips.manifest["mel"]["sample_rate"] == clips.sample_rate == 48000
+    assert clips.manifest["codec"] == {
+        "name": "toy",
+        "fingerprint": "7" * 64,
+        "hop": 512,
+        "sample_rate": 48000,
+        "channels": 8,
+    }
+    assert clips.manifest["frames"] == 280
+    for index in range(len(clips)):
+        waveform = clips.waveform(index)
+        assert waveform.shape == (143360,)
+        torch.testing.assert_close(clips.batch([index]).z, toy.encode(waveform[None]), rtol=2e-3, atol=1e-3)
+    clips.require(toy, MelConfig(n_fft=1024).fitted(48000, 512))
+
+
+def test_rendered_sets_are_as_long_as_the_codec_asks(tmp_path, toy):
+    encoding = Encoding("toy", MelConfig(n_fft=1024))
+    config = SquaresConfig(clips=4, seed=5, single_notes=0)
+    prepare_set("squares", tmp_path, encoding, config=config, workers=1)
+    clips = ClipCache(tmp_path / "train")
+    assert clips.batch([0]).z.shape == (1, 8, 280)
+    assert all(note[1] <= round(toy.clip_seconds, 4) for clip in clips.clips for note in clip["notes"])
+    stream = next(Views(clips, ViewConfig()).batches(4))
+    assert stream.content.shape == stream.mel.shape and stream.pitches.shape == (4, 280)
+
+
+def test_caches_of_the_format_before_still_load(tiny, tmp_path):
+    old = shutil.copytree(tiny / "test", tmp_path / "test")
+    manifest = json.loads((old / cache.MANIFEST).read_text())
+    codec = {key: manifest["codec"][key] for key in ("name", "fingerprint")}
+    manifest |= {"format": 1, "codec": codec, "source": str(tiny / "source")}
+    del manifest["frames"]
+    (old / cache.MANIFEST).write_text(json.dumps(manifest))
+    lines = [json.loads(line) for line in (old / cache.CLIPS).read_text().splitlines()]
+    earlier = {"notes": "nsynth", "tracks": "slakh"}
+    lines = [{**line, "dataset": earlier[line["dataset"]]} for line in lines]
+    kinds = [line.pop("kind") for line in lines]
+    (old / cache.CLIPS).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    clips = ClipCache(old)
+    assert [clip["kind"] for clip in clips.clips] == kinds
+    assert clips.clip_seconds == ClipLength().seconds and clips.sample_rate == 44100
+    assert clips.waveform(0).shape == (131072,)
+
+
+def test_nothing_temporary_is_left_after_an_error(recordings, tmp_path, monkeypatch):
+    def fails(*arguments):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(prepare_module, "_statistics", fails)
+    with pytest.raises(OSError, match="disk full"):
+        _prepare(recordings, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".parts"]  # finished parts are kept

@@ -45,18 +45,20 @@ def test_views_are_other_clips_and_the_same_every_time(cache):
     assert torch.equal(one.timbre, again.timbre)
     assert torch.equal(one.mel, cache.batch(one.indices).mel)
     assert not torch.equal(one.timbre, one.mel)
-    partners = views.partners
+    partners = views.partners(cache)
     for place, index in enumerate(one.indices):
-        found = {partners.excerpt(index, draw / 50) for draw in range(50)}
-        assert any(torch.equal(one.timbre[place], mel) for mel in cache.batch(sorted(found)).mel)
+        excerpts = {partners.excerpt(index, draw / 50) for draw in range(50)}
+        assert any(torch.equal(one.timbre[place], mel) for mel in cache.batch(sorted(excerpts)).mel)
 
 
-def test_two_ranks_see_what_one_sees(cache):
-    config = ViewConfig(scramble=0, recolour=0)
-    whole = next(Views(cache, config).batches(4, seed=2))
-    halves = [next(Views(cache, config).batches(4, seed=2, rank=rank, world=2)) for rank in range(2)]
-    assert torch.equal(whole.timbre, torch.cat([half.timbre for half in halves]))
-    assert torch.equal(whole.content, torch.cat([half.content for half in halves]))
+@pytest.mark.parametrize("world", [2, 4])
+def test_any_number_of_ranks_sees_what_one_sees(cache, world):
+    config = ViewConfig(scramble=0.5, recolour=0.5)
+    one = next(Views(cache, config).batches(8, seed=2, start=5))
+    parts = [next(Views(cache, config).batches(8, 2, 5, rank, world)) for rank in range(world)]
+    for view in ("timbre", "content"):
+        assert torch.allclose(getattr(one, view), torch.cat([getattr(p, view) for p in parts]), atol=1e-5)
+    assert not torch.equal(one.timbre, one.mel)
 
 
 def test_shares_of_perturbed_views(cache):
@@ -65,8 +67,22 @@ def test_shares_of_perturbed_views(cache):
     assert torch.equal(batch.content, batch.mel) and not torch.equal(batch.timbre, batch.mel)
 
 
-def test_unknown_views_and_shards_are_refused():
+def test_clips_without_a_rendition_are_bent_whatever_the_share(cache, monkeypatch):
+    clips = [{**clip, "score": f"{index // 2}"} for index, clip in enumerate(cache.clips)]
+    for clip in clips[::3]:
+        clip["score"] = f"alone {clip['name']}"
+    monkeypatch.setattr(cache, "clips", clips)
+    views = Views(cache, ViewConfig("same", "rendition", 0, 0))
+    batch, partners = next(views.batches(len(cache))), views.partners(cache)
+    renditions = [partners.rendition(index, 0) for index in batch.indices]
+    alone = torch.tensor([one == other for one, other in zip(renditions, batch.indices, strict=True)])
+    assert alone.any() and not alone.all()
+    unbent = (batch.content == cache.mel(renditions)).flatten(1).all(dim=1)
+    assert torch.equal(alone, ~unbent)
+
+
+def test_unknown_views_are_refused():
     with pytest.raises(UserError, match="timbre is 'rendition'"):
         ViewConfig(timbre="rendition")
-    with pytest.raises(UserError, match="shards"):
-        Views(object(), ViewConfig())
+    with pytest.raises(UserError, match="scramble is 2"):
+        ViewConfig(scramble=2)

@@ -24,3 +24,15 @@ def test_programs_without_a_family():
     assert instruments.family(0) == "keyboard"
     assert instruments.family(127) is None
     assert instruments.family(None) is None
+
+
+def test_one_pitch_in_eight_is_reserved_and_which_depends_on_the_program():
+    programs = [row.program for row in INSTRUMENTS]
+    pitches = {
+        program: [pitch for pitch in range(24, 104) if instruments.reserved(program, pitch)]
+        for program in programs
+    }
+    for reserved in pitches.values():
+        assert len(reserved) == 10 and len({pitch // 8 for pitch in reserved}) == 10
+    assert len({tuple(reserved) for reserved in pitches.values()}) == len(INSTRUMENTS)
+    assert pitches[0] == [28, 33, 47, 48, 58, 67, 76, 85, 90, 102]

@@ -11,11 +11,11 @@ import torch
 
 from msdae import audio, codecs
 from msdae.data import ClipCache
-from msdae.data.clips import CLIP_SAMPLES
 from msdae.data.encode import Encoding
 from msdae.data.prepare import prepare
-from msdae.data.report import Report
 from msdae.data.sets import folder
+from msdae.data.sources import ClipLength
+from msdae.data.tally import Tally
 from msdae.data.views import ViewConfig
 from msdae.errors import UserError
 from msdae.inference.pipeline import Pipeline, Sampling
@@ -135,13 +135,13 @@ def test_shards_train_like_a_cache(tiny, tmp_path):
 def test_a_folder_of_recordings_without_labels_trains_and_swaps(tmp_path):
     music = tmp_path / "music"
     music.mkdir()
-    seconds = torch.arange(2 * CLIP_SAMPLES) / 44100
+    seconds = torch.arange(2 * ClipLength().samples) / 44100
     for number in range(4):
         tune = torch.sin(2 * torch.pi * 220 * (1 + number / 7) * seconds) * (1 + torch.sin(9 * seconds)) / 4
         audio.write(music / f"{number}.wav", tune)
-    report = Report()
-    files = folder.scan(music, report)
-    prepare(files, tmp_path / "data", music, "folder", Encoding(codecs.DEFAULT), report, workers=1)
+    tally = Tally()
+    files = folder.scan(music, tally)
+    prepare(files, tmp_path / "data", music, "folder", Encoding(codecs.DEFAULT), tally, workers=1)
     settings = dataclasses.replace(SETTINGS, steps=(2, 2, 2), batch_size=2, views=ViewConfig(recolour=1.0))
     for stage in (1, 2, 3):
         assert train_stage("msdae", stage, settings, tmp_path / "run", [tmp_path / "data"])

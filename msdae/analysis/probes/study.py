@@ -147,9 +147,7 @@ def ask(data: str, split: Split, task: str) -> list[Question]:
 def _answers(cache: ClipCache, indices: np.ndarray, clips: str, task: str, frames: int) -> dict:
     """Row among `indices` -> answer, for the clips of the kind `clips` that have one."""
     labels = ((row, cache.clips[index]) for row, index in enumerate(indices))
-    found = {
-        row: TASKS[task].answer(clip, frames) for row, clip in labels if clip.get("dataset") == SETS[clips]
-    }
+    found = {row: TASKS[task].answer(clip, frames) for row, clip in labels if clip.get("kind") == SETS[clips]}
     return {row: answer for row, answer in found.items() if answer is not None}
 
 

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from msdae.analysis.probes.splits import Clip
-from msdae.audio.files import SAMPLE_RATE
-from msdae.data.clips import CLIP_SAMPLES
+from msdae.data.sources import MELODY, NOTE, ClipLength
 
 CLASSES, VALUE, FRAMES = "classes", "value", "frames"
-SETS = {"notes": "nsynth", "melodies": "slakh"}  # kinds of clips -> their label `dataset`
+SETS = {"notes": NOTE, "melodies": MELODY}  # kinds of clips -> their label `kind`
 
 PITCHES = 128  # of MIDI
 SAME_ONSET = 0.03  # s; onsets nearer than this are one chord
@@ -55,8 +54,8 @@ def _melody(clip: Clip, frames: int) -> np.ndarray | None:
         return None
     roll = np.zeros((frames, PITCHES), dtype=np.float32)
     for onset, offset, pitch, _ in clip["notes"]:
-        start = _frame(onset, frames)
-        roll[start : max(start + 1, round(_place(offset, frames))), int(pitch)] = 1
+        start = _frame(clip, onset, frames)
+        roll[start : max(start + 1, round(_place(clip, offset, frames))), int(pitch)] = 1
     return roll
 
 
@@ -65,13 +64,13 @@ def _onset(clip: Clip, frames: int) -> np.ndarray | None:
     if clip.get("notes") is None:
         return None
     starts = np.zeros((frames, 1), dtype=np.float32)
-    starts[[_frame(note[0], frames) for note in clip["notes"]]] = 1
+    starts[[_frame(clip, note[0], frames) for note in clip["notes"]]] = 1
     return starts
 
 
 def _density(clip: Clip, frames: int) -> float | None:
     """log2 of the notes a second."""
-    return float(np.log2(len(clip["notes"]) * SAMPLE_RATE / CLIP_SAMPLES)) if clip.get("notes") else None
+    return float(np.log2(len(clip["notes"]) / _seconds(clip))) if clip.get("notes") else None
 
 
 def _interval(clip: Clip, frames: int) -> float | None:
@@ -82,12 +81,17 @@ def _interval(clip: Clip, frames: int) -> float | None:
     return float(np.log2(np.median(intervals))) if len(intervals) >= INTERVALS else None
 
 
-def _place(seconds: float, frames: int) -> float:
-    return seconds * SAMPLE_RATE / CLIP_SAMPLES * frames
+def _seconds(clip: Clip) -> float:
+    """Length of the clip."""
+    return clip.get("seconds", ClipLength().seconds)
 
 
-def _frame(seconds: float, frames: int) -> int:
-    return min(int(_place(seconds, frames)), frames - 1)
+def _place(clip: Clip, seconds: float, frames: int) -> float:
+    return seconds / _seconds(clip) * frames
+
+
+def _frame(clip: Clip, seconds: float, frames: int) -> int:
+    return min(int(_place(clip, seconds, frames)), frames - 1)
 
 
 TASKS = {

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from msdae.data.clips import CLIP_SECONDS
-from msdae.data.report import Report
-from msdae.data.sources import SPLITS, SourceFile, whole_clips
+from msdae.data.sets import DATASETS, DataSet
+from msdae.data.sources import NOTE, SEEN_SPLITS, ClipLength, SourceFile, complete_clips
+from msdae.data.tally import Tally
 from msdae.errors import UserError
 
 HELD = 3.0  # seconds that NSynth's notes are held
@@ -15,36 +15,42 @@ KEYS = (
     "instrument_str",
     "instrument_family_str",
     "instrument_source_str",
-    "qualities_str",
 )
 
 
-def scan(root: Path, report: Report) -> dict[str, list[SourceFile]]:
+def scan(root: Path, tally: Tally, clip: ClipLength = ClipLength()) -> dict[str, list[SourceFile]]:
     """The notes of each split that is there, in the order of their names.
 
     Raises:
         UserError: no split is there, or its `examples.json` cannot be read.
     """
-    folders = {split: root / f"nsynth-{split}" for split in SPLITS}
-    found = {split: folder for split, folder in folders.items() if folder.is_dir()}
-    if not found:
+    folders = {split: root / f"nsynth-{split}" for split in SEEN_SPLITS}
+    folders = {split: folder for split, folder in folders.items() if folder.is_dir()}
+    if not folders:
         raise UserError(f"{root}: no nsynth-train, -valid or -test folder in it; unpack the archives there")
-    return {split: _scan_split(folder, split, report) for split, folder in found.items()}
+    return {split: _scan_split(folder, split, tally, clip) for split, folder in folders.items()}
 
 
-def _scan_split(folder: Path, split: str, report: Report) -> list[SourceFile]:
+@DATASETS.register("nsynth")
+class NSynth(DataSet):
+    """NSynth as it is distributed."""
+
+    scan = staticmethod(scan)
+
+
+def _scan_split(folder: Path, split: str, tally: Tally, clip: ClipLength) -> list[SourceFile]:
     examples = _examples(folder / "examples.json")
     # Hidden files are what a killed writer or a Mac leaves behind.
     paths = {path.stem: path for path in (folder / "audio").glob("[!.]*.wav")}
-    report.found += len(paths.keys() | examples.keys())
+    tally.total += len(paths.keys() | examples.keys())
     files = []
     for name in sorted(paths.keys() | examples.keys()):
         path = paths.get(name, folder / "audio" / f"{name}.wav")
         try:
-            files.append(_source(path, split, examples.get(name)))
+            files.append(_source(path, split, examples.get(name), clip))
         except UserError as error:
-            report.reject(path, error)
-    report.accepted += len(files)
+            tally.reject(path, error)
+    tally.accepted += len(files)
     return files
 
 
@@ -58,25 +64,25 @@ def _examples(path: Path) -> dict[str, dict]:
     return examples
 
 
-def _source(path: Path, split: str, example: dict | None) -> SourceFile:
+def _source(path: Path, split: str, example: dict | None, clip: ClipLength) -> SourceFile:
     if example is None:
         raise UserError(f"{path}: not in examples.json; unpack the archive again")
     missing = [key for key in KEYS if key not in example]
     if missing:
         raise UserError(f"{path}: incomplete labels (no {missing[0]}); unpack the archive again")
-    whole_clips(path)
+    complete_clips(path, clip)
     pitch, velocity = example["pitch"], example["velocity"]
     labels = {
         "dataset": "nsynth",
+        "kind": NOTE,
         "split": split,
         "piece": path.stem,
         "stem": path.stem,
         "instrument": example["instrument_str"],
         "family": example["instrument_family_str"],
         "source": example["instrument_source_str"],
-        "qualities": example["qualities_str"],
         "pitch": pitch,
         "velocity": velocity,
-        "notes": [[0.0, min(HELD, CLIP_SECONDS), pitch, velocity]],
+        "notes": [[0.0, min(HELD, clip.seconds), pitch, velocity]],
     }
     return SourceFile(path.stem, path, clips=1, labels=labels)

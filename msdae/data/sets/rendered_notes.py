@@ -1,42 +1,60 @@
-"""Single notes by SoundFont, in NSynth's own layout: `nsynth-SPLIT/{examples.json, audio/NAME.wav}`."""
+"""Single notes by SoundFont. On disk: `SPLIT/Notes00000/{NAME.flac, notes.json}`, 100 notes a folder."""
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from msdae import audio
-from msdae.audio.resample import resample
-from msdae.checkpoint import atomic
-from msdae.data.sets.qualities import QUALITIES, qualities
+from msdae.checkpoint import atomic_folder
+from msdae.data import parts
+from msdae.data.rendering import RenderConfig, claim
+from msdae.data.sets import DATASETS, DataSet
+from msdae.data.sources import NOTE, SPLITS, ClipLength, SourceFile
+from msdae.data.tally import Tally
 from msdae.errors import UserError
-from msdae.symbolic.instruments import FAMILIES, SOURCES, VELOCITIES, Voice
+from msdae.progress import Progress, silent
+from msdae.symbolic import instruments
+from msdae.symbolic.instruments import VELOCITIES, Voice, reserved
+from msdae.symbolic.notes import Note
 from msdae.synthesis import soundfont
+from msdae.synthesis.sound import voice_name
 from msdae.synthesis.soundfont import SILENCE
 
-SAMPLE_RATE = 16000  # of the files, as NSynth's
-SECONDS = 4.0
-HELD = 3.0  # seconds until the note is released
+VERSION = 2  # of the rendering: raise it when the same settings give other bytes
+NOTES_PER_PART = 100
+LABELS = "notes.json"
 LEVEL = 0.7  # peak of an instrument's note at velocity 127 in the middle of its range
 
 
 @dataclass(frozen=True)
-class SynthNote:
+class SingleNote:
+    """One note of one voice, held for the length of a clip."""
+
     voice: Voice
     pitch: int
     velocity: int
-    index: int
 
     @property
     def name(self) -> str:
         return f"{self.voice.name}-{self.pitch:03d}-{self.velocity:03d}"
 
 
-def plan(voices: Sequence[Voice], sizes: dict[str, int], seed: int) -> dict[str, list[SynthNote]]:
-    """Choose `sizes[split]` notes for each split, evenly over the voices; no note is in two splits.
+@dataclass(frozen=True)
+class NotesTask:
+    """The notes of one folder, and the length of the files."""
+
+    notes: tuple[SingleNote, ...]
+    clip: ClipLength
+
+
+def plan(voices: Sequence[Voice], sizes: Mapping[str, int], seed: int) -> dict[str, list[SingleNote]]:
+    """`sizes[split]` notes for each split, evenly over the voices; no note is in two splits.
+
+    Pitches that are reserved for SwapBench are left out (`instruments.reserved`).
 
     Raises:
         UserError: the voices have too few notes.
@@ -44,74 +62,119 @@ def plan(voices: Sequence[Voice], sizes: dict[str, int], seed: int) -> dict[str,
     rng = random.Random(f"notes/{seed}")
     decks = []
     for voice in rng.sample(list(voices), len(voices)):
-        low, high = voice.instrument.low, voice.instrument.high
-        deck = [(voice, pitch, velocity) for pitch in range(low, high + 1) for velocity in VELOCITIES]
+        kind = voice.instrument
+        pitches = [p for p in range(kind.low, kind.high + 1) if not reserved(kind.program, p)]
+        deck = [SingleNote(voice, pitch, velocity) for pitch in pitches for velocity in VELOCITIES]
         decks.append(rng.sample(deck, len(deck)))
     dealt = [deck[turn] for turn in range(max(map(len, decks))) for deck in decks if turn < len(deck)]
-    wanted = sum(sizes.values())
-    if wanted > len(dealt):
+    total = sum(sizes.values())
+    if total > len(dealt):
         raise UserError(
-            f"--clips: {wanted} different notes are asked for, the instruments have {len(dealt)}; "
+            f"--clips: {total} different notes are asked for, the instruments have {len(dealt)}; "
             "name further SoundFonts with --soundfont, or ask for fewer clips"
         )
-    notes = (SynthNote(*note, index) for index, note in enumerate(dealt))
+    notes = iter(dealt)
     return {split: [next(notes) for _ in range(size)] for split, size in sizes.items()}
 
 
-def render_notes(task: tuple[Path, Sequence[SynthNote]], part: Path) -> None:
-    """Write `audio/NAME.wav` under the task's folder for each note, then their labels to `part`."""
-    folder, notes = task
-    (folder / "audio").mkdir(parents=True, exist_ok=True)
-    labels = {}
-    for note in notes:
-        waveform = _waveform(note)
-        if waveform is None:
-            continue  # the SoundFont has no sample for this pitch
-        audio.write(folder / "audio" / f"{note.name}.wav", waveform, SAMPLE_RATE, subtype="PCM_16")
-        labels[note.name] = _labels(note, waveform)
-    with atomic(part) as temporary:
-        temporary.write_text(json.dumps(labels))
+def work(config: RenderConfig, sizes: Mapping[str, int], folder: Path, clip: ClipLength) -> list[parts.Part]:
+    """What has to be done for `sizes[split]` notes of each split; a part is a folder of notes."""
+    seen, unseen = instruments.voices(config.fonts(), config.unseen_fonts())
+    seen_sizes = {split: size for split, size in sizes.items() if split != "unseen"}
+    notes = plan(seen, seen_sizes, config.seed)
+    if "unseen" in sizes:
+        notes |= plan(unseen, {"unseen": sizes["unseen"]}, config.seed)
+    return [part for split in sizes for part in _split_work(folder / split, notes[split], clip)]
 
 
-def join_labels(folder: Path, parts: Sequence[Path]) -> None:
-    """Write the folder's `examples.json` from the labels in `parts`."""
-    labels: dict[str, dict] = {}
-    for part in parts:
-        labels.update(json.loads(part.read_text()))
-    with atomic(folder / "examples.json") as temporary:
-        temporary.write_text(json.dumps(labels, indent=1))
+def render(
+    config: RenderConfig,
+    folder: Path,
+    clip: ClipLength = ClipLength(),
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> None:
+    """See `DataSet.render`."""
+    claim(folder, VERSION, config, clip)
+    sizes = {split: config.size(split) for split in SPLITS}
+    parts.complete(work(config, sizes, folder, clip), "render", "clip", workers, progress)
 
 
-def _waveform(note: SynthNote) -> torch.Tensor | None:
-    """(samples,) at 16 kHz, 4 s, levelled per instrument; None where it stays silent."""
+def scan(root: Path, tally: Tally, clip: ClipLength = ClipLength()) -> dict[str, list[SourceFile]]:
+    """The notes of each split that is there."""
+    return {
+        split: _scan_split(root / split, split, tally, clip) for split in SPLITS if (root / split).is_dir()
+    }
+
+
+@DATASETS.register("notes")
+class Notes(DataSet):
+    """Single notes, rendered."""
+
+    splits, config = SPLITS, RenderConfig
+    scan, render = staticmethod(scan), staticmethod(render)
+
+
+def render_notes(task: NotesTask, folder: Path) -> None:
+    """Write `NAME.flac` for each note and their labels, complete or not at all."""
+    with atomic_folder(folder) as temporary:
+        labels = {}
+        for note in task.notes:
+            waveform = _play(note, task.clip)
+            if waveform is None:
+                continue  # the SoundFont has no sample for this pitch
+            audio.write(temporary / f"{note.name}.flac", waveform, subtype="PCM_16")
+            labels[note.name] = _labels(note)
+        (temporary / LABELS).write_text(json.dumps(labels))
+
+
+def _split_work(folder: Path, notes: Sequence[SingleNote], clip: ClipLength) -> list[parts.Part]:
+    groups = [notes[start : start + NOTES_PER_PART] for start in range(0, len(notes), NOTES_PER_PART)]
+    return [
+        parts.Part(render_notes, NotesTask(tuple(group), clip), folder / f"Notes{index:05d}", len(group))
+        for index, group in enumerate(groups)
+    ]
+
+
+def _play(note: SingleNote, clip: ClipLength) -> torch.Tensor | None:
+    """(samples,), one clip at 44.1 kHz, levelled per instrument; None where it stays silent."""
     kind, font = note.voice.instrument, note.voice.soundfont
-    played = (0.0, HELD, note.pitch, note.velocity)
-    waveform = soundfont.render([played], font, kind.program, round(SECONDS * soundfont.SAMPLE_RATE))
+    held = Note(0.0, clip.seconds, note.pitch, note.velocity)
+    waveform = soundfont.render([held], font, kind.program, clip.at(soundfont.SAMPLE_RATE))
     peak = float(waveform.abs().max())
     if peak < SILENCE:
         return None
     level = soundfont.level(font, kind.program, (kind.low + kind.high) // 2)
-    gain = min(LEVEL / max(level, SILENCE), 0.99 / peak)
-    resampled = torch.cat(list(resample([gain * waveform], soundfont.SAMPLE_RATE, SAMPLE_RATE)))
-    return resampled[: round(SECONDS * SAMPLE_RATE)]
+    return waveform * min(LEVEL / max(level, SILENCE), 0.99 / peak)
 
 
-def _labels(note: SynthNote, waveform: torch.Tensor) -> dict:
-    """The keys of NSynth's `examples.json`."""
+def _labels(note: SingleNote) -> dict:
     kind = note.voice.instrument
-    present = qualities(waveform, SAMPLE_RATE, note.pitch, HELD, kind.name)
     return {
-        "note": note.index,
-        "note_str": note.name,
-        "instrument": note.voice.index,
-        "instrument_str": note.voice.name,
+        "instrument": kind.name,
+        "program": kind.program,
+        "family": kind.family,
+        "source": kind.source,
+        "sound": voice_name(note.voice),
         "pitch": note.pitch,
         "velocity": note.velocity,
-        "sample_rate": SAMPLE_RATE,
-        "qualities": present,
-        "qualities_str": [name for name, there in zip(QUALITIES, present, strict=True) if there],
-        "instrument_family": FAMILIES.index(kind.family),
-        "instrument_family_str": kind.family,
-        "instrument_source": SOURCES.index(kind.source),
-        "instrument_source_str": kind.source,
     }
+
+
+def _scan_split(folder: Path, split: str, tally: Tally, clip: ClipLength) -> list[SourceFile]:
+    files = []
+    for group in sorted(folder.glob("Notes*")):
+        for name, labels in json.loads((group / LABELS).read_text()).items():
+            tally.total += 1
+            labels = {
+                "dataset": "notes",
+                "kind": NOTE,
+                "split": split,
+                "piece": name,
+                "stem": name,
+                **labels,
+                "notes": [[0.0, round(clip.seconds, 4), labels["pitch"], labels["velocity"]]],
+            }
+            files.append(SourceFile(name, group / f"{name}.flac", 1, labels))
+    tally.accepted += len(files)
+    return files

@@ -1,8 +1,8 @@
 """Arranged pieces by SoundFont, in Slakh2100's layout: `SPLIT/TrackNNNNN/{metadata.yaml, stems/, MIDI/}`."""
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,15 +11,22 @@ import yaml
 from msdae import audio
 from msdae.audio.loudness import Loudness
 from msdae.checkpoint import atomic_folder
-from msdae.data.clips import CLIP_SECONDS
+from msdae.data import parts
+from msdae.data.rendering import RenderConfig, claim
+from msdae.data.sets import DATASETS, DataSet, slakh
+from msdae.data.sources import SPLITS, ClipLength, SourceFile
+from msdae.data.tally import Tally
 from msdae.errors import UserError
-from msdae.symbolic import corpus
+from msdae.progress import Progress, silent
+from msdae.symbolic import corpus, instruments
 from msdae.symbolic.arrange import Stem, arrange
 from msdae.symbolic.instruments import Voice
 from msdae.symbolic.notes import write_midi
 from msdae.synthesis import soundfont
-from msdae.synthesis.soundfont import SILENCE
+from msdae.synthesis.sound import voice_name
+from msdae.synthesis.soundfont import SAMPLE_RATE, SILENCE
 
+VERSION = 2  # of the rendering: raise it when the same settings give other bytes
 CLIPS = (7, 13)  # length of a track, 21 to 39 s
 CLIPS_PER_TRACK = 19  # on average, with the stems that are silent for a while taken off
 FIRST_NUMBER = {"train": 1, "validation": 30001, "test": 40001, "unseen": 50001}
@@ -55,16 +62,63 @@ class Track:
     index: int
     seed: int
     voices: tuple[Voice, ...]
+    clip: ClipLength = ClipLength()
 
     @property
     def name(self) -> str:
         return f"Track{FIRST_NUMBER[self.split] + self.index:05d}"
 
 
-def plan(split: str, clips: int, voices: Sequence[Voice], seed: int) -> list[Track]:
-    """As many tracks as give about `clips` clips."""
+def work(config: RenderConfig, sizes: Mapping[str, int], folder: Path, clip: ClipLength) -> list[parts.Part]:
+    """What has to be done for about `sizes[split]` clips of each split; a part is a track."""
+    seen, unseen = instruments.voices(config.fonts(), config.unseen_fonts())
+    tracks = {
+        split: plan(slakh.FOLDERS[split], size, unseen if split == "unseen" else seen, config.seed, clip)
+        for split, size in sizes.items()
+    }
+    return [
+        parts.Part(render_track, track, folder / track.split / track.name, CLIPS_PER_TRACK)
+        for split in sizes
+        for track in tracks[split]
+    ]
+
+
+def render(
+    config: RenderConfig,
+    folder: Path,
+    clip: ClipLength = ClipLength(),
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> None:
+    """See `DataSet.render`."""
+    claim(folder, VERSION, config, clip)
+    sizes = {split: config.size(split) for split in SPLITS}
+    parts.complete(work(config, sizes, folder, clip), "render", "clip", workers, progress)
+
+
+def scan(root: Path, tally: Tally, clip: ClipLength = ClipLength()) -> dict[str, list[SourceFile]]:
+    """The stems of each split that is there; see `slakh.scan`."""
+    splits = slakh.scan(root, tally, clip)
+    return {
+        split: [replace(file, labels={**file.labels, "dataset": "tracks"}) for file in files]
+        for split, files in splits.items()
+    }
+
+
+@DATASETS.register("tracks")
+class Tracks(DataSet):
+    """Arranged pieces, rendered."""
+
+    splits, config = SPLITS, RenderConfig
+    scan, render = staticmethod(scan), staticmethod(render)
+
+
+def plan(
+    split: str, clips: int, voices: Sequence[Voice], seed: int, clip: ClipLength = ClipLength()
+) -> list[Track]:
+    """As many tracks as give about `clips` clips. split: the name of its folder."""
     tracks = -(-clips // CLIPS_PER_TRACK)
-    return [Track(split, index, seed, tuple(voices)) for index in range(tracks)]
+    return [Track(split, index, seed, tuple(voices), clip) for index in range(tracks)]
 
 
 def render_track(track: Track, folder: Path) -> None:
@@ -92,14 +146,14 @@ def render_track(track: Track, folder: Path) -> None:
 
 def _compose(track: Track, rng: random.Random) -> tuple[str, list[Stem], int]:
     """A piece of the track's split, its stems (one at least) and its length in samples."""
-    pieces = corpus.pieces(track.split)
+    pieces, least = corpus.pieces(track.split), track.clip.at(SAMPLE_RATE)
     for _ in range(ATTEMPTS):
         piece = rng.choice(pieces)
-        seconds = rng.randint(*CLIPS) * CLIP_SECONDS
+        seconds = rng.randint(*CLIPS) * track.clip.seconds
         stems = arrange(corpus.parts(piece), track.voices, seconds, rng)
         if stems:
             end = max(offset for stem in stems for _, offset, _, _ in stem.notes)
-            return piece, stems, round(max(CLIP_SECONDS, min(seconds, end)) * audio.SAMPLE_RATE)
+            return piece, stems, max(least, round(min(seconds, end) * SAMPLE_RATE))
     raise UserError(f"{track.name}: no piece of the corpus suits these instruments; use another --seed")
 
 
@@ -110,9 +164,9 @@ def _play(stem: Stem, samples: int, peak: float) -> torch.Tensor:
 
 
 def _entry(stem: Stem, waveform: torch.Tensor) -> dict:
-    """The keys of a stem in Slakh2100's metadata.yaml."""
+    """The keys of a stem in Slakh2100's metadata.yaml, and `sound`, the name of the voice that plays it."""
     kind = stem.voice.instrument
-    loudness = Loudness(audio.SAMPLE_RATE)
+    loudness = Loudness(SAMPLE_RATE)
     loudness.add(waveform)
     return {
         "audio_rendered": True,
@@ -123,4 +177,5 @@ def _entry(stem: Stem, waveform: torch.Tensor) -> dict:
         "midi_saved": True,
         "plugin_name": Path(stem.voice.soundfont).name,
         "program_num": kind.program,
+        "sound": voice_name(stem.voice),
     }

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import yaml
 
-from msdae.data.report import Report
-from msdae.data.sources import SourceFile, whole_clips
+from msdae.data.sets import DATASETS, DataSet
+from msdae.data.sources import MELODY, ClipLength, SourceFile, complete_clips
+from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.symbolic.instruments import family
 
@@ -13,69 +14,53 @@ from msdae.symbolic.instruments import family
 FOLDERS = {"train": "train", "valid": "validation", "test": "test", "unseen": "unseen"}
 
 
-def scan(root: Path, report: Report) -> dict[str, list[SourceFile]]:
+def scan(root: Path, tally: Tally, clip: ClipLength = ClipLength()) -> dict[str, list[SourceFile]]:
     """The pitched stems of each split that is there, in the order of their names.
 
     Raises:
         UserError: no split is there.
     """
-    found = {split: root / name for split, name in FOLDERS.items() if (root / name).is_dir()}
-    if not found:
+    folders = {split: root / name for split, name in FOLDERS.items() if (root / name).is_dir()}
+    if not folders:
         raise UserError(f"{root}: no train, validation or test folder in it; unpack the archive there")
-    return {split: _scan_split(folder, split, report) for split, folder in found.items()}
+    return {split: _scan_split(folder, split, tally, clip) for split, folder in folders.items()}
 
 
-def read_notes(path: Path) -> list[list]:
-    """[onset s, offset s, pitch, velocity] of every note of a MIDI file, by onset.
+@DATASETS.register("slakh")
+class Slakh(DataSet):
+    """Slakh2100 as it is distributed."""
 
-    Raises:
-        UserError: not a MIDI file, or one without notes.
-    """
-    import pretty_midi
-    from mido import KeySignatureError
-
-    try:
-        midi = pretty_midi.PrettyMIDI(str(path))
-    except (OSError, EOFError, ValueError, LookupError, TypeError, KeySignatureError) as error:
-        raise UserError(f"{path}: not a readable MIDI file ({error}); unpack the archive again") from error
-    notes = sorted(
-        [round(note.start, 4), round(note.end, 4), note.pitch, note.velocity]
-        for instrument in midi.instruments
-        for note in instrument.notes
-    )
-    if not notes:
-        raise UserError(f"{path}: MIDI without notes; the stem cannot be labelled")
-    return notes
+    scan = staticmethod(scan)
 
 
-def _scan_split(folder: Path, split: str, report: Report) -> list[SourceFile]:
+def _scan_split(folder: Path, split: str, tally: Tally, clip: ClipLength) -> list[SourceFile]:
     files = []
     for track in sorted(path for path in folder.glob("Track*") if path.is_dir()):
         try:
             metadata = _metadata(track / "metadata.yaml")
         except UserError as error:
-            report.found += 1
-            report.reject(track / "metadata.yaml", error)
+            tally.total += 1
+            tally.reject(track / "metadata.yaml", error)
             continue
-        files += _scan_track(track, metadata, split, report)
-    report.accepted += len(files)
+        files += _scan_track(track, metadata, split, tally, clip)
+    tally.accepted += len(files)
     return files
 
 
-def _scan_track(track: Path, metadata: dict, split: str, report: Report) -> list[SourceFile]:
+def _scan_track(track: Path, metadata: dict, split: str, tally: Tally, clip: ClipLength) -> list[SourceFile]:
     files = []
     for stem, entry in sorted(metadata["stems"].items()):
-        report.found += 1
+        tally.total += 1
         path = track / "stems" / f"{stem}.flac"
         if entry.get("is_drum"):
-            report.leave_out("drums")
+            tally.leave_out("drums")
         elif not entry.get("audio_rendered", True):
-            report.leave_out("never rendered, says metadata.yaml")
+            tally.leave_out("never rendered, says metadata.yaml")
         else:
             try:
-                files.append(_source(path, stem, entry, metadata, split))
+                files.append(_source(path, stem, entry, metadata, split, clip))
             except UserError as error:
-                report.reject(path, error)
+                tally.reject(path, error)
     return files
 
 
@@ -90,7 +75,7 @@ def _metadata(path: Path) -> dict:
     return metadata
 
 
-def _source(path: Path, stem: str, entry: dict, metadata: dict, split: str) -> SourceFile:
+def _source(path: Path, stem: str, entry: dict, metadata: dict, split: str, clip: ClipLength) -> SourceFile:
     track = path.parent.parent
     midi = track / "MIDI" / f"{stem}.mid"
     if not path.is_file():
@@ -100,13 +85,15 @@ def _source(path: Path, stem: str, entry: dict, metadata: dict, split: str) -> S
     program = entry.get("program_num")
     labels = {
         "dataset": "slakh",
+        "kind": MELODY,
         "split": split,
         "piece": str(metadata.get("UUID", track.name)),
         "stem": f"{track.name}/{stem}",
+        "sound": entry.get("sound"),  # of rendered tracks
         "instrument": entry.get("midi_program_name"),
         "class": entry.get("inst_class"),
         "program": program,
         "family": family(program),
     }
-    known = {key: value for key, value in labels.items() if value is not None}
-    return SourceFile(f"{track.name}_{stem}", path, whole_clips(path), known, midi)
+    labels = {key: value for key, value in labels.items() if value is not None}
+    return SourceFile(f"{track.name}_{stem}", path, complete_clips(path, clip), labels, midi)

@@ -11,7 +11,7 @@ import torch
 
 from msdae import checkpoint, codecs
 from msdae.data import parts
-from msdae.data.clips import CLIP_SAMPLES, CLIP_SECONDS
+from msdae.data.sources import ClipLength
 from msdae.errors import UserError
 from msdae.evaluation.metrics.mel import mel_db
 from msdae.symbolic import corpus
@@ -24,6 +24,7 @@ from msdae.synthesis.soundfont import SILENCE
 KIND = "renditions"
 NOTE_EVERY = 3  # of the clips, one is a single note, the others are from pieces
 PIECES = 120  # of a split, at most
+CLIP_SAMPLES, CLIP_SECONDS = ClipLength().samples, ClipLength().seconds
 EXCERPT_SECONDS = 4 * CLIP_SECONDS  # that a clip is cut from
 ATTEMPTS = 50
 

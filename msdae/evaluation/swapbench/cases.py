@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from msdae.data.clips import CLIP_SECONDS
 from msdae.data.encode import SHORTEST
+from msdae.data.sources import ClipLength
 from msdae.errors import UserError
 from msdae.symbolic import corpus, instruments
 from msdae.symbolic.arrange import arrange
@@ -15,6 +15,8 @@ from msdae.symbolic.instruments import POLYPHONIC, Instrument
 from msdae.symbolic.notes import Note
 
 VERSION = 1  # of the drawing: raise it when the same seed gives other cases
+NOTES_VERSION = 2  # the same of single notes
+CLIP_SAMPLES, CLIP_SECONDS = ClipLength().samples, ClipLength().seconds  # of every recording, at 44.1 kHz
 VOICES = {"monophonic": 1, "two voices": 2, "polyphonic": 3}  # notes that sound at once, at the most
 NOTE = "note"
 PITCHES = (36, 84)  # of single notes
@@ -126,7 +128,8 @@ def plan(split: str, seed: int, counts: Counts) -> list[Case]:
     """
     drawn = []
     for texture, count in counts.items():
-        rng = random.Random(f"swapbench/{VERSION}/{split}/{seed}/{texture}")
+        version = NOTES_VERSION if texture == NOTE else VERSION
+        rng = random.Random(f"swapbench/{version}/{split}/{seed}/{texture}")
         draw = _notes(split, rng) if texture == NOTE else _melodies(split, texture, rng)
         for number, (timbre, melody) in enumerate(itertools.islice(draw, count)):
             name = f"{split}-{texture.replace(' ', '-')}-{number:03d}"
@@ -250,11 +253,13 @@ def _pieces(split: str, reserved: bool) -> list[str]:
 
 
 def _notes(split: str, rng: random.Random) -> Iterator[tuple[Source, Source]]:
-    able = [kind for kind in kinds(split) if len(_pitches(kind)) > 1]
+    pitches = {kind: _case_pitches(split, kind) for kind in kinds(split)}
+    able = [kind for kind in pitches if len(pitches[kind]) > 1]
+    shared = {(one, other): sorted(set(pitches[one]) & set(pitches[other])) for one in able for other in able}
     for timbre in _deck(able, rng):
-        melody = rng.choice([kind for kind in _others(timbre, able) if _shared(timbre, kind)])
-        pitch = rng.choice(_shared(timbre, melody))
-        other = rng.choice([own for own in _pitches(timbre) if own != pitch])
+        melody = rng.choice([kind for kind in _others(timbre, able) if shared[timbre, kind]])
+        pitch = rng.choice(shared[timbre, melody])
+        other = rng.choice([other for other in pitches[timbre] if other != pitch])
         velocities = rng.choices(instruments.VELOCITIES, k=2)
         yield _note(split, timbre, other, velocities[0]), _note(split, melody, pitch, velocities[1])
 
@@ -270,8 +275,10 @@ def _pitches(kind: Instrument) -> range:
     return range(max(kind.low, PITCHES[0]), min(kind.high, PITCHES[1]) + 1)
 
 
-def _shared(one: Instrument, other: Instrument) -> list[int]:
-    return sorted(set(_pitches(one)) & set(_pitches(other)))
+def _case_pitches(split: str, kind: Instrument) -> list[int]:
+    """The pitches of a case's single notes: of instruments that are trained on, only the reserved ones."""
+    seen = split != "unseen"
+    return [pitch for pitch in _pitches(kind) if not seen or instruments.reserved(kind.program, pitch)]
 
 
 def _note(split: str, kind: Instrument, pitch: int, velocity: int) -> Source:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import torch
 
 from msdae.data import ClipCache
+from msdae.data.sources import MELODY, NOTE
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import Case, Source
 
 SPLIT = "data"
-SETS = {"notes": "nsynth", "melodies": "slakh"}  # set -> dataset of the clips
+SETS = {"notes": NOTE, "melodies": MELODY}  # set -> label `kind` of the clips
 
 
 class Pairs:
@@ -31,9 +32,9 @@ class Pairs:
     def __init__(self, cache: ClipCache, count: int, seed: int = 0):
         self.cache, self.cases = cache, []
         self._clips: dict[str, tuple[int, int]] = {}
-        for kind, dataset in SETS.items():
+        for kind, label in SETS.items():
             usable = [
-                i for i, clip in enumerate(cache.clips) if clip["dataset"] == dataset and clip.get("notes")
+                i for i, clip in enumerate(cache.clips) if clip.get("kind") == label and clip.get("notes")
             ]
             rng = random.Random(f"swapbench/pairs/{seed}/{kind}")
             melodies = rng.sample(usable, min(count, len(usable)))

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import torch
 
-from msdae.data.clips import CLIP_SAMPLES
 from msdae.errors import UserError
-from msdae.evaluation.swapbench.cases import Source
+from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, Source
 from msdae.synthesis import soundfont
 from msdae.synthesis.soundfont import SILENCE
 

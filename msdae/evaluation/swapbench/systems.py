@@ -13,10 +13,9 @@ import torch
 from msdae import audio
 from msdae.audio.mel import LogMel
 from msdae.codecs import Codec
-from msdae.data.clips import CLIP_FRAMES, CLIP_SAMPLES
 from msdae.diffusion.samplers import sample
 from msdae.errors import UserError
-from msdae.evaluation.swapbench.cases import Case
+from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, Case
 from msdae.inference.pipeline import Sampling
 from msdae.models.autoencoder import Autoencoder
 
@@ -136,7 +135,9 @@ class Model:
     def _noise(self, case: Case) -> torch.Tensor:
         generator = np.random.default_rng([self.sampling.seed, zlib.crc32(case.id.encode())])
         return torch.from_numpy(
-            generator.standard_normal((self.codec.channels, CLIP_FRAMES), dtype=np.float32)
+            generator.standard_normal(
+                (self.codec.channels, self.codec.frames(CLIP_SAMPLES)), dtype=np.float32
+            )
         )
 
 

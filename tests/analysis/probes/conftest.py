@@ -12,7 +12,7 @@ from msdae.analysis import probes as probing
 from msdae.analysis.probes.study import SHARED, Result
 from msdae.audio.mel import MelConfig
 from msdae.config import to_mapping
-from msdae.data.clips import CLIP_SAMPLES
+from msdae.data.sources import ClipLength
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
 
@@ -21,14 +21,14 @@ TINY = ModelConfig(
     widths=(32, 32, 32), inject=(2, 1, 0), code_channels=(8, 8, 8), encoder_widths=(8, 8), codec=CODEC
 )
 FAMILIES = ("bass", "flute", "reed")
-SECONDS = CLIP_SAMPLES / audio.SAMPLE_RATE
+SECONDS = ClipLength().samples / audio.SAMPLE_RATE
 
 
 def write_cache(path: Path, split: str, pieces: range) -> None:
     """Half notes of pitch 60 to 63, half melodies of four of these pitches, each a quarter of the clip."""
     rng = np.random.default_rng(pieces.start)
     path.mkdir(parents=True)
-    audio.write(path / "a.wav", 0.1 * torch.sin(torch.arange(CLIP_SAMPLES) / 20))
+    audio.write(path / "a.wav", 0.1 * torch.sin(torch.arange(ClipLength().samples) / 20))
     clips, latents, mels = [], [], []
     for piece in pieces:
         for velocity in (50, 100):

@@ -3,9 +3,9 @@ import pytest
 
 from msdae.analysis.probes.tasks import TASKS
 from msdae.audio.files import SAMPLE_RATE
-from msdae.data.clips import CLIP_SAMPLES
+from msdae.data.sources import ClipLength
 
-SECONDS = CLIP_SAMPLES / SAMPLE_RATE
+SECONDS = ClipLength().samples / SAMPLE_RATE
 FRAME = SECONDS / 32
 CLIP = {
     "dataset": "slakh",

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from msdae import audio
-from msdae.data.report import Report
 from msdae.data.sets import nsynth
+from msdae.data.tally import Tally
 from msdae.errors import UserError
 
 LABELS = {
@@ -15,7 +15,6 @@ LABELS = {
     "instrument_str": "guitar_acoustic_000",
     "instrument_family_str": "guitar",
     "instrument_source_str": "acoustic",
-    "qualities_str": ["bright"],
 }
 GOOD = "guitar_acoustic_000-060-075"
 
@@ -41,15 +40,15 @@ def _examples(folder, examples):
 
 def test_a_note_has_one_clip_and_its_labels(root):
     (root / "nsynth-train" / "audio" / ".half-written.wav").write_bytes(b"RIFF")
-    report = Report()
-    (note,) = nsynth.scan(root, report)["train"]
+    tally = Tally()
+    (note,) = nsynth.scan(root, tally)["train"]
     assert note.clips == 1
-    assert note.labels["dataset"] == "nsynth"
+    assert (note.labels["dataset"], note.labels["kind"]) == ("nsynth", "note")
     assert note.labels["family"] == "guitar"
     assert (note.labels["pitch"], note.labels["velocity"]) == (60, 75)
     (played,) = note.labels["notes"]
     assert played == [0.0, pytest.approx(2.972, abs=1e-3), 60, 75]
-    assert (report.found, report.accepted) == (1, 1)
+    assert (tally.total, tally.accepted) == (1, 1)
 
 
 def test_faulty_notes_are_rejected_each_with_its_reason(root):
@@ -62,10 +61,10 @@ def test_faulty_notes_are_rejected_each_with_its_reason(root):
     (folder / "audio" / "text.wav").write_text("this is a letter")
     cut = folder / "audio" / "cut.wav"
     cut.write_bytes(cut.read_bytes()[:30000])
-    report = Report()
-    assert [file.name for file in nsynth.scan(root, report)["train"]] == [GOOD]
-    assert (report.found, report.accepted) == (7, 1)
-    assert report.rejected == {
+    tally = Tally()
+    assert [file.name for file in nsynth.scan(root, tally)["train"]] == [GOOD]
+    assert (tally.total, tally.accepted) == (7, 1)
+    assert tally.rejected == {
         "no such file": 1,
         "shorter than one clip": 1,
         "not a readable recording": 1,
@@ -78,18 +77,18 @@ def test_faulty_notes_are_rejected_each_with_its_reason(root):
 def test_strict_raises_the_first_rejection(root):
     _note(root / "nsynth-train", "unknown")
     with pytest.raises(UserError, match="unknown.wav: not in examples.json"):
-        nsynth.scan(root, Report(strict=True))
+        nsynth.scan(root, Tally(strict=True))
 
 
 def test_missing_or_broken_layouts_are_named(root, tmp_path):
     with pytest.raises(UserError, match="no nsynth-train"):
-        nsynth.scan(tmp_path / "nsynth-train", Report())
+        nsynth.scan(tmp_path / "nsynth-train", Tally())
     (root / "nsynth-train" / "examples.json").write_text("{")
     with pytest.raises(UserError, match="examples.json: cannot be read as JSON"):
-        nsynth.scan(root, Report())
+        nsynth.scan(root, Tally())
     (root / "nsynth-train" / "examples.json").write_text("[]")
     with pytest.raises(UserError, match="not NSynth's examples.json"):
-        nsynth.scan(root, Report())
+        nsynth.scan(root, Tally())
     shutil.rmtree(root / "nsynth-train")
     with pytest.raises(UserError, match="no nsynth-train"):
-        nsynth.scan(root, Report())
+        nsynth.scan(root, Tally())

@@ -4,9 +4,9 @@ import torch
 import yaml
 
 from msdae import audio
-from msdae.data.clips import CLIP_SAMPLES
-from msdae.data.report import Report
 from msdae.data.sets import slakh
+from msdae.data.sources import ClipLength, read_notes
+from msdae.data.tally import Tally
 from msdae.errors import UserError
 
 STEM = {"audio_rendered": True, "inst_class": "Bass", "is_drum": False, "program_num": 33}
@@ -26,7 +26,7 @@ def _track(folder, stems):
         (folder / kind).mkdir(parents=True)
     (folder / "metadata.yaml").write_text(yaml.safe_dump({"UUID": "a piece", "stems": stems}))
     for name in stems:
-        waveform = 0.1 * torch.sin(torch.arange(2 * CLIP_SAMPLES + 100) * 0.05)
+        waveform = 0.1 * torch.sin(torch.arange(2 * ClipLength().samples + 100) * 0.05)
         audio.write(folder / "stems" / f"{name}.flac", waveform, subtype="PCM_16")
         _midi(folder / "MIDI" / f"{name}.mid")
 
@@ -34,13 +34,14 @@ def _track(folder, stems):
 def test_a_stem_has_all_its_whole_clips_and_its_labels(tmp_path):
     _track(tmp_path / "validation" / "Track01501", {"S03": STEM})
     _track(tmp_path / "omitted" / "Track00099", {"S00": STEM})
-    report = Report()
-    found = slakh.scan(tmp_path, report)
-    assert list(found) == ["valid"]
-    (stem,) = found["valid"]
+    tally = Tally()
+    splits = slakh.scan(tmp_path, tally)
+    assert list(splits) == ["valid"]
+    (stem,) = splits["valid"]
     assert stem.clips == 2
     assert stem.labels == {
         "dataset": "slakh",
+        "kind": "melody",
         "split": "valid",
         "piece": "a piece",
         "stem": "Track01501/S03",
@@ -49,7 +50,7 @@ def test_a_stem_has_all_its_whole_clips_and_its_labels(tmp_path):
         "program": 33,
         "family": "bass",
     }
-    assert slakh.read_notes(stem.midi) == [[0.5, 1.0, 40, 90]]
+    assert read_notes(stem.midi) == [[0.5, 1.0, 40, 90]]
 
 
 def test_drums_and_unrendered_stems_stay_out_and_faulty_ones_are_rejected(tmp_path):
@@ -63,28 +64,28 @@ def test_drums_and_unrendered_stems_stay_out_and_faulty_ones_are_rejected(tmp_pa
     broken = tmp_path / "train" / "Track00002"
     broken.mkdir()
     (broken / "metadata.yaml").write_text("stems: [1, 2]")
-    report = Report()
-    assert [file.name for file in slakh.scan(tmp_path, report)["train"]] == ["Track00001_S00"]
-    assert report.left_out == {"drums": 1, "never rendered, says metadata.yaml": 1}
-    assert report.rejected == {
+    tally = Tally()
+    assert [file.name for file in slakh.scan(tmp_path, tally)["train"]] == ["Track00001_S00"]
+    assert tally.left_out == {"drums": 1, "never rendered, says metadata.yaml": 1}
+    assert tally.rejected == {
         "in metadata.yaml but without a file": 1,
         "without MIDI, so without labels": 1,
         "not a readable recording": 1,
         "no stems in it": 1,
     }
-    assert (report.found, report.accepted) == (7, 1)
+    assert (tally.total, tally.accepted) == (7, 1)
 
 
 def test_midi_without_notes_or_that_is_no_midi_is_refused(tmp_path):
     _midi(tmp_path / "empty.mid", notes=())
     with pytest.raises(UserError, match="empty.mid: MIDI without notes"):
-        slakh.read_notes(tmp_path / "empty.mid")
+        read_notes(tmp_path / "empty.mid")
     for name, content in {"text.mid": b"hello", "none.mid": b"", "cut.mid": b"MThd\0\0\0\6\0\1\0\1"}.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UserError, match=f"{name}: not a readable MIDI file"):
-            slakh.read_notes(tmp_path / name)
+            read_notes(tmp_path / name)
 
 
 def test_a_folder_without_splits_is_named(tmp_path):
     with pytest.raises(UserError, match="no train, validation or test folder"):
-        slakh.scan(tmp_path, Report())
+        slakh.scan(tmp_path, Tally())

@@ -7,16 +7,19 @@ import pytest
 import torch
 
 from msdae import audio
-from msdae.data.clips import CLIP_SAMPLES
-from msdae.data.report import Report
-from msdae.data.sets import rendered as synth
+from msdae.config import from_mapping, load
 from msdae.data.sets import squares
+from msdae.data.sets.squares import SquaresConfig
+from msdae.data.sources import ClipLength
+from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.symbolic.corpus import split_of
-from msdae.symbolic.instruments import voices
+from msdae.symbolic.instruments import HELD_OUT, reserved, voices
 from msdae.synthesis import effects, procedural, soundfont
+from msdae.synthesis.sound import Sound, SoundConfig
 
-SETTINGS = synth.Settings(clips=8, seed=4)
+CONFIG = SquaresConfig(clips=8, seed=4)
+TRAIN, TEST, LEVELS = "e440f40cfb8b8575", "c9a4e174a39776b6", [0.098591, 0.126221, 0.148306, 0.148217]
 MELODY = [(0.2, 0.7, 60, 90), (0.8, 1.4, 67, 70)]
 
 
@@ -27,8 +30,8 @@ def rendered(tmp_path_factory):
     return folder
 
 
-def square(index):
-    return squares.Square("train", index, 4, tuple(voices((str(soundfont.default()),), ())[0]))
+def square(index, config=CONFIG, clip=ClipLength()):
+    return squares.Square("train", index, config, tuple(voices((str(soundfont.default()),), ())[0]), clip)
 
 
 def test_a_square_is_two_excerpts_by_two_sounds(rendered):
@@ -45,7 +48,8 @@ def test_a_square_is_two_excerpts_by_two_sounds(rendered):
     assert all(split_of(cell["piece"]) == "train" for cell in labels.values() if "note " not in cell["piece"])
     waveforms = {cell: audio.read(rendered / "train" / "Square00000" / f"{cell}.flac") for cell in labels}
     assert all(
-        len(waveform) == CLIP_SAMPLES and waveform.abs().max() > 0.2 for waveform in waveforms.values()
+        len(waveform) == ClipLength().samples and waveform.abs().max() > 0.2
+        for waveform in waveforms.values()
     )
     assert not torch.allclose(waveforms["XP"], waveforms["XQ"], atol=0.05)
 
@@ -58,23 +62,21 @@ def test_squares_repeat_byte_for_byte(rendered, tmp_path):
 
 
 def test_scan_labels_partners(rendered):
-    report = Report()
-    files = squares.scan(rendered, report)["train"]
-    assert report.accepted == len(files) == 4
+    tally = Tally()
+    files = squares.scan(rendered, tally)["train"]
+    assert tally.accepted == len(files) == 4
     assert {file.labels["score"] for file in files} == {"Square00000/X", "Square00000/Y"}
 
 
 def test_held_out_instruments_play_in_no_square():
     names = {voice.instrument.program for voice in square(0).voices}
-    from msdae.symbolic.instruments import HELD_OUT
-
     assert not names & set(HELD_OUT)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_formulas_play_the_notes_they_are_given(seed):
     patch = procedural.Patch.draw(random.Random(seed))
-    waveform = procedural.render(MELODY, patch, CLIP_SAMPLES)
+    waveform = procedural.render(MELODY, patch, ClipLength().samples)
     assert waveform.dtype == np.float32 and np.isfinite(waveform).all() and np.abs(waveform).max() <= 1.001
     assert np.abs(waveform[: round(0.19 * 44100)]).max() == 0
     sounding = waveform[round(0.25 * 44100) : round(0.6 * 44100)]
@@ -85,22 +87,96 @@ def test_formulas_play_the_notes_they_are_given(seed):
         assert abs(harmonic - round(harmonic)) < 0.05
 
 
-@pytest.mark.parametrize("effect", [effect for effect, _ in effects.CHAIN])
+@pytest.mark.parametrize("effect", [effect for _, effect in effects.CHAIN])
 def test_effects_keep_length_and_change_the_sound(effect):
-    waveform = soundfont.render(MELODY, soundfont.default(), 40, CLIP_SAMPLES).numpy()
-    changed = effect(waveform, MELODY, random.Random(1))
+    waveform = soundfont.render(MELODY, soundfont.default(), 40, ClipLength().samples).numpy()
+    config = effects.EffectsConfig()
+    changed = effect(waveform, MELODY, random.Random(1), config)
     assert changed.shape == waveform.shape and changed.dtype == np.float32 and np.isfinite(changed).all()
     assert np.abs(changed - waveform).max() > 1e-4
-    assert np.array_equal(changed, effect(waveform, MELODY, random.Random(1)))
+    assert np.array_equal(changed, effect(waveform, MELODY, random.Random(1), config))
 
 
 def test_all_splits_are_rendered_and_pieces_stay_in_theirs(tmp_path):
-    settings = synth.Settings(clips=4, seed=4)
-    squares.render(settings, tmp_path, workers=1)
-    found = squares.scan(tmp_path, Report())
+    squares.render(SquaresConfig(clips=4, seed=4), tmp_path, workers=1)
+    found = squares.scan(tmp_path, Tally())
     assert {split: len(files) for split, files in found.items()} == {"train": 4, "valid": 12, "test": 12}
     for split, folder in (("valid", "validation"), ("test", "test")):
         pieces = {file.labels["piece"] for file in found[split]}
         assert all(split_of(piece) == folder for piece in pieces if not piece.startswith("note "))
     with pytest.raises(UserError, match="other seed"):
-        squares.render(synth.Settings(clips=4, seed=5), tmp_path, workers=1)
+        squares.render(SquaresConfig(clips=4, seed=5), tmp_path, workers=1)
+
+
+def test_the_default_recipe_draws_what_it_always_drew():
+    """Sounds, notes and bytes of two squares of melodies, from before the recipe was configuration."""
+    default = SquaresConfig()
+    for split, digest in (("train", TRAIN), ("test", TEST)):
+        first = squares.Square(split, 0, default, square(0).voices)
+        sounds, excerpts = squares.compose(first, random.Random(f"squares/0/{split}/0"))
+        drawn = [[s.name.split("/")[-1], s.low, s.high, s.seed] for s in sounds], excerpts
+        assert hashlib.sha256(json.dumps(drawn).encode()).hexdigest()[:16] == digest
+    waveforms = [sound.play(notes, 131072) for sound in sounds for _, notes in excerpts]
+    levels = [float(np.abs(waveform).mean() / np.abs(waveform).max()) for waveform in waveforms]
+    assert levels == pytest.approx(LEVELS, rel=1e-3)
+
+
+def test_shares_and_ranges_are_settings(tmp_path):
+    only_formulas = {"sound": {"formulas": 1, "processed": 0, "patch": {"struck": 1}}, "single_notes": 1}
+    config = from_mapping(SquaresConfig, only_formulas)
+    for index in range(5):
+        sounds, excerpts = squares.compose(square(index, config), random.Random(index))
+        assert all(sound.patch.sustain == 0 and sound.seed is None for sound in sounds)
+        assert all(len(notes) == 1 for _, notes in excerpts)
+    path = tmp_path / "recipe.yaml"
+    path.write_text("single_notes: 0\nsound: {effects: {room: 1}}\n")
+    loaded = load(SquaresConfig, path, ["sound.layered=0.5", "peak=[0.1, 0.2]"])
+    assert (loaded.single_notes, loaded.sound.effects.room, loaded.sound.layered) == (0, 1, 0.5)
+    assert loaded.peak == (0.1, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"single_notes": 1.5}, "single_notes is 1.5; give a share"),
+        ({"peak": [0.9, 0.2]}, "peak is .*the lower one first"),
+        ({"sound": {"effects": {"room": -1}}}, "room is -1.0; give a share"),
+        ({"sound": {"effects": {"bell_hertz": [0, 100]}}}, "bell_hertz is .* above 0"),
+        ({"sound": {"patch": {"fm_one_in": 0}}}, "fm_one_in is 0"),
+        ({"unseen_soundfonts": ["a.sf2"]}, "no unseen split"),
+        ({"single_note": 0.5}, "did you mean 'single_notes'"),
+        ({"clips": 0}, "clips is 0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(values, message):
+    with pytest.raises(UserError, match=message):
+        from_mapping(SquaresConfig, values)
+
+
+def test_single_notes_use_no_pitch_that_is_kept_for_swapbench():
+    config = SquaresConfig(single_notes=1, sound=SoundConfig(formulas=0, layered=0.3))
+    pitches = 0
+    for index in range(60):
+        sounds, excerpts = squares.compose(square(index, config), random.Random(index))
+        for _, ((_, _, pitch, _),) in excerpts:
+            pitches += 1
+            voices = [voice for sound in sounds for voice in sound.voices]
+            assert not any(reserved(voice.instrument.program, pitch) for voice in voices)
+    assert pitches == 120
+
+
+def test_a_dry_voice_is_one_sound_whatever_the_seed_and_the_name_of_the_file(tmp_path):
+    copy = tmp_path / "other name.sf2"
+    copy.write_bytes(soundfont.default().read_bytes())
+    dry, names = SoundConfig(formulas=0, processed=0, layered=0), set()
+    for font, name in ((soundfont.default(), "0/train0"), (copy, "1/train7")):
+        sound = Sound.draw(voices((str(font),), ())[0], random.Random(0), name, dry)
+        names.add(sound.name)
+    assert len(names) == 1 and names.pop().startswith("soundfont ")
+
+
+def test_clips_are_as_long_as_the_codec_asks(tmp_path):
+    clip = ClipLength(143360, 48000)
+    squares.render_square(square(0, clip=clip), tmp_path / "Square00000")
+    for path in (tmp_path / "Square00000").glob("*.flac"):
+        assert audio.open_recording(path, 48000).samples == clip.samples

@@ -1,9 +1,10 @@
+import hashlib
 import json
 from dataclasses import replace
 
 import pytest
 
-from msdae.data.clips import CLIP_SECONDS
+from msdae.data.sources import ClipLength
 from msdae.errors import UserError
 from msdae.evaluation.swapbench import cases
 from msdae.evaluation.swapbench.cases import SPLITS, counts, from_json, kinds, plan, references, to_json
@@ -21,7 +22,7 @@ def drawn(request):
 
 def at_once(notes):
     """The most notes that sound at any of 1000 instants; shorter overlaps are articulation."""
-    instants = [CLIP_SECONDS * i / 1000 for i in range(1000)]
+    instants = [ClipLength().seconds * i / 1000 for i in range(1000)]
     counts = [sum(on <= now and off > now + 0.02 for on, off, *_ in notes) for now in instants]
     return max(counts)
 
@@ -56,7 +57,7 @@ def test_notes_are_heard_and_within_the_ranges(drawn):
         for source in (case.timbre, case.melody, case.truth):
             kind = BY_PROGRAM[source.program]
             assert all(kind.low <= pitch <= kind.high for _, _, pitch, _ in source.notes)
-            assert all(0 <= on < off <= round(CLIP_SECONDS, 4) for on, off, *_ in source.notes)
+            assert all(0 <= on < off <= round(ClipLength().seconds, 4) for on, off, *_ in source.notes)
             if case.set == "notes":
                 assert len(source.notes) == 1 and 36 <= source.notes[0][2] <= 84
             else:
@@ -97,3 +98,24 @@ def test_cases_are_shared_out():
     for splits, number in ((["train"], 200), (["test"], 0)):
         with pytest.raises(UserError):
             counts(splits, number)
+
+
+MELODIES = {
+    "test": "fb031f75383781f2d606bd452a3af458b605c573ad965afe37a8787947270ac0",
+    "unseen": "c4c9f4f9ce1eb7bbef5286d29fc9e1259b5ef1bfd32f9be2e43687dd5758616c",
+    "valid": "b9e221c081e82e6bca20fc9bc57db80cf21ec5a492df6da826248177fd36ee76",
+}
+
+
+@pytest.mark.parametrize("split", MELODIES)
+def test_melody_cases_are_what_they_always_were(split):
+    lines = [to_json(case) for case in plan(split, 0, {"monophonic": 3, "two voices": 2, "polyphonic": 1})]
+    assert hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest() == MELODIES[split]
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_single_notes_of_known_instruments_are_reserved_ones(split):
+    drawn = plan(split, 0, {"note": 40})
+    for source in (source for case in drawn for source in (case.timbre, case.melody, case.truth)):
+        assert instruments.reserved(source.program, source.notes[0][2])
+    assert len({case.timbre.program for case in drawn}) >= 30

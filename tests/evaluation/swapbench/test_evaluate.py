@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from msdae import audio, codecs
-from msdae.data.clips import CLIP_SAMPLES
+from msdae.data.sources import ClipLength
 from msdae.errors import UserError
 from msdae.evaluation.swapbench import evaluate as evaluation
 from msdae.evaluation.swapbench.evaluate import Settings, evaluate
@@ -75,7 +75,7 @@ def test_the_sound_of_report_cases_is_kept(whole):
     (folder,) = (whole[0] / "audio").iterdir()
     names = {path.stem for path in folder.iterdir()}
     assert {"timbre", "melody", "truth", "codec", "tiny", "tiny 1", "tiny 2"} <= names
-    assert len(audio.read(folder / "tiny 1.wav")) == CLIP_SAMPLES
+    assert len(audio.read(folder / "tiny 1.wav")) == ClipLength().samples
 
 
 def test_a_killed_run_continues_and_gives_the_same_tables(whole, checkpoint, tmp_path):

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from msdae.data.clips import CLIP_SAMPLES
+from msdae.data.sources import ClipLength
 from msdae.errors import UserError
 from msdae.evaluation.swapbench import sounds
 from msdae.evaluation.swapbench.cases import Source, kinds
@@ -17,7 +17,7 @@ ORGAN = Source("Drawbar Organ", 16, "TimGM6mb.sf2", "note 60", ((0.0, 2.9, 60, 1
 def test_a_recording_is_one_clip_of_fixed_peak_and_repeats():
     loud, quiet = play(ORGAN), play(replace(ORGAN, notes=((0.0, 2.9, 60, 30),)))
     for waveform in (loud, quiet):
-        assert waveform.shape == (CLIP_SAMPLES,)
+        assert waveform.shape == (ClipLength().samples,)
         assert float(waveform.abs().max()) == pytest.approx(PEAK)
     assert torch.equal(loud, play(ORGAN))
 

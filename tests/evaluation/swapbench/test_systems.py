@@ -4,7 +4,7 @@ import pytest
 import soundfile
 import torch
 
-from msdae.data.clips import CLIP_SAMPLES
+from msdae.data.sources import ClipLength
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import plan
 from msdae.evaluation.swapbench.sounds import play
@@ -82,7 +82,7 @@ def test_another_codec_is_refused(codec, tiny_model):
 def test_any_function_can_swap(batch):
     function = Function("mean", lambda timbre, melody: (timbre + melody)[:1000] / 2)
     (found,) = rendered(function, batch).values()
-    assert found.shape == (2, CLIP_SAMPLES) and not found[:, 1000:].any()
+    assert found.shape == (2, ClipLength().samples) and not found[:, 1000:].any()
     torch.testing.assert_close(found[:, :1000], (batch.timbre + batch.melody)[:, :1000] / 2)
     with pytest.raises(UserError, match="finite mono"):
         rendered(Function("bad", lambda timbre, melody: melody[None]), batch)

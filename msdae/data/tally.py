@@ -1,4 +1,4 @@
-"""What was found, taken and turned down, with the reason of each kind."""
+"""How many files or clips were accepted and turned down, with the reason of each kind."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,18 +9,23 @@ from msdae.errors import UserError
 
 
 @dataclass
-class Report:
+class Tally:
     """Counts by kind. Rejected files are faulty; left-out ones are fine but not wanted (drums, silence).
 
-    strict: the first rejection raises its UserError.
+    Attributes:
+        strict: the first rejection raises its UserError.
+        total: files or clips that were looked at.
+        accepted: of them, those that are used.
+        rejected, left_out: numbers by reason.
+        examples: the first message of each reason for a rejection.
     """
 
     strict: bool = False
-    found: int = 0
+    total: int = 0
     accepted: int = 0
     rejected: Counter = field(default_factory=Counter)
     left_out: Counter = field(default_factory=Counter)
-    examples: dict[str, str] = field(default_factory=dict)  # the first message of each rejected kind
+    examples: dict[str, str] = field(default_factory=dict)
 
     def reject(self, path: Path, error: UserError) -> None:
         """Count a faulty file by the reason in its error, whose message is "PATH: reason (detail); fix"."""
@@ -34,8 +39,8 @@ class Report:
         self.left_out[reason] += 1
 
     def merge(self, counts: dict[str, Any]) -> None:
-        """Add the `counts()` of another report."""
-        self.found += counts["found"]
+        """Add the `counts()` of another tally."""
+        self.total += counts["total"]
         self.accepted += counts["accepted"]
         self.rejected.update(counts["rejected"])
         self.left_out.update(counts["left_out"])
@@ -44,7 +49,7 @@ class Report:
     def counts(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
-            "found": self.found,
+            "total": self.total,
             "accepted": self.accepted,
             "rejected": dict(self.rejected),
             "left_out": dict(self.left_out),
@@ -53,7 +58,7 @@ class Report:
 
     def lines(self, unit: str) -> list[str]:
         """One line a kind, for the terminal."""
-        lines = [f"{self.found} {unit} found, {self.accepted} accepted"]
+        lines = [f"{self.total} {unit} found, {self.accepted} accepted"]
         for reason, count in sorted(self.rejected.items()):
             lines.append(f"  {count} rejected: {reason} (first: {self.examples[reason]})")
         for reason, count in sorted(self.left_out.items()):

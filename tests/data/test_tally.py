@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from msdae.data.report import Report
+from msdae.data.tally import Tally
 from msdae.errors import UserError
 
 PATH = Path("a/b.wav")
@@ -13,32 +13,32 @@ def _error(path=PATH):
 
 
 def test_rejections_are_counted_by_reason_with_an_example():
-    report = Report()
-    report.found = 3
-    report.accepted = 1
-    report.reject(PATH, _error())
-    report.reject(Path("c.wav"), _error("c.wav"))
-    assert report.rejected == {"was cut short": 2}
-    assert report.lines("files") == [
+    tally = Tally()
+    tally.total = 3
+    tally.accepted = 1
+    tally.reject(PATH, _error())
+    tally.reject(Path("c.wav"), _error("c.wav"))
+    assert tally.rejected == {"was cut short": 2}
+    assert tally.lines("files") == [
         "3 files found, 1 accepted",
         f"  2 rejected: was cut short (first: {_error()})",
     ]
 
 
 def test_strict_stops_on_a_rejection_and_not_on_what_is_left_out():
-    report = Report(strict=True)
-    report.leave_out("drums")
+    tally = Tally(strict=True)
+    tally.leave_out("drums")
     with pytest.raises(UserError, match="was cut short"):
-        report.reject(PATH, _error())
+        tally.reject(PATH, _error())
 
 
 def test_merged_reports_add_up():
-    one, two = Report(), Report()
-    for report in (one, two):
-        report.found, report.accepted = 5, 3
-        report.reject(PATH, _error())
-        report.leave_out("drums")
+    one, two = Tally(), Tally()
+    for tally in (one, two):
+        tally.total, tally.accepted = 5, 3
+        tally.reject(PATH, _error())
+        tally.leave_out("drums")
     one.merge(two.counts())
-    assert (one.found, one.accepted) == (10, 6)
+    assert (one.total, one.accepted) == (10, 6)
     assert one.rejected == {"was cut short": 2}
     assert one.left_out == {"drums": 2}

@@ -1,0 +1,105 @@
+"""Make the model that ships from its recipe: prepare the data, train all stages, export."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from msdae import cli, config, folders
+from msdae.data import parts
+from msdae.data.encode import Encoding
+from msdae.data.prepare import prepare_set
+from msdae.data.sets.squares import SquaresConfig
+from msdae.errors import UserError
+from msdae.models.autoencoder import Autoencoder
+from msdae.progress import silent
+from msdae.training.loop import TrainConfig
+from msdae.training.stages import stage_folder, train_stage
+
+
+@dataclass(frozen=True)
+class NamedSquares:
+    """A data set of squares and the name of its folder."""
+
+    name: str
+    squares: SquaresConfig = field(default_factory=SquaresConfig)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that a model is made from.
+
+    data: the data sets that it is trained on together.
+    training: of all stages.
+    """
+
+    data: tuple[NamedSquares, ...]
+    training: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self):
+        names = [dataset.name for dataset in self.data]
+        if not names or len(set(names)) < len(names):
+            raise UserError(f"data is {names}; give one set or more, each with another name")
+
+    def scaled(self, scale: float, soundfonts: Sequence[str] = ()) -> "Recipe":
+        """With so many times the clips and steps; soundfonts: play with these instead, each as often."""
+        sets = []
+        for dataset in self.data:
+            squares = dataclasses.replace(dataset.squares, clips=max(4, round(scale * dataset.squares.clips)))
+            if soundfonts:
+                squares = dataclasses.replace(squares, soundfonts=tuple(soundfonts), weights=())
+            sets.append(NamedSquares(dataset.name, squares))
+        training = dataclasses.replace(
+            self.training,
+            steps=tuple(max(1, round(scale * steps)) for steps in self.training.steps),
+            pretrain=round(scale * self.training.pretrain),
+        )
+        return Recipe(tuple(sets), training)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = cli.parser(
+        "make-shipped",
+        "Prepare the data sets of a recipe, train all stages on them and write the model in half precision. "
+        "Started again, it continues.",
+        "--out mine.safetensors",
+    )
+    recipes = folders.configs() / "shipped.yaml"
+    parser.add_argument("--config", type=Path, default=recipes, help="YAML with `data` and `training`")
+    cli.add_set(parser, "override, e.g. training.seed=1")
+    parser.add_argument("--out", type=Path, required=True, help="file of the model (.safetensors)")
+    parser.add_argument("--data", type=Path, default=folders.data(), help="folder of the data sets")
+    parser.add_argument("--run", type=Path, default=folders.runs() / "shipped", help="folder of the training")
+    parser.add_argument("--scale", type=float, default=1.0, help="times the clips and steps, for a trial")
+    parser.add_argument("--soundfont", action="append", default=[], help="play with these instead")
+    parser.add_argument("--workers", type=cli.positive, help="processes that prepare data (all cores)")
+    options = parser.parse_args(argv)
+    if options.scale <= 0:
+        raise UserError(f"--scale {options.scale}: give a number above 0")
+    recipe = config.load(Recipe, options.config, options.set).scaled(options.scale, options.soundfont)
+    make(recipe, options.data, options.run, options.out, options.workers)
+
+
+def make(recipe: Recipe, data: Path, run: Path, out: Path, workers: int | None = None) -> None:
+    """Prepare the data sets in `data`, train in `run` and write the model to `out`.
+
+    Raises:
+        UserError: a SoundFont is missing, or a folder holds something else.
+    """
+    training, sets = recipe.training, [data / dataset.name for dataset in recipe.data]
+    for dataset in recipe.data:
+        dataset.squares.fonts()  # says what is missing before hours of work
+    encoding = Encoding(training.model.codec.name, training.model.mel)
+    progress = tqdm if parts.rank() == 0 else silent
+    for dataset, folder in zip(recipe.data, sets, strict=True):
+        prepare_set("squares", folder, encoding, config=dataset.squares, workers=workers, progress=progress)
+    for stage in range(1, len(training.steps) + 1):
+        if not train_stage("msdae", stage, training, run, sets):
+            raise SystemExit(130)
+    if parts.rank() == 0:
+        model = Autoencoder.load(stage_folder(run, len(training.steps)) / "model.safetensors")
+        model.save(out, torch.float16)
+        print(f"wrote {out}")

@@ -1,0 +1,50 @@
+"""The data sets that training and probes use where none is named: rendered on first use."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from msdae import codecs, folders
+from msdae.audio.mel import MelConfig
+from msdae.data import cache, parts, prepare
+from msdae.data.encode import Encoding
+from msdae.data.sets import DATASETS
+from msdae.errors import UserError
+from msdae.progress import Progress, silent
+
+log = logging.getLogger(__name__)
+
+
+def embedded(
+    root: str | Path | None = None,
+    codec: str = codecs.DEFAULT,
+    mel: MelConfig = MelConfig(),
+    dataset: str = "synth",
+    progress: Progress = silent,
+) -> Path:
+    """The folder `root/dataset` with the caches of a rendered data set; made where missing.
+
+    root: by default the folder of prepared data sets, `folders.data()`.
+    dataset: "synth", notes and pieces by many instruments, or "squares", what a swap is trained on.
+
+    Raises:
+        UserError: it was made with another codec.
+    """
+    folder, splits = Path(root or folders.data()) / dataset, DATASETS[dataset].splits
+    if not all((folder / split / cache.MANIFEST).exists() for split in splits):
+        if parts.rank() == 0:
+            log.info("making the data set %s in %s (once, some minutes, 2 GB)", dataset, folder)
+        prepare.prepare_set(dataset, folder, Encoding(codec, mel), progress=progress)
+    _require_codec(folder, codec, splits)
+    return folder
+
+
+def _require_codec(folder: Path, name: str, splits: Sequence[str]) -> None:
+    fingerprint = codecs.load(name).fingerprint
+    for split in splits:
+        recorded = cache.read_manifest(folder / split)["codec"]
+        if recorded["fingerprint"] != fingerprint:
+            raise UserError(
+                f"{folder / split}: made with another codec ('{recorded['name']}', "
+                f"{recorded['fingerprint'][:12]}); delete {folder} or use another folder"
+            )

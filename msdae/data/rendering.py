@@ -1,0 +1,95 @@
+"""What the data sets that are rendered here share: their settings, their sizes and the record of them."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from msdae.checkpoint import atomic
+from msdae.data.sources import ClipLength
+from msdae.errors import UserError
+from msdae.synthesis import soundfont
+
+RECORD, EARLIER = "rendering.json", "synth.json"  # files that say what a folder's rendering was made from
+HELD_OUT = 0.05  # of the training clips, for each other split
+FEWEST = 12  # clips of such a split
+
+
+@dataclass(frozen=True)
+class RenderConfig:
+    """What a data set is rendered from; the same settings give the same bytes.
+
+    clips: about so many for training; each other split has a twentieth of them.
+    seed: of everything that is drawn.
+    soundfonts: SoundFonts that play, names or paths (see `soundfont.locate`); none: the one in pretty_midi.
+    weights: how often each SoundFont is taken in proportion to the others; none: each as often.
+    unseen_soundfonts: SoundFonts of the unseen split; none: the same (its instruments are others anyway).
+    """
+
+    clips: int = 6000
+    seed: int = 0
+    soundfonts: tuple[str, ...] = ()
+    weights: tuple[int, ...] = ()
+    unseen_soundfonts: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if self.clips < 1:
+            raise UserError(f"clips is {self.clips}; give 1 or more")
+        if self.weights and (len(self.weights) != len(self.soundfonts) or min(self.weights) < 1):
+            raise UserError(f"weights is {list(self.weights)}; give 1 or more for each of soundfonts")
+
+    def fonts(self) -> tuple[str, ...]:
+        """Paths of the SoundFonts, each as often as its weight.
+
+        Raises:
+            UserError: one is not on this machine.
+        """
+        if not self.soundfonts:
+            return (str(soundfont.default()),)
+        weights = self.weights or (1,) * len(self.soundfonts)
+        pairs = zip(self.soundfonts, weights, strict=True)
+        return tuple(path for font, weight in pairs for path in [str(soundfont.locate(font))] * weight)
+
+    def unseen_fonts(self) -> tuple[str, ...]:
+        """Paths of the unseen split's SoundFonts; raises as `fonts`."""
+        return tuple(str(soundfont.locate(font)) for font in self.unseen_soundfonts) or self.fonts()
+
+    def size(self, split: str) -> int:
+        """Clips of a split."""
+        return self.clips if split == "train" else max(FEWEST, round(HELD_OUT * self.clips))
+
+
+def claim(folder: Path, version: int, config: RenderConfig, clip: ClipLength) -> None:
+    """Write down what is rendered in `folder`, and refuse a folder where something else is.
+
+    Raises:
+        UserError: the folder holds the rendering of other settings or of another version.
+    """
+    record = {
+        "version": version,
+        **asdict(config),
+        "soundfonts": _named(config.fonts()),
+        "unseen_soundfonts": _named(config.unseen_fonts()),
+        "clip": asdict(clip),
+    }
+    del record["weights"]  # they show in the list of SoundFonts
+    record = json.loads(json.dumps(record))
+    path = folder / RECORD
+    if path.exists() or (folder / EARLIER).exists():
+        present = json.loads(path.read_text()) if path.exists() else {}
+        if present.get("version") != version:
+            raise UserError(
+                f"{folder}: rendered by another version of msdae; delete it and what was prepared from it, "
+                "and make both again with experiments/prepare_data.py"
+            )
+        differing = [key for key, value in record.items() if present.get(key) != value]
+        if differing:
+            raise UserError(
+                f"{folder}: rendered with other {', '.join(differing)}; delete it or use another folder"
+            )
+        return
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=1))
+
+
+def _named(fonts: tuple[str, ...]) -> list[list[str]]:
+    return [[Path(font).name, soundfont.fingerprint(font)] for font in fonts]

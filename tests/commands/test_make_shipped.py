@@ -1,0 +1,63 @@
+"""The script that makes the model that ships, at a thousandth of its size."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from msdae import config, folders
+from msdae.commands.make_shipped import Recipe
+from msdae.data import open_clips
+from msdae.models.autoencoder import Autoencoder
+
+ROOT = Path(__file__).parents[2]
+TOY = [
+    *("--set", "training.model.widths=[16,16,24]", "--set", "training.model.hidden=16"),
+    *("--set", "training.batch_size=4", "--set", "training.pretrain_batch=4"),
+    *("--set", "training.validation_batches=1", "--set", "training.trackers=[]"),
+    *("--set", "training.mixed_precision='no'"),
+]
+
+
+def run(folder, *arguments):
+    script = ROOT / "experiments/make_shipped.py"
+    out = ("--data", folder / "data", "--run", folder / "run", "--out", folder / "model.safetensors")
+    line = [str(part) for part in (sys.executable, script, *out, *arguments)]
+    return subprocess.run(line, capture_output=True, text=True, cwd=folder)
+
+
+def test_a_toy_of_the_shipped_recipe_is_prepared_trained_and_exported(tmp_path):
+    toy = ("--scale", "0.0005", "--soundfont", "TimGM6mb.sf2", "--workers", "1", *TOY)
+    done = run(tmp_path, *toy)
+    assert done.returncode == 0, done.stderr
+    model = Autoencoder.from_pretrained(str(tmp_path / "model.safetensors"))
+    assert model.stage == 3
+    clips = open_clips(*(tmp_path / "data" / name / "train" for name in ("many", "dry", "notes")))
+    assert model.config.codec.std == pytest.approx(clips.manifest["latent"]["std"])
+    again = run(tmp_path, *toy)  # nothing is left to do
+    assert again.returncode == 0, again.stderr
+
+
+def test_the_shipped_recipe_is_valid_and_names_its_sets():
+    recipe = config.load(Recipe, folders.configs() / "shipped.yaml")
+    assert [dataset.name for dataset in recipe.data] == ["many", "dry", "notes"]
+    assert sum(dataset.squares.clips for dataset in recipe.data) == 46000
+    assert recipe.training.steps == (1000, 400, 28000)
+    tenth = recipe.scaled(0.1, ["a.sf2"])
+    assert tenth.data[2].squares.clips == 1400 and tenth.training.steps == (100, 40, 2800)
+    assert tenth.data[1].squares.soundfonts == ("a.sf2",) and tenth.data[1].squares.weights == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--soundfont", "nowhere.sf2"), "nowhere.sf2: no such SoundFont"),
+        (("--scale", "0"), "--scale 0.0"),
+        (("--set", "training.step=3"), "did you mean 'steps'"),
+    ],
+)
+def test_bad_input_ends_before_any_work(tmp_path, arguments, message):
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
