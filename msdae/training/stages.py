@@ -64,7 +64,7 @@ def train_stage(
         clips.require(codec, mel)
     _require_working_codec(codec, train, mel)
     previous, with_denoiser, origin = _previous(kind, stage, Path(run), start)
-    settings = dataclasses.replace(settings, model=_measured(settings.model, codec, train, previous))
+    settings = dataclasses.replace(settings, model=measured(settings.model, codec, train, previous))
     model = begin_stage(kind, settings.model, stage, settings.seed, previous, with_denoiser)
     provenance: dict[str, Any] = {
         "run": Path(run).name,
@@ -167,8 +167,8 @@ def measure_bands(clips: Clips) -> Bands:
     return Bands(*(tuple(round(x, 4) for x in values.tolist()) for values in (mean, std)))
 
 
-def _measured(
-    model: ModelConfig, codec: codecs.Codec, clips: Clips, previous: Autoencoder | None
+def measured(
+    model: ModelConfig, codec: codecs.Codec, clips: Clips, previous: Autoencoder | None = None
 ) -> ModelConfig:
     """`model` with the codec in use, and what the clips say of its latents and, for patches, of mel bands.
 
@@ -176,14 +176,14 @@ def _measured(
     """
     if previous is not None and previous.config.codec.fingerprint == codec.fingerprint:
         return dataclasses.replace(model, codec=previous.config.codec, bands=previous.config.bands)
-    measured = clips.manifest["latent"]
+    latent = clips.manifest["latent"]
     codec_config = CodecConfig(
         name=codec.name,
         fingerprint=codec.fingerprint,
         hop=codec.hop,
         channels=codec.channels,
-        mean=tuple(measured["mean"]),
-        std=measured["std"],
+        mean=tuple(latent["mean"]),
+        std=latent["std"],
     )
     bands = measure_bands(clips) if model.encoder == "patch" else Bands()
     return dataclasses.replace(model, codec=codec_config, bands=bands)
