@@ -11,7 +11,7 @@ from msdae.models.autoencoder import Autoencoder
 
 @torch.no_grad()
 def listen(model: Autoencoder, codec: Codec, batch: Batch) -> dict[str, torch.Tensor]:
-    """Reconstructions of the clips of a batch and swaps of their first level: waveforms (samples,) by name."""
+    """Reconstructions of the clips of a batch and swaps of their first level: (samples,) by name."""
     device = next(model.parameters()).device
     codes = model.encode(batch.z.to(device), batch.mel.to(device))
     strengths = [1.0] + [0.0] * (model.stage - 1)

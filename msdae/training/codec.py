@@ -189,8 +189,9 @@ class Reconstruction(nn.Module):
             part.requires_grad_(True)
 
     def train(self, mode: bool = True) -> "Reconstruction":
+        """As of any module; latents that are frozen keep the statistics that standardise them."""
         super().train(mode)
-        self.codec.train(mode and self.latents)  # frozen latents keep the statistics that standardise them
+        self.codec.train(mode and self.latents)
         return self
 
     def forward(self, waveform: torch.Tensor, draws: Draws) -> tuple[Losses, torch.Tensor, torch.Tensor]:

@@ -59,6 +59,7 @@ class Log:
         self.accelerator.init_trackers("msdae", config={"name": self.name, "config": json.dumps(settings)})
 
     def close(self) -> None:
+        """Finish the trackers."""
         for tracker in self.accelerator.trackers:
             tracker.finish()
 
@@ -90,5 +91,6 @@ class Log:
                 temporary.write_text("".join(line + "\n" for line in lines))
 
     def say(self, text: str) -> None:
+        """One line on the screen, where the command line shows the log."""
         if self.accelerator.is_main_process:
             logger.info("%s: %s", self.name, text)

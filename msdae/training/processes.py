@@ -51,6 +51,7 @@ def launched() -> bool:
 
 
 def accelerator(schedule: Schedule, folder: Path) -> Accelerator:
+    """Accelerate for a training whose trackers write to `folder`."""
     process_state()  # the first to be made decides for the process
     precision = schedule.mixed_precision
     if precision == "auto":

@@ -87,6 +87,7 @@ def train_stage(
 
 
 def stage_folder(run: str | Path, stage: int) -> Path:
+    """The folder of a stage in that of its run."""
     return Path(run) / f"stage{stage}"
 
 

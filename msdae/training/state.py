@@ -94,9 +94,7 @@ class Learner:
         set_model_state_dict(self.network, below("model.", tensors), options=FULL)
         optimizer = self.optimizer.optimizer
         fresh = get_optimizer_state_dict(self.network, optimizer, options=_FULL_IN_PLACE)
-        set_optimizer_state_dict(
-            self.network, optimizer, {**fresh, "state": moments}, options=_FULL_IN_PLACE
-        )
+        set_optimizer_state_dict(self.network, optimizer, {**fresh, "state": moments}, options=_FULL_IN_PLACE)
 
 
 def full(network: nn.Module) -> Tensors:

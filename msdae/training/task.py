@@ -56,7 +56,9 @@ class Schedule:
             self.check(name, 0 <= getattr(self, name) < math.inf, "0 or more")
         for name in ("learning_rate", "clip"):
             self.check(name, 0 < getattr(self, name) < math.inf, "a finite number above 0")
-        self.check("betas", len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), "two, from 0 below 1")
+        self.check(
+            "betas", len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), "two, from 0 below 1"
+        )
         self.check("decay", 0 <= self.decay <= 1, "a share from 0 to 1")
         self.check("ema", 0 <= self.ema < 1, "from 0 below 1")
         self.check("seed", 0 <= self.seed < 2**63, "from 0 below 2^63")

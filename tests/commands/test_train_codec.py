@@ -8,6 +8,8 @@ import torch
 from msdae import audio, codecs
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "train_codec.py"
+
+
 @pytest.fixture(scope="module")
 def music(tmp_path_factory):
     """Four recordings of the same four notes in other orders, one of them at another rate."""

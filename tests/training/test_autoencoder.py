@@ -48,7 +48,13 @@ def write_cache(folder, codec, mel, split):
     mels = rng.random((CLIPS, mel.bands, frames * codec.hop // mel.hop)).astype(np.float16)
     np.save(folder / "mels.npy", mels)
     labels = [
-        {"name": f"{i}", "sound": f"{i % 3}", "score": f"{i // 3}", "path": "none", "notes": [[0.0, 1.0, 60 + i // 3]]}
+        {
+            "name": f"{i}",
+            "sound": f"{i % 3}",
+            "score": f"{i // 3}",
+            "path": "none",
+            "notes": [[0.0, 1.0, 60 + i // 3]],
+        }
         for i in range(CLIPS)
     ]
     (folder / "clips.jsonl").write_text("".join(json.dumps(label) + "\n" for label in labels))

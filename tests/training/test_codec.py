@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 
 import pytest
 import torch
 
 from msdae import audio, checkpoint, codecs
+from msdae.codecs.neural import NeuralCodec
 from msdae.errors import UserError
 from msdae.training.codec import STAGES, CodecTrainConfig, train
 from msdae.training.log import Log
@@ -35,8 +37,28 @@ def paths(music):
     return {"train": sorted(music.glob("*.wav"))}
 
 
-def test_a_run_that_was_stopped_continues_bit_for_bit(music, tmp_path, monkeypatch):
-    uninterrupted = train(FEW, paths(music), tmp_path / "a", CPU)
+@pytest.fixture(scope="module", autouse=True)
+def short_survey():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("msdae.training.codec._SURVEYED", 2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(music, tmp_path_factory):
+    """The folder of a complete training, and its codec."""
+    folder = tmp_path_factory.mktemp("finished")
+    return folder, train(FEW, paths(music), folder, CPU)
+
+
+@pytest.fixture
+def folder(finished, tmp_path):
+    """A copy of that folder."""
+    shutil.copytree(finished[0], tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_run_that_was_stopped_continues_bit_for_bit(music, finished, tmp_path, monkeypatch):
     write, stops = Log.write, [(name, 2) for name in STAGES]
 
     def stopping(log, step, values):
@@ -47,9 +69,9 @@ def test_a_run_that_was_stopped_continues_bit_for_bit(music, tmp_path, monkeypat
 
     monkeypatch.setattr(Log, "write", stopping)
     for _ in STAGES:
-        assert train(FEW, paths(music), tmp_path / "b", CPU) is None
-    continued = train(FEW, paths(music), tmp_path / "b", CPU)
-    for name, tensor in uninterrupted.state_dict().items():
+        assert train(FEW, paths(music), tmp_path, CPU) is None
+    continued = train(FEW, paths(music), tmp_path, CPU)
+    for name, tensor in finished[1].state_dict().items():
         assert torch.equal(tensor, continued.state_dict()[name]), name
 
 
@@ -61,10 +83,9 @@ def test_a_decoder_is_trained_on_without_touching_the_latents(music, tmp_path):
     assert not torch.equal(trained.frame[0].weight, decoder)
 
 
-def test_a_state_of_other_latents_is_refused(music, tmp_path):
-    train(FEW, paths(music), tmp_path, CPU)
+def test_a_state_of_other_latents_is_refused(music, folder):
     with pytest.raises(UserError, match=r"decoder/state.safetensors: saved with another 'latents'.*--run"):
-        train(FEW, paths(music), tmp_path, CPU, codecs.load("spectral-neural"))
+        train(FEW, paths(music), folder, CPU, codecs.load("spectral-neural"))
 
 
 def test_the_loss_falls(music, tmp_path):
@@ -77,25 +98,18 @@ def test_the_loss_falls(music, tmp_path):
     assert losses[-1] < 0.8 * losses[0]
 
 
+def test_a_state_survives_other_hardware(music, finished, folder, monkeypatch):
+    """Defect 14: statistics that another device would measure a little otherwise are kept."""
+    (folder / "adversarial/state.safetensors").unlink()
+    spectrogram = NeuralCodec.spectrogram
+    monkeypatch.setattr(NeuralCodec, "spectrogram", lambda codec, x: spectrogram(codec, x) * (1 + 1e-6))
+    codec = train(FEW, paths(music), folder, CPU)
+    assert codec.fingerprint == finished[1].fingerprint
 
 
-def test_a_state_survives_other_hardware(music, tmp_path, monkeypatch):
-    """Defect 14: statistics are measured once; measured again on another device they would differ a little."""
-    train(FEW, paths(music), tmp_path, CPU)
-    (tmp_path / "adversarial/state.safetensors").unlink()
-    spectrogram = codecs.neural.NeuralCodec.spectrogram
-    monkeypatch.setattr(
-        codecs.neural.NeuralCodec, "spectrogram", lambda codec, x: spectrogram(codec, x) * (1 + 1e-6)
-    )
-    codec = train(FEW, paths(music), tmp_path, CPU)
-    kept = codecs.load(tmp_path / "latents/codec.safetensors")
-    assert codec.fingerprint == kept.fingerprint
-
-
-def test_other_recordings_do_not_continue_a_run(music, tmp_path):
-    train(FEW, paths(music), tmp_path, CPU)
+def test_other_recordings_do_not_continue_a_run(music, folder):
     with pytest.raises(UserError, match=r"latents/state.safetensors: saved with another 'data'"):
-        train(FEW, {"train": paths(music)["train"][:3]}, tmp_path, CPU)
+        train(FEW, {"train": paths(music)["train"][:3]}, folder, CPU)
 
 
 def test_a_state_of_the_old_layout_is_refused(music, tmp_path):

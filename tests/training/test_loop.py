@@ -151,7 +151,9 @@ def test_nan_stops_with_step_clips_and_state(build, tmp_path):
     assert all(torch.equal(tensor, before[0][name]) for name, tensor in failed[0].items())
 
 
-def test_where_waiting_costs_nan_is_noticed_at_the_next_line_of_the_log_and_no_state_is_spoilt(build, tmp_path):
+def test_where_waiting_costs_nan_is_noticed_at_the_next_line_of_the_log_and_no_state_is_spoilt(
+    build, tmp_path
+):
     loop = poison(build(log_every=5, save_every=2), 3)
     loop.waits = False  # as with an accelerator
     with pytest.raises(UserError, match="in a step up to 4; state.safetensors holds the last state before"):
@@ -190,7 +192,9 @@ def test_audio_of_reconstructions_and_swaps_is_logged(build, tmp_path):
     assert {"loss", "denoising", "lr", "clips/s", "gradient norm", "valid/loss"} <= set(tags["scalars"])
 
 
-def test_networks_that_are_sharded_are_gathered_for_the_audio_log_and_the_product(build, tmp_path, monkeypatch):
+def test_networks_that_are_sharded_are_gathered_for_the_audio_log_and_the_product(
+    build, tmp_path, monkeypatch
+):
     """Defect 12: on one rank a sharded network cannot be called."""
     monkeypatch.setattr(Loop, "is_sharded", lambda loop: True)
     loop = build()
@@ -219,7 +223,9 @@ def test_other_data_does_not_continue_a_run(build, caches):
 
 
 def test_a_state_of_the_old_layout_is_refused(build, tmp_path):
-    checkpoint.save(tmp_path / "a/state.safetensors", "training state", {}, {"stage": 1, "step": 2, "config": {}})
+    checkpoint.save(
+        tmp_path / "a/state.safetensors", "training state", {}, {"stage": 1, "step": 2, "config": {}}
+    )
     with pytest.raises(UserError, match="saved by an older msdae"):
         build().run()
 

@@ -46,7 +46,8 @@ def test_settings_out_of_range_are_named(name, value):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("frames", 0), ("crop", 0), ("noise", -1.0), ("mixed", 2.0), ("opposed_rate", math.nan)]
+    ("name", "value"),
+    [("frames", 0), ("crop", 0), ("noise", -1.0), ("mixed", 2.0), ("opposed_rate", math.nan)],
 )
 def test_settings_of_the_codec_out_of_range_are_named(name, value):
     with pytest.raises(UserError, match=f"^{name}: is .*, expected"):

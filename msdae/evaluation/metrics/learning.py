@@ -192,7 +192,9 @@ class MetricTask(Task):
             share = len(rows) // world
             part = slice(rank * share, (rank + 1) * share)
             rows, mel = rows[part], mel[part]
-            yield Examples(mel, self.labels[rows], self.pieces[rows], self.clips.pieces[rows.numpy()].tolist())
+            yield Examples(
+                mel, self.labels[rows], self.pieces[rows], self.clips.pieces[rows.numpy()].tolist()
+            )
 
     def losses(self, batch: Examples, draws: Draws) -> Losses:
         return {"error": self.loss(self.networks["network"](batch.mel), batch)}
