@@ -42,9 +42,7 @@ SHOWING = ("cli", "commands", "progress")  # rooms that may print and show progr
 OFFENDERS: dict[str, set[str]] = {
     "circles": set(),
     "arrows": set(),
-    "files": {
-        "msdae/training/loop.py",
-    },
+    "files": set(),
     "functions": set(),
     "tests": {
         "tests/codecs/test_registry.py",
@@ -58,11 +56,7 @@ OFFENDERS: dict[str, set[str]] = {
         "msdae.data.prepare",
         "msdae.data.sets.embedded",
         "msdae.evaluation.codecs",
-        "msdae.evaluation.metrics.learning",
         "msdae.evaluation.report.page",
-        "msdae.training.codec",
-        "msdae.training.loop",
-        "msdae.training.stages",
     },
     "docstrings": {
         "msdae.codecs.chunks.Chunk.own",
@@ -77,8 +71,6 @@ OFFENDERS: dict[str, set[str]] = {
         "msdae.evaluation.swapbench.results.Results.has",
         "msdae.evaluation.swapbench.tables.Figure.cell",
         "msdae.evaluation.swapbench.tables.mean",
-        "msdae.training.loop.Draws.to",
-        "msdae.training.stages.stage_folder",
     },
 }
 

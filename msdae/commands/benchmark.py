@@ -10,7 +10,7 @@ from msdae.inference.pipeline import Pipeline
 from msdae.models.hdae import HDAE
 from msdae.models.msdae import MSDAE
 from msdae.nn.device import device
-from msdae.training.loop import TrainConfig
+from msdae.training.autoencoder import TrainConfig
 
 TRAINING = [  # preset, stage, clips in a batch
     ("small", 1, 32),

@@ -10,7 +10,7 @@ from msdae.errors import UserError
 from msdae.evaluation.swapbench.quick import quick
 from msdae.evaluation.tables import Table, Value, write
 from msdae.inference.pipeline import Pipeline
-from msdae.training.loop import TrainConfig
+from msdae.training.autoencoder import TrainConfig
 from msdae.training.stages import stage_folder, train_stage
 
 RECIPES = ("same-clip", "cross-excerpt", "perturbed-content", "small")

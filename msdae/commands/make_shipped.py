@@ -16,7 +16,7 @@ from msdae.data.sets.squares import SquaresConfig
 from msdae.errors import UserError
 from msdae.models.autoencoder import Autoencoder
 from msdae.progress import silent
-from msdae.training.loop import TrainConfig
+from msdae.training.autoencoder import TrainConfig
 from msdae.training.stages import stage_folder, train_stage
 
 

@@ -60,7 +60,7 @@ def _mel(path: Path | None) -> MelConfig:
     """The mel of the model that the YAML file configures, or the default one."""
     if path is None:
         return MelConfig()
-    from msdae.training.loop import TrainConfig
+    from msdae.training.autoencoder import TrainConfig
 
     return config.load(TrainConfig, path).model.mel
 

@@ -30,10 +30,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _train(arguments: argparse.Namespace) -> None:
     """Train latents and decoder, or the decoder alone."""
     settings = config.load(CodecTrainConfig, None, arguments.set)
-    known = neural.NeuralCodec.from_file(arguments.latents) if arguments.latents else None
+    base = neural.NeuralCodec.from_file(arguments.latents) if arguments.latents else None
     files = _files(arguments)
     paths = {split: [file.path for file in chosen] for split, chosen in files.items()}
-    codec = train(settings, paths, arguments.run, device(arguments.device), known)
+    codec = train(settings, paths, arguments.run, device(arguments.device), base)
     if codec is not None:
         _measure(codec.cpu(), files, arguments.out)
         codec.save(arguments.out)

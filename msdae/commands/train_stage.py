@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msdae import cli, config, folders
+from msdae.inference.listen import listen
 from msdae.models.registry import MODELS
-from msdae.training.loop import TrainConfig
+from msdae.training.autoencoder import TrainConfig
 from msdae.training.stages import train_stage
 
 DEFAULTS = {"msdae": "small.yaml", "hdae": "hdae.yaml"}
@@ -40,5 +41,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     path = arguments.config or folders.configs() / DEFAULTS[arguments.model]
     settings = config.load(TrainConfig, path, arguments.set)
     run = arguments.run or folders.runs() / path.stem
-    if not train_stage(arguments.model, arguments.stage, settings, run, arguments.data, arguments.start):
+    model, stage, start = arguments.model, arguments.stage, arguments.start
+    if not train_stage(model, stage, settings, run, arguments.data, start, listen):
         raise SystemExit(130)

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from msdae.data import Batch
 from msdae.inference.pipeline import Pipeline
 from msdae.models.autoencoder import Autoencoder
-from msdae.training.loop import Draws
+from msdae.training.steps import Draws
 
 FLOAT = 4  # bytes
 
@@ -31,18 +32,15 @@ def training_step(
     model: Autoencoder, batch: int, device: torch.device, frames: int = 32
 ) -> Callable[[], None]:
     """One optimizer step of the model's stage on random clips that are already in memory."""
-    optimizer = torch.optim.Adam(model.to(device).freeze(), fused=True)
-    codec, mel = model.config.codec, model.config.mel
-    draws = Draws.of((0,), batch, (codec.channels, frames), model.stage, model.config.dropout).to(device)
-    z = torch.randn(batch, codec.channels, frames, device=device)
-    x3 = torch.rand(batch, mel.bands, frames * codec.hop // mel.hop, device=device)
+    optimizer = torch.optim.Adam(model.to(device).train().freeze(), fused=True)
+    clips, draws = noise(model, batch, frames, device)
 
     def step() -> None:
-        losses, *_ = model(z, x3, draws.normal, draws.noise, draws.drop)
-        losses.mean().backward()
+        loss = model(clips, draws.again())["denoising"].mean()
+        loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.mean().item()  # waits for the device
+        loss.item()  # waits for the device
 
     return step
 
@@ -57,8 +55,8 @@ def swap(pipeline: Pipeline, seconds: float) -> Callable[[], None]:
     return case
 
 
-def summarize(model: torch.nn.Module, batch: int, frames: int) -> dict[str, Any]:
-    """Costs of one training step of the model's own stage, in single precision.
+def summarize(model: Autoencoder, batch: int, frames: int) -> dict[str, Any]:
+    """Costs of one training step of the model's stage, in single precision.
 
     Returns:
         parameters: by part and in total; trainable: those that the stage trains.
@@ -76,14 +74,10 @@ def summarize(model: torch.nn.Module, batch: int, frames: int) -> dict[str, Any]
         storages[storage._cdata] = storage
         return tensor
 
-    codec, mel = model.config.codec, model.config.mel
-    z = torch.empty(batch, codec.channels, frames, device="meta")
-    x3 = torch.empty(batch, mel.bands, frames * codec.hop // mel.hop, device="meta")
-    drop = torch.empty(batch, model.stage, dtype=torch.bool, device="meta")
     counter = FlopCounterMode(display=False)
     with counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss, *_ = ghost(z, x3, torch.empty(batch, device="meta"), torch.empty_like(z), drop)
-        loss.mean().backward()
+        clips, draws = noise(model, batch, frames, torch.device("meta"))
+        ghost.train().losses(clips, draws)["denoising"].mean().backward()
     weights = {p.untyped_storage()._cdata for p in ghost.parameters()}
     activations = sum(storage.nbytes() for key, storage in storages.items() if key not in weights)
     total = sum(parts.values())
@@ -93,6 +87,17 @@ def summarize(model: torch.nn.Module, batch: int, frames: int) -> dict[str, Any]
         "flops": counter.get_total_flops(),
         "memory": {"weights": FLOAT * (2 * total + 3 * trainable), "activations": activations},
     }
+
+
+def noise(model: Autoencoder, batch: int, frames: int, device: torch.device) -> tuple[Batch, Draws]:
+    """Random clips of `frames` latent frames for the model, and the draws of a training step of them."""
+    codec, mel = model.config.codec, model.config.mel
+    z = torch.randn(batch, codec.channels, frames, device=device)
+    x3 = torch.rand(batch, mel.bands, frames * codec.hop // mel.hop, device=device)
+    sound = torch.arange(batch, device=device)
+    pitches = torch.full((batch, frames), -1, device=device)
+    clips = Batch(z, x3, x3, x3, sound, sound, pitches, [""] * batch, list(range(batch)))
+    return clips, Draws((0,), batch, device=device)
 
 
 def _count(module: torch.nn.Module) -> int:

@@ -6,13 +6,11 @@ built for a stage of training: in stage K it has K levels, and what later stages
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 import torch.nn as nn
-from einops import rearrange
 from huggingface_hub import ModelHubMixin, hf_hub_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
@@ -27,37 +25,14 @@ from msdae.diffusion.samplers import guided
 from msdae.errors import UserError
 from msdae.models import codec_files
 from msdae.models.config import ModelConfig
-from msdae.models.contrast import info_nce
+from msdae.models.contrast import contrastive_loss
 from msdae.models.registry import MODELS
 from msdae.nn.layers import slerp, stretch
 from msdae.nn.unet import UNet
 
 EMBEDDED = Path(__file__).parents[1] / "assets" / "small.safetensors"
 WEIGHTS = "model.safetensors"  # the file's name in a folder or hub repository
-ENCODERS = ("patch", "conv")
-POOLED_PATCH = 4  # mel frames that a pooled code's patch encoder takes at once
 Guidance = Sequence[float]
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """What the code of the stage's level is to be told by (see `info_nce`).
-
-    A pooled level has seen another excerpt of the sound; its code has to find the clip itself among others,
-    the same notes by another sound above all. Other levels have seen the notes by another sound; each frame
-    of their code has to find its own place in the clip itself, among all frames of other clips.
-
-    own: x3 of the clips themselves; other: x3 of the same notes by other sounds;
-    same: (batch, 2 * batch), which of both are of a clip's own sound.
-    alone: nothing is denoised, the contrastive loss is all there is.
-    """
-
-    own: torch.Tensor
-    other: torch.Tensor
-    same: torch.Tensor
-    weight: float
-    alone: bool = False
-    temperature: float = 0.1
 
 
 class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio", "music"]):
@@ -100,7 +75,7 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         """Lengths of the codes of a latent of `frames` frames, coarse to fine."""
         depths = self.config.inject[: self.stage]
         return [
-            1 if whole else -(-frames // 2**depth) for depth, whole in zip(depths, self.pooled, strict=True)
+            1 if pooled else -(-frames // 2**depth) for depth, pooled in zip(depths, self.pooled, strict=True)
         ]
 
     def trainable(self) -> list[nn.Module]:
@@ -141,49 +116,36 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         centred = self.edm.denoise(lambda x, c: self.unet(x, c, conditioned), x - self.latent_mean, sigma)
         return centred + self.latent_mean
 
-    def forward(
-        self,
-        z: torch.Tensor,
-        mel: torch.Tensor | None,
-        normal: torch.Tensor,
-        noise: torch.Tensor,
-        drop: torch.Tensor | None = None,
-        contrast: Contrast | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The training loss (eq. 38) of each clip, the noise level it was taken at, and the contrastive loss
-        of the stage's level, which is in the first too (zero without `contrast`): (batch,) each.
+    def losses(
+        self, batch: Any, draws: Any, contrast: float = 0.0, alone: bool = False
+    ) -> dict[str, torch.Tensor]:
+        """The weighted terms of the training loss of each clip, (batch,) each; their sum is the loss.
 
-        z, mel: as `encode` takes them; normal: (batch,) and noise: as z, standard normal;
-        drop: (batch, levels), the codes replaced by null codes.
+        "denoising" is eq. 38, "contrast" the contrastive loss of the stage's level (see `models.contrast`).
+        While the module is in training mode, codes are replaced by null codes as often as `dropout` says.
+
+        batch: a `msdae.data.Batch`. draws: `msdae.training.steps.Draws` of the batch. contrast: weight of the
+        contrastive loss; 0 leaves it out. alone: nothing is denoised.
         """
-        sigma = self.edm.sigmas(normal)
-        codes = self.encode(z, mel)
-        loss = torch.zeros_like(sigma)
-        if contrast is None or not contrast.alone:
+        sigma = self.edm.sigmas(draws.normal())
+        noise = draws.normal(*batch.z.shape[1:]) * sigma[:, None, None]
+        drop = draws.uniform(self.stage) < self.config.dropout if self.training else None
+        codes = self.encode(batch.z, [batch.timbre if pooled else batch.content for pooled in self.pooled])
+        terms = {}
+        if not alone:
             conditioned = self.condition(codes, drop)
-            loss = self.edm.loss(
-                lambda x, c: self.unet(x, c, conditioned),
-                z - self.latent_mean,
-                noise * sigma[:, None, None],
-                sigma,
+            terms["denoising"] = self.edm.loss(
+                lambda x, c: self.unet(x, c, conditioned), batch.z - self.latent_mean, noise, sigma
             )
-        if contrast is None:
-            return loss, sigma, torch.zeros_like(loss)
-        nce = self._contrasted(codes[-1], contrast)
-        return loss + contrast.weight * nce, sigma, nce
+        if contrast:
+            terms["contrast"] = contrast * contrastive_loss(self, codes[-1], batch)
+        return terms
 
-    def _contrasted(self, code: torch.Tensor, contrast: Contrast) -> torch.Tensor:
-        """The contrastive loss of the stage's level, `code` (batch, channels, frames): (batch,)"""
-        level = self.stage - 1
-        own = self.encode_level(level, contrast.own)
-        if self.pooled[level]:
-            other = self.encode_level(level, contrast.other)
-            views = [view[..., 0] for view in (code, own, other)]
-            return info_nce(*views, contrast.same, contrast.temperature)
-        clip = torch.arange(len(code), device=code.device).repeat_interleave(code.shape[-1])
-        frames = [rearrange(view, "b c t -> (b t) c") for view in (code, own)]
-        nce = info_nce(*frames, None, clip[:, None] == clip[None], contrast.temperature)
-        return rearrange(nce, "(b t) -> b t", b=len(code)).mean(dim=1)
+    def forward(
+        self, batch: Any, draws: Any, contrast: float = 0.0, alone: bool = False
+    ) -> dict[str, torch.Tensor]:
+        """`losses`: what several processes and mixed precision wrap is a module's forward."""
+        return self.losses(batch, draws, contrast, alone)
 
     def denoiser(self, codes: Sequence[torch.Tensor], guidance: Guidance | float | None = None) -> Callable:
         """f(x, sigma) for the samplers, guided by one weight a level (1: as trained, see `guided`).

@@ -1,7 +1,10 @@
-"""The contrastive objective between two excerpts of one sound."""
+"""The contrastive objective: the code of one level has to find the clip that it stands for among others."""
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 
 
 def info_nce(
@@ -11,16 +14,54 @@ def info_nce(
     same: torch.Tensor | None = None,
     temperature: float = 0.1,
 ) -> torch.Tensor:
-    """Cross-entropy of finding each anchor's own positive among all positives and negatives, by cosine.
+    """Cross-entropy of finding each anchor's positive among all positives and negatives, by cosine.
+
+    Computed in single precision, whatever precision the codes have: a tenth of a logit decides.
 
     anchors, positives: (batch, channels); negatives: (any, channels);
     same: (batch, batch + any) bool, candidates that are no negatives of an anchor (of the same sound).
     Returns (batch,), in nats. Source: van den Oord et al. 2018, eq. 4.
     """
     candidates = positives if negatives is None else torch.cat([positives, negatives])
-    logits = F.normalize(anchors, dim=1) @ F.normalize(candidates, dim=1).T / temperature
-    targets = torch.arange(len(anchors), device=anchors.device)
-    if same is not None:
-        same = same.scatter(1, targets[:, None], False)
-        logits = logits.masked_fill(same, -torch.inf)
-    return F.cross_entropy(logits, targets, reduction="none")
+    with torch.autocast(anchors.device.type, enabled=False):
+        logits = F.normalize(anchors.float(), dim=1) @ F.normalize(candidates.float(), dim=1).T / temperature
+        targets = torch.arange(len(anchors), device=anchors.device)
+        if same is not None:
+            same = same.scatter(1, targets[:, None], False)
+            logits = logits.masked_fill(same, -torch.inf)
+        return F.cross_entropy(logits, targets, reduction="none")
+
+
+def contrastive_loss(model: Any, code: torch.Tensor, batch: Any) -> torch.Tensor:
+    """The contrastive loss of the model's last level: (batch,), in nats.
+
+    A pooled level has seen another excerpt of the sound; its code has to find the clip itself among others,
+    the same notes by another sound above all. Other levels have seen the notes by another sound; each frame
+    of their code has to find its place in the clip itself, among the frames of other clips in which other
+    pitches sound.
+
+    model: an `Autoencoder` whose levels read mels. code: of the last level, (batch, channels, frames).
+    batch: a `msdae.data.Batch`.
+    """
+    level = model.stage - 1
+    target = model.encode_level(level, batch.mel)
+    if not model.pooled[level]:
+        return frame_loss(code, target, batch.pitches)
+    rendition = model.encode_level(level, batch.content)
+    same = batch.sound[:, None] == torch.cat([batch.sound, batch.content_sound])[None]
+    return info_nce(code[..., 0], target[..., 0], rendition[..., 0], same)
+
+
+def frame_loss(code: torch.Tensor, target: torch.Tensor, pitches: torch.Tensor) -> torch.Tensor:
+    """How well each frame of `code` finds its place in `target` among the frames of other clips: (batch,).
+
+    code, target: (batch, channels, frames); pitches: (batch, any), numbers of the sets of pitches that sound,
+    -1 where they are not known. Frames of equal sets are no negatives of each other.
+    """
+    frames = code.shape[-1]
+    places = ((torch.arange(frames, device=code.device) + 0.5) * pitches.shape[1] / frames).long()
+    sets = pitches[:, places].flatten()
+    clip = torch.arange(len(code), device=code.device).repeat_interleave(frames)
+    same = (clip[:, None] == clip) | ((sets[:, None] == sets) & (sets != -1))
+    anchors, positives = (rearrange(x, "b c t -> (b t) c") for x in (code, target))
+    return rearrange(info_nce(anchors, positives, same=same), "(b t) -> b t", t=frames).mean(dim=1)

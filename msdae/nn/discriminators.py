@@ -34,22 +34,27 @@ class MultiBandDiscriminator(nn.Module):
 
 
 def discriminator_loss(real: list[list[torch.Tensor]], fake: list[list[torch.Tensor]]) -> torch.Tensor:
-    """Hinge loss: scores of recordings above 1, of decoded ones below -1."""
-    terms = [F.relu(1 - r[-1]).mean() + F.relu(1 + f[-1]).mean() for r, f in zip(real, fake, strict=True)]
-    return torch.stack(terms).mean()
+    """Hinge loss: scores of recordings above 1, of decoded ones below -1: (batch,)"""
+    terms = [_mean(F.relu(1 - r[-1])) + _mean(F.relu(1 + f[-1])) for r, f in zip(real, fake, strict=True)]
+    return torch.stack(terms).mean(dim=0)
 
 
 def decoder_losses(
     real: list[list[torch.Tensor]], fake: list[list[torch.Tensor]]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """What a decoder is to lower: the hinge loss of its scores, its distance in features."""
-    scores = torch.stack([-f[-1].mean() for f in fake]).mean()
+    """What a decoder is to lower: the hinge loss of its scores, its distance in features: (batch,) each"""
+    scores = torch.stack([-_mean(f[-1]) for f in fake]).mean(dim=0)
     distances = [
-        (a - b.detach()).abs().mean() / b.detach().abs().mean().clamp_min(1e-3)
+        _mean((a - b.detach()).abs()) / b.detach().abs().mean().clamp_min(1e-3)
         for r, f in zip(real, fake, strict=True)
         for b, a in zip(r[:-1], f[:-1], strict=True)
     ]
-    return scores, torch.stack(distances).mean()
+    return scores, torch.stack(distances).mean(dim=0)
+
+
+def _mean(x: torch.Tensor) -> torch.Tensor:
+    """The mean of each clip: (batch, ...) -> (batch,)"""
+    return x.flatten(1).mean(dim=1)
 
 
 def _patches(width: int) -> nn.ModuleList:

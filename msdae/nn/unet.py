@@ -53,13 +53,13 @@ class UNet(nn.Module):
         )
         self.input_convs = nn.ModuleList(
             zero_init(nn.Conv1d(c, widths[0], 3, padding=1))
-            for c, whole in zip(code_channels, self.pooled, strict=True)
-            if at_input and not whole
+            for c, pooled in zip(code_channels, self.pooled, strict=True)
+            if at_input and not pooled
         )
         self.modulations = nn.ModuleList(
             nn.Sequential(nn.Linear(c, embedding), nn.SiLU(), zero_init(nn.Linear(embedding, embedding)))
-            for c, whole in zip(code_channels, self.pooled, strict=True)
-            if whole
+            for c, pooled in zip(code_channels, self.pooled, strict=True)
+            if pooled
         )
         self.blend = nn.Sequential(nn.Linear(embedding, embedding), nn.SiLU()) if any(self.pooled) else None
         self.head = nn.Sequential(
@@ -70,9 +70,9 @@ class UNet(nn.Module):
         """x: (batch, channels, frames), any number of frames; c_noise: (batch,);
         codes: one per level, (batch, code_channels, any) -> (batch, channels, frames)"""
         embedding = self.embed(c_noise)
-        whole = [code for code, pooled in zip(codes, self.pooled, strict=True) if pooled]
+        steady = [code for code, pooled in zip(codes, self.pooled, strict=True) if pooled]
         timed = [code for code, pooled in zip(codes, self.pooled, strict=True) if not pooled]
-        for code, modulation in zip(whole, self.modulations, strict=True):
+        for code, modulation in zip(steady, self.modulations, strict=True):
             embedding = embedding + modulation(code.mean(dim=-1))
         if self.blend is not None:  # what a timbre does to the features may depend on the noise level
             embedding = self.blend(embedding)

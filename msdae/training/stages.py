@@ -1,6 +1,7 @@
 """A run is a folder with a subfolder for each stage; this decides what a stage starts from."""
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,15 @@ from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import Bands, CodecConfig, ModelConfig
 from msdae.models.registry import MODELS
-from msdae.training.loop import TrainConfig, Trainer, mix_seed, process_state
+from msdae.training.autoencoder import AutoencoderTask, Listen, TrainConfig, require_contrast
+from msdae.training.loop import Loop
+from msdae.training.processes import process_state
+from msdae.training.steps import mix_seed
 
 # what an encoder is built for
 SAME = ("mel", "codec", "bands", "code_channels", "encoder", "hidden", "encoder_widths", "inject", "pooled")
 MEASURED = 512  # clips that the mel's bands are measured on
+logger = logging.getLogger(__name__)
 
 
 def train_stage(
@@ -30,12 +35,14 @@ def train_stage(
     run: str | Path,
     datasets: Sequence[str | Path] = (),
     start: str | None = None,
+    listen: Listen | None = None,
 ) -> bool:
     """Train `stage` of the model `kind` ("msdae", "hdae") in the folder `run`, or continue it.
 
     datasets: folders with train/ and valid/, caches or, of one folder, shards; none: rendered squares, made
         if missing.
     start: a checkpoint to start from instead of the same run's stage before.
+    listen: makes what the audio log plays from a model, its codec and a batch of validation clips.
 
     Returns:
         True when the stage is complete, False when a signal stopped it (the state is saved).
@@ -47,45 +54,45 @@ def train_stage(
     process_state()
     if not 1 <= stage <= len(settings.steps):
         raise UserError(f"--stage {stage}: stages run from 1 to {len(settings.steps)}")
+    require_contrast(MODELS[kind], settings)
     codec = codecs.load(settings.model.codec.name)
-    codec_file = (
-        None if settings.model.codec.name in codecs.CODECS else Path(settings.model.codec.name).resolve()
-    )
+    name = settings.model.codec.name
+    codec_file = None if name in codecs.CODECS else Path(name).resolve()
+    mel = settings.model.mel.fitted(codec.sample_rate, codec.hop)
+    settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, mel=mel))
     if not datasets:
-        datasets = [data.embedded(codec=settings.model.codec.name, mel=settings.model.mel, dataset="squares")]
+        datasets = [data.embedded(codec=name, mel=mel, dataset="squares")]
     train, valid = (data.open_clips(*(Path(d) / split for d in datasets)) for split in ("train", "valid"))
     for clips in (train, valid):
-        clips.require(codec, settings.model.mel)
-    _require_working_codec(codec, train, settings.model.mel)
-    previous, whole, origin = _previous(kind, stage, Path(run), start)
-    settings = dataclasses.replace(
-        settings, model=_measured(settings.model, codec, train, previous, codec_file)
-    )
-    model = begin_stage(kind, settings.model, stage, settings.seed, previous, whole)
+        clips.require(codec, mel)
+    _require_working_codec(codec, train, mel)
+    previous, with_denoiser, origin = _previous(kind, stage, Path(run), start)
+    model_config = measured(settings.model, codec, train, previous, codec_file)
+    settings = dataclasses.replace(settings, model=model_config)
+    model = begin_stage(kind, settings.model, stage, settings.seed, previous, with_denoiser)
     provenance: dict[str, Any] = {
         "run": Path(run).name,
         "data": train.manifest["dataset"],
         "started from": origin,
     }
-    if whole and previous is not None:
+    if with_denoiser and previous is not None:
         provenance["steps"] = previous.provenance.get("steps", [])
     folder = stage_folder(run, stage)
     codec_files.copy(codec_file, folder)
+
+    def loop(model: Autoencoder, settings: TrainConfig, folder: Path, alone: bool) -> Loop:
+        task = AutoencoderTask(model, settings, train, valid, codec, listen, provenance, alone)
+        return Loop(task, settings, settings.steps[stage - 1], folder)
+
     if _pretrains(settings, model) and not (folder / "state.safetensors").exists():
-        first = dataclasses.replace(
-            settings,
-            steps=(settings.pretrain,) * stage,
-            batch_size=settings.pretrain_batch,
-            warmup=min(settings.warmup, settings.pretrain // 10),
-            trackers=(),
-        )
-        if not Trainer(first, model, codec, train, valid, folder / "encoder", provenance, alone=True).run():
+        if not loop(model, settings.alone(stage), folder / "encoder", alone=True).run():
             return False
         model = Autoencoder.load(folder / "encoder/model.safetensors")
-    return Trainer(settings, model, codec, train, valid, folder, provenance).run()
+    return loop(model, settings, folder, alone=False).run()
 
 
 def stage_folder(run: str | Path, stage: int) -> Path:
+    """The folder of a stage in that of its run."""
     return Path(run) / f"stage{stage}"
 
 
@@ -95,11 +102,16 @@ def _pretrains(settings: TrainConfig, model: Autoencoder) -> bool:
 
 
 def begin_stage(
-    kind: str, config: ModelConfig, stage: int, seed: int, previous: Autoencoder | None, whole: bool
+    kind: str,
+    config: ModelConfig,
+    stage: int,
+    seed: int,
+    previous: Autoencoder | None = None,
+    with_denoiser: bool = True,
 ) -> Autoencoder:
     """The model with which `stage` starts: fresh weights, and those of `previous` where it has them.
 
-    whole: take the U-Net too (of the stage before), not only the encoders below `stage`.
+    with_denoiser: take the U-Net too (of the stage before), not only the encoders below `stage`.
 
     Raises:
         UserError: `previous` is of another kind or size, or lacks an encoder that the stage builds on.
@@ -113,19 +125,19 @@ def begin_stage(
         raise UserError(f"stage {stage} of {kind} cannot start from a {previous.kind}")
     if previous.stage < stage - 1:
         raise UserError(f"stage {stage} needs a model with {stage - 1} levels; this one has {previous.stage}")
-    for key in (*SAME, "widths") if whole else SAME:
+    for key in (*SAME, "widths") if with_denoiser else SAME:
         if getattr(previous.config, key) != getattr(config, key):
             raise UserError(f"stage {stage} cannot start from a model with another '{key}'")
-    own = model.state_dict()
-    below = tuple(f"encoders.{level}." for level in range(stage - 1))
-    weights = {k: v for k, v in previous.state_dict().items() if k in own and (whole or k.startswith(below))}
+    names = model.state_dict().keys()
+    if not with_denoiser:
+        names = [name for name in names if name.startswith(tuple(f"encoders.{k}." for k in range(stage - 1)))]
+    weights = {name: tensor for name, tensor in previous.state_dict().items() if name in names}
     model.load_state_dict(weights, strict=False)
     return model
 
 
 def _previous(kind: str, stage: int, run: Path, start: str | None) -> tuple[Autoencoder | None, bool, str]:
-    """The model that `stage` starts from, whether all of it is taken, and its name."""
-    say = process_state().print
+    """The model that `stage` starts from, whether its denoiser is taken too, and its name."""
     if start is not None:
         return Autoencoder.from_pretrained(start), True, start
     if stage == 1:
@@ -139,8 +151,8 @@ def _previous(kind: str, stage: int, run: Path, start: str | None) -> tuple[Auto
         )
     if kind != "msdae":
         raise UserError(f"{before}: no stage {stage - 1} to start from; train --stage {stage - 1} first")
-    say(
-        f"NOTE: {run} has no stage {stage - 1}. Stage {stage} starts from the model that ships: its "
+    _say(
+        f"{run} has no stage {stage - 1}. Stage {stage} starts from the model that ships: its "
         f"encoders below {stage} are taken and frozen, the rest is fresh (--from chooses another)."
     )
     return Autoencoder.from_pretrained("embedded"), False, "embedded"
@@ -151,7 +163,7 @@ def _require_working_codec(codec: codecs.Codec, clips: Clips, mel: MelConfig, nu
     batch = next(clips.batches(number))
     distance = check_decoding(codec, batch.z, batch.mel, mel)
     require_reconstruction(codec, distance)
-    process_state().print(f"codec {codec.name}: decodes {number} clips to within {distance:.1f} dB")
+    _say(f"codec {codec.name}: decodes {number} clips to within {distance:.1f} dB")
 
 
 def measure_bands(clips: Clips) -> Bands:
@@ -161,12 +173,12 @@ def measure_bands(clips: Clips) -> Bands:
     return Bands(*(tuple(round(x, 4) for x in values.tolist()) for values in (mean, std)))
 
 
-def _measured(
+def measured(
     model: ModelConfig,
     codec: codecs.Codec,
     clips: Clips,
-    previous: Autoencoder | None,
-    codec_file: Path | None,
+    previous: Autoencoder | None = None,
+    codec_file: Path | None = None,
 ) -> ModelConfig:
     """`model` with the codec in use, and what the clips say of its latents and, for patches, of mel bands.
 
@@ -174,15 +186,20 @@ def _measured(
     """
     if previous is not None and previous.config.codec.fingerprint == codec.fingerprint:
         return dataclasses.replace(model, codec=previous.config.codec, bands=previous.config.bands)
-    measured = clips.manifest["latent"]
-    known = CodecConfig(
+    latent = clips.manifest["latent"]
+    codec_config = CodecConfig(
         name=codec.name,
         path=str(codec_file or ""),
         fingerprint=codec.fingerprint,
         hop=codec.hop,
         channels=codec.channels,
-        mean=tuple(measured["mean"]),
-        std=measured["std"],
+        mean=tuple(latent["mean"]),
+        std=latent["std"],
     )
     bands = measure_bands(clips) if model.encoder == "patch" else Bands()
-    return dataclasses.replace(model, codec=known, bands=bands)
+    return dataclasses.replace(model, codec=codec_config, bands=bands)
+
+
+def _say(text: str) -> None:
+    if process_state().is_main_process:
+        logger.info(text)

@@ -1,6 +1,7 @@
 """Models; the tests named "defect" are the regressions of the released code (spec of the system)."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch
 from msdae.diffusion import samplers
 from msdae.errors import UserError
 from msdae.evaluation.speed import summarize
-from msdae.models.autoencoder import Autoencoder, Contrast
+from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.hdae import HDAE
 from msdae.models.msdae import MSDAE
@@ -99,12 +100,39 @@ def test_defect_2_dropout_replaces_codes_by_null_codes(model):
     assert not torch.allclose(dropped, model.denoise(z, sigma, codes), atol=1e-4)
 
 
+class Numbers:
+    """Draws of which every code is dropped."""
+
+    normal = staticmethod(lambda *shape: torch.ones(2, *shape))
+    uniform = staticmethod(lambda *shape: torch.zeros(2, *shape))
+
+
+def batch_of(z, mel, **views):
+    silent = torch.full((len(z), z.shape[-1]), -1)
+    fields = {"mel": mel, "timbre": mel, "content": mel, "sound": torch.arange(len(z)), "pitches": silent}
+    fields["content_sound"] = fields["sound"]
+    return SimpleNamespace(z=z, **(fields | views))
+
+
 def test_null_codes_are_learned(model):
-    model.requires_grad_(True)
-    z, mel = clip()
-    loss, *_ = model(z, mel, torch.zeros(2), torch.randn_like(z), torch.ones(2, 3, dtype=torch.bool))
-    loss.mean().backward()
+    model.requires_grad_(True).train()
+    model.losses(batch_of(*clip()), Numbers)["denoising"].mean().backward()
     assert all(null.grad.abs().sum() > 0 for null in model.null_codes)
+
+
+def test_codes_are_dropped_in_training_only(model):
+    batch = batch_of(*clip())
+    dropped = model.train().losses(batch, Numbers)["denoising"]
+    assert not torch.allclose(dropped, model.eval().losses(batch, Numbers)["denoising"], atol=1e-5)
+
+
+def test_terms_of_the_loss_are_weighted_and_apart():
+    model = build()
+    batch = batch_of(*clip())
+    plain, both = model.losses(batch, Numbers), model.losses(batch, Numbers, contrast=0.5)
+    assert set(plain) == {"denoising"} and torch.equal(plain["denoising"], both["denoising"])
+    assert torch.equal(both["contrast"], model.losses(batch, Numbers, 0.25)["contrast"] * 2)
+    assert set(model.losses(batch, Numbers, 0.5, alone=True)) == {"contrast"}
 
 
 @pytest.mark.parametrize("level", [0, 1, 2])
@@ -295,12 +323,3 @@ def test_levels_may_see_different_clips():
     mixed = model.encode(None, [one, other, other])
     assert torch.equal(mixed[0], model.encode(None, one)[0])
     assert torch.equal(mixed[2], model.encode(None, other)[2])
-
-
-def test_frames_of_a_timed_level_have_to_find_their_own_place():
-    model = build(stage=2)
-    _, mel = clip(batch=3)
-    code = model.encode_level(1, mel)
-    contrast = Contrast(mel, mel, torch.eye(3, 6, dtype=torch.bool), 1.0)
-    found, lost = model._contrasted(code, contrast), model._contrasted(code.roll(1, 0), contrast)
-    assert found.shape == (3,) and (found < lost).all()

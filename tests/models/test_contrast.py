@@ -1,8 +1,11 @@
 import math
+from types import SimpleNamespace
 
 import torch
 
-from msdae.models.contrast import info_nce
+from msdae.models.config import CodecConfig, ModelConfig
+from msdae.models.contrast import contrastive_loss, frame_loss, info_nce
+from msdae.models.msdae import MSDAE
 
 
 def test_equals_cross_entropy_written_out():
@@ -20,3 +23,53 @@ def test_candidates_of_the_same_sound_are_no_negatives_and_the_positive_stays():
     same = torch.ones(3, 3, dtype=torch.bool)
     assert torch.allclose(info_nce(a, a, same=same), torch.zeros(3))
     assert (info_nce(a, a.flip(0), same=None) > 1).any()
+
+
+def test_logits_are_single_precision_under_autocast():
+    """Defect 10."""
+    torch.manual_seed(0)
+    a, p = torch.randn(2, 64, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = info_nce(a, p)
+        half = info_nce(a.bfloat16(), p.bfloat16())
+    assert loss.dtype == half.dtype == torch.float32
+    assert torch.equal(loss, info_nce(a, p))
+
+
+def test_frames_have_to_find_their_place_in_the_clip():
+    torch.manual_seed(0)
+    code = torch.randn(3, 8, 6)
+    target = code + 0.1 * torch.randn(3, 8, 6)
+    unknown = torch.full((3, 6), -1)
+    near, far = frame_loss(code, target, unknown), frame_loss(code.roll(1, 0), target, unknown)
+    assert near.shape == (3,) and (near < far).all()
+
+
+def test_frames_of_equal_pitches_in_other_clips_are_no_negatives():
+    """Defect 9."""
+    torch.manual_seed(0)
+    code = torch.randn(1, 8, 6).expand(2, -1, -1)  # two sounds that play the same notes: equal codes
+    pitches = torch.arange(12).repeat_interleave(2)[:12].view(1, 12).expand(2, -1)  # of twice as many frames
+    unknown = torch.full((2, 12), -1)
+    other = torch.stack([pitches[0], 100 + pitches[1]])
+    masked = frame_loss(code, code, pitches)
+    assert (frame_loss(code, code, unknown) > masked + 0.5).all()
+    assert torch.equal(frame_loss(code, code, unknown), frame_loss(code, code, other))
+    candidates = torch.cat([code[0].T, code[1].T])
+    same = torch.block_diag(*[torch.ones(6, 6)] * 2).bool() | torch.eye(6).repeat(2, 2).bool()
+    expected = info_nce(candidates, candidates, same=same).view(2, 6).mean(dim=1)
+    torch.testing.assert_close(masked, expected)
+
+
+def test_a_pooled_level_finds_the_clip_and_ignores_its_sound():
+    torch.manual_seed(0)
+    config = ModelConfig(widths=(16, 16, 24), hidden=16, codec=CodecConfig(std=0.9))
+    model = MSDAE(config, 1).eval()
+    mel, content = torch.rand(2, 3, 128, 512)
+    sound = torch.arange(3)
+    batch = SimpleNamespace(mel=mel, content=content, sound=sound, content_sound=sound + 3)
+    code = model.encode_level(0, mel)
+    loss = contrastive_loss(model, code, batch)
+    assert loss.shape == (3,)
+    batch.content_sound = sound  # renditions by the clip's own sound are no negatives
+    assert (contrastive_loss(model, code, batch) < loss).all()

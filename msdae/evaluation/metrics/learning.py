@@ -1,16 +1,17 @@
 """Fitting the timbre network and the instrument classifier, and how good they are."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from tqdm import tqdm
 
-from msdae import codecs
+from msdae import checkpoint, codecs
 from msdae.evaluation.metrics import classifier, renditions, timbre
 from msdae.evaluation.metrics.classifier import Classifier
 from msdae.evaluation.metrics.mel import BANDS, RANGE_DB
@@ -20,12 +21,15 @@ from msdae.evaluation.tables import EMPTY, Cell, Table, Value
 from msdae.symbolic import instruments
 from msdae.symbolic.instruments import Voice, family
 from msdae.synthesis import soundfont
+from msdae.training.loop import Loop
+from msdae.training.steps import Draws, mix_seed
+from msdae.training.task import Losses, Schedule, Task
 
 TIMBRE, CLASSIFIER = "timbre.safetensors", "classifier.safetensors"
 MARGIN = 0.2  # between the cosine similarities of a triplet
 INSTRUMENTS, EACH = 64, 4  # in a batch of triplets
 BATCH = 64  # of the classifier
-RATE = 2e-3
+RATE, CLIP = 2e-3, 1e3  # the highest learning rate and the longest gradient
 REPEATS = 8  # of clips through the codec, which are slow to make
 LARGEST = 6.0  # dB, of an equaliser's swing
 NOISE_DB = (25.0, 75.0)  # below the loudest band
@@ -55,10 +59,12 @@ def fit(
 ) -> tuple[Timbre, Classifier]:
     """Fit both networks to the seen programs of `fonts` on training pieces, and write them.
 
-    out: folder for the two files. clips: folder that keeps the rendered clips.
+    out: folder for the two files and the states of their training, which is continued from there. clips:
+        folder that keeps the rendered clips.
 
     Raises:
-        UserError: as `renditions.render`.
+        UserError: as `renditions.render` and `Loop.run`.
+        KeyboardInterrupt: a signal stopped the training; its state is saved.
     """
     voices, _ = instruments.voices(fonts, [])
     first = [voice for voice in voices if voice.soundfont == fonts[0]]
@@ -69,8 +75,8 @@ def fit(
     rendered = renditions.render([*plain, *coded], clips, "learnt from", workers)
     plain_rows, coded_rows = np.split(np.arange(len(rendered.pieces)), [sum(plan.clips for plan in plain)])
     train = rendered.take(np.concatenate([plain_rows, coded_rows.repeat(REPEATS)]))
-    network = fit_timbre(train, config.steps, config.seed)
-    labeller = fit_classifier(train, config.steps, config.seed)
+    network = fit_timbre(train, out / "training" / "timbre", config.steps, config.seed)
+    labeller = fit_classifier(train, out / "training" / "classifier", config.steps, config.seed)
     provenance = {
         "soundfonts": [[Path(font).name, soundfont.fingerprint(font)] for font in fonts],
         "clips": len(rendered.pieces),
@@ -144,45 +150,102 @@ def _row(network: Timbre, labeller: Classifier, plain: Renditions, coded: Rendit
     )
 
 
-def fit_timbre(clips: Renditions, steps: int = 1200, seed: int = 0) -> Timbre:
+@dataclass(frozen=True)
+class Examples:
+    """A batch of clips as the networks see them: mel (batch, bands, frames) in dB, augmented; label, piece
+    (batch,), numbers of what is to be told and of the piece; names of the pieces."""
+
+    mel: torch.Tensor
+    label: torch.Tensor
+    piece: torch.Tensor
+    names: list[str]
+
+
+class MetricTask(Task):
+    """A network that learns from augmented clips, by a loss of its outputs.
+
+    Args:
+        rows: chooses the clips of a batch by a generator. labels: what is to be told, (clips,).
+        loss: of the network's outputs and the examples -> (batch,)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        network: nn.Module,
+        clips: Renditions,
+        labels: np.ndarray,
+        rows: Callable[[torch.Generator], torch.Tensor],
+        loss: Callable[[torch.Tensor, Examples], torch.Tensor],
+    ):
+        self.name, self.stage, self.clips, self.rows, self.loss = name, 0, clips, rows, loss
+        self.labels = torch.from_numpy(labels)
+        self.pieces = torch.from_numpy(np.unique(clips.pieces, return_inverse=True)[1])
+        self.networks = {"network": network}
+
+    def modules(self) -> dict[str, nn.Module]:
+        return self.networks
+
+    def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Examples]:
+        for step in count(start):
+            generator = torch.Generator().manual_seed(mix_seed((seed, step)))
+            rows = self.rows(generator)
+            mel = augmented(self.clips.mels[rows].float(), generator)
+            share = len(rows) // world
+            part = slice(rank * share, (rank + 1) * share)
+            rows, mel = rows[part], mel[part]
+            yield Examples(
+                mel, self.labels[rows], self.pieces[rows], self.clips.pieces[rows.numpy()].tolist()
+            )
+
+    def losses(self, batch: Examples, draws: Draws) -> Losses:
+        return {"error": self.loss(self.networks["network"](batch.mel), batch)}
+
+    def same(self) -> dict[str, Any]:
+        names = {"pieces": self.clips.pieces.tolist(), "instruments": self.clips.instruments.tolist()}
+        return {"data": checkpoint.fingerprint({"mels": self.clips.mels}, names)}
+
+
+def fit_timbre(clips: Renditions, folder: Path, steps: int = 1200, seed: int = 0) -> Timbre:
     """A timbre network for the instruments of `clips`, by the triplet margin loss on cosine similarity.
 
     Anchor and positive share the instrument but not the piece; every such triplet of a batch that violates
     the margin counts the same. Half of the clips are equalised, half get noise.
+
+    folder: of the training's state, from which it is continued.
+
+    Raises:
+        KeyboardInterrupt: a signal stopped the training; its state is saved.
     """
-    generator = torch.Generator().manual_seed(seed)
-    network = _initial(Timbre, seed)
     members = [np.flatnonzero(clips.instruments == number) for number in np.unique(clips.instruments)]
-    pieces = torch.from_numpy(np.unique(clips.pieces, return_inverse=True)[1])
 
-    def loss() -> torch.Tensor:
-        drawn = torch.randperm(len(members), generator=generator)[:INSTRUMENTS].tolist()
-        rows = torch.cat(
-            [
-                torch.from_numpy(members[i])[torch.randperm(len(members[i]), generator=generator)[:EACH]]
-                for i in drawn
-            ]
-        )
-        labels = torch.from_numpy(clips.instruments[rows.numpy()])
-        embeddings = network(augmented(clips.mels[rows].float(), generator))
-        return triplet_loss(embeddings, labels, pieces[rows])
+    def rows(generator: torch.Generator) -> torch.Tensor:
+        instruments = torch.randperm(len(members), generator=generator)[:INSTRUMENTS].tolist()
+        some = (members[i][torch.randperm(len(members[i]), generator=generator)[:EACH]] for i in instruments)
+        return torch.from_numpy(np.concatenate(list(some)))
 
-    return _descend(network, loss, steps, "timbre")
+    def loss(embeddings: torch.Tensor, batch: Examples) -> torch.Tensor:
+        return triplet_loss(embeddings, batch.label, batch.piece).expand(len(embeddings))
+
+    task = MetricTask("timbre", _initial(Timbre, seed), clips, clips.instruments, rows, loss)
+    return _trained(task, folder, min(INSTRUMENTS, len(members)) * EACH, steps, seed)
 
 
-def fit_classifier(clips: Renditions, steps: int = 1200, seed: int = 0) -> Classifier:
-    """A classifier of the programs of `clips`, by cross-entropy on the same kind of augmented clips."""
-    generator = torch.Generator().manual_seed(seed)
-    programs = np.unique(clips.programs)
+def fit_classifier(clips: Renditions, folder: Path, steps: int = 1200, seed: int = 0) -> Classifier:
+    """A classifier of the programs of `clips`, by cross-entropy on the same kind of augmented clips.
+
+    folder, errors: as `fit_timbre`.
+    """
+    programs, classes = np.unique(clips.programs, return_inverse=True)
+
+    def rows(generator: torch.Generator) -> torch.Tensor:
+        return torch.randint(len(classes), (BATCH,), generator=generator)
+
+    def loss(answers: torch.Tensor, batch: Examples) -> torch.Tensor:
+        return F.cross_entropy(answers, batch.label, label_smoothing=0.05, reduction="none")
+
     network = _initial(lambda: Classifier(programs.tolist()), seed)
-    classes = torch.from_numpy(np.searchsorted(programs, clips.programs))
-
-    def loss() -> torch.Tensor:
-        rows = torch.randint(len(classes), (BATCH,), generator=generator)
-        answers = network(augmented(clips.mels[rows].float(), generator))
-        return F.cross_entropy(answers, classes[rows], label_smoothing=0.05)
-
-    return _descend(network, loss, steps, "classifier")
+    return _trained(MetricTask("classifier", network, clips, classes, rows, loss), folder, BATCH, steps, seed)
 
 
 def triplet_loss(embeddings: torch.Tensor, labels: torch.Tensor, pieces: torch.Tensor) -> torch.Tensor:
@@ -292,17 +355,22 @@ def _initial(make: Callable[[], nn.Module], seed: int) -> nn.Module:
         return make()
 
 
-def _descend(network: nn.Module, loss: Callable[[], torch.Tensor], steps: int, label: str) -> nn.Module:
-    """`network` after `steps` steps of AdamW on `loss`, the learning rate rising to RATE and falling to 0."""
-    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=max(2, steps), pct_start=0.1)
-    network.train()
-    with tqdm(range(steps), desc=label, unit="step") as bar:
-        for _ in bar:
-            optimizer.zero_grad()
-            value = loss()
-            value.backward()
-            optimizer.step()
-            schedule.step()
-            bar.set_postfix(loss=f"{value.item():.3f}", refresh=False)
-    return network.eval().requires_grad_(False)
+def _trained(task: MetricTask, folder: Path, batch_size: int, steps: int, seed: int) -> Any:
+    """The task's network after `steps` steps, the learning rate rising to RATE and falling to 0."""
+    schedule = Schedule(
+        learning_rate=RATE,
+        warmup=steps // 10,
+        decay=0.9,
+        weight_decay=1e-3,
+        clip=CLIP,
+        ema=0.0,
+        seed=seed,
+        batch_size=batch_size,
+        log_every=100,
+        mixed_precision="no",
+        trackers=(),
+    )
+    network = task.modules()["network"]
+    if not Loop(task, schedule, steps, folder).run():
+        raise KeyboardInterrupt
+    return network.cpu().eval().requires_grad_(False)

@@ -1,7 +1,10 @@
+import signal
+
 import numpy as np
 import pytest
 import torch
 
+from msdae.errors import UserError
 from msdae.evaluation.metrics import learning
 from msdae.evaluation.metrics.renditions import Renditions
 
@@ -57,15 +60,37 @@ def test_augmentation_changes_clips_within_their_range():
     assert torch.equal(found, learning.augmented(mel, torch.Generator().manual_seed(1)))
 
 
-def test_both_networks_learn_and_repeat():
+def test_both_networks_learn_repeat_and_continue(tmp_path):
     """Instruments that are spectra of their own, with noise."""
     generator = torch.Generator().manual_seed(0)
     spectra = 40 * torch.rand(6, 128, 1, generator=generator)
     instruments = [number for number in range(6) for _ in range(10)]
     noise = 10 * torch.randn(60, 128, 16, generator=generator)
     clips = renditions(instruments, list(range(60)), spectra[instruments] + noise)
-    networks = [learning.fit_timbre(clips, steps=12, seed=1) for _ in range(2)]
-    assert all(map(torch.equal, *(network.state_dict().values() for network in networks)))
+    networks = [learning.fit_timbre(clips, tmp_path / name, steps=12, seed=1) for name in "aba"]
+    for network in networks[1:]:  # the last one is read from the state of the first
+        assert all(map(torch.equal, *(n.state_dict().values() for n in (networks[0], network))))
     assert learning.accuracy(networks[0], clips, clips).nearest > 0.9
-    program, family = learning.classified(learning.fit_classifier(clips, steps=20), clips)
+    program, family = learning.classified(learning.fit_classifier(clips, tmp_path / "c", steps=20), clips)
     assert family >= program > 0.8
+    with pytest.raises(UserError, match="saved with another 'data'"):
+        learning.fit_timbre(clips.take(np.arange(50)), tmp_path / "a", steps=12, seed=1)
+
+
+def test_a_stopped_training_of_a_metric_continues(tmp_path, monkeypatch):
+    mels = 10 * torch.randn(12, 128, 8, generator=torch.Generator().manual_seed(0))
+    clips = renditions([0, 1] * 6, list(range(12)), mels)
+    expected = learning.fit_classifier(clips, tmp_path / "a", steps=4)
+    losses, steps = learning.MetricTask.losses, []
+
+    def stops(task, batch, draws):
+        steps.append(batch)
+        if len(steps) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return losses(task, batch, draws)
+
+    monkeypatch.setattr(learning.MetricTask, "losses", stops)
+    with pytest.raises(KeyboardInterrupt):
+        learning.fit_classifier(clips, tmp_path / "b", steps=4)
+    continued = learning.fit_classifier(clips, tmp_path / "b", steps=4)
+    assert all(map(torch.equal, *(network.state_dict().values() for network in (expected, continued))))

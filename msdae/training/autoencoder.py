@@ -1,0 +1,166 @@
+"""The task of one stage of an autoencoder: to denoise, and to tell clips apart by the code of its level."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn as nn
+
+from msdae import config
+from msdae.codecs import Codec
+from msdae.data import Batch, Clips
+from msdae.data.views import ViewConfig, Views
+from msdae.errors import UserError
+from msdae.models.autoencoder import Autoencoder
+from msdae.models.config import ModelConfig
+from msdae.training.steps import Draws
+from msdae.training.task import Losses, Schedule, Task
+
+SIGMA_EDGES = (0.0, 0.1, 0.3, 1.0, 3.0, math.inf)  # of the bins in which the denoising loss is reported
+LISTENED = 2  # validation clips that the audio log is of
+Listen = Callable[[Autoencoder, Codec, Batch], dict[str, torch.Tensor]]  # waveforms (samples,) by name
+
+
+@dataclass(frozen=True)
+class TrainConfig(Schedule):
+    """How the stages of an autoencoder are trained; `model` says what.
+
+    views: what the encoders see of a clip. contrast: weight of the contrastive loss of the stage's level; its
+        negatives are the clips that one process has at once.
+    pretrain: steps of `pretrain_batch` clips by which the encoder of a pooled level is trained first, by its
+        contrastive loss alone: it needs more negatives and more clips than the denoiser has time for.
+    steps: of each stage.
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    views: ViewConfig = field(default_factory=ViewConfig)
+    contrast: float = 0.2
+    pretrain: int = 300
+    pretrain_batch: int = 256
+    steps: tuple[int, ...] = (1000, 400, 9000)
+    compile: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.check("steps", len(self.steps) > 0 and min(self.steps) >= 1, "1 or more for each stage")
+        self.check("contrast", 0 <= self.contrast < math.inf, "0 or more")
+        self.check("pretrain", self.pretrain >= 0, "0 or more")
+        self.check("pretrain_batch", self.pretrain_batch >= 1, "1 or more")
+
+    def alone(self, stage: int) -> "TrainConfig":
+        """How the encoder of a pooled level is trained first, before the rest of its stage."""
+        return dataclasses.replace(
+            self,
+            steps=(self.pretrain,) * stage,
+            batch_size=self.pretrain_batch,
+            warmup=min(self.warmup, self.pretrain // 10),
+            trackers=(),
+        )
+
+
+def require_contrast(model: type[Autoencoder] | Autoencoder, settings: TrainConfig) -> None:
+    """Check that a model can be trained by the contrastive loss, where the settings have one.
+
+    Raises:
+        UserError: it reads latents, which have no views to tell apart.
+    """
+    if settings.contrast and not model.needs_mel:
+        raise UserError(
+            f"contrast: {model.kind} reads latents, which have no views to be told apart; train it with "
+            "--set contrast=0, as --config experiments/configs/hdae.yaml does"
+        )
+
+
+class AutoencoderTask(Task):
+    """One stage of an autoencoder, which `model.stage` says, on clips.
+
+    Args:
+        train, valid: clip caches, or shards for streaming.
+        codec, listen: what the audio log is made with; nothing is logged without `listen`.
+        provenance: what else the finished model's header should say of its making.
+        alone: train the stage's encoder by its contrastive loss alone, without the denoiser.
+
+    Raises:
+        UserError: contrast for a model that reads latents; views of shards.
+    """
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        settings: TrainConfig,
+        train: Clips,
+        valid: Clips,
+        codec: Codec,
+        listen: Listen | None = None,
+        provenance: dict[str, Any] | None = None,
+        alone: bool = False,
+    ):
+        require_contrast(model, settings)
+        self.data = data_keys(train)
+        if not settings.views.plain:
+            train, valid = Views(train, settings.views), Views(valid, settings.views)
+        self.model, self.settings, self.train, self.valid = model, settings, train, valid
+        self.codec, self.listen, self.provenance, self.alone = codec, listen, provenance or {}, alone
+        self.stage, self.sample_rate = model.stage, codec.sample_rate
+        self.name = f"stage {self.stage}" + (", encoder alone" if alone else "")
+        model.freeze([model.encoders[-1]] if alone else None)
+        if settings.compile:
+            for module in model.trainable():
+                if not isinstance(module, nn.ParameterList):
+                    module.compile()
+        self.networks: dict[str, nn.Module] = {"model": model}
+
+    def modules(self) -> dict[str, nn.Module]:
+        return self.networks
+
+    def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Batch]:
+        return self.train.batches(self.settings.batch_size, seed=seed, start=start, rank=rank, world=world)
+
+    def validation(self, rank: int, world: int) -> Iterable[Batch]:
+        return self.valid.batches(self.settings.batch_size, rank=rank, world=world)
+
+    def losses(self, batch: Batch, draws: Draws) -> Losses:
+        return self.networks["model"](batch, draws, contrast=self.settings.contrast, alone=self.alone)
+
+    def details(self, terms: Losses, draws: Draws) -> Losses:
+        """The denoising loss by the noise level it was taken at, which is the first thing that is drawn."""
+        if "denoising" not in terms:
+            return {}
+        sigma, loss = self.model.edm.sigmas(draws.normal()), terms["denoising"]
+        return {
+            f"loss, sigma {low:g} to {high:g}": torch.where((sigma > low) & (sigma <= high), loss, math.nan)
+            for low, high in zip(SIGMA_EDGES[:-1], SIGMA_EDGES[1:], strict=True)
+        }
+
+    def sounds(self) -> dict[str, torch.Tensor]:
+        if self.listen is None or self.alone:
+            return {}
+        return self.listen(self.networks["model"], self.codec, next(iter(self.valid.batches(LISTENED))))
+
+    def same(self) -> dict[str, Any]:
+        s = self.settings
+        return {
+            "model": config.to_mapping(s.model),
+            "views": config.to_mapping(s.views),
+            "contrast": s.contrast,
+            "data": self.data,
+        }
+
+    def finish(self, folder: Path) -> None:
+        """Write model.safetensors."""
+        model, total = self.networks["model"], self.settings.steps[self.stage - 1]
+        model.provenance = {
+            **self.provenance,
+            "steps": [*self.provenance.get("steps", []), total],
+            "training": {k: v for k, v in config.to_mapping(self.settings).items() if k != "model"},
+        }
+        model.save(folder / "model.safetensors")
+
+
+def data_keys(clips: Clips) -> list[str]:
+    """What the caches of `clips` were made from, as a hash each."""
+    return [part.manifest["key"] for part in getattr(clips, "caches", [clips])]

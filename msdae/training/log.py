@@ -1,0 +1,96 @@
+"""What a training tells: means of its losses, in a file, to trackers and on the screen."""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from msdae import checkpoint
+
+LOG = "log.jsonl"
+logger = logging.getLogger(__name__)
+
+
+class Meter:
+    """Means over clips, kept on the device until they are read, and clips per second."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, torch.Tensor] = {}
+        self.seconds, self.clips = 0.0, 0
+
+    @torch.no_grad()
+    def add(self, values: Mapping[str, torch.Tensor], clips: int = 0, seconds: float = 0.0) -> None:
+        """values: one value a clip, (batch,); NaN where it is not to be counted."""
+        for name, value in values.items():
+            counted = ~value.isnan()
+            pair = torch.stack([value.detach().float().nan_to_num().sum(), counted.sum()])
+            self.sums[name] = self.sums[name] + pair if name in self.sums else pair
+        self.clips, self.seconds = self.clips + clips, self.seconds + seconds
+
+    def summary(self, accelerator: Accelerator) -> dict[str, float]:
+        """The means over all processes; waits for the device."""
+        if not self.sums:
+            return {}
+        pairs = accelerator.reduce(torch.stack(list(self.sums.values())), "sum").tolist()
+        values = {
+            name: total / count for name, (total, count) in zip(self.sums, pairs, strict=True) if count > 0
+        }
+        if self.seconds:
+            values["clips/s"] = self.clips * accelerator.num_processes / self.seconds
+        return values
+
+
+class Log:
+    """The log of a training in `folder`; the main process alone writes.
+
+    name: of what is trained, which begins every line on the screen. steps: of the training.
+    """
+
+    def __init__(self, accelerator: Accelerator, folder: Path, name: str, steps: int):
+        self.accelerator, self.folder, self.name, self.steps = accelerator, folder, name, steps
+
+    def open(self, settings: Mapping[str, Any]) -> None:
+        """Start the trackers. settings: JSON-able."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.accelerator.init_trackers("msdae", config={"name": self.name, "config": json.dumps(settings)})
+
+    def close(self) -> None:
+        """Finish the trackers."""
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """A line of values at the end of a step; nothing where there are none."""
+        if not values:
+            return
+        self.accelerator.log(dict(values), step=step)
+        if self.accelerator.is_main_process:
+            with open(self.folder / LOG, "a") as file:
+                file.write(json.dumps({"step": step, **values}) + "\n")
+        short = "  ".join(f"{key} {value:.4g}" for key, value in values.items() if "sigma" not in key)
+        self.say(f"step {step}/{self.steps}  {short}")
+
+    def sounds(self, step: int, sounds: Mapping[str, torch.Tensor], sample_rate: int) -> None:
+        """Waveforms (samples,) to TensorBoard."""
+        for tracker in self.accelerator.trackers:
+            if tracker.name == "tensorboard":
+                for name, waveform in sounds.items():
+                    waveform = waveform / waveform.abs().max().clamp_min(1)  # TensorBoard would clip it
+                    tracker.writer.add_audio(name, waveform[None], step, sample_rate)
+
+    def trim(self, step: int) -> None:
+        """Take out the lines of steps that will be done again."""
+        path = self.folder / LOG
+        if self.accelerator.is_main_process and path.exists():
+            lines = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step]
+            with checkpoint.atomic(path) as temporary:
+                temporary.write_text("".join(line + "\n" for line in lines))
+
+    def say(self, text: str) -> None:
+        """One line on the screen, where the command line shows the log."""
+        if self.accelerator.is_main_process:
+            logger.info("%s: %s", self.name, text)

@@ -1,0 +1,64 @@
+"""The processes of a training: how many there are, what they compute on, and how they are stopped."""
+
+import atexit
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator, PartialState
+from accelerate.utils import ProjectConfiguration
+
+from msdae.data.parts import cores
+from msdae.training.task import Schedule
+
+
+@contextmanager
+def noted_signals() -> Iterator[list[int]]:
+    """SIGTERM and Ctrl-C only add to a list inside the block: a loop may end after the step under way."""
+    noted: list[int] = []
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in numbers}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def process_state(device: torch.device | None = None) -> PartialState:
+    """This process among those of the run. Several on a machine without an accelerator talk by gloo.
+
+    device: to train on, where it is not the machine's accelerator; the first call decides.
+    """
+    several = "LOCAL_RANK" in os.environ and not torch.accelerator.is_available()
+    process = PartialState(cpu=several or (device is not None and device.type == "cpu"))
+    if device is not None and device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+    if process.device.type == "cpu" and launched():
+        torch.set_num_threads(cores())  # the launcher leaves a process one thread
+    if process.num_processes > 1:
+        atexit.register(process.destroy_process_group)
+    return process
+
+
+def launched() -> bool:
+    """Whether `accelerate launch` started this process."""
+    return "ACCELERATE_MIXED_PRECISION" in os.environ
+
+
+def accelerator(schedule: Schedule, folder: Path) -> Accelerator:
+    """Accelerate for a training whose trackers write to `folder`."""
+    process_state()  # the first to be made decides for the process
+    precision = schedule.mixed_precision
+    if precision == "auto":
+        precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+    return Accelerator(
+        mixed_precision=precision,
+        gradient_accumulation_steps=schedule.accumulation,
+        log_with=[tracker for tracker in schedule.trackers if find_spec(tracker)] or None,
+        project_config=ProjectConfiguration(str(folder), logging_dir=str(folder / "logs")),
+    )

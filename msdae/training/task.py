@@ -1,0 +1,134 @@
+"""What a training loop is given: a task, which says what a step computes, and how it is trained."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+import torch.nn as nn
+
+from msdae.errors import UserError
+from msdae.training.steps import Draws
+
+PRECISIONS = ("auto", "no", "bf16", "fp16")
+Losses = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How networks are trained, whatever they are: by AdamW, in batches, with saved states and a log.
+
+    learning_rate: after `warmup` steps; falls to zero over the last share `decay` of the steps.
+    betas, weight_decay: of AdamW. clip: longest gradient. ema: decay of the averaged weights.
+    batch_size: over all processes and accumulated parts. accumulation: parts of a process's share.
+    validate_every, save_every, audio_every, log_every: in steps. validation_batches: at most.
+    mixed_precision: one of `PRECISIONS`; auto is bf16 where the device has it.
+    workers: processes that read batches; by default a thread reads on a CPU, up to four processes elsewhere.
+    trackers: those that are installed are used.
+    """
+
+    learning_rate: float = 1e-3
+    warmup: int = 200
+    decay: float = 0.3
+    betas: tuple[float, ...] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    ema: float = 0.999
+    seed: int = 0
+    batch_size: int = 32
+    accumulation: int = 1
+    log_every: int = 50
+    validate_every: int = 500
+    validation_batches: int = 8
+    save_every: int = 250
+    audio_every: int = 2000
+    mixed_precision: str = "auto"
+    workers: int | None = None
+    trackers: tuple[str, ...] = ("tensorboard", "wandb")
+
+    def __post_init__(self):
+        counts = ("batch_size", "accumulation", "log_every", "validate_every", "save_every", "audio_every")
+        for name in counts:
+            self.check(name, getattr(self, name) >= 1, "1 or more")
+        for name in ("warmup", "validation_batches", "weight_decay"):
+            self.check(name, 0 <= getattr(self, name) < math.inf, "0 or more")
+        for name in ("learning_rate", "clip"):
+            self.check(name, 0 < getattr(self, name) < math.inf, "a finite number above 0")
+        self.check(
+            "betas", len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), "two, from 0 below 1"
+        )
+        self.check("decay", 0 <= self.decay <= 1, "a share from 0 to 1")
+        self.check("ema", 0 <= self.ema < 1, "from 0 below 1")
+        self.check("seed", 0 <= self.seed < 2**63, "from 0 below 2^63")
+        self.check("mixed_precision", self.mixed_precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
+        self.check("workers", self.workers is None or self.workers >= 0, "0 or more")
+
+    def check(self, name: str, fits: bool, expected: str) -> None:
+        """Raise a UserError about the setting `name` unless it fits."""
+        if not fits:
+            raise UserError(f"{name}: is {getattr(self, name)}, expected {expected}")
+
+    def rate(self, step: int, total: int) -> float:
+        """Learning rate at `step` of `total`: linear warm-up, constant, linear decay to zero."""
+        up = min(1.0, (step + 1) / max(1, self.warmup))
+        down = min(1.0, (total - step) / max(1.0, self.decay * total))
+        return self.learning_rate * min(up, down)
+
+
+class Task(Protocol):
+    """What a loop trains. A task says what a step computes; the loop does everything else.
+
+    A batch is a dataclass of tensors and lists over clips, with a field `names` (see `training.steps`).
+
+    name: begins every line of the log. stage: a number that draws depend on, beside seed and step.
+    sample_rate: of `sounds`, in Hz.
+    """
+
+    name: str
+    stage: int
+    sample_rate: int = 0
+
+    def modules(self) -> dict[str, nn.Module]:
+        """The networks by name; what requires gradients is trained, each network by its own optimizer.
+
+        The dictionary is the task's own: the loop puts in each network's place what it has prepared for
+        several processes and mixed precision, and `losses` calls what stands there.
+        """
+        ...
+
+    def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Any]:
+        """Endless batches from step `start`, each this rank's share of a global batch that depends on seed
+        and step alone."""
+        ...
+
+    def losses(self, batch: Any, draws: Draws) -> Losses:
+        """The weighted terms of the loss of each clip, (batch,) each; the loss is the mean of their sum."""
+        ...
+
+    def turns(self) -> dict[str, Callable[[Any, Draws], Losses]]:
+        """Which network steps by which losses, in this order; opponents have a turn each."""
+        return dict.fromkeys(self.modules(), self.losses)
+
+    def details(self, terms: Losses, draws: Draws) -> Losses:
+        """More values to report of each clip, (batch,) each, NaN where one is not to be counted."""
+        return {}
+
+    def validation(self, rank: int, world: int) -> Iterable[Any]:
+        """Batches that losses are reported on, the same ones every time."""
+        return ()
+
+    def sounds(self) -> dict[str, torch.Tensor]:
+        """Waveforms (samples,) to listen to, by name. Called with averaged, plain networks in `modules`."""
+        return {}
+
+    def same(self) -> dict[str, Any]:
+        """What has to be equal for a saved state to be continued, by name, JSON-able."""
+        return {}
+
+    def begin(self) -> None:
+        """Called before the first step of a run, not when one is continued."""
+
+    def finish(self, folder: Path) -> None:
+        """Write the product to `folder`. Called as `sounds`, on the main process."""

@@ -1,0 +1,118 @@
+"""The three stages of the neural codec on a few tones."""
+
+import json
+import os
+import shutil
+import signal
+
+import pytest
+import torch
+
+from msdae import audio, checkpoint, codecs
+from msdae.codecs.neural import NeuralCodec
+from msdae.errors import UserError
+from msdae.training.codec import STAGES, CodecTrainConfig, train
+from msdae.training.log import Log
+
+CPU = torch.device("cpu")
+FEW = CodecTrainConfig(
+    steps=(4, 4, 4), batch_size=2, frames=6, warmup=1, log_every=2, save_every=2, audio_every=2
+)
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory):
+    """Four recordings of the same four notes in other orders, one of them at another rate."""
+    folder = tmp_path_factory.mktemp("music")
+    for index in range(4):
+        rate = 48000 if index == 3 else 44100
+        time = torch.arange(8 * rate) / rate
+        pitch = 220 + 31 * ((time.floor() + index) % 4)
+        note = sum(torch.sin(2 * torch.pi * pitch * k * (time % 1)) / k for k in range(1, 6))
+        audio.write(folder / f"{index}.wav", 0.2 * note * torch.exp(-2 * (time % 1)), rate)
+    return folder
+
+
+def paths(music):
+    return {"train": sorted(music.glob("*.wav"))}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_survey():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("msdae.training.codec._SURVEYED", 2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(music, tmp_path_factory):
+    """The folder of a complete training, and its codec."""
+    folder = tmp_path_factory.mktemp("finished")
+    return folder, train(FEW, paths(music), folder, CPU)
+
+
+@pytest.fixture
+def folder(finished, tmp_path):
+    """A copy of that folder."""
+    shutil.copytree(finished[0], tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_run_that_was_stopped_continues_bit_for_bit(music, finished, tmp_path, monkeypatch):
+    write, stops = Log.write, [(name, 2) for name in STAGES]
+
+    def stopping(log, step, values):
+        write(log, step, values)
+        if (log.name, step) in stops:
+            stops.remove((log.name, step))
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Log, "write", stopping)
+    for _ in STAGES:
+        assert train(FEW, paths(music), tmp_path, CPU) is None
+    continued = train(FEW, paths(music), tmp_path, CPU)
+    for name, tensor in finished[1].state_dict().items():
+        assert torch.equal(tensor, continued.state_dict()[name]), name
+
+
+def test_a_decoder_is_trained_on_without_touching_the_latents(music, tmp_path):
+    base = codecs.load("spectral-neural")
+    before, decoder = base.fingerprint, base.frame[0].weight.clone()
+    trained = train(FEW, paths(music), tmp_path, CPU, base)
+    assert trained.fingerprint == before
+    assert not torch.equal(trained.frame[0].weight, decoder)
+
+
+def test_a_state_of_other_latents_is_refused(music, folder):
+    with pytest.raises(UserError, match=r"decoder/state.safetensors: saved with another 'latents'.*--run"):
+        train(FEW, paths(music), folder, CPU, codecs.load("spectral-neural"))
+
+
+def test_the_loss_falls(music, tmp_path):
+    settings = CodecTrainConfig(
+        steps=(40, 1), batch_size=4, frames=6, warmup=1, log_every=20, mixed=0, hissed=0
+    )
+    train(settings, paths(music), tmp_path, CPU)
+    lines = [json.loads(line) for line in (tmp_path / "latents/log.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_a_state_survives_other_hardware(music, finished, folder, monkeypatch):
+    """Defect 14: statistics that another device would measure a little otherwise are kept."""
+    (folder / "adversarial/state.safetensors").unlink()
+    spectrogram = NeuralCodec.spectrogram
+    monkeypatch.setattr(NeuralCodec, "spectrogram", lambda codec, x: spectrogram(codec, x) * (1 + 1e-6))
+    codec = train(FEW, paths(music), folder, CPU)
+    assert codec.fingerprint == finished[1].fingerprint
+
+
+def test_other_recordings_do_not_continue_a_run(music, folder):
+    with pytest.raises(UserError, match=r"latents/state.safetensors: saved with another 'data'"):
+        train(FEW, {"train": paths(music)["train"][:3]}, folder, CPU)
+
+
+def test_a_state_of_the_old_layout_is_refused(music, tmp_path):
+    checkpoint.save(tmp_path / "decoder-state.safetensors", "codec training state", {}, {"step": 1})
+    with pytest.raises(UserError, match="an older msdae"):
+        train(FEW, paths(music), tmp_path, CPU)

@@ -1,0 +1,159 @@
+"""What a stage starts from, and runs of several stages."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from msdae import audio, codecs
+from msdae.data import ClipCache
+from msdae.data.encode import Encoding
+from msdae.data.prepare import prepare
+from msdae.data.sets import folder
+from msdae.data.sources import ClipLength
+from msdae.data.tally import Tally
+from msdae.data.views import ViewConfig
+from msdae.errors import UserError
+from msdae.inference.pipeline import Pipeline, Sampling
+from msdae.models.autoencoder import Autoencoder
+from msdae.models.config import ModelConfig
+from msdae.models.msdae import MSDAE
+from msdae.training.autoencoder import TrainConfig
+from msdae.training.stages import begin_stage, stage_folder, train_stage
+
+ROOT = Path(__file__).parents[2]
+MODEL = ModelConfig(widths=(16, 16, 24), hidden=16)
+SETTINGS = TrainConfig(
+    model=MODEL,
+    steps=(6, 6, 6),
+    batch_size=4,
+    warmup=2,
+    log_every=1,
+    validate_every=3,
+    validation_batches=1,
+    save_every=2,
+    audio_every=100,
+    trackers=(),
+    pretrain=0,
+)
+
+
+def losses(folder):
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [(line["step"], line["loss"]) for line in lines if "loss" in line]
+
+
+def test_stages_of_a_run_follow_each_other(tiny, tmp_path):
+    settings = dataclasses.replace(SETTINGS, steps=(2, 2, 2))
+    for stage in (1, 2, 3):
+        assert train_stage("msdae", stage, settings, tmp_path, [tiny])
+    last = Autoencoder.load(stage_folder(tmp_path, 3) / "model.safetensors")
+    assert last.stage == 3 and last.provenance["steps"] == [2, 2, 2]
+    assert last.config.codec.std == ClipCache(tiny / "train").manifest["latent"]["std"]
+    first = Autoencoder.load(stage_folder(tmp_path, 1) / "model.safetensors").state_dict()
+    frozen = [name for name in first if name.startswith("encoders.0.")]
+    assert frozen and all(torch.equal(first[name], last.state_dict()[name]) for name in frozen)
+
+
+def test_the_encoder_of_a_pooled_level_is_trained_alone_first(tiny, tmp_path):
+    settings = dataclasses.replace(SETTINGS, pretrain=3, pretrain_batch=8)
+    for stage in (1, 2):
+        assert train_stage("msdae", stage, settings, tmp_path, [tiny])
+    first = Autoencoder.load(tmp_path / "stage1/model.safetensors")
+    fresh = begin_stage("msdae", first.config, 1, 0).state_dict()
+    alone = Autoencoder.load(tmp_path / "stage1/encoder/model.safetensors").state_dict()
+    assert {name.split(".")[0] for name in fresh if not fresh[name].equal(alone[name])} == {"encoders"}
+    lines = [json.loads(line) for line in (tmp_path / "stage1/encoder/log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "lr" in line] == [1, 2, 3]
+    assert not (tmp_path / "stage2/encoder").exists()  # level 2 is not pooled
+    assert Autoencoder.load(tmp_path / "stage2/model.safetensors").provenance["steps"] == [6, 6]
+
+
+def test_contrast_alone_finds_the_sound_of_other_excerpts_again(tiny, tmp_path):
+    settings = dataclasses.replace(SETTINGS, pretrain=60, pretrain_batch=16, steps=(1, 1, 1))
+    assert train_stage("msdae", 1, settings, tmp_path, [tiny])
+    lines = [json.loads(line) for line in (tmp_path / "stage1/encoder/log.jsonl").read_text().splitlines()]
+    found = [line["contrast"] for line in lines if "lr" in line]
+    assert sum(found[-10:]) < 0.7 * sum(found[:10])
+
+
+def test_an_incomplete_stage_before_is_named(tiny, tmp_path):
+    assert train_stage("msdae", 1, SETTINGS, tmp_path, [tiny])
+    (tmp_path / "stage1/model.safetensors").unlink()
+    with pytest.raises(UserError, match="stage 1 is not complete"):
+        train_stage("msdae", 2, SETTINGS, tmp_path, [tiny])
+
+
+def test_hdae_with_contrast_is_refused_before_any_work(tmp_path):
+    """Defect 20."""
+    with pytest.raises(UserError, match=r"contrast: hdae reads latents.*contrast=0.*configs/hdae.yaml"):
+        train_stage("hdae", 1, SETTINGS, tmp_path, [tmp_path / "nowhere"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_start_that_does_not_fit_is_refused():
+    first = MSDAE(MODEL, 1)
+    with pytest.raises(UserError, match="needs a model with 2 levels"):
+        begin_stage("msdae", MODEL, 3, 0, first)
+    with pytest.raises(UserError, match="another 'inject'"):
+        begin_stage("msdae", dataclasses.replace(MODEL, inject=(1, 1, 0)), 2, 0, first)
+
+
+def test_freezing_leaves_only_the_stage_trainable():
+    model = MSDAE(MODEL, 2)
+    model.freeze()
+    trained = {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad}
+    assert trained == {"encoders", "unet", "null_codes"}
+    assert not any(p.requires_grad for p in model.encoders[0].parameters())
+
+
+def test_shards_train_like_a_cache(tiny, tmp_path):
+    synth = [
+        "--dataset",
+        "synth",
+        "--clips",
+        "24",
+        "--seed",
+        "7",
+        "--source",
+        tiny / "source",
+        "--shards",
+        "10",
+    ]
+    line = [sys.executable, ROOT / "experiments/prepare_data.py", *synth, "--out", tmp_path / "shards"]
+    subprocess.run([str(part) for part in line], check=True, capture_output=True)
+    plain = ViewConfig("same", "same", 0, 0)
+    settings = dataclasses.replace(SETTINGS, steps=(2, 2, 2), views=plain, contrast=0.0)
+    assert train_stage("msdae", 1, settings, tmp_path, [tmp_path / "shards"])
+    assert len(losses(tmp_path / "stage1")) == 2
+
+
+def test_a_folder_of_recordings_without_labels_trains_and_swaps(tmp_path):
+    music = tmp_path / "music"
+    music.mkdir()
+    seconds = torch.arange(2 * ClipLength().samples) / 44100
+    for number in range(4):
+        tune = torch.sin(2 * torch.pi * 220 * (1 + number / 7) * seconds) * (1 + torch.sin(9 * seconds)) / 4
+        audio.write(music / f"{number}.wav", tune)
+    tally = Tally()
+    files = folder.scan(music, tally)
+    prepare(files, tmp_path / "data", music, "folder", Encoding(codecs.DEFAULT), tally, workers=1)
+    settings = dataclasses.replace(SETTINGS, steps=(2, 2, 2), batch_size=2, views=ViewConfig(recolour=1.0))
+    for stage in (1, 2, 3):
+        assert train_stage("msdae", stage, settings, tmp_path / "run", [tmp_path / "data"])
+    pipeline = Pipeline.from_pretrained(tmp_path / "run/stage3", "cpu", Sampling(steps=2))
+    one, other = (audio.read(music / f"{number}.wav") for number in (0, 1))
+    swapped = pipeline.swap(timbre=one, melody=other)
+    assert swapped.shape == other.shape and swapped.isfinite().all() and swapped.abs().max() > 0.01
+
+
+def test_stage_2_starts_from_the_model_that_ships_whatever_the_data(tiny, tmp_path):
+    few = {"steps": (2, 2, 2), "batch_size": 2, "validation_batches": 1, "pretrain": 0}
+    settings = TrainConfig(trackers=(), **few)
+    assert train_stage("msdae", 2, settings, tmp_path, [tiny])
+    shipped, trained = (Autoencoder.from_pretrained(name) for name in ("embedded", str(tmp_path / "stage2")))
+    assert trained.config.codec == shipped.config.codec and trained.config.bands == shipped.config.bands

@@ -1,0 +1,47 @@
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from msdae.training import steps
+from msdae.training.steps import Draws
+
+
+@dataclass(frozen=True)
+class Numbers:
+    value: torch.Tensor
+    view: torch.Tensor
+    names: list[str]
+
+
+def numbers(start):
+    while True:
+        value = torch.arange(start, start + 4)
+        yield Numbers(value, value, [f"{number}" for number in value.tolist()])
+        start += 1
+
+
+def test_draws_do_not_depend_on_how_the_batch_is_shared():
+    drawn = Draws((1, 2, 3), 8)
+    parts = [Draws((1, 2, 3), 8, slice(i, i + 4)) for i in (0, 4)]
+    for draw in (lambda d: d.normal(4, 5), lambda d: d.uniform(3), lambda d: d.normal()):
+        assert torch.equal(draw(drawn), torch.cat([draw(part) for part in parts]))
+    assert drawn.integer(1000) == parts[0].integer(1000)
+    assert torch.equal(drawn.again().normal(4, 5), Draws((1, 2, 3), 8).normal(4, 5))
+    assert not torch.equal(drawn.again().normal(2), Draws((1, 2, 4), 8).normal(2))
+    assert (Draws((0,), 1000).uniform(3) < 0.14).float().mean().item() == pytest.approx(0.14, abs=0.03)
+
+
+def test_batches_are_cut_and_moved_field_by_field():
+    batch = next(numbers(3))
+    part = steps.part(batch, slice(1, 3))
+    assert part.value.tolist() == [4, 5] and part.names == ["4", "5"] and steps.size(part) == 2
+    moved = steps.to(batch, torch.device("meta"))
+    assert moved.value.device.type == "meta" and moved.value is moved.view  # shared, so moved once
+    assert moved.names is batch.names
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_reading_keeps_the_order_of_steps_whoever_reads(workers):
+    batches = steps.read(numbers, 5, workers, pinned=False)
+    assert [next(batches).names[0] for _ in range(8)] == [str(step) for step in range(5, 13)]

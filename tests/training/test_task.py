@@ -1,0 +1,54 @@
+import math
+
+import pytest
+
+from msdae.errors import UserError
+from msdae.training.autoencoder import TrainConfig
+from msdae.training.codec import CodecTrainConfig
+from msdae.training.task import Schedule
+
+
+def test_learning_rate_warms_up_and_falls():
+    settings = Schedule(learning_rate=1.0, warmup=10, decay=0.5)
+    rates = [settings.rate(step, 100) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1) and rates[9] == rates[50] == 1 and rates[99] == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("audio_every", 0),
+        ("log_every", 0),
+        ("batch_size", 0),
+        ("accumulation", 0),
+        ("seed", -1),
+        ("learning_rate", math.nan),
+        ("learning_rate", math.inf),
+        ("learning_rate", 0.0),
+        ("clip", 0.0),
+        ("warmup", -1),
+        ("decay", 1.5),
+        ("ema", 1.0),
+        ("betas", (0.9,)),
+        ("mixed_precision", "fp7"),
+        ("workers", -1),
+        ("steps", ()),
+        ("steps", (1, 0)),
+        ("contrast", -0.1),
+        ("contrast", math.nan),
+        ("pretrain", -1),
+        ("pretrain_batch", 0),
+    ],
+)
+def test_settings_out_of_range_are_named(name, value):
+    with pytest.raises(UserError, match=f"^{name}: is .*, expected"):
+        TrainConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("frames", 0), ("crop", 0), ("noise", -1.0), ("mixed", 2.0), ("opposed_rate", math.nan)],
+)
+def test_settings_of_the_codec_out_of_range_are_named(name, value):
+    with pytest.raises(UserError, match=f"^{name}: is .*, expected"):
+        CodecTrainConfig(**{name: value})
