@@ -1,6 +1,7 @@
 """The real command lines of training: launched, killed with -9, resumed, and on two processes."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import torch
 from msdae import codecs
 from msdae.checkpoint import load
 from msdae.data import ClipCache
+from msdae.data.parts import cores
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
 from msdae.training.stages import measure_bands
@@ -43,7 +45,10 @@ def test_killed_with_9_and_started_again_it_repeats_the_uninterrupted_run(tiny, 
     for stage in (1, 2):
         subprocess.run(command(tmp_path / "whole", tiny, stage, *steps), check=True, capture_output=True)
     direct = command(tmp_path / "killed", tiny, 1, *steps, launcher=(sys.executable,))
-    process = subprocess.Popen(direct, stdout=subprocess.DEVNULL)
+    threads = {
+        "OMP_NUM_THREADS": str(cores())
+    }  # as many as the launcher's process has: sums differ with them
+    process = subprocess.Popen(direct, stdout=subprocess.DEVNULL, env=os.environ | threads)
     state = tmp_path / "killed/stage1/state.safetensors"
     while not state.exists():
         assert process.poll() is None
