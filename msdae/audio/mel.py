@@ -23,7 +23,7 @@ class MelConfig:
     gain: float = 10.0  # log1p(gain * mel): places quiet partials above the linear part of log1p
 
     def fitted(self, sample_rate: int, hop: int, levels: int = 3) -> "MelConfig":
-        """These settings for a codec: at its rate, about the same seconds, whole mel frames in a latent frame.
+        """These settings for a codec: at its rate, about the same in seconds, whole mel frames a latent frame.
 
         The mel's hop is kept where it fits; else it is the largest below it that is the codec's `hop` divided
         by a power of two, with at least one frame of the coarsest of `levels` mels in a latent frame.
