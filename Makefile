@@ -1,4 +1,4 @@
-# Two commands for a new machine: `make demo` and `make test`. Both set up .venv first, once.
+# Commands for a new machine: `make demo`, `make test` and the rest. Each sets up .venv first, once.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,19 +9,20 @@ FITS := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(shell for name in python3 python3.12 python3.11 python3.10 python; do \
 	$$name -c '$(FITS)' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format results clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help:
 	@echo "make demo    set up .venv, render four pairs of recordings, swap and score them in demo/"
 	@echo "make test    set up .venv and run the tests"
+	@echo "make results set up .venv, measure again and write tables and figures into README.md and docs/"
 	@echo "make lint    ruff check and ruff format --check"
 	@echo "make format  let ruff rewrite the files"
 	@echo "make clean   remove .venv"
 
 demo: $(STAMP)
-	$(BIN)/python experiments/demo.py
+	$(BIN)/msdae demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses 2
@@ -33,6 +34,9 @@ lint: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+results: $(STAMP)
+	$(BIN)/msdae results
 
 clean:
 	rm -rf $(VENV)

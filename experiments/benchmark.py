@@ -1,4 +1,4 @@
-"""Speed here: training steps of each preset and stage, and swaps of 10 s and 60 s."""
+"""Measure how fast this machine trains and swaps."""
 
 from msdae import cli
 from msdae.commands.benchmark import main

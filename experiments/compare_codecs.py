@@ -1,4 +1,4 @@
-"""Codecs side by side: what their round trips leave of notes, timbre and spectrum; speed and size."""
+"""Compare codecs: what their round trips leave of notes, timbre and spectrum."""
 
 from msdae import cli
 from msdae.commands.compare_codecs import main

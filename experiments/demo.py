@@ -1,4 +1,4 @@
-"""Four melodies, each played with the sound of another recording, and how right that is."""
+"""Swap four pairs of rendered recordings and score the results."""
 
 from msdae import cli
 from msdae.commands.demo import main

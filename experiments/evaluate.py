@@ -1,4 +1,4 @@
-"""SwapBench and the thesis's Tables 1, 4 and 5, side by side for any checkpoints."""
+"""Score checkpoints on SwapBench, and for the thesis's tables 1, 4 and 5."""
 
 from msdae import cli
 from msdae.commands.evaluate import main

@@ -1,4 +1,4 @@
-"""A series of recordings on the way from one to another, over all levels or some of them."""
+"""Render a series of recordings on the way from one to another."""
 
 from msdae import cli
 from msdae.commands.interpolate import main

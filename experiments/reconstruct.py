@@ -1,4 +1,4 @@
-"""One recording through the whole autoencoder: taken apart into codes and put together again."""
+"""Take one recording apart into codes and put it together again."""
 
 from msdae import cli
 from msdae.commands.reconstruct import main

@@ -1,4 +1,4 @@
-"""Make the page of a results folder again: its tables, pictures and sounds in one file."""
+"""Make the page of a results folder: tables, pictures and sounds in one file."""
 
 from msdae import cli
 from msdae.commands.report import main

@@ -1,4 +1,4 @@
-"""The melody of one recording with the timbre of another: swap codes between recordings, level by level."""
+"""Play the melody of one recording with the timbre of another."""
 
 from msdae import cli
 from msdae.commands.swap import main

@@ -1,4 +1,4 @@
-"""Train the codec that ships, or fit the simple one; the file can be named wherever a codec can."""
+"""Train a codec like the one that ships, or fit the simple one."""
 
 from msdae import cli
 from msdae.commands.train_codec import main

@@ -6,6 +6,7 @@ Nothing heavy is imported before a command line asks for it, so that `msdae --he
 import argparse
 import dataclasses
 import logging
+import os
 import re
 import shlex
 import sys
@@ -67,6 +68,10 @@ def run(main: Callable[[], None]) -> None:
     _show_log()
     try:
         main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # as of `| head`; what is still to be printed has no reader
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,10 +1,19 @@
+"""What is installed: requirements and their versions, the wheel, and the package outside its checkout."""
+
 import configparser
+import os
 import re
+import shutil
 import subprocess
+import sys
+import sysconfig
+import zipfile
 from importlib.metadata import distributions
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
@@ -75,3 +84,115 @@ def test_make_refuses_another_python(tmp_path):
     assert done.returncode == 2
     assert "needs Python 3.10, 3.11 or 3.12" in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+def test_a_codec_for_non_commercial_use_is_an_extra():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    assert "music2latent" not in config["options"]["install_requires"]
+    assert "music2latent" in config["options.extras_require"]["music2latent"]
+
+
+def test_without_that_extra_its_codec_says_what_to_install():
+    blocked = "import sys; sys.modules['music2latent'] = None\n"
+    done = python("-c", blocked + "from msdae import codecs; codecs.load('music2latent')")
+    assert re.search(r"UserError: music2latent: .*pip install 'msdae\[music2latent\]'", done.stderr)
+
+
+def test_importing_msdae_imports_nothing_heavy():
+    code = "import sys, msdae; assert not {'torch', 'numpy', 'scipy'} & set(sys.modules); print(dir(msdae))"
+    done = python("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert {"Pipeline", "load_model", "load_codec", "metrics", "swapbench"} <= set(eval(done.stdout))
+
+
+def test_public_names_are_what_they_say():
+    import msdae
+    from msdae import codecs
+    from msdae.inference.pipeline import Pipeline
+    from msdae.models.autoencoder import Autoencoder
+
+    assert msdae.Pipeline is Pipeline and msdae.load_codec is codecs.load
+    assert msdae.load_model == Autoencoder.from_pretrained
+    assert [msdae.metrics.__name__, msdae.swapbench.__name__] == [
+        "msdae.evaluation.metrics",
+        "msdae.evaluation.swapbench",
+    ]
+    with pytest.raises(AttributeError, match="has no attribute 'pipline'"):
+        msdae.pipline  # noqa: B018
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel, built from a copy so that nothing is left in the checkout."""
+    copy = tmp_path_factory.mktemp("source")
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    for name in ("msdae", "experiments"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    options = ["--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir", str(copy / "dist")]
+    done = python("-m", "pip", "wheel", *options, str(copy))
+    assert done.returncode == 0, done.stderr
+    [path] = (copy / "dist").glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """A function that runs `msdae` of an environment with the wheel and the packages of this one."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    done = python(
+        "-m", "pip", "--python", str(folder / "bin/python"), "install", "--no-deps", "-q", str(wheel)
+    )
+    assert done.returncode == 0, done.stderr
+    [packages] = folder.glob("lib/python*/site-packages")
+    (packages / "others.pth").write_text(sysconfig.get_path("purelib"))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def run(home: Path, *arguments: str, program: str = "msdae") -> subprocess.CompletedProcess:
+        line = [str(folder / "bin" / program), *arguments]
+        return subprocess.run(
+            line, cwd=home, env={**environment, "MSDAE_HOME": str(home)}, capture_output=True, text=True
+        )
+
+    return run
+
+
+def test_the_wheel_has_every_module_the_types_and_the_assets(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    files = [path for path in (ROOT / "msdae").rglob("*") if path.suffix in (".py", ".safetensors")]
+    assert {str(path.relative_to(ROOT)) for path in files} <= names
+    assert "msdae/py.typed" in names
+    assert not [name for name in names if name.startswith(("experiments/", "tests/", "probes/"))]
+
+
+def test_a_swap_by_the_wheel_outside_the_checkout(installed, tmp_path):
+    time = np.arange(2 * 44100) / 44100
+    soundfile.write(tmp_path / "a.wav", 0.3 * np.sign(np.sin(2 * np.pi * 220 * time)), 44100)
+    soundfile.write(tmp_path / "b.wav", 0.3 * np.sin(2 * np.pi * 330 * time), 44100)
+    done = installed(tmp_path, "swap", "--timbre", "a.wav", "--melody", "b.wav", "--steps", "2")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "wrote swap.wav (2.00 s)\n"
+    assert soundfile.info(tmp_path / "swap.wav").frames == len(time)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.wav", "b.wav", "swap.wav"]
+
+
+def test_configurations_are_installed_with_the_wheel(installed, tmp_path):
+    done = installed(tmp_path, "train-stage", "--stage", "1", "--model", "hdae", "--set", "lerning_rate=1")
+    assert done.returncode == 2
+    assert re.search(r"share/msdae/configs/hdae.yaml: .*did you mean 'learning_rate'", done.stderr)
+
+
+def test_data_lie_in_the_users_folder_outside_the_checkout(installed, tmp_path):
+    where = "from msdae import folders; print(folders.data(), folders.runs(), folders.home().name)"
+    done = installed(tmp_path, "-c", where, program="python")
+    assert done.stdout.split() == [str(tmp_path / "data"), str(tmp_path / "runs"), tmp_path.name]
+    there = "import os; del os.environ['MSDAE_HOME']; " + where
+    done = installed(tmp_path, "-c", there, program="python")
+    assert done.stdout.split()[2] == "msdae" and str(ROOT) not in done.stdout

@@ -139,7 +139,7 @@ def _network_class() -> type[nn.Module]:
     try:
         from music2latent.models import UNet
     except ImportError as error:
-        fix = "pip install music2latent, or use the embedded codec 'spectral-neural'"
+        fix = "pip install 'msdae[music2latent]', or use the codec that ships, 'spectral-neural'"
         raise UserError(f"music2latent: the package is not installed ({error}); {fix}") from error
     return UNet
 

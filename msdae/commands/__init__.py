@@ -34,12 +34,7 @@ _HINT = "msdae COMMAND --help says the rest, msdae --version the version."
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line that the first argument names with the arguments after it."""
     name, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
-    if name in ("-h", "--help"):
-        print(overview())
-    elif name == "--version":
-        print(f"msdae {msdae.__version__}")
-    else:
-        cli.run(lambda: run(name, rest))
+    cli.run(lambda: run(name, rest))
 
 
 def run(name: str, argv: Sequence[str]) -> None:
@@ -48,6 +43,12 @@ def run(name: str, argv: Sequence[str]) -> None:
     Raises:
         UserError: there is none; the nearest name is proposed.
     """
+    if name in ("-h", "--help"):
+        print(overview())
+        return
+    if name == "--version":
+        print(f"msdae {msdae.__version__}")
+        return
     commands = names()
     if name not in commands:
         near = difflib.get_close_matches(name, commands, n=1, cutoff=0.0)[0]

@@ -1,4 +1,4 @@
-"""Speed here: training steps of each preset and stage, and swaps of 10 s and 60 s."""
+"""Measure how fast this machine trains and swaps."""
 
 from collections.abc import Sequence
 
@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def time_training(rounds: int, device: torch.device) -> None:
+    """Print size, cost and speed of a training step for each case of `TRAINING`."""
     models = {case: build(*case[:2]) for case in TRAINING}
     steps = {case: benchmark.training_step(model, case[2], device) for case, model in models.items()}
     print("training: preset stage batch | M parameters (U-Net) | GFLOP and MB a step | clips/s")
@@ -62,5 +63,6 @@ def time_training(rounds: int, device: torch.device) -> None:
 
 
 def build(preset: str, stage: int) -> torch.nn.Module:
+    """The model that a configuration describes, with its initial weights."""
     kind = HDAE if preset == "hdae" else MSDAE
     return kind(config.load(TrainConfig, folders.configs() / f"{preset}.yaml").model, stage)

@@ -1,4 +1,4 @@
-"""Four melodies, each played with the sound of another recording, and how right that is."""
+"""Swap four pairs of rendered recordings and score the results."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -86,6 +86,7 @@ def play(notes: Sequence[Note], program: int) -> torch.Tensor:
 
 
 def render(path: Path, notes: Sequence[Note], program: int) -> None:
+    """Write what `play` gives to a file."""
     audio.write(path, play(notes, program))
 
 

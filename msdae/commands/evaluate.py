@@ -1,5 +1,6 @@
-"""SwapBench and the thesis's Tables 1, 4 and 5, side by side for any checkpoints."""
+"""Score checkpoints on SwapBench, and for the thesis's tables 1, 4 and 5."""
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print("to see and hear:", report.write(options.out))
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
+    """The options of this command line."""
     parser = cli.parser(
         "evaluate",
         "Swap on rendered cases whose right answer is known and score every combination of swapped levels:\n"

@@ -1,4 +1,4 @@
-"""Write a trained model in half precision, as the one that ships, or push it to the Hugging Face hub."""
+"""Write a trained model in half precision, or push it to the Hugging Face hub."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Recipes of training side by side: the same networks, data and steps, measured on the validation split."""
+"""Train recipes side by side and score them on the validation split."""
 
 import argparse
 import dataclasses

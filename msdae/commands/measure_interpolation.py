@@ -1,4 +1,4 @@
-"""Whether a swap of strength 0 to 1 moves smoothly from one timbre to the other while the melody stays."""
+"""Measure how steadily the timbre moves between two recordings."""
 
 from collections.abc import Sequence
 

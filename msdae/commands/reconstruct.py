@@ -1,4 +1,4 @@
-"""One recording through the whole autoencoder: taken apart into codes and put together again."""
+"""Take one recording apart into codes and put it together again."""
 
 from collections.abc import Sequence
 from pathlib import Path

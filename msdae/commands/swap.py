@@ -1,5 +1,6 @@
-"""The melody of one recording with the timbre of another: swap codes between recordings, level by level."""
+"""Play the melody of one recording with the timbre of another."""
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     cli.plot(options.plot, {**titles, f"{options.out.name}: swap": cli.open_source(options.out)})
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
+    """The options of this command line."""
     parser = cli.parser(
         "swap",
         "Render the melody source with codes of other recordings; the result is as long and as loud as it.\n"
@@ -76,6 +78,7 @@ def roles(levels: dict[int, Path], melody: Path) -> dict[Path, str]:
 
 
 def role(path: Path, levels: dict[int, Path], melody: Path) -> str:
+    """What the file `path` gives."""
     if path == melody:
         return "melody source"
     return "source of level " + ", ".join(str(level) for level, source in levels.items() if source == path)

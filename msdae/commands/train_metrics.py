@@ -1,4 +1,4 @@
-"""Fit the metrics that are learnt: the timbre network and the instrument classifier."""
+"""Train the networks of the metrics: timbre and instruments."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,0 +1,59 @@
+"""Options that are made from dataclasses."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from msdae import cli
+
+
+@dataclass(frozen=True)
+class Cooking:
+    """How something is cooked.
+
+    minutes: time on the fire,
+        1 or more.
+    method: what is done to it.
+
+    Raises:
+        UserError: never.
+    """
+
+    minutes: int = 10
+    method: str = "boil"
+    heat: tuple[float, ...] | None = None
+    covered: bool = False
+
+
+@pytest.fixture
+def parser():
+    parser = cli.parser("cook", "Cook.", "--minutes 3")
+    cli.add_config(parser, Cooking, choices={"method": ["boil", "fry"]})
+    return parser
+
+
+def test_options_come_from_the_fields(parser):
+    assert cli.configured(Cooking, parser.parse_args([])) == Cooking()
+    options = parser.parse_args(["--minutes", "3", "--method", "fry", "--heat", "1,2.5", "--covered"])
+    assert cli.configured(Cooking, options) == Cooking(3, "fry", (1.0, 2.5), True)
+    assert cli.configured(Cooking, options, method="boil") == Cooking(3, "boil", (1.0, 2.5), True)
+
+
+def test_their_help_is_that_of_the_docstring(parser):
+    text = " ".join(parser.format_help().split())
+    assert "--minutes MINUTES time on the fire, 1 or more (default: 10)" in text
+    assert "--method {boil,fry} what is done to it (default: boil)" in text
+    assert "UserError" not in text
+
+
+def test_some_fields_alone():
+    parser = cli.parser("cook", "Cook.", "")
+    cli.add_config(parser, Cooking, only=["minutes"])
+    assert vars(parser.parse_args([])) == {"minutes": 10}
+
+
+@pytest.mark.parametrize("arguments", [["--minutes", "x"], ["--method", "bake"], ["--heat", "1,x"]])
+def test_other_values_are_refused(parser, arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        parser.parse_args(arguments)
+    assert end.value.code == 2 and arguments[0] in capsys.readouterr().err
