@@ -23,23 +23,23 @@ class MelConfig:
     gain: float = 10.0  # log1p(gain * mel): places quiet partials above the linear part of log1p
 
     def fitted(self, sample_rate: int, hop: int, levels: int = 3) -> "MelConfig":
-        """These settings for a codec: at its rate, about the same in seconds, whole mel frames a latent frame.
+        """These settings for a codec of another rate or hop: whole mel frames in each of its latent frames.
 
-        The mel's hop is kept where it fits; else it is the largest below it that is the codec's `hop` divided
-        by a power of two, with at least one frame of the coarsest of `levels` mels in a latent frame.
+        The window keeps its length in seconds, about. The mel's hop is kept where it fits; else it is the
+        largest below it that is the codec's `hop` divided by a power of two, with at least one frame of the
+        coarsest of `levels` mels in a latent frame.
 
         Raises:
             UserError: the codec's hop cannot be halved so often.
         """
-        coarsest = 2 ** (levels - 1)
+        coarsest, n_fft = 2 ** (levels - 1), self.n_fft
         if hop % coarsest:
             raise UserError(f"a codec hop of {hop} samples is no multiple of {coarsest}; use another codec")
-        fraction = self.hop
-        if hop % (self.hop * coarsest):
-            fraction = hop // coarsest
-            while fraction > self.hop and fraction % 2 == 0:
-                fraction //= 2
-        n_fft = 2 ** round(math.log2(self.n_fft * sample_rate / self.sample_rate))
+        if sample_rate != self.sample_rate:
+            n_fft = 2 ** round(math.log2(self.n_fft * sample_rate / self.sample_rate))
+        fraction = self.hop if hop % (self.hop * coarsest) == 0 else hop // coarsest
+        while fraction > self.hop and fraction % 2 == 0:
+            fraction //= 2
         return replace(self, sample_rate=sample_rate, n_fft=n_fft, hop=fraction)
 
 

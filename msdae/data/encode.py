@@ -38,9 +38,14 @@ class Encoding:
 
 @dataclass(frozen=True)
 class PartTask:
+    """Files whose clips are encoded together.
+
+    root: what the `path` labels are relative to. strict: stop at the first faulty file.
+    """
+
     encoding: Encoding
     files: Sequence[SourceFile]
-    root: Path  # what the `path` labels are relative to
+    root: Path
     strict: bool
 
 

@@ -32,6 +32,7 @@ class ClipLength:
 
     @property
     def seconds(self) -> float:
+        """The length in seconds."""
         return self.samples / self.sample_rate
 
     def at(self, sample_rate: int) -> int:

@@ -36,6 +36,7 @@ class Tally:
         self.examples.setdefault(reason, str(error))
 
     def leave_out(self, reason: str) -> None:
+        """Count a file or clip that is fine but not wanted."""
         self.left_out[reason] += 1
 
     def merge(self, counts: dict[str, Any]) -> None:

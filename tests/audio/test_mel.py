@@ -39,7 +39,9 @@ def test_too_short():
 @pytest.mark.parametrize(("hop", "fitted"), [(4096, 256), (512, 128), (2048, 256), (1920, 240), (600, 150)])
 def test_the_hop_fits_the_codec(hop, fitted):
     mel = MelConfig().fitted(48000, hop)
-    assert (mel.sample_rate, mel.hop) == (48000, fitted) and hop % (fitted * 4) == 0
+    assert (mel.sample_rate, mel.hop, mel.n_fft) == (48000, fitted, 2048) and hop % (fitted * 4) == 0
+    assert MelConfig().fitted(44100, 4096) == MelConfig()
+    assert MelConfig().fitted(16000, 480).n_fft == 1024  # about as long in seconds
 
 
 def test_a_codec_whose_hop_cannot_be_halved_is_refused():
