@@ -23,6 +23,7 @@ class Chunk(NamedTuple):
 
     @property
     def own(self) -> int:
+        """Frames that the chunk is decoded for."""
         return self.z.shape[-1] - self.before - self.after
 
 
