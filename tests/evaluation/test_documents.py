@@ -9,7 +9,7 @@ from msdae.evaluation import tables
 from msdae.evaluation.documents import sections, stale, update
 from msdae.evaluation.tables import Table, Value
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SHOWN = Table("Table 4: notes", ("model", "F1 ↑"), (("a", Value(0.5, 0.4, 0.6)),), "How to read it.")
 DOCUMENT = """# Title
