@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
 from msdae import cli, folders
 from msdae.evaluation.metrics import classifier, learning, timbre
 from msdae.synthesis import soundfont
@@ -58,5 +60,5 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     else:
         learnt = [checked[0], *options.soundfont]
-        networks = learning.fit(learnt, *where, options.out, options.workers)
-    print(learning.check(*networks, checked, *where, options.workers).text())
+        networks = learning.fit(learnt, *where, options.out, options.workers, tqdm)
+    print(learning.check(*networks, checked, *where, options.workers, tqdm).text())

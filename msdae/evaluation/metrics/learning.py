@@ -18,6 +18,7 @@ from msdae.evaluation.metrics.mel import BANDS, RANGE_DB
 from msdae.evaluation.metrics.renditions import Plan, Renditions
 from msdae.evaluation.metrics.timbre import Timbre
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
+from msdae.progress import Progress, silent
 from msdae.symbolic import instruments
 from msdae.symbolic.instruments import Voice, family
 from msdae.synthesis import soundfont
@@ -40,22 +41,26 @@ class MetricConfig:
     """What the metrics' networks are fitted to and checked with.
 
     clips: of each instrument of the first SoundFont to learn from, half as many of the others';
-        coded: further ones of the first SoundFont, through `codec`.
-
-    references: of each instrument to check with; checked: how many of them also go through `codec`.
+        coded: further ones of the first SoundFont, through each of `codecs`: swaps are heard through one.
+    references: of each instrument to check with; checked: how many of them also go through the default codec.
     """
 
     clips: int = 48
     coded: int = 3
     references: int = 18
     checked: int = 3
-    codec: str = codecs.DEFAULT
-    steps: int = 1200
+    codecs: tuple[str, ...] = (codecs.DEFAULT, "spectral")
+    steps: int = 2000
     seed: int = 0
 
 
 def fit(
-    fonts: Sequence[str], config: MetricConfig, clips: Path, out: Path, workers: int | None = None
+    fonts: Sequence[str],
+    config: MetricConfig,
+    clips: Path,
+    out: Path,
+    workers: int | None = None,
+    progress: Progress = silent,
 ) -> tuple[Timbre, Classifier]:
     """Fit both networks to the seen programs of `fonts` on training pieces, and write them.
 
@@ -71,8 +76,12 @@ def fit(
     others = [voice for voice in voices if voice.soundfont != fonts[0]]
     plain = _plans(first, "train", config.clips, config.seed)
     plain += _plans(others, "train", config.clips // 2, config.seed)
-    coded = _plans(first, "train", config.coded, config.seed + 2, config.codec)
-    rendered = renditions.render([*plain, *coded], clips, "learnt from", workers)
+    coded = [
+        plan
+        for number, codec in enumerate(config.codecs, start=2)
+        for plan in _plans(first, "train", config.coded, config.seed + number, codec)
+    ]
+    rendered = renditions.render([*plain, *coded], clips, "learnt from", workers, progress)
     plain_rows, coded_rows = np.split(np.arange(len(rendered.pieces)), [sum(plan.clips for plan in plain)])
     train = rendered.take(np.concatenate([plain_rows, coded_rows.repeat(REPEATS)]))
     network = fit_timbre(train, out / "training" / "timbre", config.steps, config.seed)
@@ -95,6 +104,7 @@ def check(
     config: MetricConfig,
     clips: Path,
     workers: int | None = None,
+    progress: Progress = silent,
 ) -> Table:
     """How well both networks tell instruments apart, on validation pieces.
 
@@ -112,22 +122,22 @@ def check(
     for name, voices in checked.items():
         plain, coded = (
             renditions.render(
-                _plans(voices, "validation", number, config.seed + 1, codec), clips, name, workers
+                _plans(voices, "validation", number, config.seed + 1, codec), clips, name, workers, progress
             )
-            for number, codec in ((config.references, ""), (config.checked, config.codec))
+            for number, codec in ((config.references, ""), (config.checked, codecs.DEFAULT))
         )
         rows.append((name, *_row(network, labeller, plain, coded)))
     note = (
         "3 s clips of validation pieces. Nearest: the instrument whose mean embedding over clips of other "
         "pieces is the nearest one is the right one; the same for clips that went through the codec "
-        f"{config.codec}."
+        f"{codecs.DEFAULT}."
     )
     header = (
         "instruments",
         "clips",
         "triplets",
         "nearest",
-        f"nearest, {config.codec}",
+        f"nearest, {codecs.DEFAULT}",
         "program",
         "family",
     )

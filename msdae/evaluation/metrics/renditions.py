@@ -14,6 +14,7 @@ from msdae.data import parts
 from msdae.data.sources import ClipLength
 from msdae.errors import UserError
 from msdae.evaluation.metrics.mel import mel_db
+from msdae.progress import Progress, silent
 from msdae.symbolic import corpus
 from msdae.symbolic.arrange import arrange
 from msdae.symbolic.instruments import Voice
@@ -68,7 +69,13 @@ class Renditions:
         return Renditions(mels, self.instruments[rows], self.programs[rows], self.pieces[rows])
 
 
-def render(plans: Sequence[Plan], folder: str | Path, label: str, workers: int | None = None) -> Renditions:
+def render(
+    plans: Sequence[Plan],
+    folder: str | Path,
+    label: str,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> Renditions:
     """The clips of all plans, in order; those in `folder` already are read from there.
 
     Raises:
@@ -77,7 +84,7 @@ def render(plans: Sequence[Plan], folder: str | Path, label: str, workers: int |
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     work = [parts.Part(_render_plan, plan, folder / f"{plan.name}.safetensors", plan.clips) for plan in plans]
-    parts.run(work, label, "clip", workers)
+    parts.run(work, label, "clip", workers, progress)
     loaded = [checkpoint.load(part.path, KIND) for part in work]
     voices = list(dict.fromkeys((plan.voice.soundfont, plan.voice.instrument.program) for plan in plans))
     numbers = [
