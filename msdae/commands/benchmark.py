@@ -1,11 +1,13 @@
 """Measure how fast this machine trains and swaps."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
-from msdae import cli, config, folders
-from msdae.evaluation import speed as benchmark
+from msdae import audio, cli, config, folders
+from msdae.evaluation import speed
+from msdae.evaluation.tables import Table, Value, write
 from msdae.inference.pipeline import Pipeline
 from msdae.models.hdae import HDAE
 from msdae.models.msdae import MSDAE
@@ -34,32 +36,55 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoint", default="embedded", help="model of the swaps")
     cli.add_codec(parser)
     cli.add_device(parser)
+    parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
     options = parser.parse_args(argv)
+    if options.out:
+        audio.check_folder(options.out)
     place = device(options.device)
-    print(f"{torch.get_num_threads()} threads, device {place}, torch {torch.__version__}")
+    threads, version = torch.get_num_threads(), torch.__version__
+    note = f"{threads} threads, device {place}, torch {version}; medians of {options.rounds} rounds."
+    command = cli.command_line("benchmark", argv)
+    measured = []
     if options.only != "swap":
-        time_training(options.rounds, place)
+        measured.append(training(options.rounds, place, note, command))
     if options.only != "training":
         pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
-        cases = {seconds: benchmark.swap(pipeline, seconds) for seconds in SECONDS}
-        print("swap: s of audio, s taken, times real time")
-        for seconds, taken in benchmark.medians(cases, options.rounds).items():
-            print(f"{seconds:8} {taken:8.2f} {seconds / taken:8.1f}")
+        measured.append(swaps(pipeline, options.rounds, note, command))
+    print("\n\n".join(table.text() for table in measured))
+    if options.out:
+        write(options.out, measured)
 
 
-def time_training(rounds: int, device: torch.device) -> None:
-    """Print size, cost and speed of a training step for each case of `TRAINING`."""
+def training(rounds: int, device: torch.device, note: str, command: str) -> Table:
+    """Size, cost and speed of a training step for each case of `TRAINING`."""
     models = {case: build(*case[:2]) for case in TRAINING}
-    steps = {case: benchmark.training_step(model, case[2], device) for case, model in models.items()}
-    print("training: preset stage batch | M parameters (U-Net) | GFLOP and MB a step | clips/s")
-    for case, taken in benchmark.medians(steps, rounds).items():
+    steps = {case: speed.training_step(model, case[2], device) for case, model in models.items()}
+    rows = []
+    for case, seconds in speed.medians(steps, rounds).items():
         preset, stage, batch = case
-        cost = benchmark.summarize(models[case], batch, frames=32)
-        sizes = [cost["parameters"][part] / 1e6 for part in ("total", "unet")]
-        print(
-            f"{preset:10} {stage} {batch:4} | {sizes[0]:6.1f} ({sizes[1]:.1f}) | "
-            f"{cost['flops'] / 1e9:6.0f} {sum(cost['memory'].values()) / 1e6:6.0f} | {batch / taken:8.1f}"
+        cost = speed.summarize(models[case], batch, frames=32)
+        rows.append(
+            (
+                f"{preset}, stage {stage}",
+                str(batch),
+                Value(cost["parameters"]["total"] / 1e6, digits=1),
+                Value(cost["flops"] / 1e9, digits=0),
+                Value(sum(cost["memory"].values()) / 1e6, digits=0),
+                Value(batch / seconds, digits=1),
+            )
         )
+    header = ("preset", "clips a step", "M parameters", "GFLOP a step", "MB", "clips/s ↑")
+    return Table("Training speed", header, tuple(rows), note, command)
+
+
+def swaps(pipeline: Pipeline, rounds: int, note: str, command: str) -> Table:
+    """How long swaps of `SECONDS` take."""
+    cases = {seconds: speed.swap(pipeline, seconds) for seconds in SECONDS}
+    rows = tuple(
+        (f"{seconds} s of sound", Value(taken, digits=2), Value(seconds / taken, digits=1))
+        for seconds, taken in speed.medians(cases, rounds).items()
+    )
+    return Table("Swap speed", ("swap", "seconds", "times real time ↑"), rows, note, command)
 
 
 def build(preset: str, stage: int) -> torch.nn.Module:

@@ -1,12 +1,14 @@
 """Measure how steadily the timbre moves between two recordings."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import cli
+from msdae import audio, cli
 from msdae.evaluation.swapbench import cases, interpolation
 from msdae.evaluation.swapbench.systems import Model
+from msdae.evaluation.tables import write
 from msdae.inference.pipeline import Pipeline
 
 
@@ -21,12 +23,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--split", choices=list(cases.SPLITS), default="test", help="of SwapBench")
     parser.add_argument("--cases", type=int, default=36, help="monophonic melodies")
     parser.add_argument("--seed", type=int, default=0, help="of the cases")
+    parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
     cli.add_codec(parser)
     cli.add_device(parser)
     options = parser.parse_args(argv)
+    if options.out:
+        audio.check_folder(options.out)
     pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
     drawn = cases.plan(options.split, options.seed, {"monophonic": options.cases})
     courses = interpolation.courses(Model("model", pipeline), drawn, progress=tqdm)
     command = cli.command_line("measure-interpolation", argv)
-    for table in (interpolation.table, interpolation.course_table):
-        print(table(courses, options.split, command).markdown() + "\n")
+    tables = [
+        make(courses, options.split, command) for make in (interpolation.table, interpolation.course_table)
+    ]
+    print("\n\n".join(table.text() for table in tables))
+    if options.out:
+        write(options.out, tables)

@@ -1,12 +1,14 @@
 """Train the networks of the metrics: timbre and instruments."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from msdae import cli, folders
 from msdae.evaluation.metrics import classifier, learning, timbre
+from msdae.evaluation.tables import write
 from msdae.synthesis import soundfont
 
 
@@ -32,8 +34,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="FILE",
         help="measure on the held-out instruments of this SoundFont too; may be given several times",
     )
-    parser.add_argument("--only-check", action="store_true", help="fit nothing, measure what --out holds")
-    parser.add_argument("--out", type=Path, default=folders.runs() / "timbre", help="folder of the two files")
+    parser.add_argument(
+        "--only-check", action="store_true", help="fit nothing, measure what --out holds or else what ships"
+    )
+    parser.add_argument("--out", type=Path, help="folder of the two files (runs/timbre)")
     parser.add_argument(
         "--clips-folder", type=Path, default=folders.data() / "timbre", help="of rendered clips"
     )
@@ -45,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--steps", type=int, default=defaults.steps, help="of each network")
     parser.add_argument("--seed", type=int, default=defaults.seed)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the table to this file")
     parser.add_argument("--workers", type=int, help="processes that render (default: the cores)")
     options = parser.parse_args(argv)
 
@@ -55,10 +60,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         soundfont.fingerprint(font)  # before the work, not after it
     if options.only_check:
         networks = tuple(
-            module.load(options.out / name)
+            module.load(options.out and options.out / name)
             for module, name in ((timbre, learning.TIMBRE), (classifier, learning.CLASSIFIER))
         )
     else:
         learnt = [checked[0], *options.soundfont]
-        networks = learning.fit(learnt, *where, options.out, options.workers, tqdm)
-    print(learning.check(*networks, checked, *where, options.workers, tqdm).text())
+        networks = learning.fit(
+            learnt, *where, options.out or folders.runs() / "timbre", options.workers, tqdm
+        )
+    table = learning.check(*networks, checked, *where, options.workers, tqdm)
+    print(table.text())
+    if options.json:
+        write(options.json, [replace(table, command=cli.command_line("train-metrics", argv))])

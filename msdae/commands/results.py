@@ -1,0 +1,127 @@
+"""Measure what the documents show, and write it into them."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from msdae import cli, folders
+from msdae.commands import (
+    benchmark,
+    compare_codecs,
+    evaluate,
+    measure_interpolation,
+    plot_umap,
+    run_probes,
+    train_metrics,
+)
+from msdae.errors import UserError
+from msdae.evaluation import documents, figures, tables
+from msdae.evaluation.swapbench import report
+
+CASE = 3  # of the report's cases, the one in the README
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = cli.parser(
+        "results",
+        "Run the measurements whose tables and figures the documents show, store them in docs/results and\n"
+        "docs/figures, and write the tables into README.md and docs/*.md. About an hour on two cores.",
+        "swapbench codecs",
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"only these of {', '.join(MEASUREMENTS)} (default: all)"
+    )
+    parser.add_argument("--only-write", action="store_true", help="measure nothing, write what is stored")
+    options = parser.parse_args(argv)
+    if unknown := [name for name in options.names if name not in MEASUREMENTS]:
+        raise UserError(f"{unknown[0]}: no such measurement; choose from {', '.join(MEASUREMENTS)}")
+    docs = folders.home() / "docs"
+    if not docs.is_dir():
+        raise UserError(f"{docs}: no such folder; run this in a checkout of msdae")
+    for name in ("results", "figures"):
+        (docs / name).mkdir(exist_ok=True)
+    if not options.only_write:
+        for name in options.names or MEASUREMENTS:
+            MEASUREMENTS[name](docs)
+    write(docs)
+
+
+def write(docs: Path) -> None:
+    """Draw the figures of stored tables and write the tables into README.md and the documents in `docs`."""
+    stored = documents.stored(docs / "results")
+    draw(stored, docs / "figures")
+    sections = documents.sections(docs / "results")
+    for path in [docs.parent / "README.md", *sorted(docs.glob("*.md"))]:
+        documents.update(path, sections)
+
+
+def draw(stored: dict[str, tables.Table], folder: Path) -> None:
+    """The figures that stored tables are enough for."""
+    titled = lambda prefix: [table for name, table in stored.items() if name.startswith(prefix)]  # noqa: E731
+    if short := titled("swapbench/swapbench-test-split"):
+        columns = ("melodies: melody F1 ↑", "melodies: timbre top-1 ↑", "melodies: swap score ↑")
+        figures.save(figures.dot_plot(short[0], columns), folder / "scores.svg")
+    if course := stored.get("interpolation/interpolation-test-every-strength"):
+        figures.save(figures.course(course), folder / "interpolation.svg")
+    if coded := [table for table in titled("codecs/codecs-") if "note F1 ↑" in table.header]:
+        figures.save(
+            figures.bars(coded, ("note F1 ↑", "timbre top-1 ↑", "log-mel dB ↓")), folder / "codecs.svg"
+        )
+    if held := titled("probes/disentanglement"):
+        figures.save(figures.heat_map(held), folder / "probes.svg")
+
+
+def swapbench(docs: Path) -> None:
+    """Swaps of the model that ships, their figure, and one case as spectrograms."""
+    folder = folders.runs() / "results" / "swapbench"
+    evaluate.main(["--out", str(folder)])
+    tables.write(docs / "results" / "swapbench.json", tables.read(folder / "tables.json"))
+    report.write_scores(folder, docs / "figures" / "swap-scores.svg")
+    report.write_case(folder, docs / "figures" / "case.png", CASE)
+
+
+def codecs(docs: Path) -> None:
+    """Round trips of the codecs that ship."""
+    compare_codecs.main(["--out", str(docs / "results" / "codecs.json")])
+
+
+def interpolation(docs: Path) -> None:
+    """Swaps of strength 0 to 1."""
+    measure_interpolation.main(["--cases", "24", "--out", str(docs / "results" / "interpolation.json")])
+
+
+def probes(docs: Path) -> None:
+    """What each code of the model that ships tells."""
+    folder = folders.runs() / "results" / "probes"
+    run_probes.main(["--out", str(folder)])
+    tables.write(docs / "results" / "probes.json", tables.read(folder / "tables.json"))
+
+
+def umap(docs: Path) -> None:
+    """Maps of the codes of the model that ships."""
+    folder = folders.runs() / "results" / "umap"
+    plot_umap.main(["--out", str(folder)])
+    for clips in ("notes", "melodies"):
+        [picture] = folder.glob(f"*-{clips}.png")
+        shutil.copyfile(picture, docs / "figures" / f"umap-{clips}.png")
+
+
+def metrics(docs: Path) -> None:
+    """How well the networks of the metrics that ship tell instruments apart."""
+    train_metrics.main(["--only-check", "--json", str(docs / "results" / "metrics.json")])
+
+
+def speed(docs: Path) -> None:
+    """Training steps and swaps on this machine."""
+    benchmark.main(["--out", str(docs / "results" / "speed.json")])
+
+
+MEASUREMENTS: dict[str, Callable[[Path], None]] = {
+    "swapbench": swapbench,
+    "codecs": codecs,
+    "interpolation": interpolation,
+    "probes": probes,
+    "umap": umap,
+    "metrics": metrics,
+    "speed": speed,
+}
