@@ -7,6 +7,7 @@ import pytest
 
 from msdae import checkpoint, codecs
 from msdae.evaluation.metrics import classifier, learning, renditions, timbre
+from msdae.symbolic import instruments
 from msdae.symbolic.instruments import HELD_OUT, seen
 from msdae.synthesis import soundfont
 
@@ -17,9 +18,9 @@ def test_fits_writes_and_reports(tmp_path, monkeypatch):
     monkeypatch.setattr(renditions, "PIECES", 2)
     monkeypatch.setattr(renditions, "NOTE_EVERY", 1)  # single notes alone: nothing to parse
     few = [instrument for instrument in seen() if instrument.program in (0, 40, 56)]
-    held_out = [instrument for instrument in learning.instruments.unseen() if instrument.program in (42, 75)]
-    monkeypatch.setattr(learning.instruments, "seen", lambda: few)
-    monkeypatch.setattr(learning.instruments, "unseen", lambda: held_out)
+    held_out = [instrument for instrument in instruments.unseen() if instrument.program in (42, 75)]
+    monkeypatch.setattr(instruments, "seen", lambda: few)
+    monkeypatch.setattr(instruments, "unseen", lambda: held_out)
     settings = learning.MetricConfig(clips=4, coded=1, references=4, checked=1, steps=3)
     font = str(soundfont.default())
     networks = learning.fit([font], settings, tmp_path / "clips", tmp_path / "out", workers=1)
