@@ -46,8 +46,8 @@ def test_the_original_is_at_no_distance_and_the_default_codec_nearer_than_the_si
 def test_kad_is_not_0_where_recordings_have_changed(tables):
     """Each is compared with the round trips of the others (defect 3: with its own, KAD was always 0)."""
     kad = [row[-1].value for table in tables[:4] for row in table.rows if row[0] != "original"]
-    assert all(row[-1].value == 0 for table in tables[:4] for row in table.rows if row[0] == "original")
-    assert any(value > 0 for value in kad)
+    assert all(row[-1].value < 1e-9 for table in tables[:4] for row in table.rows if row[0] == "original")
+    assert any(value > 0.1 for value in kad)
 
 
 def test_the_default_codec_decodes_faster_than_the_simple_one(tables):
