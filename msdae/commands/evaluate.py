@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser().parse_args(argv)
     data = options.data
     sampling = Sampling(options.steps, guidance=options.guidance, seed=options.seed)
-    settings = swapbench.Settings(
+    settings = swapbench.EvaluationConfig(
         tuple(dict.fromkeys(options.split)),
         options.cases,
         options.seed,

@@ -49,7 +49,7 @@ Recordings = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]  # timbre, m
 
 
 @dataclass(frozen=True)
-class Settings:
+class EvaluationConfig:
     """What is evaluated on.
 
     splits: of SwapBench. cases: of all of them together.
@@ -70,7 +70,7 @@ class Settings:
 def evaluate(
     models: Mapping[str, str | Path],
     out: str | Path,
-    settings: Settings = Settings(),
+    settings: EvaluationConfig = EvaluationConfig(),
     device: torch.device = torch.device("cpu"),
     functions: Mapping[str, Callable] | None = None,
     outputs: Mapping[str, str | Path] | None = None,
@@ -127,7 +127,7 @@ def evaluate(
     return short, [*short, *full]
 
 
-def plan(settings: Settings) -> list[Case]:
+def plan(settings: EvaluationConfig) -> list[Case]:
     """The cases of all splits."""
     shares = cases.counts(settings.splits, settings.cases)
     return [case for split, counts in shares.items() for case in cases.plan(split, settings.seed, counts)]
@@ -235,7 +235,7 @@ def _spread(drawn: Sequence[Case], count: int) -> list[str]:
 
 
 def _manifest(
-    settings: Settings, codec: Codec, embedding: Embedding, checkpoints: dict[str, dict]
+    settings: EvaluationConfig, codec: Codec, embedding: Embedding, checkpoints: dict[str, dict]
 ) -> dict[str, Any]:
     return {
         "date": str(date.today()),

@@ -16,14 +16,14 @@ from msdae import audio, codecs
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES
 from msdae.evaluation.swapbench.quick import quick
-from msdae.evaluation.swapbench.run import Settings, evaluate
+from msdae.evaluation.swapbench.run import EvaluationConfig, evaluate
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
 
 ROOT = Path(__file__).parents[3]
-FEW = Settings(splits=("unseen",), cases=3, sampling=Sampling(steps=2), report_cases=1)
+FEW = EvaluationConfig(splits=("unseen",), cases=3, sampling=Sampling(steps=2), report_cases=1)
 FEW_OPTIONS = ["--split", "unseen", "--cases", 3, "--steps", 2, "--report-cases", 1, "--device", "cpu"]
 
 
