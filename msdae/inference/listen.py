@@ -1,24 +1,24 @@
 """What the audio log of a training plays."""
 
-import numpy as np
 import torch
 
 from msdae.codecs import Codec
 from msdae.data import Batch
-from msdae.diffusion import samplers
+from msdae.inference.pipeline import Pipeline
 from msdae.models.autoencoder import Autoencoder
 
 
-@torch.no_grad()
 def listen(model: Autoencoder, codec: Codec, batch: Batch) -> dict[str, torch.Tensor]:
-    """Reconstructions of the clips of a batch and swaps of their first level: (samples,) by name."""
-    device = next(model.parameters()).device
-    codes = model.encode(batch.z.to(device), batch.mel.to(device))
-    strengths = [1.0] + [0.0] * (model.stage - 1)
-    swapped = model.mix(codes, [code.flip(0) for code in codes], strengths)
-    noise = np.random.default_rng(0).standard_normal(batch.z.shape, np.float32)
+    """Reconstructions of the clips of a batch and swaps of their first level: (samples,) by name.
+
+    The clips are heard as the codec has kept them.
+    """
+    pipeline = Pipeline(model, codec)
+    codes = [pipeline.encode(clip) for clip in pipeline.decode(batch.z)]
+    others = [codes[-1], *codes[:-1]]
+    swaps = [pipeline.mix(code, {1: other}) for code, other in zip(codes, others, strict=True)]
     waveforms = {}
-    for name, mixed in (("reconstruction", codes), ("swap of level 1", swapped)):
-        z = samplers.sample(model.denoiser(mixed), torch.from_numpy(noise).to(device))
-        waveforms |= {f"{name}/{index}": clip for index, clip in enumerate(codec.decode(z.cpu()))}
+    for name, mixes in (("reconstruction", codes), ("swap of level 1", swaps)):
+        for index, z in enumerate(pipeline.sample(mixes)):
+            waveforms[f"{name}/{index}"] = pipeline.decode(z)
     return waveforms

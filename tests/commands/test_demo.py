@@ -1,14 +1,27 @@
 import soundfile
 
 
-def test_demo(tmp_path, checkpoint, run, capfd):
-    run("demo", "--out", tmp_path / "demo", "--checkpoint", checkpoint, "--device", "cpu")
+def test_demo(tmp_path, checkpoint, run, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "b.wav").write_text("mine")
+    run("demo", "--out", "demo", "--checkpoint", checkpoint, "--device", "cpu", "--steps", "2")
     written = sorted(path.name for path in (tmp_path / "demo").iterdir())
-    assert len(written) == 16 and {"1-timbre-piano.wav", "2-melody-koto.wav", "4-swap.png"} < set(written)
+    assert len(written) == 32 and {"1-timbre-piano.wav", "2-melody-koto.wav", "4-swap.png"} < set(written)
     said = capfd.readouterr().out.splitlines()
     rows = [line.split() for line in said if " -> " in line and "melody ->" not in line]
-    assert [row[0] for row in rows] == ["flute", "koto", "ocarina", "soprano-sax"]
+    assert [row[0] for row in rows] == [
+        "flute",
+        "koto",
+        "ocarina",
+        "soprano-sax",
+        "piano",
+        "trumpet",
+        "steel-drums",
+        "violin",
+    ]
     assert all(0 <= float(score) <= 1 for row in rows for score in row[3:5])
     assert float(rows[0][4]) > 0.7  # what the piano itself plays is heard
     melody, swap = (soundfile.info(tmp_path / "demo" / f"3-{n}.wav") for n in ("melody-ocarina", "swap"))
     assert melody.frames == swap.frames == round(8.5 * 44100)
+    assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "demo/1-timbre-piano.wav").read_bytes()
+    assert (tmp_path / "b.wav").read_text() == "mine"  # a file of the user's is never replaced
