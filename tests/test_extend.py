@@ -1,0 +1,89 @@
+"""The examples of docs/extend.md do what the page says."""
+
+import re
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+
+from msdae import audio, codecs
+from msdae.audio.mel import MelConfig
+from msdae.data import ClipCache
+from msdae.data.encode import Encoding
+from msdae.data.sets import DATASETS
+from msdae.inference.pipeline import Pipeline, Sampling
+from msdae.models.config import CodecConfig, ModelConfig
+from msdae.models.registry import MODELS
+
+PAGE = Path(__file__).parents[1] / "docs" / "extend.md"
+EXAMPLES = dict(re.findall(r"```python (\w+)\n(.*?)```", PAGE.read_text(), flags=re.S))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered():
+    """Everything on the page, defined once."""
+    for example in EXAMPLES.values():
+        exec(compile(example, str(PAGE), "exec"), {"__name__": "examples"})
+
+
+def model(kind: str = "msdae", codec: str = "averages"):
+    """A small model of the kind, over the codec."""
+    torch.manual_seed(0)
+    used = codecs.load(codec)
+    trained_on = CodecConfig(used.name, "", used.fingerprint, used.hop, used.channels)
+    mel = MelConfig().fitted(used.sample_rate, used.hop)
+    network = MODELS[kind](ModelConfig(widths=(16, 16, 16), hidden=16, mel=mel, codec=trained_on))
+    for parameter in network.parameters():  # an untrained model ends in zeros
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    return network.eval()
+
+
+def test_examples_are_short():
+    assert EXAMPLES.keys() == {"codec", "sampler", "dataset", "model"}
+    assert all(len(example.splitlines()) <= 25 for example in EXAMPLES.values())
+
+
+@pytest.mark.parametrize(("kind", "sampler"), [("msdae", "midpoint"), ("apart", "dpmpp_2m")])
+def test_a_model_over_the_codec_swaps(kind, sampler):
+    pipeline = Pipeline(model(kind), codecs.load("averages"), Sampling(steps=2, sampler=sampler))
+    timbre, melody = 0.1 * torch.randn(2, 60_000)
+    swapped = pipeline.swap(timbre, melody, sample_rate=48000)
+    assert swapped.shape == (60_000,) and swapped.isfinite().all()
+
+
+def test_a_model_is_saved_and_loaded(tmp_path):
+    saved = model("apart")
+    saved.save(tmp_path / "model.safetensors")
+    loaded = type(saved).load(tmp_path / "model.safetensors")
+    assert type(loaded) is type(saved) and not loaded.residual
+
+
+def test_the_sampler_is_of_second_order():
+    from msdae.diffusion.samplers import sample
+
+    def gaussian(x, sigma):  # of data of variance 1: the exact solution is known
+        return x / (1 + sigma[:, None, None] ** 2)
+
+    noise = torch.ones(1, 1, 1)
+    ends = [
+        sample(gaussian, noise, n, "midpoint", sigma_min=0.1, sigma_max=10.0).item() for n in (8, 16, 256)
+    ]
+    assert abs(ends[1] - ends[2]) < 0.4 * abs(ends[0] - ends[2])
+
+
+def test_the_data_set_is_prepared(tmp_path):
+    from msdae.data.prepare import prepare_set
+
+    for split in ("train", "valid"):
+        for player in ("anna", "ben"):
+            folder = tmp_path / "takes" / split / "song"
+            folder.mkdir(parents=True, exist_ok=True)
+            wave = 0.1 * torch.randn(4 * audio.SAMPLE_RATE)
+            soundfile.write(folder / f"{player}.wav", wave.numpy(), audio.SAMPLE_RATE)
+    assert "takes" in DATASETS
+    encoding = Encoding("averages", MelConfig().fitted(48000, 512))
+    prepare_set("takes", tmp_path / "data", encoding, tmp_path / "takes", workers=1)
+    cache = ClipCache(tmp_path / "data" / "train")
+    assert [clip["sound"] for clip in cache.clips] == ["anna", "ben"]
+    assert cache.latents.shape[1:] == (64, codecs.load("averages").clip_frames)
