@@ -67,7 +67,7 @@ def test_si_sdr_of_known_noise():
     ("arguments", "message"),
     [
         (["--codec", "mp3"], "mp3.*spectral-neural"),
-        (["--codec", "spectral", "spectral"], "spectral.*NAME=PATH"),
+        (["--codec", "spectral", "spectral"], "spectral.*NAME=spectral"),
         (["--out", "nowhere/tables.md"], "nowhere/tables.md"),
     ],
 )

@@ -34,7 +34,9 @@ def test_fits_writes_and_reports(tmp_path, monkeypatch):
     assert table.rows[1][5] == "-"
     _, header = checkpoint.load(tmp_path / "out" / "timbre.safetensors", timbre.KIND)
     assert header["soundfonts"] == [["TimGM6mb.sf2", soundfont.fingerprint(font)]]
-    assert header["instruments"] == 3 and header["clips"] == 15
+    assert (
+        header["instruments"] == 3 and header["clips"] == 12 + 2 * 3
+    )  # a clip of each instrument through each codec
     fitted = classifier.load(tmp_path / "out" / "classifier.safetensors")
     assert set(fitted.programs) == {0, 40, 56} and not set(fitted.programs) & set(HELD_OUT)
 
@@ -43,7 +45,7 @@ def test_fits_writes_and_reports(tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (["--soundfont", "none.sf2"], "none.sf2"),
-        (["--only-check"], "runs/timbre/timbre.safetensors: no such file"),
+        (["--only-check", "--out", "runs/timbre"], "runs/timbre/timbre.safetensors: no such file"),
     ],
 )
 def test_what_is_missing_ends_at_once_with_exit_code_2(tmp_path, arguments, message):

@@ -14,7 +14,7 @@ from msdae.data.prepare import prepare_set
 from msdae.data.sets.squares import SquaresConfig
 from msdae.data.views import ViewConfig, Views
 from msdae.models.config import ModelConfig
-from msdae.training.loop import TrainConfig
+from msdae.training.autoencoder import TrainConfig
 from msdae.training.stages import train_stage
 
 PER_SHARD = 8

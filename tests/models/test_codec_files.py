@@ -18,7 +18,7 @@ from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import CodecConfig, ModelConfig
-from msdae.training.loop import TrainConfig
+from msdae.training.autoencoder import TrainConfig
 from msdae.training.stages import train_stage
 
 FAST = Sampling(steps=2)

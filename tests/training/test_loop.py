@@ -13,12 +13,14 @@ from msdae.data import ClipCache
 from msdae.errors import UserError
 from msdae.inference.listen import listen
 from msdae.models.autoencoder import Autoencoder
-from msdae.models.config import ModelConfig
+from msdae.models.config import CodecConfig, ModelConfig
 from msdae.training.autoencoder import AutoencoderTask, TrainConfig
 from msdae.training.loop import Loop
 from msdae.training.stages import begin_stage
 
-MODEL = ModelConfig(widths=(16, 16, 24), hidden=16)
+CODEC = codecs.load(codecs.DEFAULT)
+TRAINED_ON = CodecConfig(fingerprint=CODEC.fingerprint)
+MODEL = ModelConfig(widths=(16, 16, 24), hidden=16, codec=TRAINED_ON)
 SETTINGS = TrainConfig(
     model=MODEL,
     steps=(6, 6, 6),
@@ -44,7 +46,7 @@ def build(caches, tmp_path):
     def loop(folder="a", model=None, data=caches, **changes):
         settings = dataclasses.replace(SETTINGS, **changes)
         model = model or begin_stage("msdae", MODEL, 1, 0)
-        task = AutoencoderTask(model, settings, *data, codecs.load(codecs.DEFAULT), listen)
+        task = AutoencoderTask(model, settings, *data, CODEC, listen)
         return Loop(task, settings, settings.steps[0], tmp_path / folder)
 
     return loop
