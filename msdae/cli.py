@@ -92,6 +92,7 @@ def _show_log() -> None:
     """Show what the library logs from INFO on."""
     log = logging.getLogger("msdae")
     log.setLevel(logging.INFO)
+    log.propagate = False  # packages that set up the root logger would show every line twice
     if not any(isinstance(handler, _Plain) for handler in log.handlers):
         log.addHandler(_Plain())
 

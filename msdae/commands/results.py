@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from msdae import cli, folders
@@ -18,6 +19,7 @@ from msdae.errors import UserError
 from msdae.evaluation import documents, figures, tables
 from msdae.evaluation.swapbench import report
 
+SHORT = ("swapbench/swapbench-test-split", "swapbench/swapbench-unseen-split")
 CASE = 3  # of the report's cases, the one in the README
 
 
@@ -49,10 +51,33 @@ def main(argv: Sequence[str] | None = None) -> None:
 def write(docs: Path) -> None:
     """Draw the figures of stored tables and write the tables into README.md and the documents in `docs`."""
     stored = documents.stored(docs / "results")
+    if short := [stored[name] for name in SHORT if name in stored]:
+        tables.write(docs / "results" / "summary.json", [summary(short)])
     draw(stored, docs / "figures")
     sections = documents.sections(docs / "results")
     for path in [docs.parent / "README.md", *sorted(docs.glob("*.md"))]:
         documents.update(path, sections)
+
+
+def summary(short: Sequence[tables.Table]) -> tables.Table:
+    """The melodies of SwapBench's short tables side by side: what a reader sees first."""
+    columns = [f"melodies: {name}" for name in ("melody F1 ↑", "timbre top-1 ↑", "swap score ↑")]
+    splits = [table.title.removeprefix("SwapBench, ") for table in short]
+    header = [f"{split}: {name.removeprefix('melodies: ')}" for split in splits for name in columns]
+    rows = []
+    for row in (
+        "copy melody source",
+        "copy timbre source",
+        "codec",
+        "embedded, reconstruction",
+        "embedded {1}",
+    ):
+        cells = [table.column(name)[row] for table in short for name in columns]
+        points = [
+            replace(cell, low=None, high=None) if place % 3 < 2 else cell for place, cell in enumerate(cells)
+        ]
+        rows.append((row, *points))
+    return tables.Table("Swaps", ("output", *header), tuple(rows), command=short[0].command)
 
 
 def draw(stored: dict[str, tables.Table], folder: Path) -> None:
