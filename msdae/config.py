@@ -21,11 +21,11 @@ def from_mapping(kind: type[Config], values: Mapping[str, Any], source: str = "c
         UserError: an unknown key (the nearest known one is named) or a value of another type.
     """
     hints = typing.get_type_hints(kind)
-    known = [field.name for field in dataclasses.fields(kind)]
+    names = [field.name for field in dataclasses.fields(kind)]
     arguments = {}
     for key, value in values.items():
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)[0]
+        if key not in names:
+            near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.0)[0]
             raise UserError(f"{source}: unknown key '{key}'; did you mean '{near}'?")
         arguments[key] = _convert(hints[key], value, f"{source}: {key}")
     return kind(**arguments)

@@ -79,8 +79,8 @@ class Recording:
                 read += len(block)
                 yield self._mono(block)
         if read != self.frames:
-            found = f"its header promises {self.frames} samples, {read} can be read"
-            raise UserError(_cut_short(self.path, found))
+            reason = f"its header promises {self.frames} samples, {read} can be read"
+            raise UserError(_cut_short(self.path, reason))
 
 
 def open_recording(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recording:

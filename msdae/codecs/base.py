@@ -120,7 +120,7 @@ def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> Codec:
     if name in CODECS:
         codec = CODECS[name].pretrained()
     elif Path(name).exists():
-        kinds = {CODECS[known].kind: CODECS[known] for known in CODECS}
+        kinds = {CODECS[entry].kind: CODECS[entry] for entry in CODECS}
         kind = checkpoint.kind_of(name)
         if kind not in kinds:
             raise UserError(f"{name}: holds a {kind}, no codec; give a file of experiments/train_codec.py")

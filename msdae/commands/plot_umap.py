@@ -49,8 +49,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 continue
             for name, model in models.items():
                 kind = type(model).__name__
-                found = umaps.maps(model, points, f"{kind} ({name}), {clips} of {data}", options.seed, tqdm)
+                maps = umaps.maps(model, points, f"{kind} ({name}), {clips} of {data}", options.seed, tqdm)
                 stem = options.out / umaps.file_stem(name, data, clips)
-                umaps.plot(found, f"{stem}.png")
-                umap_page.write(found, f"{stem}.html", tqdm)
+                umaps.plot(maps, f"{stem}.png")
+                umap_page.write(maps, f"{stem}.html", tqdm)
                 print(f"wrote {stem}.png and {stem}.html ({len(points)} clips)")

@@ -17,8 +17,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     paths = dict.fromkeys([*levels.values(), melody])
     sources = {path: cli.open_source(path) for path in paths}
     cli.check_outputs([options.out], options.plot, sources.values())
-    chosen = {level: sources[path] for level, path in levels.items()}
-    mix = Mix(sources[melody], chosen, options.strength)
+    others = {level: sources[path] for level, path in levels.items()}
+    mix = Mix(sources[melody], others, options.strength)
     cli.render(cli.pipeline(options), mix, options.out)
     titles = {f"{path.name}: {given}": sources[path] for path, given in roles(levels, melody).items()}
     cli.plot(options.plot, {**titles, f"{options.out.name}: swap": cli.open_source(options.out)})
