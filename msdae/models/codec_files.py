@@ -28,17 +28,7 @@ def load(
     Raises:
         UserError: no codec fits, or `codec` does not.
     """
-    if codec is not None:
-        loaded = codecs.load(codec, device)
-        require(trained_on, loaded)
-        return loaded
-    path = find(trained_on, folder)
-    if path is None and trained_on.path:
-        raise UserError(
-            f"codec '{trained_on.name}' ({trained_on.fingerprint[:12]}), which the model was trained on, is "
-            f"neither {CODEC} beside the checkpoint nor {trained_on.path}; give its file with --codec"
-        )
-    loaded = codecs.load(path or trained_on.name, device)
+    loaded = codecs.load(codec or find(trained_on, folder) or trained_on.name, device)
     require(trained_on, loaded)
     return loaded
 
@@ -54,13 +44,23 @@ def require(trained_on: CodecConfig, codec: Codec) -> None:
 
 
 def find(trained_on: CodecConfig, folder: Path | None = None) -> Path | None:
-    """The codec's file, beside the checkpoint or where it was in training; None for a codec that ships."""
+    """The codec's file, beside the checkpoint or where it was in training; None for a codec that ships.
+
+    Raises:
+        UserError: the codec had a file in training, and it is in neither place.
+    """
     places = [folder / CODEC] if folder else []
     if trained_on.path:
         places.append(Path(trained_on.path))
     for path in places:
         if path.is_file() and codecs.load(path).fingerprint == trained_on.fingerprint:
             return path
+    if trained_on.path:
+        raise UserError(
+            f"codec '{trained_on.name}' ({trained_on.fingerprint[:12]}), which the model was trained on, is "
+            f"neither {CODEC} beside the checkpoint nor {trained_on.path}; put it there, or give its file "
+            "with --codec"
+        )
     return None
 
 
