@@ -11,9 +11,9 @@ from msdae.models.autoencoder import Autoencoder
 def listen(model: Autoencoder, codec: Codec, batch: Batch) -> dict[str, torch.Tensor]:
     """Reconstructions of the clips of a batch and swaps of their first level: (samples,) by name.
 
-    The clips are heard as the codec has kept them. The codec is moved to the model's device.
+    The clips are heard as the codec has kept them.
     """
-    pipeline = Pipeline(model, codec.to(next(model.parameters()).device))
+    pipeline = Pipeline(model, codec)
     codes = [pipeline.encode(clip) for clip in pipeline.decode(batch.z)]
     others = [codes[-1], *codes[:-1]]
     swaps = [pipeline.mix(code, {1: other}) for code, other in zip(codes, others, strict=True)]

@@ -3,8 +3,6 @@
 import shutil
 from pathlib import Path
 
-import torch
-
 from msdae import checkpoint, codecs
 from msdae.codecs.base import Codec
 from msdae.errors import UserError
@@ -13,12 +11,7 @@ from msdae.models.config import CodecConfig
 CODEC = "codec.safetensors"  # in the folder or hub repository of a checkpoint, where no codec that ships fits
 
 
-def load(
-    trained_on: CodecConfig,
-    folder: Path | None = None,
-    codec: str | Path | None = None,
-    device: str | torch.device = "cpu",
-) -> Codec:
+def load(trained_on: CodecConfig, folder: Path | None = None, codec: str | Path | None = None) -> Codec:
     """The codec that a model was trained on.
 
     folder: of the checkpoint, which may have the codec beside it.
@@ -28,7 +21,7 @@ def load(
     Raises:
         UserError: no codec fits, or `codec` does not.
     """
-    loaded = codecs.load(codec or find(trained_on, folder) or trained_on.name, device)
+    loaded = codecs.load(codec or find(trained_on, folder) or trained_on.name)
     require(trained_on, loaded)
     return loaded
 
