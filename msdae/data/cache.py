@@ -75,11 +75,11 @@ def pitch_sets(notes: Sequence[Sequence] | None, frames: int, seconds: float) ->
     if notes is None:
         return np.full(frames, -1)
     keys = np.random.default_rng(0).integers(1, 2**62, size=128)
-    numbers = np.zeros(frames, np.int64)
+    sounding = np.zeros((len(keys), frames), bool)  # a pitch that two notes have in a frame counts once
     for onset, offset, pitch, *_ in notes:
         first, last = int(onset / seconds * frames), round(offset / seconds * frames)
-        numbers[first : max(first + 1, last)] ^= keys[int(pitch)]
-    return numbers
+        sounding[int(pitch), first : max(first + 1, last)] = True
+    return np.bitwise_xor.reduce(sounding * keys[:, None], axis=0)
 
 
 def sound_of(clip: dict[str, Any]) -> str:
@@ -199,7 +199,7 @@ class ClipCache:
         start = round(clip["start"] * self.sample_rate)
         waveform = audio.read(clip["path"], self.sample_rate)[start : start + samples]
         if len(waveform) < samples:
-            raise UserError(f"{clip['path']}: shorter than when {self.path} was made; prepare the data again")
+            raise UserError(f"{clip['path']}: shorter than when it was prepared; prepare the data again")
         return waveform
 
 

@@ -66,21 +66,21 @@ def run(
             bar.update(part.weight)
 
 
-def wait_for(paths: Sequence[Path], minutes: float | None = None) -> None:
+def wait_for(paths: Sequence[Path], minutes: float | None = None, signs: Sequence[Path] = ()) -> None:
     """Return once every path exists; other ranks make those that this one does not.
 
     minutes: how long no new path may appear; by default the environment variable MSDAE_PATIENCE, else 30.
+    signs: paths that come and go on the way there, which show that another rank is at work.
 
     Raises:
         UserError: nothing new appeared for so long: another rank was stopped or killed.
     """
     minutes = float(os.environ.get(PATIENCE, MINUTES)) if minutes is None else minutes
-    missing, since = list(paths), time.monotonic()
-    while missing:
-        left = [path for path in missing if not path.exists()]
-        if len(left) < len(missing):
-            missing, since = left, time.monotonic()
-            continue
+    missing, before, since = list(paths), None, time.monotonic()
+    while missing := [path for path in missing if not path.exists()]:
+        state = len(missing), sum(path.exists() for path in signs)
+        if state != before:
+            before, since = state, time.monotonic()
         if time.monotonic() - since > 60 * minutes:
             raise UserError(
                 f"{missing[0]}: left to another process, which made nothing for {minutes:g} minutes; "

@@ -99,7 +99,8 @@ def prepare(
     plans = [plan for plan in plans if not _is_prepared(out / plan.split, plan)]
     if encoding.device != "cpu":
         workers = 1  # the accelerator is one
-    parts.run([part for plan in plans for part in plan.parts], "encode", "clip", workers, progress)
+    every = [part for plan in plans for part in plan.parts]
+    parts.run(every, "encode", "clip", workers, progress)
     if parts.rank() == 0:
         clips = Tally()
         for plan in plans:
@@ -110,7 +111,8 @@ def prepare(
             _install(paths, manifest, out / plan.split, shard_clips, progress)
         shutil.rmtree(work, ignore_errors=True)
         return clips
-    parts.wait_for([out / plan.split / cache.MANIFEST for plan in plans])
+    manifests = [out / plan.split / cache.MANIFEST for plan in plans]
+    parts.wait_for(manifests, signs=[part.path for part in every])
     return Tally()
 
 

@@ -123,6 +123,7 @@ class ShardStream:
         if "shards" not in self.manifest:
             raise UserError(f"{self.path}: a cache, not shards; read it with msdae.data.ClipCache")
         self.shards: dict[str, int] = self.manifest["shards"]
+        self._shard: Shard | None = None  # the last one that was read
 
     def __len__(self) -> int:
         return self.manifest["clips"]
@@ -140,15 +141,12 @@ class ShardStream:
         self, batch_size: int, seed: int = 0, start: int = 0, rank: int = 0, world: int = 1
     ) -> Iterator[list[tuple[Shard, np.ndarray]]]:
         """As `ClipCache.runs`; the shards before step `start` are not read."""
-        name, shard = "", None
         for step in itertools.count(start):
             places = [self._locate(p, seed) for p in order.positions(step, batch_size, rank, world)]
             runs = []
             for (epoch, turn), members in itertools.groupby(places, key=lambda item: item[0]):
-                current = self._order(seed, epoch)[turn]
-                if shard is None or current != name:
-                    name, shard = current, Shard(self.path / current, self.shards[current], self.clip_seconds)
                 permutation = self._permutation(seed, epoch, turn)
+                shard = self._read(self._order(seed, epoch)[turn])
                 runs.append((shard, permutation[[place for _, place in members]]))
             yield runs
 
@@ -158,6 +156,14 @@ class ShardStream:
         """As `ClipCache.batches`."""
         for runs in self.runs(batch_size, seed, start, rank, world):
             yield joined_batch([shard.batch(indices) for shard, indices in runs])
+
+    def _read(self, name: str) -> Shard:
+        """A shard, which stays in memory until another one is read: steps that follow each other share it,
+        also those of a worker, which asks for each of them anew."""
+        path = self.path / name
+        if self._shard is None or self._shard.path != path:
+            self._shard = Shard(path, self.shards[name], self.clip_seconds)
+        return self._shard
 
     def _locate(self, place: int, seed: int) -> tuple[tuple[int, int], int]:
         """((epoch, place of the shard in it), place of the clip in the shard) for a place in the stream."""

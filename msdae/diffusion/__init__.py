@@ -1,0 +1,1 @@
+"""The diffusion process (EDM) and the samplers that solve it."""

@@ -44,7 +44,7 @@ class Pipeline:
 
     Args:
         model: its parameters' device is where everything runs.
-        codec: the one that the model was trained on, on the same device.
+        codec: the one that the model was trained on; it is moved to the model's device.
         sampling: steps, sampler, guidance and seed.
         batch: windows that go through the networks at once; speed and memory depend on it, results do not.
 
@@ -57,8 +57,9 @@ class Pipeline:
 
     def __init__(self, model: Autoencoder, codec: Codec, sampling: Sampling = Sampling(), batch: int = 8):
         codec_files.require(model.config.codec, codec)
-        self.model, self.codec, self.sampling, self.batch = model.eval(), codec.eval(), sampling, batch
         self.device = next(model.parameters()).device
+        self.model, self.codec, self.sampling, self.batch = model.eval(), codec.eval(), sampling, batch
+        self.codec.to(self.device)
         self.log_mel = LogMel(model.config.mel).to(self.device)
         self.window = codec.clip_frames
         self.stride = self.window - self.window // OVERLAP
@@ -81,7 +82,7 @@ class Pipeline:
         """
         place = device_of(device) if isinstance(device, str) else device
         model = Autoencoder.from_pretrained(checkpoint).to(place)
-        return cls(model, codec_files.load(model.config.codec, model.folder, codec, place), sampling)
+        return cls(model, codec_files.load(model.config.codec, model.folder, codec), sampling)
 
     @cached_property
     def fingerprint(self) -> str:

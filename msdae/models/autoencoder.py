@@ -71,13 +71,6 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         """
         raise NotImplementedError
 
-    def code_frames(self, frames: int) -> list[int]:
-        """Lengths of the codes of a latent of `frames` frames, coarse to fine."""
-        depths = self.config.inject[: self.stage]
-        return [
-            1 if pooled else -(-frames // 2**depth) for depth, pooled in zip(depths, self.pooled, strict=True)
-        ]
-
     def trainable(self) -> list[nn.Module]:
         """The modules that the model's stage trains."""
         raise NotImplementedError

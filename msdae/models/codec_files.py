@@ -3,8 +3,6 @@
 import shutil
 from pathlib import Path
 
-import torch
-
 from msdae import checkpoint, codecs
 from msdae.codecs.base import Codec
 from msdae.errors import UserError
@@ -13,12 +11,7 @@ from msdae.models.config import CodecConfig
 CODEC = "codec.safetensors"  # in the folder or hub repository of a checkpoint, where no codec that ships fits
 
 
-def load(
-    trained_on: CodecConfig,
-    folder: Path | None = None,
-    codec: str | Path | None = None,
-    device: str | torch.device = "cpu",
-) -> Codec:
+def load(trained_on: CodecConfig, folder: Path | None = None, codec: str | Path | None = None) -> Codec:
     """The codec that a model was trained on.
 
     folder: of the checkpoint, which may have the codec beside it.
@@ -28,17 +21,7 @@ def load(
     Raises:
         UserError: no codec fits, or `codec` does not.
     """
-    if codec is not None:
-        loaded = codecs.load(codec, device)
-        require(trained_on, loaded)
-        return loaded
-    path = find(trained_on, folder)
-    if path is None and trained_on.path:
-        raise UserError(
-            f"codec '{trained_on.name}' ({trained_on.fingerprint[:12]}), which the model was trained on, is "
-            f"neither {CODEC} beside the checkpoint nor {trained_on.path}; give its file with --codec"
-        )
-    loaded = codecs.load(path or trained_on.name, device)
+    loaded = codecs.load(codec or find(trained_on, folder) or trained_on.name)
     require(trained_on, loaded)
     return loaded
 
@@ -54,13 +37,23 @@ def require(trained_on: CodecConfig, codec: Codec) -> None:
 
 
 def find(trained_on: CodecConfig, folder: Path | None = None) -> Path | None:
-    """The codec's file, beside the checkpoint or where it was in training; None for a codec that ships."""
+    """The codec's file, beside the checkpoint or where it was in training; None for a codec that ships.
+
+    Raises:
+        UserError: the codec had a file in training, and it is in neither place.
+    """
     places = [folder / CODEC] if folder else []
     if trained_on.path:
         places.append(Path(trained_on.path))
     for path in places:
         if path.is_file() and codecs.load(path).fingerprint == trained_on.fingerprint:
             return path
+    if trained_on.path:
+        raise UserError(
+            f"codec '{trained_on.name}' ({trained_on.fingerprint[:12]}), which the model was trained on, is "
+            f"neither {CODEC} beside the checkpoint nor {trained_on.path}; put it there, or give its file "
+            "with --codec"
+        )
     return None
 
 

@@ -35,6 +35,11 @@ class MSDAE(Autoencoder):
         bands, channels = c.mel.bands >> coarser, c.code_channels[level]
         per_code = (c.codec.hop // c.mel.hop >> coarser) << c.inject[level]  # mel frames of a code frame
         if c.encoder == "patch":
+            if not pooled and per_code < PatchEncoder.slices:
+                raise UserError(
+                    f"inject {c.inject}: a code frame of level {level + 1} would be {per_code} mel frames, "
+                    f"fewer than {PatchEncoder.slices}; raise its depth or take --set model.encoder=conv"
+                )
             given = (c.bands.mean or (0.0,) * c.mel.bands, c.bands.std or (1.0,) * c.mel.bands)
             mean, std = (torch.tensor(values).view(bands, -1).mean(dim=1) for values in given)
             return PatchEncoder(mean, std, c.hidden, POOLED_PATCH if pooled else per_code, channels, pooled)

@@ -1,0 +1,1 @@
+"""Notes and MIDI files, instruments, the corpus of pieces and its arrangement."""

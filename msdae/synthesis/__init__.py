@@ -1,0 +1,1 @@
+"""Notes to sound: SoundFonts, procedural sounds and effects."""

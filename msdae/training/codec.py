@@ -261,11 +261,10 @@ class ReconstructionTask(Task):
         return self.excerpts.batches(seed, self.first + start, rank, world)
 
     def validation(self, rank: int, world: int) -> Iterable[Waveforms]:
-        size = self.settings.batch_size // world
-        waveforms, names = self.valid.waveform.split(size), self.valid.names
-        for index, waveform in enumerate(waveforms):
-            if index % world == rank:
-                yield Waveforms(waveform, names[index * size :][: len(waveform)])
+        # each process has all of them: one that had fewer batches would leave the others waiting
+        size, names = self.settings.batch_size // world, self.valid.names
+        for index, waveform in enumerate(self.valid.waveform.split(size)):
+            yield Waveforms(waveform, names[index * size :][: len(waveform)])
 
     def losses(self, batch: Waveforms, draws: Draws) -> Losses:
         return self.networks["codec"](batch.waveform, draws)[0]

@@ -294,7 +294,7 @@ class Loop:
         path = self.folder / "state.safetensors"
         if path.exists():
             self.step = state.load(path, self.learners, self._same())
-            self.log.trim(self.step)
+        self.log.trim(self.step)
 
 
 def _description(networks: dict[str, nn.Module]) -> str:

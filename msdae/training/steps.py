@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from msdae import checkpoint
+from msdae.errors import UserError
 
 Item = TypeVar("Item")
 Batches = Callable[[int], Iterator[Any]]  # from a step on
@@ -91,7 +92,8 @@ def read(batches: Batches, start: int, workers: int, pinned: bool) -> Iterator[A
     # the training step itself runs on the CPU a thread reads as fast and copies nothing
     context = "fork" if workers else None
     loader = DataLoader(_Steps(batches, start), None, num_workers=workers, multiprocessing_context=context)
-    yield from prefetch(_pinned(batch) for batch in loader) if pinned else prefetch(loader)
+    items = _raised(loader)
+    yield from prefetch(_pinned(batch) for batch in items) if pinned else prefetch(items)
 
 
 def prefetch(items: Iterable[Item]) -> Iterator[Item]:
@@ -112,13 +114,26 @@ class _Steps(IterableDataset):
 
     def __iter__(self) -> Iterator[Any]:
         worker = get_worker_info()
-        if worker is None or worker.num_workers == 1:
-            return self.batches(self.start)
-        return (next(self.batches(step)) for step in count(self.start + worker.id, worker.num_workers))
+        first, stride = (self.start, 1) if worker is None else (self.start + worker.id, worker.num_workers)
+        try:
+            if stride == 1:
+                yield from self.batches(first)
+            for step in count(first, stride):
+                yield next(self.batches(step))
+        except UserError as error:
+            yield error  # raised in a worker, its message would come with the worker's traceback
 
 
 def _pinned(batch: Any) -> Any:
     return _changed(batch, lambda values: values.pin_memory() if torch.is_tensor(values) else values)
+
+
+def _raised(items: Iterable[Item | UserError]) -> Iterator[Item]:
+    """The same items; an error among them is raised in its turn."""
+    for item in items:
+        if isinstance(item, UserError):
+            raise item
+        yield item
 
 
 def _changed(batch: Any, change: Callable[[Any], Any]) -> Any:

@@ -40,6 +40,7 @@ def test_too_short():
 def test_the_hop_fits_the_codec(hop, fitted):
     mel = MelConfig().fitted(48000, hop)
     assert (mel.sample_rate, mel.hop, mel.n_fft) == (48000, fitted, 2048) and hop % (fitted * 4) == 0
+    assert mel.fitted(48000, hop) == mel  # the model's settings, fitted once more when data is prepared
     assert MelConfig().fitted(44100, 4096) == MelConfig()
     assert MelConfig().fitted(16000, 480).n_fft == 1024  # about as long in seconds
 

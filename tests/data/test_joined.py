@@ -111,3 +111,11 @@ def test_caches_of_different_codecs_are_refused(caches, tiny, tmp_path):
     (tmp_path / "other/manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UserError, match="different codecs .*train: spectral-neural, .*other: mine"):
         data.open_clips(tiny / "train", tmp_path / "other")
+
+
+def test_a_recording_that_became_shorter_is_said_so(caches):
+    """Regression: joined caches have no path of their own to name."""
+    joined = JoinedCaches(caches)
+    joined.clips[0]["start"] = 1e4
+    with pytest.raises(UserError, match="shorter than when it was prepared"):
+        joined.waveform(0)

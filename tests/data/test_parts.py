@@ -87,6 +87,24 @@ def test_waiting_goes_on_while_parts_appear(tmp_path, monkeypatch):
     assert all(path.exists() for path in paths)
 
 
+def test_waiting_goes_on_while_there_are_signs_of_work(tmp_path, monkeypatch):
+    """Regression: ranks that waited for an assembled split gave up while the first encoded its parts."""
+    monkeypatch.setattr(parts, "POLL_SECONDS", 0.01)
+    signs, product = [tmp_path / str(index) for index in range(5)], tmp_path / "product"
+
+    def work():
+        for path in [*signs, product]:
+            time.sleep(0.2)
+            path.touch()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    parts.wait_for([product], minutes=0.01, signs=signs)
+    thread.join()
+    with pytest.raises(UserError, match="made nothing for 0.001 minutes"):
+        parts.wait_for([tmp_path / "never"], minutes=0.001, signs=signs)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
 def test_workers_do_not_outlive_a_killed_parent(tmp_path):
     (tmp_path / "sleeper.py").write_text(SLEEPER)

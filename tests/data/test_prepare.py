@@ -188,12 +188,13 @@ def test_an_interrupted_run_continues_with_the_same_result(recordings, tmp_path,
 
 def test_two_ranks_share_the_work_and_the_first_assembles(recordings, tmp_path, monkeypatch):
     monkeypatch.setattr(prepare_module, "CLIPS_PER_PART", 1)
-    monkeypatch.setattr(prepare_module.parts, "wait_for", lambda paths: None)
+    seen = []  # the paths that show a rank which waits that others are at work
+    monkeypatch.setattr(prepare_module.parts, "wait_for", lambda paths, signs=(): seen.extend(signs))
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
     _prepare(recordings, tmp_path / "out")
     (part,) = (tmp_path / "out" / ".parts").rglob("*.npz")
-    assert part.name == "000001.npz"
+    assert part.name == "000001.npz" and sorted(path.name for path in seen) == ["000000.npz", "000001.npz"]
     monkeypatch.setenv("RANK", "0")
     _prepare(recordings, tmp_path / "out")
     monkeypatch.delenv("WORLD_SIZE")

@@ -94,3 +94,18 @@ def test_a_long_recording_fills_several_shards():
     records = [(None, None, {"name": f"a_{index}", "piece": "a"}) for index in range(10)]
     records += [(None, None, {"name": name, "piece": name}) for name in "bc"]
     assert [len(group) for group in shards.groups(records, 4)] == [4, 4, 2, 1, 1]
+
+
+def test_steps_that_follow_each_other_read_a_shard_once(folders, monkeypatch):
+    """Regression: workers ask for each step anew, and read the whole shard for each."""
+    stream, reads = ShardStream(folders[1] / "train"), []
+
+    def read(path, *rest):
+        reads.append(path)
+        return shard(path, *rest)
+
+    shard = shards.Shard
+    monkeypatch.setattr(shards, "Shard", read)
+    for step in (0, 1):
+        next(stream.batches(2, start=step))
+    assert len(reads) == 1

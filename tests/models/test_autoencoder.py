@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from msdae.audio.mel import MelConfig
 from msdae.diffusion import samplers
 from msdae.errors import UserError
 from msdae.evaluation.speed import summarize
@@ -54,20 +55,26 @@ def model(request):
     return build(*request.param)
 
 
+def code_frames(model, frames):
+    """Lengths of the codes of a latent of `frames` frames, coarse to fine."""
+    depths = zip(model.config.inject, model.pooled, strict=False)
+    return [1 if pooled else -(-frames // 2**depth) for depth, pooled in depths]
+
+
 @pytest.mark.parametrize(
     ("inject", "lengths"), [((5, 3, 1), [1, 4, 16]), ((3, 2, 1), [4, 8, 16]), ((4, 2, 0), [2, 8, 32])]
 )
 @pytest.mark.parametrize("config", [SMALL, THESIS], ids=["patch", "conv"])
 def test_code_lengths_of_the_presets(inject, lengths, config):
     model = build(config=dataclasses.replace(config, inject=inject))
-    assert [code.shape[-1] for code in model.encode(*clip())] == lengths == model.code_frames(32)
+    assert [code.shape[-1] for code in model.encode(*clip())] == lengths == code_frames(model, 32)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 7, 31, 32, 33, 100])
 def test_defect_6_any_length(model, frames):
     z, mel = clip(frames=frames)
     codes = model.encode(z, mel)
-    assert [code.shape[-1] for code in codes] == model.code_frames(frames)
+    assert [code.shape[-1] for code in codes] == code_frames(model, frames)
     assert model.denoise(z, torch.ones(2), codes).shape == z.shape
 
 
@@ -290,7 +297,7 @@ def test_a_pooled_level_is_one_frame_whatever_the_order_of_time():
     model = MSDAE(dataclasses.replace(SMALL, pooled=(1,))).eval()
     mel = torch.rand(2, 128, 512)
     codes = model.encode(None, mel)
-    assert [code.shape[-1] for code in codes] == model.code_frames(32) == [1, 8, 32]
+    assert [code.shape[-1] for code in codes] == code_frames(model, 32) == [1, 8, 32]
     halves = torch.cat([mel[..., 256:], mel[..., :256]], dim=-1)
     assert (codes[0] - model.encode(None, halves)[0]).abs().max() < 0.05
     assert (codes[2] - model.encode(None, halves)[2]).abs().max() > 0.1
@@ -303,7 +310,7 @@ def test_a_pooled_level_reaches_every_depth():
         if isinstance(module, AdaGN):
             torch.nn.init.normal_(module.affine.weight)
     torch.nn.init.normal_(model.unet.modulations[0][-1].weight)
-    codes = [torch.zeros(1, 32, frames) for frames in model.code_frames(32)]
+    codes = [torch.zeros(1, 32, frames) for frames in code_frames(model, 32)]
     other = [torch.ones_like(codes[0]), *codes[1:]]
     seen = {}
     for index, block in enumerate(model.unet.down_blocks):
@@ -323,3 +330,11 @@ def test_levels_may_see_different_clips():
     mixed = model.encode(None, [one, other, other])
     assert torch.equal(mixed[0], model.encode(None, one)[0])
     assert torch.equal(mixed[2], model.encode(None, other)[2])
+
+
+def test_a_code_frame_of_too_few_mel_frames_is_refused():
+    codec, mel = CodecConfig(hop=512), MelConfig().fitted(48000, 512)
+    config = ModelConfig(widths=(16, 16, 24), hidden=16, pooled=(), codec=codec, mel=mel)
+    assert MSDAE(config).stage == 3
+    with pytest.raises(UserError, match="a code frame of level 1 would be 2 mel frames, fewer than 4"):
+        MSDAE(dataclasses.replace(config, inject=(1, 2, 0)))

@@ -74,9 +74,9 @@ def test_the_codec_is_looked_for_beside_the_checkpoint_and_where_it_was(run, cod
     assert codec_files.find(config, run / "stage2") == run / "stage2/codec.safetensors"
     assert codec_files.find(config, tmp_path) == codec_file
     moved = dataclasses.replace(config, path="nowhere.safetensors")
-    assert codec_files.find(moved, tmp_path) is None
-    with pytest.raises(UserError, match="neither codec.safetensors beside .* nor nowhere.* with --codec"):
-        codec_files.load(moved, tmp_path)
+    for look in (codec_files.find, codec_files.load):
+        with pytest.raises(UserError, match="neither codec.safetensors beside .* nor nowhere.* with --codec"):
+            look(moved, tmp_path)
     assert codec_files.load(moved, tmp_path, codec_file).fingerprint == config.fingerprint
     with pytest.raises(UserError, match="not the one that the model was trained on"):
         codec_files.load(moved, tmp_path, "spectral-neural")
@@ -102,6 +102,15 @@ def test_exports_take_the_codec_along(run, codec_file, tmp_path):
     shipped.save(tmp_path / "file/codec.safetensors")
     with pytest.raises(UserError, match="is another codec than the model's"):
         export.main([str(run / "stage2"), "--out", str(target)])
+
+
+def test_a_model_whose_codec_is_lost_is_not_exported_without_it(run, tmp_path):
+    model = Autoencoder.from_pretrained(run / "stage2")
+    model.save(tmp_path / "model.safetensors")
+    lost = dataclasses.replace(model.config.codec, path="nowhere.safetensors")
+    model.config, model.folder = dataclasses.replace(model.config, codec=lost), tmp_path
+    with pytest.raises(UserError, match="neither codec.safetensors beside .* nor nowhere"):
+        model.save_pretrained(tmp_path / "hub")
 
 
 def test_the_model_that_ships_needs_no_copy(tmp_path):

@@ -11,7 +11,7 @@ import torch
 from msdae import audio, checkpoint, codecs
 from msdae.codecs.neural import NeuralCodec
 from msdae.errors import UserError
-from msdae.training.codec import STAGES, CodecTrainConfig, train
+from msdae.training.codec import STAGES, CodecTrainConfig, Excerpts, ReconstructionTask, Waveforms, train
 from msdae.training.log import Log
 
 CPU = torch.device("cpu")
@@ -116,3 +116,16 @@ def test_a_state_of_the_old_layout_is_refused(music, tmp_path):
     checkpoint.save(tmp_path / "decoder-state.safetensors", "codec training state", {}, {"step": 1})
     with pytest.raises(UserError, match="an older msdae"):
         train(FEW, paths(music), tmp_path, CPU)
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_every_process_validates_as_often(music, world):
+    """Regression: a process without validation excerpts left the others waiting for its losses."""
+    codec = NeuralCodec()
+    excerpts = Excerpts(paths(music)["train"], FEW, FEW.frames * codec.hop, codec.sample_rate)
+    valid = Waveforms.beginnings(paths(music)["train"][:3], excerpts.samples, codec.sample_rate)
+    task = ReconstructionTask(FEW, 0, codec, excerpts, valid)
+    for rank in range(world):
+        batches = list(task.validation(rank, world))
+        assert [len(batch.waveform) for batch in batches] == ([2, 1] if world == 1 else [1, 1, 1])
+        assert [name for batch in batches for name in batch.names] == valid.names

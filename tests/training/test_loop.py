@@ -236,3 +236,11 @@ def test_batches_are_read_by_several_processes_in_the_same_order(build, tmp_path
     build("one").run()
     build("two", workers=2).run()
     assert losses(tmp_path / "one") == losses(tmp_path / "two")
+
+
+def test_the_log_of_a_run_that_saved_no_state_is_begun_anew(build, tmp_path):
+    """Regression: steps that were done again stood in the log twice."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/log.jsonl").write_text('{"step": 1, "loss": 9.0}\n')
+    assert build(steps=(2, 2, 2)).run()
+    assert [step for step, _ in losses(tmp_path / "a")] == [1, 2]

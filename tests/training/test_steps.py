@@ -1,8 +1,10 @@
+import itertools
 from dataclasses import dataclass
 
 import pytest
 import torch
 
+from msdae.errors import UserError
 from msdae.training import steps
 from msdae.training.steps import Draws
 
@@ -45,3 +47,17 @@ def test_batches_are_cut_and_moved_field_by_field():
 def test_reading_keeps_the_order_of_steps_whoever_reads(workers):
     batches = steps.read(numbers, 5, workers, pinned=False)
     assert [next(batches).names[0] for _ in range(8)] == [str(step) for step in range(5, 13)]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_bad_input_keeps_its_message_whoever_reads(workers):
+    """Regression: from a worker process it came as several lines with the worker's traceback."""
+
+    def batches(start):
+        yield from itertools.islice(numbers(start), max(0, 7 - start))
+        raise UserError("shard.tar: damaged")
+
+    items = steps.read(batches, 5, workers, pinned=False)
+    assert [next(items).names[0] for _ in range(2)] == ["5", "6"]
+    with pytest.raises(UserError, match=r"^shard.tar: damaged$"):
+        next(items)

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import ClassVar
 
-from msdae.data.rendering import RenderConfig
+from msdae.data import parts
+from msdae.data.rendering import RenderConfig, claim
 from msdae.data.sources import SEEN_SPLITS, ClipLength, SourceFile
 from msdae.data.tally import Tally
-from msdae.errors import UserError
 from msdae.progress import Progress, silent
 from msdae.registry import Registry
 
@@ -17,10 +17,12 @@ class DataSet:
     Attributes:
         splits: the splits that it has where it is complete.
         config: settings of the rendering, whose defaults are the default data set; None: nothing is rendered.
+        version: of the rendering, to be raised when the same settings give other bytes.
     """
 
     splits: ClassVar[tuple[str, ...]] = SEEN_SPLITS
     config: ClassVar[type[RenderConfig] | None] = None
+    version: ClassVar[int]
 
     @staticmethod
     def scan(root: Path, tally: Tally, clip: ClipLength = ClipLength()) -> dict[str, list[SourceFile]]:
@@ -32,7 +34,17 @@ class DataSet:
         raise NotImplementedError
 
     @staticmethod
+    def work(config: RenderConfig, folder: Path, clip: ClipLength) -> list[parts.Part]:
+        """What has to be done to render the data set to `folder`.
+
+        Raises:
+            UserError: a SoundFont cannot be read, or has too few notes.
+        """
+        raise NotImplementedError
+
+    @classmethod
     def render(
+        cls,
         config: RenderConfig,
         folder: Path,
         clip: ClipLength = ClipLength(),
@@ -44,7 +56,8 @@ class DataSet:
         Raises:
             UserError: the folder holds the rendering of other settings, or a SoundFont cannot be read.
         """
-        raise UserError(f"{folder}: recordings of this data set cannot be rendered; name their folder")
+        claim(folder, cls.version, config, clip)
+        parts.complete(cls.work(config, folder, clip), "render", "clip", workers, progress)
 
 
 DATASETS: Registry[type[DataSet]] = Registry("data set", "msdae.data.sets")

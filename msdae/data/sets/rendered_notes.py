@@ -11,12 +11,11 @@ import torch
 from msdae import audio
 from msdae.checkpoint import atomic_folder
 from msdae.data import parts
-from msdae.data.rendering import RenderConfig, claim
+from msdae.data.rendering import RenderConfig
 from msdae.data.sets import DATASETS, DataSet
 from msdae.data.sources import NOTE, SPLITS, ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
-from msdae.progress import Progress, silent
 from msdae.symbolic import instruments
 from msdae.symbolic.instruments import VELOCITIES, Voice, reserved
 from msdae.symbolic.notes import Note
@@ -24,7 +23,6 @@ from msdae.synthesis import soundfont
 from msdae.synthesis.sound import voice_name
 from msdae.synthesis.soundfont import SILENCE
 
-VERSION = 2  # of the rendering: raise it when the same settings give other bytes
 NOTES_PER_PART = 100
 LABELS = "notes.json"
 LEVEL = 0.7  # peak of an instrument's note at velocity 127 in the middle of its range
@@ -88,19 +86,6 @@ def work(config: RenderConfig, sizes: Mapping[str, int], folder: Path, clip: Cli
     return [part for split in sizes for part in _split_work(folder / split, notes[split], clip)]
 
 
-def render(
-    config: RenderConfig,
-    folder: Path,
-    clip: ClipLength = ClipLength(),
-    workers: int | None = None,
-    progress: Progress = silent,
-) -> None:
-    """See `DataSet.render`."""
-    claim(folder, VERSION, config, clip)
-    sizes = {split: config.size(split) for split in SPLITS}
-    parts.complete(work(config, sizes, folder, clip), "render", "clip", workers, progress)
-
-
 def scan(root: Path, tally: Tally, clip: ClipLength = ClipLength()) -> dict[str, list[SourceFile]]:
     """The notes of each split that is there."""
     return {
@@ -112,8 +97,12 @@ def scan(root: Path, tally: Tally, clip: ClipLength = ClipLength()) -> dict[str,
 class Notes(DataSet):
     """Single notes, rendered."""
 
-    splits, config = SPLITS, RenderConfig
-    scan, render = staticmethod(scan), staticmethod(render)
+    splits, config, version = SPLITS, RenderConfig, 2
+    scan = staticmethod(scan)
+
+    @staticmethod
+    def work(config: RenderConfig, folder: Path, clip: ClipLength) -> list[parts.Part]:
+        return work(config, {split: config.size(split) for split in SPLITS}, folder, clip)
 
 
 def render_notes(task: NotesTask, folder: Path) -> None:

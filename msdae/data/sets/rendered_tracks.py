@@ -12,12 +12,11 @@ from msdae import audio
 from msdae.audio.loudness import Loudness
 from msdae.checkpoint import atomic_folder
 from msdae.data import parts
-from msdae.data.rendering import RenderConfig, claim
+from msdae.data.rendering import RenderConfig
 from msdae.data.sets import DATASETS, DataSet, slakh
 from msdae.data.sources import SPLITS, ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
-from msdae.progress import Progress, silent
 from msdae.symbolic import corpus, instruments
 from msdae.symbolic.arrange import Stem, arrange
 from msdae.symbolic.instruments import Voice
@@ -26,7 +25,6 @@ from msdae.synthesis import soundfont
 from msdae.synthesis.sound import voice_name
 from msdae.synthesis.soundfont import SAMPLE_RATE, SILENCE
 
-VERSION = 2  # of the rendering: raise it when the same settings give other bytes
 CLIPS = (7, 13)  # length of a track, 21 to 39 s
 CLIPS_PER_TRACK = 19  # on average, with the stems that are silent for a while taken off
 FIRST_NUMBER = {"train": 1, "validation": 30001, "test": 40001, "unseen": 50001}
@@ -83,19 +81,6 @@ def work(config: RenderConfig, sizes: Mapping[str, int], folder: Path, clip: Cli
     ]
 
 
-def render(
-    config: RenderConfig,
-    folder: Path,
-    clip: ClipLength = ClipLength(),
-    workers: int | None = None,
-    progress: Progress = silent,
-) -> None:
-    """See `DataSet.render`."""
-    claim(folder, VERSION, config, clip)
-    sizes = {split: config.size(split) for split in SPLITS}
-    parts.complete(work(config, sizes, folder, clip), "render", "clip", workers, progress)
-
-
 def scan(root: Path, tally: Tally, clip: ClipLength = ClipLength()) -> dict[str, list[SourceFile]]:
     """The stems of each split that is there; see `slakh.scan`."""
     splits = slakh.scan(root, tally, clip)
@@ -109,8 +94,12 @@ def scan(root: Path, tally: Tally, clip: ClipLength = ClipLength()) -> dict[str,
 class Tracks(DataSet):
     """Arranged pieces, rendered."""
 
-    splits, config = SPLITS, RenderConfig
-    scan, render = staticmethod(scan), staticmethod(render)
+    splits, config, version = SPLITS, RenderConfig, 2
+    scan = staticmethod(scan)
+
+    @staticmethod
+    def work(config: RenderConfig, folder: Path, clip: ClipLength) -> list[parts.Part]:
+        return work(config, {split: config.size(split) for split in SPLITS}, folder, clip)
 
 
 def plan(

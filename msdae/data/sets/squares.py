@@ -19,12 +19,11 @@ from msdae import audio
 from msdae.checkpoint import atomic_folder
 from msdae.config import require_ranges, require_shares
 from msdae.data import parts
-from msdae.data.rendering import RenderConfig, claim
+from msdae.data.rendering import RenderConfig
 from msdae.data.sets import DATASETS, DataSet
 from msdae.data.sources import MELODY, NOTE, ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
-from msdae.progress import Progress, silent
 from msdae.symbolic import corpus
 from msdae.symbolic.arrange import excerpt, perform, without_unisons
 from msdae.symbolic.instruments import Voice, reserved
@@ -33,7 +32,6 @@ from msdae.symbolic.notes import Note, ScoreNote
 from msdae.synthesis.sound import Sound, SoundConfig
 from msdae.synthesis.soundfont import SAMPLE_RATE, SILENCE
 
-VERSION = 4  # of the rendering: raise it when the same settings give other bytes
 FOLDERS = {"train": "train", "validation": "valid", "test": "test"}
 ATTEMPTS = 200
 PIECES = 6  # that are tried for a pair of sounds
@@ -93,22 +91,15 @@ class Square:
         return f"Square{self.index:05d}"
 
 
-def render(
-    config: SquaresConfig,
-    folder: Path,
-    clip: ClipLength = ClipLength(),
-    workers: int | None = None,
-    progress: Progress = silent,
-) -> None:
-    """See `DataSet.render`."""
-    claim(folder, VERSION, config, clip)
+def work(config: SquaresConfig, folder: Path, clip: ClipLength) -> list[parts.Part]:
+    """See `DataSet.work`."""
     voices, _ = voices_of(config.fonts(), ())
-    work = []
+    every = []
     for name, split in FOLDERS.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         squares = plan(name, config.size(split), voices, config, clip)
-        work += [parts.Part(render_square, square, folder / name / square.name, 4) for square in squares]
-    parts.complete(work, "render", "clip", workers, progress)
+        every += [parts.Part(render_square, square, folder / name / square.name, 4) for square in squares]
+    return every
 
 
 def plan(
@@ -170,8 +161,8 @@ def scan(root: Path, tally: Tally, clip: ClipLength = ClipLength()) -> dict[str,
 class Squares(DataSet):
     """Squares of two excerpts and two sounds, rendered: what the model that ships is trained on."""
 
-    config = SquaresConfig
-    scan, render = staticmethod(scan), staticmethod(render)
+    config, version = SquaresConfig, 4
+    scan, work = staticmethod(scan), staticmethod(work)
 
 
 def _scan_split(folder: Path, split: str, tally: Tally) -> list[SourceFile]:

@@ -8,6 +8,7 @@ import soundfile
 
 from msdae.data.rendering import RECORD, RenderConfig
 from msdae.data.sets import DATASETS, rendered, rendered_notes, rendered_tracks
+from msdae.data.sets.rendered import Rendered
 from msdae.data.sources import ClipLength, read_notes
 from msdae.data.tally import Tally
 from msdae.errors import UserError
@@ -28,7 +29,7 @@ def _bytes(root):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("rendered")
-    rendered.render(CONFIG, path, workers=1)
+    Rendered.render(CONFIG, path, workers=1)
     return path
 
 
@@ -98,7 +99,7 @@ def test_no_note_is_in_two_splits_and_instruments_are_even():
 
 
 def test_same_seed_same_bytes_with_any_number_of_workers(folder, tmp_path):
-    rendered.render(CONFIG, tmp_path, workers=2)
+    Rendered.render(CONFIG, tmp_path, workers=2)
     assert _bytes(tmp_path) == _bytes(folder)
 
 
@@ -114,24 +115,24 @@ def test_an_interrupted_rendering_continues(folder, tmp_path, monkeypatch):
     render_track = rendered_tracks.render_track
     monkeypatch.setattr(rendered_tracks, "render_track", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        rendered.render(CONFIG, tmp_path, workers=1)
-    rendered.render(CONFIG, tmp_path, workers=1)
+        Rendered.render(CONFIG, tmp_path, workers=1)
+    Rendered.render(CONFIG, tmp_path, workers=1)
     assert len(calls) == 3 + 2  # four tracks in all: the third again, and the fourth
     assert _bytes(tmp_path) == _bytes(folder)
 
 
 def test_a_folder_of_other_settings_clips_or_version_is_refused(folder, tmp_path):
     with pytest.raises(UserError, match="rendered with other seed"):
-        rendered.render(replace(CONFIG, seed=4), folder)
+        Rendered.render(replace(CONFIG, seed=4), folder)
     with pytest.raises(UserError, match="rendered with other clip"):
-        rendered.render(CONFIG, folder, ClipLength(48000, 16000))
+        Rendered.render(CONFIG, folder, ClipLength(48000, 16000))
     record = json.loads((folder / RECORD).read_text())
     (tmp_path / RECORD).write_text(json.dumps({**record, "version": 1}))
     with pytest.raises(UserError, match="another version of msdae; delete it .*prepare_data.py"):
-        rendered.render(CONFIG, tmp_path)
+        Rendered.render(CONFIG, tmp_path)
     (tmp_path / RECORD).rename(tmp_path / "synth.json")  # as earlier versions called it
     with pytest.raises(UserError, match="another version of msdae"):
-        rendered.render(CONFIG, tmp_path)
+        Rendered.render(CONFIG, tmp_path)
 
 
 def test_soundfonts_have_names_and_weights(tmp_path):

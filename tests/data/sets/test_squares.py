@@ -9,7 +9,7 @@ import torch
 from msdae import audio
 from msdae.config import from_mapping, load
 from msdae.data.sets import squares
-from msdae.data.sets.squares import SquaresConfig
+from msdae.data.sets.squares import Squares, SquaresConfig
 from msdae.data.sources import ClipLength
 from msdae.data.tally import Tally
 from msdae.errors import UserError
@@ -98,14 +98,14 @@ def test_effects_keep_length_and_change_the_sound(effect):
 
 
 def test_all_splits_are_rendered_and_pieces_stay_in_theirs(tmp_path):
-    squares.render(SquaresConfig(clips=4, seed=4), tmp_path, workers=1)
+    Squares.render(SquaresConfig(clips=4, seed=4), tmp_path, workers=1)
     found = squares.scan(tmp_path, Tally())
     assert {split: len(files) for split, files in found.items()} == {"train": 4, "valid": 12, "test": 12}
     for split, folder in (("valid", "validation"), ("test", "test")):
         pieces = {file.labels["piece"] for file in found[split]}
         assert all(split_of(piece) == folder for piece in pieces if not piece.startswith("note "))
     with pytest.raises(UserError, match="other seed"):
-        squares.render(SquaresConfig(clips=4, seed=5), tmp_path, workers=1)
+        Squares.render(SquaresConfig(clips=4, seed=5), tmp_path, workers=1)
 
 
 def test_the_default_recipe_draws_what_it_always_drew():
