@@ -14,7 +14,7 @@ PYTHON ?= $(shell for name in python3 python3.12 python3.11 python3.10 python; d
 
 .PHONY: help
 help:
-	@echo "make demo    set up .venv, render four pairs of recordings, swap and score them in demo/"
+	@echo "make demo    set up .venv, render eight pairs of recordings, swap and score them in demo/"
 	@echo "make test    set up .venv and run the tests"
 	@echo "make results set up .venv, measure again and write tables and figures into README.md and docs/"
 	@echo "make lint    ruff check and ruff format --check"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msdae import audio, cli, config, folders
 from msdae.errors import UserError
-from msdae.evaluation.swapbench.quick import quick
+from msdae.evaluation.swapbench.selection import quick
 from msdae.evaluation.tables import Table, Value, write
 from msdae.inference.pipeline import Pipeline
 from msdae.training.autoencoder import TrainConfig
