@@ -1,4 +1,4 @@
-"""Swap four pairs of rendered recordings and score the results."""
+"""Swap eight pairs of rendered recordings and score the results."""
 
 from msdae import cli
 from msdae.commands.demo import main

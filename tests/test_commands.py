@@ -3,6 +3,7 @@
 import ast
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
@@ -113,3 +114,31 @@ def test_what_the_library_logs_is_shown_once(capsys):
     cli.run(lambda: None)
     cli.run(lambda: logging.getLogger("msdae.data").info("2 files"))
     assert capsys.readouterr().err == "2 files\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("benchmark", "--out"),
+        ("compare-codecs", "--out"),
+        ("ladder", "--out"),
+        ("measure-interpolation", "--out"),
+        ("train-metrics", "--json"),
+        ("score", "a.wav", "--reference", "b.wav", "--json"),
+        ("run-probes", "--out"),
+        ("export", "embedded", "--out"),
+        ("make-shipped", "--out"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_result_that_cannot_be_written_ends_before_any_work(arguments, tmp_path):
+    file = tmp_path / "file.txt"
+    file.touch()
+    with pytest.raises(UserError, match=re.escape(str(file))):
+        commands.run(arguments[0], [*arguments[1:], str(file / "tables.md")])
+
+
+@pytest.mark.parametrize("name", ["benchmark", "compare-codecs", "ladder", "measure-interpolation"])
+def test_tables_of_no_known_form_are_refused_before_any_work(name, tmp_path):
+    with pytest.raises(UserError, match=r"tables\.txt: tables are written as"):
+        commands.run(name, ["--out", str(tmp_path / "tables.txt")])

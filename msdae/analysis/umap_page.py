@@ -12,6 +12,7 @@ from matplotlib.colors import to_hex
 from matplotlib.markers import MarkerStyle
 
 from msdae.analysis.umap import COLOURS, MARKERS, PITCH_COLOURS, Maps, Point
+from msdae.audio.files import SAMPLE_RATE
 from msdae.checkpoint import atomic
 from msdae.evaluation.media import mp3
 from msdae.progress import Progress, silent
@@ -54,7 +55,7 @@ def _described(point: Point, low: float, high: float) -> dict:
         "label": f"{point.instrument or point.family}: {point.name}",
         "pitch": point.pitch,
         "colour": colour,
-        "sound": mp3(point.cache.waveform(point.index), RATE),
+        "sound": mp3(point.cache.waveform(point.index, SAMPLE_RATE), RATE),
     }
 
 

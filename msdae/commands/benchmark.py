@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
-from msdae import audio, cli, config, folders
+from msdae import cli, config, folders
 from msdae.evaluation import speed
-from msdae.evaluation.tables import Table, Value, write
+from msdae.evaluation.tables import Table, Value, check_file, write
 from msdae.inference.pipeline import Pipeline
 from msdae.models.hdae import HDAE
 from msdae.models.msdae import MSDAE
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
     options = parser.parse_args(argv)
     if options.out:
-        audio.check_folder(options.out)
+        check_file(options.out)
     place = device(options.device)
     threads, version = torch.get_num_threads(), torch.__version__
     note = f"{threads} threads, device {place}, torch {version}; medians of {options.rounds} rounds."

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import audio, cli, codecs
+from msdae import cli, codecs
 from msdae.evaluation import codecs as codec_comparison
 from msdae.evaluation.swapbench.cases import SPLITS
-from msdae.evaluation.tables import write
+from msdae.evaluation.tables import check_file, write
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
     options = parser.parse_args(argv)
     if options.out:
-        audio.check_folder(options.out)
+        check_file(options.out)
     loaded = {name: codecs.load(path) for name, path in cli.named(options.codec).items()}
     command = cli.command_line("compare-codecs", argv)
     tables = codec_comparison.compare(loaded, options.cases, options.seed, options.split, command, tqdm)

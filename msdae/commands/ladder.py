@@ -5,10 +5,10 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from msdae import audio, cli, config, folders
+from msdae import cli, config, folders
 from msdae.errors import UserError
-from msdae.evaluation.swapbench.quick import quick
-from msdae.evaluation.tables import Table, Value, write
+from msdae.evaluation.swapbench.selection import quick
+from msdae.evaluation.tables import Table, Value, check_file, write
 from msdae.inference.pipeline import Pipeline
 from msdae.training.autoencoder import TrainConfig
 from msdae.training.stages import stage_folder, train_stage
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not 2 <= len(arguments.steps) <= 3 or min(arguments.steps) < 1:
         raise UserError("--steps: give two numbers or three, one a stage, each 1 or more")
     if arguments.out:
-        audio.check_folder(arguments.out)
+        check_file(arguments.out)
     files = {name: folders.configs() / f"{name}.yaml" for name in RECIPES}
     changes = [*arguments.set, *([f"model.codec.name={arguments.codec}"] if arguments.codec else [])]
     recipes = {name: config.load(TrainConfig, file, changes) for name, file in files.items()}

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
-from msdae import cli, config, folders
+from msdae import audio, cli, config, folders
+from msdae.commands import export
 from msdae.data import parts
 from msdae.data.encode import Encoding
 from msdae.data.prepare import prepare_set
@@ -79,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     if options.scale <= 0:
         raise UserError(f"--scale {options.scale}: give a number above 0")
+    audio.check_folder(options.out)
     recipe = config.load(Recipe, options.config, options.set).scaled(options.scale, options.soundfont)
     make(recipe, options.data, options.run, options.out, options.workers)
 
@@ -100,6 +101,5 @@ def make(recipe: Recipe, data: Path, run: Path, out: Path, workers: int | None =
         if not train_stage("msdae", stage, training, run, sets):
             raise SystemExit(130)
     if parts.rank() == 0:
-        model = Autoencoder.load(stage_folder(run, len(training.steps)) / "model.safetensors")
-        model.save(out, torch.float16)
+        export.write(Autoencoder.from_pretrained(stage_folder(run, len(training.steps))), out)
         print(f"wrote {out}")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import audio, cli
+from msdae import cli
 from msdae.evaluation.swapbench import cases, interpolation
 from msdae.evaluation.swapbench.systems import Model
-from msdae.evaluation.tables import write
+from msdae.evaluation.tables import check_file, write
 from msdae.inference.pipeline import Pipeline
 
 
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cli.add_device(parser)
     options = parser.parse_args(argv)
     if options.out:
-        audio.check_folder(options.out)
+        check_file(options.out)
     pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
     drawn = cases.plan(options.split, options.seed, {"monophonic": options.cases})
     courses = interpolation.courses(Model("model", pipeline), drawn, progress=tqdm)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -35,10 +36,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the probes, random encoders and intervals")
     parser.add_argument(
-        "--out", default=folders.runs() / "probes", help="folder for probes.csv, probes.json and the tables"
+        "--out",
+        type=Path,
+        default=folders.runs() / "probes",
+        help="folder for probes.csv, probes.json and the tables",
     )
     cli.add_device(parser)
     arguments = parser.parse_args(argv)
+    cli.make_folder(arguments.out)
 
     models = inputs.models(cli.named(arguments.checkpoint), arguments.model, device(arguments.device))
     splits = {name: probing.open_split(path) for name, path in inputs.folders(arguments.data).items()}

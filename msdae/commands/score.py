@@ -1,10 +1,11 @@
 """Score recordings against their references."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import cli
+from msdae import audio, cli
 from msdae.evaluation import tables
 from msdae.evaluation.metrics import scoring
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
@@ -32,9 +33,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         default="embedded",
         help="what FAD and KAD compare: features of the package's instrument classifier, or LAION's CLAP",
     )
-    parser.add_argument("--json", help="also write the figures to this file")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     arguments = parser.parse_args(argv)
 
+    if arguments.json:
+        audio.check_folder(arguments.json)
     pairs = scoring.pair_up(arguments.path, arguments.reference, arguments.midi)
     rows = scoring.score(tqdm(pairs, desc="scoring", unit="file", disable=len(pairs) < 2))
     several = len(pairs) >= scoring.FEWEST

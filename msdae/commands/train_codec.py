@@ -34,9 +34,10 @@ def _train(arguments: argparse.Namespace) -> None:
     files = _files(arguments)
     paths = {split: [file.path for file in chosen] for split, chosen in files.items()}
     codec = train(settings, paths, arguments.run, device(arguments.device), base)
-    if codec is not None:
-        _measure(codec.cpu(), files, arguments.out)
-        codec.save(arguments.out)
+    if codec is None:
+        raise SystemExit(130)
+    _measure(codec.cpu(), files, arguments.out)
+    codec.save(arguments.out)
 
 
 def _fit(arguments: argparse.Namespace) -> None:

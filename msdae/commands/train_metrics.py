@@ -1,5 +1,6 @@
 """Train the networks of the metrics: timbre and instruments."""
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +9,37 @@ from tqdm import tqdm
 
 from msdae import cli, folders
 from msdae.evaluation.metrics import classifier, learning, timbre
-from msdae.evaluation.tables import write
+from msdae.evaluation.tables import check_file, write
 from msdae.synthesis import soundfont
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    options = _parse(argv)
+    if options.json:
+        check_file(options.json)
+
+    settings = learning.MetricConfig(clips=options.clips, steps=options.steps, seed=options.seed)
+    where = (settings, options.clips_folder)
+    checked = [str(soundfont.default()), *options.check]
+    for font in (*checked, *options.soundfont):
+        soundfont.fingerprint(font)  # before the work, not after it
+    if options.only_check:
+        networks = tuple(
+            module.load(options.out and options.out / name)
+            for module, name in ((timbre, learning.TIMBRE), (classifier, learning.CLASSIFIER))
+        )
+    else:
+        learnt = [checked[0], *options.soundfont]
+        networks = learning.fit(
+            learnt, *where, options.out or folders.runs() / "timbre", options.workers, tqdm
+        )
+    table = learning.check(*networks, checked, *where, options.workers, tqdm)
+    print(table.text())
+    if options.json:
+        write(options.json, [replace(table, command=cli.command_line("train-metrics", argv))])
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     defaults = learning.MetricConfig()
     parser = cli.parser(
         "train-metrics",
@@ -51,24 +78,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the table to this file")
     parser.add_argument("--workers", type=int, help="processes that render (default: the cores)")
-    options = parser.parse_args(argv)
-
-    settings = learning.MetricConfig(clips=options.clips, steps=options.steps, seed=options.seed)
-    where = (settings, options.clips_folder)
-    checked = [str(soundfont.default()), *options.check]
-    for font in (*checked, *options.soundfont):
-        soundfont.fingerprint(font)  # before the work, not after it
-    if options.only_check:
-        networks = tuple(
-            module.load(options.out and options.out / name)
-            for module, name in ((timbre, learning.TIMBRE), (classifier, learning.CLASSIFIER))
-        )
-    else:
-        learnt = [checked[0], *options.soundfont]
-        networks = learning.fit(
-            learnt, *where, options.out or folders.runs() / "timbre", options.workers, tqdm
-        )
-    table = learning.check(*networks, checked, *where, options.workers, tqdm)
-    print(table.text())
-    if options.json:
-        write(options.json, [replace(table, command=cli.command_line("train-metrics", argv))])
+    return parser.parse_args(argv)

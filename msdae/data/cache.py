@@ -189,15 +189,17 @@ class ClipCache:
         for ((_, indices),) in self.runs(batch_size, seed, start, rank, world):
             yield self.batch(indices)
 
-    def waveform(self, index: int) -> torch.Tensor:
-        """The sound of a clip: (samples,) at `sample_rate`, read from the recording it was cut from.
+    def waveform(self, index: int, sample_rate: int | None = None) -> torch.Tensor:
+        """The sound of a clip: (samples,), read from the recording it was cut from.
+
+        sample_rate: Hz; by default the codec's, which the cache was made with.
 
         Raises:
             UserError: the recording is missing, or has changed.
         """
-        clip, samples = self.clips[index], round(self.clip_seconds * self.sample_rate)
-        start = round(clip["start"] * self.sample_rate)
-        waveform = audio.read(clip["path"], self.sample_rate)[start : start + samples]
+        clip, rate = self.clips[index], sample_rate or self.sample_rate
+        start, samples = round(clip["start"] * rate), round(self.clip_seconds * rate)
+        waveform = audio.read(clip["path"], rate)[start : start + samples]
         if len(waveform) < samples:
             raise UserError(f"{clip['path']}: shorter than when it was prepared; prepare the data again")
         return waveform

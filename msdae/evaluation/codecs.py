@@ -10,6 +10,7 @@ import torch
 from msdae.audio.files import SAMPLE_RATE
 from msdae.codecs import Codec
 from msdae.codecs import pca as spectral
+from msdae.errors import UserError
 from msdae.evaluation.metrics import embeddings
 from msdae.evaluation.metrics.bootstrap import interval
 from msdae.evaluation.metrics.distance import log_mel_distance, si_sdr
@@ -28,6 +29,7 @@ UNSEEN = "unseen"
 GROUPS = {group: textures for group, textures in tables.GROUPS.items() if group != "notes"}
 NOTE_F1, TOP1, LOG_MEL = "note F1 ↑", "timbre top-1 ↑", "log-mel dB ↓"
 HEADER = ("codec", NOTE_F1, TOP1, LOG_MEL, "SI-SDR dB ↑", "FAD ↓", "KAD ↓")
+FEWEST = 2  # recordings in a table, which KAD needs
 SPEED_SECONDS = 30  # of sound that the speed is measured on
 RoundTrip = Callable[[torch.Tensor], torch.Tensor]
 
@@ -54,16 +56,24 @@ def compare(
     """A table for each of `GROUPS` and of `split` and "unseen", and one of speed and size.
 
     codecs: by the name of their rows. cases: of SwapBench, whose melodies' right answers are what is coded.
+
+    Raises:
+        UserError: too few cases, or as `plan`.
     """
     trips: dict[str, RoundTrip] = {ORIGINAL: lambda x: x}
     if (pca := next((c for c in codecs.values() if isinstance(c, spectral.SpectralCodec)), None)) is not None:
         trips[UNCODED] = lambda x: pca.vocode(torch.cat(list(pca.blocks(x)), dim=1))
     trips |= {name: lambda x, codec=codec: codec.decode(codec.encode(x)) for name, codec in codecs.items()}
-    quality = []
-    for name, sizes in counts((split, UNSEEN), cases).items():
-        for group, textures in GROUPS.items():
-            drawn = plan(name, seed, {texture: sizes[texture] for texture in textures})
-            quality.append(_quality(f"{name} split, {group}", trips, drawn, command, progress))
+    drawn = {
+        f"{name} split, {group}": plan(name, seed, {texture: sizes[texture] for texture in textures})
+        for name, sizes in counts((split, UNSEEN), cases).items()
+        for group, textures in GROUPS.items()
+    }
+    if min(map(len, drawn.values())) < FEWEST:
+        raise UserError(
+            f"--cases {cases}: leaves a table with one recording, too few for KAD; give 20 or more"
+        )
+    quality = [_quality(title, trips, some, command, progress) for title, some in drawn.items()]
     return [*quality, _costs(codecs, command)]
 
 
@@ -85,15 +95,16 @@ def _quality(
     original = np.concatenate(remains[ORIGINAL].points)
     pieces = [case.melody.piece for case in cases]
     rows = []
-    for name, remain in remains.items():
-        cells = [_cell(values, pieces) for values in np.array(remain.rows).T]
-        points = np.concatenate(remain.points)
-        distances = Value(fad(original, points)), Value(kad(original, points, paired=True), digits=2)
-        rows.append((name, *cells, *distances))
+    with tables.Remarks() as remarks:
+        for name, remain in remains.items():
+            cells = [_cell(values, pieces) for values in np.array(remain.rows).T]
+            points = np.concatenate(remain.points)
+            distances = Value(fad(original, points)), Value(kad(original, points, paired=True), digits=2)
+            rows.append((name, *cells, *distances))
     note = (
         f"{len(cases)} recordings of 3 s. Means with bootstrap 95 % intervals over pieces; note F1 against "
-        "the score, onsets within 50 ms; FAD and KAD of msdae's own embedding, biased for so few recordings; "
-        "in KAD no recording is compared with its own round trip."
+        "the score, onsets within 50 ms; FAD and KAD of msdae's own embedding; in KAD no recording is "
+        f"compared with its own round trip.{remarks}"
     )
     return Table(f"Codecs: {title}", HEADER, tuple(rows), note, command)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from msdae.audio.files import check_folder
 from msdae.checkpoint import atomic
 from msdae.errors import UserError
 
@@ -167,6 +168,13 @@ def _best(
 # -- files
 
 
+def check_file(path: str | Path) -> None:
+    """Raise a UserError if no tables can be written to `path`: another ending, or no such folder."""
+    path = Path(path)
+    _form(path)
+    check_folder(path)
+
+
 def write(path: str | Path, tables: Sequence[Table]) -> None:
     """Write `tables` to one file, atomically: Markdown, CSV or JSON, as its name ends.
 
@@ -174,10 +182,9 @@ def write(path: str | Path, tables: Sequence[Table]) -> None:
         UserError: another ending.
     """
     path = Path(path)
-    if path.suffix.lower() not in _FORMS:
-        raise UserError(f"{path}: tables are written as {', '.join(_FORMS)}; choose one of these")
+    form = _form(path)
     with atomic(path) as temporary:
-        content = _FORMS[path.suffix.lower()](tables).rstrip("\n") + "\n"
+        content = form(tables).rstrip("\n") + "\n"
         temporary.write_text(content, encoding="utf-8")
 
 
@@ -256,3 +263,9 @@ _FORMS: dict[str, Callable[[Sequence[Table]], str]] = {
     ".json": _json,
     ".csv": _csv,
 }
+
+
+def _form(path: Path) -> Callable[[Sequence[Table]], str]:
+    if path.suffix.lower() not in _FORMS:
+        raise UserError(f"{path}: tables are written as {', '.join(_FORMS)}; choose one of these")
+    return _FORMS[path.suffix.lower()]

@@ -23,7 +23,7 @@ from msdae.inference.settings import Mix, Sampling, check_strength, strengths
 from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.device import device as device_of
-from msdae.progress import Progress, silent
+from msdae.progress import Progress, silent, wholes
 
 __all__ = ["Mix", "Pipeline", "Sampling", "strengths"]
 OVERLAP = 4  # neighbouring windows share one part in so many
@@ -150,7 +150,7 @@ class Pipeline:
         """
         recordings = [codes] if isinstance(codes, Codes) else list(codes)
         with progress(total=sum(c.windows for c in recordings), desc="sampling", unit="window") as bar:
-            latents = self._sample(recordings, seeds, bar.update)
+            latents = self._sample(recordings, seeds, wholes(bar))
         return latents[0] if isinstance(codes, Codes) else latents
 
     @torch.no_grad()
@@ -240,11 +240,12 @@ class Pipeline:
         windows = len(self._starts(samples))
         encoded = [len(self._starts(job.samples or job.source.samples)) for job in jobs if job.levels]
         with progress(total=sum(encoded) + 2 * windows, unit="window") as bar:
-            content, *others = [self._encode(job, bar.update) for job in jobs]
+            advance = wholes(bar)
+            content, *others = [self._encode(job, advance) for job in jobs]
             by_level = {level: codes for codes in others for level in codes.levels}
-            (z,) = self._sample([self.mix(content, by_level, mix.strength)], None, bar.update)
+            (z,) = self._sample([self.mix(content, by_level, mix.strength)], None, advance)
             for block in self._decoded(z, samples):
-                bar.update(windows * len(block) / samples)
+                advance(windows * len(block) / samples)
                 yield block
 
     # -- how

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from msdae import codecs
+from msdae.errors import UserError
 from msdae.evaluation import codecs as codec_comparison
 from msdae.evaluation.metrics.distance import si_sdr
 
@@ -53,6 +54,13 @@ def test_kad_is_not_0_where_recordings_have_changed(tables):
 def test_the_default_codec_decodes_faster_than_the_simple_one(tables):
     speed = {row[0]: row[2].value for row in tables[4].rows}
     assert speed[codecs.DEFAULT] > 1.5 * speed["spectral"] > 0
+
+
+def test_small_sets_are_remarked_and_too_small_ones_refused_before_any_work(tables, monkeypatch):
+    assert all("FAD is biased upwards" in table.note for table in tables[:4])
+    monkeypatch.setattr(codec_comparison, "play", None)
+    with pytest.raises(UserError, match="--cases 6"):
+        codec_comparison.compare({}, cases=6)
 
 
 def test_si_sdr_of_known_noise():

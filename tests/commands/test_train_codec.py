@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from msdae import audio, codecs
+from msdae.commands import train_codec
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "train_codec.py"
 
@@ -74,3 +75,10 @@ def test_the_command_fits_the_simple_codec(music, tmp_path):
 def test_bad_input_ends_at_once_with_exit_code_2(music, tmp_path, arguments, message):
     done = run(music, *arguments)
     assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_stopped_training_says_so(music, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_codec, "train", lambda *arguments: None)
+    with pytest.raises(SystemExit) as end:
+        train_codec.main(["--source", str(music), "--out", str(tmp_path / "a.safetensors")])
+    assert end.value.code == 130 and not list(tmp_path.iterdir())

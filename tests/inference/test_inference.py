@@ -1,9 +1,12 @@
 """encode, mix, sample and decode, and codecs of any rate, hop and number of channels."""
 
+import io
+
 import numpy as np
 import pytest
 import soundfile
 import torch
+from tqdm import tqdm
 
 from msdae.audio.mel import MelConfig
 from msdae.audio.windows import Waveform
@@ -14,6 +17,7 @@ from msdae.inference.pipeline import Mix, Pipeline, Sampling
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.hdae import HDAE
 from msdae.models.msdae import MSDAE
+from msdae.progress import wholes
 from tests.inference.test_pipeline import Averages, Echo, pipeline, tone
 
 FAST = Sampling(steps=1, sampler="euler")
@@ -238,7 +242,7 @@ def test_wrong_input_of_the_verbs_is_named():
 def test_progress_covers_the_work():
     class Bar:
         def __init__(self, total, unit, desc=""):
-            self.total, self.done = total, 0.0
+            self.total, self.n = total, 0.0
             bars.append(self)
 
         def __enter__(self):
@@ -248,7 +252,7 @@ def test_progress_covers_the_work():
             pass
 
         def update(self, done):
-            self.done += done
+            self.n += done
 
     bars = []
     for sampler in ("euler", "heun"):
@@ -256,7 +260,17 @@ def test_progress_covers_the_work():
         renderer.render(Mix(tone(900_000), {1: Waveform(tone(500_000))}), progress=Bar)
         renderer.sample([renderer.encode(tone(900_000))], progress=Bar)
     assert [bar.total for bar in bars] == [4 * 9, 9] * 2  # encoded twice, sampled, decoded
-    assert all(bar.done == pytest.approx(bar.total) for bar in bars)
+    assert all(bar.n == pytest.approx(bar.total) for bar in bars)
+
+
+def test_a_bar_of_fractions_ends_at_its_total():
+    with tqdm(total=16, file=io.StringIO()) as bar:
+        advance = wholes(bar)
+        advance(4)
+        for _ in range(12 * 12):
+            advance(1 / 12)
+            assert isinstance(bar.n, int)
+        assert bar.n == 16
 
 
 @pytest.mark.parametrize("kind", ["hdae", "thesis"])

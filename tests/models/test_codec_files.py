@@ -13,7 +13,7 @@ from msdae.codecs.pca import SpectralCodec
 from msdae.commands import export, prepare_data
 from msdae.data.views import ViewConfig
 from msdae.errors import UserError
-from msdae.evaluation.swapbench.quick import quick
+from msdae.evaluation.swapbench.selection import quick
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder

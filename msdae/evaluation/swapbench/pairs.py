@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import torch
 
+from msdae.audio.files import SAMPLE_RATE
 from msdae.data import ClipCache
 from msdae.data.sources import MELODY, NOTE
 from msdae.errors import UserError
@@ -53,12 +54,12 @@ class Pairs:
             )
 
     def __call__(self, cases: Sequence[Case]) -> tuple[torch.Tensor, torch.Tensor, None]:
-        """Timbre sources and melody sources, (cases, samples) each, and no truth."""
+        """Timbre sources and melody sources, (cases, samples) each at 44.1 kHz, and no truth."""
         timbre, melody = zip(*(self._clips[case.id] for case in cases), strict=True)
         return self._waveforms(timbre), self._waveforms(melody), None
 
     def _waveforms(self, indices: Sequence[int]) -> torch.Tensor:
-        return torch.stack([self.cache.waveform(index) for index in indices])
+        return torch.stack([self.cache.waveform(index, SAMPLE_RATE) for index in indices])
 
     def _differ(self, one: int, other: int) -> bool:
         clips = self.cache.clips[one], self.cache.clips[other]

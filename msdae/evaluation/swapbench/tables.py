@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from msdae.evaluation.metrics.bootstrap import interval, interval_of
-from msdae.evaluation.metrics.scoring import SET_METRICS
+from msdae.evaluation.metrics.scoring import FEWEST, SET_METRICS
 from msdae.evaluation.swapbench import scores as scoring
 from msdae.evaluation.swapbench.cases import Case
 from msdae.evaluation.swapbench.results import Results
@@ -16,7 +16,6 @@ from msdae.evaluation.tables import EMPTY, Cell, Table, Value
 
 Column = Callable[[Results, Output], Value]
 
-FEWEST = 4  # clips that a distance between sets is given for
 GROUPS = {
     "monophonic melodies": ("monophonic",),
     "melodies of two voices and more": ("two voices", "polyphonic"),
@@ -189,7 +188,7 @@ def _full(results: Results, title: str, cases: Sequence[Case], command: str) -> 
 def _sets(results: Results, title: str, cases: Sequence[Case], command: str) -> Table:
     header = ["output"]
     header += [f"{name} to {row} ↓" for row in (TRUTH, CODEC) for name in SET_METRICS]
-    with _Remarks() as remarks:
+    with Remarks() as remarks:
         rows = [
             (label(output, results), *_distances(results, Output(TRUTH), output, cases))
             + _distances(results, Output(CODEC), output, cases)
@@ -215,7 +214,7 @@ def _table1(results: Results, split: str, sets: dict[str, list[Case]], command: 
     header = ("model", *(f"FAD, {kind} ↓" for kind in sets))
     note = "Reconstructions and originals. Embedding: CLAP; NSynth (notes) and Slakh2100 (melodies)."
     of_thesis = Table(f"{title}, the thesis", header, tuple(thesis), note)
-    with _Remarks() as remarks:
+    with Remarks() as remarks:
         ours = []
         for name, output in rows:
             distances = [
@@ -310,10 +309,10 @@ def _distances(
     return tuple(Value(distance(*sets)) for distance in SET_METRICS.values())
 
 
-class _Remarks:
+class Remarks:
     """The warnings of the block as a sentence each, once."""
 
-    def __enter__(self) -> "_Remarks":
+    def __enter__(self) -> "Remarks":
         self._catcher = warnings.catch_warnings(record=True)
         self._caught = self._catcher.__enter__()
         warnings.simplefilter("always", UserWarning)

@@ -15,9 +15,8 @@ import torch
 from msdae import audio, codecs
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES
-from msdae.evaluation.swapbench.quick import quick
 from msdae.evaluation.swapbench.run import EvaluationConfig, evaluate
-from msdae.inference.pipeline import Pipeline, Sampling
+from msdae.inference.pipeline import Sampling
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
@@ -145,15 +144,6 @@ def test_prepared_recordings_make_the_tables_of_the_thesis(checkpoint, tiny, tmp
     for table in tables[1:]:  # the first is the thesis's own
         assert any(name.startswith("tiny") for name, *_ in table.rows)
     assert json.loads((tmp_path / "tables.json").read_text())
-
-
-def test_quick_is_between_its_bounds(model, codec):
-    pipeline, counts = Pipeline(model, codec, Sampling(steps=2)), {"monophonic": 1}
-    scores = quick(pipeline, "unseen", counts=counts)
-    assert 0 <= scores.score <= 1 and 0 <= scores.melody_f1 <= 1
-    assert scores == quick(pipeline, "unseen", counts=counts)
-    with pytest.raises(UserError, match="levels"):
-        quick(pipeline, levels=(1, 2, 3))
 
 
 def test_rows_are_not_called_like_the_bounds(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,26 @@
+"""Pairs of prepared recordings, cut from a data set of another codec's rate."""
+
+from types import SimpleNamespace
+
+import torch
+
+from msdae import audio
+from msdae.data import ClipCache
+from msdae.evaluation.swapbench.pairs import Pairs
+
+
+def test_recordings_are_at_the_benchmark_s_rate_whatever_the_codec_s(tmp_path):
+    """Everything that scores takes them for 44.1 kHz."""
+    seconds, clips = 1.0, []
+    for name, hertz in (("a", 441.0), ("b", 882.0)):
+        time = torch.arange(2 * 44100) / 44100
+        audio.write(tmp_path / f"{name}.wav", 0.5 * torch.sin(2 * torch.pi * hertz * time))
+        labels = {"kind": "melody", "notes": [[0.0, 1.0, 69, 100]], "instrument": name, "piece": name}
+        clips.append({**labels, "path": str(tmp_path / f"{name}.wav"), "start": 0.5})
+    cache = SimpleNamespace(clips=clips, path=tmp_path, clip_seconds=seconds, sample_rate=48000)
+    cache.waveform = lambda *arguments: ClipCache.waveform(cache, *arguments)
+    pairs = Pairs(cache, 2)
+    timbre, melody, _ = pairs(pairs.cases)
+    assert timbre.shape == melody.shape == (2, 44100)
+    loudest = sorted(int(torch.fft.rfft(sound).abs().argmax()) for sound in melody)  # bins of 1 Hz
+    assert loudest == [441, 882]
