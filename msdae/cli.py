@@ -221,13 +221,20 @@ def check_outputs(outputs: Iterable[Path], plot: Path | None, inputs: Iterable["
     from msdae import audio
     from msdae.evaluation.figures import check_plot
 
-    taken = {recording.path.resolve() for recording in inputs}
+    outputs = list(outputs)
     for output in outputs:
         audio.check_writable(output)
-        if output.resolve() in taken:
-            raise UserError(f"{output}: is also an input; choose another output file")
     if plot is not None:
         check_plot(plot)
+    check_apart([*outputs, *([plot] if plot else [])], [recording.path for recording in inputs])
+
+
+def check_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Raise a UserError for an output that is an input, by whatever name: what is read is not replaced."""
+    read = {path.resolve() for path in inputs}
+    for output in outputs:
+        if output.resolve() in read:
+            raise UserError(f"{output}: is also an input; choose another output file")
 
 
 def make_folder(path: Path) -> None:

@@ -157,6 +157,8 @@ def check_folder(path: Path) -> None:
     """Raise a UserError if no file can be made at `path`: a folder, or in one that is missing or closed."""
     if path.is_dir():
         raise UserError(f"{path}: is a folder; give the name of a file in it")
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: is no regular file, and is not replaced; choose another file")
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist; make it first")
     try:

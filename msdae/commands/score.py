@@ -37,8 +37,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     if arguments.json:
+        cli.make_folder(arguments.json.parent)
         audio.check_folder(arguments.json)
     pairs = scoring.pair_up(arguments.path, arguments.reference, arguments.midi)
+    if arguments.json:
+        files = (path for pair in pairs for path in (pair.file, pair.reference, pair.midi) if path)
+        cli.check_apart([arguments.json], files)
     rows = scoring.score(tqdm(pairs, desc="scoring", unit="file", disable=len(pairs) < 2))
     several = len(pairs) >= scoring.FEWEST
     sets = scoring.score_sets(pairs, arguments.embedding) if several else {}

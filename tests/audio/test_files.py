@@ -166,3 +166,13 @@ def test_outputs_that_cannot_be_written_are_refused(tmp_path, name, reason):
     (tmp_path / "folder.wav").mkdir()
     with pytest.raises(UserError, match=reason):
         audio.check_writable(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["/dev/null", "pipe.wav"])
+def test_what_is_no_regular_file_is_not_replaced(tmp_path, name):
+    """Fault F6: device files were replaced."""
+    path = tmp_path / name  # an absolute name stays as it is
+    if not path.exists():
+        os.mkfifo(path)
+    with pytest.raises(UserError, match="no regular file"):
+        audio.check_folder(path)

@@ -104,3 +104,12 @@ def test_another_passage_is_refused_with_exit_code_2(tmp_path):
     done = run(tmp_path / "a.wav", "--reference", tmp_path / "b.wav")
     assert done.returncode == 2
     assert "differs by 0.50 s" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_recording_is_not_replaced_by_its_scores(tmp_path):
+    """Fault F6."""
+    soundfile.write(tmp_path / "a.wav", 0.1 * torch.ones(8000).numpy(), 8000)
+    before = (tmp_path / "a.wav").read_bytes()
+    done = run(tmp_path / "a.wav", "--reference", tmp_path / "a.wav", "--json", tmp_path / "a.wav")
+    assert done.returncode == 2 and "is also an input" in done.stderr
+    assert (tmp_path / "a.wav").read_bytes() == before
