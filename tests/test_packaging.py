@@ -147,13 +147,12 @@ def installed(wheel, tmp_path_factory):
     """A function that runs `msdae` of an environment with the wheel and the packages of this one."""
     folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    done = python(
-        "-m", "pip", "--python", str(folder / "bin/python"), "install", "--no-deps", "-q", str(wheel)
-    )
-    assert done.returncode == 0, done.stderr
+    pip = ["-m", "pip", "--python", str(folder / "bin/python"), "install", "--no-deps", "--quiet"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    # Elsewhere than in the checkout, whose egg-info pip would take for the installed package.
+    subprocess.run([sys.executable, *pip, str(wheel)], env=environment, cwd=folder, check=True)
     [packages] = folder.glob("lib/python*/site-packages")
     (packages / "others.pth").write_text(sysconfig.get_path("purelib"))
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
     def run(home: Path, *arguments: str, program: str = "msdae") -> subprocess.CompletedProcess:
         line = [str(folder / "bin" / program), *arguments]
