@@ -5,6 +5,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
 from msdae import cli, config, folders
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.selection import quick
@@ -29,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name, settings in recipes.items():
         settings = dataclasses.replace(settings, steps=arguments.steps)
         for stage in range(1, len(arguments.steps) + 1):
-            if not train_stage("msdae", stage, settings, arguments.run / name, arguments.data):
+            if not train_stage("msdae", stage, settings, arguments.run / name, arguments.data, progress=tqdm):
                 raise SystemExit(130)
         checkpoint = stage_folder(arguments.run / name, stage)
         scores = quick(Pipeline.from_pretrained(checkpoint, "cpu", codec=arguments.codec))

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     models = inputs.models(cli.named(options.checkpoint), options.model, device(options.device))
     cli.make_folder(options.out)
-    for data, folder in inputs.folders(options.data).items():
+    for data, folder in inputs.folders(options.data, tqdm).items():
         caches = [ClipCache(Path(folder) / split) for split in options.split]
         for clips in SETS:
             points = umaps.choose(caches, clips, options.clips)

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cli.make_folder(arguments.out)
 
     models = inputs.models(cli.named(arguments.checkpoint), arguments.model, device(arguments.device))
-    splits = {name: probing.open_split(path) for name, path in inputs.folders(arguments.data).items()}
+    splits = {name: probing.open_split(path) for name, path in inputs.folders(arguments.data, tqdm).items()}
     results = probing.run(models, splits, arguments.tasks, arguments.seed, tqdm)
     separations = separation(results)
     command = cli.command_line("run-probes", argv)

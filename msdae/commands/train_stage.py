@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
 from msdae import cli, config, folders
 from msdae.inference.listen import listen
 from msdae.models.registry import MODELS
@@ -42,5 +44,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = config.load(TrainConfig, path, arguments.set)
     run = arguments.run or folders.runs() / path.stem
     model, stage, start = arguments.model, arguments.stage, arguments.start
-    if not train_stage(model, stage, settings, run, arguments.data, start, listen):
+    if not train_stage(model, stage, settings, run, arguments.data, start, listen, tqdm):
         raise SystemExit(130)

@@ -17,6 +17,7 @@ from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import Bands, CodecConfig, ModelConfig
 from msdae.models.registry import MODELS
+from msdae.progress import Progress, silent
 from msdae.training.autoencoder import AutoencoderTask, Listen, TrainConfig, require_contrast
 from msdae.training.loop import Loop
 from msdae.training.processes import process_state
@@ -36,6 +37,7 @@ def train_stage(
     datasets: Sequence[str | Path] = (),
     start: str | None = None,
     listen: Listen | None = None,
+    progress: Progress = silent,
 ) -> bool:
     """Train `stage` of the model `kind` ("msdae", "hdae") in the folder `run`, or continue it.
 
@@ -43,6 +45,7 @@ def train_stage(
         if missing.
     start: a checkpoint to start from instead of the same run's stage before.
     listen: makes what the audio log plays from a model, its codec and a batch of validation clips.
+    progress: of the making of data.
 
     Returns:
         True when the stage is complete, False when a signal stopped it (the state is saved).
@@ -61,7 +64,7 @@ def train_stage(
     mel = settings.model.mel.fitted(codec.sample_rate, codec.hop)
     settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, mel=mel))
     if not datasets:
-        datasets = [data.embedded(codec=name, mel=mel, dataset="squares")]
+        datasets = [data.embedded(codec=name, mel=mel, dataset="squares", progress=progress)]
     train, valid = (data.open_clips(*(Path(d) / split for d in datasets)) for split in ("train", "valid"))
     for clips in (train, valid):
         clips.require(codec, mel)

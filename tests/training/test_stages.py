@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from tqdm import tqdm
 
-from msdae import audio, codecs
+from msdae import audio, codecs, data
 from msdae.data import ClipCache
 from msdae.data.encode import Encoding
 from msdae.data.prepare import prepare
@@ -157,3 +158,11 @@ def test_stage_2_starts_from_the_model_that_ships_whatever_the_data(tiny, tmp_pa
     assert train_stage("msdae", 2, settings, tmp_path, [tiny])
     shipped, trained = (Autoencoder.from_pretrained(name) for name in ("embedded", str(tmp_path / "stage2")))
     assert trained.config.codec == shipped.config.codec and trained.config.bands == shipped.config.bands
+
+
+def test_data_made_at_first_use_show_their_progress(tiny, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(data, "embedded", lambda **options: calls.append(options) or tiny)
+    assert train_stage("msdae", 1, SETTINGS, tmp_path, progress=tqdm)
+    [options] = calls
+    assert options["progress"] is tqdm and options["dataset"] == "squares"

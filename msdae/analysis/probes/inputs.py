@@ -10,6 +10,7 @@ from msdae import data
 from msdae.errors import UserError
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.registry import MODELS
+from msdae.progress import Progress, silent
 
 
 def add_checkpoints(parser: ArgumentParser, doing: str) -> None:
@@ -37,9 +38,9 @@ def models(checkpoints: Mapping[str, str], kind: str | None, device: torch.devic
     return of_kind
 
 
-def folders(paths: Sequence[str] | None) -> dict[str, str | Path]:
-    """Data sets by the names of their folders; the embedded one where none is given."""
+def folders(paths: Sequence[str] | None, progress: Progress = silent) -> dict[str, str | Path]:
+    """Data sets by the names of their folders; the rendered one, made where missing, where none is given."""
     if not paths:
-        return {"synth": data.embedded()}
+        return {"synth": data.embedded(progress=progress)}
     names = [Path(path).resolve().name for path in paths]
     return {path if names.count(name) > 1 else name: path for name, path in zip(names, paths, strict=True)}
