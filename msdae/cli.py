@@ -30,10 +30,11 @@ SCRIPTS = ("experiments", "probes")  # folders of a checkout whose scripts call 
 
 def program(name: str) -> str:
     """How the command `name` was started: "msdae swap", or "python experiments/swap.py"."""
-    script = Path(sys.argv[0])
-    folder = script.absolute().parent.name
-    if script.suffix == ".py" and folder in SCRIPTS:
-        return f"python {folder}/{name.replace('-', '_')}.py"
+    started, script = Path(sys.argv[0]).absolute(), f"{name.replace('-', '_')}.py"
+    if started.suffix == ".py" and started.parent.name in SCRIPTS:
+        for folder in SCRIPTS:
+            if (started.parents[1] / folder / script).exists():
+                return f"python {folder}/{script}"
     return f"msdae {name}"
 
 

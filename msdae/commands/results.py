@@ -96,30 +96,26 @@ def draw(stored: dict[str, tables.Table], folder: Path) -> None:
         figures.save(figures.heat_map(held), folder / "probes.svg")
 
 
+def store(docs: Path, name: str, made: Path, command: str, *arguments: str) -> None:
+    """Keep the tables in the file `made` as docs/results/NAME.json, below the line that makes them again."""
+    line = " ".join([cli.program(command), *arguments])
+    tables.write(docs / "results" / f"{name}.json", [replace(t, command=line) for t in tables.read(made)])
+
+
 def swapbench(docs: Path) -> None:
     """Swaps of the model that ships, their figure, and one case as spectrograms."""
     folder = folders.runs() / "results" / "swapbench"
     evaluate.main(["--out", str(folder)])
-    tables.write(docs / "results" / "swapbench.json", tables.read(folder / "tables.json"))
+    store(docs, "swapbench", folder / "tables.json", "evaluate")
     report.write_scores(folder, docs / "figures" / "swap-scores.svg")
     report.write_case(folder, docs / "figures" / "case.png", CASE)
-
-
-def codecs(docs: Path) -> None:
-    """Round trips of the codecs that ship."""
-    compare_codecs.main(["--out", str(docs / "results" / "codecs.json")])
-
-
-def interpolation(docs: Path) -> None:
-    """Swaps of strength 0 to 1."""
-    measure_interpolation.main(["--cases", "24", "--out", str(docs / "results" / "interpolation.json")])
 
 
 def probes(docs: Path) -> None:
     """What each code of the model that ships tells."""
     folder = folders.runs() / "results" / "probes"
     run_probes.main(["--out", str(folder)])
-    tables.write(docs / "results" / "probes.json", tables.read(folder / "tables.json"))
+    store(docs, "probes", folder / "tables.json", "run-probes")
 
 
 def umap(docs: Path) -> None:
@@ -131,22 +127,25 @@ def umap(docs: Path) -> None:
         shutil.copyfile(picture, docs / "figures" / f"umap-{clips}.png")
 
 
-def metrics(docs: Path) -> None:
-    """How well the networks of the metrics that ship tell instruments apart."""
-    train_metrics.main(["--only-check", "--json", str(docs / "results" / "metrics.json")])
+def of_command(name: str, command: str, main: Callable, *arguments: str, out: str = "--out") -> Callable:
+    """A measurement whose command line writes its tables to a file that the option `out` names."""
 
+    def measure(docs: Path) -> None:
+        path = docs / "results" / f"{name}.json"
+        main([*arguments, out, str(path)])
+        store(docs, name, path, command, *arguments)
 
-def speed(docs: Path) -> None:
-    """Training steps and swaps on this machine."""
-    benchmark.main(["--out", str(docs / "results" / "speed.json")])
+    return measure
 
 
 MEASUREMENTS: dict[str, Callable[[Path], None]] = {
     "swapbench": swapbench,
-    "codecs": codecs,
-    "interpolation": interpolation,
+    "codecs": of_command("codecs", "compare-codecs", compare_codecs.main),
+    "interpolation": of_command(
+        "interpolation", "measure-interpolation", measure_interpolation.main, "--cases", "24"
+    ),
     "probes": probes,
     "umap": umap,
-    "metrics": metrics,
-    "speed": speed,
+    "metrics": of_command("metrics", "train-metrics", train_metrics.main, "--only-check", out="--json"),
+    "speed": of_command("speed", "benchmark", benchmark.main),
 }

@@ -1,0 +1,54 @@
+"""The documents are written from stored results, and a measurement replaces what is stored."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from msdae.commands import results
+from msdae.errors import UserError
+from msdae.evaluation import tables
+from msdae.evaluation.tables import Table, Value
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A folder with the documents and results of the checkout."""
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copy(ROOT / "README.md", tmp_path)
+    monkeypatch.setenv("MSDAE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_writing_what_is_stored_changes_no_document_and_draws_the_figures(home):
+    shutil.rmtree(home / "docs" / "figures")
+    results.main(["--only-write"])
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        assert (home / document.relative_to(ROOT)).read_text() == document.read_text()
+    drawn = {path.name for path in (home / "docs" / "figures").iterdir()}
+    assert {"scores.svg", "interpolation.svg", "codecs.svg", "probes.svg"} <= drawn
+
+
+def test_a_measurement_is_stored_below_the_line_that_repeats_it(home, monkeypatch):
+    measured = Table(
+        "Swap speed", ("swap", "seconds"), (("10 s of sound", Value(123.0)),), "note", "x --out y"
+    )
+    monkeypatch.setitem(
+        results.MEASUREMENTS,
+        "speed",
+        results.of_command("speed", "benchmark", lambda argv: tables.write(argv[-1], [measured])),
+    )
+    results.main(["speed"])
+    [stored] = tables.read(home / "docs/results/speed.json")
+    assert stored.command == "msdae benchmark"
+    assert "123.000" in (home / "docs/results.md").read_text()
+
+
+def test_what_cannot_be_measured_is_refused(home, monkeypatch):
+    with pytest.raises(UserError, match="speeed: no such measurement; choose from swapbench"):
+        results.main(["speeed"])
+    monkeypatch.setenv("MSDAE_HOME", str(home / "docs"))
+    with pytest.raises(UserError, match="run this in a checkout"):
+        results.main(["--only-write"])
