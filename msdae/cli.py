@@ -121,6 +121,17 @@ def positive(text: str) -> int:
     return value
 
 
+def add_checkpoints(arguments: argparse.ArgumentParser, nargs: str = "+") -> None:
+    """--checkpoint, models side by side. nargs: "*" where none is possible too."""
+    arguments.add_argument(
+        "--checkpoint",
+        nargs=nargs,
+        default=["embedded"],
+        metavar="[NAME=]PATH",
+        help="models side by side: 'embedded' (ships with msdae), files, folders or hub ids",
+    )
+
+
 def add_device(arguments: argparse.ArgumentParser) -> None:
     """--device."""
     arguments.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")

@@ -62,13 +62,7 @@ def parser() -> argparse.ArgumentParser:
         "continues.",
         "--checkpoint embedded hdae=runs/hdae/stage1",
     )
-    parser.add_argument(
-        "--checkpoint",
-        nargs="*",
-        default=["embedded"],
-        metavar="[NAME=]PATH",
-        help="models side by side: 'embedded' (ships with msdae), files, folders or hub ids",
-    )
+    cli.add_checkpoints(parser, nargs="*")
     cli.add_codec(parser)
     parser.add_argument(
         "--outputs",

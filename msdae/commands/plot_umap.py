@@ -11,6 +11,7 @@ from msdae.analysis import umap_page
 from msdae.analysis.probes import inputs
 from msdae.analysis.probes.tasks import SETS
 from msdae.data import ClipCache
+from msdae.models.registry import MODELS
 from msdae.nn.device import device
 
 
@@ -22,7 +23,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "points can be listened to.",
         "--checkpoint embedded hdae=runs/hdae/stage1/model.safetensors",
     )
-    inputs.add_checkpoints(parser, "map")
+    cli.add_checkpoints(parser)
+    parser.add_argument("--model", choices=list(MODELS), help="map the checkpoints of this kind only")
     parser.add_argument(
         "--data",
         nargs="+",

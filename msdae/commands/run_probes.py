@@ -10,6 +10,7 @@ from msdae import checkpoint, cli, folders
 from msdae.analysis import probes as probing
 from msdae.analysis.probes import inputs, report
 from msdae.analysis.probes.separation import separation
+from msdae.models.registry import MODELS
 from msdae.nn.device import device
 
 
@@ -23,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "piece that it was fitted on.",
         "--checkpoint embedded hdae=runs/hdae/stage1/model.safetensors",
     )
-    inputs.add_checkpoints(parser, "probe")
+    cli.add_checkpoints(parser)
+    parser.add_argument("--model", choices=list(MODELS), help="probe the checkpoints of this kind only")
     parser.add_argument(
         "--data",
         nargs="+",

@@ -292,9 +292,8 @@ class Pipeline:
             blocks = padded(job.source, max(length, self.window) * hop)
         else:
             blocks = looped(job.source)
-        codes: dict[
-            int, torch.Tensor
-        ] = {}  # one block each: small ones between windows would split the memory
+        # One block of memory for each level: small ones between the windows would split it.
+        codes: dict[int, torch.Tensor] = {}
         done = 0
         for batch in batched(cut(blocks, [first * hop for first in firsts], self.window * hop), self.batch):
             for level, code in self._window_codes(torch.stack(batch).to(self.device), job.levels).items():

@@ -58,8 +58,8 @@ def train_stage(
     if not 1 <= stage <= len(settings.steps):
         raise UserError(f"--stage {stage}: stages run from 1 to {len(settings.steps)}")
     require_contrast(MODELS[kind], settings)
-    codec = codecs.load(settings.model.codec.name)
     name = settings.model.codec.name
+    codec = codecs.load(name)
     codec_file = None if name in codecs.CODECS else Path(name).resolve()
     mel = settings.model.mel.fitted(codec.sample_rate, codec.hop)
     settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, mel=mel))

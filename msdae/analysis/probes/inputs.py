@@ -1,6 +1,5 @@
 """What the command lines of probes share: checkpoints and data sets by name."""
 
-from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,20 +8,7 @@ import torch
 from msdae import data
 from msdae.errors import UserError
 from msdae.models.autoencoder import Autoencoder
-from msdae.models.registry import MODELS
 from msdae.progress import Progress, silent
-
-
-def add_checkpoints(parser: ArgumentParser, doing: str) -> None:
-    """--checkpoint and --model. doing: what is done to the models, as "probe"."""
-    parser.add_argument(
-        "--checkpoint",
-        nargs="+",
-        default=["embedded"],
-        metavar="[NAME=]PATH",
-        help="models side by side: 'embedded' (ships with msdae), files, folders or hub ids",
-    )
-    parser.add_argument("--model", choices=list(MODELS), help=f"{doing} the checkpoints of this kind only")
 
 
 def models(checkpoints: Mapping[str, str], kind: str | None, device: torch.device) -> dict[str, Autoencoder]:

@@ -1,8 +1,6 @@
 """Which instrument plays: a small conv net on log-mels; its last hidden layer is the embedding "embedded"."""
 
-import functools
 from collections.abc import Mapping, Sequence
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -88,13 +86,7 @@ def load(path: str | Path | None = None) -> Classifier:
     Raises:
         UserError: no such file, or not an instrument classifier.
     """
-    return _shipped() if path is None else _read(path)
-
-
-@functools.cache
-def _shipped() -> Classifier:
-    with as_file(files("msdae") / "assets" / "classifier.safetensors") as path:
-        return _read(path)
+    return weights.load(path, "classifier", _read)
 
 
 def _read(path: str | Path) -> Classifier:

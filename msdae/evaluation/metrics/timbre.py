@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Mapping
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +82,7 @@ def load(path: str | Path | None = None) -> Timbre:
     Raises:
         UserError: no such file, or not a timbre network.
     """
-    return _shipped() if path is None else _read(path)
-
-
-@functools.cache
-def _shipped() -> Timbre:
-    with as_file(files("msdae") / "assets" / "timbre.safetensors") as path:
-        return _read(path)
+    return weights.load(path, "timbre", _read)
 
 
 def _read(path: str | Path) -> Timbre:

@@ -1,13 +1,16 @@
 """The metrics' own networks as files: half precision, with where they come from."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
+from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch.nn as nn
 
 from msdae import checkpoint
 
+Network = TypeVar("Network", bound=nn.Module)
 FIX = "train it again with experiments/train_metrics.py"  # of a file that does not fit
 
 
@@ -18,3 +21,14 @@ def save(network: nn.Module, path: str | Path, kind: str, header: Mapping[str, A
         for name, tensor in network.state_dict().items()
     }
     checkpoint.save(path, kind, tensors, header)
+
+
+def load(path: str | Path | None, name: str, read: Callable[[str | Path], Network]) -> Network:
+    """The network that `read` makes of `path`, or of the file `name` in the package, which is read once."""
+    return _shipped(name, read) if path is None else read(path)
+
+
+@functools.cache
+def _shipped(name: str, read: Callable[[str | Path], Network]) -> Network:
+    with as_file(files("msdae") / "assets" / f"{name}.safetensors") as path:
+        return read(path)
