@@ -9,15 +9,18 @@ import logging
 import os
 import re
 import shlex
+import signal
 import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 from tqdm import tqdm
 
-from msdae.errors import UserError
+from msdae import files
+from msdae.errors import UserError, of_system, printable
+from msdae.limits import COUNT, Range, ranges
 
 if TYPE_CHECKING:
     from msdae.audio import Recording
@@ -48,13 +51,20 @@ def parser(name: str, description: str, example: str) -> argparse.ArgumentParser
 
     example: arguments, to which the name of the program is added.
     """
-    return argparse.ArgumentParser(
+    return _Parser(
         prog=program(name),
         description=description,
         epilog=f"example:\n  {program(name)} {example}",
         formatter_class=_HelpFormatter,
         allow_abbrev=False,
     )
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are errors like all others: one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{printable(message)}; {self.prog} --help shows what there is")
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -65,20 +75,33 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call `main`; a UserError becomes one line on standard error and exit code 2, Ctrl-C exit code 130."""
+    """Call `main` and end the process as a command line ends.
+
+    A UserError, and an error of the machine (no space, no memory, no permission), becomes one line on
+    standard error and exit code 2; Ctrl-C exit code 130, SIGTERM 143, after half-written files are removed.
+    """
+    sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are no UTF-8
     _show_log()
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
         sys.stdout.flush()
     except BrokenPipeError:  # as of `| head`; what is still to be printed has no reader
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        if (said := of_system(error)) is None:
+            raise
+        with tqdm.external_write_mode(file=sys.stderr):
+            print(f"error: {printable(said)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    sys.exit(128 + number)
 
 
 class _Plain(logging.Handler):
@@ -103,22 +126,30 @@ def note(text: str) -> None:
     print(f"note: {text}", file=sys.stderr)
 
 
-def numbers(kind: type) -> Callable[[str], tuple]:
-    """An argparse type: comma-separated numbers."""
+def numbers(kind: type, limit: Range = Range()) -> Callable[[str], tuple]:
+    """An argparse type: comma-separated numbers in the range `limit`."""
 
     def parse(text: str) -> tuple:
-        return tuple(kind(part) for part in text.split(","))
+        return tuple(map(ranged(limit, kind), text.split(",")))
 
     parse.__name__ = f"comma-separated list of {kind.__name__}"
     return parse
 
 
-def positive(text: str) -> int:
-    """An argparse type: an integer from 1 on."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value
+def ranged(limit: Range, kind: type = int) -> Callable[[str], Any]:
+    """An argparse type: a number in the range `limit`."""
+
+    def parse(text: str) -> Any:
+        value = kind(text)
+        if value not in limit:
+            raise argparse.ArgumentTypeError(f"is {text}, expected {limit}")
+        return value
+
+    parse.__name__ = kind.__name__
+    return parse
+
+
+positive = ranged(COUNT)
 
 
 def add_checkpoints(arguments: argparse.ArgumentParser, nargs: str = "+") -> None:
@@ -190,11 +221,13 @@ def add_config(
         only: names of fields; by default all.
         choices: {field: values}, the only ones that it takes.
     """
-    hints, about = typing.get_type_hints(kind), _described(kind)
+    hints, about = typing.get_type_hints(kind, include_extras=True), _described(kind)
     for field in dataclasses.fields(kind):
         if only and field.name not in only:
             continue
-        option = {"default": field.default, "help": about.get(field.name), **_type(hints[field.name])}
+        expected = "".join(f" ({limit})" for limit in ranges(hints[field.name]))
+        about_field = f"{about.get(field.name, '')}{expected}".strip()
+        option = {"default": field.default, "help": about_field or None, **_type(hints[field.name])}
         if choices and field.name in choices:
             option["choices"] = list(choices[field.name])
         arguments.add_argument(f"--{field.name.replace('_', '-')}", **option)
@@ -209,15 +242,17 @@ def configured(kind: type[Config], options: argparse.Namespace, **others: Any) -
 
 def _type(hint: Any) -> dict[str, Any]:
     """The arguments of `add_argument` for a field's type."""
-    if type(None) in typing.get_args(hint):
-        [hint] = [part for part in typing.get_args(hint) if part is not type(None)]
+    limits = ranges(hint)
+    while typing.get_origin(hint) is Annotated or type(None) in typing.get_args(hint):
+        hint = next(part for part in typing.get_args(hint) if part is not type(None))
     if typing.get_origin(hint) is tuple:
         kind = typing.get_args(hint)[0]
+        kind = typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
         letter = "N" if kind is int else "W"
-        return {"type": numbers(kind), "metavar": f"{letter}[,{letter}]"}
+        return {"type": numbers(kind, *limits), "metavar": f"{letter}[,{letter}]"}
     if hint is bool:
         return {"action": argparse.BooleanOptionalAction}
-    return {"type": hint}
+    return {"type": ranged(limits[0], hint) if limits else hint}
 
 
 def _described(kind: type) -> dict[str, str]:
@@ -238,27 +273,7 @@ def check_outputs(outputs: Iterable[Path], plot: Path | None, inputs: Iterable["
         audio.check_writable(output)
     if plot is not None:
         check_plot(plot)
-    check_apart([*outputs, *([plot] if plot else [])], [recording.path for recording in inputs])
-
-
-def check_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Raise a UserError for an output that is an input, by whatever name: what is read is not replaced."""
-    read = {path.resolve() for path in inputs}
-    for output in outputs:
-        if output.resolve() in read:
-            raise UserError(f"{output}: is also an input; choose another output file")
-
-
-def make_folder(path: Path) -> None:
-    """Make the folder `path` for results, if it is not there.
-
-    Raises:
-        UserError: it cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be made ({error.strerror}); choose another folder") from error
+    files.check_apart([*outputs, *([plot] if plot else [])], [recording.path for recording in inputs])
 
 
 def add_sampling(arguments: argparse.ArgumentParser) -> None:

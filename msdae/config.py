@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
+from msdae import files
 from msdae.errors import UserError
 
 Config = TypeVar("Config")
@@ -20,7 +19,7 @@ def from_mapping(kind: type[Config], values: Mapping[str, Any], source: str = "c
     Raises:
         UserError: an unknown key (the nearest known one is named) or a value of another type.
     """
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind)  # without their ranges, which the dataclass itself checks
     names = [field.name for field in dataclasses.fields(kind)]
     arguments = {}
     for key, value in values.items():
@@ -28,7 +27,10 @@ def from_mapping(kind: type[Config], values: Mapping[str, Any], source: str = "c
             near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.0)[0]
             raise UserError(f"{source}: unknown key '{key}'; did you mean '{near}'?")
         arguments[key] = _convert(hints[key], value, f"{source}: {key}")
-    return kind(**arguments)
+    try:
+        return kind(**arguments)
+    except UserError as error:  # a value outside its range
+        raise UserError(f"{source}: {error}") from error
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
@@ -53,7 +55,8 @@ def load(kind: type[Config], path: str | Path | None, overrides: Iterable[str] =
             inner = inner.setdefault(parent, {})
             if not isinstance(inner, dict):
                 raise UserError(f"--set {override}: '{parent}' is a value and has no keys")
-        inner[leaf] = yaml.safe_load(text)
+        with files.reading(f"--set {override}", "write it as key=value"):
+            inner[leaf] = files.parse_yaml(text)
     return from_mapping(kind, values, source)
 
 
@@ -88,12 +91,7 @@ def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The values of a file over those of its base. above: the files that build on it."""
     if path.resolve() in above:
         raise UserError(f"{path}: builds on itself; take its 'base' out or name another file")
-    try:
-        values = yaml.safe_load(path.read_text()) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot read this YAML file ({error})") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: expected 'key: value' lines")
+    values = files.read_yaml(path)
     base = values.pop("base", None)
     if base is None:
         return values

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from msdae import checkpoint
+from msdae import checkpoint, files
 from msdae.errors import UserError
 
 
@@ -46,7 +46,7 @@ def test_newer_and_other_kind(tmp_path, saved):
 
 def test_an_error_while_writing_leaves_the_old_file(saved):
     before = saved.read_bytes()
-    with pytest.raises(RuntimeError), checkpoint.atomic(saved) as temporary:
+    with pytest.raises(RuntimeError), files.atomic(saved) as temporary:
         temporary.write_bytes(b"half")
         raise RuntimeError
     assert saved.read_bytes() == before
@@ -62,7 +62,7 @@ def test_fingerprint_depends_on_every_value():
 
 
 def test_nothing_is_left_of_a_file_or_folder_whose_making_failed(tmp_path):
-    for context in (checkpoint.atomic_folder(tmp_path / "folder"), checkpoint.atomic(tmp_path / "file")):
+    for context in (files.atomic_folder(tmp_path / "folder"), files.atomic(tmp_path / "file")):
         with pytest.raises(KeyError), context as temporary:
             if temporary.is_dir():
                 (temporary / "part").write_text("half")

@@ -57,7 +57,7 @@ def test_a_file_builds_on_another_one_key_by_key(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("base", "said"), [("a.yaml", "builds on itself"), ("b.yaml", "b.yaml: cannot read"), ("3", "got 3")]
+    ("base", "said"), [("a.yaml", "builds on itself"), ("b.yaml", "b.yaml: no such file"), ("3", "got 3")]
 )
 def test_a_base_that_cannot_be_is_named(tmp_path, base, said):
     (tmp_path / "a.yaml").write_text(f"base: {base}\n")

@@ -17,6 +17,8 @@ PACKAGE = ROOT / "msdae"
 # A room is a module or folder of msdae; it imports from rooms of lines before its own, or of itself.
 ROOMS = [
     ("errors", "progress"),
+    ("files", "limits"),
+    ("locks",),
     ("registry", "config", "folders", "checkpoint"),
     ("nn",),
     ("diffusion",),

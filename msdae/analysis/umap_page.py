@@ -13,8 +13,8 @@ from matplotlib.markers import MarkerStyle
 
 from msdae.analysis.umap import COLOURS, MARKERS, PITCH_COLOURS, Maps, Point
 from msdae.audio.files import SAMPLE_RATE
-from msdae.checkpoint import atomic
 from msdae.evaluation.media import mp3
+from msdae.files import atomic
 from msdae.progress import Progress, silent
 from msdae.symbolic.instruments import FAMILIES
 

@@ -2,7 +2,6 @@
 
 import math
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ import torch
 
 from msdae.audio.resample import CONTEXT, length, resample
 from msdae.audio.truncation import missing_bytes
-from msdae.checkpoint import atomic
 from msdae.errors import UserError
+from msdae.files import atomic, check_replaceable
 
 SAMPLE_RATE = 44100
 BLOCK = 1 << 17  # samples read or written at once
@@ -150,23 +149,7 @@ def check_writable(path: str | Path) -> None:
     path = Path(path)
     if path.suffix.lower() not in SUBTYPES:
         raise UserError(f"{path}: output is written as {', '.join(SUBTYPES)}; choose one of these extensions")
-    check_folder(path)
-
-
-def check_folder(path: Path) -> None:
-    """Raise a UserError if no file can be made at `path`: a folder, or in one that is missing or closed."""
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; give the name of a file in it")
-    if path.exists() and not path.is_file():
-        raise UserError(f"{path}: is no regular file, and is not replaced; choose another file")
-    if not path.parent.is_dir():
-        raise UserError(f"{path}: the folder {path.parent} does not exist; make it first")
-    try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        reason = error.strerror or error
-        raise UserError(f"{path}: cannot write to {path.parent} ({reason}); choose another folder") from error
+    check_replaceable(path)
 
 
 def _encode(path: Path, blocks: Iterable[torch.Tensor], sample_rate: int, subtype: str) -> None:

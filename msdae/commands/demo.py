@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from msdae import audio, cli
+from msdae import audio, cli, files
 from msdae.evaluation.figures import plot_log_mels
 from msdae.evaluation.metrics import timbre
 from msdae.evaluation.metrics.melody import note_f1, transcribe
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cli.add_sampling(parser)
     options = parser.parse_args(argv)
 
-    cli.make_folder(options.out)
+    files.make_folder(options.out)
     begin = time.perf_counter()
     pipeline = cli.pipeline(options)
     rows = [swap(pipeline, options.out, number) for number in tqdm(range(1, 1 + len(PAIRS)), unit="swap")]

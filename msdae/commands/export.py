@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from msdae import audio, cli
+from msdae import cli, files
 from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder
 
@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     target.add_argument("--push", metavar="OWNER/NAME", help="hub repository to push to (single precision)")
     options = parser.parse_args(argv)
     if options.out:
-        audio.check_folder(options.out)
+        files.check_replaceable(options.out)
     model = Autoencoder.from_pretrained(options.checkpoint)
     if options.push:
         print(model.push_to_hub(options.push))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from msdae import cli
+from msdae import cli, files
 from msdae.inference.pipeline import Mix, strengths
 
 
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         options.out / f"{number}-strength-{strength:.2f}.wav": strength
         for number, strength in enumerate(strengths(options.count), start=1)
     }
-    cli.make_folder(options.out)
+    files.make_folder(options.out)
     cli.check_outputs(series, options.plot, [timbre, melody])
     renderer = cli.pipeline(options)
     for output, strength in series.items():

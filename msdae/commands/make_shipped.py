@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import audio, cli, config, folders
+from msdae import cli, config, files, folders
 from msdae.commands import export
 from msdae.data import parts
 from msdae.data.encode import Encoding
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     if options.scale <= 0:
         raise UserError(f"--scale {options.scale}: give a number above 0")
-    audio.check_folder(options.out)
+    files.check_replaceable(options.out)
     recipe = config.load(Recipe, options.config, options.set).scaled(options.scale, options.soundfont)
     make(recipe, options.data, options.run, options.out, options.workers)
 

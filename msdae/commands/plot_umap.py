@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import cli, folders
+from msdae import cli, files, folders
 from msdae.analysis import umap as umaps
 from msdae.analysis import umap_page
 from msdae.analysis.probes import inputs
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
 
     models = inputs.models(cli.named(options.checkpoint), options.model, device(options.device))
-    cli.make_folder(options.out)
+    files.make_folder(options.out)
     for data, folder in inputs.folders(options.data, tqdm).items():
         caches = [ClipCache(Path(folder) / split) for split in options.split]
         for clips in SETS:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import checkpoint, cli, folders
+from msdae import checkpoint, cli, files, folders
 from msdae.analysis import probes as probing
 from msdae.analysis.probes import inputs, report
 from msdae.analysis.probes.separation import separation
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     cli.add_device(parser)
     arguments = parser.parse_args(argv)
-    cli.make_folder(arguments.out)
+    files.make_folder(arguments.out)
 
     models = inputs.models(cli.named(arguments.checkpoint), arguments.model, device(arguments.device))
     splits = {name: probing.open_split(path) for name, path in inputs.folders(arguments.data, tqdm).items()}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import audio, cli
+from msdae import cli, files
 from msdae.evaluation import tables
 from msdae.evaluation.metrics import scoring
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
@@ -37,12 +37,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     if arguments.json:
-        cli.make_folder(arguments.json.parent)
-        audio.check_folder(arguments.json)
+        files.make_folder(arguments.json.parent)
+        files.check_replaceable(arguments.json)
     pairs = scoring.pair_up(arguments.path, arguments.reference, arguments.midi)
     if arguments.json:
-        files = (path for pair in pairs for path in (pair.file, pair.reference, pair.midi) if path)
-        cli.check_apart([arguments.json], files)
+        read = [path for pair in pairs for path in (pair.file, pair.reference, pair.midi) if path]
+        files.check_apart([arguments.json], read)
     rows = scoring.score(tqdm(pairs, desc="scoring", unit="file", disable=len(pairs) < 2))
     several = len(pairs) >= scoring.FEWEST
     sets = scoring.score_sets(pairs, arguments.embedding) if several else {}

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from msdae import audio, cli, codecs, config, folders
+from msdae import audio, cli, codecs, config, files, folders
 from msdae.codecs import neural
 from msdae.codecs import pca as spectral
 from msdae.codecs.check import check_round_trip, require_reconstruction
@@ -23,7 +23,7 @@ Files = dict[str, list[SourceFile]]  # by split
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = _parse(argv)
-    audio.check_folder(Path(arguments.out))
+    files.check_replaceable(Path(arguments.out))
     (_train if arguments.codec == codecs.DEFAULT else _fit)(arguments)
 
 

@@ -13,11 +13,11 @@ import torch
 
 from msdae import audio, codecs
 from msdae.audio.mel import LogMel, MelConfig
-from msdae.checkpoint import atomic
 from msdae.codecs.base import Codec
 from msdae.data.sources import NOTE, ClipLength, SourceFile, read_notes
 from msdae.data.tally import Tally
 from msdae.errors import UserError
+from msdae.files import atomic
 
 SILENCE = 1e-3  # peak below which a clip is left out (-60 dBFS)
 SHORTEST = 0.03  # seconds of a note inside the clip, below which it belongs to the neighbouring clip

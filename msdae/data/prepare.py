@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from msdae.checkpoint import atomic_folder
 from msdae.data import cache, parts, shards
 from msdae.data.encode import Encoding, PartTask, encode_part, read_json, tools
 from msdae.data.rendering import RenderConfig
@@ -20,6 +19,7 @@ from msdae.data.sets import DATASETS
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
+from msdae.files import atomic_folder
 from msdae.progress import Progress, silent
 
 log = logging.getLogger(__name__)

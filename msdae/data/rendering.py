@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from msdae.checkpoint import atomic
 from msdae.data.sources import ClipLength
 from msdae.errors import UserError
+from msdae.files import atomic
 from msdae.synthesis import soundfont
 
 RECORD, EARLIER = "rendering.json", "synth.json"  # files that say what a folder's rendering was made from

@@ -9,10 +9,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from msdae.checkpoint import atomic
 from msdae.errors import UserError
 from msdae.evaluation import tables
 from msdae.evaluation.tables import Table
+from msdae.files import atomic
 
 # An opening and its closing marker on lines of their own, and what stands between them.
 _MARKED = re.compile(r"^<!-- (?P<name>[^/\s].*?) -->\n(?P<body>.*?)^<!-- /(?P=name) -->$", re.S | re.M)

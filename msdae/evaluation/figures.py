@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from nnAudio.librosa_functions import hz_to_mel
 
-from msdae.audio.files import SAMPLE_RATE, check_folder
+from msdae.audio.files import SAMPLE_RATE
 from msdae.audio.mel import LogMel, MelConfig
 from msdae.audio.windows import Source
-from msdae.checkpoint import atomic
 from msdae.errors import UserError
 from msdae.evaluation.tables import Cell, Table, Value
+from msdae.files import atomic, check_replaceable
 
 if TYPE_CHECKING:  # matplotlib is imported when something is drawn
     from matplotlib.axes import Axes
@@ -76,7 +76,7 @@ def check_plot(path: str | Path) -> None:
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"{path}: pictures are written as {', '.join(SUFFIXES)}; choose one of these")
-    check_folder(path)
+    check_replaceable(path)
 
 
 @style()

@@ -11,9 +11,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from msdae.audio.files import check_folder
-from msdae.checkpoint import atomic
 from msdae.errors import UserError
+from msdae.files import atomic, check_replaceable
 
 EMPTY = "-"  # a cell that nothing is known of
 FILES = ("tables.json", "tables.md", "tables.csv")  # of a folder of results
@@ -172,7 +171,7 @@ def check_file(path: str | Path) -> None:
     """Raise a UserError if no tables can be written to `path`: another ending, or no such folder."""
     path = Path(path)
     _form(path)
-    check_folder(path)
+    check_replaceable(path)
 
 
 def write(path: str | Path, tables: Sequence[Table]) -> None:

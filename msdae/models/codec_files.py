@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from msdae import checkpoint, codecs
+from msdae import codecs, files
 from msdae.codecs.base import Codec
 from msdae.errors import UserError
 from msdae.models.config import CodecConfig
@@ -68,5 +68,5 @@ def copy(source: str | Path | None, folder: str | Path) -> None:
         return
     if target.is_file() and codecs.load(target).fingerprint != codecs.load(source).fingerprint:
         raise UserError(f"{target}: is another codec than the model's; choose another folder")
-    with checkpoint.atomic(target) as temporary:
+    with files.atomic(target) as temporary:
         shutil.copyfile(source, temporary)

@@ -8,8 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from msdae import folders
-from msdae.checkpoint import atomic
 from msdae.errors import UserError
+from msdae.files import atomic
 from msdae.symbolic.notes import Part, ScoreNote
 
 # Collections of many short pieces, in one to eight parts.

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from msdae import checkpoint
+from msdae import files
 
 LOG = "log.jsonl"
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Log:
         path = self.folder / LOG
         if self.accelerator.is_main_process and path.exists():
             lines = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step]
-            with checkpoint.atomic(path) as temporary:
+            with files.atomic(path) as temporary:
                 temporary.write_text("".join(line + "\n" for line in lines))
 
     def say(self, text: str) -> None:

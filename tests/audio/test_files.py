@@ -8,7 +8,7 @@ import soundfile
 import soxr
 import torch
 
-from msdae import audio
+from msdae import audio, files
 from msdae.errors import UserError
 
 RATE = 44100
@@ -175,4 +175,4 @@ def test_what_is_no_regular_file_is_not_replaced(tmp_path, name):
     if not path.exists():
         os.mkfifo(path)
     with pytest.raises(UserError, match="no regular file"):
-        audio.check_folder(path)
+        files.check_replaceable(path)

@@ -12,9 +12,9 @@ from msdae.analysis.probes.representations import RANDOM
 from msdae.analysis.probes.separation import Separation
 from msdae.analysis.probes.study import SHARED, Result
 from msdae.analysis.probes.tasks import CLASSES, FRAMES, TASKS
-from msdae.checkpoint import atomic
 from msdae.errors import UserError
 from msdae.evaluation.tables import Cell, Table, Value, write_folder
+from msdae.files import atomic
 
 
 def _percent(*numbers: int) -> tuple[Value, ...]:

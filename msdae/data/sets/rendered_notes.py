@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 
 from msdae import audio
-from msdae.checkpoint import atomic_folder
 from msdae.data import parts
 from msdae.data.rendering import RenderConfig
 from msdae.data.sets import DATASETS, DataSet
 from msdae.data.sources import NOTE, SPLITS, ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
+from msdae.files import atomic_folder
 from msdae.symbolic import instruments
 from msdae.symbolic.instruments import VELOCITIES, Voice, reserved
 from msdae.symbolic.notes import Note

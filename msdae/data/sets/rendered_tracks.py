@@ -10,13 +10,13 @@ import yaml
 
 from msdae import audio
 from msdae.audio.loudness import Loudness
-from msdae.checkpoint import atomic_folder
 from msdae.data import parts
 from msdae.data.rendering import RenderConfig
 from msdae.data.sets import DATASETS, DataSet, slakh
 from msdae.data.sources import SPLITS, ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
+from msdae.files import atomic_folder
 from msdae.symbolic import corpus, instruments
 from msdae.symbolic.arrange import Stem, arrange
 from msdae.symbolic.instruments import Voice

@@ -16,7 +16,6 @@ from pathlib import Path
 import torch
 
 from msdae import audio
-from msdae.checkpoint import atomic_folder
 from msdae.config import require_ranges, require_shares
 from msdae.data import parts
 from msdae.data.rendering import RenderConfig
@@ -24,6 +23,7 @@ from msdae.data.sets import DATASETS, DataSet
 from msdae.data.sources import MELODY, NOTE, ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
+from msdae.files import atomic_folder
 from msdae.symbolic import corpus
 from msdae.symbolic.arrange import excerpt, perform, without_unisons
 from msdae.symbolic.instruments import Voice, reserved

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 
 from msdae import audio
-from msdae.checkpoint import atomic
 from msdae.errors import UserError
 from msdae.evaluation.metrics import embeddings, timbre
 from msdae.evaluation.metrics.distance import log_mel_distance, mel_mse, mel_ssim
 from msdae.evaluation.metrics.frechet import fad, fad_infinity
 from msdae.evaluation.metrics.kernel import kad
 from msdae.evaluation.metrics.melody import note_f1, pitch_accuracy, read_midi, transcribe
+from msdae.files import atomic
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
 FEWEST = 4  # pairs that sets are compared from

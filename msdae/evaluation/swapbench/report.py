@@ -10,7 +10,6 @@ from jinja2 import Environment, StrictUndefined, UndefinedError
 
 from msdae import audio
 from msdae.audio.mel import LogMel
-from msdae.checkpoint import atomic
 from msdae.errors import UserError
 from msdae.evaluation import figures, media
 from msdae.evaluation import tables as stored
@@ -21,6 +20,7 @@ from msdae.evaluation.swapbench.scores import F1, PITCH, TIMBRE
 from msdae.evaluation.swapbench.systems import COPY_MELODY, COPY_TIMBRE, TRUTH, Output
 from msdae.evaluation.swapbench.tables import MELODY_SHARE, SWAP_SCORE, SYSTEM, TIMBRE_SHARE, label, shares
 from msdae.evaluation.tables import Table
+from msdae.files import atomic
 from msdae.progress import Progress, silent
 
 PAGE = "report.html"
@@ -45,7 +45,7 @@ def write(
     """
     path = Path(results) / PAGE
     finished = Results.read(results)
-    audio.check_folder(path)
+    files.check_replaceable(path)
     more = [table for file in tables for table in stored.read(file)]
     text = render(finished, pictures, more, progress)
     with atomic(path) as temporary:

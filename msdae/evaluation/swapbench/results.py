@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from msdae.checkpoint import atomic
 from msdae.errors import UserError
 from msdae.evaluation import tables
 from msdae.evaluation.swapbench.cases import Case, from_json, to_json
 from msdae.evaluation.swapbench.scores import F1, PITCH, TOP1, Scores
 from msdae.evaluation.swapbench.systems import BOUNDS, CODEC, TRUTH, Output
+from msdae.files import atomic
 
 MANIFEST, CASES, SCORES, EMBEDDINGS = "manifest.json", "cases.jsonl", "scores.jsonl", "embeddings.jsonl"
 TABLES, AUDIO = "tables.json", "audio"

@@ -1,0 +1,272 @@
+"""The border to the file system: each file that is read, made or replaced passes here.
+
+Errors become one line with the file, the reason and the fix; a file appears complete or not at all; what a
+killed process left half-written goes when the next one writes there.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from msdae.errors import UserError, of_system, printable
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is locked and nothing is cleaned there
+    fcntl = None
+
+LARGEST = 1 << 30  # bytes of a text file; NSynth's examples.json has a fifth
+LARGEST_YAML = 4 << 20  # bytes; YAML takes seconds a megabyte
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL
+PARTIAL = ".msdae."  # how the names of files begin that are still being written
+_writing: set[str] = set()  # names of the partial files of this process
+_swept: set[str] = set()  # folders that this process has cleaned
+
+
+# -- reading
+
+
+@contextmanager
+def reading(path: str | Path, fix: str = "") -> Iterator[None]:
+    """Errors of reading and understanding `path` inside the block become a UserError about it.
+
+    fix: what to do where its content is wrong; the system's own errors know their fix.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (OSError, MemoryError) as error:
+        raise of_system(error, path) from error
+    except RecursionError as error:
+        raise UserError(f"{printable(path)}: nested too deeply; {fix}") from error
+    except (ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError) as error:
+        reason = " ".join(printable(error).split()) or type(error).__name__
+        raise UserError(f"{printable(path)}: damaged ({reason[:200]}); {fix}") from error
+
+
+def read_text(path: str | Path, fix: str = "give a text file", largest: int = LARGEST) -> str:
+    """The UTF-8 text of a regular file.
+
+    Raises:
+        UserError: no such file, no regular file, no text, or larger than `largest` bytes.
+    """
+    path = Path(path)
+    with reading(path, fix):
+        if path.exists() and not path.is_file():
+            raise UserError(f"{printable(path)}: is not a file; {fix}")
+        if path.stat().st_size > largest:
+            raise UserError(f"{printable(path)}: larger than {largest >> 20} MB; {fix}")
+        return path.read_text("utf-8")
+
+
+def read_json(path: str | Path, kind: type = dict, fix: str = "make it again") -> Any:
+    """The JSON value of type `kind` in a file; raises as `read_text`, and where it is of another type."""
+    with reading(path, fix):
+        return _typed(path, json.loads(read_text(path, fix)), kind, fix)
+
+
+def read_json_lines(path: str | Path, fix: str = "make it again") -> list[dict[str, Any]]:
+    """The JSON objects of a file, one a line; raises as `read_json`."""
+    with reading(path, fix):
+        values = [json.loads(line) for line in read_text(path, fix).splitlines()]
+        return [_typed(path, value, dict, fix) for value in values]
+
+
+def read_yaml(path: str | Path, fix: str = "write it as 'key: value' lines") -> dict[str, Any]:
+    """The mapping in a YAML file, {} if it is empty. Tags and aliases, which may unfold far, are refused.
+
+    Raises:
+        UserError: as `read_text`; no YAML, or no mapping.
+    """
+    with reading(path, fix):
+        return _typed(path, parse_yaml(read_text(path, fix, LARGEST_YAML)) or {}, dict, fix)
+
+
+def parse_yaml(text: str) -> Any:
+    """The value of a YAML text without tags and aliases.
+
+    Raises:
+        yaml.YAMLError, ValueError, RecursionError: it is not one.
+    """
+    return yaml.load(text, _Loader)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's plain values; nothing is shared, so that a few lines cannot unfold to gigabytes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError(f"an alias (*{self.peek_event().anchor}); write the value out")
+        return super().compose_node(parent, index)
+
+
+def _typed(path: str | Path, value: Any, kind: type, fix: str) -> Any:
+    if not isinstance(value, kind):
+        named = {dict: "names with values", list: "a list"}.get(kind, kind.__name__)
+        raise UserError(f"{printable(path)}: expected {named}, got {str(value)[:60]!r}; {fix}")
+    return value
+
+
+# -- what may be written
+
+
+def check_replaceable(path: str | Path) -> None:
+    """Raise a UserError if no file can be made at `path`: a folder or device, or in a folder that is missing
+    or closed. Nothing that is no regular file is replaced."""
+    path = Path(path)
+    with reading(path):
+        with suppress(FileNotFoundError):
+            path.stat()  # says so where a name is too long or links lead in a circle
+        if path.is_dir():
+            raise UserError(f"{printable(path)}: is a folder; give the name of a file in it")
+        if path.exists() and not path.is_file():
+            raise UserError(f"{printable(path)}: is no regular file, and is not replaced; choose another")
+        if not path.parent.is_dir():
+            raise UserError(f"{printable(path)}: the folder {printable(path.parent)} does not exist; make it")
+    with reading(path.parent), tempfile.TemporaryFile(dir=path.parent):
+        pass
+
+
+def check_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Raise a UserError for an output that is an input, by whatever name: what is read is not replaced."""
+    read = list(inputs)
+    for output in outputs:
+        if any(_same(output, path) for path in read):
+            raise UserError(f"{printable(output)}: is also an input; choose another output file")
+
+
+def _same(one: Path, other: Path) -> bool:
+    with suppress(OSError):
+        if os.path.samefile(one, other):
+            return True
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def make_folder(path: str | Path) -> None:
+    """Make the folder `path` for results, with those above it, if it is not there.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise of_system(error, path) from error
+
+
+# -- writing
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """A temporary file beside `path` that replaces it when the block ends without an error.
+
+    A process killed at any moment leaves either the old file or the new one, never a part; the next process
+    that writes to this folder removes the temporary file.
+    """
+    path = Path(path)
+    with _partial(path) as temporary, _held(os.open(temporary, _NEW, 0o666)):
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """A new empty folder beside `folder` that becomes it when the block ends: complete or not at all.
+
+    A `folder` that another process has made meanwhile, by the same work, stays.
+    """
+    with _partial(folder) as temporary:
+        temporary.mkdir()
+        with _held(os.open(temporary, os.O_RDONLY)):
+            yield temporary
+            try:
+                temporary.rename(folder)
+            except OSError:
+                if not folder.exists():
+                    raise
+
+
+@contextmanager
+def _partial(path: Path) -> Iterator[Path]:
+    """The name of what is being written beside `path`; whatever has it when the block ends is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent)
+    temporary = path.parent / f"{PARTIAL}{os.getpid()}.{secrets.token_hex(6)}{path.suffix}"
+    _writing.add(temporary.name)
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True) if temporary.is_dir() else temporary.unlink(
+            missing_ok=True
+        )
+        _writing.discard(temporary.name)
+
+
+@contextmanager
+def _held(handle: int) -> Iterator[None]:
+    """The open file or folder is locked for this process inside the block, or until the process dies."""
+    lock(handle)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def lock(handle: int) -> bool:
+    """Lock an open file or folder for this process, until it is closed; False if another process has it."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that were killed left half-written in `folder`, once a process."""
+    if fcntl is None or (place := os.path.realpath(folder)) in _swept:
+        return
+    _swept.add(place)
+    with suppress(OSError):
+        names = [entry.name for entry in os.scandir(folder) if entry.name.startswith(PARTIAL)]
+        for name in names:
+            if name not in _writing:
+                _remove_partial(folder / name)
+
+
+def _remove_partial(path: Path) -> None:
+    if _is_alive(path.name.removeprefix(PARTIAL).partition(".")[0]):
+        return
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            if lock(handle):  # of a process of another machine, whose number says nothing here
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        finally:
+            os.close(handle)
+
+
+def _is_alive(process: str) -> bool:
+    """Whether another process of this machine has the number `process`."""
+    if not process.isdecimal() or int(process) == os.getpid():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

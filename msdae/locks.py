@@ -1,0 +1,48 @@
+"""One process at a time in a folder: a second one is told who is there."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from msdae.errors import UserError, printable
+from msdae.files import lock, make_folder
+
+NAME = ".lock"
+
+
+@contextmanager
+def only_process(folder: str | Path) -> Iterator[None]:
+    """No other process is in a block of the same `folder`, which is made where missing.
+
+    The system ends the lock with the process, however that dies: none is left behind. The file .lock in the
+    folder says who has it, or had it last.
+
+    Raises:
+        UserError: another process is in such a block; says its number, machine and start.
+    """
+    folder = Path(folder)
+    make_folder(folder)
+    handle = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if not lock(handle):
+            raise UserError(
+                f"{printable(folder)}: in use by {_holder(handle)}; wait for it, stop it, or choose another"
+            )
+        since = datetime.now().astimezone().isoformat(" ", "seconds")
+        record = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+        os.ftruncate(handle, 0)
+        os.write(handle, json.dumps(record).encode())
+        yield
+    finally:
+        os.close(handle)
+
+
+def _holder(handle: int) -> str:
+    with suppress(ValueError, LookupError, TypeError):
+        record = json.loads(os.pread(handle, 4096, 0))
+        return f"process {record['pid']} on {record['host']} since {record['since']}"
+    return "another process"

@@ -1,0 +1,22 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from msdae.errors import UserError
+from msdae.locks import only_process
+
+HOLD = "from msdae.locks import only_process\nwith only_process('.'): print(flush=True); input()"
+
+
+def test_a_second_process_is_told_who_is_there(tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        with pytest.raises(UserError, match=f"process {process.pid} on .* since 20"), only_process(tmp_path):
+            pass
+        process.kill()
+    with only_process(tmp_path):  # a dead one holds nothing
+        assert str(os.getpid()) in (tmp_path / ".lock").read_text()
