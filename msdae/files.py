@@ -172,12 +172,19 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
     A process killed at any moment leaves either the old file or the new one, never a part; the next process
     that writes to this folder removes the temporary file.
+
+    Raises:
+        UserError: something that is no regular file is at `path`; it stays.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise UserError(f"{printable(path)}: is no regular file, and is not replaced; choose another")
     with _partial(path) as temporary, _held(os.open(temporary, _NEW, 0o666)):
+        mode = temporary.stat().st_mode  # writers that replace the file themselves make a private one
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
+        temporary.chmod(mode)
         os.replace(temporary, path)
 
 
