@@ -1,4 +1,4 @@
-"""What a file of sound consists of: its container by content, its streams one after the other, where each ends.
+"""What a file of sound consists of: its streams, one after the other, and where each ends.
 
 Decoders take a file's own words for its length, and stop after the first of several files that were joined.
 What they would miss is settled here, from headers alone: `parts` gives them one whole stream at a time.
@@ -11,7 +11,7 @@ from typing import BinaryIO
 from msdae.audio import flac, mp3, ogg
 from msdae.audio.parts import CutShort, Part, read_at, skip_tags
 
-# By what a file begins with: chunks (name, size) as struct reads them, where the first is, the name of the one
+# By what a file begins with: chunks (name, size) as struct reads them, where the first is, the name of that
 # with the samples, what a chunk's size is a multiple of.
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _CHUNKS = {
@@ -34,7 +34,7 @@ _WRAP = 1 << 32
 
 
 def parts(file: BinaryIO) -> list[Part]:
-    """The streams in an open file for libsndfile, one after the other; none if it is of no kind that it reads.
+    """The streams in an open file for libsndfile, one after the other; none if it cannot read it.
 
     Raises:
         CutShort: the file ends before its headers say so.
@@ -70,8 +70,8 @@ def _chunked(file: BinaryIO, size: int, magic: bytes) -> Part:
 
 
 def _samples(file: BinaryIO, size: int, magic: bytes, start: int, length: int) -> Part:
-    """The file, whose samples from `start` on have this `length` by its header; with another header where that
-    does not know: its 32 bits were too few, or its writer never came back to it."""
+    """The file, whose samples begin at `start` and have this `length` by its header, with a true header where
+    that is wrong: 32 bits were too few, or its writer never came back to it."""
     present = size - start
     if length > present and not _unknown(length):
         raise CutShort(f"its header promises {length} bytes of samples, {present} are there")
@@ -154,7 +154,7 @@ def _check_segment(file: BinaryIO, size: int) -> None:
 
 
 def _variable(file: BinaryIO, position: int) -> tuple[int | None, int]:
-    """A length of 1 to 8 bytes as EBML codes it, None if all its bits are set (unknown), and where it ends."""
+    """A length as EBML codes it in 1 to 8 bytes, None if all bits are set (unknown), and where it ends."""
     head = read_at(file, position, 8).ljust(8, b"\0")
     count = 9 - head[0].bit_length()
     value = int.from_bytes(head[:count], "big") & (1 << 7 * count) - 1

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from msdae.audio.containers import container, parts
-from msdae.audio.parts import CutShort, Part, Window
+from msdae.audio.parts import CutShort, Part
 
 BLOCK = 1 << 17  # samples read or written at once, of all channels
 _MOST_FRAMES = 1 << 13  # a byte; FLAC has 5 461 of silence
@@ -32,7 +32,7 @@ class NeedsPyAV(Unreadable):
 class Stream:
     """A stream of sound in a file.
 
-    rate: Hz. frames: samples per channel. container: FFmpeg's name of it where PyAV reads the file, else None.
+    rate: Hz. frames: samples per channel. container: FFmpeg's name of it where PyAV reads it, else None.
     origin: the time of the first frame, in samples, in a file in which PyAV finds a frame by its time.
     """
 
@@ -125,7 +125,7 @@ def _sndfile(path: Path, part: Part) -> Iterator[soundfile.SoundFile]:
     with errors(), open(path, "rb", buffering=0) as file:
         whole = part.start == 0 and not part.header and part.stop == os.fstat(file.fileno()).st_size
         with nullcontext() if whole else open(path, "rb") as buffered:
-            source = file.fileno() if whole else Window(buffered, part)
+            source = file.fileno() if whole else part.window(buffered)
             with soundfile.SoundFile(source, closefd=False) as sound:
                 yield sound
 
@@ -136,12 +136,12 @@ def _sndfile(path: Path, part: Part) -> Iterator[soundfile.SoundFile]:
 @lru_cache(_REMEMBERED)
 def _count(path: Path, name: str, state: tuple[int, int]) -> Stream:
     """The stream in a file that PyAV reads, decoded to count its frames; once for every state of the file."""
-    frames = rate = channels = 0
+    rate = channels = frames = 0
     origin, contiguous = None, True
-    for rate, time, block in _decode(path, name):
+    for file_rate, time, block in _decode(path, name):
         origin = time if frames == 0 else origin
         contiguous = contiguous and time is not None and time == origin + frames
-        frames, channels = frames + len(block), block.shape[1]
+        rate, channels, frames = file_rate, block.shape[1], frames + len(block)
     return Stream(Part(0, state[0]), rate, channels, frames, name, origin if contiguous else None)
 
 
@@ -155,7 +155,7 @@ def _pyav_blocks(path: Path, stream: Stream, start: int) -> Iterator[tuple[int, 
 
 
 def _decode(path: Path, name: str, start: int | None = None) -> Iterator[tuple[int, int | None, np.ndarray]]:
-    """Blocks of a file's best stream of sound: its rate in Hz, the time of the first frame, (frames, channels).
+    """Blocks of a file's best stream of sound: its rate in Hz, the time of a block, (frames, channels).
 
     start: a time at or before which to begin. Times are in samples, and None where the file has others.
     """

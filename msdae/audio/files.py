@@ -86,7 +86,7 @@ class Recording:
             for block in decoding.blocks(self.path, self.streams, start):
                 yield self._mono(block)
             if _state(self.path) != self.state:
-                raise UserError(f"{printable(self.path)}: changes while it is read; wait until it is complete")
+                raise UserError(f"{printable(self.path)}: changes while it is read; wait for its end")
 
 
 def open_recording(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recording:
@@ -95,7 +95,7 @@ def open_recording(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recordin
     Its length is told by its headers or, where they do not know it, counted.
 
     Raises:
-        UserError: no such file, not a file of sound, empty or cut short; of a kind that PyAV reads, without it.
+        UserError: no such file, not a file of sound, empty or cut short; PyAV is needed for it.
     """
     path = Path(path)
     with files.reading(path, _FIX), _reading(path):
@@ -154,14 +154,16 @@ def write_blocks(
         try:
             _encode(temporary, blocks, sample_rate, subtype or SUBTYPES[path.suffix.lower()])
         except (OSError, soundfile.LibsndfileError) as error:
-            raise UserError(f"{printable(path)}: cannot be written ({error}); check the space left there") from error
+            reason = f"cannot be written ({error}); check the space left there"
+            raise UserError(f"{printable(path)}: {reason}") from error
 
 
 def check_writable(path: str | Path) -> None:
     """Raise the UserError that writing `path` would raise, before any work is done for it."""
     path = Path(path)
     if path.suffix.lower() not in SUBTYPES:
-        raise UserError(f"{printable(path)}: output is written as {', '.join(SUBTYPES)}; choose one of these extensions")
+        reason = f"output is written as {', '.join(SUBTYPES)}; choose one of these extensions"
+        raise UserError(f"{printable(path)}: {reason}")
     check_replaceable(path)
 
 

@@ -14,8 +14,8 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class _Info:
-    """What a stream's header says: samples of a block, bytes of the largest frame, samples in all (0: unknown);
-    and where its frames begin, with the bytes of the first."""
+    """What a header says: samples of a block, bytes of the largest frame, samples in all (0: unknown); where
+    the frames begin, and the bytes of the first."""
 
     block: int
     largest: int

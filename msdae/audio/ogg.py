@@ -14,11 +14,11 @@ def parts(file: BinaryIO, start: int, size: int) -> list[Part]:
     """The links of the file from `start` on.
 
     Raises:
-        CutShort: the last page of a link is not there, or not complete.
+        CutShort: a page is not complete, or the last of a link is not there.
     """
     starts: list[int] = []
     kind = _LAST
-    for position, following in _pages(file, start, size):
+    for position in _pages(file, start, size):
         before, kind = kind, read_at(file, position + 5, 1)[0]
         if kind & _FIRST and not (starts and before & _FIRST):  # several streams side by side begin together
             _check_ended(before)
@@ -32,19 +32,17 @@ def _check_ended(kind: int) -> None:
         raise CutShort("its last page is missing")
 
 
-def _pages(file: BinaryIO, position: int, size: int) -> Iterator[tuple[int, int]]:
-    """Where each page begins and ends."""
+def _pages(file: BinaryIO, position: int, size: int) -> Iterator[int]:
+    """Where each page begins."""
     while position < size:
         head = read_at(file, position, _HEAD + 255)
         if head[:4] != b"OggS":
-            skipped = read_at(file, position, 2 * _LARGEST).find(b"OggS", 1)
-            if skipped < 0:
-                return
-            position += skipped
-            continue
+            if b"OggS" in read_at(file, position, 2 * _LARGEST):
+                raise CutShort("a part of a page is missing")
+            return
         lengths = head[_HEAD : _HEAD + head[26]] if len(head) >= _HEAD else b""
         end = position + _HEAD + len(lengths) + sum(lengths)
         if len(head) < _HEAD or len(lengths) < head[26] or end > size:
             raise CutShort("its last page is missing")
-        yield position, end
+        yield position
         position = end

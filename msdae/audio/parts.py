@@ -5,8 +5,6 @@ import os
 from dataclasses import dataclass
 from typing import BinaryIO
 
-MORE = "its streams differ in sample rate"
-
 
 class CutShort(Exception):
     """A file that ends before its own headers say so; the message says why it is known."""
@@ -16,7 +14,7 @@ class CutShort(Exception):
 class Part:
     """Bytes `start` to `stop` of a file, after `header`: one stream for a decoder.
 
-    frames: in it, where its headers tell the decoder too little to know.
+    frames: in it, where a decoder would count others.
     """
 
     start: int
@@ -24,10 +22,12 @@ class Part:
     header: bytes = b""
     frames: int | None = None
 
+    def window(self, file: BinaryIO) -> BinaryIO:
+        """The part of `file` as a file of its own; it moves where `file` is read."""
+        return _Window(file, self)
 
-class Window(io.RawIOBase):
-    """A part as a file of its own. It moves where `file` is read."""
 
+class _Window(io.RawIOBase):
     def __init__(self, file: BinaryIO, part: Part):
         self._file, self._part = file, part
         self._size = len(part.header) + max(0, part.stop - part.start)
