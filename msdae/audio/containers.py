@@ -46,7 +46,7 @@ def parts(file: BinaryIO) -> list[Part]:
         return _SPLIT[magic](file, start, size)
     if mp3.begins(magic):
         return mp3.parts(file, start, size)
-    if magic in _CHUNKS:
+    if magic in _CHUNKS and start == 0:
         return [_chunked(file, size, magic)]
     return [_au(file, size)] if magic == b".snd" else []
 
@@ -78,11 +78,10 @@ def _samples(file: BinaryIO, size: int, magic: bytes, start: int, length: int) -
     if magic not in (b"RIFF", b"RF64", b"BW64") or start > _LARGEST_HEADER:
         return Part(0, size)
     closed = magic == b"RIFF" and int.from_bytes(read_at(file, 4, 4), "little") == size - 8
-    whole = length
-    if not closed and (length == 0 or _unknown(length)):
+    if length > present or not closed and (length == 0 or _unknown(length)):
         whole = present
-    elif magic == b"RIFF":
-        whole += (present - length) // _WRAP * _WRAP
+    else:
+        whole = length + ((present - length) // _WRAP * _WRAP if magic == b"RIFF" else 0)
     if whole == length and magic != b"BW64":
         return Part(0, size)
     return Part(start, start + whole, _rf64(read_at(file, 12, start - 20), whole))
@@ -116,7 +115,7 @@ def container(file: BinaryIO) -> str | None:
         CutShort: an MP4 or Matroska file that ends before its headers say so.
     """
     size = os.fstat(file.fileno()).st_size
-    magic = read_at(file, skip_tags(file, 0), 8)
+    magic = read_at(file, skip_tags(file, 0), 8).ljust(8, b"\0")
     if magic[4:] in _BOXES:
         _check_boxes(file, size)
         return "mp4"
@@ -125,6 +124,8 @@ def container(file: BinaryIO) -> str | None:
         return "matroska"
     if magic[:2] in (b"\xff\xf1", b"\xff\xf9"):
         return "aac"
+    if magic[0] == 0xFF and magic[1] & 0xE6 in (0xE4, 0xE6):  # MPEG's layers II and I
+        return "mp3"
     if read_at(file, 28, 6) in _OF_LIBSNDFILE:
         return None
     return _OTHERS.get(magic[:4])
@@ -148,7 +149,7 @@ def _check_boxes(file: BinaryIO, size: int) -> None:
 def _check_segment(file: BinaryIO, size: int) -> None:
     """Raise CutShort for a Matroska file whose one segment is not all there, where its length is told."""
     length, position = _variable(file, 4)
-    length, position = _variable(file, position + length + 4)
+    length, position = _variable(file, position + (length or 0) + 4)
     if length is not None and position + length > size:
         raise CutShort(f"its headers promise {position + length} bytes, {size} are there")
 

@@ -15,6 +15,7 @@ from msdae.audio.parts import CutShort, Part
 
 BLOCK = 1 << 17  # samples read or written at once, of all channels
 _MOST_FRAMES = 1 << 13  # a byte; FLAC has 5 461 of silence
+_MOST_STREAMS = 1000  # joined in one file; more are damage
 _LAST_PAGE = 1 << 21  # frames that an Ogg page may hold; libsndfile seeks inexactly in the last
 _PREROLL = 1 << 14  # frames decoded before a sought one with PyAV, whose decoders need them
 _REMEMBERED = 1 << 16  # lengths of files that had to be decoded to know them
@@ -44,19 +45,11 @@ class Stream:
     origin: int | None = None
 
 
-@contextmanager
-def errors() -> Iterator[None]:
-    """Libsndfile's errors inside the block become Unreadable."""
-    try:
-        yield
-    except soundfile.SoundFileError as error:
-        raise Unreadable(getattr(error, "error_string", str(error))) from error
-
-
-def streams(path: Path) -> tuple[Stream, ...]:
+def streams(path: Path, state: tuple[int, int]) -> tuple[Stream, ...]:
     """The streams of sound in a file, one after the other, as its headers describe them.
 
-    The length of a file that only PyAV reads is counted, by decoding it.
+    The length of a file that only PyAV reads is counted, by decoding it, once for each `state` of the file
+    (bytes, time of its last change).
 
     Raises:
         Unreadable, CutShort.
@@ -66,12 +59,13 @@ def streams(path: Path) -> tuple[Stream, ...]:
         try:
             if not found:
                 raise Unreadable("Format not recognised")
+            if len(found) > _MOST_STREAMS:
+                raise Unreadable(f"in {len(found)} pieces")
             return tuple(_stream(path, part) for part in found)
         except Unreadable:
             if (name := container(file)) is None:
                 raise
-            stat = os.fstat(file.fileno())
-    return (_count(path, name, (stat.st_size, stat.st_mtime_ns)),)
+    return (_count(path, name, state),)
 
 
 def blocks(path: Path, streams: tuple[Stream, ...], start: int = 0) -> Iterator[np.ndarray]:
@@ -122,12 +116,15 @@ def _sndfile_blocks(path: Path, stream: Stream, start: int) -> Iterator[tuple[in
 @contextmanager
 def _sndfile(path: Path, part: Part) -> Iterator[soundfile.SoundFile]:
     """Opened by its descriptor, since libsndfile takes names in UTF-8 only."""
-    with errors(), open(path, "rb", buffering=0) as file:
+    with open(path, "rb", buffering=0) as file:
         whole = part.start == 0 and not part.header and part.stop == os.fstat(file.fileno()).st_size
         with nullcontext() if whole else open(path, "rb") as buffered:
             source = file.fileno() if whole else part.window(buffered)
-            with soundfile.SoundFile(source, closefd=False) as sound:
-                yield sound
+            try:
+                with soundfile.SoundFile(source, closefd=False) as sound:
+                    yield sound
+            except soundfile.SoundFileError as error:
+                raise Unreadable(getattr(error, "error_string", str(error))) from error
 
 
 # -- PyAV
@@ -135,7 +132,7 @@ def _sndfile(path: Path, part: Part) -> Iterator[soundfile.SoundFile]:
 
 @lru_cache(_REMEMBERED)
 def _count(path: Path, name: str, state: tuple[int, int]) -> Stream:
-    """The stream in a file that PyAV reads, decoded to count its frames; once for every state of the file."""
+    """The stream in a file that PyAV reads, decoded to count its frames."""
     rate = channels = frames = 0
     origin, contiguous = None, True
     for file_rate, time, block in _decode(path, name):
@@ -177,8 +174,8 @@ def _decode(path: Path, name: str, start: int | None = None) -> Iterator[tuple[i
                     raise Unreadable("its sample rate changes")
                 timed = frame.time_base is not None and frame.time_base * rate == 1
                 yield rate, frame.pts if timed else None, _samples(frame)
-    except av.FFmpegError as error:
-        raise Unreadable(error.strerror or str(error)) from error
+    except (av.FFmpegError, ValueError, NotImplementedError) as error:
+        raise Unreadable(getattr(error, "strerror", None) or str(error)) from error
 
 
 def _samples(frame) -> np.ndarray:

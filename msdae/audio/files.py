@@ -34,7 +34,7 @@ class Recording:
         samples: at `sample_rate`.
         channels, rate, frames: of the file itself; several channels are read as their mean (mid).
         streams: of the file, one after the other.
-        state: of the file when it was opened; one that changes is read no further.
+        state: of the file when it was opened (bytes, time of its last change); a changed one is refused.
     """
 
     path: Path
@@ -82,11 +82,17 @@ class Recording:
         return torch.from_numpy(block.mean(axis=1))
 
     def _native(self, start: int = 0) -> Iterator[torch.Tensor]:
+        self._check_unchanged()
         with _reading(self.path):
             for block in decoding.blocks(self.path, self.streams, start):
                 yield self._mono(block)
-            if _state(self.path) != self.state:
-                raise UserError(f"{printable(self.path)}: changes while it is read; wait for its end")
+        self._check_unchanged()
+
+    def _check_unchanged(self) -> None:
+        if _state(self.path) != self.state:
+            raise UserError(
+                f"{printable(self.path)}: changed since it was opened; try again when it is complete"
+            )
 
 
 def open_recording(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recording:
@@ -106,7 +112,7 @@ def open_recording(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recordin
         if not os.access(path, os.R_OK):
             raise UserError(f"{printable(path)}: cannot be read; check its permissions")
         state = _state(path)
-        streams = decoding.streams(path)
+        streams = decoding.streams(path, state)
     frames, rate = sum(stream.frames for stream in streams), streams[0].rate
     if frames == 0:
         raise UserError(f"{printable(path)}: has no samples; give a recording that is not empty")
@@ -187,8 +193,7 @@ def _state(path: Path) -> tuple[int, int]:
 def _reading(path: Path) -> Iterator[None]:
     """What decoders say inside the block becomes a UserError about `path`."""
     try:
-        with decoding.errors():
-            yield
+        yield
     except CutShort as error:
         raise UserError(f"{printable(path)}: was cut short ({error}); copy or download it again") from error
     except decoding.NeedsPyAV as error:

@@ -43,10 +43,10 @@ def parts(file: BinaryIO, start: int, size: int) -> list[Part]:
 def _info(file: BinaryIO, start: int) -> _Info:
     head = read_at(file, start, _INFO).ljust(_INFO, b"\0")
     block, largest, total = (int.from_bytes(head[slice(*at)], "big") for at in ((10, 12), (15, 18), _TOTAL))
-    begin, block_head = start + 4, b""
-    while len(block_head := read_at(file, begin, 4)) == 4 and block_head[0] != 0xFF:
-        begin += 4 + int.from_bytes(block_head[1:], "big")
-        if block_head[0] & 0x80:
+    begin = start + 4
+    while len(block_header := read_at(file, begin, 4)) == 4 and block_header[0] != 0xFF:
+        begin += 4 + int.from_bytes(block_header[1:], "big")
+        if block_header[0] & 0x80:
             break
     return _Info(block, largest, total & 0xFFFFFFFFF, begin, read_at(file, begin, 16))
 

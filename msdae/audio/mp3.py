@@ -13,7 +13,7 @@ _BITRATES = (
 _RATES = (44100, 48000, 32000)
 _DELAY = 529  # samples that mpg123 drops at the start, besides the encoder's delay, where a header tells that
 _ENCODERS = (b"LAME", b"Lavf", b"Lavc")  # whose delays and paddings FFmpeg and mpg123 both drop
-_SEARCHED = 1 << 16  # bytes without a frame after which there is none
+_BLOCK = 1 << 16  # bytes searched at once
 
 
 @dataclass(frozen=True)
@@ -63,19 +63,19 @@ def begins(magic: bytes) -> bool:
 
 
 def parts(file: BinaryIO, start: int, size: int) -> list[Part]:
-    """The MP3 streams of the file from `start` on: one begins at a header, a tag or a change of rate.
+    """The MP3 streams of the file from `start` on: one begins at a header, after other bytes
+    than frames, such as a tag, and where the rate changes.
 
     Raises:
         CutShort: fewer frames than a header tells.
     """
     streams: list[_Stream] = []
-    end = start
     for position, frame in _frames(file, start, size):
-        header = _Header.of(read_at(file, position + 4, frame.side + 160)[frame.side :])
-        if header or not streams or streams[-1].ends(file, end, frame):
+        header = _Header.of(read_at(file, position + 4, 192), frame.side)
+        if header or not streams or streams[-1].ends(position, frame):
             streams.append(_Stream(position, frame, header))
         streams[-1].frames += header is None
-        end = streams[-1].stop = position + frame.size
+        streams[-1].stop = position + frame.size
     return [stream.part() for stream in streams if stream.frames]
 
 
@@ -87,8 +87,11 @@ class _Header:
     delays: bool  # tells the encoder's delay
 
     @staticmethod
-    def of(content: bytes) -> "_Header | None":
-        """The header in a frame's `content` after its side information; None if it is a frame of sound."""
+    def of(content: bytes, side: int) -> "_Header | None":
+        """The header in a frame's `content`, by its `side` information; None if it is a frame of sound."""
+        if content[32:36] == b"VBRI":
+            return _Header(0, False)
+        content = content[side:]
         if content[:4] in (b"Xing", b"Info"):
             flags = int.from_bytes(content[4:8], "big")
             frames = int.from_bytes(content[8:12], "big") if flags & 1 else 0
@@ -108,10 +111,10 @@ class _Stream:
     frames: int = 0
     stop: int = 0
 
-    def ends(self, file: BinaryIO, end: int, frame: _Frame) -> bool:
-        """Whether `frame`, after byte `end`, is of another stream."""
-        complete = self.header and self.header.frames and self.frames == self.header.frames
-        return bool(complete) or frame.kind != self.first.kind or skip_tags(file, end) != end
+    def ends(self, position: int, frame: _Frame) -> bool:
+        """Whether `frame`, at byte `position`, is of another stream."""
+        complete = self.header is not None and 0 < self.header.frames == self.frames
+        return complete or frame.kind != self.first.kind or position != self.stop
 
     def part(self) -> Part:
         """The bytes for a decoder, with a header that tells the number of frames.
@@ -119,10 +122,10 @@ class _Stream:
         Raises:
             CutShort: there are fewer than the stream's own header tells.
         """
-        told = self.header.frames if self.header else 0
-        if self.frames < told:
-            raise CutShort(f"its header promises {told} frames, {self.frames} are there")
-        if self.header and self.header.delays:
+        header = self.header or _Header(0, False)
+        if self.frames < header.frames - (not header.delays):  # some count the header's own frame
+            raise CutShort(f"its header promises {header.frames} frames, {self.frames} are there")
+        if header.delays:
             return Part(self.start, self.stop)
         skipped = self.first.size if self.header else 0
         samples = self.frames * self.first.samples
@@ -152,13 +155,14 @@ def _frames(file: BinaryIO, position: int, size: int) -> Iterator[tuple[int, _Fr
             position = _next(file, position + 1, size)
 
 
-def _next(file: BinaryIO, position: int, size: int) -> int:
+def _next(file: BinaryIO, start: int, size: int) -> int:
     """Where the next frame begins that another follows; `size` if none does."""
-    block = read_at(file, position, _SEARCHED)
-    found = block.find(b"\xff")
-    while found >= 0:
-        frame = _Frame.of(block[found : found + 4])
-        if frame and _Frame.of(read_at(file, position + found + frame.size, 4)):
-            return position + found
-        found = block.find(b"\xff", found + 1)
+    for position in range(start, size, _BLOCK):
+        block = read_at(file, position, _BLOCK + 3)
+        found = block.find(b"\xff")
+        while 0 <= found < _BLOCK:
+            frame = _Frame.of(block[found : found + 4])
+            if frame and _Frame.of(read_at(file, position + found + frame.size, 4)):
+                return position + found
+            found = block.find(b"\xff", found + 1)
     return size

@@ -24,6 +24,7 @@ def parts(file: BinaryIO, start: int, size: int) -> list[Part]:
             _check_ended(before)
             starts.append(position)
     _check_ended(kind)
+    starts = starts or [start]
     return [Part(*bounds) for bounds in zip(starts, [*starts[1:], size], strict=True)]
 
 

@@ -56,6 +56,12 @@ def test_a_small_file_whose_length_was_left_open_is_read_whole(tmp_path, kind):
     assert audio.read(tmp_path / "a.wav").tolist() == 1000 * [0.5]
 
 
+def test_all_bits_for_the_samples_alone(tmp_path):
+    """The size of the whole is right, that of the samples was left open."""
+    (tmp_path / "a.wav").write_bytes(riff(36 + len(END), 2**32 - 1) + END)
+    assert audio.read(tmp_path / "a.wav").tolist() == 1000 * [0.5]
+
+
 def test_chunks_after_the_samples_are_no_samples(tmp_path):
     rest = b"LIST\x04\0\0\0INFO"
     header = riff(36 + len(END) + len(rest), len(END))
