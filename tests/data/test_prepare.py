@@ -170,7 +170,7 @@ def test_names_that_are_no_utf_8(recordings, tmp_path, shard_clips):
         names = next(ShardStream(tmp_path / "out" / "train").batches(1)).names
         assert names[0].startswith(path.name)
     else:
-        assert {clip["path"] for clip in ClipCache(tmp_path / "out" / "train").clips} == {str(path)}
+        assert str(path) in {clip["path"] for clip in ClipCache(tmp_path / "out" / "train").clips}
 
 
 def test_nothing_audible_is_an_error(tmp_path):
