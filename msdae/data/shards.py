@@ -7,6 +7,7 @@ Clips that share a sound or a score and follow each other lie in one shard, so t
 import io
 import itertools
 import json
+import os
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -86,7 +87,7 @@ class Shard:
             raise UserError(f"{path}: damaged shard ({error}); prepare the data again") from error
         if len(self.samples) != count:
             raise UserError(f"{path}: has {len(self.samples)} of its {count} clips; prepare the data again")
-        self.sounds = np.array([zlib.crc32(sound_of(clip).encode()) for clip in self.clips])
+        self.sounds = np.array([zlib.crc32(os.fsencode(sound_of(clip))) for clip in self.clips])
 
     def batch(self, indices: Sequence[int]) -> Batch:
         """The clips at `indices` of this shard; the batch has their numbers in all shards."""

@@ -1,6 +1,7 @@
 import hashlib
 import itertools
 import json
+import os
 import shutil
 import time
 from dataclasses import replace
@@ -158,6 +159,18 @@ def test_a_file_that_turns_out_faulty_is_rejected_as_a_whole(recordings, tmp_pat
     assert paths == {str(recordings / "a.wav")}
     with pytest.raises(UserError, match="b.wav: has NaN"):
         _prepare(recordings, tmp_path / "strict", Tally(strict=True))
+
+
+@pytest.mark.parametrize("shard_clips", [None, 1])
+def test_names_that_are_no_utf_8(recordings, tmp_path, shard_clips):
+    """Fault F4: labels keep them, in JSON too."""
+    path = (recordings / "a.wav").rename(recordings / os.fsdecode(b"caf\xe9.wav"))
+    _prepare(recordings, tmp_path / "out", shard_clips=shard_clips)
+    if shard_clips:
+        names = next(ShardStream(tmp_path / "out" / "train").batches(1)).names
+        assert names[0].startswith(path.name)
+    else:
+        assert str(path) in {clip["path"] for clip in ClipCache(tmp_path / "out" / "train").clips}
 
 
 def test_nothing_audible_is_an_error(tmp_path):

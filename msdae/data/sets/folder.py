@@ -1,6 +1,7 @@
 """Any folder of recordings, at any depth, without labels."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,10 @@ from msdae.data.sources import ClipLength, SourceFile, complete_clips
 from msdae.data.tally import Tally
 from msdae.errors import UserError
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff")
+SUFFIXES = (
+    *(".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"),
+    *(".m4a", ".mp4", ".aac", ".mka", ".webm", ".wma"),  # by the extra `av`
+)
 HELD_OUT = 0.05  # share of the files in each of valid and test
 
 
@@ -49,7 +53,7 @@ class Folder(DataSet):
 def _split(root: Path, files: Sequence[tuple[Path, int]]) -> dict[str, list[SourceFile]]:
     """Held-out files by a hash of their name: the same whatever order the disk lists them in."""
     names = {path: path.relative_to(root).as_posix() for path, _ in files}
-    order = sorted(files, key=lambda file: hashlib.sha256(names[file[0]].encode()).digest())
+    order = sorted(files, key=lambda file: hashlib.sha256(os.fsencode(names[file[0]])).digest())
     held_out = max(1, round(HELD_OUT * len(files))) if len(files) >= 3 else 0
     splits = {
         "valid": order[:held_out],
