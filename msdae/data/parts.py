@@ -27,12 +27,14 @@ class Part:
     """One call `work(task, path)`, which leaves `path` (a file or a folder) complete or not at all.
 
     weight: its share of the work in any unit, for the time left.
+    is_whole: whether what is at `path` may be kept; what may not is made again.
     """
 
     work: Callable[[Any, Path], None]
     task: Any
     path: Path
     weight: int = 1
+    is_whole: Callable[[Path], bool] = Path.exists
 
 
 def rank() -> int:
@@ -59,7 +61,7 @@ def run(
         UserError: from a part, or when a worker was killed.
     """
     share = parts[rank() :: int(os.environ.get("WORLD_SIZE", "1"))]
-    todo = [part for part in share if not part.path.exists()]
+    todo = [part for part in share if not part.is_whole(part.path)]
     total, left = sum(part.weight for part in share), sum(part.weight for part in todo)
     with progress(total=total, initial=total - left, desc=label, unit=unit) as bar:
         for part in _completed(todo, workers or cores()):
