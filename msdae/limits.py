@@ -107,7 +107,7 @@ def require_memory(needed: float, what: str, fix: str = MEMORY) -> None:
 
 
 def require_disk(folder: Path, needed: float, what: str) -> None:
-    """Raise a UserError where the disk of `folder`, which may be missing, has less than `needed` bytes free."""
+    """Raise a UserError where the disk of `folder`, which may be missing, has less than `needed` bytes."""
     place = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     if needed > (free := shutil.disk_usage(place).free):
         reason = f"{what}: needs about {_gigabytes(needed)}, {_gigabytes(free)} are free"

@@ -72,13 +72,14 @@ def _by_piece(root: Path, stems: list[SourceFile], tally: Tally) -> dict[str, li
 def _scan_split(tracks: list[Path], split: str, tally: Tally, clip: ClipLength, bar: Any) -> list[SourceFile]:
     stems = []
     for track in tracks:
+        bar.update()
         try:
             metadata = _metadata(track)
-            stems += _scan_track(track, metadata, split, tally, clip)
         except UserError as error:
             tally.total += 1
             tally.reject(track / "metadata.yaml", error)
-        bar.update()
+            continue
+        stems += _scan_track(track, metadata, split, tally, clip)
     tally.accepted += len(stems)
     return stems
 
