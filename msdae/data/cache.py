@@ -218,7 +218,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     manifest = read_json(path, dict, AGAIN)
     with reading(path, AGAIN):
         version = manifest["format"]
-        if type(version) is int and version > FORMAT:
+        if type(version) is not int:
+            raise ValueError(f"format is {str(version)[:40]!r}")
+        if version > FORMAT:
             raise UserError(f"{printable(path)}: made by a newer msdae (format {version}); upgrade msdae")
         _check_manifest(manifest)
     return manifest

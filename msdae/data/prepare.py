@@ -87,17 +87,21 @@ def report(out: Path, splits: Sequence[str], clips: Tally, rendered: bool) -> li
     sizes = {split: manifest["clips"] for split, manifest in manifests.items()}
     lines = clips.lines("clips")
     if not clips.total:
-        lines = [f"{printable(out)}: all {sum(sizes.values())} clips were prepared before"]
+        lines = [f"{printable(out)}: all {_plural(sum(sizes.values()))} were prepared before"]
     times = {split: _duration(size * cache.seconds_of(manifests[split])) for split, size in sizes.items()}
-    lines.append(", ".join(f"{split} {sizes[split]} clips ({times[split]})" for split in splits))
+    lines.append(", ".join(f"{split} {_plural(sizes[split])} ({times[split]})" for split in splits))
     missing = [split for split in ("train", "valid") if split not in sizes]
     lines += [f"no {split} split: training needs it; add it" for split in missing]
     if not rendered and sizes.get("train", MANY) < MANY:
         lines.append(
-            f"{sizes['train']} clips are few: go on training the model that ships, which has learnt from "
-            f"46 000; what fewer than {MANY} add to it, or teach random weights, was not measured"
+            f"few for training: go on with the model that ships, which has learnt from 46 000 clips; what "
+            f"fewer than {MANY} add to it, or teach random weights, was not measured"
         )
     return lines
+
+
+def _plural(clips: int) -> str:
+    return f"{clips} clip{'s' * (clips != 1)}"
 
 
 def _duration(seconds: float) -> str:
