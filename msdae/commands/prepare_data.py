@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,13 +45,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _say_what_follows(options: argparse.Namespace, out: Path) -> None:
     """The lines to type next: to go on training the model that ships where its codec was used, and a swap."""
+    stage = ["1"] if options.mel_of is None else ["1", "--config", str(options.mel_of)]
     fits = options.codec == codecs.DEFAULT and options.mel_of is None
-    stage = "3 --from embedded" if fits else "1" if options.mel_of is None else f"1 --config {options.mel_of}"
-    train = f"{cli.program('train-stage')} --stage {stage} --data {shlex.quote(str(out))} --run runs/NAME"
-    print(f"next: {train}")
+    training = ["--stage", *(["3", "--from", "embedded"] if fits else stage), "--data", str(out)]
+    print(f"next: {cli.command_line('train-stage', [*training, '--run', 'runs/NAME'])}")
     if fits:
-        swap = "--timbre a.wav --melody b.wav --checkpoint runs/NAME/stage3"
-        print(f"then: {cli.program('swap')} {swap}")
+        print(f"then: {cli.program('swap')} --timbre a.wav --melody b.wav --checkpoint runs/NAME/stage3")
 
 
 def _rendering(options: argparse.Namespace) -> RenderConfig | None:

@@ -21,7 +21,6 @@ from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.files import atomic
 
-SILENCE = 1e-3  # peak below which a clip is left out (-60 dBFS)
 SHORTEST = 0.03  # seconds of a note inside the clip, below which it belongs to the neighbouring clip
 BATCH = 16
 PART_MEMBERS = (("labels", list), ("tally", dict))

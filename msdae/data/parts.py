@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from msdae import files
 from msdae.errors import UserError
 from msdae.progress import Progress, silent
 
@@ -77,7 +78,9 @@ def wait_for(paths: Sequence[Path], minutes: float | None = None, signs: Sequenc
     Raises:
         UserError: nothing new appeared for so long: another rank was stopped or killed.
     """
-    minutes = float(os.environ.get(PATIENCE, MINUTES)) if minutes is None else minutes
+    if minutes is None:
+        with files.reading(PATIENCE, "set it to a number of minutes"):
+            minutes = float(os.environ.get(PATIENCE, MINUTES))
     missing, before, since = list(paths), None, time.monotonic()
     while missing := [path for path in missing if not path.exists()]:
         state = len(missing), sum(path.exists() for path in signs)

@@ -20,7 +20,7 @@ from msdae.data.sets import DATASETS
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError, printable
-from msdae.files import atomic_folder, make_folder
+from msdae.files import atomic_folder, check_replaceable, make_folder
 from msdae.progress import Progress, silent
 
 log = logging.getLogger(__name__)
@@ -61,11 +61,13 @@ def prepare_set(
         UserError: as `prepare`; no such data set; no `source` for one that is not rendered.
     """
     entry, clip = DATASETS[dataset], ClipLength.of(tools(encoding)[0])
+    if entry.config is None and source is None:
+        raise UserError(f"--dataset {dataset}: name the folder it is in with --source")
+    make_folder(out)
+    check_replaceable(out / cache.MANIFEST)  # whether anything can be written there, before the work
     if entry.config is not None:
         source = source or out / "source"
         entry.render(config or entry.config(), source, clip, workers, progress)
-    if source is None:
-        raise UserError(f"--dataset {dataset}: name the folder it is in with --source")
     tally = Tally(strict)
     splits = entry.scan(source, tally, clip, progress)
     files = {split: members for split, members in splits.items() if members}
@@ -130,7 +132,6 @@ def prepare(
     Raises:
         UserError: `out` holds another data set, nothing is left of a split, or `tally.strict`.
     """
-    make_folder(out)
     work = out / ".parts"
     plans = [_plan(split, members, work, source, encoding, tally.strict) for split, members in files.items()]
     plans = [plan for plan in plans if not _is_prepared(out / plan.split, plan)]
@@ -199,8 +200,9 @@ def _require_disk(plans: Sequence[Plan], folder: Path, encoding: Encoding) -> No
     mel = log_mel.config.bands * codec.clip_samples // log_mel.config.hop
     size = 2 * (codec.channels * codec.clip_frames + mel)  # bytes of a clip, two a number
     every = [part for plan in plans for part in plan.parts]
-    clips = 2 * sum(part.weight for part in every) - sum(p.weight for p in every if p.path.exists())
-    limits.require_disk(folder, clips * size, f"encoding {clips} clips")
+    clips = sum(part.weight for part in every)
+    encoded = sum(part.weight for part in every if part.path.exists())
+    limits.require_disk(folder, (2 * clips - encoded) * size, f"encoding {clips} clips")
 
 
 def _groups(files: Sequence[SourceFile]) -> Iterator[list[SourceFile]]:

@@ -386,7 +386,7 @@ def test_the_report_has_splits_minutes_and_what_is_missing(recordings, tmp_path,
 def test_work_that_the_disk_has_no_room_for_is_refused_before_it_begins(recordings, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=200_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(UserError, match=r"out.*: encoding 8 clips: needs about .* are free; make room"):
+    with pytest.raises(UserError, match=r"out.*: encoding 4 clips: needs about .* are free; make room"):
         _prepare(recordings, tmp_path / "out")
     with pytest.raises(UserError, match="rendering 28 clips: needs about"):
         prepare_set("squares", tmp_path / "squares", DEFAULT, config=SquaresConfig(clips=4), workers=1)
