@@ -6,21 +6,11 @@ from typing import Any
 
 from msdae.limits import NOT_NEGATIVE, Range
 
-TEXTS = (
-    "dataset",
-    "kind",
-    "split",
-    "piece",
-    "stem",
-    "sound",
-    "score",
-    "instrument",
-    "family",
-    "class",
-    "source",
+TEXTS = frozenset(("dataset", "kind", "split", "piece", "stem", "sound", "score")) | frozenset(
+    ("instrument", "family", "class", "source")
 )
 MIDI = Range(0, 127)
-NUMBERS = {"pitch": MIDI, "velocity": MIDI, "program": MIDI}
+NUMBERS = frozenset(("pitch", "velocity", "program"))
 LONGEST = 1e6  # seconds at which a note ends, at most
 
 
@@ -30,13 +20,12 @@ def check_labels(labels: Mapping[str, Any]) -> None:
     Raises:
         ValueError: one is of another type, out of range, or a pitch has no instrument.
     """
-    for name in TEXTS:
-        if not isinstance(labels.get(name, ""), str):
+    for name in TEXTS & labels.keys():
+        if not isinstance(labels[name], str):
             raise ValueError(f"{name} is {str(labels[name])[:40]!r}, expected text")
-    for name, limit in NUMBERS.items():
-        value = labels.get(name, 0)
-        if type(value) is not int or value not in limit:
-            raise ValueError(f"{name} is {str(value)[:40]!r}, expected {limit}")
+    for name in NUMBERS & labels.keys():
+        if type(labels[name]) is not int or labels[name] not in MIDI:
+            raise ValueError(f"{name} is {str(labels[name])[:40]!r}, expected {MIDI}")
     if "pitch" in labels and not {"instrument", "sound"} & labels.keys():
         raise ValueError("a pitch without an instrument")
     if not _are_notes(labels.get("notes", [])):
@@ -72,11 +61,10 @@ def is_plain_name(name: Any) -> bool:
 
 
 def _are_notes(notes: Any) -> bool:
-    return isinstance(notes, list) and all(
-        isinstance(note, list)
-        and len(note) >= 3
-        and all(type(value) in (int, float) for value in note)
-        and 0 <= note[0] <= note[1] <= LONGEST
-        and 0 <= note[2] <= 127
-        for note in notes
-    )
+    try:
+        return isinstance(notes, list) and all(
+            0 <= onset <= offset <= LONGEST and 0 <= pitch <= 127 and 0 <= velocity <= 127
+            for onset, offset, pitch, velocity in notes
+        )
+    except (TypeError, ValueError):  # no numbers, or not four
+        return False
