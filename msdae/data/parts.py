@@ -62,6 +62,8 @@ def run(
         UserError: from a part, or when a worker was killed.
     """
     share = parts[rank() :: int(os.environ.get("WORLD_SIZE", "1"))]
+    if not share:
+        return  # no bar over nothing
     todo = [part for part in share if not part.is_whole(part.path)]
     total, left = sum(part.weight for part in share), sum(part.weight for part in todo)
     with progress(total=total, initial=total - left, desc=label, unit=unit) as bar:
