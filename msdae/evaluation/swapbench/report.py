@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined, UndefinedError
 
-from msdae import audio
+from msdae import audio, files
 from msdae.audio.mel import LogMel
 from msdae.errors import UserError
 from msdae.evaluation import figures, media
@@ -20,7 +20,6 @@ from msdae.evaluation.swapbench.scores import F1, PITCH, TIMBRE
 from msdae.evaluation.swapbench.systems import COPY_MELODY, COPY_TIMBRE, TRUTH, Output
 from msdae.evaluation.swapbench.tables import MELODY_SHARE, SWAP_SCORE, SYSTEM, TIMBRE_SHARE, label, shares
 from msdae.evaluation.tables import Table
-from msdae.files import atomic
 from msdae.progress import Progress, silent
 
 PAGE = "report.html"
@@ -48,7 +47,7 @@ def write(
     files.check_replaceable(path)
     more = [table for file in tables for table in stored.read(file)]
     text = render(finished, pictures, more, progress)
-    with atomic(path) as temporary:
+    with files.atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
 
@@ -103,7 +102,7 @@ def render(
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    assets = files("msdae") / "assets"
+    assets = resources.files("msdae") / "assets"
     style, script, page = (
         (assets / f"report.{suffix}").read_text(encoding="utf-8") for suffix in ("css", "js", "html")
     )
