@@ -12,9 +12,8 @@ from msdae.analysis.probes.representations import RANDOM
 from msdae.analysis.probes.separation import Separation
 from msdae.analysis.probes.study import SHARED, Result
 from msdae.analysis.probes.tasks import CLASSES, FRAMES, TASKS
-from msdae.errors import UserError
 from msdae.evaluation.tables import Cell, Table, Value, write_folder
-from msdae.files import atomic
+from msdae.files import atomic, make_folder
 
 
 def _percent(*numbers: int) -> tuple[Value, ...]:
@@ -173,13 +172,11 @@ def write(
     document = {**about, "results": rows, "separation": [asdict(separation) for separation in separations]}
     contents = {"probes.csv": _csv(rows), "probes.json": json.dumps(document, indent=1) + "\n"}
     paths = [Path(folder) / name for name in contents]
-    try:
-        for path in paths:
-            with atomic(path) as temporary:
-                temporary.write_text(contents[path.name])
-        return paths + write_folder(folder, tables(results, separations, command))
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
+    make_folder(folder)
+    for path in paths:
+        with atomic(path) as temporary:
+            temporary.write_text(contents[path.name])
+    return paths + write_folder(folder, tables(results, separations, command))
 
 
 def _of(results: Sequence[Result], **wanted: str) -> list[Result]:

@@ -1,6 +1,7 @@
 """Cases: who plays what, drawn from a seed. No sound yet."""
 
 import itertools
+import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -160,13 +161,30 @@ def to_json(case: Case) -> dict[str, Any]:
 
 
 def from_json(line: Mapping[str, Any]) -> Case:
-    """The inverse of `to_json`."""
+    """The inverse of `to_json`.
+
+    Raises:
+        ValueError, LookupError, TypeError: it is no case.
+    """
     fields = {name: value for name, value in line.items() if name != "notes"}
-    return Case(**{**fields, "timbre": _performance(line["timbre"]), "melody": _performance(line["melody"])})
+    roles = {role: _performance(line[role]) for role in ("timbre", "melody")}
+    case = Case(**{**fields, **roles})
+    _require_text(case.id, case.set, case.texture, case.split)
+    return case
 
 
 def _performance(line: Mapping[str, Any]) -> Performance:
-    return Performance(**{**line, "notes": tuple(tuple(note) for note in line["notes"])})
+    notes = tuple(tuple(note) for note in line["notes"])
+    performance = Performance(**{**line, "notes": notes})
+    _require_text(performance.instrument, performance.soundfont, performance.piece)
+    if not all(len(note) == 4 and all(math.isfinite(value) for value in note) for note in notes):
+        raise ValueError("a note is not onset, offset, pitch and velocity")
+    return performance
+
+
+def _require_text(*values: Any) -> None:
+    if wrong := [value for value in values if not isinstance(value, str)]:
+        raise ValueError(f"{wrong[0]!r} is no text")
 
 
 # -- melodies

@@ -15,7 +15,7 @@ from msdae.evaluation import figures, media
 from msdae.evaluation import tables as stored
 from msdae.evaluation.swapbench import chart
 from msdae.evaluation.swapbench.cases import CLIP_SECONDS, Case, Performance
-from msdae.evaluation.swapbench.results import MANIFEST, SOURCES, Results, unfinished
+from msdae.evaluation.swapbench.results import MANIFEST, SOURCES, Results, remedy
 from msdae.evaluation.swapbench.scores import F1, PITCH, TIMBRE
 from msdae.evaluation.swapbench.systems import COPY_MELODY, COPY_TIMBRE, TRUTH, Output
 from msdae.evaluation.swapbench.tables import MELODY_SHARE, SWAP_SCORE, SYSTEM, TIMBRE_SHARE, label, shares
@@ -123,10 +123,11 @@ def render(
         "tables": [(table.title, table.html(_competing(table, results))) for table in tables],
         "pictures": [(path.stem.replace("_", " "), media.picture(path)) for path in pictures],
     }
-    try:
-        return environment.from_string(page).render(shown)
-    except UndefinedError as error:
-        raise unfinished(results.folder / MANIFEST, f"is damaged ({error})", results.folder) from error
+    with files.reading(results.folder / MANIFEST, remedy(results.folder)):
+        try:
+            return environment.from_string(page).render(shown)
+        except UndefinedError as error:
+            raise ValueError(str(error)) from error
 
 
 # -- cases

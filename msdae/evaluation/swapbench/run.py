@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from msdae import audio, checkpoint, codecs, config
+from msdae import audio, checkpoint, codecs, config, files
 from msdae.audio.files import SAMPLE_RATE
 from msdae.codecs import Codec
 from msdae.data import ClipCache
@@ -214,10 +214,7 @@ def _keep(results: Results, batch: Batch, sounds: Mapping[str, torch.Tensor], ke
 
 
 def _write(folder: Path, sounds: Mapping[str, torch.Tensor]) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
+    files.make_folder(folder)
     for name, waveform in sounds.items():
         audio.write(folder / f"{name}.wav", waveform)
 

@@ -287,6 +287,14 @@ def _rename_metric(path):
     path.write_text(path.read_text().replace(TOP1, "top-1"))
 
 
+def _replace(old, new):
+    def change(path):
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+    return change
+
+
 def _lose(name):
     def change(path):
         manifest = json.loads(path.read_text())
@@ -299,11 +307,20 @@ def _lose(name):
 @pytest.mark.parametrize(
     "name, change, reason",
     [
-        ("manifest.json", Path.unlink, "manifest.json: cannot be read"),
-        ("manifest.json", _lose("seed"), "manifest.json: is damaged.*seed"),
+        ("manifest.json", Path.unlink, "manifest.json: is missing"),
+        ("manifest.json", _lose("seed"), "manifest.json: damaged.*seed"),
         ("manifest.json", _lose("settings"), "settings"),
-        ("cases.jsonl", _cut, "cases.jsonl, line 2: is damaged"),
-        ("scores.jsonl", _cut, r"scores.jsonl, line \d+: is damaged"),
+        ("manifest.json", lambda path: path.write_text("[]"), "manifest.json: expected names with values"),
+        ("manifest.json", lambda path: path.write_bytes(b"\xff"), "manifest.json: damaged"),
+        ("manifest.json", _replace('"report cases": 1', '"report cases": "x"'), "manifest.json: damaged"),
+        ("manifest.json", _replace('"hash": "', '"hash": 1, "h": "'), "manifest.json: damaged"),
+        ("cases.jsonl", _replace('"notes"', '"note"'), "cases.jsonl, line 1: damaged.*notes"),
+        ("cases.jsonl", _replace("0.2, 1.0, 60, 90", '"a", 1, 60'), "cases.jsonl, line 1: damaged"),
+        ("cases.jsonl", _replace('"set": "melodies"', '"set": 1'), "cases.jsonl, line 1: damaged"),
+        ("scores.jsonl", _replace('"levels": ""', '"levels": []'), "scores.jsonl, line 1: damaged"),
+        ("scores.jsonl", _replace('"melody F1": 0', '"melody F1": "x", "y": 0'), "scores.jsonl, line 1: d"),
+        ("cases.jsonl", _cut, "cases.jsonl, line 2: damaged"),
+        ("scores.jsonl", _cut, r"scores.jsonl, line \d+: damaged"),
         ("scores.jsonl", _drop_last_line, "has no scores of test-notes-1: .* 1,2"),
         ("scores.jsonl", _rename_metric, "has no scores of test-melodies-0"),
         ("tables.json", Path.unlink, "tables.json: is missing"),
