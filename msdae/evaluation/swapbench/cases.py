@@ -9,6 +9,7 @@ from typing import Any
 
 from msdae.audio.files import SAMPLE_RATE
 from msdae.errors import UserError
+from msdae.limits import Range
 from msdae.symbolic import corpus, instruments
 from msdae.symbolic.arrange import arrange
 from msdae.symbolic.instruments import POLYPHONIC, Instrument
@@ -17,6 +18,7 @@ from msdae.symbolic.notes import Note
 CLIP_SAMPLES = 131072  # of every recording; the benchmark's own, whatever codec is measured
 CLIP_SECONDS = CLIP_SAMPLES / SAMPLE_RATE  # 2.97
 SHORTEST = 0.03  # s of a note that is heard before the clip ends; a shorter rest of one is left out
+CASES = Range(1, 10_000, reason="more would take days")
 VERSION = 1  # of the drawing: raise it when the same seed gives other cases
 NOTES_VERSION = 2  # the same of single notes
 VOICES = {"monophonic": 1, "two voices": 2, "polyphonic": 3}  # notes that sound at once, at the most
@@ -93,12 +95,13 @@ def counts(splits: Sequence[str], cases: int) -> dict[str, dict[str, int]]:
     """About `cases` cases (200: exactly) shared out over the splits and textures, at least one each.
 
     Raises:
-        UserError: an unknown split, or fewer than one case.
+        UserError: an unknown split or none, or a number outside `CASES`.
     """
     if unknown := [split for split in splits if split not in SPLITS]:
         raise UserError(f"--split {unknown[0]}: choose from {', '.join(SPLITS)}")
-    if cases < 1:
-        raise UserError(f"--cases {cases}: give 1 or more")
+    if not splits:
+        raise UserError(f"--split: name one or more of {', '.join(SPLITS)}")
+    CASES.check(cases, "cases")
     total = sum(sum(SPLITS[split].share.values()) for split in splits)
     return {
         split: {

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined, UndefinedError
 
-from msdae import audio, files
+from msdae import audio, files, limits
 from msdae.audio.mel import LogMel
 from msdae.errors import UserError
 from msdae.evaluation import figures, media
 from msdae.evaluation import tables as stored
 from msdae.evaluation.swapbench import chart
-from msdae.evaluation.swapbench.cases import CLIP_SECONDS, Case, Performance
+from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, CLIP_SECONDS, Case, Performance
 from msdae.evaluation.swapbench.results import MANIFEST, SOURCES, Results, remedy
 from msdae.evaluation.swapbench.scores import F1, PITCH, TIMBRE
 from msdae.evaluation.swapbench.systems import COPY_MELODY, COPY_TIMBRE, TRUTH, Output
@@ -25,6 +25,7 @@ from msdae.progress import Progress, silent
 PAGE = "report.html"
 CAPTIONS = {F1: "melody F1", PITCH: "pitch", TIMBRE: "timbre"}  # of the metrics under a player
 COPIES = {"timbre": COPY_TIMBRE, "melody": COPY_MELODY}  # the row that has a source for its output
+BYTES = 12 * CLIP_SAMPLES  # of memory that a sound with its picture takes
 FIRST = ("1", "")  # levels of the swaps that are heard first
 
 
@@ -165,11 +166,13 @@ class Sounds:
 
     def __init__(self, results: Results):
         self.log_mel = LogMel()
-        self.waveforms = {
-            (case.id, key): audio.read(path)
+        paths = {
+            (case.id, key): path
             for case in results.report_cases
             for key, path in results.sounds(case).items()
         }
+        limits.require_memory(BYTES * len(paths), f"a page of {len(paths)} sounds", "keep fewer cases")
+        self.waveforms = {key: audio.read(path) for key, path in paths.items()}
         self.rate = media.bit_rate(sum(map(len, self.waveforms.values())))
         self.mels = {key: self.log_mel(wave[None])[0].numpy() for key, wave in self.waveforms.items()}
         self.brightest = max((float(mel.max()) for mel in self.mels.values()), default=1.0)

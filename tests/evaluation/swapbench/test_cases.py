@@ -103,7 +103,7 @@ def test_cases_are_shared_out():
     shares = counts(["test", "unseen"], 200)
     assert sum(sum(share.values()) for share in shares.values()) == 200
     assert min(min(share.values()) for share in counts(["valid"], 4).values()) == 1
-    for splits, number in ((["train"], 200), (["test"], 0)):
+    for splits, number in ((["train"], 200), ([], 200), (["test"], 0), (["test"], 10**12)):
         with pytest.raises(UserError):
             counts(splits, number)
 
