@@ -197,9 +197,10 @@ def card(results: Results, sounds: Sounds, case: Case) -> Card:
         scores = results.scores[(case.id, *Output(COPIES.get(key, TRUTH)))]
         return sounds.player(case, key, f"{key} source" if key in COPIES else key, scores)
 
-    def players(keys: Sequence[Output]) -> list[Player]:
+    def players(keys: Sequence[Output], role: str = "") -> list[Player]:
         return [
-            sounds.player(case, key, label(key, results), results.scores[(case.id, *key)]) for key in keys
+            sounds.player(case, key, role + label(key, results), results.scores[(case.id, *key)])
+            for key in keys
         ]
 
     return Card(
@@ -207,7 +208,7 @@ def card(results: Results, sounds: Sounds, case: Case) -> Card:
         f"{case.melody.instrument} → {case.timbre.instrument}",
         f"{case.texture}, {case.split} split",
         [("timbre source", _described(case.timbre)), ("melody source", _described(case.melody))],
-        [*map(source, SOURCES), *players(first[:1])],
+        [*map(source, SOURCES), *players(first[:1], "swap: ")],
         players(first[1:]),
         players(sorted(others, key=lambda key: (len(key.levels), key.levels))),
         players([key for key in outputs if not results.answers(key)]),

@@ -199,15 +199,15 @@ def test_the_page_says_what_was_scored(page):
     words = page.text()
     assert "date 2026-01-02 seed 0 codec spectral sampling 20 steps, dpmpp_2m" in words
     assert "test split monophonic 1, note 1" in words and "ab12ab12ab12" in words
-    assert "Flute \u2192 Vibraphone" in words and "embedded {1} melody F1" in words
+    assert "Flute \u2192 Vibraphone" in words and "swap: embedded {1}" in words
 
 
 def test_sound_comes_first_and_the_swap_stands_beside_the_truth(results, page):
     words = page.text()
     headings = ["Cases to hear", "Swap score To the right", "Tables Intervals"]
     assert [words.index(heading) for heading in headings] == sorted(map(words.index, headings))
-    names = [picture["alt"].split(": ")[1].split(" of ")[0] for picture in page.all("img")[:4]]
-    assert names == ["timbre source", "melody source", "truth", "embedded {1}"]
+    names = [picture["alt"].split(": ", 1)[1].split(" of ")[0] for picture in page.all("img")[:4]]
+    assert names == ["timbre source", "melody source", "truth", "swap: embedded {1}"]
 
 
 def test_spectrograms_have_axes_in_hertz_and_seconds(page):
@@ -382,20 +382,23 @@ CUT = """
 <script>
 const cut = [...document.querySelectorAll(".scroll")].filter((e) => e.scrollWidth > e.clientWidth);
 const row = [...document.querySelector(".clips").querySelectorAll(".clip")].map((e) => e.offsetTop);
+const first = document.querySelector(".clip").getBoundingClientRect().top;
+const wide = document.documentElement.scrollWidth > innerWidth;
 document.body.append(` width:${innerWidth} cut:${cut.length} rows:${new Set(row).size};`);
+document.body.append(` sideways:${wide} first on the screen:${first < innerHeight};`);
 </script>
 """
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-@pytest.mark.parametrize(("width", "rows"), [(1440, 1), (700, 2)])
+@pytest.mark.parametrize(("width", "rows"), [(1440, 1), (1024, 2), (500, 4)])
 def test_no_column_is_cut_and_a_case_is_one_row_on_a_laptop(small, tmp_path, width, rows):
     page = report.write(small).read_text(encoding="utf-8")
     (tmp_path / "page.html").write_text(page.replace("</body>", CUT + "</body>"), encoding="utf-8")
     line = [CHROMIUM, *FLAGS, f"--window-size={width},900", f"--user-data-dir={tmp_path / 'profile'}"]
     line.append(f"file://{tmp_path / 'page.html'}")
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
-    assert f"rows:{rows};" in done.stdout
+    assert f"rows:{rows}; sideways:false first on the screen:true;" in done.stdout
     if width == 1440:
         assert "width:1440 cut:0" in done.stdout
 
