@@ -40,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for path in drawn:
         check_plot(path)
     files.check_apart(drawn, [*figures, *tables, options.results / report.PAGE])
-    files.check_apart(drawn[1:], drawn[:1])
+    if len({path.resolve() for path in drawn}) < len(drawn):
+        raise UserError(f"{options.case}: --figure and --case name one file; choose another")
     print(report.write(options.results, figures, tables, tqdm))
     if options.figure:
         print(report.write_scores(options.results, options.figure))

@@ -8,7 +8,7 @@ from tqdm import tqdm
 from msdae import cli, files
 from msdae.errors import UserError
 from msdae.evaluation import tables
-from msdae.evaluation.metrics import scoring
+from msdae.evaluation.metrics import embeddings, scoring
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
 
 
@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.json:
         read = [*scoring.recordings(arguments.path), *scoring.recordings(arguments.reference)]
         files.check_apart([arguments.json], [*read, *(pair.midi for pair in pairs if pair.midi)])
+    if len(pairs) >= scoring.FEWEST:
+        embeddings.load(arguments.embedding)  # says before the work what is missing
     rows, errors = scoring.score(tqdm(pairs, desc="scoring", unit="file", disable=len(pairs) < 2))
     errors = [*unpaired, *errors]
     scored = {row["name"] for row in rows}

@@ -410,8 +410,24 @@ def test_command(small, tmp_path):
 
     done = run(small)
     assert done.returncode == 0 and done.stdout.strip() == str(small / "report.html")
+    done = run(small, "--figure", small / "a.svg", "--case", small / "a.svg")
+    assert done.returncode == 2 and "name one file" in done.stderr
     done = run(small, "--umap", tmp_path)
     assert done.returncode == 2 and "plot_umap.py" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n" + bytes(50)])
+def test_a_picture_that_is_none_is_named(tmp_path, content):
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(UserError, match="a.png: "):
+        media.picture(tmp_path / "a.png")
+
+
+def test_a_picture_too_large_to_open_is_named(tmp_path, monkeypatch):
+    Image.new("1", (100, 100)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(UserError, match="a.png: damaged .*exceeds limit"):
+        media.picture(tmp_path / "a.png")
 
 
 def test_bit_rate_falls_so_that_the_page_stays_small():
