@@ -6,7 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from msdae import cli, files
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 from msdae.evaluation import tables
 from msdae.evaluation.metrics import embeddings, scoring
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
@@ -50,14 +50,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     errors = [*unpaired, *errors]
     scored = {row["name"] for row in rows}
     pairs = [pair for pair in pairs if pair.name in scored]
-    sets = scoring.score_sets(pairs, arguments.embedding) if len(pairs) >= scoring.FEWEST else {}
+    sets: dict[str, float] = {}
+    try:
+        sets = scoring.score_sets(pairs, arguments.embedding) if len(pairs) >= scoring.FEWEST else {}
+    except UserError as error:  # what was scored is shown all the same
+        errors.append(str(error))
     if arguments.json:
         scoring.write(rows, sets, arguments.json, errors)
     if rows:
         _print(rows, sets, arguments.embedding)
     if errors:
-        missing = f"{arguments.path}: {len(errors)} of {len(errors) + len(rows)} were not scored"
-        raise UserError("\n".join([missing, *errors]) if len(errors) + len(rows) > 1 else errors[0])
+        count = f"{printable(arguments.path)}: {len(rows)} files were scored, {len(errors)} were not:"
+        raise UserError("\n".join([count, *errors]) if Path(arguments.path).is_dir() else errors[0])
 
 
 def _print(rows: list[scoring.Row], sets: dict[str, float], embedding: str) -> None:

@@ -196,8 +196,16 @@ def _require_text(*values: Any) -> None:
 def _melodies(split: str, texture: str, rng: random.Random) -> Iterator[tuple[Performance, Performance]]:
     able = [kind for kind in kinds(split) if texture == "monophonic" or kind.family in POLYPHONIC]
     pieces = _deck(_pieces(split, reserved=False), rng)
+    failures = 0
     for timbre in _deck(able, rng):
-        yield _melody_pair(split, texture, timbre, able, pieces, rng)
+        pair = _melody_pair(split, texture, timbre, able, pieces, rng)
+        failures = 0 if pair else failures + 1
+        if failures > len(able):
+            raise UserError(
+                f"SwapBench, {split}: no two {texture} pieces fit an instrument; give fewer cases"
+            )
+        if pair:
+            yield pair
 
 
 def _melody_pair(
@@ -207,7 +215,8 @@ def _melody_pair(
     able: Sequence[Instrument],
     pieces: Iterator[str],
     rng: random.Random,
-) -> tuple[Performance, Performance]:
+) -> tuple[Performance, Performance] | None:
+    """Two performances; None where no two of the next pieces fit."""
     for _ in range(ATTEMPTS):
         melody = rng.choice(_others(timbre, able))
         piece, other = next(pieces), next(pieces)
@@ -215,7 +224,7 @@ def _melody_pair(
         alone = shared and other != piece and _excerpt(other, texture, timbre.low, timbre.high, rng)
         if alone:
             return _played(split, timbre, other, alone), _played(split, melody, piece, shared)
-    raise UserError(f"SwapBench, {split}: no two pieces are {texture} in the range of {timbre.name}")
+    return None
 
 
 def _excerpt(piece: str, texture: str, low: int, high: int, rng: random.Random) -> tuple[Note, ...]:

@@ -139,3 +139,12 @@ def test_single_notes_of_known_instruments_are_reserved_ones(split):
     for source in (source for case in drawn for source in (case.timbre, case.melody, case.truth)):
         assert instruments.reserved(source.program, source.notes[0][2])
     assert len({case.timbre.program for case in drawn}) >= 30
+
+
+def test_an_instrument_without_two_pieces_is_passed_over(monkeypatch):
+    """Many cases ask for more of some instruments than the corpus has."""
+    monkeypatch.setattr(cases, "ATTEMPTS", 4)
+    assert len(plan("test", 0, {"polyphonic": 2})) == 2
+    monkeypatch.setattr(cases, "ATTEMPTS", 0)
+    with pytest.raises(UserError, match="give fewer cases"):
+        plan("test", 0, {"polyphonic": 1})
