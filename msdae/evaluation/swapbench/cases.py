@@ -202,7 +202,7 @@ def _melodies(split: str, texture: str, rng: random.Random) -> Iterator[tuple[Pe
         failures = 0 if pair else failures + 1
         if failures > len(able):
             raise UserError(
-                f"SwapBench, {split}: no two {texture} pieces fit an instrument; give fewer cases"
+                f"SwapBench, {split}: no {texture} pieces fit an instrument; give fewer cases"
             )
         if pair:
             yield pair
