@@ -20,6 +20,10 @@ from msdae.errors import UserError, printable
 from msdae.files import atomic, check_replaceable
 
 SAMPLE_RATE = 44100
+SUFFIXES = (  # by which files of sound are known in a folder; they are read by content
+    *(".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"),
+    *(".m4a", ".mp4", ".aac", ".mka", ".webm", ".wma"),  # by the extra `av`
+)
 SUBTYPES = {".wav": "PCM_24", ".flac": "PCM_24", ".ogg": "VORBIS"}
 _FIX = "give a wav, flac, ogg, mp3 or m4a file"
 _RATES = range(1_000, 1_000_001)  # Hz; outside, a header is taken to be damaged

@@ -23,7 +23,6 @@ from msdae.evaluation.metrics.melody import note_f1, pitch_accuracy, transcribe
 from msdae.files import atomic
 from msdae.symbolic.notes import read_midi
 
-SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
 FEWEST = 4  # pairs that sets are compared from
 SLACK = 0.1  # s that a file may be longer or shorter than its reference
 SHORTEST = 0.1  # s that all metrics are defined for
@@ -203,11 +202,11 @@ def recordings(path: str | Path) -> list[Path]:
     files = sorted(
         file
         for file in path.rglob("*")
-        if file.suffix.lower() in SUFFIXES
+        if file.suffix.lower() in audio.SUFFIXES
         and not any(part.startswith(".") for part in file.relative_to(path).parts)
     )
     if not files:
-        raise UserError(f"{printable(path)}: has no recordings ({', '.join(sorted(SUFFIXES))})")
+        raise UserError(f"{printable(path)}: has no recordings ({', '.join(audio.SUFFIXES)})")
     return files
 
 
