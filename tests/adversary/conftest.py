@@ -1,9 +1,11 @@
 import copy
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
 sys.path.insert(0, str(Path(__file__).parent))  # the cases and what runs them import each other by name
 
 from msdae import codecs, folders
@@ -42,6 +44,5 @@ def place(tmp_path, monkeypatch, warm):
     cache.mkdir(parents=True, exist_ok=True)
     (home / "data" / "cache").symlink_to(cache)  # pieces of the corpus that were read before
     monkeypatch.setenv("MSDAE_HOME", str(home))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(folder)
     return folder

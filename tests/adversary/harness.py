@@ -26,7 +26,7 @@ LONGEST = 400  # characters of an error
 SECONDS, BUSY = 20, 3.0  # of a case by the clock, and of processor time before an error
 MEMORY, ROOM = 1 << 20, 2 << 30  # kB that a case may add, and bytes after which it gets no more
 FORBIDDEN = ("Traceback", "<class ", "Errno", "NoneType", "object at 0x", "dtype(", "Error(", "Exception")
-FIX = r";|expected|give |choose|did you mean|run |run:|make |take |needed|excludes?|required|must|name |use |at least|--help"
+FIX = r";|expected|give |choose|did you mean|run |run:|make |take |needed|excludes?|required|must|name |use |at least|--help| to \d"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ OUTPUTS = [  # of a file of sound
     ("y.mp3", "y.mp3: .*extension"),
     ("y.txt", "y.txt: "),
     ("y", "y: "),
-    ("''", "out"),
+    ("''", r"out|json|\.: "),
     (".wav", "wav: "),
     (f"{LONG}.wav", "wav: .*name"),
     ("@a.wav", "a.wav: is also an input"),
@@ -38,7 +38,7 @@ PLOTS = [
     ("p.txt", "p.txt: "),
     ("p.jpeg2", "p.jpeg2: "),
     ("p", "p: "),
-    ("''", "plot"),
+    ("''", r"plot|\.: "),
     (f"{LONG}.png", "png: .*name"),
     ("@a.wav", "a.wav: "),
     ("@loop.wav", "loop.wav: "),
@@ -50,7 +50,7 @@ TABLES = [
     ("/proc/t.md", "/proc"),
     ("t.txt", "t.txt: "),
     ("t", "t: "),
-    ("''", "out"),
+    ("''", r"out|json|\.: "),
     (f"{LONG}.md", "md: .*name"),
 ]
 FILES = [row for row in OUTPUTS if row[0] not in ("y.mp3", "y.txt", "y", "./@a.wav", "../place/@b.wav", "@a.wav", "@b.wav", "@hard.wav", "@link.wav", ".wav", "@folder")]
