@@ -9,13 +9,14 @@ FITS := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(shell for name in python3 python3.12 python3.11 python3.10 python; do \
 	$$name -c '$(FITS)' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: demo test lint format results clean
+.PHONY: demo test adversary lint format results clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help:
 	@echo "make demo    set up .venv, render eight pairs of recordings, swap and score them in demo/"
 	@echo "make test    set up .venv and run the tests"
+	@echo "make adversary set up .venv, try every bad input, kill every command and read 20 000 damaged files"
 	@echo "make results set up .venv, measure again and write tables and figures into README.md and docs/"
 	@echo "make lint    ruff check and ruff format --check"
 	@echo "make format  let ruff rewrite the files"
@@ -26,6 +27,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses 2
+
+adversary: $(STAMP)
+	MSDAE_ADVERSARY=whole $(BIN)/python -m pytest --numprocesses 2 tests/adversary
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

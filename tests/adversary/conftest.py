@@ -46,3 +46,16 @@ def place(tmp_path, monkeypatch, warm):
     monkeypatch.setenv("MSDAE_HOME", str(home))
     monkeypatch.chdir(folder)
     return folder
+
+
+COUNTS = {"inputs": "inputs tried", "mutated": "mutated files", "kills": "kills"}  # properties of tests
+
+
+def pytest_terminal_summary(terminalreporter):
+    reports = [report for name in ("passed", "failed") for report in terminalreporter.stats.get(name, [])]
+    counts = dict.fromkeys(COUNTS, 0)
+    for name, value in (entry for report in reports for entry in report.user_properties):
+        if name in counts:
+            counts[name] += value
+    if any(counts.values()):
+        terminalreporter.write_line(", ".join(f"{COUNTS[name]}: {count}" for name, count in counts.items()))

@@ -13,6 +13,7 @@ import soundfile
 
 RATE = 44100
 MAKERS: dict[str, Callable[[Path], None]] = {}  # by name in the cases: makes the file at a path
+BESIDE: dict[str, tuple[str, bytes | None]] = {}  # what lies beside a file: name and bytes, None for a folder
 NAMES = {  # what a file is called, where its name in the cases does not say it
     "newline.wav": "a\nb.wav",
     "dollar.wav": "$HOME $x$.wav",
@@ -41,6 +42,9 @@ def put(name: str, place: Path) -> str:
             shutil.copytree(original, path, symlinks=True)
         else:
             shutil.copy2(original, path)
+        if name in BESIDE:
+            beside, data = BESIDE[name]
+            (place / beside).mkdir() if data is None else (place / beside).write_bytes(data)
     return shown
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import yaml
-from library import MAKERS, original, tone
+from library import BESIDE, MAKERS, original, tone
 
 CLIP = 131072 / 44100  # seconds
 
@@ -165,3 +165,16 @@ def _cache(path: Path) -> None:
 
 
 MAKERS["cache"] = _cache
+
+# -- recordings with MIDI beside them
+
+for _stem, _midi in {
+    "midi-text": b"no midi",
+    "midi-empty": b"",
+    "midi-folder": None,
+    "midi-tempo-0": MIDI.replace(b"\x07\xa1\x20", b"\0\0\0"),
+    "midi-division-0": MIDI[:12] + b"\0\0" + MIDI[14:],
+    "midi-cut": MIDI[:30],
+}.items():
+    MAKERS[f"{_stem}.wav"] = lambda path: wave(path, 1.0)
+    BESIDE[f"{_stem}.wav"] = (f"{_stem}.mid", _midi)
