@@ -26,7 +26,8 @@ LONGEST = 400  # characters of an error
 SECONDS, BUSY = 20, 3.0  # of a case by the clock, and of processor time before an error
 MEMORY, ROOM = 1 << 20, 2 << 30  # kB that a case may add, and bytes after which it gets no more
 FORBIDDEN = ("Traceback", "<class ", "Errno", "NoneType", "object at 0x", "dtype(", "Error(", "Exception")
-FIX = r";|expected|give |choose|did you mean|run |run:|make |take |needed|excludes?|required|must|name |use |at least|--help| to \d"
+FIX = r";|expected|give |choose|did you mean|run |run:|make |take |needed|excludes?|required|must|name |use "
+FIX += r"|at least|--help| to \d"
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,11 @@ def check(case: Case, place: Path, capsys) -> None:
     """Run a case in the empty folder `place` and check everything that holds for any case."""
     arguments = [placed(argument, place) for argument in shlex.split(case.line)]
     call = case.call or (lambda folder: commands.run(arguments[0], arguments[1:]))
-    before, peak, begin = listing(place), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    before, peak, begin = (
+        listing(place),
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        time.process_time(),
+    )
     error = None
     with limited(SECONDS), memory_limit(ROOM):
         try:
@@ -146,7 +151,11 @@ def listing(place: Path) -> dict[str, tuple]:
             content = b""
             if stat.S_ISREG(state.st_mode):
                 with open(path, "rb") as file:
-                    content = hashlib.file_digest(file, "md5").digest() if hasattr(hashlib, "file_digest") else file.read()
+                    content = (
+                        hashlib.file_digest(file, "md5").digest()
+                        if hasattr(hashlib, "file_digest")
+                        else file.read()
+                    )
             entries[os.path.relpath(path, place)] = (state.st_mode, state.st_mtime_ns, content)
     return entries
 

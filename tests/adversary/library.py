@@ -26,7 +26,7 @@ NAMES = {  # what a file is called, where its name in the cases does not say it
     "long-name.wav": "n" * 251 + ".wav",
     "equals.wav": "a=b.wav",
     "bracket.wav": "[ab]*?.wav",
-    "quote.wav": "it's \"x\".wav",
+    "quote.wav": 'it\'s "x".wav',
 }
 
 
@@ -162,7 +162,10 @@ content("id3-only.mp3", b"ID3\x04\x00\x00\x00\x00\x00\x0a" + bytes(10))
 content("ogg-magic.ogg", b"OggS" + bytes(100))
 content("flac-magic.flac", b"fLaC" + bytes(100))
 content("m4a.m4a", b"\x00\x00\x00\x20ftypM4A \x00\x00\x00\x00M4A mp42isom" + bytes(200))
-content("webm.webm", b"\x1a\x45\xdf\xa3\x9fB\x86\x81\x01B\xf7\x81\x01B\xf2\x81\x04B\xf3\x81\x08B\x82\x84webm" + bytes(200))
+content(
+    "webm.webm",
+    b"\x1a\x45\xdf\xa3\x9fB\x86\x81\x01B\xf7\x81\x01B\xf2\x81\x04B\xf3\x81\x08B\x82\x84webm" + bytes(200),
+)
 sound("nan.wav", np.where(np.arange(RATE)[:, None] == 5000, np.nan, tone()), subtype="FLOAT")
 sound("inf.wav", np.where(np.arange(RATE)[:, None] == 5000, np.inf, tone()), subtype="FLOAT")
 sound("nan-at-end.wav", np.where(np.arange(RATE)[:, None] == RATE - 1, np.nan, tone()), subtype="FLOAT")
@@ -202,7 +205,17 @@ derived("4g-format.wav", "a.wav", field(16, "<I", 2**32 - 2))
 
 # -- what is no file with bytes in it
 
-SPECIAL = {"folder", "folder.wav", "fifo", "fifo.wav", "loop.wav", "link.wav", "dangling.wav", "socket.wav", "linked-folder"}
+SPECIAL = {
+    "folder",
+    "folder.wav",
+    "fifo",
+    "fifo.wav",
+    "loop.wav",
+    "link.wav",
+    "dangling.wav",
+    "socket.wav",
+    "linked-folder",
+}
 MAKERS["folder"] = MAKERS["folder.wav"] = Path.mkdir
 MAKERS["fifo"] = MAKERS["fifo.wav"] = lambda path: os.mkfifo(path)
 MAKERS["loop.wav"] = lambda path: path.symlink_to(path.name)

@@ -1,7 +1,7 @@
 """Files that are changed at random, read by what reads them; a process of its own, which may die of it.
 
-`python mutations.py START COUNT KIND ...` reads the mutations START to START + COUNT - 1 of each kind. It says on
-standard output, a JSON list a line, what it begins, [kind, number], and what went wrong, [kind, number, reason].
+`python mutations.py START COUNT KIND ...` reads the mutations START to START + COUNT - 1 of each kind. It says
+on standard output, a JSON list a line, what it begins, [kind, number], and what went wrong, [kind, number, why].
 """
 
 import json
@@ -40,7 +40,25 @@ from msdae.models.autoencoder import Autoencoder
 from msdae.training.autoencoder import TrainConfig
 
 SECONDS, ROOM, HANGING = 2.0, 1 << 30, 30  # of a file: time, bytes of memory; without a sign of life
-WORDS = (b"null", b"-1", b"0", b"1e999", b"9" * 40, b"[]", b"{}", b"NaN", b'"x"', b"true", b"[[[[", b"\xff", b"&a", b"*a", b"!!x", b"\t", b"2020-13-45")
+WORDS = (
+    b"null",
+    b"-1",
+    b"0",
+    b"1e999",
+    b"9" * 40,
+    b"[]",
+    b"{}",
+    b"NaN",
+    b'"x"',
+    b"true",
+    b"[[[[",
+    b"\xff",
+    b"&a",
+    b"*a",
+    b"!!x",
+    b"\t",
+    b"2020-13-45",
+)
 
 # -- what is read
 
@@ -57,7 +75,9 @@ def _scan(module: Any) -> Callable[[Path], None]:
 
 def _cache(folder: Path) -> None:
     cache = ClipCache(folder / "train")
-    cache.require(codecs.load("spectral"), MelConfig()) if cache.manifest["codec"] == 7 else cache.batch([0, 7])
+    cache.require(codecs.load("spectral"), MelConfig()) if cache.manifest["codec"] == 7 else cache.batch(
+        [0, 7]
+    )
 
 
 def _npz(path: Path) -> None:
@@ -71,7 +91,11 @@ def _npz_file(path: Path) -> None:
 
 
 library.MAKERS["part.npz"] = _npz_file
-library.content("train.yaml", "# settings\nlearning_rate: 1.0e-3\nsteps: [10, 10, 10]\nmodel:\n  widths: [16, 16]\n  inject: [1, 1, 0]\nviews: {timbre: same}\n")
+library.content(
+    "train.yaml",
+    "# settings\nlearning_rate: 1.0e-3\nsteps: [10, 10, 10]\nmodel:\n  widths: [16, 16]\n  inject: [1, 1, 0]\n"
+    "views: {timbre: same}\n",
+)
 library.content("t.mid", trees.MIDI)
 # kind: (file or folder of the library, the file in it that is changed, its reader)
 KINDS: dict[str, tuple[str, str, Callable[[Path], Any]]] = {
@@ -126,7 +150,11 @@ def _flip(data: bytes, rng: random.Random) -> bytes:
 
 def _set(data: bytes, rng: random.Random) -> bytes:
     place, count = _place(data, rng), rng.choice((1, 1, 2, 4, 8))
-    return data[:place] + bytes([rng.choice((0, 255, 127, 128, rng.randrange(256)))]) * count + data[place + count :]
+    return (
+        data[:place]
+        + bytes([rng.choice((0, 255, 127, 128, rng.randrange(256)))]) * count
+        + data[place + count :]
+    )
 
 
 def _cut(data: bytes, rng: random.Random) -> bytes:
@@ -135,7 +163,11 @@ def _cut(data: bytes, rng: random.Random) -> bytes:
 
 def _insert(data: bytes, rng: random.Random) -> bytes:
     place = _place(data, rng)
-    return data[:place] + rng.choice((rng.randbytes(rng.randrange(1, 40)), bytes(rng.randrange(1, 5000)))) + data[place:]
+    return (
+        data[:place]
+        + rng.choice((rng.randbytes(rng.randrange(1, 40)), bytes(rng.randrange(1, 5000))))
+        + data[place:]
+    )
 
 
 def _repeat(data: bytes, rng: random.Random) -> bytes:
@@ -151,7 +183,9 @@ def _drop(data: bytes, rng: random.Random) -> bytes:
 def _length(data: bytes, rng: random.Random) -> bytes:
     """A number in a header that is not true."""
     form = rng.choice(("<H", ">H", "<I", ">I", "<Q", ">Q"))
-    value = rng.choice((0, 1, 2 ** (8 * struct.calcsize(form)) - 1, 2 ** (8 * struct.calcsize(form) - 1), len(data) + 1))
+    value = rng.choice(
+        (0, 1, 2 ** (8 * struct.calcsize(form)) - 1, 2 ** (8 * struct.calcsize(form) - 1), len(data) + 1)
+    )
     place = rng.randrange(max(1, min(64, len(data))))
     packed = struct.pack(form, value % 2 ** (8 * struct.calcsize(form)))
     return data[:place] + packed + data[place + len(packed) :]
@@ -209,7 +243,7 @@ def wrong(read: Callable[[Path], Any], target: Path) -> str:
 
 
 def failures(start: int, count: int, kinds: Sequence[str]) -> tuple[int, list[str]]:
-    """(files that were read, what went wrong) with the mutations of `kinds`, in processes that are replaced when they die."""
+    """(files that were read, what went wrong) with the mutations of `kinds`, in processes that are replaced."""
     read, reasons, waiting = 0, [], [(start, count, list(kinds))]
     while waiting:
         begin, number, names = waiting.pop()
@@ -235,7 +269,9 @@ def _process(begin: int, number: int, names: Sequence[str]) -> tuple[int, Iterat
     command = [sys.executable, __file__, str(begin), str(number), *names]
     limit = 60 + HANGING + 0.2 * number * len(names)
     with tempfile.TemporaryFile("w+") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        process = subprocess.Popen(
+            command, stdout=out, stderr=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        )
         try:
             status = process.wait(limit)
         except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""Every case of `cases`: one line of error, or a result; never a traceback, a lost input or a part of a file."""
+"""Every case of `cases`: a line of error or a result; never a traceback, a lost input or a part of a file."""
 
 import os
 import zlib
@@ -9,7 +9,9 @@ from harness import check
 
 WHOLE = os.environ.get("MSDAE_ADVERSARY") == "whole"
 PARTS = 3  # of the cases one part is tried, unless all are
-CASES = [case for case in ALL if WHOLE or zlib.crc32(case.line.encode("utf-8", "surrogateescape")) % PARTS == 0]
+CASES = [
+    case for case in ALL if WHOLE or zlib.crc32(case.line.encode("utf-8", "surrogateescape")) % PARTS == 0
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

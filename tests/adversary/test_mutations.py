@@ -1,4 +1,4 @@
-"""Real files changed at random: each is read or refused in a line, soon and in little memory; see `mutations`."""
+"""Files changed at random: each is read, or refused in a line, soon and in little memory (`mutations`)."""
 
 import os
 

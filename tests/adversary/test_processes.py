@@ -22,7 +22,12 @@ whole = pytest.mark.skipif(not WHOLE, reason="one of many: make adversary")
 
 def run(place, *command, environment=None, **options):
     """The finished process of a command in a folder, whose output is bytes."""
-    given = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MSDAE_HOME": str(place / "home"), **(environment or {})}
+    given = {
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "MSDAE_HOME": str(place / "home"),
+        **(environment or {}),
+    }
     environment = {**os.environ, **given}
     arguments = [part if isinstance(part, bytes) else str(part) for part in command]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 120, **options}
@@ -54,7 +59,9 @@ def test_an_error_is_a_line_and_exit_code_2(tmp_path, record_property):
 @whole
 def test_a_script_is_the_same(tmp_path, record_property):
     record_property("inputs", 1)
-    refused(run(tmp_path, sys.executable, ROOT / "experiments/swap.py", *swap("missing.wav")[1:]), "missing.wav")
+    refused(
+        run(tmp_path, sys.executable, ROOT / "experiments/swap.py", *swap("missing.wav")[1:]), "missing.wav"
+    )
 
 
 def test_names_that_are_no_utf8(tmp_path, record_property):
@@ -79,7 +86,9 @@ def test_a_terminal_that_cannot_show_a_name(tmp_path, environment, record_proper
     refused(run(tmp_path, *MSDAE, *swap("Ünïcödé 音楽.wav"), environment=environment), "no such file")
 
 
-@pytest.mark.parametrize("arguments", [("--help",), pytest.param(("swap", "--help"), marks=whole)], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [("--help",), pytest.param(("swap", "--help"), marks=whole)], ids=" ".join
+)
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_closed_stream(tmp_path, arguments, stream, record_property):
     record_property("inputs", 1)
@@ -93,7 +102,11 @@ def test_a_full_disk_behind_stdout(tmp_path, record_property):
     record_property("inputs", 1)
     with open("/dev/full", "wb") as full:
         done = run(tmp_path, *MSDAE, "--help", stdout=full)
-    assert done.returncode not in (0, 120) and b"Traceback" not in done.stderr and b"Exception" not in done.stderr, done.stderr
+    assert (
+        done.returncode not in (0, 120)
+        and b"Traceback" not in done.stderr
+        and b"Exception" not in done.stderr
+    ), done.stderr
 
 
 def _fewer_bytes():
@@ -105,8 +118,23 @@ def _fewer_bytes():
     [
         swap(),
         pytest.param(("export", "embedded", "--out", "y.safetensors"), marks=whole),
-        pytest.param(("swap", "--timbre", "a.wav", "--melody", "a.wav", "--plot", "p.png", *FAST), marks=whole),
-        pytest.param(("prepare-data", "--dataset", "folder", "--source", "recordings", "--out", "out", "--workers", "1"), marks=whole),
+        pytest.param(
+            ("swap", "--timbre", "a.wav", "--melody", "a.wav", "--plot", "p.png", *FAST), marks=whole
+        ),
+        pytest.param(
+            (
+                "prepare-data",
+                "--dataset",
+                "folder",
+                "--source",
+                "recordings",
+                "--out",
+                "out",
+                "--workers",
+                "1",
+            ),
+            marks=whole,
+        ),
     ],
     ids=lambda command: command[0],
 )
@@ -118,7 +146,9 @@ def test_no_room_left(tmp_path, command, record_property):
     sources(tmp_path, "a.wav", "b.wav", "recordings")
     before = listing(tmp_path)
     refused(run(tmp_path, *MSDAE, *command, preexec_fn=_fewer_bytes), ".")
-    assert {name: entry for name, entry in listing(tmp_path).items() if not name.startswith("out/.parts/")} == before
+    assert {
+        name: entry for name, entry in listing(tmp_path).items() if not name.startswith("out/.parts/")
+    } == before
 
 
 @whole
@@ -136,19 +166,37 @@ def test_a_working_folder_that_was_removed(tmp_path, record_property):
     record_property("inputs", 1)
     gone = tmp_path / "gone"
     gone.mkdir()
-    done = run(tmp_path, "/bin/sh", "-c", f"cd {gone} && rmdir {gone} && exec {sys.executable} -m msdae swap --timbre a.wav --melody b.wav")
+    done = run(
+        tmp_path,
+        "/bin/sh",
+        "-c",
+        f"cd {gone} && rmdir {gone} && exec {sys.executable} -m msdae swap --timbre a.wav --melody b.wav",
+    )
     assert done.returncode == 2 and b"Traceback" not in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=whole)], ids=["SIGTERM", "SIGINT"]
+    ("number", "code"),
+    [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=whole)],
+    ids=["SIGTERM", "SIGINT"],
 )
 def test_a_signal_ends_it_without_a_part_of_a_file(tmp_path, number, code, record_property):
     record_property("inputs", 1)
     sources(tmp_path, "a.wav", "long.wav")
     before = listing(tmp_path)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [*MSDAE, "swap", "--timbre", "a.wav", "--melody", "long.wav", "--steps", "1000", "--device", "cpu"]
+    command = [
+        *MSDAE,
+        "swap",
+        "--timbre",
+        "a.wav",
+        "--melody",
+        "long.wav",
+        "--steps",
+        "1000",
+        "--device",
+        "cpu",
+    ]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
     seen = b""
     while b"window" not in seen:  # the bar: it is at work
@@ -160,11 +208,26 @@ def test_a_signal_ends_it_without_a_part_of_a_file(tmp_path, number, code, recor
     assert listing(tmp_path) == before
 
 
-@pytest.mark.parametrize("launcher", [(sys.executable,), pytest.param((BIN / "accelerate", "launch", "--cpu"), marks=whole)], ids=["python", "accelerate"])
+@pytest.mark.parametrize(
+    "launcher",
+    [(sys.executable,), pytest.param((BIN / "accelerate", "launch", "--cpu"), marks=whole)],
+    ids=["python", "accelerate"],
+)
 def test_training_refuses_in_a_line(tmp_path, launcher, record_property):
     record_property("inputs", 1)
-    command = (*launcher, ROOT / "experiments/train_stage.py", "--stage", "1", "--data", "missing", "--run", "run")
+    command = (
+        *launcher,
+        ROOT / "experiments/train_stage.py",
+        "--stage",
+        "1",
+        "--data",
+        "missing",
+        "--run",
+        "run",
+    )
     done = run(tmp_path, *command)
     said = done.stderr.decode()
     assert done.returncode != 0 and "Traceback" not in said, said
-    assert [line for line in said.splitlines() if line.startswith("error: ")][0].startswith("error: missing"), said
+    assert [line for line in said.splitlines() if line.startswith("error: ")][0].startswith(
+        "error: missing"
+    ), said

@@ -88,7 +88,13 @@ def values(file: str, *keys: Any, value: Any = ...) -> Callable[[Path], None]:
 MIDI = b"MThd\x00\x00\x00\x06\x00\x01\x00\x01\x01\xe0MTrk\x00\x00\x00\x14\x00\xff\x51\x03\x07\xa1\x20"
 MIDI += b"\x00\x90\x3c\x40\x83\x60\x80\x3c\x40\x00\xff\x2f\x00"
 NOTE = "guitar_acoustic_000-060-075"
-STEM = {"audio_rendered": True, "inst_class": "Bass", "is_drum": False, "program_num": 33, "midi_program_name": "Bass"}
+STEM = {
+    "audio_rendered": True,
+    "inst_class": "Bass",
+    "is_drum": False,
+    "program_num": 33,
+    "midi_program_name": "Bass",
+}
 
 
 def wave(path: Path, seconds: float, rate: int = 44100, pitch: float = 220.0) -> None:
@@ -105,10 +111,18 @@ def _recordings(path: Path) -> None:
 def _nsynth(path: Path) -> None:
     for split in ("train", "valid"):
         folder = path / f"nsynth-{split}"
-        labels = {"pitch": 60, "velocity": 75, "instrument_str": "g", "instrument_family_str": "guitar", "instrument_source_str": "acoustic"}
+        labels = {
+            "pitch": 60,
+            "velocity": 75,
+            "instrument_str": "g",
+            "instrument_family_str": "guitar",
+            "instrument_source_str": "acoustic",
+        }
         for name in (NOTE, "b-050-100"):
             wave(folder / "audio" / f"{name}.wav", 4.0, 16000)
-        (folder / "examples.json").write_text(json.dumps({NOTE: labels, "b-050-100": {**labels, "pitch": 50}}))
+        (folder / "examples.json").write_text(
+            json.dumps({NOTE: labels, "b-050-100": {**labels, "pitch": 50}})
+        )
 
 
 def _slakh(path: Path) -> None:
@@ -118,11 +132,20 @@ def _slakh(path: Path) -> None:
         for stem in ("S00", "S01"):
             wave(track / "stems" / f"{stem}.flac", 2.1 * CLIP)
             (track / "MIDI" / f"{stem}.mid").write_bytes(MIDI)
-        (track / "metadata.yaml").write_text(yaml.safe_dump({"UUID": "u", "stems": {"S00": STEM, "S01": dict(STEM)}}))
+        (track / "metadata.yaml").write_text(
+            yaml.safe_dump({"UUID": "u", "stems": {"S00": STEM, "S01": dict(STEM)}})
+        )
 
 
 def _squares(path: Path) -> None:
-    labels = {"kind": "melody", "piece": "p", "score": "Square00000/X", "sound": "s", "instrument": "i", "notes": [[0.0, 1.0, 60, 90]]}
+    labels = {
+        "kind": "melody",
+        "piece": "p",
+        "score": "Square00000/X",
+        "sound": "s",
+        "instrument": "i",
+        "notes": [[0.0, 1.0, 60, 90]],
+    }
     for split in ("train", "validation"):
         square = path / split / "Square00000"
         for cell in ("XP", "XQ", "YP", "YQ"):
@@ -150,16 +173,17 @@ def _cache(path: Path) -> None:
         np.save(folder / "latents.npy", rng.normal(size=(8, 64, 32)).astype(np.float16))
         np.save(folder / "mels.npy", rng.normal(size=(8, 128, 512)).astype(np.float16))
         clips = [
-            {"name": f"c{index}", "path": f"{index}.wav", "start": 0.0, "dataset": "nsynth", "kind": "note", "piece": f"c{index}",
-             "stem": f"c{index}", "instrument": f"i{index % 2}", "family": "guitar", "pitch": 60 + index, "velocity": 80,
-             "notes": [[0.0, 2.0, 60 + index, 80]]}
+            {"name": f"c{index}", "path": f"{index}.wav", "start": 0.0, "dataset": "nsynth", "kind": "note",
+             "piece": f"c{index}", "stem": f"c{index}", "instrument": f"i{index % 2}", "family": "guitar",
+             "pitch": 60 + index, "velocity": 80, "notes": [[0.0, 2.0, 60 + index, 80]]}
             for index in range(8)
         ]  # fmt: skip
         (folder / "clips.jsonl").write_text("".join(json.dumps(clip) + "\n" for clip in clips))
         manifest = {
-            "format": 2, "key": f"key-{split}", "dataset": "nsynth", "split": split, "source": "../source", "clips": 8,
-            "codec": {"name": codec.name, "fingerprint": codec.fingerprint, "hop": 4096, "sample_rate": 44100, "channels": 64},
-            "frames": 32, "mel": asdict(mel), "latent": {"mean": [0.0] * 64, "std": 1.0},
+            "format": 2, "key": f"key-{split}", "dataset": "nsynth", "split": split, "source": "../source",
+            "codec": {"name": codec.name, "fingerprint": codec.fingerprint, "hop": 4096, "sample_rate": 44100,
+                      "channels": 64},
+            "clips": 8, "frames": 32, "mel": asdict(mel), "latent": {"mean": [0.0] * 64, "std": 1.0},
         }  # fmt: skip
         (folder / "manifest.json").write_text(json.dumps(manifest))
 

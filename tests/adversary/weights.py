@@ -136,7 +136,13 @@ for _field, _values in {
     for _index, _value in enumerate(_values):
         _stem = f"config-{_field}-{_index}"
         _register(_stem, "safetensors|codec", within("config", _field, value=_value))
-for _stem, _document in {"text": "x", "list": "[]", "number": "7", "null": "null", "deep": "[" * 50000}.items():
+for _stem, _document in {
+    "text": "x",
+    "list": "[]",
+    "number": "7",
+    "null": "null",
+    "deep": "[" * 50000,
+}.items():
     _register(_stem, f"m-{_stem}.safetensors: ", lambda document, text=_document: text)
 
 
@@ -184,14 +190,22 @@ for _field, _values in {
 }.items():
     for _index, _value in enumerate(_values):
         _name = f"c-{_field}-{_index}.safetensors"
-        headed(_name, CODEC, lambda d, k=_field, v=_value: d[next(k for k in d if isinstance(d[k], dict))].update({k: v}))
+        headed(
+            _name,
+            CODEC,
+            lambda d, k=_field, v=_value: d[next(k for k in d if isinstance(d[k], dict))].update({k: v}),
+        )
         _CODECS[_name] = "safetensors|codec"
 for _index, _share in enumerate((0.0, 0.01, 0.5, 0.999)):
     _name = f"c-cut-{_index}.safetensors"
     derived(_name, CODEC, lambda data, share=_share: data[: int(len(data) * share)])
     _CODECS[_name] = f"{_name}: "
 weighted("c-none.safetensors", CODEC, lambda tensors: {"x": torch.zeros(1)})
-weighted("c-nan.safetensors", CODEC, lambda tensors: {name: t * torch.nan if t.is_floating_point() else t for name, t in tensors.items()})
+weighted(
+    "c-nan.safetensors",
+    CODEC,
+    lambda tensors: {name: t * torch.nan if t.is_floating_point() else t for name, t in tensors.items()},
+)
 _CODECS |= {"c-none.safetensors": "c-none.safetensors: ", MODEL: f"{MODEL}: ", "text.wav": "text.wav: "}
 CODEC_FILES = tuple(_CODECS.items())
 

@@ -9,7 +9,6 @@ import torch
 from harness import Case, calls
 from library import original, tone
 
-
 NAN = float("nan")
 
 
@@ -108,8 +107,14 @@ def _codes_of(change: Callable[[], Any]) -> Callable:
 
 
 CASES = [
-    *calls((f"api.encode {name}", ".", do(lambda make=make: pipeline().encode(make()))) for name, make in SOUNDS.items()),
-    *calls((f"api.swap {name}", ".", do(lambda make=make: pipeline().swap(make(), wave()))) for name, make in list(SOUNDS.items())[:14]),
+    *calls(
+        (f"api.encode {name}", ".", do(lambda make=make: pipeline().encode(make())))
+        for name, make in SOUNDS.items()
+    ),
+    *calls(
+        (f"api.swap {name}", ".", do(lambda make=make: pipeline().swap(make(), wave())))
+        for name, make in list(SOUNDS.items())[:14]
+    ),
     *calls((f"api.swap-good {name}", "", _is_sound(make)) for name, make in GOOD_SOUNDS.items()),
     *calls(
         (f"api.rate {value}", "sample_rate|rate", do(lambda value=value: pipeline().encode(wave(), value)))
@@ -124,7 +129,11 @@ CASES = [
         for value in ((0,), (4,), (-1,), ("x",), 1, (None,), (1.5,), "1", (True, "2"))
     ),
     *calls(
-        (f"api.strength {value}", "strength", do(lambda value=value: pipeline().swap(wave(), wave(), strength=value)))
+        (
+            f"api.strength {value}",
+            "strength",
+            do(lambda value=value: pipeline().swap(wave(), wave(), strength=value)),
+        )
         for value in (-1, 2, NAN, "x", None, [0.5])
     ),
     *calls(
@@ -148,7 +157,11 @@ CASES = [
         for value in (0, 1, -1, 1.5, "x", 10**12)
     ),
     *calls(
-        (f"api.batch {value}", "batch", do(lambda value=value: type(pipeline())(pipeline().model, pipeline().codec, batch=value)))
+        (
+            f"api.batch {value}",
+            "batch",
+            do(lambda value=value: type(pipeline())(pipeline().model, pipeline().codec, batch=value)),
+        )
         for value in (0, -1, 1.5, "x", None)
     ),
     *calls(

@@ -47,7 +47,10 @@ CASES = [
             ("text.wav", "text.wav"),
             ("tiny.safetensors", "tiny.safetensors"),
             ("folder", "folder"),
-            *((f"codes-{kind}.safetensors", f"codes-{kind}.safetensors") for kind in ("level", "shape", "length", "no-frames", "frames", "type", "huge", "negative")),
+            *(
+                (f"codes-{kind}.safetensors", f"codes-{kind}.safetensors")
+                for kind in ("level", "shape", "length", "no-frames", "frames", "type", "huge", "negative")
+            ),
         ]
     ),
     Case(f"{SWAP} --checkpoint @tiny.safetensors", writes=("y.wav",), seconds=1.5),

@@ -16,7 +16,7 @@ BROKEN = {
     **{f"cut-{stem}": cut(f"{stem}.jsonl", 0.6) for stem in ("cases", "scores")},
     **{f"no-{key}": values("manifest.json", key) for key in ("date", "seed", "settings", "codec", "checkpoints")},
     **{f"{key}-{index}": values("manifest.json", key, value=value) for key in ("date", "seed", "settings", "codec", "checkpoints") for index, value in enumerate((None, [], {}, "x", 7))
-       if not (key in ("date", "seed"))},
+       if key not in ("date", "seed")},
     "escape": lambda folder: text("cases.jsonl", (folder / "cases.jsonl").read_text().replace("test-melodies-0", "../../x"))(folder),
     "nan": lambda folder: text("scores.jsonl", (folder / "scores.jsonl").read_text().replace('"melody F1": 0', '"melody F1": NaN, "x": 0'))(folder),
     "score-text": lambda folder: text("scores.jsonl", (folder / "scores.jsonl").read_text().replace('"melody F1": 0', '"melody F1": "x", "x": 0'))(folder),
@@ -28,9 +28,11 @@ for _name, _change in BROKEN.items():
 tree("results-page-folder", evaluated.NAME, lambda folder: (folder / "report.html").mkdir())
 MAKERS["outputs"] = lambda path: wave(path / "x.wav", 1.0)
 
+
 def _scored(path):
     for index in range(4):
         wave(path / f"{index}.wav", 1.0, pitch=200.0 + 50 * index)
+
 
 MAKERS["scored"] = _scored
 tree("scored-hidden", "scored", text("._0.wav", b"\0\5\x16\7" + bytes(50)))
@@ -38,7 +40,15 @@ tree("scored-bad", "scored", instead("0.wav", "empty.wav"))
 tree("scored-three", "scored", gone("0.wav"))
 NUMBERS = ["-1", "1.5", "nan", "x", "''", "1000000000000"]
 EVALUATE = "evaluate --cases 1 --split test --steps 1 --report-cases 0 --device cpu --out out"
-FOLDERS = [("@text.wav", "text.wav"), ("@text.wav/out", "text.wav"), ("/dev/null", "/dev/null"), ("/proc/out", "/proc"), ("@fifo", "fifo"), ("@loop.wav", "loop.wav"), ("n" * 300, "nnn")]
+FOLDERS = [
+    ("@text.wav", "text.wav"),
+    ("@text.wav/out", "text.wav"),
+    ("/dev/null", "/dev/null"),
+    ("/proc/out", "/proc"),
+    ("@fifo", "fifo"),
+    ("@loop.wav", "loop.wav"),
+    ("n" * 300, "nnn"),
+]
 SCORE = "score @b.wav --reference @b.wav"
 
 CASES = [

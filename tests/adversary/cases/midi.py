@@ -41,7 +41,22 @@ BAD = {
     "zeros": bytes(1000),
     "rmid": b"RIFF\x00\x01\x00\x00RMIDdata" + MIDI,
 }
-MAY_WORK = {"tempo-0", "key", "late", "tracks-0", "tracks-65535", "format-7", "tempo-short", "signature-0", "smpte", "length-4g", "note-255", "head-4g", "never-off", "drums"}
+MAY_WORK = {
+    "tempo-0",
+    "key",
+    "late",
+    "tracks-0",
+    "tracks-65535",
+    "format-7",
+    "tempo-short",
+    "signature-0",
+    "smpte",
+    "length-4g",
+    "note-255",
+    "head-4g",
+    "never-off",
+    "drums",
+}
 for _name, _data in BAD.items():
     content(f"m-{_name}.mid", _data)
 content("m-good.mid", MIDI)
@@ -64,8 +79,16 @@ def _pitched(name: str):
 
 
 CASES = [
-    *calls((f"read-notes @m-{name}.mid", rf"m-{name}\.mid: ", _notes(f"m-{name}.mid")) for name in BAD if name not in MAY_WORK),
-    *calls((f"read-midi @m-{name}.mid", rf"m-{name}\.mid: ", _pitched(f"m-{name}.mid")) for name in BAD if name not in MAY_WORK | {"no-notes"}),
+    *calls(
+        (f"read-notes @m-{name}.mid", rf"m-{name}\.mid: ", _notes(f"m-{name}.mid"))
+        for name in BAD
+        if name not in MAY_WORK
+    ),
+    *calls(
+        (f"read-midi @m-{name}.mid", rf"m-{name}\.mid: ", _pitched(f"m-{name}.mid"))
+        for name in BAD
+        if name not in MAY_WORK | {"no-notes"}
+    ),
     *calls((f"notes-or-words @m-{name}.mid", None, _notes(f"m-{name}.mid")) for name in sorted(MAY_WORK)),
     Case("read-notes @m-good.mid", call=_notes("m-good.mid")),
 ]

@@ -53,7 +53,24 @@ TABLES = [
     ("''", r"out|json|\.: "),
     (f"{LONG}.md", "md: .*name"),
 ]
-FILES = [row for row in OUTPUTS if row[0] not in ("y.mp3", "y.txt", "y", "./@a.wav", "../place/@b.wav", "@a.wav", "@b.wav", "@hard.wav", "@link.wav", ".wav", "@folder")]
+FILES = [
+    row
+    for row in OUTPUTS
+    if row[0]
+    not in (
+        "y.mp3",
+        "y.txt",
+        "y",
+        "./@a.wav",
+        "../place/@b.wav",
+        "@a.wav",
+        "@b.wav",
+        "@hard.wav",
+        "@link.wav",
+        ".wav",
+        "@folder",
+    )
+]
 FILES = [*FILES, ("@folder", "folder")]
 FOLDERS = [  # of results
     ("@text.wav", "text.wav: "),
@@ -70,12 +87,18 @@ SWAP = "swap --timbre @a.wav --melody @b.wav"
 
 CASES = [
     *bad(f"{SWAP} {FAST} --out {{}}", OUTPUTS),
-    *bad(f"reconstruct @a.wav {FAST} --out {{}}", [row for row in OUTPUTS if row[0] != "@b.wav" and row[0] != "../place/@b.wav"]),
+    *bad(
+        f"reconstruct @a.wav {FAST} --out {{}}",
+        [row for row in OUTPUTS if row[0] != "@b.wav" and row[0] != "../place/@b.wav"],
+    ),
     *bad(f"{SWAP} {FAST} --out y.wav --plot {{}}", PLOTS),
     *bad(f"interpolate --timbre @a.wav --melody @b.wav --count 2 {FAST} --out {{}}", FOLDERS),
     *bad(f"interpolate --timbre @a.wav --melody @b.wav --count 2 {FAST} --plot {{}}", PLOTS),
     Case(f"{SWAP} {FAST} --out y.wav --plot y.wav", "y.wav: "),
-    *(Case(f"swap --timbre @{n} --melody @b.wav {FAST} --out y.wav --plot @{n}", f"{n}: ") for n in ("a.png", "a.svg")),
+    *(
+        Case(f"swap --timbre @{n} --melody @b.wav {FAST} --out y.wav --plot @{n}", f"{n}: ")
+        for n in ("a.png", "a.svg")
+    ),
     *bad("compare-codecs --codec spectral --out {}", TABLES),
     *bad("measure-interpolation --cases 1 --out {}", TABLES),
     *bad("benchmark --out {}", TABLES),
@@ -83,7 +106,16 @@ CASES = [
     *bad("export embedded --out {}", FILES),
     *bad("make-shipped --out {}", FILES),
     *bad("train-codec --codec spectral --source . --out {}", FILES),
-    *bad("score @a.wav --reference @b.wav --json {}", [*FILES, ("@a.wav", "a.wav: is also"), ("@b.wav", "b.wav: is also"), ("@hard.wav", "hard.wav: is also"), ("@link.wav", "link.wav: is also")]),
+    *bad(
+        "score @a.wav --reference @b.wav --json {}",
+        [
+            *FILES,
+            ("@a.wav", "a.wav: is also"),
+            ("@b.wav", "b.wav: is also"),
+            ("@hard.wav", "hard.wav: is also"),
+            ("@link.wav", "link.wav: is also"),
+        ],
+    ),
     *bad("demo --out {}", FOLDERS),
     *bad("train-metrics --json {}", [row for row in TABLES if row[0] not in ("t.txt", "t")]),
     # good
@@ -93,7 +125,9 @@ CASES = [
         if "'" not in name and "/" not in name
     ),
     Case(f"{SWAP} {FAST} --out @text.wav", writes=("text.wav",), leaves=("text.wav",), seconds=1.5),
-    Case(f"{SWAP} {FAST} --out @dangling.wav", writes=("dangling.wav",), leaves=("nowhere.wav",), seconds=1.5),
+    Case(
+        f"{SWAP} {FAST} --out @dangling.wav", writes=("dangling.wav",), leaves=("nowhere.wav",), seconds=1.5
+    ),
     Case("export embedded --out m.safetensors", writes=("m.safetensors",)),
     Case("export embedded --out m", writes=("m",)),
 ]

@@ -1,6 +1,5 @@
 """Data sets that are broken in every way, and options of prepare-data."""
 
-
 import trees
 from harness import Case, bad
 from trees import NOTE, STEM, as_folder, cut, gone, instead, text, tree, values
@@ -14,13 +13,24 @@ CASES: list[Case] = []
 def rejected(dataset: str, name: str, change, says: str, line: str = "") -> None:
     """With --strict, preparing the broken data set stops at what is broken."""
     tree(name, dataset, change)
-    CASES.append(Case(f"prepare-data --dataset {line or dataset} --source @{name} {OUT} --strict", says, leaves=WORK))
+    CASES.append(
+        Case(f"prepare-data --dataset {line or dataset} --source @{name} {OUT} --strict", says, leaves=WORK)
+    )
 
 
 # -- folders of recordings
 
 SOUND = "0.wav"
-for _file in ("empty.wav", "text.wav", "cut.wav", "nan.wav", "0-samples.wav", "100-samples.wav", "0-channels.wav", "4g-data.wav"):
+for _file in (
+    "empty.wav",
+    "text.wav",
+    "cut.wav",
+    "nan.wav",
+    "0-samples.wav",
+    "100-samples.wav",
+    "0-channels.wav",
+    "4g-data.wav",
+):
     rejected("recordings", f"recordings-{_file}", instead(SOUND, _file), rf"{SOUND}|folder")
 rejected("recordings", "recordings-flac", instead("z.flac", "cut.flac"), "z.flac")
 CASES += [
@@ -34,7 +44,7 @@ CASES += [
         ("n" * 300, "nnn"),
         ("@dangling.wav", "dangling.wav"),
     ], WORK),
-    *bad(f"prepare-data --dataset folder --source @recordings --workers 1 --device cpu --out {{}}", [
+    *bad("prepare-data --dataset folder --source @recordings --workers 1 --device cpu --out {}", [
         ("@a.wav", "a.wav"),
         ("@a.wav/out", "a.wav"),
         ("/dev/null", "/dev/null"),
@@ -70,7 +80,9 @@ CASES += [
 # -- NSynth
 
 EXAMPLES, TRAIN = "nsynth-train/examples.json", "nsynth-train"
-for _index, _text in enumerate(("", "[]", "7", "null", "{", '"x"', "\ufeff{}", "[" * 100000, '{"a": NaN}', "{}", b"\xff\xfe{\0}\0")):
+for _index, _text in enumerate(
+    ("", "[]", "7", "null", "{", '"x"', "\ufeff{}", "[" * 100000, '{"a": NaN}', "{}", b"\xff\xfe{\0}\0")
+):
     rejected("nsynth", f"nsynth-json-{_index}", text(EXAMPLES, _text), "examples.json|wav")
 for _key in ("pitch", "velocity", "instrument_str", "instrument_family_str", "instrument_source_str"):
     rejected("nsynth", f"nsynth-no-{_key}", values(EXAMPLES, NOTE, _key), NOTE)
@@ -86,7 +98,9 @@ for _key, _values in {
 for _index, _value in enumerate((None, 7, "x", [], {})):
     rejected("nsynth", f"nsynth-entry-{_index}", values(EXAMPLES, NOTE, value=_value), NOTE)
 for _index, _name in enumerate(("../../a", "/etc/passwd", "", "a/b", "x" * 300, "a\nb", "a\0b", "..")):
-    rejected("nsynth", f"nsynth-name-{_index}", values(EXAMPLES, _name, value={"pitch": 1}), "nsynth|wav|name")
+    rejected(
+        "nsynth", f"nsynth-name-{_index}", values(EXAMPLES, _name, value={"pitch": 1}), "nsynth|wav|name"
+    )
 rejected("nsynth", "nsynth-no-json", gone(EXAMPLES), "examples.json")
 rejected("nsynth", "nsynth-json-folder", as_folder(EXAMPLES), "examples.json")
 rejected("nsynth", "nsynth-no-audio", gone(f"{TRAIN}/audio"), "wav|audio")
@@ -119,9 +133,19 @@ for _key, _values in {
     "sound": ([], {}, 7),
 }.items():
     for _index, _value in enumerate(_values):
-        rejected("slakh", f"slakh-{_key}-{_index}", values(META, "stems", "S00", _key, value=_value), "S00|metadata")
+        rejected(
+            "slakh",
+            f"slakh-{_key}-{_index}",
+            values(META, "stems", "S00", _key, value=_value),
+            "S00|metadata",
+        )
 for _stem in ("../../../../a", "/etc/passwd", "", "x" * 300, "a\nb"):
-    rejected("slakh", f"slakh-stem-{len(_stem)}", values(META, "stems", _stem, value=dict(STEM)), "metadata|flac|stem|name")
+    rejected(
+        "slakh",
+        f"slakh-stem-{len(_stem)}",
+        values(META, "stems", _stem, value=dict(STEM)),
+        "metadata|flac|stem|name",
+    )
 for _index, _value in enumerate(([], {}, 7, "x" * 100000)):
     rejected("slakh", f"slakh-uuid-{_index}", values(META, "UUID", value=_value), "metadata|UUID|S00")
 for _name, _change in {
@@ -133,7 +157,9 @@ for _name, _change in {
     "midi-folder": as_folder(MID),
     "midi-empty": text(MID, b""),
     "midi-text": text(MID, "no midi"),
-    "midi-no-notes": text(MID, trees.MIDI[:22] + b"\x00\x00\x00\x04\x00\xff\x2f\x00"[0:4] + b"\x00\xff\x2f\x00"),
+    "midi-no-notes": text(
+        MID, trees.MIDI[:22] + b"\x00\x00\x00\x04\x00\xff\x2f\x00"[0:4] + b"\x00\xff\x2f\x00"
+    ),
     "midi-division-0": text(MID, trees.MIDI[:12] + b"\0\0" + trees.MIDI[14:]),
     "midi-smpte": text(MID, trees.MIDI[:12] + b"\xe7\x28" + trees.MIDI[14:]),
     "midi-tempo-0": text(MID, trees.MIDI.replace(b"\x07\xa1\x20", b"\0\0\0")),
@@ -149,7 +175,9 @@ rejected("recordings", "slakh-none", gone("0.wav"), "train|Track", "slakh")
 # -- squares: their folders are rendered, and rendered only where they are missing
 
 SQUARE = "train/Square00000/square.json"
-for _index, _text in enumerate(("", "[]", "7", "{", '{"XP": 7}', '{"../x": {}}', '{"XP": {"notes": 7}}', '{"XP": {}}')):
+for _index, _text in enumerate(
+    ("", "[]", "7", "{", '{"XP": 7}', '{"../x": {}}', '{"XP": {"notes": 7}}', '{"XP": {}}')
+):
     tree(f"squares-json-{_index}", "squares", text(SQUARE, _text))
 
 # -- good: what is broken is left out and named, or does not matter
@@ -165,8 +193,18 @@ for _name, _change in {
     "dangling": lambda folder: (folder / "d.wav").symlink_to("nowhere"),
 }.items():
     tree(f"recordings-ok-{_name}", "recordings", _change)
-    CASES.append(Case(f"prepare-data --dataset folder --source @recordings-ok-{_name} {OUT}", leaves=OUTS, writes=("out/train/manifest.json",)))
+    CASES.append(
+        Case(
+            f"prepare-data --dataset folder --source @recordings-ok-{_name} {OUT}",
+            leaves=OUTS,
+            writes=("out/train/manifest.json",),
+        )
+    )
 CASES += [
-    Case(f"prepare-data --dataset {name} --source @{name} {OUT}", leaves=OUTS, writes=("out/train/manifest.json",))
+    Case(
+        f"prepare-data --dataset {name} --source @{name} {OUT}",
+        leaves=OUTS,
+        writes=("out/train/manifest.json",),
+    )
     for name in ("nsynth", "slakh")
 ]

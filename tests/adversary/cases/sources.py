@@ -80,11 +80,20 @@ def at(rows):
 
 ODD = [  # file and its length in seconds
     *((name, 1.0) for name in ("a.ogg", "a.aiff", "a.au", "8k.wav", "1k.wav", "192k.wav")),
-    *((name, 1.0) for name in ("8-channels.wav", "loud.wav", "double.wav", "u8.wav", "24-bit.wav", "32-bit.wav")),
+    *(
+        (name, 1.0)
+        for name in ("8-channels.wav", "loud.wav", "double.wav", "u8.wav", "24-bit.wav", "32-bit.wav")
+    ),
     *((name, 1.0) for name in ("alaw.wav", "ulaw.wav", "rf64.wav", "w64.wav", "full-scale.wav", "click.wav")),
     *((name, 1.0) for name in ("wav-named.xyz", "wav-named.mp3", "no-suffix", "garbage-after.wav", "A.WAV")),
-    *((name, 1.0) for name in ("newline.wav", "dollar.wav", "percent.wav", "hidden.wav", "space.wav", "latin1.wav")),
-    *((name, 1.0) for name in ("unicode.wav", "long-name.wav", "equals.wav", "bracket.wav", "quote.wav", "dash.wav")),
+    *(
+        (name, 1.0)
+        for name in ("newline.wav", "dollar.wav", "percent.wav", "hidden.wav", "space.wav", "latin1.wav")
+    ),
+    *(
+        (name, 1.0)
+        for name in ("unicode.wav", "long-name.wav", "equals.wav", "bracket.wav", "quote.wav", "dash.wav")
+    ),
     *((name, 1.0) for name in ("link.wav", "hard.wav", "dc.wav")),
     ("odd-rate.wav", 1.0),
     ("adpcm.wav", 0.0),
@@ -101,7 +110,9 @@ CASES = [
     *(case for line in ROLES.values() for case in bad(line, at(BROKEN) + PATHS)),
     *(case for line in FEW_ROLES.values() for case in bad(line, at(FEW) + PATHS[:2])),
     *(
-        Case(f"swap --timbre @b.wav --melody '@{name}' --out y.wav {FAST}", writes=("y.wav",), seconds=seconds)
+        Case(
+            f"swap --timbre @b.wav --melody '@{name}' --out y.wav {FAST}", writes=("y.wav",), seconds=seconds
+        )
         for name, seconds in ODD
     ),
     *(
@@ -110,6 +121,14 @@ CASES = [
     ),
     Case(f"reconstruct @long.wav --out y.flac {FAST}", writes=("y.flac",), seconds=7.0),
     Case(f"swap --timbre @a.wav --melody @a.wav --out y.wav {FAST}", writes=("y.wav",), seconds=1.0),
-    Case(f"swap --timbre '@dollar.wav' --melody '@percent.wav' --plot p.png {FAST}", writes=("swap.wav", "p.png"), seconds=1.0),
-    Case(f"swap --timbre '@newline.wav' --melody '@latin1.wav' --plot p.svg {FAST}", writes=("swap.wav", "p.svg"), seconds=1.0),
+    Case(
+        f"swap --timbre '@dollar.wav' --melody '@percent.wav' --plot p.png {FAST}",
+        writes=("swap.wav", "p.png"),
+        seconds=1.0,
+    ),
+    Case(
+        f"swap --timbre '@newline.wav' --melody '@latin1.wav' --plot p.svg {FAST}",
+        writes=("swap.wav", "p.svg"),
+        seconds=1.0,
+    ),
 ]

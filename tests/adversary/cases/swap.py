@@ -3,7 +3,7 @@
 from harness import Case, bad
 
 FAST = "--steps 1 --device cpu"
-SWAP = f"swap --timbre @a.wav --melody @b.wav --device cpu"
+SWAP = "swap --timbre @a.wav --melody @b.wav --device cpu"
 SERIES = f"interpolate --timbre @a.wav --melody @b.wav --out series {FAST}"
 SERIES_OUT = ("series/1-strength-0.00.wav", "series/2-strength-1.00.wav")
 
@@ -22,11 +22,22 @@ CASES = [
     *option("steps", ["0", "-1", "1.5", "1001", "1000000000", "1000000000000", *WORDS]),
     *option("seed", ["-1", "1.5", str(2**63), "1" + "0" * 30, *WORDS[:5]]),
     *option("strength", ["-0.1", "1.1", "2", "nan", "inf", "-inf", "1e30", "''", "x", "1,2"]),
-    *option("guidance", ["nan", "inf", "-inf", "1e30", "1e9", "''", "x", "1,,2", ",", "1,2", "1,2,3,4", "1,nan"]),
+    *option(
+        "guidance", ["nan", "inf", "-inf", "1e30", "1e9", "''", "x", "1,,2", ",", "1,2", "1,2,3,4", "1,nan"]
+    ),
     *option("sampler", ["euler2", "''", "DPMPP_2M", "__init__"]),
-    *option("device", ["abacus", "''", "cuda:99", "cuda:-1", "cpu:x", "meta", "xla"], "swap --timbre @a.wav --melody @b.wav --steps 1"),
-    *bad(f"{SWAP} --levels {{}}", [(v, "level") for v in ("0", "4", "-1", "''", "x", "1.5", ",", "1,4", "9" * 400)]),
-    *option("count", ["0", "1", "-1", "''", "x", "1.5", "nan", "1000001", "10000000", "1000000000000"], SERIES),
+    *option(
+        "device",
+        ["abacus", "''", "cuda:99", "cuda:-1", "cpu:x", "meta", "xla"],
+        "swap --timbre @a.wav --melody @b.wav --steps 1",
+    ),
+    *bad(
+        f"{SWAP} --levels {{}}",
+        [(v, "level") for v in ("0", "4", "-1", "''", "x", "1.5", ",", "1,4", "9" * 400)],
+    ),
+    *option(
+        "count", ["0", "1", "-1", "''", "x", "1.5", "nan", "1000001", "10000000", "1000000000000"], SERIES
+    ),
     *bad(f"{SERIES} --levels {{}}", [(v, "level") for v in ("0", "4", "''", "1,")]),
     # sources that are missing, twice or contradict each other
     Case("swap", "no source of timbre|--timbre"),

@@ -1,9 +1,10 @@
 """train-stage and train-codec: settings, data, runs and what they start from."""
 
-from cases.prepare import BOMB
 from harness import Case, bad
 from library import content
 from trees import as_folder, cut, gone, text, tree, values
+
+from cases.prepare import BOMB
 
 STAGE = "train-stage --stage 1 --data @cache --run run"
 SETTINGS = {  # what every field refuses
@@ -102,11 +103,20 @@ for _name, _text in YAML.items():
     content(f"y-{_name}.yaml", _text)
 content("y-huge.yaml", "# x\n" * (2 << 20))
 content("y-base-cycle.yaml", "base: y-base-cycle.yaml")
-GOOD = {"empty": "", "comment": "# nothing", "bom": b"\xef\xbb\xbfwarmup: 3", "crlf": "warmup: 3\r\n", "float": "learning_rate: 1e-3", "twice": "warmup: 1\nwarmup: 2"}
+GOOD = {
+    "empty": "",
+    "comment": "# nothing",
+    "bom": b"\xef\xbb\xbfwarmup: 3",
+    "crlf": "warmup: 3\r\n",
+    "float": "learning_rate: 1e-3",
+    "twice": "warmup: 1\nwarmup: 2",
+}
 for _name, _text in GOOD.items():
     content(f"ok-{_name}.yaml", _text)
 FAST = "--set steps=[1,1,1] --set pretrain=0 --set batch_size=2 --set validation_batches=0 --set trackers=[] --set model.widths=[8,8,8]"
-FAST += " --set model.hidden=8 --set views={timbre: same, content: same, scramble: 0, recolour: 0}".replace("{", "'{").replace("}", "}'")
+FAST += " --set model.hidden=8 --set views={timbre: same, content: same, scramble: 0, recolour: 0}".replace(
+    "{", "'{"
+).replace("}", "}'")
 LEAVES = ("run/.lock", "run/*/.lock")
 
 CODEC = "train-codec --source @recordings --out c.safetensors --run run --device cpu"
