@@ -12,7 +12,7 @@ from msdae import codecs, folders
 from msdae.models.autoencoder import EMBEDDED, Autoencoder
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def warm():
     """What is the same for all cases is loaded once: packages, the model and the codec that ship."""
     import importlib

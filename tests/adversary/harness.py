@@ -172,7 +172,7 @@ def limited(seconds: float):
         raise TooLong(f"more than {seconds} s")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)  # again, where the end waits for threads
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
 """Files that are changed at random, read by what reads them; a process of its own, which may die of it.
 
-`python mutations.py START COUNT KIND ...` reads the mutations START to START + COUNT - 1 of each kind. It says
-on standard output, a JSON list a line, what it begins, [kind, number], and what went wrong, [kind, number, why].
+`python mutations.py START COUNT KIND ...` reads the mutations from number START on of each kind. It says, a
+JSON list a line, what it begins, [kind, number], and what went wrong, [kind, number, why].
 """
 
 import json
@@ -93,8 +93,8 @@ def _npz_file(path: Path) -> None:
 library.MAKERS["part.npz"] = _npz_file
 library.content(
     "train.yaml",
-    "# settings\nlearning_rate: 1.0e-3\nsteps: [10, 10, 10]\nmodel:\n  widths: [16, 16]\n  inject: [1, 1, 0]\n"
-    "views: {timbre: same}\n",
+    "# settings\nlearning_rate: 1.0e-3\nsteps: [10, 10, 10]\nmodel:\n  widths: [16, 16]\n"
+    "  inject: [1, 1, 0]\nviews: {timbre: same}\n",
 )
 library.content("t.mid", trees.MIDI)
 # kind: (file or folder of the library, the file in it that is changed, its reader)
@@ -243,7 +243,7 @@ def wrong(read: Callable[[Path], Any], target: Path) -> str:
 
 
 def failures(start: int, count: int, kinds: Sequence[str]) -> tuple[int, list[str]]:
-    """(files that were read, what went wrong) with the mutations of `kinds`, in processes that are replaced."""
+    """(files that were read, what went wrong) with mutations of `kinds`, in processes that are replaced."""
     read, reasons, waiting = 0, [], [(start, count, list(kinds))]
     while waiting:
         begin, number, names = waiting.pop()

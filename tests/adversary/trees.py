@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import torch
 import yaml
 from library import BESIDE, MAKERS, original, tone
 
@@ -156,22 +157,28 @@ def _squares(path: Path) -> None:
 MAKERS |= {"recordings": _recordings, "nsynth": _nsynth, "slakh": _slakh, "squares": _squares}
 
 
-# -- prepared caches: random clips of what the codec that ships would give
+# -- prepared caches
 
 
+@torch.no_grad()
 def _cache(path: Path) -> None:
     from dataclasses import asdict
 
     from msdae import codecs
-    from msdae.audio.mel import MelConfig
+    from msdae.audio.mel import LogMel, MelConfig
 
-    codec, rng = codecs.load(codecs.DEFAULT), np.random.default_rng(0)
-    mel = MelConfig().fitted(codec.sample_rate, codec.hop)
+    codec = codecs.load(codecs.DEFAULT)
+    log_mel = LogMel(MelConfig().fitted(codec.sample_rate, codec.hop))
+    mel = log_mel.config
+    waveforms = torch.stack(
+        [torch.from_numpy(tone(CLIP, pitch=200.0 + 20 * n)[:, 0]).float() for n in range(8)]
+    )
+    arrays = {"latents": codec.encode(waveforms), "mels": log_mel(waveforms)}
     for split in ("train", "valid", "test"):
         folder = path / split
         folder.mkdir(parents=True)
-        np.save(folder / "latents.npy", rng.normal(size=(8, 64, 32)).astype(np.float16))
-        np.save(folder / "mels.npy", rng.normal(size=(8, 128, 512)).astype(np.float16))
+        for name, array in arrays.items():
+            np.save(folder / f"{name}.npy", array.half().numpy())
         clips = [
             {"name": f"c{index}", "path": f"{index}.wav", "start": 0.0, "dataset": "nsynth", "kind": "note",
              "piece": f"c{index}", "stem": f"c{index}", "instrument": f"i{index % 2}", "family": "guitar",

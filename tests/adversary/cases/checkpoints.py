@@ -22,7 +22,6 @@ CODEC_PLACES = [
     ("@folder", "folder"),
     ("/dev/null", "/dev/null"),
     ("@fifo", "fifo"),
-    ("''", "codec"),
     ("spectral", "spectral"),
     ("music", "music"),
     ("__init__", "__init__"),
@@ -52,6 +51,10 @@ CASES = [
                 for kind in ("level", "shape", "length", "no-frames", "frames", "type", "huge", "negative")
             ),
         ]
+    ),
+    *(
+        Case(f"{SWAP} --checkpoint @m-provenance-{index}.safetensors", None, leaves=("y.wav",))
+        for index in range(4)
     ),
     Case(f"{SWAP} --checkpoint @tiny.safetensors", writes=("y.wav",), seconds=1.5),
     Case("export @tiny.safetensors --out e.safetensors", writes=("e.safetensors",)),
