@@ -170,7 +170,8 @@ def _cache(path: Path) -> None:
     codec = codecs.load(codecs.DEFAULT)
     log_mel = LogMel(MelConfig().fitted(codec.sample_rate, codec.hop))
     mel = log_mel.config
-    waveforms = torch.stack(
+    tones = [tone(CLIP, pitch=200.0 + 20 * number)[:, 0] for number in range(8)]
+    waveforms = torch.from_numpy(np.stack(tones)).float()
         [torch.from_numpy(tone(CLIP, pitch=200.0 + 20 * n)[:, 0]).float() for n in range(8)]
     )
     arrays = {"latents": codec.encode(waveforms), "mels": log_mel(waveforms)}
