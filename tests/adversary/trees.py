@@ -172,8 +172,6 @@ def _cache(path: Path) -> None:
     mel = log_mel.config
     tones = [tone(CLIP, pitch=200.0 + 20 * number)[:, 0] for number in range(8)]
     waveforms = torch.from_numpy(np.stack(tones)).float()
-        [torch.from_numpy(tone(CLIP, pitch=200.0 + 20 * n)[:, 0]).float() for n in range(8)]
-    )
     arrays = {"latents": codec.encode(waveforms), "mels": log_mel(waveforms)}
     for split in ("train", "valid", "test"):
         folder = path / split
