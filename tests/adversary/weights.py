@@ -152,7 +152,7 @@ def _tensors(stem: str, change: Callable[[dict[str, torch.Tensor]], Any]) -> Non
 
 
 _tensors("none", lambda tensors: {"x": torch.zeros(1)})
-_tensors("one-missing", lambda tensors: tensors.pop(sorted(tensors)[0]) and None)
+_tensors("one-missing", lambda tensors: {name: tensors[name] for name in sorted(tensors)[1:]})
 _tensors("one-more", lambda tensors: tensors.update(surprise=torch.zeros(3)))
 _tensors("other-shape", lambda tensors: tensors.update({sorted(tensors)[3]: torch.zeros(1, 2, 3)}))
 _tensors("scalars", lambda tensors: {name: torch.zeros(()) for name in tensors})

@@ -74,8 +74,6 @@ SOUNDS = {  # what is no sound
     "torch-empty": lambda: torch.zeros(0),
     "torch-nan": lambda: torch.full((44100,), NAN),
     "torch-complex": lambda: torch.zeros(100, dtype=torch.complex64),
-    "meta": lambda: torch.zeros(100, device="meta"),
-    "sparse": lambda: torch.zeros(100).to_sparse(),
 }
 GOOD_SOUNDS = {
     "int16": lambda: (wave() * 32767).astype(np.int16),
