@@ -7,7 +7,7 @@ LONG = "n" * 300
 OUTPUTS = [  # of a file of sound
     ("@folder.wav", "folder.wav: is a folder"),
     ("@folder", "folder"),
-    ("absent/y.wav", "absent"),
+    ("absent/y.wav", "absent|its length"),  # score makes the folder
     ("@text.wav/y.wav", "text.wav"),
     ("/dev/null", "/dev/null"),
     ("/dev/full", "/dev/full"),
