@@ -14,7 +14,7 @@ from msdae.codecs.check import check_decoding, require_reconstruction
 from msdae.data import Clips
 from msdae.errors import UserError
 from msdae.models import codec_files
-from msdae.models.autoencoder import Autoencoder
+from msdae.models.autoencoder import Autoencoder, build
 from msdae.models.config import Bands, CodecConfig, ModelConfig
 from msdae.models.registry import MODELS
 from msdae.progress import Progress, silent
@@ -121,7 +121,7 @@ def begin_stage(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix_seed((seed, stage)))
-        model = MODELS[kind](config, stage)
+        model = build(kind, config, stage)
     if previous is None:
         return model
     if previous.kind != kind:

@@ -244,7 +244,7 @@ def test_wrong_checkpoints_are_refused(tmp_path):
         HDAE.from_pretrained(tmp_path / "a.safetensors")
     with pytest.raises(UserError, match="no such file"):
         MSDAE.from_pretrained(tmp_path / "b.safetensors")
-    with pytest.raises(UserError, match="neither 'embedded', a file"):
+    with pytest.raises(UserError, match="no such file, and not to be had from the Hugging Face hub"):
         MSDAE.from_pretrained("nobody/nothing", local_files_only=True)
 
 
