@@ -100,7 +100,7 @@ class AutoencoderTask(Task):
         self.model, self.settings, self.train, self.valid = model, settings, train, valid
         self.codec, self.listen, self.provenance, self.alone = codec, listen, provenance or {}, alone
         self.stage, self.sample_rate = model.stage, codec.sample_rate
-        self.name = f"stage {self.stage}" + (", encoder alone" if alone else "")
+        self.name = f"encoder {self.stage} alone" if alone else f"stage {self.stage}"
         model.freeze([model.encoders[-1]] if alone else None)
         if settings.compile:
             for module in model.trainable():
@@ -121,7 +121,11 @@ class AutoencoderTask(Task):
         return self.valid.batches(self.settings.batch_size, rank=rank, world=world)
 
     def losses(self, batch: Batch, draws: Draws) -> Losses:
-        return self.networks["model"](batch, draws, contrast=self.settings.contrast, alone=self.alone)
+        terms = self.networks["model"](batch, draws, contrast=self.settings.contrast, alone=self.alone)
+        if self.alone and not torch.is_grad_enabled():
+            # 0 is of a clip that there is no other sound to tell from, and says nothing
+            terms["contrast"] = terms["contrast"].where(terms["contrast"] > 0, math.nan)
+        return terms
 
     def details(self, terms: Losses, draws: Draws) -> Losses:
         """The denoising loss by the noise level it was taken at, which is the first thing that is drawn."""

@@ -100,6 +100,7 @@ class Loop:
             self.task.begin()
         self.log.say(f"step {self.step} of {self.total}, {self.description}")
         self.launcher = os.getppid() if launched() else None
+        began = time.monotonic()
         with noted_signals() as self.signals:
             self.log.open(config.to_mapping(self.schedule))
             self._train()
@@ -107,7 +108,9 @@ class Loop:
         if self.step < self.total:
             self.log.say(f"stopped at step {self.step}; the state is saved, the same command continues")
             return False
-        self.log.say(f"complete: {self.folder}")
+        loss = self.validated.get("valid/loss")
+        said = "" if loss is None else f", validation loss {loss:.4g}"
+        self.log.say(f"complete after {(time.monotonic() - began) / 60:.1f} min{said}: {self.folder}")
         return True
 
     def _train(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from msdae import codecs, data
+from msdae import codecs, data, files
 from msdae.audio.mel import MelConfig
 from msdae.codecs.check import check_decoding, require_reconstruction
 from msdae.data import Clips
@@ -25,6 +25,8 @@ from msdae.training.steps import mix_seed
 
 # what an encoder is built for
 SAME = ("mel", "codec", "bands", "code_channels", "encoder", "hidden", "encoder_widths", "inject", "pooled")
+RANDOM = "random weights"
+FEW = 200  # clips, ten minutes of sound
 MEASURED = 512  # clips that the mel's bands are measured on
 logger = logging.getLogger(__name__)
 
@@ -58,6 +60,9 @@ def train_stage(
     if not 1 <= stage <= len(settings.steps):
         raise UserError(f"--stage {stage}: stages run from 1 to {len(settings.steps)}")
     require_contrast(MODELS[kind], settings)
+    folder = stage_folder(run, stage)
+    files.make_folder(folder)
+    files.check_replaceable(folder / "model.safetensors")
     name = settings.model.codec.name
     codec = codecs.load(name)
     codec_file = None if name in codecs.CODECS else Path(name).resolve()
@@ -73,6 +78,14 @@ def train_stage(
     model_config = measured(settings.model, codec, train, previous, codec_file)
     settings = dataclasses.replace(settings, model=model_config)
     model = begin_stage(kind, settings.model, stage, settings.seed, previous, with_denoiser)
+    _say(
+        f"stage {stage}: {_length(train)} to train on, {_length(valid)} for validation; starts from {origin}"
+    )
+    if len(train) < FEW and origin == RANDOM and kind == "msdae":
+        _say(
+            f"note: {len(train)} clips are few for random weights, which then learn little but these; "
+            "--stage 3 --from embedded, which adapts the model that ships, is the line to try first"
+        )
     provenance: dict[str, Any] = {
         "run": Path(run).name,
         "data": train.manifest["dataset"],
@@ -80,18 +93,22 @@ def train_stage(
     }
     if with_denoiser and previous is not None:
         provenance["steps"] = previous.provenance.get("steps", [])
-    folder = stage_folder(run, stage)
     codec_files.copy(codec_file, folder)
 
-    def loop(model: Autoencoder, settings: TrainConfig, folder: Path, alone: bool) -> Loop:
+    def trained(model: Autoencoder, settings: TrainConfig, folder: Path, alone: bool) -> bool:
         task = AutoencoderTask(model, settings, train, valid, codec, listen, provenance, alone)
-        return Loop(task, settings, settings.steps[stage - 1], folder)
+        return Loop(task, settings, settings.steps[stage - 1], folder).run()
 
     if _pretrains(settings, model) and not (folder / "state.safetensors").exists():
-        if not loop(model, settings.alone(stage), folder / "encoder", alone=True).run():
+        if not trained(model, settings.alone(stage), folder / "encoder", alone=True):
             return False
         model = Autoencoder.load(folder / "encoder/model.safetensors")
-    return loop(model, settings, folder, alone=False).run()
+    return trained(model, settings, folder, alone=False)
+
+
+def _length(clips: Clips) -> str:
+    """How much there is: "24 clips (1.2 min)"."""
+    return f"{len(clips)} clips ({len(clips) * clips.clip_seconds / 60:.1f} min)"
 
 
 def stage_folder(run: str | Path, stage: int) -> Path:
@@ -144,7 +161,7 @@ def _previous(kind: str, stage: int, run: Path, start: str | None) -> tuple[Auto
     if start is not None:
         return Autoencoder.from_pretrained(start), True, start
     if stage == 1:
-        return None, True, "random weights"
+        return None, True, RANDOM
     before = stage_folder(run, stage - 1)
     if (before / "model.safetensors").exists():
         return Autoencoder.load(before / "model.safetensors"), True, f"{run.name}/stage{stage - 1}"
