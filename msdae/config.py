@@ -41,6 +41,14 @@ def from_mapping(kind: type[Config], values: Mapping[str, Any], source: str = "c
         raise UserError(f"{source}: {error}") from error
 
 
+def of_file(kind: type[Config], values: Mapping[str, Any], path: str | Path) -> Config:
+    """`from_mapping` of settings in the header of the file `path`, which nobody writes by hand."""
+    try:
+        return from_mapping(kind, values, printable(path))
+    except UserError as error:
+        raise UserError(f"{error}; fetch or save it again") from error
+
+
 def to_mapping(config: Any) -> dict[str, Any]:
     """The inverse of `from_mapping`, ready for JSON or YAML."""
     return dataclasses.asdict(config)

@@ -22,7 +22,6 @@ from msdae.audio.magnitudes import Transform, mel_filters, pieces
 from msdae.audio.phase import accumulated, griffin_lim
 from msdae.codecs.base import CODECS, FIX, Codec
 from msdae.codecs.chunks import CHUNK, chunks
-from msdae.errors import printable
 from msdae.limits import Range
 
 _MARGIN = 4  # latent frames at either end of a chunk that Griffin-Lim's rounds may spoil
@@ -194,7 +193,7 @@ class NeuralCodec(Codec):
     def from_file(cls, path: str | Path) -> "NeuralCodec":
         """As `Codec.from_file`."""
         header = checkpoint.read_header(path, cls.kind, {"config": dict})
-        config = configs.from_mapping(NeuralConfig, header["config"], printable(path))
+        config = configs.of_file(NeuralConfig, header["config"], path)
         with torch.device("meta"):
             outline = cls(config).state_dict()
         checkpoint.require_tensors(path, outline, FIX)

@@ -21,7 +21,7 @@ from msdae import config as configs
 from msdae.audio.magnitudes import Transform, mel_filters, pieces
 from msdae.codecs.base import CODECS, FIX, Codec
 from msdae.codecs.chunks import CHUNK, crossfaded
-from msdae.errors import UserError, printable
+from msdae.errors import UserError
 from msdae.limits import Range
 
 CONTEXT = 2  # latent frames decoded beyond each end of a chunk, for the crossfade with its neighbour
@@ -180,7 +180,7 @@ class SpectralCodec(Codec):
     def from_file(cls, path: str | Path) -> "SpectralCodec":
         """As `Codec.from_file`."""
         header = checkpoint.read_header(path, cls.kind, {"config": dict})
-        config = configs.from_mapping(SpectralConfig, header["config"], printable(path))
+        config = configs.of_file(SpectralConfig, header["config"], path)
         checkpoint.require_tensors(path, _blank(config, "meta"), FIX)
         return cls(config, **checkpoint.load(path, cls.kind)[0])
 

@@ -44,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--from",
         dest="start",
-        help="checkpoint to start from: embedded, a file, a folder or a hub id; with little music of your own, "
-        "--stage 3 --from embedded is the first line to try",
+        help="checkpoint to start from: embedded, a file, a folder or a hub id; for little music of your "
+        "own, --stage 3 --from embedded is the first line to try",
     )
     arguments = parser.parse_args(argv)
     path = arguments.config or folders.configs() / DEFAULTS[arguments.model]

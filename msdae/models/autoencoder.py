@@ -206,14 +206,14 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         if header["model"] not in MODELS:
             name = printable(header["model"])[:40]
             raise UserError(f"{printable(path)}: holds a '{name}', this msdae knows {', '.join(MODELS)}")
-        model_config = config.from_mapping(ModelConfig, header["config"], printable(path))
+        model_config = config.of_file(ModelConfig, header["config"], path)
+        kind, stage = header["model"], header["stage"]
         try:
-            outline = outlined(header["model"], model_config, header["stage"])
-            checkpoint.require_tensors(path, outline.state_dict())
-            model = build(header["model"], model_config, header["stage"], header["provenance"])
-        except UserError as error:
-            named = str(error).startswith(printable(path))
-            raise error if named else UserError(f"{printable(path)}: {error}") from error
+            outline = outlined(kind, model_config, stage)
+        except UserError as error:  # sizes that do not fit together
+            raise UserError(f"{printable(path)}: {error}; {checkpoint.FIX}") from error
+        checkpoint.require_tensors(path, outline.state_dict())
+        model = build(kind, model_config, stage, header["provenance"])
         tensors, _ = checkpoint.load(path, "model")
         model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
         model.folder = Path(path).parent

@@ -78,14 +78,7 @@ def train_stage(
     model_config = measured(settings.model, codec, train, previous, codec_file)
     settings = dataclasses.replace(settings, model=model_config)
     model = begin_stage(kind, settings.model, stage, settings.seed, previous, with_denoiser)
-    _say(
-        f"stage {stage}: {_length(train)} to train on, {_length(valid)} for validation; starts from {origin}"
-    )
-    if len(train) < FEW and origin == RANDOM and kind == "msdae":
-        _say(
-            f"note: {len(train)} clips are few for random weights, which then learn little but these; "
-            "--stage 3 --from embedded, which adapts the model that ships, is the line to try first"
-        )
+    _announce(kind, stage, train, valid, origin)
     provenance: dict[str, Any] = {
         "run": Path(run).name,
         "data": train.manifest["dataset"],
@@ -104,6 +97,17 @@ def train_stage(
             return False
         model = Autoencoder.load(folder / "encoder/model.safetensors")
     return trained(model, settings, folder, alone=False)
+
+
+def _announce(kind: str, stage: int, train: Clips, valid: Clips, origin: str) -> None:
+    _say(
+        f"stage {stage}: {_length(train)} to train on, {_length(valid)} for validation; starts from {origin}"
+    )
+    if len(train) < FEW and origin == RANDOM and kind == "msdae":
+        _say(
+            f"note: {len(train)} clips are few for random weights, which then learn little but these; "
+            "--stage 3 --from embedded, which adapts the model that ships, is the line to try first"
+        )
 
 
 def _length(clips: Clips) -> str:
