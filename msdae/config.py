@@ -151,7 +151,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             return float(value)
         except (ValueError, OverflowError):
             pass
-    elif hint in (int, bool, str) and type(value) is hint:
+    elif hint in (int, bool, str) and type(value) is hint and (hint is not int or abs(value) < 2**64):
         return value
     raise UserError(f"{where}: expected {getattr(hint, '__name__', hint)}, got {_short(value)}")
 

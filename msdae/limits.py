@@ -4,7 +4,7 @@ import math
 import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import psutil
 
@@ -47,6 +47,10 @@ class Range:
         if self.below:
             return f"{low} or more, below {high}"
         return f"above {low}, at most {high}" if self.above else f"{low} to {high}"
+
+    def check(self, value: Any, name: str) -> None:
+        """Raise a UserError about the setting `name` unless `value` is in the range."""
+        require(Annotated[Any, self], value, name)
 
 
 class Choice(tuple[str, ...]):

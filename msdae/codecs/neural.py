@@ -28,7 +28,7 @@ _MARGIN = 4  # latent frames at either end of a chunk that Griffin-Lim's rounds 
 
 
 Stack = tuple[
-    Annotated[int, Range(1, 4096, reason="wider layers have billions of weights")],
+    Annotated[int, Range(1, 4096, reason="wider layers have hundreds of millions of weights")],
     Annotated[int, Range(0, 32, reason="deeper ones see no further than a recording")],
 ]
 

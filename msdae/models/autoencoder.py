@@ -244,16 +244,20 @@ def outlined(kind: str, config: ModelConfig, stage: int = 3) -> Autoencoder:
 
 
 def build(
-    kind: str, config: ModelConfig, stage: int = 3, provenance: dict[str, Any] | None = None
+    kind: str,
+    config: ModelConfig,
+    stage: int = 3,
+    provenance: dict[str, Any] | None = None,
+    copies: int = 1,
 ) -> Autoencoder:
-    """The model `kind` with fresh weights.
+    """The model `kind` with fresh weights. copies: of the weights that there has to be memory for.
 
     Raises:
         UserError: there is no memory for so many, or its sizes do not fit together.
     """
     weights = sum(parameter.numel() for parameter in outlined(kind, config, stage).parameters())
-    what = f"a model of {weights / 1e6:.1f} M parameters"
-    limits.require_memory(4 * weights, what, "choose smaller widths")
+    what = f"a model of {weights / 1e6:.1f} M weights"
+    limits.require_memory(4 * copies * weights, what, "choose smaller widths")
     return MODELS[kind](config, stage, provenance)
 
 

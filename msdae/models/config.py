@@ -9,7 +9,7 @@ from msdae.errors import UserError
 from msdae.limits import FINITE, SHARE, Choice, Range, Size
 
 GUIDANCE = Range(-100, 100, reason="beyond, nothing of the sound is left")
-WIDTH = Range(1, 8192, reason="wider layers have billions of weights")
+WIDTH = Range(1, 4096, reason="wider layers have hundreds of millions of weights")
 HOP = Range(1, 2**20, reason="longer frames than seconds")
 DEVIATION = Range(0, 1e6, above=True)
 Widths = Annotated[tuple[Annotated[int, WIDTH], ...], Size(1, 12)]

@@ -20,6 +20,7 @@ from msdae.models.registry import MODELS
 from msdae.progress import Progress, silent
 from msdae.training.autoencoder import AutoencoderTask, Listen, TrainConfig, require_contrast
 from msdae.training.loop import Loop
+from msdae.training.memory import WEIGHTS
 from msdae.training.processes import process_state
 from msdae.training.steps import mix_seed
 
@@ -142,7 +143,7 @@ def begin_stage(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix_seed((seed, stage)))
-        model = build(kind, config, stage)
+        model = build(kind, config, stage, copies=WEIGHTS)
     if previous is None:
         return model
     if previous.kind != kind:
