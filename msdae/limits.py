@@ -125,14 +125,16 @@ def require(hint: Any, value: Any, name: str) -> None:
 
 def available_memory() -> int:
     """Bytes that this process may still take, by the machine and, in a container, by its control group."""
-    free = psutil.virtual_memory().available
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    free, group = psutil.virtual_memory().available, Path("/sys/fs/cgroup")
+    for limit, used, cache in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
     ):
         try:
-            group = Path("/sys/fs/cgroup")
-            free = min(free, int((group / limit).read_text()) - int((group / used).read_text()))
+            counts = (group / used).with_name("memory.stat").read_text().split()
+            unneeded = int(counts[counts.index(cache) + 1])  # of files that were read; given back when needed
+            taken = int((group / used).read_text()) - unneeded
+            free = min(free, int((group / limit).read_text()) - taken)
         except (OSError, ValueError):  # no such group, or no limit in it
             continue
     return max(0, free)

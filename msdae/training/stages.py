@@ -61,6 +61,7 @@ def train_stage(
     if not 1 <= stage <= len(settings.steps):
         raise UserError(f"--stage {stage}: stages run from 1 to {len(settings.steps)}")
     require_contrast(MODELS[kind], settings)
+    previous, with_denoiser, origin = _previous(kind, stage, Path(run), start)
     folder = stage_folder(run, stage)
     files.make_folder(folder)
     files.check_replaceable(folder / "model.safetensors")
@@ -75,7 +76,6 @@ def train_stage(
     for clips in (train, valid):
         clips.require(codec, mel)
     _require_working_codec(codec, train, mel)
-    previous, with_denoiser, origin = _previous(kind, stage, Path(run), start)
     model_config = measured(settings.model, codec, train, previous, codec_file)
     settings = dataclasses.replace(settings, model=model_config)
     model = begin_stage(kind, settings.model, stage, settings.seed, previous, with_denoiser)
