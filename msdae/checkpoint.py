@@ -94,7 +94,8 @@ def read_header(path: str | Path, kind: str, needs: Mapping[str, type] | None = 
     """The header alone. needs: {name: type} of what it has to have. Raises as `load`."""
     header = _header(path)
     if header["kind"] != kind:
-        raise UserError(f"{printable(path)}: holds a {printable(header['kind'])[:60]}, expected a {kind}")
+        kinds = f"holds a {printable(header['kind'])[:60]}, expected a {kind}"
+        raise UserError(f"{printable(path)}: {kinds}; give another file")
     _require_types(path, header, needs or {})
     return header
 

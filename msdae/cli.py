@@ -142,7 +142,8 @@ def ranged(limit: Range | Choice, kind: type = int) -> Callable[[str], Any]:
     def parse(text: str) -> Any:
         value = kind(text)
         if value not in limit:
-            raise argparse.ArgumentTypeError(f"is {text}, expected {limit}")
+            reason = f" ({limit.reason})" if limit.reason else ""
+            raise argparse.ArgumentTypeError(f"is {text[:40]}, expected {limit}{reason}")
         return value
 
     parse.__name__ = kind.__name__

@@ -78,7 +78,8 @@ class Size:
 
 
 def _plain(number: float) -> str:
-    return f"{number:,.0f}".replace(",", " ") if float(number).is_integer() else f"{number:g}"
+    whole = isinstance(number, int) or number.is_integer()
+    return f"{int(number):,}".replace(",", " ") if whole else f"{number:g}"
 
 
 # Ranges that several settings have.

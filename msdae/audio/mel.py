@@ -16,7 +16,7 @@ from msdae.limits import Range
 
 RATE = Range(1000, 768_000, reason="no recording has more")
 N_FFT = Range(16, 2**16, reason="a window of seconds")
-BANDS = Range(1, 1024, reason="more than an FFT has bins")
+BANDS = Range(1, 1024, reason="narrower ones than an FFT has bins")
 HOP = Range(1, 2**16, reason="a hop of seconds")
 GAIN = Range(0, 1e6, above=True)
 

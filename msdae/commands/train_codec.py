@@ -14,6 +14,7 @@ from msdae.codecs.check import check_round_trip, require_reconstruction
 from msdae.data.sets import DATASETS
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
+from msdae.files import make_folder
 from msdae.nn.device import device
 from msdae.training.codec import CodecTrainConfig, train
 
@@ -30,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _train(arguments: argparse.Namespace) -> None:
     """Train latents and decoder, or the decoder alone."""
     settings = config.load(CodecTrainConfig, None, arguments.set)
+    make_folder(arguments.run)
     base = neural.NeuralCodec.from_file(arguments.latents) if arguments.latents else None
     files = _files(arguments)
     paths = {split: [file.path for file in chosen] for split, chosen in files.items()}

@@ -34,7 +34,7 @@ from msdae.nn.unet import UNet
 
 EMBEDDED = Path(__file__).parents[1] / "assets" / "small.safetensors"
 WEIGHTS = "model.safetensors"  # the file's name in a folder or hub repository
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 Guidance = Sequence[float]
 HEADER = {"model": str, "stage": int, "config": dict, "provenance": dict}  # of a model's file
 SOURCES = "'embedded', a file, a folder or a hub id (owner/name)"
@@ -204,8 +204,8 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         """
         header = checkpoint.read_header(path, "model", HEADER)
         if header["model"] not in MODELS:
-            name = printable(header["model"])[:40]
-            raise UserError(f"{printable(path)}: holds a '{name}', this msdae knows {', '.join(MODELS)}")
+            reason = f"holds a '{printable(header['model'])[:40]}', this msdae knows {', '.join(MODELS)}"
+            raise UserError(f"{printable(path)}: {reason}; upgrade msdae")
         model_config = config.of_file(ModelConfig, header["config"], path)
         kind, stage = header["model"], header["stage"]
         try:

@@ -29,7 +29,7 @@ def needed(task: Task, share: int, part: int) -> int:
     weights = sum(p.nbytes * (WEIGHTS if p.requires_grad else 1) for p in parameters)
     clips = steps.size(batch)
     few = max(1, clips // 2)
-    more, less = _kept(task, batch), _kept(task, steps.part(batch, slice(0, few)))
+    more, less = _kept(task, batch), _kept(task, task.example(few))
     # a clip's share of it grows evenly with their number, where clips are compared with each other
     growth = max(0, more / clips - less / few) / max(1, clips - few)
     kept = part * (more / clips + growth * (part - clips))

@@ -260,7 +260,10 @@ def test_wrong_checkpoints_are_refused(tmp_path):
         ({"provenance": None}, "'provenance' of its header"),
         ({"config": []}, "'config' of its header"),
         ({"widths": [10**9, 16, 24]}, "widths: is 1000000000, expected 1 to"),
-        ({"widths": [4096, 16, 24]}, "its tensors do not fit its settings"),  # 50 M weights, never made
+        (
+            {"widths": [4096, 16, 24, 24, 32, 32]},
+            "its tensors do not fit its settings",
+        ),  # 50 M weights, never made
         ({"widths": []}, "expected 1 to 12 entries"),
         ({"depth": 3}, "unknown key 'depth'"),
         ({"dropout": float("nan")}, "dropout: is nan"),
