@@ -81,6 +81,17 @@ class Learner:
             tensors |= {f"optimizer.{name}.{parameter}": value for name, value in values.items()}
         return tensors
 
+    def check(self, tensors: Tensors) -> None:
+        """Raise a ValueError unless names and shapes of `tensors` are those of this network."""
+        state = self.network.state_dict().items()
+        shapes = {name.removeprefix("module."): tuple(tensor.shape) for name, tensor in state}
+        for kind in ("model.", "ema."):
+            if shapes != {name: tuple(tensor.shape) for name, tensor in below(kind, tensors).items()}:
+                raise ValueError("its weights are not those of this network")
+        moments = below("optimizer.exp_avg.", tensors).items()
+        if not moments or any(shapes.get(name) != tuple(tensor.shape) for name, tensor in moments):
+            raise ValueError("its moments are not those of this network")
+
     def restore(self, tensors: Tensors) -> None:
         """The inverse of `tensors`."""
         # the fused Adam walks through memory: moments need the layout of the weights, which a file loses
@@ -137,6 +148,7 @@ def load(path: Path, learners: Mapping[str, Learner], same: Mapping[str, Any]) -
     try:
         with reading(path, FIX):
             for name, learner in learners.items():
+                learner.check(below(f"{name}.", tensors))
                 learner.restore(below(f"{name}.", tensors))
     except RuntimeError as error:  # of shapes and names
         reason = " ".join(str(error).split())[:120]
