@@ -68,7 +68,7 @@ def load(kind: type[Config], path: str | Path | None, overrides: Iterable[str] =
 
 
 def _parsed(override: str) -> dict[str, Any]:
-    """ "a.b=value" -> {"a": {"b": value}}"""
+    """The nested names with values of "a.b=value"."""
     key, equals, text = override.partition("=")
     keys = key.strip().split(".")
     if not equals or not all(name.isidentifier() for name in keys):

@@ -71,7 +71,7 @@ class Size:
     reason = ""
 
     def __contains__(self, value: Any) -> bool:
-        return self.low <= len(value) <= self.high
+        return isinstance(value, (tuple, list)) and self.low <= len(value) <= self.high
 
     def __str__(self) -> str:
         return f"{self.low} entries" if self.low == self.high else f"{self.low} to {self.high} entries"
@@ -110,11 +110,16 @@ def check(settings: Any) -> None:
 
 def require(hint: Any, value: Any, name: str) -> None:
     """Raise a UserError about the setting `name` unless `value` is what its type says."""
+    parts = typing.get_args(hint)
+    if value is None and type(None) in (*parts, *typing.get_args(parts[0] if parts else None)):
+        return
     for limit in getattr(hint, "__metadata__", ()):
-        if value not in limit:
-            reason = f" ({limit.reason})" if limit.reason else ""
-            raise UserError(f"{name}: is {printable(value)[:40]}, expected {limit}{reason}")
-    inner = [part for part in typing.get_args(hint) if part not in (type(None), ...)]
+        entries = value if isinstance(limit, Range) and isinstance(value, (tuple, list)) else [value]
+        for entry in entries:
+            if entry not in limit:
+                reason = f" ({limit.reason})" if limit.reason else ""
+                raise UserError(f"{name}: is {printable(entry)[:40]}, expected {limit}{reason}")
+    inner = [part for part in parts if part not in (type(None), ...)]
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, (tuple, list)) or len(inner) not in (1, len(value)):
             raise UserError(f"{name}: is {printable(value)[:40]}, expected {hint}")
