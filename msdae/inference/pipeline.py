@@ -19,7 +19,8 @@ from msdae.diffusion.samplers import evaluations, sample
 from msdae.errors import UserError
 from msdae.inference.codes import Codes
 from msdae.inference.longform import Layout, noise
-from msdae.inference.settings import Mix, Sampling, check_strength, strengths
+from msdae.inference.settings import Mix, Sampling, strengths
+from msdae.limits import SEED, SHARE
 from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.device import device as device_of
@@ -123,7 +124,7 @@ class Pipeline:
         Raises:
             UserError: codes of another model, a level that is missing, a strength outside 0 to 1.
         """
-        check_strength(strength)
+        SHARE.check(strength, "strength")
         self._check_levels(others)
         self._check_codes([content, *others.values()])
         levels = dict(content.levels)
@@ -222,7 +223,7 @@ class Pipeline:
             loudness = Loudness(rate)
             for block in self.stream(mix, named_progress):
                 loudness.add(block)
-                _spool(block, scratch)
+                block.numpy().tofile(scratch)
             mastering = master(loudness, references[mix.melody])
             audio.write_blocks(path, _scaled(scratch, mastering.gain), rate)
             while (peak := measure(audio.open_recording(path, rate), rate).peak) >= PEAK:  # Vorbis overshoots
@@ -324,6 +325,8 @@ class Pipeline:
         self._check_codes(recordings)
         seeds = self.sampling.seed if seeds is None else seeds
         each = [seeds] * len(recordings) if isinstance(seeds, int) else list(seeds)
+        for seed in each:
+            SEED.check(seed, "seed")
         layout = Layout(self.window, self.stride, [codes.length for codes in recordings])
         start = torch.cat(
             [
@@ -378,16 +381,6 @@ class Pipeline:
                     f"codes of another model ({codes.model[:12]}, not {self.fingerprint[:12]}); encode the "
                     "recording again with this model, or load the model that made them"
                 )
-
-
-def _spool(block: torch.Tensor, file: BinaryIO) -> None:
-    try:
-        block.numpy().tofile(file)
-    except OSError as error:
-        reason = error.strerror or error
-        raise UserError(
-            f"the rendering cannot be kept beside the output ({reason}); make space there"
-        ) from error
 
 
 def _scaled(file: BinaryIO, gain: float) -> Iterator[torch.Tensor]:
