@@ -20,7 +20,6 @@ from msdae.synthesis import pitch
 from msdae.synthesis.sfz import Envelope, Region, note_number
 
 log = logging.getLogger(__name__)
-EXTENSIONS = (".wav", ".flac", ".mp3", ".ogg", ".aif", ".aiff")
 LONGEST = 1 << 20  # frames of a sample that are read: 24 s at 44.1 kHz
 LEVEL = 0.5  # peak of a note of velocity 127
 RELEASE = 0.25  # seconds in which a released note falls by 78 dB
@@ -92,7 +91,7 @@ def read(folder: str | Path) -> dict[str, list[Region]]:
     """
     folder = Path(folder)
     with files.reading(folder):
-        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and p.is_file())
+        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in audio.SUFFIXES and p.is_file())
     if not any(map(duration, paths)):
         raise UserError(
             f"{printable(folder)}: no sample that can be read; give wav, flac, mp3, ogg or aiff files"

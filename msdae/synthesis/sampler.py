@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from msdae import files
+from msdae import audio, files
 from msdae.errors import UserError, printable
 from msdae.symbolic.notes import Note
 from msdae.synthesis import sample_folder, sfz
@@ -171,7 +171,7 @@ def _contents(root: Path) -> tuple[list[Path], list[Path]]:
             if ".sfz" in suffixes or folder.parent in claimed:
                 claimed.add(folder)
                 texts += [folder / member for member in sorted(members) if member.lower().endswith(".sfz")]
-            elif suffixes & set(sample_folder.EXTENSIONS):
+            elif suffixes & set(audio.SUFFIXES):
                 folders.append(folder)
     included = {path for text in texts for path in sfz.included(text)}
     return [text for text in texts if text not in included], folders

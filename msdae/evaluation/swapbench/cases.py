@@ -201,7 +201,9 @@ def _melodies(split: str, texture: str, rng: random.Random) -> Iterator[tuple[Pe
         pair = _melody_pair(split, texture, timbre, able, pieces, rng)
         failures = 0 if pair else failures + 1
         if failures > len(able):
-            raise UserError(f"SwapBench, {split}: no {texture} pieces fit an instrument; give fewer cases")
+            raise UserError(
+                f"SwapBench, {split}: no {texture} pieces fit an instrument; give fewer cases"
+            )
         if pair:
             yield pair
 
