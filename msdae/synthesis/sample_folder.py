@@ -58,11 +58,12 @@ T = TypeVar("T")
 
 
 class _Heard(NamedTuple):
-    """The MIDI pitch of a sample, the frame of its onset and its peak."""
+    """The MIDI pitch of a sample, the frame of its onset, its peak and its length in seconds."""
 
     pitch: float
     start: int
     peak: float
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,7 @@ class _Sample:
     """A file that is played: what was measured, and what its name says of the playing."""
 
     path: Path
-    heard: "_Heard"
-    seconds: float
+    heard: _Heard
     velocity: int
     words: tuple[str, ...]
 
@@ -92,16 +92,13 @@ def read(folder: str | Path) -> dict[str, list[Region]]:
     folder = Path(folder)
     with files.reading(folder):
         paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in audio.SUFFIXES and p.is_file())
-    if not any(map(duration, paths)):
-        raise UserError(
-            f"{printable(folder)}: no sample that can be read; give wav, flac, mp3, ogg or aiff files"
-        )
     samples = _samples(folder, paths)
     if left := len(paths) - len(samples):
         reason = "are silent, cannot be read or have no sure pitch"
         log.info("%s: %d of %d samples %s", printable(folder), left, len(paths), reason)
     if not samples:
-        raise UserError(f"{printable(folder)}: no sample of known pitch; name them as in cello_C4.wav")
+        reason = "no sample that can be read and has a pitch"
+        raise UserError(f"{printable(folder)}: {reason}; name them as in cello_C4.wav")
     articulations = defaultdict(list)
     common = set.intersection(*(set(sample.words) for sample in samples))
     for sample in samples:
@@ -147,7 +144,7 @@ def _entry(path: Path) -> tuple[str, int, bytes]:
 def _samples(folder: Path, paths: Sequence[Path]) -> list[_Sample]:
     layers = sorted({int(match.group(1)) for path in paths if (match := _LAYER.search(path.stem))})
     return [
-        _Sample(path, heard, duration(path), _velocity(path.stem, layers), _words(path.stem))
+        _Sample(path, heard, _velocity(path.stem, layers), _words(path.stem))
         for path, heard in _heard(folder, paths).items()
     ]
 
@@ -194,7 +191,7 @@ def _measure(path: Path, name: int | None) -> _Heard | None:
     if heard is None:
         return None
     onset = int(np.argmax(np.abs(waveform) > ONSET * peak))
-    return _Heard(heard, max(0, onset - round(EARLIER * rate)), peak)
+    return _Heard(heard, max(0, onset - round(EARLIER * rate)), peak, len(waveform) / rate)
 
 
 def _named(paths: Sequence[Path]) -> list[int | None]:
@@ -220,7 +217,8 @@ def _are_pitches(paths: Sequence[Path], numbers: Sequence[int | None]) -> bool:
 def _column(rows: Sequence[Sequence[T]]) -> list[T | None]:
     """Of what each name offers, what differs most from name to name: the first of each, or the second, ..."""
     columns = [
-        [row[index] if index < len(row) else None for row in rows] for index in range(max(map(len, rows)))
+        [row[index] if index < len(row) else None for row in rows]
+        for index in range(max(map(len, rows), default=0))
     ]
     return max(columns, key=lambda column: len(set(column)), default=[None] * len(rows))
 
@@ -253,8 +251,8 @@ def _regions(samples: Iterable[_Sample]) -> list[Region]:
     regions = []
     for key, keys in _spans(sorted(pitches), EXTEND):
         for velocity, velocities in _spans(sorted(pitches[key]), 127):
-            longest = max(sample.seconds for sample in pitches[key][velocity])
-            takes = [s for s in pitches[key][velocity] if s.seconds > longest / 2]
+            longest = max(sample.heard.seconds for sample in pitches[key][velocity])
+            takes = [s for s in pitches[key][velocity] if s.heard.seconds > longest / 2]
             for index, take in enumerate(takes):
                 heard = take.heard
                 regions.append(
