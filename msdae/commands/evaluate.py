@@ -12,6 +12,7 @@ from msdae.evaluation.swapbench import run as swapbench
 from msdae.evaluation.swapbench.cases import SPLITS
 from msdae.evaluation.swapbench.systems import BOUNDS
 from msdae.inference.pipeline import Sampling
+from msdae.locks import only_process
 from msdae.nn.device import device
 
 
@@ -33,6 +34,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         swapbench.write_sources(cases, options.sources, tqdm)
         print(f"wrote the sources of {len(cases)} cases to {options.sources}")
         return
+    with only_process(options.out):
+        _evaluate(options, settings, cli.command_line("evaluate", argv))
+
+
+def _evaluate(options: argparse.Namespace, settings: swapbench.EvaluationConfig, command: str) -> None:
     reserved = (*BOUNDS, *swapbench.SOUNDS)
     short, _ = swapbench.evaluate(
         cli.named(options.checkpoint, reserved),
@@ -40,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         settings,
         device(options.device),
         outputs=cli.named(options.outputs, reserved),
-        command=cli.command_line("evaluate", argv),
+        command=command,
         codec=options.codec,
         progress=tqdm,
     )

@@ -1,15 +1,17 @@
 """Probe what each code of a model holds: pitch, instrument, melody and more."""
 
+import argparse
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import checkpoint, cli, files, folders
+from msdae import checkpoint, cli, folders
 from msdae.analysis import probes as probing
 from msdae.analysis.probes import inputs, report
 from msdae.analysis.probes.separation import separation
+from msdae.locks import only_process
 from msdae.models.registry import MODELS
 from msdae.nn.device import device
 
@@ -45,13 +47,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     cli.add_device(parser)
     arguments = parser.parse_args(argv)
-    files.make_folder(arguments.out)
+    with only_process(arguments.out):
+        _probe(arguments, cli.command_line("run-probes", argv))
 
+
+def _probe(arguments: argparse.Namespace, command: str) -> None:
     models = inputs.models(cli.named(arguments.checkpoint), arguments.model, device(arguments.device))
     splits = {name: probing.open_split(path) for name, path in inputs.folders(arguments.data, tqdm).items()}
     results = probing.run(models, splits, arguments.tasks, arguments.seed, tqdm)
     separations = separation(results)
-    command = cli.command_line("run-probes", argv)
     about = {
         "date": str(date.today()),
         "seed": arguments.seed,

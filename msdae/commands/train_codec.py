@@ -14,6 +14,7 @@ from msdae.codecs.check import check_round_trip, require_reconstruction
 from msdae.data.sets import DATASETS
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
+from msdae.locks import only_process
 from msdae.nn.device import device
 from msdae.training.codec import CodecTrainConfig, train
 
@@ -31,13 +32,14 @@ def _train(arguments: argparse.Namespace) -> None:
     """Train latents and decoder, or the decoder alone."""
     settings = config.load(CodecTrainConfig, None, arguments.set)
     base = neural.NeuralCodec.from_file(arguments.latents) if arguments.latents else None
-    files = _files(arguments)
-    paths = {split: [file.path for file in chosen] for split, chosen in files.items()}
-    codec = train(settings, paths, arguments.run, device(arguments.device), base)
-    if codec is None:
-        raise SystemExit(130)
-    _measure(codec.cpu(), files, arguments.out)
-    codec.save(arguments.out)
+    with only_process(arguments.run):
+        files = _files(arguments)
+        paths = {split: [file.path for file in chosen] for split, chosen in files.items()}
+        codec = train(settings, paths, arguments.run, device(arguments.device), base)
+        if codec is None:
+            raise SystemExit(130)
+        _measure(codec.cpu(), files, arguments.out)
+        codec.save(arguments.out)
 
 
 def _fit(arguments: argparse.Namespace) -> None:

@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="folders with the caches train/ and valid/ (prepare_data.py)",
     )
     parser.add_argument("--from", dest="start", help="checkpoint to start from: embedded, a file, a hub id")
+    cli.add_threads(parser)
     arguments = parser.parse_args(argv)
     path = arguments.config or folders.configs() / DEFAULTS[arguments.model]
     settings = config.load(TrainConfig, path, arguments.set)

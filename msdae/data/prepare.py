@@ -20,6 +20,7 @@ from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.files import atomic_folder
+from msdae.locks import only_process
 from msdae.progress import Progress, silent
 
 log = logging.getLogger(__name__)
@@ -58,17 +59,18 @@ def prepare_set(
     Raises:
         UserError: as `prepare`; no such data set; no `source` for one that is not rendered.
     """
-    entry, clip = DATASETS[dataset], ClipLength.of(tools(encoding)[0])
-    if entry.config is not None:
-        source = source or out / "source"
-        entry.render(config or entry.config(), source, clip, workers, progress)
-    if source is None:
+    entry, clip, tally = DATASETS[dataset], ClipLength.of(tools(encoding)[0]), Tally(strict)
+    if source is None and entry.config is None:
         raise UserError(f"--dataset {dataset}: name the folder it is in with --source")
-    tally = Tally(strict)
-    files = entry.scan(source, tally, clip)
-    _log(tally, "files")
-    clips = prepare(files, out, source, dataset, encoding, tally, workers, shard_clips, progress)
-    _log(clips, "clips")
+    files = entry.scan(source, tally, clip) if entry.config is None else {}
+    with only_process(out):
+        if entry.config is not None:
+            source = source or out / "source"
+            entry.render(config or entry.config(), source, clip, workers, progress)
+            files = entry.scan(source, tally, clip)
+        _log(tally, "files")
+        clips = prepare(files, out, source, dataset, encoding, tally, workers, shard_clips, progress)
+        _log(clips, "clips")
     return clips
 
 
@@ -245,19 +247,16 @@ def _records(paths: Sequence[Path]) -> Iterator[tuple[np.ndarray, np.ndarray, di
 
 
 def _write_arrays(paths: Sequence[Path], folder: Path, clips: int, progress: Progress) -> dict[str, Any]:
-    """Fill the memory-mapped arrays and return the latents' statistics."""
+    """Write the arrays of all parts behind each other and return the latents' statistics."""
     first = next(_members(paths))
-    targets = [
-        np.lib.format.open_memmap(folder / name, "w+", array.dtype, (clips, *array.shape[1:]))
-        for name, array in zip((cache.LATENTS, cache.MELS), first, strict=True)
-    ]
-    filled = 0
-    for arrays in progress(_members(paths), desc="assemble", unit="part", total=len(paths), leave=False):
-        for target, array in zip(targets, arrays, strict=True):
-            target[filled : filled + len(array)] = array
-        filled += len(arrays[0])
-    for target in targets:
-        target.flush()
+    with open(folder / cache.LATENTS, "wb") as latents, open(folder / cache.MELS, "wb") as mels:
+        for file, array in zip((latents, mels), first, strict=True):
+            kind = np.lib.format.dtype_to_descr(array.dtype)
+            header = {"descr": kind, "fortran_order": False, "shape": (clips, *array.shape[1:])}
+            np.lib.format.write_array_header_1_0(file, header)
+        for arrays in progress(_members(paths), desc="assemble", unit="part", total=len(paths), leave=False):
+            for file, array in zip((latents, mels), arrays, strict=True):
+                file.write(np.ascontiguousarray(array))  # not mapped: a full disk would end the process
     return _statistics(_members(paths))
 
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-from msdae import audio, checkpoint
+from msdae import audio, checkpoint, files
 from msdae.audio.loudness import PEAK, Loudness, Mastering, master, measure
 from msdae.audio.mel import LogMel
 from msdae.audio.windows import Source, as_source, batched, cut, looped, padded, starts
@@ -218,11 +218,11 @@ class Pipeline:
         mix, rate = self._resolved(mix), self.codec.sample_rate
         references = {source: measure(source, rate) for source in {mix.melody, *mix.levels.values()}}
         named_progress = functools.partial(progress, desc=Path(path).name)
-        with tempfile.TemporaryFile(dir=Path(path).parent) as scratch:
+        with files.about(path), tempfile.TemporaryFile(dir=Path(path).parent) as scratch:
             loudness = Loudness(rate)
             for block in self.stream(mix, named_progress):
                 loudness.add(block)
-                _spool(block, scratch)
+                scratch.write(block.numpy())
             mastering = master(loudness, references[mix.melody])
             audio.write_blocks(path, _scaled(scratch, mastering.gain), rate)
             while (peak := measure(audio.open_recording(path, rate), rate).peak) >= PEAK:  # Vorbis overshoots
@@ -378,16 +378,6 @@ class Pipeline:
                     f"codes of another model ({codes.model[:12]}, not {self.fingerprint[:12]}); encode the "
                     "recording again with this model, or load the model that made them"
                 )
-
-
-def _spool(block: torch.Tensor, file: BinaryIO) -> None:
-    try:
-        block.numpy().tofile(file)
-    except OSError as error:
-        reason = error.strerror or error
-        raise UserError(
-            f"the rendering cannot be kept beside the output ({reason}); make space there"
-        ) from error
 
 
 def _scaled(file: BinaryIO, gain: float) -> Iterator[torch.Tensor]:

@@ -13,6 +13,7 @@ from msdae.audio.mel import MelConfig
 from msdae.codecs.check import check_decoding, require_reconstruction
 from msdae.data import Clips
 from msdae.errors import UserError
+from msdae.locks import only_process
 from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import Bands, CodecConfig, ModelConfig
@@ -63,18 +64,36 @@ def train_stage(
     codec_file = None if name in codecs.CODECS else Path(name).resolve()
     mel = settings.model.mel.fitted(codec.sample_rate, codec.hop)
     settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, mel=mel))
+    with only_process(stage_folder(run, stage)):
+        return _train(kind, stage, settings, Path(run), datasets, start, listen, progress, codec, codec_file)
+
+
+def _train(
+    kind: str,
+    stage: int,
+    settings: TrainConfig,
+    run: Path,
+    datasets: Sequence[str | Path],
+    start: str | None,
+    listen: Listen | None,
+    progress: Progress,
+    codec: codecs.Codec,
+    codec_file: Path | None,
+) -> bool:
+    """`train_stage` once its folder is this process's."""
+    name, mel = settings.model.codec.name, settings.model.mel
     if not datasets:
         datasets = [data.embedded(codec=name, mel=mel, dataset="squares", progress=progress)]
     train, valid = (data.open_clips(*(Path(d) / split for d in datasets)) for split in ("train", "valid"))
     for clips in (train, valid):
         clips.require(codec, mel)
     _require_working_codec(codec, train, mel)
-    previous, with_denoiser, origin = _previous(kind, stage, Path(run), start)
+    previous, with_denoiser, origin = _previous(kind, stage, run, start)
     model_config = measured(settings.model, codec, train, previous, codec_file)
     settings = dataclasses.replace(settings, model=model_config)
     model = begin_stage(kind, settings.model, stage, settings.seed, previous, with_denoiser)
     provenance: dict[str, Any] = {
-        "run": Path(run).name,
+        "run": run.name,
         "data": train.manifest["dataset"],
         "started from": origin,
     }
