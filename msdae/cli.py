@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # running, and beside one busy process work lasts several times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 Config = TypeVar("Config")
-_FIRST_SPEAKS = 2.0  # seconds in which the first process's error ends the others, which had the same to say
+_FIRST_SPEAKS = 10.0  # seconds in which the first process's error ends the others, which had the same to say
 SCRIPTS = ("experiments", "probes")  # folders of a checkout whose scripts call the commands
 
 
