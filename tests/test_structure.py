@@ -43,6 +43,7 @@ OF_NO_MODULE = {
     "test_packaging.py",
     "test_structure.py",
     "golden/test_golden.py",
+    "adversary/test_kills.py",
 }  # tests of the whole
 SHOWING = ("cli", "commands", "progress")  # rooms that may print and show progress bars
 

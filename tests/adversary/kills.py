@@ -52,10 +52,7 @@ LINES = (
         f"--set steps=[1,8,4] --set frames=8 --set crop=16 {TRAINING}"
     ),
     Line("train-codec --codec spectral --source @/music --out mine.safetensors --set channels=32"),
-    Line("train-metrics --out out --clips-folder clips --clips 2 --steps 6 --workers 2"),
-    Line(
-        f"evaluate {SAMPLING.replace('--steps 3', '--steps 1')} --cases 8 --split test --report-cases 1 --out out"
-    ),
+    Line(f"evaluate {SAMPLING} --cases 8 --split test --report-cases 1 --out out"),
     Line("score @/music/a.wav --reference @/music/b.wav --json scores.json"),
     Line(
         "run-probes --checkpoint @/tiny.safetensors --data @/data --tasks pitch --out out",
