@@ -77,7 +77,7 @@ def test_killed_at_any_moment_and_started_again_it_makes_the_same(line, inputs, 
     draw, killed = random.Random(line.line), 0
     folder = tmp_path / "killed 0"
     for attempt in range(3 * TIMES):
-        gentle = killed % 3 == 1
+        gentle, before = killed % 3 == 1, partial(folder)
         process = start(line, inputs, folder)
         with process:
             try:
@@ -91,7 +91,8 @@ def test_killed_at_any_moment_and_started_again_it_makes_the_same(line, inputs, 
             continue
         assert process.returncode in (-signal.SIGKILL, -signal.SIGTERM, 143, 130), said[-2000:]
         assert "Traceback" not in said, said
-        assert not (gentle and partial(folder)), "half-written files after SIGTERM"
+        if gentle:  # what kill -9 left may still be there
+            assert not set(partial(folder)) - set(before), "half-written files after SIGTERM"
         killed += 1
         if killed == TIMES:
             break
