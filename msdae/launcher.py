@@ -19,7 +19,7 @@ def launched() -> bool:
 
 def watch() -> None:
     """From now on the launcher's death is as SIGTERM to this process; to be called on the main thread."""
-    if launched() and not _watching.is_set():
+    if os.name == "posix" and launched() and not _watching.is_set():
         _watching.set()
         told, tell = os.pipe()
         os.set_blocking(tell, False)
