@@ -9,13 +9,15 @@ FITS := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(shell for name in python3 python3.12 python3.11 python3.10 python; do \
 	$$name -c '$(FITS)' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: demo test lint format results clean
+.PHONY: demo test adversary audit lint format results clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help:
 	@echo "make demo    set up .venv, render eight pairs of recordings, swap and score them in demo/"
 	@echo "make test    set up .venv and run the tests"
+	@echo "make adversary bad input, mutated files and killed processes by the thousand (an hour)"
+	@echo "make audit   compare the versions of constraints.txt with known advisories (needs the network)"
 	@echo "make results set up .venv, measure again and write tables and figures into README.md and docs/"
 	@echo "make lint    ruff check and ruff format --check"
 	@echo "make format  let ruff rewrite the files"
@@ -26,6 +28,15 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses 2
+
+adversary: $(STAMP)
+	MSDAE_ADVERSARY=whole $(BIN)/python -m pytest --numprocesses 2 tests/adversary
+
+# pip-audit in an environment of its own: nothing of it is needed to use or test msdae.
+audit: $(STAMP)
+	"$(PYTHON)" -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet pip-audit
+	$(VENV)-audit/bin/pip-audit --no-deps --disable-pip --requirement constraints.txt
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -39,7 +50,7 @@ results: $(STAMP)
 	$(BIN)/msdae results
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENV)-audit
 
 # Debian's Python has no ensurepip without the package python3-venv; there its own pip fills the environment.
 $(STAMP): setup.cfg pyproject.toml constraints.txt requirements-no-deps.txt

@@ -60,31 +60,16 @@ def load(kind: type[Config], path: str | Path | None, overrides: Iterable[str] =
     return from_mapping(kind, values, source)
 
 
-def require_shares(config: Any, *names: str) -> None:
-    """Check that the fields `names` of a dataclass lie between 0 and 1.
-
-    Raises:
-        UserError: one does not.
-    """
-    for name in names:
-        if not 0 <= (value := getattr(config, name)) <= 1:
-            raise UserError(f"{name} is {value}; give a share between 0 and 1")
-
-
-def require_ranges(config: Any, *names: str, above: float | None = None) -> None:
+def require_ranges(config: Any, *names: str) -> None:
     """Check that the fields `names` of a dataclass are a lower and an upper bound.
 
-    above: what the lower bound has to exceed.
-
     Raises:
-        UserError: one is not two numbers in order, or begins too low.
+        UserError: one is not two numbers in order.
     """
     for name in names:
         value = getattr(config, name)
         if len(value) != 2 or value[0] > value[1]:
             raise UserError(f"{name} is {list(value)}; give two numbers, the lower one first")
-        if above is not None and value[0] <= above:
-            raise UserError(f"{name} is {list(value)}; both have to be above {above}")
 
 
 def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What a number may be: ranges that stand in the types of settings, and memory that has to be there."""
 
 import math
+import shutil
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,14 @@ def require_memory(needed: float, what: str, fix: str = MEMORY) -> None:
     """Raise a UserError where less than `needed` bytes are there for `what`, before they are taken."""
     if needed > (free := available_memory()):
         raise UserError(f"{what}: needs about {_gigabytes(needed)}, {_gigabytes(free)} are free; {fix}")
+
+
+def require_disk(folder: Path, needed: float, what: str) -> None:
+    """Raise a UserError where the disk of `folder`, which may be missing, has less than `needed` bytes."""
+    place = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    if needed > (free := shutil.disk_usage(place).free):
+        reason = f"{what}: needs about {_gigabytes(needed)}, {_gigabytes(free)} are free"
+        raise UserError(f"{printable(folder)}: {reason}; make room or choose another disk")
 
 
 def _gigabytes(size: float) -> str:

@@ -41,6 +41,7 @@ OF_NO_MODULE = {
     "test_api.py",
     "test_extend.py",
     "test_packaging.py",
+    "test_security.py",
     "test_structure.py",
     "golden/test_golden.py",
     "adversary/test_kills.py",

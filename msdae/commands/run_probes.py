@@ -11,6 +11,7 @@ from msdae import checkpoint, cli, folders
 from msdae.analysis import probes as probing
 from msdae.analysis.probes import inputs, report
 from msdae.analysis.probes.separation import separation
+from msdae.limits import SEED
 from msdae.locks import only_process
 from msdae.models.registry import MODELS
 from msdae.nn.device import device
@@ -38,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--tasks", nargs="+", choices=list(probing.TASKS), default=list(probing.TASKS), help="what to probe"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the probes, random encoders and intervals")
+    parser.add_argument(
+        "--seed", type=cli.ranged(SEED), default=0, help="of the probes, random encoders and intervals"
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -47,14 +50,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     cli.add_device(parser)
     arguments = parser.parse_args(argv)
+    report.check_folder(arguments.out)
     with only_process(arguments.out):
         _probe(arguments, cli.command_line("run-probes", argv))
 
 
 def _probe(arguments: argparse.Namespace, command: str) -> None:
     models = inputs.models(cli.named(arguments.checkpoint), arguments.model, device(arguments.device))
+    cli.note(f"the probes of {len(models)} models take some minutes each on two cores")
     splits = {name: probing.open_split(path) for name, path in inputs.folders(arguments.data, tqdm).items()}
-    results = probing.run(models, splits, arguments.tasks, arguments.seed, tqdm)
+    results = probing.run(models, splits, list(dict.fromkeys(arguments.tasks)), arguments.seed, tqdm)
     separations = separation(results)
     about = {
         "date": str(date.today()),

@@ -3,7 +3,6 @@
 `@` stands for the folder of inputs (`make_inputs`); products lie in the working folder.
 """
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,12 +26,10 @@ class Line:
     """A command line and what it makes.
 
     whole: is killed in the whole suite only.
-    dated: names of files that hold times or dates, which are compared by their keys alone.
     """
 
     line: str
     whole: bool = True
-    dated: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.line.partition(" ")[0]
@@ -54,10 +51,6 @@ LINES = (
     Line("train-codec --codec spectral --source @/music --out mine.safetensors --set channels=32"),
     Line(f"evaluate {SAMPLING} --cases 8 --split test --report-cases 1 --out out"),
     Line("score @/music/a.wav --reference @/music/b.wav --json scores.json"),
-    Line(
-        "run-probes --checkpoint @/tiny.safetensors --data @/data --tasks pitch --out out",
-        dated=("probes.json",),
-    ),
     Line("plot-umap --checkpoint @/tiny.safetensors --data @/data --clips 20 --out umap.html"),
     Line("export @/tiny.safetensors --out half.safetensors"),
 )
@@ -83,9 +76,9 @@ def make_inputs(folder: Path, melody: Callable[[float, int], torch.Tensor], data
     (folder / "data").symlink_to(data)
 
 
-def products(line: Line, folder: Path) -> dict[str, bytes]:
-    """{name: content} of all that lies in `folder`, without the locks' and trackers' files; what varies is
-    taken out: clips a second of a log, times in `line.dated`."""
+def products(folder: Path) -> dict[str, bytes]:
+    """{name: content} of all that lies in `folder`, without the locks' and trackers' files, and without what
+    varies: the clips a second of a log."""
     contents = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -93,7 +86,5 @@ def products(line: Line, folder: Path) -> dict[str, bytes]:
             content = path.read_bytes()
             if path.name == "log.jsonl":
                 content = re.sub(rb'"clips/s": [0-9.e+-]+', b"", content)
-            if path.name in line.dated:
-                content = " ".join(json.loads(content)).encode()
             contents[name] = content
     return contents

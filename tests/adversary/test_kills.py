@@ -98,7 +98,7 @@ def test_killed_at_any_moment_and_started_again_it_makes_the_same(line, inputs, 
             break
     run(line, inputs, folder)
     assert not partial(folder)
-    whole, again = (kills.products(line, place) for place in (tmp_path / "unbroken", folder))
+    whole, again = (kills.products(place) for place in (tmp_path / "unbroken", folder))
     assert whole.keys() == again.keys()
     assert [name for name in whole if whole[name] != again[name]] == []
     assert killed >= TIMES / 2, f"only {killed} of {TIMES} kills came before the end"
