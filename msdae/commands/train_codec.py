@@ -33,11 +33,11 @@ def _train(arguments: argparse.Namespace) -> None:
     """Train latents and decoder, or the decoder alone."""
     settings = config.load(CodecTrainConfig, None, arguments.set)
     base = neural.NeuralCodec.from_file(arguments.latents) if arguments.latents else None
+    files = _files(arguments)
+    if any(file.first for chosen in files.values() for file in chosen):
+        raise UserError(f"{arguments.source}: a codec is trained on whole recordings; give three or more")
+    paths = {split: [file.path for file in chosen] for split, chosen in files.items()}
     with only_process(arguments.run):
-        files = _files(arguments)
-        if any(file.first for chosen in files.values() for file in chosen):
-            raise UserError(f"{arguments.source}: a codec is trained on whole recordings; give three or more")
-        paths = {split: [file.path for file in chosen] for split, chosen in files.items()}
         codec = train(settings, paths, arguments.run, device(arguments.device), base)
         if codec is None:
             raise SystemExit(130)

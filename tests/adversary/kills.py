@@ -51,7 +51,6 @@ LINES = (
     Line("train-codec --codec spectral --source @/music --out mine.safetensors --set channels=32"),
     Line(f"evaluate {SAMPLING} --cases 8 --split test --report-cases 1 --out out"),
     Line("score @/music/a.wav --reference @/music/b.wav --json scores.json"),
-    Line("plot-umap --checkpoint @/tiny.safetensors --data @/data --clips 20 --out umap.html"),
     Line("export @/tiny.safetensors --out half.safetensors"),
 )
 
