@@ -7,6 +7,7 @@ from pathlib import Path
 from msdae import cli
 from msdae.errors import UserError
 from msdae.inference.pipeline import Mix
+from msdae.limits import SHARE
 
 LEVELS = (1, 2, 3)
 
@@ -42,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     cli.add_levels(parser, default="1")
     parser.add_argument(
         "--strength",
-        type=float,
+        type=cli.ranged(SHARE, float),
         default=1.0,
         help="0 (codes of the melody source) to 1 (of the others)",
     )

@@ -15,6 +15,7 @@ from msdae.data.sets import DATASETS
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
+from msdae.files import make_folder
 from msdae.locks import only_process
 from msdae.nn.device import device
 from msdae.training.codec import CodecTrainConfig, train
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _train(arguments: argparse.Namespace) -> None:
     """Train latents and decoder, or the decoder alone."""
     settings = config.load(CodecTrainConfig, None, arguments.set)
+    make_folder(arguments.run)
     base = neural.NeuralCodec.from_file(arguments.latents) if arguments.latents else None
     files = _files(arguments)
     if any(file.first for chosen in files.values() for file in chosen):

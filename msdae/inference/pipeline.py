@@ -19,7 +19,8 @@ from msdae.diffusion.samplers import evaluations, sample
 from msdae.errors import UserError
 from msdae.inference.codes import Codes
 from msdae.inference.longform import Layout, noise
-from msdae.inference.settings import Mix, Sampling, check_strength, strengths
+from msdae.inference.settings import Mix, Sampling, strengths
+from msdae.limits import SEED, SHARE
 from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.device import device as device_of
@@ -123,7 +124,7 @@ class Pipeline:
         Raises:
             UserError: codes of another model, a level that is missing, a strength outside 0 to 1.
         """
-        check_strength(strength)
+        SHARE.check(strength, "strength")
         self._check_levels(others)
         self._check_codes([content, *others.values()])
         levels = dict(content.levels)
@@ -324,6 +325,8 @@ class Pipeline:
         self._check_codes(recordings)
         seeds = self.sampling.seed if seeds is None else seeds
         each = [seeds] * len(recordings) if isinstance(seeds, int) else list(seeds)
+        for seed in each:
+            SEED.check(seed, "seed")
         layout = Layout(self.window, self.stride, [codes.length for codes in recordings])
         start = torch.cat(
             [

@@ -213,7 +213,7 @@ def test_bad_settings_are_refused():
     for bad in ({"steps": 0}, {"sampler": "magic"}, {"seed": -1}, {"guidance": (float("inf"),)}):
         with pytest.raises(UserError):
             Sampling(**bad)
-    with pytest.raises(UserError, match="at least 2"):
+    with pytest.raises(UserError, match="count: is 1, expected 2 to"):
         strengths(1)
 
 

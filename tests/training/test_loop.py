@@ -267,3 +267,41 @@ def test_a_folder_is_trained_in_by_one_process(caches, tmp_path):
     said = pytest.raises(UserError, match=f"stage1: in use by process {os.getpid()} on .* since")
     with only_process(stage_folder(tmp_path, 1)), said:
         train_stage("msdae", 1, SETTINGS, tmp_path, [caches[0].path.parent])
+
+
+def test_a_batch_that_memory_has_no_room_for_is_refused(build, monkeypatch, tmp_path):
+    monkeypatch.setattr("msdae.limits.available_memory", lambda: 10**7)
+    with pytest.raises(UserError, match="stage 1, batch_size 4: needs about .* GB.*; lower batch_size"):
+        build()
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"step": -1}, "older msdae"),
+        ({"step": "3"}, "'step' of its header is 3, expected int"),
+        ({"same": [1]}, "older msdae"),
+        ({"same": {}}, "saved with another"),
+    ],
+)
+def test_states_with_edited_headers_are_refused(build, tmp_path, change, said):
+    assert build(steps=(1,)).run()
+    path = tmp_path / "a/state.safetensors"
+    tensors, header = checkpoint.load(path, "training state")
+    checkpoint.save(path, "training state", tensors, {**header, **change})
+    with pytest.raises(UserError, match=f"state.safetensors: .*{said}"):
+        build().run()
+
+
+def test_states_with_other_tensors_are_refused(build, tmp_path):
+    assert build(steps=(1,)).run()
+    path = tmp_path / "a/state.safetensors"
+    tensors, header = checkpoint.load(path, "training state")
+    for damage in (lambda name: name.startswith("model.ema"), lambda name: ".exp_avg." in name):
+        kept = {name: tensor for name, tensor in tensors.items() if not damage(name)}
+        flat = {name: tensor.flatten()[:1] if damage(name) else tensor for name, tensor in tensors.items()}
+        for edited in (kept, flat):
+            checkpoint.save(path, "training state", edited, header)
+            with pytest.raises(UserError, match="state.safetensors: .*; delete it"):
+                build().run()
