@@ -169,6 +169,20 @@ def make_folder(path: str | Path) -> None:
 
 
 @contextmanager
+def about(path: str | Path) -> Iterator[None]:
+    """Errors of the machine inside the block that name no file, or one half-written, are about `path`."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        named = str(getattr(error, "filename", None) or PARTIAL)
+        if PARTIAL not in named or (said := of_system(error, path)) is None:
+            raise
+        raise said from error
+
+
+@contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """A temporary file beside `path` that replaces it when the block ends without an error.
 
@@ -215,7 +229,8 @@ def _partial(path: Path) -> Iterator[Path]:
     temporary = path.parent / f"{PARTIAL}{os.getpid()}.{secrets.token_hex(6)}{path.suffix}"
     _writing.add(temporary.name)
     try:
-        yield temporary
+        with about(path):
+            yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True) if temporary.is_dir() else temporary.unlink(
             missing_ok=True

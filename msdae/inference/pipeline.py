@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-from msdae import audio, checkpoint
+from msdae import audio, checkpoint, files
 from msdae.audio.loudness import PEAK, Loudness, Mastering, master, measure
 from msdae.audio.mel import LogMel
 from msdae.audio.windows import Source, as_source, batched, cut, looped, padded, starts
@@ -219,11 +219,11 @@ class Pipeline:
         mix, rate = self._resolved(mix), self.codec.sample_rate
         references = {source: measure(source, rate) for source in {mix.melody, *mix.levels.values()}}
         named_progress = functools.partial(progress, desc=Path(path).name)
-        with tempfile.TemporaryFile(dir=Path(path).parent) as scratch:
+        with files.about(path), tempfile.TemporaryFile(dir=Path(path).parent) as scratch:
             loudness = Loudness(rate)
             for block in self.stream(mix, named_progress):
                 loudness.add(block)
-                block.numpy().tofile(scratch)
+                scratch.write(block.numpy())
             mastering = master(loudness, references[mix.melody])
             audio.write_blocks(path, _scaled(scratch, mastering.gain), rate)
             while (peak := measure(audio.open_recording(path, rate), rate).peak) >= PEAK:  # Vorbis overshoots
