@@ -1,6 +1,7 @@
 """The program that started this process, `accelerate launch` or torchrun, which it does not outlive."""
 
 import os
+import re
 import select
 import signal
 import threading
@@ -45,7 +46,7 @@ def leave() -> None:
     """
     if _watching.is_set() and os.getppid() == _PARENT and "TORCHELASTIC_RUN_ID" not in os.environ:
         _left.set()
-        if "launch" in " ".join(_command_line(_PARENT)):
+        if {"accelerate", "launch"} <= set(re.findall(r"\w+", " ".join(_command_line(_PARENT)))):
             os.kill(_PARENT, signal.SIGTERM)
 
 
