@@ -86,14 +86,15 @@ def run(main: Callable[[], None]) -> None:
     A UserError, and an error of the machine (no space, no memory, no permission), becomes one line on
     standard error and exit code 2; Ctrl-C exit code 130, SIGTERM 143, after half-written files are removed.
     """
-    sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are no UTF-8
+    if sys.stdout is not None:  # it may be closed
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are no UTF-8
     _show_log()
     threading.excepthook = _ended_thread
     signal.signal(signal.SIGTERM, _terminate)
     launcher.watch()
     try:
         main()
-        sys.stdout.flush()
+        print(end="", flush=True)
     except BrokenPipeError:  # as of `| head`; what is still to be printed has no reader
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
