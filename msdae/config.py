@@ -72,7 +72,7 @@ def _parsed(override: str) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     keys = key.strip().split(".")
     if not equals or not all(name.isidentifier() for name in keys):
-        raise UserError(f"--set {printable(override)[:60]}: write it as key=value")
+        raise UserError(f"--set {printable(override)[:60]}: no key with a value; write it as key=value")
     try:
         value = files.parse_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:

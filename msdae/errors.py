@@ -45,6 +45,8 @@ def of_system(error: BaseException, subject: object = None) -> UserError | None:
         return error
     if number := re.search(r"\(os error (\d+)\)", str(error)):  # as safetensors says it
         error = OSError(int(number[1]), os.strerror(int(number[1])))
+    if re.fullmatch(r"\d+ requested and \d+ written", str(error)):  # as NumPy says it
+        error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if isinstance(error, OSError):
         subject = subject or error.filename or "the system"
         reason = (error.strerror or str(error) or type(error).__name__).lower()
@@ -59,5 +61,6 @@ def _out_of_memory(error: BaseException) -> bool:
     """Whether PyTorch says so, which has an exception for it only where the memory is an accelerator's."""
     said = str(error)
     return type(error).__name__ == "OutOfMemoryError" or (
-        isinstance(error, RuntimeError) and ("not enough memory" in said or "out of memory" in said)
+        isinstance(error, RuntimeError)
+        and any(words in said for words in ("not enough memory", "out of memory", "can't allocate memory"))
     )

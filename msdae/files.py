@@ -33,7 +33,7 @@ DEEPEST, LONGEST = 100, 10_000  # of what is in YAML: levels, characters of a va
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # plain values, read by the C library where it is
 _DAMAGE = (  # what parsers say of content that is not what they expect
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError, SyntaxError),
-    *(yaml.YAMLError, zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
+    *(RuntimeError, yaml.YAMLError, zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
 )
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL
 PARTIAL = ".msdae."  # how the names of files begin that are still being written
@@ -54,11 +54,11 @@ def reading(path: str | Path, fix: str = "") -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (OSError, MemoryError) as error:
-        raise of_system(error, path) from error
     except RecursionError as error:
         raise UserError(f"{printable(path)}: nested too deeply; {fix}") from error
-    except _DAMAGE as error:
+    except (OSError, MemoryError, *_DAMAGE) as error:
+        if (said := of_system(error, path)) is not None:
+            raise said from error
         reason = " ".join(printable(error).split()) or type(error).__name__
         raise UserError(f"{printable(path)}: damaged ({reason[:200]}); {fix}") from error
 

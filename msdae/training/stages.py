@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def train_stage(
     files.check_replaceable(folder / "model.safetensors")
     name = settings.model.codec.name
     codec = codecs.load(name)
-    codec_file = None if name in codecs.CODECS else Path(name).resolve()
+    codec_file = None if name in codecs.CODECS else Path(os.path.realpath(name))
     mel = settings.model.mel.fitted(codec.sample_rate, codec.hop)
     settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, mel=mel))
     with only_process(folder):
