@@ -7,6 +7,7 @@ from typing import Any
 
 from msdae.diffusion.samplers import SAMPLERS, STEPS
 from msdae.errors import UserError
+from msdae.inference.sounds import LearntSound
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Mix:
     """What a rendering is made of. A source is whatever `as_source` takes.
 
     melody: gives the length, the loudness and the codes of all levels but those in `levels`.
-    levels: {level: source}, the sources that other levels' codes come from; levels run from 1 (coarse).
+    levels: {level: source}, the sources that other levels' codes come from; levels run from 1 (coarse), whose
+        source may also be a `LearntSound`.
     strength: 0 takes the melody source's codes on those levels too, 1 their own sources', between is between.
     sample_rate: of sources that do not know their own, in Hz; the codec's by default.
 
@@ -57,6 +59,11 @@ class Mix:
 
     def __post_init__(self):
         check_strength(self.strength)
+
+    @property
+    def recordings(self) -> list[Any]:
+        """The sources of `levels` that are no learnt sounds."""
+        return [source for source in self.levels.values() if not isinstance(source, LearntSound)]
 
 
 def strengths(count: int) -> list[float]:

@@ -1,7 +1,7 @@
 """What a training loop is given: a task, which says what a step computes, and how it is trained."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -118,6 +118,10 @@ class Task(Protocol):
     def validation(self, rank: int, world: int) -> Iterable[Any]:
         """Batches that losses are reported on, the same ones every time."""
         return ()
+
+    def enough(self, held_out: Sequence[float]) -> bool:
+        """Whether the training may end now, after a validation; held_out: the losses of all so far."""
+        return False
 
     def sounds(self) -> dict[str, torch.Tensor]:
         """Waveforms (samples,) to listen to, by name. Called with averaged, plain networks in `modules`."""
