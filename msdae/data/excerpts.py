@@ -26,6 +26,7 @@ QUIET = 1e-4  # of the power of the loudest excerpt: below, one is left out
 SILENT = 1e-4  # peak of recordings in which nothing can be heard
 HELD_OUT = 4  # clips that a recording lasts at least where its end is held out
 PIECES = 48  # places that excerpts are taken from
+FADE = 256  # samples; at both ends of a piece that is repeated
 TOGETHER = 8  # excerpts that are encoded at once
 ENVELOPE_FFT, ENVELOPE = 2048, 41  # samples; bins over which a spectral envelope is smooth
 
@@ -178,8 +179,12 @@ def _excerpt(
 
 
 def _looped(waveform: torch.Tensor, samples: int) -> torch.Tensor:
-    """The waveform, repeated until it has `samples` at least."""
-    return waveform.repeat(-(-samples // len(waveform))) if len(waveform) < samples else waveform
+    """The waveform, where it is shorter than `samples` repeated until it is not, without clicks."""
+    if len(waveform) >= samples:
+        return waveform
+    index = torch.arange(len(waveform))
+    ramp = (torch.minimum(index, index.flip(0)) / FADE).clamp(max=1)
+    return (waveform * ramp).repeat(-(-samples // len(waveform)))
 
 
 def _formants_kept(waveform: torch.Tensor, ratio: float) -> torch.Tensor:

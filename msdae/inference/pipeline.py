@@ -231,10 +231,10 @@ class Pipeline:
         opened = [as_source(source, self.codec.sample_rate, sample_rate) for source in group]
         with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as state:
             lesson = learn(self.model, self.codec, opened, config, state, progress)
-        facts = self.window, self.stride, self.window, self.window * self.codec.hop, self.fingerprint
-        codes, length = Codes({1: lesson.code}, *facts, lesson.adapter), sum(s.samples for s in opened)
         names = tuple(source.path.name for source in opened if isinstance(source, audio.Recording))
-        return LearntSound(codes, names, length / self.codec.sample_rate, lesson.steps, lesson.held_out)
+        length = sum(source.samples for source in opened) / self.codec.sample_rate
+        facts = self.fingerprint, names, length, lesson.steps, lesson.held_out
+        return LearntSound(lesson.code, lesson.adapter, *facts)
 
     def load_sound(self, path: str | Path) -> LearntSound:
         """The sound in a file.
@@ -243,9 +243,9 @@ class Pipeline:
             UserError: no sound, or one of another model.
         """
         sound = LearntSound.load(path)
-        if sound.codes.model != self.fingerprint or not sound.codes.adapter.fits(self.model.unet):
+        if sound.model != self.fingerprint or not sound.fits(self.model):
             raise UserError(
-                f"{path}: a sound of another model ({sound.codes.model[:12]}, not {self.fingerprint[:12]}); "
+                f"{path}: a sound of another model ({sound.model[:12]}, not {self.fingerprint[:12]}); "
                 "learn it again with this one, or give that one with --checkpoint"
             )
         return sound

@@ -1,22 +1,20 @@
 """Sounds that a model has learnt: each stands where a timbre source stands, and is a small file."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from msdae import checkpoint
-from msdae.errors import UserError
-from msdae.inference.codes import FACTS, Codes
+from msdae import checkpoint, files
+from msdae.errors import UserError, printable
+from msdae.inference.codes import Codes
 from msdae.limits import SHARE
 from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
 
-KIND = "sound"
-_CODE, _ADAPTER = "code.", "adapter."  # beginnings of the names of tensors
-_FIX = "learn the sound again"
+KIND, CODE, ADAPTER = "sound", "code", "adapter."  # of files: their kind, names of tensors
+FACTS = ("model", "names", "seconds", "steps", "held_out")
+FIX = "learn the sound again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,17 +22,26 @@ class LearntSound:
     """What a model has learnt of a sound.
 
     Attributes:
-        codes: its code of the pooled level, and the adapter of the denoiser.
-        names: of the recordings that it was learnt from. seconds: of them.
+        code: of level 1, (1, channels, 1).
+        adapter: of the model's denoiser.
+        model: fingerprint of the model.
+        names: of the recordings that the sound was learnt from. seconds: of them.
         steps: of learning.
         held_out: EDM's loss on held-out excerpts, before and after learning; empty where there were none.
     """
 
-    codes: Codes
+    code: torch.Tensor
+    adapter: Adapter
+    model: str
     names: tuple[str, ...] = ()
     seconds: float = 0.0
     steps: int = 0
     held_out: tuple[float, ...] = ()
+
+    @property
+    def codes(self) -> Codes:
+        """The sound as codes of level 1, which fit recordings of any length."""
+        return Codes({1: self.code}, 1, 1, 1, 1, self.model, self.adapter)
 
     def blend(self, other: "LearntSound", strength: float) -> "LearntSound":
         """The sound on the way from this one (strength 0) to `other` (1), of the same model.
@@ -43,40 +50,39 @@ class LearntSound:
             UserError: sounds of two models, a strength outside 0 to 1.
         """
         SHARE.check(strength, "strength")
-        if self.codes.model != other.codes.model:
+        if self.model != other.model:
             raise UserError("sounds of two models have nothing between them; learn both with one model")
-        levels = {
-            level: Autoencoder.mix([code], [other.codes[level]], [strength])[0]
-            for level, code in self.codes.levels.items()
-        }
-        adapter = blended(self.codes.adapter, other.codes.adapter, strength)
-        codes = dataclasses.replace(self.codes, levels=levels, adapter=adapter)
+        (code,) = Autoencoder.mix([self.code], [other.code], [strength])
+        adapter = blended(self.adapter, other.adapter, strength)
         names = tuple(dict.fromkeys([*self.names, *other.names]))
-        return LearntSound(codes, names, self.seconds + other.seconds, max(self.steps, other.steps))
+        seconds, steps = self.seconds + other.seconds, max(self.steps, other.steps)
+        return LearntSound(code, adapter, self.model, names, seconds, steps)
 
     def save(self, path: str | Path) -> None:
         """Write the sound to a safetensors file in half precision, atomically."""
-        tensors = {f"{_CODE}{level}": code for level, code in self.codes.levels.items()}
-        tensors |= {f"{_ADAPTER}{name}": value for name, value in self.codes.adapter.tensors().items()}
-        header = {
-            "codes": {name: getattr(self.codes, name) for name in FACTS},
-            **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)[1:]},
-        }
-        checkpoint.save(path, KIND, {name: tensor.half() for name, tensor in tensors.items()}, header)
+        tensors = {f"{ADAPTER}{name}": tensor.half() for name, tensor in self.adapter.tensors().items()}
+        header = {name: getattr(self, name) for name in FACTS}
+        checkpoint.save(path, KIND, {CODE: self.code.half(), **tensors}, header)
 
     @classmethod
     def load(cls, path: str | Path) -> "LearntSound":
         """The sound in a file that `save` wrote; a pipeline of another model refuses it.
 
         Raises:
-            UserError: no such file, a truncated or foreign one.
+            UserError: no such file, a truncated, damaged or foreign one.
         """
         tensors, header = checkpoint.load(path, KIND)
-        levels = {int(level): code for level, code in _below(_CODE, tensors).items()}
-        adapter = Adapter(_below(_ADAPTER, tensors))
-        facts = header["names"], header["seconds"], header["steps"], header["held_out"]
-        codes = Codes(levels, **header["codes"], adapter=adapter)
-        return cls(codes, tuple(facts[0]), facts[1], facts[2], tuple(facts[3]))
+        with files.reading(path, FIX):
+            if not all(tensor.isfinite().all() for tensor in tensors.values()):
+                raise UserError(f"{printable(path)}: has NaN or infinite weights; {FIX}")
+            facts = {name: tuple(v) if isinstance(v := header[name], list) else v for name in FACTS}
+            code = tensors.pop(CODE).float()
+            weights = {name.removeprefix(ADAPTER): tensor.float() for name, tensor in tensors.items()}
+            return cls(code, Adapter(weights), **facts)
+
+    def fits(self, model: Autoencoder) -> bool:
+        """Whether code and adapter have the shapes of the model's."""
+        return self.code.shape == (1, *model.null_codes[0].shape) and self.adapter.fits(model.unet)
 
 
 def blended(first: Adapter | None, second: Adapter | None, strength: float) -> Adapter | None:
@@ -89,9 +95,3 @@ def blended(first: Adapter | None, second: Adapter | None, strength: float) -> A
     if len(parts) == 1 and parts[0][1] == 1:
         return parts[0][0]
     return Adapter.sum(*zip(*parts, strict=True)) if parts else None
-
-
-def _below(prefix: str, tensors: dict[str, Any]) -> dict[str, torch.Tensor]:
-    return {
-        name.removeprefix(prefix): value.float() for name, value in tensors.items() if name.startswith(prefix)
-    }

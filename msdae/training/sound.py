@@ -21,11 +21,11 @@ from msdae.data.cache import Batch
 from msdae.data.excerpts import TOGETHER, ExcerptConfig, Excerpts, excerpts
 from msdae.errors import UserError
 from msdae.limits import COUNT, NOT_NEGATIVE, Range
-from msdae.locks import NAME as LOCK
 from msdae.locks import only_process
 from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
 from msdae.progress import Progress, silent
+from msdae.training.log import LOG
 from msdae.training.loop import Loop
 from msdae.training.steps import Draws
 from msdae.training.task import Losses, Schedule, Task
@@ -60,6 +60,7 @@ class LearnConfig(Schedule):
     batch_size: int = 16
     log_every: int = 25
     validate_every: int = 25
+    validation_batches: int = 2
     save_every: int = 25
     audio_every: int = 10**6
     trackers: tuple[str, ...] = ()
@@ -107,6 +108,7 @@ class SoundTask(Task):
         self.name, self.stage = "learning", model.stage
         adapter = Adapter.fresh(model.unet, config.rank, torch.Generator().manual_seed(config.seed))
         self.networks: dict[str, nn.Module] = {"sound": _Adapted(model, adapter)}
+        self.model = checkpoint.fingerprint(model.state_dict(), {})
 
     def modules(self) -> dict[str, nn.Module]:
         return self.networks
@@ -126,7 +128,7 @@ class SoundTask(Task):
         return 0 < patience < len(held_out) and min(held_out[-patience:]) >= min(held_out[:-patience])
 
     def same(self) -> dict[str, Any]:
-        return {"rank": self.config.rank, "excerpts": self.train.key}
+        return {"model": self.model, "rank": self.config.rank, "excerpts": self.train.key}
 
     def finish(self, folder: Path) -> None:
         """Write adapter.safetensors."""
@@ -179,12 +181,11 @@ def learn(
 def _steps(task: SoundTask, folder: Path, begin: float) -> int:
     """The steps of this learning, as decided when it began; the state of another one is removed."""
     config, plan = task.config, folder / PLAN
-    key = checkpoint.fingerprint(task.modules()["sound"].state_dict(), {**task.same(), **to_mapping(config)})
+    key = checkpoint.fingerprint({}, {**task.same(), **to_mapping(config)})
     if plan.exists() and (known := files.read_json(plan)).get("key") == key:
         return known["steps"]
-    for path in folder.iterdir():
-        if path.name != LOCK:
-            path.unlink()
+    for name in (PLAN, PRODUCT, LOG, "state.safetensors", "failed.safetensors"):
+        (folder / name).unlink(missing_ok=True)
     left = config.seconds - (time.perf_counter() - begin)
     steps = config.steps or max(FEWEST, int(left / task.pace()))
     with files.atomic(plan) as temporary:
