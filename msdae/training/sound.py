@@ -25,8 +25,10 @@ from msdae.locks import only_process
 from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
 from msdae.progress import Progress, silent
+from msdae.training import steps
 from msdae.training.log import LOG
 from msdae.training.loop import Loop
+from msdae.training.processes import process_state
 from msdae.training.steps import Draws
 from msdae.training.task import Losses, Schedule, Task
 
@@ -49,7 +51,7 @@ class LearnConfig(Schedule):
 
     seconds: Annotated[float, Range(1, 86400, reason="a day")] = 20.0
     steps: Annotated[int, COUNT] | None = None
-    rank: Annotated[int, Range(1, 64, reason="a file of 5 MB")] = 16
+    rank: Annotated[int, Range(1, 24, reason="the file would be larger than 2 MB")] = 16
     patience: Annotated[int, NOT_NEGATIVE] = 3
     excerpts: ExcerptConfig = field(default_factory=ExcerptConfig)
     learning_rate: float = 5e-3
@@ -136,10 +138,11 @@ class SoundTask(Task):
 
     def pace(self) -> float:
         """Seconds that a step takes."""
-        start = time.perf_counter()
+        start, trained = time.perf_counter(), list(self.networks["sound"].parameters())
         for batch in islice(self.batches(0, 0, 0, 1), PACE):
-            loss = sum(self.losses(batch, Draws((0,), len(batch.names))).values()).mean()
-            torch.autograd.grad(loss, list(self.networks["sound"].parameters()))
+            draws = Draws((0,), steps.size(batch), device=trained[0].device)
+            loss = sum(self.losses(steps.to(batch, draws.device), draws).values()).mean()
+            torch.autograd.grad(loss, trained)
         return (time.perf_counter() - start) / PACE
 
 
@@ -157,18 +160,20 @@ def learn(
         replaced.
 
     Raises:
-        UserError: silence, a folder in use, a loss that is not finite, a model without a pooled level 1.
+        UserError: silence, a folder in use, a loss that is not finite, a model without a pooled level 1, a
+            process that has trained on another device.
         KeyboardInterrupt: a signal stopped it; the state is saved.
     """
     if not (model.needs_mel and model.pooled[0]):
         raise UserError("this model's level 1 is no average over time: it cannot learn a sound; take another")
-    folder, begin = Path(folder), time.perf_counter()
-    log_mel = LogMel(model.config.mel).to(next(model.parameters()).device)
+    folder, begin, device = Path(folder), time.perf_counter(), next(model.parameters()).device
+    if process_state(device).device.type != device.type:
+        raise UserError(f"this process has trained on another device than the model's, {device}; start anew")
+    log_mel = LogMel(model.config.mel).to(device)
     with only_process(folder), _frozen(model):
         train, plain, valid = excerpts(sources, codec, log_mel, config.excerpts, config.seed, progress)
         task = SoundTask(model, train, valid, config)
-        steps = _steps(task, folder, begin)
-        loop = Loop(task, config, steps, folder, progress)
+        loop = Loop(task, config, _total(task, folder, begin), folder, progress)
         if valid and not loop.log.history(HELD_OUT):
             loop.log.write(0, loop.validate())
         if not loop.run():
@@ -178,7 +183,7 @@ def learn(
         return Lesson(Adapter(tensors), _code(model, plain), loop.step, (*held_out[:1], *held_out[1:][-1:]))
 
 
-def _steps(task: SoundTask, folder: Path, begin: float) -> int:
+def _total(task: SoundTask, folder: Path, begin: float) -> int:
     """The steps of this learning, as decided when it began; the state of another one is removed."""
     config, plan = task.config, folder / PLAN
     key = checkpoint.fingerprint({}, {**task.same(), **to_mapping(config)})
@@ -187,10 +192,10 @@ def _steps(task: SoundTask, folder: Path, begin: float) -> int:
     for name in (PLAN, PRODUCT, LOG, "state.safetensors", "failed.safetensors"):
         (folder / name).unlink(missing_ok=True)
     left = config.seconds - (time.perf_counter() - begin)
-    steps = config.steps or max(FEWEST, int(left / task.pace()))
+    total = config.steps or max(FEWEST, int(left / task.pace()))
     with files.atomic(plan) as temporary:
-        temporary.write_text(json.dumps({"key": key, "steps": steps}))
-    return steps
+        temporary.write_text(json.dumps({"key": key, "steps": total}))
+    return total
 
 
 @torch.no_grad()
