@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from tqdm import tqdm
 from msdae import cli, files
 from msdae.errors import UserError
 from msdae.limits import POSITIVE
+from msdae.locks import only_process
 
 if TYPE_CHECKING:
     from msdae.audio import Recording
@@ -65,16 +67,18 @@ def learn(
     except UserError:
         forget(output)
         raise
-    before_after = (
-        "held-out loss {:.2f}, before {:.2f}; ".format(*sound.held_out[::-1]) if sound.held_out else ""
-    )
-    cli.note(f"learnt {sound.seconds:.1f} s of sound in {sound.steps} steps; {before_after}".rstrip("; "))
+    text = f"learnt {sound.seconds:.1f} s of sound in {sound.steps} steps"
+    if sound.held_out:
+        text += "; loss on its held-out end {:.3f} -> {:.3f}".format(*sound.held_out)
+    cli.note(text)
     return sound
 
 
 def forget(output: Path) -> None:
-    """Remove the state of learning beside `output`."""
-    shutil.rmtree(_folder(output), ignore_errors=True)
+    """Remove the state of learning beside `output`, unless another process is at it."""
+    if (folder := _folder(output)).exists():
+        with suppress(UserError), only_process(folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _folder(output: Path) -> Path:

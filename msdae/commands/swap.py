@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.learn:
         others[1] = learn(renderer, [others[1]], options.out, options.learn)
     cli.render(renderer, Mix(sources[melody], others, options.strength), options.out)
-    forget(options.out)
+    if options.learn:
+        forget(options.out)
     titles = {f"{path.name}: {given}": sources[path] for path, given in roles(levels, melody).items()}
     cli.plot(options.plot, {**titles, f"{options.out.name}: swap": cli.open_source(options.out)})
 

@@ -8,6 +8,7 @@ import soundfile
 
 from msdae import audio, checkpoint
 from msdae.data.excerpts import ExcerptConfig
+from msdae.locks import only_process
 from msdae.training import sound
 
 FAST = ["--steps", "2", "--device", "cpu"]
@@ -70,6 +71,14 @@ def test_killed_learning_leaves_its_state(tmp_path, sounds, learnt, monkeypatch,
     assert stopped.value.code == 130 and leftovers(tmp_path) == [".a.sound.learning"]
     assert "the same line continues" in capsys.readouterr().err and not (tmp_path / "a.sound").exists()
     assert learnt().exists() and not leftovers(tmp_path)
+
+
+def test_a_second_process_leaves_the_first_alone(tmp_path, learnt, capsys):
+    state = tmp_path / ".a.sound.learning"
+    with only_process(state), pytest.raises(SystemExit):
+        (state / "state.safetensors").write_bytes(b"")
+        learnt()
+    assert "in use by process" in capsys.readouterr().err and (state / "state.safetensors").exists()
 
 
 def write(path, waveform, rate=44100):
