@@ -42,7 +42,7 @@ class ExcerptConfig:
 
     excerpts: Annotated[int, COUNT] = 96
     semitones: Annotated[float, Range(0, 24, reason="no instrument sounds the same so far away")] = 5.0
-    formants: Annotated[float, SHARE] = 0.0
+    formants: Annotated[float, SHARE] = 0.5
     held_out: Annotated[float, Range(0, 0.5)] = 0.2
 
     def __post_init__(self):
