@@ -53,11 +53,12 @@ class Excerpts:
     """Excerpts of one clip each, from which the batches of a training are drawn.
 
     z: latents (excerpts, channels, frames). mel: x3 (excerpts, bands, mel frames); gain: of it.
-    Levels 2 and 3 read an excerpt bent by `perturb.recolour`, level 1 reads another excerpt.
+    timbre: x3 of excerpts that are not transposed, (any, bands, mel frames).
+    Level 1 reads one of these, as in a swap; levels 2 and 3 read the excerpt bent by `perturb.recolour`.
     """
 
-    def __init__(self, z: torch.Tensor, mel: torch.Tensor, gain: float):
-        self.z, self.mel, self.gain = z, mel, gain
+    def __init__(self, z: torch.Tensor, mel: torch.Tensor, gain: float, timbre: torch.Tensor):
+        self.z, self.mel, self.gain, self.timbre = z, mel, gain, timbre
 
     @property
     def key(self) -> str:
@@ -73,18 +74,15 @@ class Excerpts:
             yield self._batch([np.random.default_rng([seed, step, place]) for place in places])
 
     def _batch(self, draws: Sequence[np.random.Generator]) -> Batch:
-        count = len(self.z)
-        indices = [int(rng.integers(count)) for rng in draws]
-        others = [
-            (index + int(rng.integers(1, max(2, count)))) % count
-            for index, rng in zip(indices, draws, strict=True)
-        ]
+        indices, others = (
+            [int(rng.integers(len(options))) for rng in draws] for options in (self.z, self.timbre)
+        )
         generators = [torch.Generator().manual_seed(int(rng.integers(2**62))) for rng in draws]
         mel = self.mel[indices].float()
         content = perturb.recolour(mel, generators, strength=1.0, gain=self.gain)
         same, unknown = torch.zeros(len(draws), dtype=torch.long), torch.full((len(draws), 1), -1)
         names = [f"excerpt {index}" for index in indices]
-        timbre = self.mel[others].float()
+        timbre = self.timbre[others].float()
         return Batch(self.z[indices], mel, timbre, content, same, same, unknown, names, indices)
 
 
@@ -95,9 +93,9 @@ def excerpts(
     config: ExcerptConfig,
     seed: int = 0,
     progress: Progress = silent,
-) -> tuple[Excerpts, Excerpts, Excerpts | None]:
-    """Excerpts of recordings at the codec's rate: transposed ones to learn from, the same places as they are,
-    and those of the ends that are held out, if there are any.
+) -> tuple[Excerpts, Excerpts | None]:
+    """Excerpts of recordings at the codec's rate: transposed ones to learn from, and those of the ends that
+    are held out, if there are any.
 
     Recordings of any length are read once, block by block; of silence nothing is taken.
 
@@ -110,26 +108,27 @@ def excerpts(
     if not pieces:
         raise UserError("nothing can be heard in the recordings; give a recording of the sound to learn")
 
+    def mels(waveforms: list[torch.Tensor]) -> torch.Tensor:
+        return log_mel(torch.stack(waveforms).to(log_mel.window.device)).half().cpu()
+
     def encoded(waveforms: Iterator[torch.Tensor]) -> Excerpts:
         z, mel = [], []
         for group in batched(waveforms, TOGETHER):
-            clips = torch.stack(group).to(log_mel.window.device)
-            z.append(codec.encode(clips).cpu())
-            mel.append(log_mel(clips).half().cpu())
+            z.append(codec.encode(torch.stack(group).to(log_mel.window.device)).cpu())
+            mel.append(mels(group))
             bar.update(len(group))
-        return Excerpts(torch.cat(z), torch.cat(mel), log_mel.config.gain)
+        return Excerpts(torch.cat(z), torch.cat(mel), log_mel.config.gain, timbre)
 
     def clips(waveforms: list[torch.Tensor]) -> Iterator[torch.Tensor]:
         return (_looped(piece, codec.clip_samples)[: codec.clip_samples] for piece in waveforms)
 
-    total = config.excerpts + len(pieces) + len(held_out)
+    total = config.excerpts + len(held_out)
     with torch.no_grad(), progress(total=total, desc="excerpts", unit="excerpt") as bar:
+        timbre = torch.cat([mels(group) for group in batched(clips(pieces), TOGETHER)])
         transposed = (
             _excerpt(pieces[index % len(pieces)], codec, config, rng) for index in range(config.excerpts)
         )
-        train, plain = encoded(transposed), encoded(clips(pieces))
-        valid = encoded(clips(held_out)) if held_out else None
-    return train, plain, valid
+        return encoded(transposed), encoded(clips(held_out)) if held_out else None
 
 
 def _pieces(

@@ -171,7 +171,7 @@ def learn(
         raise UserError(f"this process has trained on another device than the model's, {device}; start anew")
     log_mel = LogMel(model.config.mel).to(device)
     with only_process(folder), _frozen(model):
-        train, plain, valid = excerpts(sources, codec, log_mel, config.excerpts, config.seed, progress)
+        train, valid = excerpts(sources, codec, log_mel, config.excerpts, config.seed, progress)
         task = SoundTask(model, train, valid, config)
         loop = Loop(task, config, _total(task, folder, begin), folder, progress)
         if valid and not loop.log.history(HELD_OUT):
@@ -180,7 +180,9 @@ def learn(
             raise KeyboardInterrupt
         tensors, _ = checkpoint.load(folder / PRODUCT, KIND)
         held_out = loop.log.history(HELD_OUT)
-        return Lesson(Adapter(tensors), _code(model, plain), loop.step, (*held_out[:1], *held_out[1:][-1:]))
+        return Lesson(
+            Adapter(tensors), _code(model, train.timbre), loop.step, (*held_out[:1], *held_out[1:][-1:])
+        )
 
 
 def _total(task: SoundTask, folder: Path, begin: float) -> int:
@@ -199,11 +201,10 @@ def _total(task: SoundTask, folder: Path, begin: float) -> int:
 
 
 @torch.no_grad()
-def _code(model: Autoencoder, plain: Excerpts) -> torch.Tensor:
-    """The code of level 1, averaged over excerpts, (1, channels, 1)."""
+def _code(model: Autoencoder, mel: torch.Tensor) -> torch.Tensor:
+    """The code of level 1, averaged over excerpts: x3 (excerpts, bands, mel frames) -> (1, channels, 1)"""
     device = next(model.parameters()).device
-    mels = plain.mel.float().split(TOGETHER)
-    codes = [model.encode_level(0, mel.to(device)) for mel in mels]
+    codes = [model.encode_level(0, part.float().to(device)) for part in mel.split(TOGETHER)]
     return torch.cat(codes).mean(dim=0, keepdim=True).cpu()
 
 
