@@ -16,7 +16,7 @@ PYTHON ?= $(shell for name in python3 python3.12 python3.11 python3.10 python; d
 help:
 	@echo "make demo    set up .venv, render eight pairs of recordings, swap and score them in demo/"
 	@echo "make test    set up .venv and run the tests"
-	@echo "make adversary bad input, mutated files and killed processes by the thousand (an hour)"
+	@echo "make adversary try every bad input, read 20 000 damaged files, kill every command twenty times"
 	@echo "make audit   compare the versions of constraints.txt with known advisories (needs the network)"
 	@echo "make results set up .venv, measure again and write tables and figures into README.md and docs/"
 	@echo "make lint    ruff check and ruff format --check"

@@ -11,11 +11,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from msdae.errors import UserError
-from msdae.files import atomic
+from msdae.errors import UserError, printable
+from msdae.files import atomic, reading
 
 FORMAT = 1
+FIX = "fetch or save it again"
 _KEY = "msdae"
+_FLOATS = ("F16", "BF16", "F32", "F64")
+_PICKLES = (b"PK", b"\x80")  # how files of torch.save begin, new and old ones
 
 
 def save(path: str | Path, kind: str, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
@@ -33,12 +36,38 @@ def load(path: str | Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str
     """The tensors and header of a file that `save` wrote.
 
     Raises:
-        UserError: the file is missing, truncated, not one of msdae's, of another kind or newer.
+        UserError: the file is missing, truncated, not one of msdae's, of another kind or newer, or has NaN.
     """
     header = read_header(path, kind)
     with _open(path) as file:
-        names = file.keys()
-        return {name: file.get_tensor(name) for name in names}, header
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
+    for name, tensor in tensors.items():
+        values = tensor.float() if tensor.is_floating_point() else tensor
+        if not values.isfinite().all():
+            raise UserError(f"{printable(path)}: damaged ('{printable(name)}' has NaN or infinity); {FIX}")
+    return tensors, header
+
+
+def require_tensors(path: str | Path, expected: Mapping[str, torch.Tensor], fix: str = FIX) -> None:
+    """Check names, shapes and types of a file's tensors by its index, before any of them is read.
+
+    expected: tensors by name, which may be on the meta device. The file's may have another precision.
+
+    Raises:
+        UserError: one is missing, too many, of another shape, or of whole numbers where it should not be.
+    """
+    shapes = {name: list(tensor.shape) for name, tensor in expected.items()}
+    with _open(path) as file:
+        stored = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+        for name in sorted(shapes.keys() ^ stored.keys()):
+            which = "lacks" if name in shapes else "has an unknown tensor"
+            reason = f"{which} '{printable(name)[:60]}'"
+            raise UserError(f"{printable(path)}: its tensors do not fit its settings ({reason}); {fix}")
+        for name, tensor in stored.items():
+            shape, kind = tensor.get_shape(), tensor.get_dtype()
+            if shape != shapes[name] or (kind in _FLOATS) != expected[name].is_floating_point():
+                reason = f"'{name}' is {kind} {shape}, expected {shapes[name]}"
+                raise UserError(f"{printable(path)}: its tensors do not fit its settings ({reason}); {fix}")
 
 
 def restore(
@@ -61,11 +90,13 @@ def kind_of(path: str | Path) -> str:
     return _header(path)["kind"]
 
 
-def read_header(path: str | Path, kind: str) -> dict[str, Any]:
-    """The header alone; raises as `load`."""
+def read_header(path: str | Path, kind: str, needs: Mapping[str, type] | None = None) -> dict[str, Any]:
+    """The header alone. needs: {name: type} of what it has to have. Raises as `load`."""
     header = _header(path)
     if header["kind"] != kind:
-        raise UserError(f"{path}: holds a {header['kind']}, expected a {kind}")
+        kinds = f"holds a {printable(header['kind'])[:60]}, expected a {kind}"
+        raise UserError(f"{printable(path)}: {kinds}; give another file")
+    _require_types(path, header, needs or {})
     return header
 
 
@@ -83,22 +114,41 @@ def _header(path: str | Path) -> dict[str, Any]:
     with _open(path) as file:
         document = (file.metadata() or {}).get(_KEY)
     if document is None:
-        raise UserError(f"{path}: a safetensors file, but not one that msdae wrote")
-    header = json.loads(document)
+        raise UserError(
+            f"{printable(path)}: a safetensors file, but not one that msdae wrote; give one of msdae's"
+        )
+    with reading(path, FIX):
+        header = json.loads(document)
+    if not isinstance(header, dict):
+        raise UserError(f"{printable(path)}: damaged (its header is no JSON object); {FIX}")
+    _require_types(path, header, {"format": int, "kind": str})
     if header["format"] > FORMAT:
-        raise UserError(f"{path}: written by a newer msdae (format {header['format']}); upgrade msdae")
+        raise UserError(
+            f"{printable(path)}: written by a newer msdae (format {header['format']}); upgrade msdae"
+        )
     return header
+
+
+def _require_types(path: str | Path, header: Mapping[str, Any], needs: Mapping[str, type]) -> None:
+    for name, kind in needs.items():
+        if type(header.get(name)) is not kind:
+            reason = f"'{name}' of its header is {printable(header.get(name))[:40]}, expected {kind.__name__}"
+            raise UserError(f"{printable(path)}: damaged ({reason}); {FIX}")
 
 
 @contextmanager
 def _open(path: str | Path) -> Iterator[Any]:
-    if not Path(path).is_file():
-        raise UserError(f"{path}: no such file")
+    with reading(path, FIX):
+        if not Path(path).is_file():
+            missing = "is not a file" if Path(path).exists() else "no such file"
+            raise UserError(f"{printable(path)}: {missing}; give a .safetensors file")
     try:
-        file = safe_open(str(path), framework="pt")
-    except (SafetensorError, OSError) as error:
-        raise UserError(
-            f"{path}: truncated, or not a safetensors file ({error}); fetch or save it again"
-        ) from error
-    with file:
-        yield file
+        with safe_open(str(path), framework="pt") as file:
+            yield file
+    except SafetensorError as error:
+        reason, fix = f"truncated, or not a safetensors file ({printable(error)[:120]})", FIX
+        with reading(path, FIX), open(path, "rb") as opened:
+            if opened.read(2).startswith(_PICKLES):
+                reason = "a pickle, which could run anything, and is not read"
+                fix = "give a .safetensors file"
+        raise UserError(f"{printable(path)}: {reason}; {fix}") from error

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from msdae import files
 from msdae.errors import UserError, of_system, printable
-from msdae.limits import COUNT, Range, ranges
+from msdae.limits import COUNT, Choice, Range, ranges
 
 if TYPE_CHECKING:
     from msdae.audio import Recording
@@ -136,13 +136,14 @@ def numbers(kind: type, limit: Range = Range()) -> Callable[[str], tuple]:
     return parse
 
 
-def ranged(limit: Range, kind: type = int) -> Callable[[str], Any]:
+def ranged(limit: Range | Choice, kind: type = int) -> Callable[[str], Any]:
     """An argparse type: a number in the range `limit`."""
 
     def parse(text: str) -> Any:
         value = kind(text)
         if value not in limit:
-            raise argparse.ArgumentTypeError(f"is {text}, expected {limit}")
+            reason = f" ({limit.reason})" if limit.reason else ""
+            raise argparse.ArgumentTypeError(f"is {text[:40]}, expected {limit}{reason}")
         return value
 
     parse.__name__ = kind.__name__

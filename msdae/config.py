@@ -1,14 +1,18 @@
 """Frozen dataclasses from YAML files and --set key=value: only differences are written down."""
 
+import contextlib
 import dataclasses
 import difflib
+import os
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
+
 from msdae import files
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 
 Config = TypeVar("Config")
 
@@ -17,20 +21,32 @@ def from_mapping(kind: type[Config], values: Mapping[str, Any], source: str = "c
     """Build the frozen dataclass `kind` from (nested) `values`.
 
     Raises:
-        UserError: an unknown key (the nearest known one is named) or a value of another type.
+        UserError: an unknown key (the nearest known one is named), a missing one, or a value of another type.
     """
     hints = typing.get_type_hints(kind)  # without their ranges, which the dataclass itself checks
     names = [field.name for field in dataclasses.fields(kind)]
     arguments = {}
     for key, value in values.items():
         if key not in names:
-            near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.0)[0]
-            raise UserError(f"{source}: unknown key '{key}'; did you mean '{near}'?")
+            name = printable(key)[:60]
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
+            raise UserError(f"{source}: unknown key '{name}'; did you mean '{near}'?")
         arguments[key] = _convert(hints[key], value, f"{source}: {key}")
+    for entry in dataclasses.fields(kind):
+        if entry.default is entry.default_factory is dataclasses.MISSING and entry.name not in arguments:
+            raise UserError(f"{source}: '{entry.name}' is missing; add it")
     try:
         return kind(**arguments)
     except UserError as error:  # a value outside its range
         raise UserError(f"{source}: {error}") from error
+
+
+def of_file(kind: type[Config], values: Mapping[str, Any], path: str | Path) -> Config:
+    """`from_mapping` of settings in the header of the file `path`, which nobody writes by hand."""
+    try:
+        return from_mapping(kind, values, printable(path))
+    except UserError as error:
+        raise UserError(f"{error}; fetch or save it again") from error
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
@@ -44,60 +60,53 @@ def load(kind: type[Config], path: str | Path | None, overrides: Iterable[str] =
     A file may build on another one beside it: `base: other.yaml`.
     """
     values = {} if path is None else _read(Path(path))
-    source = "--set" if path is None else str(path)
+    source = "--set" if path is None else printable(path)
     for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals:
-            raise UserError(f"--set {override}: write it as key=value")
-        *parents, leaf = key.strip().split(".")
-        inner = values
-        for parent in parents:
-            inner = inner.setdefault(parent, {})
-            if not isinstance(inner, dict):
-                raise UserError(f"--set {override}: '{parent}' is a value and has no keys")
-        with files.reading(f"--set {override}", "write it as key=value"):
-            inner[leaf] = files.parse_yaml(text)
+        source = source if path is None else f"{printable(path)} with --set"
+        values = _merged(values, _parsed(override))
     return from_mapping(kind, values, source)
 
 
-def require_shares(config: Any, *names: str) -> None:
-    """Check that the fields `names` of a dataclass lie between 0 and 1.
+def _parsed(override: str) -> dict[str, Any]:
+    """The nested names with values of "a.b=value"."""
+    key, equals, text = override.partition("=")
+    keys = key.strip().split(".")
+    if not equals or not all(name.isidentifier() for name in keys):
+        raise UserError(f"--set {printable(override)[:60]}: write it as key=value")
+    try:
+        value = files.parse_yaml(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = "the value is no YAML, as 3, true, name or [1, 2] are"
+        raise UserError(f"--set {printable(override)[:60]}: {reason}; put it in quotes") from error
+    for name in reversed(keys):
+        value = {name: value}
+    return value
 
-    Raises:
-        UserError: one does not.
-    """
-    for name in names:
-        if not 0 <= (value := getattr(config, name)) <= 1:
-            raise UserError(f"{name} is {value}; give a share between 0 and 1")
 
-
-def require_ranges(config: Any, *names: str, above: float | None = None) -> None:
+def require_ranges(config: Any, *names: str) -> None:
     """Check that the fields `names` of a dataclass are a lower and an upper bound.
 
-    above: what the lower bound has to exceed.
-
     Raises:
-        UserError: one is not two numbers in order, or begins too low.
+        UserError: one is not two numbers in order.
     """
     for name in names:
         value = getattr(config, name)
         if len(value) != 2 or value[0] > value[1]:
             raise UserError(f"{name} is {list(value)}; give two numbers, the lower one first")
-        if above is not None and value[0] <= above:
-            raise UserError(f"{name} is {list(value)}; both have to be above {above}")
 
 
-def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+def _read(path: Path, above: tuple[str, ...] = ()) -> dict[str, Any]:
     """The values of a file over those of its base. above: the files that build on it."""
-    if path.resolve() in above:
-        raise UserError(f"{path}: builds on itself; take its 'base' out or name another file")
+    place = os.path.realpath(path)
+    if place in above:
+        raise UserError(f"{printable(path)}: builds on itself; take its 'base' out or name another file")
     values = files.read_yaml(path)
     base = values.pop("base", None)
     if base is None:
         return values
     if not isinstance(base, str):
-        raise UserError(f"{path}: base: expected the name of a file, got {base!r}")
-    return _merged(_read(path.parent / base, (*above, path.resolve())), values)
+        raise UserError(f"{printable(path)}: base: expected the name of a file, got {_short(base)}")
+    return _merged(_read(path.parent / base, (*above, place)), values)
 
 
 def _merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -113,20 +122,26 @@ def _merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise UserError(f"{where}: expected keys and values, got {value!r}")
+            raise UserError(f"{where}: expected keys and values, got {_short(value)}")
         return from_mapping(hint, value, where)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
-            raise UserError(f"{where}: expected a list, got {value!r}")
+            raise UserError(f"{where}: expected a list, got {_short(value)}")
         return tuple(_convert(arguments[0], item, where) for item in value)
     if type(None) in arguments:
         return None if value is None else _convert(arguments[0], value, where)
     if hint is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         try:
             return float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             pass
-    elif hint in (int, bool, str) and type(value) is hint:
+    elif hint in (int, bool, str) and type(value) is hint and (hint is not int or abs(value) < 2**64):
         return value
-    raise UserError(f"{where}: expected {getattr(hint, '__name__', hint)}, got {value!r}")
+    raise UserError(f"{where}: expected {getattr(hint, '__name__', hint)}, got {_short(value)}")
+
+
+def _short(value: Any) -> str:
+    with contextlib.suppress(ValueError):
+        return printable(repr(value)[:60])
+    return "a number of thousands of digits"

@@ -24,7 +24,9 @@ except ImportError:  # Windows: nothing is locked and nothing is cleaned there
     fcntl = None
 
 LARGEST = 1 << 30  # bytes of a text file; NSynth's examples.json has a fifth
-LARGEST_YAML = 4 << 20  # bytes; YAML takes seconds a megabyte
+LARGEST_YAML = 4 << 20  # bytes
+DEEPEST, LONGEST = 100, 10_000  # of what is in YAML: levels, characters of a value
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # plain values, read by the C library where it is
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL
 PARTIAL = ".msdae."  # how the names of files begin that are still being written
 _writing: set[str] = set()  # names of the partial files of this process
@@ -48,7 +50,7 @@ def reading(path: str | Path, fix: str = "") -> Iterator[None]:
         raise of_system(error, path) from error
     except RecursionError as error:
         raise UserError(f"{printable(path)}: nested too deeply; {fix}") from error
-    except (ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, yaml.YAMLError) as error:
         reason = " ".join(printable(error).split()) or type(error).__name__
         raise UserError(f"{printable(path)}: damaged ({reason[:200]}); {fix}") from error
 
@@ -94,19 +96,19 @@ def read_yaml(path: str | Path, fix: str = "write it as 'key: value' lines") -> 
 def parse_yaml(text: str) -> Any:
     """The value of a YAML text without tags and aliases.
 
+    Nothing is shared, so that a few lines cannot unfold to gigabytes.
+
     Raises:
-        yaml.YAMLError, ValueError, RecursionError: it is not one.
+        yaml.YAMLError, ValueError: it is not one, or is nested deeper or has longer values than any setting.
     """
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.YAMLError(f"an alias (*{event.anchor}); write the value out")
+        if depth > DEEPEST or isinstance(event, yaml.ScalarEvent) and len(event.value) > LONGEST:
+            raise yaml.YAMLError("nested too deeply, or a value that is too long")
     return yaml.load(text, _Loader)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML's plain values; nothing is shared, so that a few lines cannot unfold to gigabytes."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError(f"an alias (*{self.peek_event().anchor}); write the value out")
-        return super().compose_node(parent, index)
 
 
 def _typed(path: str | Path, value: Any, kind: type, fix: str) -> Any:
@@ -172,12 +174,19 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
     A process killed at any moment leaves either the old file or the new one, never a part; the next process
     that writes to this folder removes the temporary file.
+
+    Raises:
+        UserError: something that is no regular file is at `path`; it stays.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise UserError(f"{printable(path)}: is no regular file, and is not replaced; choose another")
     with _partial(path) as temporary, _held(os.open(temporary, _NEW, 0o666)):
+        mode = temporary.stat().st_mode  # writers that replace the file themselves make a private one
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
+        temporary.chmod(mode)
         os.replace(temporary, path)
 
 

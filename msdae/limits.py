@@ -1,10 +1,11 @@
 """What a number may be: ranges that stand in the types of settings, and memory that has to be there."""
 
 import math
+import shutil
 import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import psutil
 
@@ -15,13 +16,14 @@ from msdae.errors import MEMORY, UserError, printable
 class Range:
     """The values that a number may have, for the type of a field: `steps: Annotated[int, Range(1, 1000)]`.
 
-    low, high: both included. above: leaves `low` out. reason: why it ends at `high`.
+    low, high: both included. above, below: leave `low`, `high` out. reason: why it ends there.
     NaN and infinity are in no range.
     """
 
     low: float = -math.inf
     high: float = math.inf
     above: bool = False
+    below: bool = False
     reason: str = ""
 
     def __contains__(self, value: Any) -> bool:
@@ -29,7 +31,7 @@ class Range:
             fits = math.isfinite(value) and self.low <= value <= self.high
         except (TypeError, OverflowError):  # of integers that no float holds
             return isinstance(value, int) and self.low <= value <= self.high
-        return fits and not (self.above and value == self.low)
+        return fits and not (self.above and value == self.low) and not (self.below and value == self.high)
 
     def __str__(self) -> str:
         low, high = _plain(self.low), _plain(self.high)
@@ -43,17 +45,42 @@ class Range:
             )
         if self.low == -math.inf:
             return f"at most {high}"
+        if self.below:
+            return f"{low} or more, below {high}"
         return f"above {low}, at most {high}" if self.above else f"{low} to {high}"
 
     def check(self, value: Any, name: str) -> None:
         """Raise a UserError about the setting `name` unless `value` is in the range."""
-        if value not in self:
-            reason = f" ({self.reason})" if self.reason else ""
-            raise UserError(f"{name}: is {printable(value)[:40]}, expected {self}{reason}")
+        require(Annotated[Any, self], value, name)
+
+
+class Choice(tuple[str, ...]):
+    """The names that a setting may have, for the type of a field: `Annotated[str, Choice(("a", "b"))]`."""
+
+    reason = ""
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(self)}"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many entries a tuple has, for the type of a field: `Annotated[tuple[int, ...], Size(1, 3)]`."""
+
+    low: int
+    high: int
+    reason = ""
+
+    def __contains__(self, value: Any) -> bool:
+        return isinstance(value, (tuple, list)) and self.low <= len(value) <= self.high
+
+    def __str__(self) -> str:
+        return f"{self.low} entries" if self.low == self.high else f"{self.low} to {self.high} entries"
 
 
 def _plain(number: float) -> str:
-    return f"{number:,.0f}".replace(",", " ") if float(number).is_integer() else f"{number:g}"
+    whole = isinstance(number, int) or number.is_integer()
+    return f"{int(number):,}".replace(",", " ") if whole else f"{number:g}"
 
 
 # Ranges that several settings have.
@@ -62,38 +89,59 @@ SEED = Range(0, 2**63 - 1)
 COUNT = Range(1, 10**6, reason="more would take days")
 POSITIVE = Range(0, above=True)
 NOT_NEGATIVE = Range(0)
+FRACTION = Range(0, 1, below=True)
+FINITE = Range()
 
 
-def ranges(hint: Any) -> list[Range]:
-    """The ranges in a type: its own, or those of what it holds."""
-    metadata = [entry for entry in getattr(hint, "__metadata__", ()) if isinstance(entry, Range)]
+def ranges(hint: Any) -> list[Range | Choice]:
+    """What the values in a type may be: its own, or those of what it holds."""
+    metadata = [entry for entry in getattr(hint, "__metadata__", ()) if isinstance(entry, (Range, Choice))]
     return metadata + [entry for inner in typing.get_args(hint) for entry in ranges(inner)]
 
 
 def check(settings: Any) -> None:
-    """Check every field of a dataclass whose type has a range; for its `__post_init__`.
+    """Check every field of a dataclass whose type has a `Range`, `Choice` or `Size`; for its `__post_init__`.
 
     Raises:
         UserError: a value is outside; the message names the field.
     """
     for name, hint in typing.get_type_hints(type(settings), include_extras=True).items():
-        found = ranges(hint)
-        value = getattr(settings, name)
-        for entry in value if isinstance(value, (tuple, list)) else [] if value is None else [value]:
-            for limit in found:
-                limit.check(entry, name)
+        require(hint, getattr(settings, name), name)
+
+
+def require(hint: Any, value: Any, name: str) -> None:
+    """Raise a UserError about the setting `name` unless `value` is what its type says."""
+    parts = typing.get_args(hint)
+    if value is None and type(None) in (*parts, *typing.get_args(parts[0] if parts else None)):
+        return
+    for limit in getattr(hint, "__metadata__", ()):
+        entries = value if isinstance(limit, Range) and isinstance(value, (tuple, list)) else [value]
+        for entry in entries:
+            if entry not in limit:
+                reason = f" ({limit.reason})" if limit.reason else ""
+                raise UserError(f"{name}: is {printable(entry)[:40]}, expected {limit}{reason}")
+    inner = [part for part in parts if part not in (type(None), ...)]
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, (tuple, list)) or len(inner) not in (1, len(value)):
+            raise UserError(f"{name}: is {printable(value)[:40]}, expected {hint}")
+        for part, entry in zip(inner if len(inner) > 1 else inner * len(value), value, strict=True):
+            require(part, entry, name)
+    elif value is not None and inner:
+        require(inner[0], value, name)
 
 
 def available_memory() -> int:
     """Bytes that this process may still take, by the machine and, in a container, by its control group."""
-    free = psutil.virtual_memory().available
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    free, group = psutil.virtual_memory().available, Path("/sys/fs/cgroup")
+    for limit, used, cache in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
     ):
         try:
-            group = Path("/sys/fs/cgroup")
-            free = min(free, int((group / limit).read_text()) - int((group / used).read_text()))
+            counts = (group / used).with_name("memory.stat").read_text().split()
+            unneeded = int(counts[counts.index(cache) + 1])  # of files that were read; given back when needed
+            taken = int((group / used).read_text()) - unneeded
+            free = min(free, int((group / limit).read_text()) - taken)
         except (OSError, ValueError):  # no such group, or no limit in it
             continue
     return max(0, free)
@@ -102,8 +150,17 @@ def available_memory() -> int:
 def require_memory(needed: float, what: str, fix: str = MEMORY) -> None:
     """Raise a UserError where less than `needed` bytes are there for `what`, before they are taken."""
     if needed > (free := available_memory()):
-        raise UserError(f"{what}: needs about {_gigabytes(needed)}, {_gigabytes(free)} are free; {fix}")
+        raise UserError(f"{what}: needs about {gigabytes(needed)}, {gigabytes(free)} are free; {fix}")
 
 
-def _gigabytes(size: float) -> str:
+def require_disk(folder: Path, needed: float, what: str) -> None:
+    """Raise a UserError where the disk of `folder`, which may be missing, has less than `needed` bytes."""
+    place = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    if needed > (free := shutil.disk_usage(place).free):
+        reason = f"{what}: needs about {gigabytes(needed)}, {gigabytes(free)} are free"
+        raise UserError(f"{printable(folder)}: {reason}; make room or choose another disk")
+
+
+def gigabytes(size: float) -> str:
+    """A number of bytes as it is read: "3.1 GB"."""
     return f"{size / 1e9:.1f} GB" if size < 1e12 else f"{size / 1e12:,.0f} TB"

@@ -31,7 +31,7 @@ def test_foreign(tmp_path):
     with pytest.raises(UserError, match="not one that msdae wrote"):
         checkpoint.load(tmp_path / "b.safetensors", "model")
     (tmp_path / "c.safetensors").write_bytes(b"\x80\x04 a pickle, say")
-    with pytest.raises(UserError, match="not a safetensors file"):
+    with pytest.raises(UserError, match="a pickle, which could run anything"):
         checkpoint.load(tmp_path / "c.safetensors", "model")
 
 
@@ -68,3 +68,61 @@ def test_nothing_is_left_of_a_file_or_folder_whose_making_failed(tmp_path):
                 (temporary / "part").write_text("half")
             raise KeyError
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ("{", "damaged"),
+        ("[]", "no JSON object"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"kind": "model"}', "'format' of its header is None, expected int"),
+        ('{"format": "1", "kind": "model"}', "expected int"),
+        ('{"format": true, "kind": "model"}', "expected int"),
+        ('{"format": 1}', "'kind' of its header is None"),
+        ('{"format": 1, "kind": ["model"]}', "'kind' of its header"),
+        ('{"format": 1, "kind": "model", "stage": 2.0}', "'stage' of its header is 2.0, expected int"),
+    ],
+)
+def test_headers_of_other_types(tmp_path, document, said):
+    save_file({"w": torch.zeros(1)}, tmp_path / "a.safetensors", metadata={"msdae": document})
+    with pytest.raises(UserError, match=rf"a.safetensors: .*{said}.*; "):
+        checkpoint.read_header(tmp_path / "a.safetensors", "model", {"stage": int})
+
+
+def test_what_is_no_file(tmp_path):
+    for path, said in ((tmp_path, "is not a file"), ("/dev/null", "is not a file"), ("x" * 300, "too long")):
+        with pytest.raises(UserError, match=said):
+            checkpoint.load(path, "model")
+    (tmp_path / "a.pt").write_bytes(b"PK\3\4 a zip")
+    with pytest.raises(UserError, match="a pickle"):
+        checkpoint.load(tmp_path / "a.pt", "model")
+
+
+def test_values_that_are_no_numbers(tmp_path):
+    checkpoint.save(tmp_path / "a.safetensors", "model", {"w": torch.tensor([0, torch.nan])}, {})
+    with pytest.raises(UserError, match="'w' has NaN"):
+        checkpoint.load(tmp_path / "a.safetensors", "model")
+
+
+@pytest.mark.parametrize(
+    ("tensors", "said"),
+    [
+        ({"w": torch.zeros(2, 3)}, None),
+        ({"w": torch.zeros(2, 3).half()}, None),
+        ({}, "lacks 'w'"),
+        ({"w": torch.zeros(2, 3), "v": torch.zeros(1)}, "unknown tensor 'v'"),
+        ({"w": torch.zeros(3, 2)}, r"'w' is F32 \[3, 2\], expected \[2, 3\]"),
+        ({"w": torch.zeros(2, 3).int()}, "'w' is I32"),
+        ({"w": torch.zeros(2, 3).cfloat()}, "'w' is C64"),
+        ({"w": torch.zeros(2, 3).to(torch.float8_e5m2)}, "'w' is F8"),
+    ],
+)
+def test_tensors_are_compared_by_the_index_of_the_file(tmp_path, tensors, said):
+    path = tmp_path / "a.safetensors"
+    checkpoint.save(path, "model", tensors, {})
+    expected = {"w": torch.zeros(2, 3, device="meta")}
+    if said is None:
+        return checkpoint.require_tensors(path, expected)
+    with pytest.raises(UserError, match=said):
+        checkpoint.require_tensors(path, expected)

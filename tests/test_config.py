@@ -37,11 +37,44 @@ def test_a_file_and_overrides_hold_only_differences(tmp_path):
         ("sizes=3", "expected a list"),
         ("inner=3", "expected keys"),
         ("name", "key=value"),
+        ("=3", "--set =3: write it as key=value"),
+        ("inner..rate=1", "key=value"),
+        ("{}=1", "key=value"),
+        ("sizes=[1", "no YAML"),
+        ("sizes=!!python/name:os.system", "no YAML"),
+        ("sizes=" + "[" * 10_000, "no YAML"),
+        ("inner=", "expected keys"),
+        ("inner={3: 4}", "unknown key '3'"),
+        ("inner={width: [1]}", "width: expected int"),
+        ("name.x=1", "name: expected str"),
+        ("inner.rate=1" + "0" * 400, "rate: expected float"),
+        ("inner.width=0x" + "f" * 6000, "expected int, got a number of thousands of digits"),
     ],
 )
 def test_a_wrong_override_is_named(override, said):
     with pytest.raises(UserError, match=said):
         config.load(Outer, None, [override])
+
+
+def test_a_value_that_is_nested_changes_what_it_names(tmp_path):
+    (tmp_path / "a.yaml").write_text("inner: {width: 3}\n")
+    assert config.load(Outer, tmp_path / "a.yaml", ["inner={rate: 2}"]).inner == Inner(3, 2.0)
+
+
+def test_what_is_missing_is_named():
+    @dataclass(frozen=True)
+    class Needy:
+        name: str
+
+    with pytest.raises(UserError, match="'name' is missing; add it"):
+        config.from_mapping(Needy, {})
+
+
+@pytest.mark.parametrize("name", ["loop.yaml", "x" * 300])
+def test_names_that_cannot_be_opened_are_named(tmp_path, name):
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    with pytest.raises(UserError, match=f"{name}: "):
+        config.load(Outer, tmp_path / name)
 
 
 def test_an_absent_file_is_named(tmp_path):

@@ -101,6 +101,22 @@ def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
+def test_only_regular_files_are_replaced_and_everybody_may_read_them(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="no regular file"), files.atomic(tmp_path / "pipe"):
+        pass
+    with files.atomic(tmp_path / "a.txt") as path:
+        path.unlink()
+        os.close(os.open(path, os.O_CREAT, 0o600))
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o666 & ~_umask()
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
 def test_what_a_living_process_writes_stays(tmp_path):
     script = WRITE_AND_DIE.replace("os.kill(os.getpid(), signal.SIGKILL)", "print(flush=True); input()")
     with subprocess.Popen(

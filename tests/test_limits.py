@@ -5,7 +5,7 @@ import pytest
 
 from msdae import limits
 from msdae.errors import UserError
-from msdae.limits import Range
+from msdae.limits import Choice, Range, Size
 
 
 @dataclass(frozen=True)
@@ -43,3 +43,38 @@ def test_memory_is_refused_before_it_is_taken():
     limits.require_memory(1, "a byte")
     with pytest.raises(UserError, match="steps: needs about 1,000 TB, .* GB are free; take fewer"):
         limits.require_memory(1e15, "steps", "take fewer")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    oven: Annotated[str, Choice(("gas", "wood"))] = "gas"
+    share: Annotated[float, limits.FRACTION] = 0.5
+    layers: Annotated[tuple[Annotated[int, Range(1, 9)], ...], Size(1, 3)] = (1,)
+    size: tuple[Annotated[int, Range(1, 50)], Annotated[int, Range(0, 2)]] = (20, 1)
+    hours: Annotated[tuple[int, int], Range(1, 12)] = (1, 2)
+    guests: Annotated[int | None, Range(1, 12)] = None
+
+    def __post_init__(self):
+        limits.check(self)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"oven": "sun"}, "oven: is sun, expected one of gas, wood"),
+        ({"oven": None}, "oven: is None"),
+        ({"share": 1.0}, "share: is 1.0, expected 0 or more, below 1"),
+        ({"layers": ()}, r"layers: is \(\), expected 1 to 3 entries"),
+        ({"layers": (1, 1, 1, 1)}, "expected 1 to 3 entries"),
+        ({"layers": (10,)}, "layers: is 10, expected 1 to 9"),
+        ({"size": (20, 20)}, "size: is 20, expected 0 to 2"),
+        ({"size": (20,)}, "size: is "),
+        ({"size": 20}, "size: is 20"),
+        ({"hours": (1, 13)}, "hours: is 13, expected 1 to 12"),
+        ({"guests": 0}, "guests: is 0, expected 1 to 12"),
+        ({"layers": 3}, "layers: is 3, expected 1 to 3 entries"),
+    ],
+)
+def test_names_sizes_and_each_entry_are_checked(values, said):
+    with pytest.raises(UserError, match=said):
+        Recipe(**values)

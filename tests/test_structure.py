@@ -44,6 +44,10 @@ OF_NO_MODULE = {
     "test_security.py",
     "test_structure.py",
     "golden/test_golden.py",
+    "adversary/test_cases.py",
+    "adversary/test_kills.py",
+    "adversary/test_mutations.py",
+    "adversary/test_processes.py",
 }  # tests of the whole
 SHOWING = ("cli", "commands", "progress")  # rooms that may print and show progress bars
 

@@ -30,5 +30,15 @@
     sound.addEventListener("pause", () => button.setAttribute("aria-pressed", "false"));
     clip.querySelector(".seen").append(button);
   }
+
+  const volume = document.createElement("input"); // one for all clips: their players are hidden
+  Object.assign(volume, { type: "range", min: 0, max: 1, step: 0.01, value: 1 });
+  volume.addEventListener("input", () => {
+    for (const sound of document.querySelectorAll("audio")) sound.volume = volume.value;
+  });
+  const label = document.createElement("label");
+  label.className = "volume";
+  label.append("Volume", volume);
+  document.querySelector("nav").append(label);
   document.documentElement.classList.add("js");
 })();

@@ -3,6 +3,7 @@
 from msdae.audio.files import (
     BLOCK,
     SAMPLE_RATE,
+    SUFFIXES,
     Recording,
     check_writable,
     open_recording,
@@ -14,6 +15,7 @@ from msdae.audio.files import (
 __all__ = [
     "BLOCK",
     "SAMPLE_RATE",
+    "SUFFIXES",
     "Recording",
     "check_writable",
     "open_recording",

@@ -4,21 +4,28 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import torch
 
+from msdae import files
+from msdae.audio import decoding
+from msdae.audio.decoding import BLOCK
+from msdae.audio.parts import CutShort
 from msdae.audio.resample import CONTEXT, length, resample
-from msdae.audio.truncation import missing_bytes
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 from msdae.files import atomic, check_replaceable
 
 SAMPLE_RATE = 44100
-BLOCK = 1 << 17  # samples read or written at once
+SUFFIXES = (  # by which files of sound are known in a folder; they are read by content
+    *(".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"),
+    *(".m4a", ".mp4", ".aac", ".mka", ".webm", ".wma"),  # by the extra `av`
+)
 SUBTYPES = {".wav": "PCM_24", ".flac": "PCM_24", ".ogg": "VORBIS"}
+_FIX = "give a wav, flac, ogg, mp3 or m4a file"
 _RATES = range(1_000, 1_000_001)  # Hz; outside, a header is taken to be damaged
 
 
@@ -30,6 +37,8 @@ class Recording:
         sample_rate: Hz, of what `blocks` gives.
         samples: at `sample_rate`.
         channels, rate, frames: of the file itself; several channels are read as their mean (mid).
+        streams: of the file, one after the other.
+        state: of the file when it was opened (bytes, time of its last change); a changed one is refused.
     """
 
     path: Path
@@ -38,6 +47,8 @@ class Recording:
     channels: int
     rate: int
     frames: int
+    streams: tuple[decoding.Stream, ...] = field(repr=False)
+    state: tuple[int, int] = field(repr=False)
 
     def blocks(self) -> Iterator[torch.Tensor]:
         """Consecutive (samples,) float32 tensors, from the start; `samples` in all.
@@ -59,51 +70,63 @@ class Recording:
         first = max(0, start // new - margin)
         skipped = start - first * new
         frames = math.ceil((skipped + samples) / new + margin) * old
-        with _reading(self.path) as file:
-            file.seek(min(first * old, self.frames))
-            block = self._mono(file.read(frames, dtype="float32", always_2d=True))
-        waveform = torch.cat(list(resample([block], self.rate, self.sample_rate)))
+        blocks, present = [torch.zeros(0)], 0
+        for block in self._native(min(first * old, self.frames)):
+            blocks.append(block[: frames - present])
+            present += len(block)
+            if present >= frames:
+                break
+        waveform = torch.cat(list(resample(blocks, self.rate, self.sample_rate)))
         waveform = waveform[skipped : skipped + samples]
         return torch.nn.functional.pad(waveform, (0, samples - len(waveform)))
 
     def _mono(self, block: np.ndarray) -> torch.Tensor:
         if not np.isfinite(block).all():
-            raise UserError(f"{self.path}: has NaN or infinite samples; export it again as PCM")
+            raise UserError(f"{printable(self.path)}: has NaN or infinite samples; export it again as PCM")
         return torch.from_numpy(block.mean(axis=1))
 
-    def _native(self) -> Iterator[torch.Tensor]:
-        read = 0
-        with _reading(self.path) as file:
-            while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
-                read += len(block)
+    def _native(self, start: int = 0) -> Iterator[torch.Tensor]:
+        self._check_unchanged()
+        with _reading(self.path):
+            for block in decoding.blocks(self.path, self.streams, start):
                 yield self._mono(block)
-        if read != self.frames:
-            reason = f"its header promises {self.frames} samples, {read} can be read"
-            raise UserError(_cut_short(self.path, reason))
+        self._check_unchanged()
+
+    def _check_unchanged(self) -> None:
+        if _state(self.path) != self.state:
+            raise UserError(
+                f"{printable(self.path)}: changed since it was opened; try again when it is complete"
+            )
 
 
 def open_recording(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recording:
-    """The recording in `path`: wav, flac, ogg or mp3 by content, any rate, channels and bit depth.
+    """The recording in `path`: wav, flac, ogg, mp3 or m4a by content, any rate, channels and bit depth.
+
+    Its length is told by its headers or, where they do not know it, counted.
 
     Raises:
-        UserError: no such file, not a file of sound, empty or cut short.
+        UserError: no such file, not a file of sound, empty or cut short; PyAV is needed for it.
     """
     path = Path(path)
-    if not path.exists():
-        raise UserError(f"{path}: no such file; check the path")
-    if not path.is_file():
-        raise UserError(f"{path}: is not a file; give a wav, flac, ogg or mp3 file")
-    if not os.access(path, os.R_OK):
-        raise UserError(f"{path}: cannot be read; check its permissions")
-    with _reading(path) as file:
-        rate, frames, channels = file.samplerate, file.frames, file.channels
-    if reason := missing_bytes(path):
-        raise UserError(_cut_short(path, reason))
+    with files.reading(path, _FIX), _reading(path):
+        if not path.exists():
+            raise UserError(f"{printable(path)}: no such file; check the path")
+        if not path.is_file():
+            raise UserError(f"{printable(path)}: is not a file; {_FIX}")
+        if not os.access(path, os.R_OK):
+            raise UserError(f"{printable(path)}: cannot be read; check its permissions")
+        state = _state(path)
+        streams = decoding.streams(path, state)
+    frames, rate = sum(stream.frames for stream in streams), streams[0].rate
     if frames == 0:
-        raise UserError(f"{path}: has no samples; give a recording that is not empty")
+        raise UserError(f"{printable(path)}: has no samples; give a recording that is not empty")
     if rate not in _RATES:
-        raise UserError(f"{path}: a sample rate of {rate} Hz; convert it to 44100 Hz")
-    return Recording(path, sample_rate, length(frames, rate, sample_rate), channels, rate, frames)
+        raise UserError(f"{printable(path)}: a sample rate of {rate} Hz; convert it to 44100 Hz")
+    if any(stream.rate != rate for stream in streams):
+        raise UserError(f"{printable(path)}: its sample rate changes; convert it to one of 44100 Hz")
+    channels = max(stream.channels for stream in streams)
+    samples = length(frames, rate, sample_rate)
+    return Recording(path, sample_rate, samples, channels, rate, frames, streams, state)
 
 
 def read(path: str | Path, sample_rate: int = SAMPLE_RATE) -> torch.Tensor:
@@ -141,49 +164,51 @@ def write_blocks(
         try:
             _encode(temporary, blocks, sample_rate, subtype or SUBTYPES[path.suffix.lower()])
         except (OSError, soundfile.LibsndfileError) as error:
-            raise UserError(f"{path}: cannot be written ({error}); check the space left there") from error
+            reason = f"cannot be written ({error}); check the space left there"
+            raise UserError(f"{printable(path)}: {reason}") from error
 
 
 def check_writable(path: str | Path) -> None:
     """Raise the UserError that writing `path` would raise, before any work is done for it."""
     path = Path(path)
     if path.suffix.lower() not in SUBTYPES:
-        raise UserError(f"{path}: output is written as {', '.join(SUBTYPES)}; choose one of these extensions")
+        reason = f"output is written as {', '.join(SUBTYPES)}; choose one of these extensions"
+        raise UserError(f"{printable(path)}: {reason}")
     check_replaceable(path)
 
 
 def _encode(path: Path, blocks: Iterable[torch.Tensor], sample_rate: int, subtype: str) -> None:
-    with soundfile.SoundFile(path, "w", samplerate=sample_rate, channels=1, subtype=subtype) as file:
+    kind = path.suffix[1:].upper()
+    with (
+        open(path, "r+b", buffering=0) as file,  # libsndfile takes names in UTF-8 only
+        soundfile.SoundFile(file.fileno(), "w", sample_rate, 1, subtype, format=kind, closefd=False) as sound,
+    ):
         for block in blocks:
             for part in block.detach().cpu().split(BLOCK):  # libsndfile's Vorbis fails on very long writes
-                file.write(part.numpy())
+                sound.write(part.numpy())
+
+
+def _state(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[soundfile.SoundFile]:
+def _reading(path: Path) -> Iterator[None]:
+    """What decoders say inside the block becomes a UserError about `path`."""
     try:
-        with _open(path) as file:
-            yield file
-    except soundfile.SoundFileError as error:
-        raise _unreadable(path, getattr(error, "error_string", str(error))) from error
-
-
-def _open(path: Path) -> soundfile.SoundFile:
-    try:
-        return soundfile.SoundFile(path)
-    except TypeError as error:  # soundfile asks for the rate and channels of .raw files
-        raise _unreadable(path, "it has no header") from error
-
-
-def _unreadable(path: Path, reason: str) -> UserError:
-    reason = reason.removeprefix("Error : ").strip().rstrip(".")
-    if reason.startswith("File does not exist"):  # libsndfile's words for an mp3 without a frame of sound
-        reason = "Format not recognised"
-    return UserError(
-        f"{path}: not a readable recording ({reason}); "
-        "give an undamaged wav, flac, ogg or mp3 file, or convert this one to wav"
-    )
-
-
-def _cut_short(path: Path, reason: str) -> str:
-    return f"{path}: was cut short ({reason}); copy or download it again"
+        yield
+    except CutShort as error:
+        raise UserError(f"{printable(path)}: was cut short ({error}); copy or download it again") from error
+    except decoding.NeedsPyAV as error:
+        raise UserError(
+            f"{printable(path)}: {error} is read by PyAV, which is not installed; "
+            "pip install 'msdae[av]', or convert it to wav"
+        ) from error
+    except decoding.Unreadable as error:
+        reason = str(error).removeprefix("Error : ").strip().rstrip(".")
+        if reason.startswith("File does not exist"):  # libsndfile's words for an mp3 without a frame of sound
+            reason = "Format not recognised"
+        raise UserError(
+            f"{printable(path)}: not a readable recording ({printable(reason)}); {_FIX}, or convert it to wav"
+        ) from error

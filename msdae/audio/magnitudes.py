@@ -1,24 +1,37 @@
 """Magnitude spectrograms of recordings of any length, and the mel bands of the codecs in them."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torchaudio.functional import melscale_fbanks
 
+from msdae import limits
+from msdae.audio.mel import BANDS, HOP, N_FFT, RATE
 from msdae.errors import UserError
+from msdae.limits import Range
 
 
-class Transform(Protocol):
-    """Settings of a codec: an STFT, `block` of whose frames are a latent frame, and mel bands."""
+@dataclass(frozen=True)
+class Transform:
+    """Settings of a codec: an STFT, mel bands, and latent frames of `channels` for `block` of its frames."""
 
-    sample_rate: int
-    n_fft: int
-    hop: int
-    bands: int
-    f_max: float
-    block: int
+    sample_rate: Annotated[int, RATE] = 44100
+    n_fft: Annotated[int, N_FFT] = 2048
+    hop: Annotated[int, HOP] = 512
+    bands: Annotated[int, BANDS] = 128
+    f_max: Annotated[float, Range(0, above=True)] = 16000.0  # Hz
+    block: Annotated[int, Range(1, 256, reason="a latent frame of seconds")] = 8
+    channels: Annotated[int, Range(1, 1024, reason="a latent is smaller than sound")] = 64
+
+    def __post_init__(self):
+        limits.check(self)
+        if self.hop > self.n_fft:
+            raise UserError(f"hop: is {self.hop}, expected at most n_fft, {self.n_fft}")
+        if self.f_max > self.sample_rate / 2:
+            raise UserError(f"f_max: is {self.f_max:g} Hz, expected at most half of sample_rate")
 
 
 def pieces(
@@ -49,4 +62,5 @@ def pieces(
 def mel_filters(config: Transform) -> torch.Tensor:
     """(bands, bins), triangles on the HTK scale: the finest one where melodies lie."""
     bins = config.n_fft // 2 + 1
-    return melscale_fbanks(bins, 0.0, config.f_max, config.bands, config.sample_rate).T.contiguous()
+    with torch.device("cpu"):  # it looks at values, which tensors of an outline do not have
+        return melscale_fbanks(bins, 0.0, config.f_max, config.bands, config.sample_rate).T.contiguous()

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -9,18 +10,30 @@ import torch.nn as nn
 import torch.nn.functional as F
 from nnAudio.utils import get_mel
 
+from msdae import limits
 from msdae.errors import UserError
+from msdae.limits import Range
+
+RATE = Range(1000, 768_000, reason="no recording has more")
+N_FFT = Range(16, 2**16, reason="a window of seconds")
+BANDS = Range(1, 1024, reason="narrower ones than an FFT has bins")
+HOP = Range(1, 2**16, reason="a hop of seconds")
+GAIN = Range(0, 1e6, above=True)
 
 
 @dataclass(frozen=True)
 class MelConfig:
     """Settings of the finest log-mel, x3; a cache made with others is refused."""
 
-    sample_rate: int = 44100
-    n_fft: int = 2048
-    hop: int = 256
-    bands: int = 128
-    gain: float = 10.0  # log1p(gain * mel): places quiet partials above the linear part of log1p
+    sample_rate: Annotated[int, RATE] = 44100
+    n_fft: Annotated[int, N_FFT] = 2048
+    hop: Annotated[int, HOP] = 256
+    bands: Annotated[int, BANDS] = 128
+    # log1p(gain * mel): places quiet partials above the linear part of log1p
+    gain: Annotated[float, GAIN] = 10.0
+
+    def __post_init__(self):
+        limits.check(self)
 
     def fitted(self, sample_rate: int, hop: int, levels: int = 3) -> "MelConfig":
         """These settings for a codec of another rate or hop: whole mel frames in each of its latent frames.

@@ -2,21 +2,22 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from importlib.resources import as_file, files
+from importlib import resources
 from pathlib import Path
 from typing import ClassVar
 
 import torch
 import torch.nn as nn
 
-from msdae import checkpoint
+from msdae import checkpoint, files
 from msdae.codecs.chunks import CHUNK
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 from msdae.registry import Registry
 
 DEFAULT = "spectral-neural"
 CLIP_SECONDS = 3.0  # about the length of a clip; the exact one is a whole number of latent frames
 CLIP_MULTIPLE = 8  # of latent frames, so that codes at a fraction of their rate are whole
+FIX = "train it again with experiments/train_codec.py"  # a codec's file that is wrong
 CODECS: Registry[type["Codec"]] = Registry("codec", "msdae.codecs")
 
 
@@ -65,7 +66,7 @@ class Codec(nn.Module, ABC):
         Raises:
             UserError: the weights are not on this machine.
         """
-        with as_file(files("msdae") / "assets" / f"{cls.name}.safetensors") as path:
+        with resources.as_file(resources.files("msdae") / "assets" / f"{cls.name}.safetensors") as path:
             return cls.from_file(path)
 
     @classmethod
@@ -117,16 +118,20 @@ def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> Codec:
         UserError: neither a known name nor a file, a damaged file, or missing weights.
     """
     name = str(name_or_path)
+    with files.reading(name):
+        is_file = Path(name).exists()
     if name in CODECS:
         codec = CODECS[name].pretrained()
-    elif Path(name).exists():
+    elif is_file:
         kinds = {CODECS[entry].kind: CODECS[entry] for entry in CODECS}
         kind = checkpoint.kind_of(name)
         if kind not in kinds:
-            raise UserError(f"{name}: holds a {kind}, no codec; give a file of experiments/train_codec.py")
+            reason = f"holds a {printable(kind)[:60]}, no codec"
+            raise UserError(f"{printable(name)}: {reason}; give a file of experiments/train_codec.py")
         codec = kinds[kind].from_file(name)
     else:
-        raise UserError(f"codec '{name}': neither a file nor a codec's name ({' or '.join(CODECS)})")
+        names = " or ".join(CODECS)
+        raise UserError(f"codec '{printable(name)}': neither a file nor a codec's name; give {names}")
     return codec.to(device).eval()
 
 

@@ -9,6 +9,7 @@ in every channel and were trained to be decoded when noise is added to them, as 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
 import torch.nn as nn
@@ -17,38 +18,37 @@ from einops import rearrange
 
 from msdae import checkpoint
 from msdae import config as configs
-from msdae.audio.magnitudes import mel_filters, pieces
+from msdae.audio.magnitudes import Transform, mel_filters, pieces
 from msdae.audio.phase import accumulated, griffin_lim
-from msdae.codecs.base import CODECS, Codec
+from msdae.codecs.base import CODECS, FIX, Codec
 from msdae.codecs.chunks import CHUNK, chunks
+from msdae.limits import Range
 
 _MARGIN = 4  # latent frames at either end of a chunk that Griffin-Lim's rounds may spoil
 
 
+Stack = tuple[
+    Annotated[int, Range(1, 4096, reason="wider layers have hundreds of millions of weights")],
+    Annotated[int, Range(0, 32, reason="deeper ones see no further than a recording")],
+]
+
+
 @dataclass(frozen=True)
-class NeuralConfig:
+class NeuralConfig(Transform):
     """Settings of the codec.
 
     floor: of magnitudes, where a full-scale sine has n_fft / 4: what is quieter is silence.
-    block: spectrogram frames in a latent frame.
     encoder, context, frame: width and depth of the encoder, of the decoder at the rate of the latents and
         at that of the spectrogram. extra: features that the last gets beside the log-mels.
     rounds: of Griffin-Lim when decoding.
     """
 
-    sample_rate: int = 44100
-    n_fft: int = 2048
-    hop: int = 512
-    bands: int = 128
-    f_max: float = 16000.0  # Hz
-    floor: float = 0.02
-    block: int = 8
-    channels: int = 64
-    encoder: tuple[int, int] = (320, 2)
-    context: tuple[int, int] = (320, 3)
-    frame: tuple[int, int] = (224, 3)
-    extra: int = 32
-    rounds: int = 4
+    floor: Annotated[float, Range(0, 1e3, above=True)] = 0.02
+    encoder: Stack = (320, 2)
+    context: Stack = (320, 3)
+    frame: Stack = (224, 3)
+    extra: Annotated[int, Range(0, 4096)] = 32
+    rounds: Annotated[int, Range(0, 1000, reason="more change nothing that can be heard")] = 4
 
 
 class Block(nn.Module):
@@ -192,6 +192,9 @@ class NeuralCodec(Codec):
     @classmethod
     def from_file(cls, path: str | Path) -> "NeuralCodec":
         """As `Codec.from_file`."""
-        tensors, header = checkpoint.load(path, cls.kind)
-        codec = cls(configs.from_mapping(NeuralConfig, header["config"], str(path)))
-        return checkpoint.restore(codec, tensors, path, "train it again with experiments/train_codec.py")
+        header = checkpoint.read_header(path, cls.kind, {"config": dict})
+        config = configs.of_file(NeuralConfig, header["config"], path)
+        with torch.device("meta"):
+            outline = cls(config).state_dict()
+        checkpoint.require_tensors(path, outline, FIX)
+        return checkpoint.restore(cls(config), checkpoint.load(path, cls.kind)[0], path, FIX)

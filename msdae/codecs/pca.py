@@ -9,18 +9,20 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torchaudio.functional import griffinlim
 
-from msdae import checkpoint
+from msdae import checkpoint, limits
 from msdae import config as configs
-from msdae.audio.magnitudes import mel_filters, pieces
-from msdae.codecs.base import CODECS, Codec
+from msdae.audio.magnitudes import Transform, mel_filters, pieces
+from msdae.codecs.base import CODECS, FIX, Codec
 from msdae.codecs.chunks import CHUNK, crossfaded
 from msdae.errors import UserError
+from msdae.limits import Range
 
 CONTEXT = 2  # latent frames decoded beyond each end of a chunk, for the crossfade with its neighbour
 NNLS_STEPS = 24
@@ -28,21 +30,26 @@ PHASE_STEPS = 32
 
 
 @dataclass(frozen=True)
-class SpectralConfig:
+class SpectralConfig(Transform):
     """Settings of the codec; they are part of its fingerprint."""
 
-    sample_rate: int = 44100
-    n_fft: int = 2048
-    hop: int = 512
-    bands: int = 128
-    f_max: float = 16000.0  # Hz
-    gain: float = 1.0  # log1p(gain * mel): compression is linear below 1 / gain, logarithmic above
-    tilt: float = 1000.0  # Hz; bands above it weigh less in the PCA, as melody lies below
-    block: int = 8  # mel frames in one latent frame
-    channels: int = 64
-    whitening: float = 0.5  # components are divided by their standard deviation to this power
-    reach: int = 1  # latent frames at each side that help to predict a block
-    noise: float = 0.03  # standard deviation of the errors in z that the prediction is made robust to
+    # log1p(gain * mel): compression is linear below 1 / gain, logarithmic above
+    gain: Annotated[float, Range(0, 1e6, above=True)] = 1.0
+    # Hz; bands above it weigh less in the PCA, as melody lies below
+    tilt: Annotated[float, Range(0, 1e6, above=True)] = 1000.0
+    # components are divided by their standard deviation to this power
+    whitening: Annotated[float, Range(0, 2)] = 0.5
+    # latent frames at each side that help to predict a block
+    reach: Annotated[int, Range(0, 16, reason="the covariances would fill gigabytes")] = 1
+    # standard deviation of the errors in z that the prediction is made robust to
+    noise: Annotated[float, Range(0, 1e3)] = 0.03
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.channels > self.block * self.bands:
+            raise UserError(
+                f"channels: is {self.channels}, a block has only {self.block * self.bands} values"
+            )
 
 
 @CODECS.register("spectral")
@@ -172,19 +179,23 @@ class SpectralCodec(Codec):
     @classmethod
     def from_file(cls, path: str | Path) -> "SpectralCodec":
         """As `Codec.from_file`."""
-        tensors, header = checkpoint.load(path, cls.kind)
-        config = configs.from_mapping(SpectralConfig, header["config"], str(path))
-        size = config.block * config.bands
-        shapes = {
-            "mean": (size,),
-            "components": (config.channels, size),
-            "weight": (config.channels,),
-            "prediction": ((2 * config.reach + 1) * config.channels, size),
+        header = checkpoint.read_header(path, cls.kind, {"config": dict})
+        config = configs.of_file(SpectralConfig, header["config"], path)
+        checkpoint.require_tensors(path, _blank(config, "meta"), FIX)
+        return cls(config, **checkpoint.load(path, cls.kind)[0])
+
+
+def _blank(config: SpectralConfig, device: str = "cpu") -> dict[str, torch.Tensor]:
+    """The tensors of a codec that nothing was fitted for."""
+    size, channels = config.block * config.bands, config.channels
+    with torch.device(device):
+        taps = (2 * config.reach + 1) * channels
+        return {
+            "mean": torch.zeros(size),
+            "components": torch.zeros(channels, size),
+            "weight": torch.ones(channels),
+            "prediction": torch.zeros(taps, size),
         }
-        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != shapes:
-            fix = "fit it again with experiments/train_codec.py"
-            raise UserError(f"{path}: its tensors do not fit its settings; {fix}")
-        return cls(config, **tensors)
 
 
 def fit(waveforms: Iterable[torch.Tensor], config: SpectralConfig = SpectralConfig()) -> SpectralCodec:
@@ -196,12 +207,11 @@ def fit(waveforms: Iterable[torch.Tensor], config: SpectralConfig = SpectralConf
     Raises:
         UserError: too few blocks for the channels.
     """
-    size, channels = config.block * config.bands, config.channels
-    taps = (2 * config.reach + 1) * channels
-    mean, components, weight = torch.zeros(size), torch.zeros(channels, size), torch.ones(channels)
-    prediction = torch.zeros(taps, size)
-    blank = SpectralCodec(config, mean, components, weight, prediction)
+    size = config.block * config.bands
+    limits.require_memory(32 * size**2, f"blocks of {size} values", "take fewer bands or a shorter block")
+    blank = SpectralCodec(config, **_blank(config))
     mean, components, weight = _principal_components(waveforms, blank)
+    prediction = blank.prediction
     half_fitted = SpectralCodec(config, mean, components, weight, prediction)
     return SpectralCodec(config, mean, components, weight, _prediction(waveforms, half_fitted))
 

@@ -9,8 +9,7 @@ from msdae import cli, config, folders
 from msdae.evaluation import speed
 from msdae.evaluation.tables import Table, Value, check_file, write
 from msdae.inference.pipeline import Pipeline
-from msdae.models.hdae import HDAE
-from msdae.models.msdae import MSDAE
+from msdae.models.autoencoder import build
 from msdae.nn.device import device
 from msdae.training.autoencoder import TrainConfig
 
@@ -31,7 +30,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         "Time training steps and swaps, taking turns, and print medians.",
         "--rounds 5",
     )
-    parser.add_argument("--rounds", type=int, default=5, help="measured rounds, after one that warms up")
+    parser.add_argument(
+        "--rounds", type=cli.positive, default=5, help="measured rounds, after one that warms up"
+    )
     parser.add_argument("--only", choices=["training", "swap"], help="leave the other out")
     parser.add_argument("--checkpoint", default="embedded", help="model of the swaps")
     cli.add_codec(parser)
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def training(rounds: int, device: torch.device, note: str, command: str) -> Table:
     """Size, cost and speed of a training step for each case of `TRAINING`."""
-    models = {case: build(*case[:2]) for case in TRAINING}
+    models = {case: preset_model(*case[:2]) for case in TRAINING}
     steps = {case: speed.training_step(model, case[2], device) for case, model in models.items()}
     rows = []
     for case, seconds in speed.medians(steps, rounds).items():
@@ -87,7 +88,7 @@ def swaps(pipeline: Pipeline, rounds: int, note: str, command: str) -> Table:
     return Table("Swap speed", ("swap", "seconds", "times real time ↑"), rows, note, command)
 
 
-def build(preset: str, stage: int) -> torch.nn.Module:
+def preset_model(preset: str, stage: int) -> torch.nn.Module:
     """The model that a configuration describes, with its initial weights."""
-    kind = HDAE if preset == "hdae" else MSDAE
-    return kind(config.load(TrainConfig, folders.configs() / f"{preset}.yaml").model, stage)
+    kind = "hdae" if preset == "hdae" else "msdae"
+    return build(kind, config.load(TrainConfig, folders.configs() / f"{preset}.yaml").model, stage)

@@ -7,8 +7,9 @@ from tqdm import tqdm
 
 from msdae import cli, codecs
 from msdae.evaluation import codecs as codec_comparison
-from msdae.evaluation.swapbench.cases import SPLITS
+from msdae.evaluation.swapbench.cases import CASES, SPLITS
 from msdae.evaluation.tables import check_file, write
+from msdae.limits import SEED
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -25,11 +26,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="[NAME=]CODEC",
         help="names or files, side by side",
     )
-    parser.add_argument("--cases", type=int, default=200, help="of SwapBench; its single notes are left out")
+    parser.add_argument(
+        "--cases", type=cli.ranged(CASES), default=200, help="of SwapBench; its single notes are left out"
+    )
     parser.add_argument(
         "--split", choices=list(SPLITS), default="test", help="compared on beside the unseen one"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the recordings")
+    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the recordings")
     parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
     options = parser.parse_args(argv)
     if options.out:

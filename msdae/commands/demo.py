@@ -1,5 +1,7 @@
 """Swap eight pairs of rendered recordings and score the results."""
 
+import filecmp
+import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -10,6 +12,7 @@ import torch
 from tqdm import tqdm
 
 from msdae import audio, cli, files
+from msdae.errors import UserError, printable
 from msdae.evaluation.figures import plot_log_mels
 from msdae.evaluation.metrics import timbre
 from msdae.evaluation.metrics.melody import note_f1, transcribe
@@ -55,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cli.add_sampling(parser)
     options = parser.parse_args(argv)
 
-    files.make_folder(options.out)
+    check(options.out)
     begin = time.perf_counter()
     pipeline = cli.pipeline(options)
     rows = [swap(pipeline, options.out, number) for number in tqdm(range(1, 1 + len(PAIRS)), unit="swap")]
@@ -67,36 +70,56 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     header = ("melody -> sound", "melody F1", "played", f"nearest of {len(_known().programs)}")
     print(Table("Ode to Joy in the sound of another recording", header, tuple(rows), note).text())
-    keep(options.out)
+    copy_first(options.out)
     print(f"everything is in {options.out.resolve()}, made in {time.perf_counter() - begin:.0f} s")
+
+
+def check(folder: Path) -> None:
+    """Make the folder.
+
+    Raises:
+        UserError: it holds files that the demo does not make, or cannot be written to.
+    """
+    files.make_folder(folder)
+    names = {path.name for number in range(1, 1 + len(PAIRS)) for path in paths(folder, number)}
+    for path in sorted(folder.iterdir()):
+        if path.name not in names and not path.name.startswith("."):
+            raise UserError(f"{printable(path)}: not made by the demo; choose another --out")
+    for name in names:
+        files.check_replaceable(folder / name)
+
+
+def paths(folder: Path, number: int) -> tuple[Path, Path, Path, Path]:
+    """The timbre source, melody source, swap and picture of pair `number`, from 1 on."""
+    (sound, _), (tune, _) = PAIRS[number - 1]
+    names = (f"timbre-{sound}.wav", f"melody-{tune}.wav", "swap.wav", "swap.png")
+    return tuple(folder / f"{number}-{name}" for name in names)
 
 
 def swap(pipeline: Pipeline, folder: Path, number: int) -> tuple[str, Value, Value, str]:
     """Write the sources, the swap and a picture of pair `number`, from 1 on; a row of the table."""
-    sound, tune = PAIRS[number - 1]
-    files = {
-        f"{sound[0]}: timbre source": folder / f"{number}-timbre-{sound[0]}.wav",
-        f"{tune[0]}: melody source": folder / f"{number}-melody-{tune[0]}.wav",
-        "swap": folder / f"{number}-swap.wav",
-    }
-    timbre_file, melody_file, out = files.values()
-    audio.write(timbre_file, play(notes_of(FRERE_JACQUES), sound[1]))
-    audio.write(melody_file, play(notes_of(ODE_TO_JOY), tune[1]))
+    (sound, program), (tune, player) = PAIRS[number - 1]
+    timbre_file, melody_file, out, picture = paths(folder, number)
+    audio.write(timbre_file, play(notes_of(FRERE_JACQUES), program))
+    audio.write(melody_file, play(notes_of(ODE_TO_JOY), player))
     timbre_source, melody_source = (audio.open_recording(path) for path in (timbre_file, melody_file))
     pipeline.render_file(Mix(melody_source, {1: timbre_source}), out)
-    recordings = {title: audio.open_recording(path) for title, path in files.items()}
-    plot_log_mels(folder / f"{number}-swap.png", recordings)
-    swapped, played, nearest = score(out, sound[1])
-    return f"{tune[0]} -> {sound[0]}", Value(swapped, digits=2), Value(played, digits=2), nearest
+    titles = {f"{sound}: timbre source": timbre_source, f"{tune}: melody source": melody_source}
+    plot_log_mels(picture, {**titles, "swap": audio.open_recording(out)})
+    swapped, played, nearest = score(out, program)
+    return f"{tune} -> {sound}", Value(swapped, digits=2), Value(played, digits=2), nearest
 
 
-def keep(folder: Path) -> None:
-    """Copy the first pair to a.wav and b.wav in the working folder, unless files are there already."""
-    for name, role in (("a.wav", "timbre"), ("b.wav", "melody")):
-        if not Path(name).exists():
-            [source] = folder.glob(f"1-{role}-*.wav")
-            shutil.copyfile(source, name)
-            print(f"wrote {name}, a copy of {source}")
+def copy_first(folder: Path) -> None:
+    """Copy the first pair to a.wav and b.wav in the working folder; what is there already stays."""
+    for name, source in zip(("a.wav", "b.wav"), paths(folder, 1), strict=False):
+        if os.path.lexists(name):
+            if not Path(name).is_file() or not filecmp.cmp(name, source, shallow=False):
+                cli.note(f"{name}: is there already and stays; a copy of {source} would have been made")
+            continue
+        with files.atomic(name) as temporary:
+            shutil.copyfile(source, temporary)
+        print(f"wrote {name}, a copy of {source}")
 
 
 def notes_of(tune: Sequence[tuple[int, float]]) -> list[Note]:

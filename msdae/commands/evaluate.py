@@ -6,8 +6,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import cli, folders
+from msdae import cli, files, folders, locks
+from msdae.evaluation import tables
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
+from msdae.evaluation.swapbench import report
 from msdae.evaluation.swapbench import run as swapbench
 from msdae.evaluation.swapbench.cases import SPLITS
 from msdae.evaluation.swapbench.systems import BOUNDS
@@ -18,21 +20,26 @@ from msdae.nn.device import device
 def main(argv: Sequence[str] | None = None) -> None:
     options = parser().parse_args(argv)
     data = options.data
-    sampling = Sampling(options.steps, guidance=options.guidance, seed=options.seed)
-    settings = swapbench.EvaluationConfig(
-        tuple(dict.fromkeys(options.split)),
-        options.cases,
-        options.seed,
-        sampling,
-        options.embedding,
-        options.report_cases,
-        data and (data if (data / "manifest.json").exists() else data / "test"),
+    settings = cli.configured(
+        swapbench.EvaluationConfig,
+        options,
+        splits=tuple(dict.fromkeys(options.split)),
+        sampling=cli.configured(Sampling, options),
+        data=data and (data if (data / "manifest.json").exists() else data / "test"),
     )
     if options.sources:
         cases = swapbench.plan(settings)
         swapbench.write_sources(cases, options.sources, tqdm)
         print(f"wrote the sources of {len(cases)} cases to {options.sources}")
         return
+    files.make_folder(options.out)
+    for name in (*tables.FILES, report.PAGE):
+        files.check_replaceable(options.out / name)
+    with locks.only_process(options.out):
+        _evaluate(options, settings, cli.command_line("evaluate", argv))
+
+
+def _evaluate(options: argparse.Namespace, settings: swapbench.EvaluationConfig, command: str) -> None:
     reserved = (*BOUNDS, *swapbench.SOUNDS)
     short, _ = swapbench.evaluate(
         cli.named(options.checkpoint, reserved),
@@ -40,15 +47,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         settings,
         device(options.device),
         outputs=cli.named(options.outputs, reserved),
-        command=cli.command_line("evaluate", argv),
+        command=command,
         codec=options.codec,
         progress=tqdm,
     )
     print("\n\n".join(table.text() for table in short))
     print("\nall tables:", options.out / "tables.md")
     if settings.splits:
-        from msdae.evaluation.swapbench import report
-
         print("to see and hear:", report.write(options.out))
 
 
@@ -80,23 +85,16 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--split", nargs="*", choices=list(SPLITS), default=["test", "unseen"], help="splits of SwapBench"
     )
-    parser.add_argument("--cases", type=int, default=200, help="how many, over all splits")
-    parser.add_argument("--seed", type=int, default=0, help="of the cases and of the sampler's noise")
-    parser.add_argument("--steps", type=int, default=Sampling().steps, help="sampling steps, 1 or more")
-    parser.add_argument(
-        "--guidance",
-        type=cli.numbers(float),
-        metavar="W[,W,W]",
-        help="guidance weight, one for all levels or one a level (default: what each checkpoint says)",
-    )
+    choices = {"embedding": EMBEDDINGS}
+    shown = ("cases", "seed", "embedding", "report_cases")
+    cli.add_config(parser, swapbench.EvaluationConfig, shown, choices)
+    cli.add_config(parser, Sampling, ("steps", "guidance"))
     parser.add_argument(
         "--data",
         type=Path,
         help="a prepared NSynth or Slakh2100, one cache or a folder with test/: Tables 1, 4 and 5 are of "
         "pairs of its clips",
     )
-    parser.add_argument("--embedding", choices=EMBEDDINGS, default="embedded", help="of FAD and KAD")
-    parser.add_argument("--report-cases", type=int, default=12, help="cases to listen to in the report")
     parser.add_argument("--out", type=Path, default=folders.runs() / "evaluate", help="results folder")
     cli.add_device(parser)
     return parser

@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from msdae import cli, files
+from msdae.errors import UserError, printable
 from msdae.models import codec_files
-from msdae.models.autoencoder import Autoencoder
+from msdae.models.autoencoder import HUB_ID, Autoencoder
+
+NETWORK = HfHubHTTPError.__base__  # of all errors of the hub's client, whichever library that uses
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -23,14 +27,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     if options.out:
         files.check_replaceable(options.out)
+    elif not HUB_ID.fullmatch(options.push):
+        raise UserError(f"--push {printable(options.push)[:60]}: give a hub id, as owner/name")
     model = Autoencoder.from_pretrained(options.checkpoint)
     if options.push:
-        print(model.push_to_hub(options.push))
+        print(_pushed(model, options.push))
         return
     write(model, options.out)
     size = options.out.stat().st_size / 1e6
     steps = model.provenance.get("steps", "unknown")
     print(f"{options.out}: {size:.1f} MB, {type(model).__name__}, steps of its stages: {steps}")
+
+
+def _pushed(model: Autoencoder, name: str) -> str:
+    try:
+        return model.push_to_hub(name)
+    except (HFValidationError, NETWORK, OSError) as error:
+        reason = str(error).strip().partition("\n")[0][:120]
+        fix = "check the network, and the login with hf auth login"
+        raise UserError(f"--push {name}: the Hugging Face hub did not take it ({reason}); {fix}") from error
 
 
 def write(model: Autoencoder, path: Path) -> None:

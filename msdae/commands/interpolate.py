@@ -5,6 +5,7 @@ from pathlib import Path
 
 from msdae import cli, files
 from msdae.inference.pipeline import Mix, strengths
+from msdae.inference.settings import SERIES
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -16,7 +17,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--timbre", type=Path, required=True, metavar="FILE", help="where the series ends")
     parser.add_argument("--melody", type=Path, required=True, metavar="FILE", help="where the series begins")
-    parser.add_argument("--count", type=int, default=5, help="recordings in the series, 2 or more")
+    parser.add_argument(
+        "--count", type=cli.ranged(SERIES), default=5, help=f"recordings in the series, {SERIES}"
+    )
     parser.add_argument("--out", type=Path, default=Path("interpolation"), help="folder of the results")
     cli.add_levels(parser, default="1,2,3")
     cli.add_plot(parser)

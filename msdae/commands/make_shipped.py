@@ -14,6 +14,7 @@ from msdae.data.encode import Encoding
 from msdae.data.prepare import prepare_set
 from msdae.data.sets.squares import SquaresConfig
 from msdae.errors import UserError
+from msdae.limits import Range
 from msdae.models.autoencoder import Autoencoder
 from msdae.progress import silent
 from msdae.training.autoencoder import TrainConfig
@@ -73,12 +74,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="file of the model (.safetensors)")
     parser.add_argument("--data", type=Path, default=folders.data(), help="folder of the data sets")
     parser.add_argument("--run", type=Path, default=folders.runs() / "shipped", help="folder of the training")
-    parser.add_argument("--scale", type=float, default=1.0, help="times the clips and steps, for a trial")
+    scale = cli.ranged(Range(0, 100, above=True, reason="a day times as many"), float)
+    parser.add_argument("--scale", type=scale, default=1.0, help="times the clips and steps, for a trial")
     parser.add_argument("--soundfont", action="append", default=[], help="play with these instead")
     parser.add_argument("--workers", type=cli.positive, help="processes that prepare data (all cores)")
     options = parser.parse_args(argv)
-    if options.scale <= 0:
-        raise UserError(f"--scale {options.scale}: give a number above 0")
     files.check_replaceable(options.out)
     recipe = config.load(Recipe, options.config, options.set).scaled(options.scale, options.soundfont)
     make(recipe, options.data, options.run, options.out, options.workers)

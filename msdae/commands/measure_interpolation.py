@@ -10,6 +10,7 @@ from msdae.evaluation.swapbench import cases, interpolation
 from msdae.evaluation.swapbench.systems import Model
 from msdae.evaluation.tables import check_file, write
 from msdae.inference.pipeline import Pipeline
+from msdae.limits import SEED
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -21,8 +22,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--checkpoint", default="embedded", help="embedded, a file, a folder or a hub id")
     parser.add_argument("--split", choices=list(cases.SPLITS), default="test", help="of SwapBench")
-    parser.add_argument("--cases", type=int, default=36, help="monophonic melodies")
-    parser.add_argument("--seed", type=int, default=0, help="of the cases")
+    parser.add_argument("--cases", type=cli.ranged(cases.CASES), default=36, help="monophonic melodies")
+    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the cases")
     parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
     cli.add_codec(parser)
     cli.add_device(parser)

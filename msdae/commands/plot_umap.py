@@ -1,5 +1,6 @@
 """Map what each code of a model holds: UMAP, coloured by instrument and pitch."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,18 +33,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="prepared data sets; by default the embedded data, made on first use",
     )
     parser.add_argument("--split", nargs="+", default=["valid", "test"], help="caches of each data set")
-    parser.add_argument("--clips", type=int, default=300, help="points on a map, at most")
-    parser.add_argument("--seed", type=int, default=0, help="of UMAP")
+    parser.add_argument("--clips", type=cli.ranged(umaps.CLIPS), default=300, help="points on a map, at most")
+    parser.add_argument("--seed", type=cli.ranged(umaps.SEED), default=0, help="of UMAP")
     parser.add_argument(
         "--out", type=Path, default=folders.runs() / "umap", help="folder for pictures and pages"
     )
     cli.add_device(parser)
     options = parser.parse_args(argv)
 
-    models = inputs.models(cli.named(options.checkpoint), options.model, device(options.device))
     files.make_folder(options.out)
-    for data, folder in inputs.folders(options.data, tqdm).items():
-        caches = [ClipCache(Path(folder) / split) for split in options.split]
+    models = inputs.models(cli.named(options.checkpoint), options.model, device(options.device))
+    data_sets = inputs.folders(options.data, tqdm)
+    for names in itertools.product(models, data_sets, SETS):
+        for suffix in (".png", ".html"):
+            files.check_replaceable(options.out / (umaps.file_stem(*names) + suffix))
+    for data, folder in data_sets.items():
+        caches = [ClipCache(Path(folder) / split) for split in dict.fromkeys(options.split)]
         for clips in SETS:
             points = umaps.choose(caches, clips, options.clips)
             if not points:

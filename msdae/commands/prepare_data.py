@@ -12,21 +12,25 @@ from msdae.audio.mel import MelConfig
 from msdae.data import parts
 from msdae.data.encode import Encoding
 from msdae.data.prepare import prepare_set
-from msdae.data.rendering import RenderConfig
+from msdae.data.rendering import CLIPS, RenderConfig
 from msdae.data.sets import DATASETS
 from msdae.errors import UserError
+from msdae.limits import SEED, Range
 from msdae.nn.device import device
 from msdae.progress import silent
 
+SHARD = Range(1, 10_000, reason="a shard is read into memory whole, 0.14 MB a clip")
+WORKERS = Range(1, 1024, reason="each takes 0.4 GB of memory")
 # options that set a field of the rendering's settings
 FIELDS = ("clips", "seed", "soundfonts", "unseen_soundfonts")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
+    out = options.out or folders.data() / options.dataset
     prepare_set(
         options.dataset,
-        options.out or folders.data() / options.dataset,
+        out,
         Encoding(options.codec, _mel(options.mel_of), str(device(options.device))),
         options.source,
         _rendering(options),
@@ -35,6 +39,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         options.shards,
         tqdm if parts.rank() == 0 else silent,
     )
+    if parts.rank() == 0 and DATASETS[options.dataset].config is None:
+        _say_what_follows(options, out)
+
+
+def _say_what_follows(options: argparse.Namespace, out: Path) -> None:
+    """The lines to type next: to go on training the model that ships where its codec was used, and a swap."""
+    stage = ["1"] if options.mel_of is None else ["1", "--config", str(options.mel_of)]
+    fits = options.codec == codecs.DEFAULT and options.mel_of is None
+    training = ["--stage", *(["3", "--from", "embedded"] if fits else stage), "--data", str(out)]
+    print(f"next: {cli.command_line('train-stage', [*training, '--run', 'runs/NAME'])}")
+    if fits:
+        print(f"then: {cli.program('swap')} --timbre a.wav --melody b.wav --checkpoint runs/NAME/stage3")
 
 
 def _rendering(options: argparse.Namespace) -> RenderConfig | None:
@@ -84,17 +100,17 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--codec", default=codecs.DEFAULT, help=f"{names}, or a trained codec's file")
     parser.add_argument("--strict", action="store_true", help="stop at the first file that is rejected")
     parser.add_argument(
-        "--shards", type=cli.positive, help="write WebDataset shards of so many clips instead"
+        "--shards", type=cli.ranged(SHARD), help="write WebDataset shards of so many clips instead"
     )
-    parser.add_argument("--workers", type=cli.positive, help="processes on this machine (all cores)")
+    parser.add_argument("--workers", type=cli.ranged(WORKERS), help="processes on this machine (all cores)")
     parser.add_argument(
         "--mel-of", type=Path, metavar="FILE", help="YAML of the training it is for, where its mel differs"
     )
     rendering = parser.add_argument_group("rendered data sets", rendered)
     rendering.add_argument("--config", type=Path, help="YAML of what differs from the default rendering")
     cli.add_set(rendering, "override, e.g. single_notes=0.5 or sound.effects.room=0 (squares)")
-    rendering.add_argument("--clips", type=cli.positive, help="about so many for training")
-    rendering.add_argument("--seed", type=int, help="the same gives the same bytes")
+    rendering.add_argument("--clips", type=cli.ranged(CLIPS), help="about so many for training")
+    rendering.add_argument("--seed", type=cli.ranged(SEED), help="the same gives the same bytes")
     rendering.add_argument(
         "--soundfont", dest="soundfonts", action="append", help="sf2 or sf3, path or name; repeatable"
     )

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import cli, folders
+from msdae import cli, files, folders
 from msdae.analysis import umap as umaps
 from msdae.errors import UserError
+from msdae.evaluation.figures import check_plot
 from msdae.evaluation.swapbench import report
 
 
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--figure", type=Path, metavar="FILE", help="also draw the swap scores: .svg, .png, .pdf"
     )
     parser.add_argument("--case", type=Path, metavar="FILE", help="also draw a case as spectrograms")
-    parser.add_argument("--number", type=int, default=1, help="which case of the page --case draws")
+    parser.add_argument("--number", type=cli.positive, default=1, help="which case of the page --case draws")
     options = parser.parse_args(argv)
 
     figures = umaps.figure_paths(options.umap) if options.umap else []
@@ -35,6 +36,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{options.umap}: has no pictures; run: python probes/plot_umap.py --out {options.umap}"
         )
     tables = [options.probes / "tables.json"] if options.probes else []
+    drawn = [path for path in (options.figure, options.case) if path]
+    for path in drawn:
+        check_plot(path)
+    files.check_apart(drawn, [*figures, *tables, options.results / report.PAGE])
+    if len({path.resolve() for path in drawn}) < len(drawn):
+        raise UserError(f"{options.case}: --figure and --case name one file; choose another")
     print(report.write(options.results, figures, tables, tqdm))
     if options.figure:
         print(report.write_scores(options.results, options.figure))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from msdae import cli, folders
+from msdae import cli, files, folders
 from msdae.commands import (
     benchmark,
     compare_codecs,
@@ -51,9 +51,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 def write(docs: Path) -> None:
     """Draw the figures of stored tables and write the tables into README.md and the documents in `docs`."""
     stored = documents.stored(docs / "results")
-    if short := [stored[name] for name in SHORT if name in stored]:
-        tables.write(docs / "results" / "summary.json", [summary(short)])
-    draw(stored, docs / "figures")
+    with files.reading(docs / "results", "measure again"):
+        if short := [stored[name] for name in SHORT if name in stored]:
+            tables.write(docs / "results" / "summary.json", [summary(short)])
+        draw(stored, docs / "figures")
     sections = documents.sections(docs / "results")
     for path in [docs.parent / "README.md", *sorted(docs.glob("*.md"))]:
         documents.update(path, sections)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import checkpoint, cli, files, folders
+from msdae import checkpoint, cli, folders
 from msdae.analysis import probes as probing
 from msdae.analysis.probes import inputs, report
 from msdae.analysis.probes.separation import separation
+from msdae.limits import SEED
 from msdae.models.registry import MODELS
 from msdae.nn.device import device
 
@@ -36,7 +37,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--tasks", nargs="+", choices=list(probing.TASKS), default=list(probing.TASKS), help="what to probe"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the probes, random encoders and intervals")
+    parser.add_argument(
+        "--seed", type=cli.ranged(SEED), default=0, help="of the probes, random encoders and intervals"
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -45,11 +48,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     cli.add_device(parser)
     arguments = parser.parse_args(argv)
-    files.make_folder(arguments.out)
+    report.check_folder(arguments.out)
 
     models = inputs.models(cli.named(arguments.checkpoint), arguments.model, device(arguments.device))
+    cli.note(f"the probes of {len(models)} models take some minutes each on two cores")
     splits = {name: probing.open_split(path) for name, path in inputs.folders(arguments.data, tqdm).items()}
-    results = probing.run(models, splits, arguments.tasks, arguments.seed, tqdm)
+    results = probing.run(models, splits, list(dict.fromkeys(arguments.tasks)), arguments.seed, tqdm)
     separations = separation(results)
     command = cli.command_line("run-probes", argv)
     about = {

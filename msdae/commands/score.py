@@ -6,8 +6,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from msdae import cli, files
+from msdae.errors import UserError, printable
 from msdae.evaluation import tables
-from msdae.evaluation.metrics import scoring
+from msdae.evaluation.metrics import embeddings, scoring
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
 
 
@@ -39,21 +40,37 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.json:
         files.make_folder(arguments.json.parent)
         files.check_replaceable(arguments.json)
-    pairs = scoring.pair_up(arguments.path, arguments.reference, arguments.midi)
+    pairs, unpaired = scoring.pair_up(arguments.path, arguments.reference, arguments.midi)
     if arguments.json:
-        read = [path for pair in pairs for path in (pair.file, pair.reference, pair.midi) if path]
-        files.check_apart([arguments.json], read)
-    rows = scoring.score(tqdm(pairs, desc="scoring", unit="file", disable=len(pairs) < 2))
-    several = len(pairs) >= scoring.FEWEST
-    sets = scoring.score_sets(pairs, arguments.embedding) if several else {}
+        read = [*scoring.recordings(arguments.path), *scoring.recordings(arguments.reference)]
+        files.check_apart([arguments.json], [*read, *(pair.midi for pair in pairs if pair.midi)])
+    if len(pairs) >= scoring.FEWEST:
+        embeddings.load(arguments.embedding)  # says before the work what is missing
+    rows, errors = scoring.score(tqdm(pairs, desc="scoring", unit="file", disable=len(pairs) < 2))
+    errors = [*unpaired, *errors]
+    scored = {row["name"] for row in rows}
+    pairs = [pair for pair in pairs if pair.name in scored]
+    sets: dict[str, float] = {}
+    try:
+        sets = scoring.score_sets(pairs, arguments.embedding) if len(pairs) >= scoring.FEWEST else {}
+    except UserError as error:  # what was scored is shown all the same
+        errors.append(str(error))
     if arguments.json:
-        scoring.write(rows, sets, arguments.json)
+        scoring.write(rows, sets, arguments.json, errors)
+    if rows:
+        _print(rows, sets, arguments.embedding)
+    if errors:
+        count = f"{printable(arguments.path)}: {len(rows)} files were scored, {len(errors)} were not:"
+        raise UserError("\n".join([count, *errors]) if Path(arguments.path).is_dir() else errors[0])
+
+
+def _print(rows: list[scoring.Row], sets: dict[str, float], embedding: str) -> None:
     shown = rows if len(rows) == 1 else [*rows, scoring.mean(rows)]
     header = list(shown[0])
     print(tables.text(header, [[row["name"], *(_cell(row[name]) for name in header[1:])] for row in shown]))
     if sets:
         print()
-        print(tables.text(["embedding", *sets], [[arguments.embedding, *map(_cell, sets.values())]]))
+        print(tables.text(["embedding", *sets], [[embedding, *map(_cell, sets.values())]]))
 
 
 def _cell(value: float | None) -> str:

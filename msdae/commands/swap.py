@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     cli.add_levels(parser, default="1")
     parser.add_argument(
         "--strength",
-        type=float,
+        type=cli.ranged(SHARE, float),
         default=1.0,
         help="0 (codes of the melody source) to 1 (of the others)",
     )

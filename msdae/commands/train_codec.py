@@ -14,6 +14,8 @@ from msdae.codecs.check import check_round_trip, require_reconstruction
 from msdae.data.sets import DATASETS
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
+from msdae.errors import UserError
+from msdae.files import make_folder
 from msdae.nn.device import device
 from msdae.training.codec import CodecTrainConfig, train
 
@@ -30,8 +32,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _train(arguments: argparse.Namespace) -> None:
     """Train latents and decoder, or the decoder alone."""
     settings = config.load(CodecTrainConfig, None, arguments.set)
+    make_folder(arguments.run)
     base = neural.NeuralCodec.from_file(arguments.latents) if arguments.latents else None
     files = _files(arguments)
+    if any(file.first for chosen in files.values() for file in chosen):
+        raise UserError(f"{arguments.source}: a codec is trained on whole recordings; give three or more")
     paths = {split: [file.path for file in chosen] for split, chosen in files.items()}
     codec = train(settings, paths, arguments.run, device(arguments.device), base)
     if codec is None:
@@ -69,8 +74,9 @@ class Clips:
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         for file in tqdm(self.files, unit="file"):
-            waveform = audio.read(file.path)[: file.clips * ClipLength().samples]
-            yield waveform.reshape(-1, ClipLength().samples)
+            first, samples = file.first, ClipLength().samples
+            waveform = audio.read(file.path)[first * samples : (first + file.clips) * samples]
+            yield waveform.reshape(-1, samples)
 
 
 def _files(arguments: argparse.Namespace) -> Files:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import cli, folders
+from msdae import cli, files, folders
 from msdae.evaluation.metrics import classifier, learning, timbre
 from msdae.evaluation.tables import check_file, write
 from msdae.synthesis import soundfont
@@ -18,9 +18,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.json:
         check_file(options.json)
 
-    settings = learning.MetricConfig(clips=options.clips, steps=options.steps, seed=options.seed)
+    settings = cli.configured(learning.MetricConfig, options)
     where = (settings, options.clips_folder)
     checked = [str(soundfont.default()), *options.check]
+    if options.out and not options.only_check:
+        files.make_folder(options.out)
     for font in (*checked, *options.soundfont):
         soundfont.fingerprint(font)  # before the work, not after it
     if options.only_check:
@@ -40,7 +42,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    defaults = learning.MetricConfig()
     parser = cli.parser(
         "train-metrics",
         "Render the seen instruments of SoundFonts on training pieces, fit timbre.safetensors and "
@@ -68,14 +69,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--clips-folder", type=Path, default=folders.data() / "timbre", help="of rendered clips"
     )
-    parser.add_argument(
-        "--clips",
-        type=int,
-        default=defaults.clips,
-        help="of each instrument of TimGM6mb, half as many of others",
-    )
-    parser.add_argument("--steps", type=int, default=defaults.steps, help="of each network")
-    parser.add_argument("--seed", type=int, default=defaults.seed)
+    cli.add_config(parser, learning.MetricConfig, ("clips", "steps", "seed"))
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the table to this file")
-    parser.add_argument("--workers", type=int, help="processes that render (default: the cores)")
+    parser.add_argument("--workers", type=cli.positive, help="processes that render (default: the cores)")
     return parser.parse_args(argv)

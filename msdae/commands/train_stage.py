@@ -1,15 +1,18 @@
 """Train one stage of MSDAE or HDAE."""
 
+import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from msdae import cli, config, folders
+from msdae.data import parts
 from msdae.inference.listen import listen
 from msdae.models.registry import MODELS
 from msdae.training.autoencoder import TrainConfig
-from msdae.training.stages import train_stage
+from msdae.training.stages import stage_folder, train_stage
 
 DEFAULTS = {"msdae": "small.yaml", "hdae": "hdae.yaml"}
 
@@ -22,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "data, which is made on first use.",
         "--stage 2 --run runs/mine --set learning_rate=2e-4",
     )
-    parser.add_argument("--stage", type=int, required=True, help="1, 2 or 3")
+    parser.add_argument("--stage", type=cli.positive, required=True, help="1, 2 or 3")
     parser.add_argument("--model", choices=sorted(MODELS), default="msdae", help="what to train")
     parser.add_argument(
         "--config", type=Path, help="YAML of what differs from the defaults (experiments/configs)"
@@ -38,7 +41,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         default=[],
         help="folders with the caches train/ and valid/ (prepare_data.py)",
     )
-    parser.add_argument("--from", dest="start", help="checkpoint to start from: embedded, a file, a hub id")
+    parser.add_argument(
+        "--from",
+        dest="start",
+        help="checkpoint to start from: embedded, a file, a folder or a hub id; for little music of your "
+        "own, --stage 3 --from embedded is the first line to try",
+    )
     arguments = parser.parse_args(argv)
     path = arguments.config or folders.configs() / DEFAULTS[arguments.model]
     settings = config.load(TrainConfig, path, arguments.set)
@@ -46,3 +54,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     model, stage, start = arguments.model, arguments.stage, arguments.start
     if not train_stage(model, stage, settings, run, arguments.data, start, listen, tqdm):
         raise SystemExit(130)
+    if parts.rank() == 0:
+        print(f"next: {_following(arguments, len(settings.steps), run)}")
+
+
+def _following(arguments: argparse.Namespace, stages: int, run: Path) -> str:
+    """The line to type after this one: the next stage, or a swap."""
+    stage = arguments.stage
+    if stage == stages or arguments.model != "msdae":
+        checkpoint = shlex.quote(str(stage_folder(run, stage)))
+        return f"{cli.program('swap')} --checkpoint {checkpoint} --timbre a.wav --melody b.wav"
+    words = ["--stage", stage + 1, "--run", run]
+    words += ["--config", arguments.config] if arguments.config else []
+    words += [word for change in arguments.set for word in ("--set", change)]
+    words += ["--data", *arguments.data] if arguments.data else []
+    return f"{cli.program('train-stage')} {shlex.join(map(str, words))}"

@@ -1,7 +1,6 @@
 """Encoded clips on disk, memory-mapped, with a manifest that says how they were made."""
 
 import functools
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -15,12 +14,18 @@ from msdae import audio
 from msdae.audio.mel import MelConfig
 from msdae.codecs.base import Codec
 from msdae.data import order
+from msdae.data.labels import check_clip, is_plain_name
 from msdae.data.sources import MELODY, NOTE
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
+from msdae.files import read_json, read_json_lines, reading
+from msdae.limits import Range
 
 FORMAT = 2
 LATENTS, MELS, CLIPS, MANIFEST = "latents.npy", "mels.npy", "clips.jsonl", "manifest.json"
 FRAMES = 32  # of a clip where a manifest does not say
+AGAIN = "delete its folder and prepare it again"
+SIZE = Range(1, 10**9)
+FINITE = Range()
 SIZES = {"hop": 4096, "sample_rate": 44100, "channels": 64}  # of such a manifest's codec
 
 
@@ -107,7 +112,7 @@ class ClipCache:
             `seconds`: its length; `kind`: "note" or "melody", where the data set says so.
 
     Raises:
-        UserError: not a cache, an incomplete one, or one of a newer format.
+        UserError: not a cache, a damaged or incomplete one, or one of a newer format.
     """
 
     def __init__(self, path: str | Path):
@@ -115,18 +120,14 @@ class ClipCache:
         self.manifest = read_manifest(self.path)
         if "shards" in self.manifest:
             raise UserError(f"{self.path}: holds shards for streaming; read it with msdae.data.ShardStream")
-        try:
-            self.latents = np.load(self.path / LATENTS, mmap_mode="r", allow_pickle=False)
-            self.mels = np.load(self.path / MELS, mmap_mode="r", allow_pickle=False)
-            lines = (self.path / CLIPS).read_text().splitlines()
-        except (OSError, ValueError) as error:
-            raise UserError(f"{self.path}: incomplete ({error}); delete it and prepare it again") from error
+        self.latents, self.mels = (_array(self.path / name) for name in (LATENTS, MELS))
         root = source_root(self.path, self.manifest)
-        self.clips = [with_kind(json.loads(line)) for line in lines]
+        self.clips = _clips(self.path / CLIPS)
         for clip in self.clips:
             clip |= {"path": str(root / clip["path"]), "seconds": self.clip_seconds}
         if not len(self.clips) == len(self.latents) == len(self.mels) == self.manifest["clips"]:
-            raise UserError(f"{self.path}: its files differ in length; delete it and prepare it again")
+            raise UserError(f"{printable(self.path)}: its files differ in length; {AGAIN}")
+        require_shapes(self.path, self.manifest, self.latents, self.mels)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -212,16 +213,71 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         UserError: none there, damaged, or of a newer format.
     """
     path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text())
-        newer = manifest["format"] > FORMAT
-    except OSError as error:
-        raise UserError(f"{folder}: not a prepared data set (no {MANIFEST}); run prepare_data.py") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: damaged; delete {folder} and prepare it again") from error
-    if newer:
-        raise UserError(f"{path}: made by a newer msdae (format {manifest['format']}); upgrade msdae")
+    if not path.exists():
+        raise UserError(f"{printable(folder)}: not a prepared data set (no {MANIFEST}); run prepare_data.py")
+    manifest = read_json(path, dict, AGAIN)
+    with reading(path, AGAIN):
+        version = manifest["format"]
+        if type(version) is not int:
+            raise ValueError(f"format is {str(version)[:40]!r}")
+        if version > FORMAT:
+            raise UserError(f"{printable(path)}: made by a newer msdae (format {version}); upgrade msdae")
+        _check_manifest(manifest)
     return manifest
+
+
+def _check_manifest(manifest: dict[str, Any]) -> None:
+    """Raise ValueError or LookupError for what is missing, of another type or out of range."""
+    codec, latent, sizes = manifest["codec"], manifest["latent"], sizes_of(manifest)
+    for name, value, kind in (
+        *((name, manifest[name], str) for name in ("key", "dataset", "split", "source")),
+        ("codec's name", codec["name"], str),
+        ("codec's fingerprint", codec["fingerprint"], str),
+        ("mel", manifest["mel"], dict),
+        ("shards", manifest.get("shards", {}), dict),
+    ):
+        if not isinstance(value, kind):
+            raise ValueError(f"{name} is {str(value)[:40]!r}")
+    shards = manifest.get("shards", {})
+    counts = [manifest["clips"], manifest.get("frames", FRAMES), *sizes.values(), *shards.values()]
+    if not all(type(count) is int and count in SIZE for count in counts):
+        raise ValueError(f"sizes are {str(counts)[:60]}")
+    if not all(is_plain_name(name) for name in shards) or "\0" in manifest["source"]:
+        raise ValueError("a path that leads elsewhere")
+    numbers = [manifest["mel"]["gain"], latent["std"], *latent["mean"]]
+    if not all(type(number) in (int, float) and number in FINITE for number in numbers):
+        raise ValueError("mel or latent without numbers")
+    if len(latent["mean"]) != sizes["channels"] or latent["std"] < 0:
+        raise ValueError(f"latents of {len(latent['mean'])} channels, its codec has {sizes['channels']}")
+
+
+def _array(path: Path) -> np.ndarray:
+    """The array (clips, rows, columns) of floats in a npy file, memory-mapped."""
+    with reading(path, AGAIN):
+        array = np.lib.format.open_memmap(path, mode="r")
+        check_array(array, 3)
+    return array
+
+
+def check_array(array: np.ndarray, dimensions: int) -> None:
+    """Raise ValueError unless the array has so many dimensions and is of floats."""
+    if array.ndim != dimensions or array.dtype not in (np.float16, np.float32):
+        raise ValueError(f"an array {array.shape} of {array.dtype}")
+
+
+def _clips(path: Path) -> list[dict[str, Any]]:
+    clips = read_json_lines(path, AGAIN)
+    with reading(path, AGAIN):
+        for clip in clips:
+            check_clip(clip)
+    return [with_kind(clip) for clip in clips]
+
+
+def require_shapes(path: Path, manifest: dict[str, Any], latents: np.ndarray, mels: np.ndarray) -> None:
+    """Raise a UserError about `path` unless its arrays are as large as its manifest says."""
+    shape = sizes_of(manifest)["channels"], manifest.get("frames", FRAMES)
+    if latents.shape[1:] != shape or mels.shape[1] != manifest["mel"].get("bands", mels.shape[1]):
+        raise UserError(f"{printable(path)}: arrays of other shapes than {MANIFEST} says; {AGAIN}")
 
 
 def require(folder: Path, manifest: dict[str, Any], codec: Codec, mel: MelConfig) -> None:

@@ -1,6 +1,7 @@
 """The data sets that training and probes use where none is named: rendered on first use."""
 
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from msdae import codecs, folders
 from msdae.audio.mel import MelConfig
 from msdae.data import cache, parts, prepare
 from msdae.data.encode import Encoding
+from msdae.data.rendering import BYTES
 from msdae.data.sets import DATASETS
 from msdae.errors import UserError
 from msdae.progress import Progress, silent
@@ -30,10 +32,14 @@ def embedded(
     Raises:
         UserError: it was made with another codec.
     """
-    folder, splits = Path(root or folders.data()) / dataset, DATASETS[dataset].splits
+    entry = DATASETS[dataset]
+    folder, splits = Path(root or folders.data()) / dataset, entry.splits
     if not all((folder / split / cache.MANIFEST).exists() for split in splits):
         if parts.rank() == 0:
-            log.info("making the data set %s in %s (once, some minutes, 2 GB)", dataset, folder)
+            clips = sum(map(entry.config().size, splits))
+            minutes, size = math.ceil(clips * entry.seconds / 60), clips * BYTES / 1e9
+            about = f"{clips} clips, about {minutes} min on two cores, {size:.1f} GB"
+            log.info("making the data set %s in %s (once: %s)", dataset, folder, about)
         prepare.prepare_set(dataset, folder, Encoding(codec, mel), progress=progress)
     _require_codec(folder, codec, splits)
     return folder

@@ -2,6 +2,8 @@
 
 import functools
 import json
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -11,17 +13,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from msdae import audio, codecs
+from msdae import codecs
 from msdae.audio.mel import LogMel, MelConfig
 from msdae.codecs.base import Codec
-from msdae.data.sources import NOTE, ClipLength, SourceFile, read_notes
+from msdae.data.sources import NOTE, ClipLength, SourceFile, cut, is_silent, read_notes
 from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.files import atomic
 
-SILENCE = 1e-3  # peak below which a clip is left out (-60 dBFS)
 SHORTEST = 0.03  # seconds of a note inside the clip, below which it belongs to the neighbouring clip
 BATCH = 16
+PART_MEMBERS = (("labels", list), ("tally", dict))
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,16 @@ def encode_part(task: PartTask, path: Path) -> None:
         )
 
 
+def is_whole(part: Path) -> bool:
+    """Whether a part is there and complete, as a full disk or an earlier version may not have left it."""
+    try:
+        with zipfile.ZipFile(part) as archive:
+            whole = archive.testzip() is None
+        return whole and all(isinstance(read_json(part, name), kind) for name, kind in PART_MEMBERS)
+    except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile, zlib.error, RuntimeError):
+        return False
+
+
 def read_json(part: Path, member: str) -> Any:
     """`labels` or `tally` of a part."""
     with np.load(part, allow_pickle=False) as arrays:
@@ -104,10 +116,10 @@ def _clips(
     clip = ClipLength.of(tools(task.encoding)[0])
     for source in task.files:
         try:
-            for index, waveform in enumerate(_cut(source, clip, tally)):
+            for index, waveform in _cut(source, clip, tally):
                 labels = _labels(source, index, task.root, clip.seconds)
                 tally.total += 1
-                if float(waveform.abs().max()) < SILENCE:
+                if is_silent(waveform):
                     tally.leave_out("silent clip")
                 elif labels.get("notes") == []:
                     tally.leave_out("clip without a note")
@@ -118,24 +130,21 @@ def _clips(
             tally.reject(source.path, error)
 
 
-def _cut(source: SourceFile, clip: ClipLength, tally: Tally) -> Iterator[torch.Tensor]:
-    """The first `source.clips` clips of the file; what follows the last complete one is left out."""
-    buffer = torch.zeros(0)
-    count = 0
-    for block in audio.open_recording(source.path, clip.sample_rate).blocks():
-        buffer = torch.cat([buffer, block])
-        while len(buffer) >= clip.samples and count < source.clips:
-            yield buffer[: clip.samples]
-            count += 1
-            buffer = buffer[clip.samples :]
-    if source.labels.get("kind") != NOTE and len(buffer) >= SHORTEST * clip.sample_rate:
-        tally.leave_out("rest of a file, shorter than a clip")
+def _cut(source: SourceFile, clip: ClipLength, tally: Tally) -> Iterator[tuple[int, torch.Tensor]]:
+    """Number and waveform of each clip of the source; the rest of a file behind its last one is left out."""
+    last, is_note = source.first + source.clips, source.labels.get("kind") == NOTE
+    for index, waveform in enumerate(cut(source.path, clip)):
+        if len(waveform) == clip.samples:
+            if source.first <= index < last:
+                yield index, waveform
+        elif index == last and len(waveform) >= SHORTEST * clip.sample_rate and not is_note:
+            tally.leave_out("rest of a file, shorter than a clip")
 
 
 def _labels(source: SourceFile, index: int, root: Path, seconds: float) -> dict[str, Any]:
     """seconds: of a clip."""
     start = index * seconds
-    several = source.clips > 1
+    several = source.clips > 1 or source.first > 0
     labels = {
         **source.labels,
         "name": f"{source.name}_{index:03d}" if several else source.name,

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from msdae import files
 from msdae.errors import UserError
 from msdae.progress import Progress, silent
 
@@ -27,12 +28,14 @@ class Part:
     """One call `work(task, path)`, which leaves `path` (a file or a folder) complete or not at all.
 
     weight: its share of the work in any unit, for the time left.
+    is_whole: whether what is at `path` may be kept; what may not is made again.
     """
 
     work: Callable[[Any, Path], None]
     task: Any
     path: Path
     weight: int = 1
+    is_whole: Callable[[Path], bool] = Path.exists
 
 
 def rank() -> int:
@@ -59,7 +62,9 @@ def run(
         UserError: from a part, or when a worker was killed.
     """
     share = parts[rank() :: int(os.environ.get("WORLD_SIZE", "1"))]
-    todo = [part for part in share if not part.path.exists()]
+    if not share:
+        return  # no bar over nothing
+    todo = [part for part in share if not part.is_whole(part.path)]
     total, left = sum(part.weight for part in share), sum(part.weight for part in todo)
     with progress(total=total, initial=total - left, desc=label, unit=unit) as bar:
         for part in _completed(todo, workers or cores()):
@@ -75,7 +80,9 @@ def wait_for(paths: Sequence[Path], minutes: float | None = None, signs: Sequenc
     Raises:
         UserError: nothing new appeared for so long: another rank was stopped or killed.
     """
-    minutes = float(os.environ.get(PATIENCE, MINUTES)) if minutes is None else minutes
+    if minutes is None:
+        with files.reading(PATIENCE, "set it to a number of minutes"):
+            minutes = float(os.environ.get(PATIENCE, MINUTES))
     missing, before, since = list(paths), None, time.monotonic()
     while missing := [path for path in missing if not path.exists()]:
         state = len(missing), sum(path.exists() for path in signs)

@@ -6,24 +6,26 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from msdae import limits
 from msdae.data import cache, parts, shards
-from msdae.data.encode import Encoding, PartTask, encode_part, read_json, tools
+from msdae.data.encode import Encoding, PartTask, encode_part, is_whole, read_json, tools
 from msdae.data.rendering import RenderConfig
 from msdae.data.sets import DATASETS
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
-from msdae.errors import UserError
-from msdae.files import atomic_folder
+from msdae.errors import UserError, printable
+from msdae.files import atomic_folder, check_replaceable, make_folder
 from msdae.progress import Progress, silent
 
 log = logging.getLogger(__name__)
 CLIPS_PER_PART = 128  # what a killed run does again, and 17 MB on disk
+MANY = 3000  # clips of the smallest set that a training from random weights was measured with
 
 
 @dataclass(frozen=True)
@@ -59,17 +61,54 @@ def prepare_set(
         UserError: as `prepare`; no such data set; no `source` for one that is not rendered.
     """
     entry, clip = DATASETS[dataset], ClipLength.of(tools(encoding)[0])
+    if entry.config is None and source is None:
+        raise UserError(f"--dataset {dataset}: name the folder it is in with --source")
+    make_folder(out)
+    check_replaceable(out / cache.MANIFEST)  # whether anything can be written there, before the work
     if entry.config is not None:
         source = source or out / "source"
         entry.render(config or entry.config(), source, clip, workers, progress)
-    if source is None:
-        raise UserError(f"--dataset {dataset}: name the folder it is in with --source")
     tally = Tally(strict)
-    files = entry.scan(source, tally, clip)
-    _log(tally, "files")
+    splits = entry.scan(source, tally, clip, progress)
+    files = {split: members for split, members in splits.items() if members}
+    lines = tally.lines("files")
+    if not files:
+        raise UserError("\n".join([f"{printable(source)}: nothing in it that can be used", *lines]))
+    _log(lines)
     clips = prepare(files, out, source, dataset, encoding, tally, workers, shard_clips, progress)
-    _log(clips, "clips")
+    _log(report(out, list(files), clips, rendered=entry.config is not None))
     return clips
+
+
+def report(out: Path, splits: Sequence[str], clips: Tally, rendered: bool) -> list[str]:
+    """Lines about the prepared `splits` in `out`: what was left out of them, their sizes, what they lack.
+
+    clips: the tally of those that were prepared now. rendered: there are as many as were asked for.
+    """
+    manifests = {split: cache.read_manifest(out / split) for split in splits}
+    sizes = {split: manifest["clips"] for split, manifest in manifests.items()}
+    lines = clips.lines("clips")
+    if not clips.total:
+        lines = [f"{printable(out)}: all {_plural(sum(sizes.values()))} were prepared before"]
+    times = {split: _duration(size * cache.seconds_of(manifests[split])) for split, size in sizes.items()}
+    lines.append(", ".join(f"{split} {_plural(sizes[split])} ({times[split]})" for split in splits))
+    missing = [split for split in ("train", "valid") if split not in sizes]
+    lines += [f"no {split} split: training needs it; add it" for split in missing]
+    if not rendered and sizes.get("train", MANY) < MANY:
+        lines.append(
+            f"few for training: go on with the model that ships, which has learnt from 46 000 clips; what "
+            f"fewer than {MANY} add to it, or teach random weights, was not measured"
+        )
+    return lines
+
+
+def _plural(clips: int) -> str:
+    return f"{clips} clip{'s' * (clips != 1)}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
 def prepare(
@@ -94,9 +133,9 @@ def prepare(
         UserError: `out` holds another data set, nothing is left of a split, or `tally.strict`.
     """
     work = out / ".parts"
-    source = source.resolve()
     plans = [_plan(split, members, work, source, encoding, tally.strict) for split, members in files.items()]
     plans = [plan for plan in plans if not _is_prepared(out / plan.split, plan)]
+    _require_disk(plans, work, encoding)
     if encoding.device != "cpu":
         workers = 1  # the accelerator is one
     every = [part for plan in plans for part in plan.parts]
@@ -107,7 +146,7 @@ def prepare(
             paths = [part.path for part in plan.parts]
             parts.wait_for(paths)
             clips.merge(_counts(paths, out / plan.split))
-            manifest = _manifest(plan, out, source, dataset, encoding)
+            manifest = _manifest(plan, out, source.resolve(), dataset, encoding)
             _install(paths, manifest, out / plan.split, shard_clips, progress)
         shutil.rmtree(work, ignore_errors=True)
         return clips
@@ -116,10 +155,10 @@ def prepare(
     return Tally()
 
 
-def _log(tally: Tally, unit: str) -> None:
+def _log(lines: Sequence[str]) -> None:
     """Say once for all ranks what was accepted and why the rest was not."""
     if parts.rank() == 0:
-        for line in tally.lines(unit):
+        for line in lines:
             log.info(line)
 
 
@@ -128,21 +167,42 @@ def _plan(
 ) -> Plan:
     codec, log_mel = tools(encoding)
     identity = [codec.fingerprint, asdict(log_mel.config), CLIPS_PER_PART, cache.FORMAT]
-    identity += [[file.name, file.clips, file.path.stat().st_size, file.labels] for file in files]
+    identity += [
+        [file.name, file.clips, _size(file.path), file.labels, *([file.first] if file.first else [])]
+        for file in files
+    ]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
     folder = work / f"{split}-{key}"
     work_parts = []
     for index, group in enumerate(_groups(files)):
-        group = [_resolved(file) for file in group]
-        task = PartTask(encoding, group, source, strict)
+        group = [
+            replace(file, path=_below(file.path, source), midi=_below(file.midi, source)) for file in group
+        ]
+        task = PartTask(encoding, group, source.resolve(), strict)
         weight = sum(file.clips for file in group)
-        work_parts.append(parts.Part(encode_part, task, folder / f"{index:06d}.npz", weight))
+        work_parts.append(parts.Part(encode_part, task, folder / f"{index:06d}.npz", weight, is_whole))
     return Plan(split, key, work_parts)
 
 
-def _resolved(file: SourceFile) -> SourceFile:
-    midi = None if file.midi is None else file.midi.resolve()
-    return SourceFile(file.name, file.path.parent.resolve() / file.path.name, file.clips, file.labels, midi)
+def _size(path: Path) -> int:
+    """Bytes of a file; -1 without it, which its encoding will say."""
+    return path.stat().st_size if path.is_file() else -1
+
+
+def _below(path: Path | None, source: Path) -> Path | None:
+    """A path in `source` that any process can open, links on the way to it kept."""
+    return None if path is None else source.resolve() / path.relative_to(source)
+
+
+def _require_disk(plans: Sequence[Plan], folder: Path, encoding: Encoding) -> None:
+    """Raise a UserError unless there is room for the clips, twice: in parts and assembled."""
+    codec, log_mel = tools(encoding)
+    mel = log_mel.config.bands * codec.clip_samples // log_mel.config.hop
+    size = 2 * (codec.channels * codec.clip_frames + mel)  # bytes of a clip, two a number
+    every = [part for plan in plans for part in plan.parts]
+    clips = sum(part.weight for part in every)
+    encoded = sum(part.weight for part in every if part.path.exists())
+    limits.require_disk(folder, (2 * clips - encoded) * size, f"encoding {clips} clips")
 
 
 def _groups(files: Sequence[SourceFile]) -> Iterator[list[SourceFile]]:

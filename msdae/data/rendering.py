@@ -1,17 +1,24 @@
 """What the data sets that are rendered here share: their settings, their sizes and the record of them."""
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
-from msdae.data.sources import ClipLength
-from msdae.errors import UserError
-from msdae.files import atomic
+from msdae.data.labels import check_labels, is_plain_name
+from msdae.data.sources import ClipLength, SourceFile
+from msdae.data.tally import Tally
+from msdae.errors import UserError, printable
+from msdae.files import atomic, read_json, reading
+from msdae.limits import SEED, Range, check
 from msdae.synthesis import soundfont
 
 RECORD, EARLIER = "rendering.json", "synth.json"  # files that say what a folder's rendering was made from
 HELD_OUT = 0.05  # of the training clips, for each other split
 FEWEST = 12  # clips of such a split
+BYTES, MOST_BYTES = 240_000, 400_000  # of a clip on disk, sound and cache, and while its cache is made
+CLIPS = Range(1, 10**6, reason="more take days to render and half a terabyte")
 
 
 @dataclass(frozen=True)
@@ -25,17 +32,16 @@ class RenderConfig:
     unseen_soundfonts: SoundFonts of the unseen split; none: the same (its instruments are others anyway).
     """
 
-    clips: int = 6000
-    seed: int = 0
+    clips: Annotated[int, CLIPS] = 6000
+    seed: Annotated[int, SEED] = 0
     soundfonts: tuple[str, ...] = ()
-    weights: tuple[int, ...] = ()
+    weights: tuple[Annotated[int, Range(1, 100)], ...] = ()
     unseen_soundfonts: tuple[str, ...] = ()
 
     def __post_init__(self):
-        if self.clips < 1:
-            raise UserError(f"clips is {self.clips}; give 1 or more")
-        if self.weights and (len(self.weights) != len(self.soundfonts) or min(self.weights) < 1):
-            raise UserError(f"weights is {list(self.weights)}; give 1 or more for each of soundfonts")
+        check(self)
+        if self.weights and len(self.weights) != len(self.soundfonts):
+            raise UserError(f"weights: are {list(self.weights)}, expected one for each of soundfonts")
 
     def fonts(self) -> tuple[str, ...]:
         """Paths of the SoundFonts, each as often as its weight.
@@ -75,7 +81,7 @@ def claim(folder: Path, version: int, config: RenderConfig, clip: ClipLength) ->
     record = json.loads(json.dumps(record))
     path = folder / RECORD
     if path.exists() or (folder / EARLIER).exists():
-        present = json.loads(path.read_text()) if path.exists() else {}
+        present = read_json(path, dict, f"delete {printable(folder)}") if path.exists() else {}
         if present.get("version") != version:
             raise UserError(
                 f"{folder}: rendered by another version of msdae; delete it and what was prepared from it, "
@@ -89,6 +95,40 @@ def claim(folder: Path, version: int, config: RenderConfig, clip: ClipLength) ->
         return
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(record, indent=1))
+
+
+def scan_folders(
+    folders: Sequence[Path],
+    name: str,
+    tally: Tally,
+    source: Callable[[Path, str, dict[str, Any]], SourceFile],
+) -> list[SourceFile]:
+    """The clips of rendered folders, each of which has a file `name` of labels: {clip: labels}.
+
+    source: makes a file of (folder, clip, labels). Damaged labels are counted in `tally`.
+    """
+    clips = []
+    for folder in folders:
+        fix = f"delete {printable(folder)}; the same line renders it again"
+        try:
+            entries = read_json(folder / name, dict, fix)
+        except UserError as error:
+            tally.total += 1
+            tally.reject(folder / name, error)
+            continue
+        for clip, labels in entries.items():
+            tally.total += 1
+            try:
+                with reading(folder / name, fix):
+                    if not is_plain_name(clip) or not isinstance(labels, dict):
+                        raise ValueError(f"{clip[:40]!r} has no labels")
+                    file = source(folder, clip, labels)
+                    check_labels(file.labels)
+                clips.append(file)
+            except UserError as error:
+                tally.reject(folder / name, error)
+    tally.accepted += len(clips)
+    return clips
 
 
 def _named(fonts: tuple[str, ...]) -> list[list[str]]:

@@ -7,6 +7,7 @@ Clips that share a sound or a score and follow each other lie in one shard, so t
 import io
 import itertools
 import json
+import os
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,10 +20,13 @@ import torch
 from msdae.audio.mel import MelConfig
 from msdae.codecs.base import Codec
 from msdae.data import cache, order
-from msdae.data.cache import Batch, plain_batch, score_of, sound_of, with_kind
+from msdae.data.cache import AGAIN, Batch, check_array, plain_batch, score_of, sound_of, with_kind
 from msdae.data.joined import joined_batch
-from msdae.errors import UserError
+from msdae.data.labels import check_clip
+from msdae.errors import UserError, printable
+from msdae.files import reading
 
+MEMBERS = ("latent.npy", "mel.npy", "labels.json")
 Record = tuple[np.ndarray, np.ndarray, dict[str, Any]]  # latent, mel, labels
 
 
@@ -79,29 +83,61 @@ class Shard:
 
     def __init__(self, path: Path, count: int, seconds: float):
         self.path, self.seconds = path, seconds
-        try:
-            self.samples = list(_webdataset().WebDataset(str(path), shardshuffle=False, empty_check=False))
-            self.clips = [with_kind(json.loads(sample["labels.json"])) for sample in self.samples]
-        except (OSError, tarfile.TarError, ValueError, KeyError) as error:
-            raise UserError(f"{path}: damaged shard ({error}); prepare the data again") from error
-        if len(self.samples) != count:
-            raise UserError(f"{path}: has {len(self.samples)} of its {count} clips; prepare the data again")
-        self.sounds = np.array([zlib.crc32(sound_of(clip).encode()) for clip in self.clips])
+        with reading(path, AGAIN):
+            samples = _samples(path)
+            self.numbers = [int(key) for key in samples]
+            self.clips = [json.loads(sample["labels.json"]) for sample in samples.values()]
+            for clip in self.clips:
+                check_clip(clip)
+            self.latents, self.mels = (_stacked(samples, name) for name in ("latent.npy", "mel.npy"))
+        self.clips = [with_kind(clip) for clip in self.clips]
+        if len(self.clips) != count:
+            raise UserError(f"{printable(path)}: has {len(self.clips)} of its {count} clips; {AGAIN}")
+        self.sounds = np.array([zlib.crc32(os.fsencode(sound_of(clip))) for clip in self.clips])
 
     def batch(self, indices: Sequence[int]) -> Batch:
         """The clips at `indices` of this shard; the batch has their numbers in all shards."""
         clips = [self.clips[index] for index in indices]
-        numbers = [int(self.samples[index]["__key__"]) for index in indices]
-        latents = self._read(indices, "latent.npy")
+        numbers = [self.numbers[index] for index in indices]
+        latents = torch.from_numpy(self.latents[np.asarray(indices)]).float()
         return plain_batch(latents, self.mel(indices), clips, numbers, self.sounds[indices], self.seconds)
 
     def mel(self, indices: Sequence[int]) -> torch.Tensor:
         """The log-mels of the clips at `indices` alone: (clips, bands, mel frames), float32."""
-        return self._read(indices, "mel.npy")
+        return torch.from_numpy(self.mels[np.asarray(indices)]).float()
 
-    def _read(self, indices: Sequence[int], member: str) -> torch.Tensor:
-        files = (io.BytesIO(self.samples[index][member]) for index in indices)
-        return torch.from_numpy(np.stack([np.load(file, allow_pickle=False) for file in files])).float()
+
+def _samples(path: Path) -> dict[str, dict[str, bytes]]:
+    """{key: {kind: bytes}} of the members KEY.KIND of a tar file.
+
+    Raises:
+        ValueError: damaged, or with members that no shard has.
+    """
+    samples: dict[str, dict[str, bytes]] = {}
+    left = path.stat().st_size  # bytes that its members may have together
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                key, _, kind = member.name.partition(".")
+                left -= member.size
+                if not member.isreg() or not key.isdecimal() or kind not in MEMBERS or left < 0:
+                    raise ValueError(f"member {member.name[:60]!r}")
+                samples.setdefault(key, {})[kind] = archive.extractfile(member).read()
+    except tarfile.TarError as error:
+        raise ValueError(error) from error
+    return samples
+
+
+def _stacked(samples: dict[str, dict[str, bytes]], kind: str) -> np.ndarray:
+    """The arrays of all samples in a row.
+
+    Raises:
+        ValueError, LookupError: one is missing or damaged, or they differ in shape.
+    """
+    arrays = [np.lib.format.read_array(io.BytesIO(sample[kind])) for sample in samples.values()]
+    for array in arrays:
+        check_array(array, 2)
+    return np.stack(arrays)
 
 
 class ShardStream:
@@ -113,16 +149,17 @@ class ShardStream:
         manifest: as a cache's.
 
     Raises:
-        UserError: not a folder of shards, or webdataset is not installed.
+        UserError: not a folder of shards, or a damaged one.
     """
 
     def __init__(self, path: str | Path):
-        _webdataset()
         self.path = Path(path)
         self.manifest = cache.read_manifest(self.path)
         if "shards" not in self.manifest:
-            raise UserError(f"{self.path}: a cache, not shards; read it with msdae.data.ClipCache")
+            raise UserError(f"{printable(self.path)}: a cache, not shards; read it with msdae.data.ClipCache")
         self.shards: dict[str, int] = self.manifest["shards"]
+        if sum(self.shards.values()) != len(self):
+            raise UserError(f"{printable(self.path)}: its shards and its manifest differ in clips; {AGAIN}")
         self._shard: Shard | None = None  # the last one that was read
 
     def __len__(self) -> int:
@@ -163,6 +200,7 @@ class ShardStream:
         path = self.path / name
         if self._shard is None or self._shard.path != path:
             self._shard = Shard(path, self.shards[name], self.clip_seconds)
+            cache.require_shapes(path, self.manifest, self._shard.latents, self._shard.mels)
         return self._shard
 
     def _locate(self, place: int, seed: int) -> tuple[tuple[int, int], int]:
@@ -172,7 +210,7 @@ class ShardStream:
             if place < self.shards[name]:
                 return (epoch, turn), place
             place -= self.shards[name]
-        raise UserError(f"{self.path}: its manifest counts more clips than its shards have; prepare it again")
+        raise AssertionError("the shards have as many clips as the manifest says")
 
     def _order(self, seed: int, epoch: int) -> list[str]:
         names = sorted(self.shards)

@@ -1,8 +1,11 @@
 """A file of sound to be cut into clips, and what is known about it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from msdae import audio
 from msdae.codecs.base import Codec
@@ -12,6 +15,7 @@ from msdae.symbolic.notes import read_midi
 # Split names in a cache, and what the data sets call theirs.
 SPLITS = ("train", "valid", "test", "unseen")
 SEEN_SPLITS = SPLITS[:3]
+SILENCE = 1e-3  # peak below which a clip is left out (-60 dBFS)
 NOTE, MELODY = "note", "melody"  # values of the label `kind`
 
 
@@ -47,9 +51,10 @@ class SourceFile:
     Attributes:
         name: unique in its split; clips are named after it.
         path: of the sound.
-        clips: how many are expected: all complete clips of the file, or its first only.
+        clips: how many are expected, from number `first` on: all complete clips of the file, or some of them.
         labels: of every clip of the file; `notes` among them are in seconds from the file's start.
         midi: where the notes stand, if not in the labels.
+        first: number of the first clip; those before it are in another split.
     """
 
     name: str
@@ -57,6 +62,7 @@ class SourceFile:
     clips: int
     labels: dict[str, Any] = field(default_factory=dict)
     midi: Path | None = None
+    first: int = 0
 
 
 def complete_clips(path: Path, clip: ClipLength = ClipLength()) -> int:
@@ -69,6 +75,27 @@ def complete_clips(path: Path, clip: ClipLength = ClipLength()) -> int:
     if clips == 0:
         raise UserError(f"{path}: shorter than one clip; at least {clip.seconds:.2f} s are needed")
     return clips
+
+
+def cut(path: Path, clip: ClipLength = ClipLength()) -> Iterator[torch.Tensor]:
+    """The recording clip by clip, (samples,) each; the last one is shorter where the file ends inside it.
+
+    Raises:
+        UserError: unreadable, or cut short.
+    """
+    buffer = torch.zeros(0)
+    for block in audio.open_recording(path, clip.sample_rate).blocks():
+        buffer = torch.cat([buffer, block])
+        while len(buffer) >= clip.samples:
+            yield buffer[: clip.samples]
+            buffer = buffer[clip.samples :]
+    if len(buffer):
+        yield buffer
+
+
+def is_silent(waveform: torch.Tensor) -> bool:
+    """Whether the clip `waveform`, (samples,), has no sound."""
+    return float(waveform.abs().max()) < SILENCE
 
 
 def read_notes(path: Path) -> list[list]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Tally:
         """Count a faulty file by the reason in its error, whose message is "PATH: reason (detail); fix"."""
         if self.strict:
             raise error
-        reason = str(error).removeprefix(f"{path}: ").split(";")[0].split(" (")[0]
+        reason = printable(error).removeprefix(f"{printable(path)}: ").split(";")[0].split(" (")[0]
         self.rejected[reason] += 1
         self.examples.setdefault(reason, str(error))
 

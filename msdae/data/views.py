@@ -10,17 +10,17 @@ import functools
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 
-from msdae.config import require_shares
 from msdae.data import order, perturb
 from msdae.data.cache import Batch, ClipCache, score_of, sound_of
 from msdae.data.joined import joined_batch
 from msdae.data.shards import Shard, ShardStream
 from msdae.errors import UserError
+from msdae.limits import SHARE, check
 
 TIMBRE, CONTENT = ("same", "excerpt"), ("same", "rendition")
 
@@ -38,14 +38,14 @@ class ViewConfig:
 
     timbre: str = "excerpt"
     content: str = "rendition"
-    scramble: float = 0.5
-    recolour: float = 0.3
+    scramble: Annotated[float, SHARE] = 0.5
+    recolour: Annotated[float, SHARE] = 0.3
 
     def __post_init__(self):
         for name, value, values in (("timbre", self.timbre, TIMBRE), ("content", self.content, CONTENT)):
             if value not in values:
                 raise UserError(f"views: {name} is '{value}', expected {' or '.join(values)}")
-        require_shares(self, "scramble", "recolour")
+        check(self)
 
     @property
     def plain(self) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from msdae.errors import UserError
 from msdae.evaluation import tables
 from msdae.evaluation.tables import Table
-from msdae.files import atomic
+from msdae.files import atomic, read_text
 
 # An opening and its closing marker on lines of their own, and what stands between them.
 _MARKED = re.compile(r"^<!-- (?P<name>[^/\s].*?) -->\n(?P<body>.*?)^<!-- /(?P=name) -->$", re.S | re.M)
@@ -102,10 +102,7 @@ def _names(text: str) -> list[str]:
 
 def _read(path: str | Path, sections: Mapping[str, str]) -> str:
     """The document. A comment that opens nothing is a marker only where its name is a section's."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); name a Markdown file") from error
+    text = read_text(path, "name a Markdown file")
     pairs = _names(text)
     closing = [match["name"] for match in _CLOSING.finditer(text)]
     opening = [match["name"] for match in _OPENING.finditer(text) if match["name"] in sections]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from nnAudio.librosa_functions import hz_to_mel
 from msdae.audio.files import SAMPLE_RATE
 from msdae.audio.mel import LogMel, MelConfig
 from msdae.audio.windows import Source
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 from msdae.evaluation.tables import Cell, Table, Value
 from msdae.files import atomic, check_replaceable
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # matplotlib is imported when something is drawn
 
 SECONDS = 30  # of each recording that a picture shows at most
 SUFFIXES = (".png", ".pdf", ".svg")
+LONGEST = 100  # characters of a title, more do not fit
 WIDTH = 9.0  # inches: as wide as a README's column
 HERTZ = (300, 1000, 3000, 10000)  # marks of the frequency axis
 # Okabe and Ito's colours, each with a marker of its own.
@@ -52,7 +54,8 @@ def style() -> Iterator[None]:
     """What all pictures look like."""
     import matplotlib
 
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a box is drawn in its place
         yield
 
 
@@ -64,7 +67,10 @@ def new(width: float, height: float) -> Figure:
 
 
 def plain(title: str) -> str:
-    """`title` as it is written: a dollar sign begins no formula."""
+    """`title` as it is written, cut in its middle where it is long: a dollar sign begins no formula."""
+    title = printable(title)
+    if len(title) > LONGEST:
+        title = f"{title[: LONGEST // 2]} ... {title[-LONGEST // 2 :]}"
     return title.replace("$", r"\$")
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from msdae.audio.files import SAMPLE_RATE
-from msdae.errors import UserError
+from msdae.files import reading
 
 SOUND_BYTES = 13_000_000  # that all sounds of a page may take
 RATES = (96, 80, 64, 48, 40)  # kb/s, the first that fits is taken
@@ -59,11 +59,12 @@ def picture(path: str | Path, width: int = 1400) -> str:
     Raises:
         UserError: missing, or not a picture.
     """
-    try:
-        with Image.open(path) as image:
-            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    except (OSError, UnidentifiedImageError) as error:
-        raise UserError(f"{path}: not a readable picture ({error}); make it again") from error
+    with reading(path, "make it again"):
+        try:
+            with Image.open(path) as image:
+                image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+        except (SyntaxError, Image.DecompressionBombError) as error:  # Pillow's own of damaged and huge ones
+            raise ValueError(str(error)) from error
     image.thumbnail((width, image.height), Image.Resampling.LANCZOS)
     return _webp(image, quality=85)
 

@@ -12,7 +12,7 @@ from typing import Any
 from tabulate import tabulate
 
 from msdae.errors import UserError
-from msdae.files import atomic, check_replaceable
+from msdae.files import atomic, check_replaceable, read_json, reading
 
 EMPTY = "-"  # a cell that nothing is known of
 FILES = ("tables.json", "tables.md", "tables.csv")  # of a folder of results
@@ -201,15 +201,9 @@ def read(path: str | Path) -> list[Table]:
     Raises:
         UserError: no such file, or not such a list.
     """
-    try:
-        with open(path, encoding="utf-8") as file:
-            return [_from_mapping(**fields) for fields in json.load(file)]
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror}); run the command that makes it"
-        ) from error
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path}: not a list of tables ({error}); make it again") from error
+    fix = "run the command that makes it"
+    with reading(path, fix):
+        return [_from_mapping(**fields) for fields in read_json(path, list, fix)]
 
 
 def _json(tables: Sequence[Table]) -> str:
@@ -238,10 +232,20 @@ def _from_mapping(
     note: str = "",
     command: str = "",
 ) -> Table:
+    if not all(isinstance(text, str) for text in (title, note, command, *header)):
+        raise ValueError("a title, note, command or heading is no text")
     if any(len(row) != len(header) for row in rows):
         raise ValueError(f"rows of '{title}' are not as long as its header")
-    cells = (tuple(Value(**cell) if isinstance(cell, dict) else str(cell) for cell in row) for row in rows)
+    cells = (tuple(_value(cell) if isinstance(cell, dict) else str(cell) for cell in row) for row in rows)
     return Table(title, tuple(header), tuple(cells), note, command)
+
+
+def _value(cell: Mapping[str, Any]) -> Value:
+    value = Value(**cell)
+    numbers = [number for number in (value.value, value.low, value.high) if number is not None]
+    if not all(isinstance(number, (int, float)) for number in numbers) or value.digits not in range(13):
+        raise ValueError(f"{cell} is no number with its digits")
+    return value
 
 
 def _csv(tables: Sequence[Table]) -> str:

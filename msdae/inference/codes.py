@@ -4,12 +4,15 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
 
-from msdae import checkpoint
+from msdae import checkpoint, limits
 from msdae.audio.windows import starts
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
+from msdae.files import reading
+from msdae.limits import Range
 from msdae.models.adapter import Adapter
 
 KIND = "codes"
@@ -34,14 +37,15 @@ class Codes:
     """
 
     levels: Mapping[int, torch.Tensor]
-    frames: int
-    stride: int
-    length: int
-    samples: int
+    frames: Annotated[int, Range(1, 2**20)]
+    stride: Annotated[int, Range(1, 2**20)]
+    length: Annotated[int, Range(1, 10**7, reason="days of sound")]
+    samples: Annotated[int, Range(1, 2**40)]
     model: str = ""
     adapter: Adapter | None = None
 
     def __post_init__(self):
+        limits.check(self)
         for level, code in self.levels.items():
             if code.ndim != 3 or not (len(code) == self.windows or (len(code), code.shape[-1]) == (1, 1)):
                 raise UserError(
@@ -113,6 +117,12 @@ class Codes:
         Raises:
             UserError: no such file, a truncated or foreign one.
         """
-        tensors, header = checkpoint.load(path, KIND)
-        facts = {name: header[name] for name in FACTS}
-        return cls({int(level): code for level, code in sorted(tensors.items())}, **facts)
+        needs = {"frames": int, "stride": int, "length": int, "samples": int, "model": str}
+        header = checkpoint.read_header(path, KIND, needs)
+        tensors, _ = checkpoint.load(path, KIND)
+        with reading(path, checkpoint.FIX):
+            levels = {int(level): code for level, code in sorted(tensors.items())}
+        try:
+            return cls(levels, **{name: header[name] for name in needs})
+        except UserError as error:
+            raise UserError(f"{printable(path)}: {error}; {checkpoint.FIX}") from error

@@ -9,7 +9,6 @@ import torch
 
 from msdae import audio
 from msdae.audio.loudness import PEAK, Loudness, Mastering, master, measure
-from msdae.errors import UserError
 
 
 def mastered(blocks: Iterable[torch.Tensor], reference: Loudness, sample_rate: int) -> torch.Tensor:
@@ -26,13 +25,13 @@ def write_mastered(
     """`mastered` into a wav, flac or ogg file, in memory that hardly grows with the length.
 
     Raises:
-        UserError: the file, or what is kept beside it, cannot be written.
+        UserError: the file cannot be written.
     """
     with tempfile.TemporaryFile(dir=Path(path).parent) as scratch:
         loudness = Loudness(sample_rate)
         for block in blocks:
             loudness.add(block)
-            _spool(block, scratch)
+            block.numpy().tofile(scratch)
         mastering = master(loudness, reference)
         audio.write_blocks(path, _scaled(scratch, mastering.gain), sample_rate)
         while (peak := measure(audio.open_recording(path, sample_rate), sample_rate).peak) >= PEAK:
@@ -40,16 +39,6 @@ def write_mastered(
             mastering = Mastering(mastering.gain * 0.98 * PEAK / peak, limited=True)
             audio.write_blocks(path, _scaled(scratch, mastering.gain), sample_rate)
     return mastering
-
-
-def _spool(block: torch.Tensor, file: BinaryIO) -> None:
-    try:
-        block.numpy().tofile(file)
-    except OSError as error:
-        reason = error.strerror or error
-        raise UserError(
-            f"the rendering cannot be kept beside the output ({reason}); make space there"
-        ) from error
 
 
 def _scaled(file: BinaryIO, gain: float) -> Iterator[torch.Tensor]:

@@ -21,8 +21,9 @@ from msdae.errors import UserError
 from msdae.inference.codes import Codes
 from msdae.inference.latents import Advance, latents
 from msdae.inference.mastering import mastered, write_mastered
-from msdae.inference.settings import Mix, Sampling, check_strength, strengths
+from msdae.inference.settings import Mix, Sampling, strengths
 from msdae.inference.sounds import LearntSound, blended
+from msdae.limits import SEED, SHARE
 from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.device import device as device_of
@@ -127,7 +128,7 @@ class Pipeline:
         Raises:
             UserError: codes of another model, a level that is missing, a strength outside 0 to 1.
         """
-        check_strength(strength)
+        SHARE.check(strength, "strength")
         self._check_levels(others)
         self._check_codes([content, *others.values()])
         levels = dict(content.levels)
@@ -369,6 +370,8 @@ class Pipeline:
         self._check_codes(recordings)
         seeds = self.sampling.seed if seeds is None else seeds
         each = [seeds] * len(recordings) if isinstance(seeds, int) else list(seeds)
+        for seed in each:
+            SEED.check(seed, "seed")
         return latents(self.model, recordings, each, self.sampling, self.batch, advance)
 
     @torch.no_grad()

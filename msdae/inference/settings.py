@@ -1,41 +1,39 @@
 """What a rendering is made of, and how it is sampled."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+from msdae import limits
 from msdae.diffusion.samplers import SAMPLERS, STEPS
-from msdae.errors import UserError
 from msdae.inference.sounds import LearntSound
+from msdae.limits import SEED, SHARE, Range
+from msdae.models.config import GUIDANCE
+
+SERIES = Range(2, 1000, reason="a series has two ends, and more steps cannot be told apart")
 
 
 @dataclass(frozen=True)
 class Sampling:
     """How latents are sampled.
 
-    steps: sampling steps, 1 or more.
+    steps: sampling steps.
     sampler: the solver of the ODE.
     guidance: one weight, or one a level, coarse to fine; 1 is as trained; None: the configured ones.
     seed: the noise of each latent frame follows from it and the frame's position alone.
 
     Raises:
-        UserError: no steps, an unknown sampler or a negative seed.
+        UserError: a number outside its range, or an unknown sampler.
     """
 
-    steps: int = STEPS
+    steps: Annotated[int, Range(1, 1000, reason="more change nothing that can be heard")] = STEPS
     sampler: str = "dpmpp_2m"
-    guidance: tuple[float, ...] | None = None
-    seed: int = 0
+    guidance: tuple[Annotated[float, GUIDANCE], ...] | None = None
+    seed: Annotated[int, SEED] = 0
 
     def __post_init__(self):
-        if self.steps < 1:
-            raise UserError(f"steps {self.steps}: at least 1 is needed")
+        limits.check(self)
         SAMPLERS[self.sampler]  # says which ones there are
-        if self.seed < 0:
-            raise UserError(f"seed {self.seed}: give 0 or more")
-        if not all(math.isfinite(weight) for weight in self.guidance or ()):
-            raise UserError(f"guidance {self.guidance}: give finite weights")
 
 
 @dataclass(frozen=True)
@@ -54,11 +52,11 @@ class Mix:
 
     melody: Any
     levels: Mapping[int, Any] = field(default_factory=dict)
-    strength: float = 1.0
+    strength: Annotated[float, SHARE] = 1.0
     sample_rate: int | None = None
 
     def __post_init__(self):
-        check_strength(self.strength)
+        limits.check(self)
 
     @property
     def recordings(self) -> list[Any]:
@@ -70,14 +68,7 @@ def strengths(count: int) -> list[float]:
     """`count` numbers from 0 to 1, evenly spaced.
 
     Raises:
-        UserError: fewer than two.
+        UserError: fewer than two, or too many.
     """
-    if count < 2:
-        raise UserError(f"count {count}: a series has at least 2 recordings")
+    SERIES.check(count, "count")
     return [index / (count - 1) for index in range(count)]
-
-
-def check_strength(strength: float) -> None:
-    """Raise a UserError for a strength outside 0 to 1."""
-    if not 0 <= strength <= 1:
-        raise UserError(f"strength {strength}: give 0 (melody source) to 1 (timbre source)")

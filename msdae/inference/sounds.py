@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from msdae import checkpoint, files
-from msdae.errors import UserError, printable
+from msdae.errors import UserError
 from msdae.inference.codes import Codes
 from msdae.limits import SHARE
 from msdae.models.adapter import Adapter
@@ -73,8 +73,6 @@ class LearntSound:
         """
         tensors, header = checkpoint.load(path, KIND)
         with files.reading(path, FIX):
-            if not all(tensor.isfinite().all() for tensor in tensors.values()):
-                raise UserError(f"{printable(path)}: has NaN or infinite weights; {FIX}")
             facts = {name: tuple(v) if isinstance(v := header[name], list) else v for name in FACTS}
             code = tensors.pop(CODE).float()
             weights = {name.removeprefix(ADAPTER): tensor.float() for name, tensor in tensors.items()}

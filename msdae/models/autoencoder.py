@@ -5,6 +5,8 @@ built for a stage of training: in stage K it has K levels, and what later stages
 """
 
 import contextlib
+import logging
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,10 +21,10 @@ from huggingface_hub.errors import (
     LocalEntryNotFoundError,
 )
 
-from msdae import checkpoint, config
+from msdae import checkpoint, config, files, limits
 from msdae.diffusion.edm import EDM
 from msdae.diffusion.samplers import guided
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 from msdae.models import codec_files
 from msdae.models.config import ModelConfig
 from msdae.models.contrast import contrastive_loss
@@ -32,7 +34,11 @@ from msdae.nn.unet import UNet
 
 EMBEDDED = Path(__file__).parents[1] / "assets" / "small.safetensors"
 WEIGHTS = "model.safetensors"  # the file's name in a folder or hub repository
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 Guidance = Sequence[float]
+HEADER = {"model": str, "stage": int, "config": dict, "provenance": dict}  # of a model's file
+SOURCES = "'embedded', a file, a folder or a hub id (owner/name)"
+logger = logging.getLogger(__name__)
 
 
 class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio", "music"]):
@@ -196,15 +202,20 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         Raises:
             UserError: the file is missing, truncated, foreign, newer or does not fit its own configuration.
         """
-        tensors, header = checkpoint.load(path, "model")
+        header = checkpoint.read_header(path, "model", HEADER)
         if header["model"] not in MODELS:
-            raise UserError(f"{path}: holds a '{header['model']}', this msdae knows {', '.join(MODELS)}")
-        model_config = config.from_mapping(ModelConfig, header["config"], str(path))
-        model = MODELS[header["model"]](model_config, header["stage"], header["provenance"])
+            reason = f"holds a '{printable(header['model'])[:40]}', this msdae knows {', '.join(MODELS)}"
+            raise UserError(f"{printable(path)}: {reason}; upgrade msdae")
+        model_config = config.of_file(ModelConfig, header["config"], path)
+        kind, stage = header["model"], header["stage"]
         try:
-            model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-        except RuntimeError as error:
-            raise UserError(f"{path}: the weights do not fit their configuration ({error})") from error
+            outline = outlined(kind, model_config, stage)
+        except UserError as error:  # sizes that do not fit together
+            raise UserError(f"{printable(path)}: {error}; {checkpoint.FIX}") from error
+        checkpoint.require_tensors(path, outline.state_dict())
+        model = build(kind, model_config, stage, header["provenance"])
+        tensors, _ = checkpoint.load(path, "model")
+        model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
         model.folder = Path(path).parent
         return model.eval()
 
@@ -226,22 +237,55 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         codec_files.copy(codec_files.find(self.config.codec, self.folder), save_directory)
 
 
+def outlined(kind: str, config: ModelConfig, stage: int = 3) -> Autoencoder:
+    """The model `kind` ("msdae", "hdae") without memory for its weights: on the meta device."""
+    with torch.device("meta"):
+        return MODELS[kind](config, stage)
+
+
+def build(
+    kind: str,
+    config: ModelConfig,
+    stage: int = 3,
+    provenance: dict[str, Any] | None = None,
+    copies: int = 1,
+) -> Autoencoder:
+    """The model `kind` with fresh weights. copies: of the weights that there has to be memory for.
+
+    Raises:
+        UserError: there is no memory for so many, or its sizes do not fit together.
+    """
+    weights = sum(parameter.numel() for parameter in outlined(kind, config, stage).parameters())
+    what = f"a model of {weights / 1e6:.1f} M weights"
+    limits.require_memory(4 * copies * weights, what, "choose smaller widths")
+    return MODELS[kind](config, stage, provenance)
+
+
 def _resolve(name: str, options: dict[str, Any]) -> Path:
-    """The weights file that `name` means; `options` are those of `hf_hub_download` (revision, token ...)."""
+    """The weights file that `name` means; `options` are those of `hf_hub_download` (revision, token ...).
+
+    The hub is asked for what looks like an id there, owner/name, and where no folder `owner` is here.
+    """
     if name == "embedded":
         return EMBEDDED
     path = Path(name)
-    if path.is_dir():
-        return path / WEIGHTS
-    if path.is_file() or path.suffix == ".safetensors":
-        return path
+    with files.reading(name):
+        if path.is_dir():
+            return path / WEIGHTS
+        if path.exists() or path.suffix == ".safetensors":
+            return path
+        elsewhere = HUB_ID.fullmatch(name) and not path.parent.exists()
+    if not elsewhere:
+        raise UserError(f"{printable(name)}: no such file; give {SOURCES}")
     try:
+        if not options.get("local_files_only"):
+            logger.info("%s: not a file here, asked for at the Hugging Face hub", name)
         weights = Path(hf_hub_download(name, WEIGHTS, **options))
         with contextlib.suppress(EntryNotFoundError, LocalEntryNotFoundError):  # most models' codec ships
             hf_hub_download(name, codec_files.CODEC, **options)
         return weights
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().splitlines()[0][:120]
         raise UserError(
-            f"{name}: neither 'embedded', a file, a folder nor a hub repository within reach ({reason})"
+            f"{name}: no such file, and not to be had from the Hugging Face hub ({reason}); give {SOURCES}"
         ) from error

@@ -1,11 +1,18 @@
 """Sizes of a model, and the codec that it belongs to."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from msdae import limits
 from msdae.audio.mel import MelConfig
 from msdae.errors import UserError
+from msdae.limits import FINITE, SHARE, Choice, Range, Size
 
-ENCODERS = ("patch", "conv")
+GUIDANCE = Range(-100, 100, reason="beyond, nothing of the sound is left")
+WIDTH = Range(1, 4096, reason="wider layers have hundreds of millions of weights")
+HOP = Range(1, 2**20, reason="longer frames than seconds")
+DEVIATION = Range(0, 1e6, above=True)
+Widths = Annotated[tuple[Annotated[int, WIDTH], ...], Size(1, 12)]
 
 
 @dataclass(frozen=True)
@@ -18,18 +25,28 @@ class CodecConfig:
     name: str = "spectral-neural"
     path: str = ""
     fingerprint: str = ""
-    hop: int = 4096
-    channels: int = 64
-    mean: tuple[float, ...] = ()  # per channel; empty: zero
-    std: float = 1.0  # over all values about the mean: EDM's sigma_data
+    hop: Annotated[int, HOP] = 4096
+    channels: Annotated[int, WIDTH] = 64
+    mean: tuple[Annotated[float, FINITE], ...] = ()  # per channel; empty: zero
+    std: Annotated[float, DEVIATION] = 1.0  # over all values about the mean: EDM's sigma_data
+
+    def __post_init__(self):
+        limits.check(self)
+        if len(self.mean) not in (0, self.channels):
+            raise UserError(
+                f"mean: has {len(self.mean)} entries, expected one for each of {self.channels} channels"
+            )
 
 
 @dataclass(frozen=True)
 class Bands:
     """Mean and standard deviation of each band of x3, measured; empty: 0 and 1."""
 
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
+    mean: tuple[Annotated[float, FINITE], ...] = ()
+    std: tuple[Annotated[float, DEVIATION], ...] = ()
+
+    def __post_init__(self):
+        limits.check(self)
 
 
 @dataclass(frozen=True)
@@ -47,26 +64,33 @@ class ModelConfig:
     guidance: weights that sampling uses when it is given none.
     """
 
-    widths: tuple[int, ...] = (384, 384, 384)
-    inject: tuple[int, ...] = (2, 2, 0)
+    widths: Widths = (384, 384, 384)
+    inject: Annotated[tuple[Annotated[int, Range(0, 11)], ...], Size(1, 8)] = (2, 2, 0)
     at_input: bool = True
-    pooled: tuple[int, ...] = (1,)
-    encoder: str = "patch"
-    hidden: int = 512
-    code_channels: tuple[int, ...] = (32, 32, 32)
-    encoder_widths: tuple[int, ...] = (16, 32, 64, 128)
-    dropout: float = 0.14
-    P_mean: float = 0.5
-    P_std: float = 1.2
-    guidance: tuple[float, ...] = (2.0, 1.0, 2.0)
+    pooled: Annotated[tuple[Annotated[int, Range(1, 8)], ...], Size(0, 8)] = (1,)
+    encoder: Annotated[str, Choice(("patch", "conv"))] = "patch"
+    hidden: Annotated[int, WIDTH] = 512
+    code_channels: Widths = (32, 32, 32)
+    encoder_widths: Widths = (16, 32, 64, 128)
+    dropout: Annotated[float, SHARE] = 0.14
+    P_mean: Annotated[float, Range(-10, 10)] = 0.5
+    P_std: Annotated[float, Range(0, 10, above=True)] = 1.2
+    guidance: tuple[Annotated[float, GUIDANCE], ...] = (2.0, 1.0, 2.0)
     mel: MelConfig = field(default_factory=MelConfig)
     bands: Bands = field(default_factory=Bands)
     codec: CodecConfig = field(default_factory=CodecConfig)
 
     def __post_init__(self):
-        if self.encoder not in ENCODERS:
-            raise UserError(f"encoder '{self.encoder}': choose one of {', '.join(ENCODERS)}")
+        limits.check(self)
+        levels = len(self.inject)
         if max(self.inject) >= len(self.widths):
             raise UserError(
                 f"inject {self.inject}: widths of {len(self.widths)} depths have 0 to {len(self.widths) - 1}"
             )
+        if len(self.code_channels) != levels:
+            raise UserError(f"code_channels {self.code_channels}: give {levels}, one for each of inject")
+        for name, values in (("mean", self.bands.mean), ("std", self.bands.std)):
+            if len(values) not in (0, self.mel.bands):
+                raise UserError(f"bands: {name} has {len(values)} entries, mel has {self.mel.bands} bands")
+        if self.mel.bands % 2 ** (levels - 1):
+            raise UserError(f"mel: {self.mel.bands} bands cannot be halved {levels - 1} times")

@@ -25,6 +25,8 @@ class HDAE(Autoencoder):
             raise UserError(
                 f"inject: the codes of HDAE are taken at depths {depths[::-1]}, got {config.inject}"
             )
+        if len(config.encoder_widths) != len(config.inject):
+            raise UserError(f"encoder_widths {config.encoder_widths}: give {len(config.inject)} for HDAE")
         self.encoder = LatentEncoder(config.codec.channels, config.encoder_widths, config.code_channels)
 
     def encode(self, z: torch.Tensor | None, mel: torch.Tensor | None) -> list[torch.Tensor]:

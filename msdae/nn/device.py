@@ -2,7 +2,7 @@
 
 import torch
 
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 
 
 def device(name: str) -> torch.device:
@@ -16,8 +16,10 @@ def device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
     try:
         place = torch.device(name)
-        torch.empty(0, device=place)
+        torch.empty(1, device=place).item()  # "meta" has no values
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"--device {name}: not usable here ({reason}); use --device auto") from error
+        reason = str(error).splitlines()[0][:120]
+        raise UserError(
+            f"--device {printable(name)[:40]}: not usable here ({reason}); use --device auto"
+        ) from error
     return place

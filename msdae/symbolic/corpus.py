@@ -4,12 +4,13 @@ import functools
 import hashlib
 import json
 import warnings
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
 from msdae import folders
 from msdae.errors import UserError
-from msdae.files import atomic
+from msdae.files import atomic, read_json, reading
 from msdae.symbolic.notes import Part, ScoreNote
 
 # Collections of many short pieces, in one to eight parts.
@@ -64,10 +65,13 @@ def parts(piece: str) -> list[Part]:
     _corpus_root()  # says what to install
     name = hashlib.sha256(f"{version('music21')} {piece}".encode()).hexdigest()[:16]
     path = folders.cache() / "pieces" / f"{name}.json"
-    if not path.exists():
-        with atomic(path) as temporary:
-            temporary.write_text(json.dumps(_read(piece)))
-    return [[ScoreNote(*note) for note in part] for part in json.loads(path.read_text())]
+    with suppress(UserError), reading(path):  # it is not there yet, or damaged
+        stored = read_json(path, list)
+        return [[ScoreNote(*map(float, note[:2]), int(note[2])) for note in part] for part in stored]
+    piece_parts = _read(piece)
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(piece_parts))
+    return piece_parts
 
 
 @functools.lru_cache(maxsize=1)

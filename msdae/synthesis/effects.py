@@ -4,17 +4,27 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
 import torchaudio.functional as AF
 from scipy.signal import fftconvolve
 
-from msdae.config import require_ranges, require_shares
+from msdae.config import require_ranges
+from msdae.limits import SHARE, Range, check
 from msdae.symbolic.notes import Note
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
-Range = tuple[float, float]  # from, to
+# Each is a range that a parameter is drawn from, from and to.
+Share = Annotated[float, SHARE]
+Seconds = tuple[Annotated[float, Range(1e-3, 60, reason="longer than any clip")], ...]
+Hertz = tuple[Annotated[float, Range(0, SAMPLE_RATE / 2, above=True, reason="half the sample rate")], ...]
+Cents = tuple[Annotated[float, Range(0, 1200, above=True, reason="an octave")], ...]
+Decibels = tuple[Annotated[float, Range(-120, 120)], ...]
+Level = tuple[Annotated[float, Range(0, 10)], ...]
+Quality = tuple[Annotated[float, Range(0, 100, above=True)], ...]
+Number = tuple[Annotated[int, Range(1, 16, reason="more are not heard apart")], ...]
 
 
 @dataclass(frozen=True)
@@ -53,43 +63,40 @@ class EffectsConfig:
     hiss_decibels: how far a noise floor lies below the peak.
     """
 
-    envelope: float = 0.3
-    vibrato: float = 0.3
-    chorus: float = 0.2
-    drive: float = 0.25
-    tremolo: float = 0.12
-    equaliser: float = 0.7
-    low_pass: float = 0.25
-    room: float = 0.4
-    hiss: float = 0.15
-    attack_seconds: Range = (10**-2.5, 0.1)
-    decay_seconds: Range = (10**-0.7, 10**0.5)
-    vibrato_cents: Range = (5, 40)
-    vibrato_hertz: Range = (3.5, 7)
-    chorus_copies: tuple[int, int] = (1, 2)
-    chorus_level: Range = (0.4, 0.9)
-    chorus_cents: Range = (6, 18)
-    chorus_hertz: Range = (0.2, 1.2)
-    drive_gain: Range = (1, 10**1.3)
-    tremolo_hertz: Range = (3, 9)
-    tremolo_depth: Range = (0.1, 0.45)
-    bells: tuple[int, int] = (2, 4)
-    bell_hertz: Range = (80, 10240)
-    bell_decibels: Range = (-12, 12)
-    bell_quality: Range = (0.4, 1.5)
-    cutoff_hertz: Range = (800, 12800)
-    resonance: Range = (0.5, 3)
-    room_seconds: Range = (0.15, 1.2)
-    room_hertz: Range = (2000, 9000)
-    room_level: Range = (0.1, 0.6)
-    hiss_decibels: Range = (35, 60)
+    envelope: Share = 0.3
+    vibrato: Share = 0.3
+    chorus: Share = 0.2
+    drive: Share = 0.25
+    tremolo: Share = 0.12
+    equaliser: Share = 0.7
+    low_pass: Share = 0.25
+    room: Share = 0.4
+    hiss: Share = 0.15
+    attack_seconds: Seconds = (10**-2.5, 0.1)
+    decay_seconds: Seconds = (10**-0.7, 10**0.5)
+    vibrato_cents: Cents = (5, 40)
+    vibrato_hertz: Hertz = (3.5, 7)
+    chorus_copies: Number = (1, 2)
+    chorus_level: Level = (0.4, 0.9)
+    chorus_cents: Cents = (6, 18)
+    chorus_hertz: Hertz = (0.2, 1.2)
+    drive_gain: tuple[Annotated[float, Range(0, 1000, above=True)], ...] = (1, 10**1.3)
+    tremolo_hertz: Hertz = (3, 9)
+    tremolo_depth: Level = (0.1, 0.45)
+    bells: Number = (2, 4)
+    bell_hertz: Hertz = (80, 10240)
+    bell_decibels: Decibels = (-12, 12)
+    bell_quality: Quality = (0.4, 1.5)
+    cutoff_hertz: Hertz = (800, 12800)
+    resonance: Quality = (0.5, 3)
+    room_seconds: Seconds = (0.15, 1.2)
+    room_hertz: Hertz = (2000, 9000)
+    room_level: Level = (0.1, 0.6)
+    hiss_decibels: Decibels = (35, 60)
 
     def __post_init__(self):
-        require_shares(self, *(name for name, _ in CHAIN))
-        shares = {name for name, _ in CHAIN}
-        free = {"bell_decibels", "hiss_decibels", "chorus_level", "room_level", "tremolo_depth"}
-        require_ranges(self, *free)
-        require_ranges(self, *(name for name in vars(self) if name not in shares | free), above=0)
+        check(self)
+        require_ranges(self, *(name for name, value in vars(self).items() if isinstance(value, tuple)))
 
 
 def envelope(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
@@ -166,7 +173,7 @@ def hiss(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: Eff
     return waveform + 10 ** (-rng.uniform(*c.hiss_decibels) / 20) * float(np.abs(waveform).max()) * noise
 
 
-def logarithmic(rng: random.Random, bounds: Range) -> float:
+def logarithmic(rng: random.Random, bounds: Sequence[float]) -> float:
     """A number between the bounds, evenly by its logarithm."""
     low, high = bounds
     return low * 2 ** rng.uniform(0, math.log2(high / low))

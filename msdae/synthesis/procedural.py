@@ -3,17 +3,24 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from msdae.config import require_ranges, require_shares
+from msdae.config import require_ranges
 from msdae.errors import UserError
+from msdae.limits import SHARE, Range, check
 from msdae.symbolic.notes import Note
 from msdae.synthesis.effects import logarithmic
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
 PARTIALS = 48
 RELEASE = 0.06  # seconds, at least
+
+# Each is a range that a parameter is drawn from, from and to.
+Positive = tuple[Annotated[float, Range(0, 1e5, above=True)], ...]
+Level = tuple[Annotated[float, Range(0, 1000)], ...]
+OneIn = Annotated[int, Range(1, 1000, reason="a sound so rare is in no data set")]
 
 
 @dataclass(frozen=True)
@@ -42,35 +49,31 @@ class PatchConfig:
     fm_index: strength of the modulation.
     """
 
-    struck: float = 0.5
-    slope: tuple[float, float] = (-15, -2)
-    even_one_in: int = 3
-    formants: tuple[int, int] = (0, 3)
-    formant_hertz: tuple[float, float] = (200, 200 * 2**4.5)
-    formant_octaves: tuple[float, float] = (0.2, 0.8)
-    formant_gain: tuple[float, float] = (1, 8)
-    cutoff: tuple[float, float] = (2, 64)
-    struck_attack: tuple[float, float] = (1e-3, 1e-2)
-    held_attack: tuple[float, float] = (10**-2.2, 10**-0.9)
-    decay: tuple[float, float] = (0.1, 10**0.5)
-    sustain: tuple[float, float] = (0.4, 1.0)
-    release: tuple[float, float] = (10**-1.3, 10**-0.5)
-    dull_one_in: int = 2
-    dullness: tuple[float, float] = (10**-1.5, 10**0.3)
-    breath_one_in: int = 3
-    breath: tuple[float, float] = (10**-2.5, 10**-1.2)
-    ratios: tuple[float, ...] = (0.5, 1, 1, 2, 3, 4, 1.41, 3.5, 5.1)
-    fm_one_in: int = 3
-    fm_index: tuple[float, float] = (0.3, 5)
+    struck: Annotated[float, SHARE] = 0.5
+    slope: tuple[Annotated[float, Range(-200, 200)], ...] = (-15, -2)
+    even_one_in: OneIn = 3
+    formants: tuple[Annotated[int, Range(0, 64, reason="no more are heard apart")], ...] = (0, 3)
+    formant_hertz: Positive = (200, 200 * 2**4.5)
+    formant_octaves: Positive = (0.2, 0.8)
+    formant_gain: Level = (1, 8)
+    cutoff: Positive = (2, 64)
+    struck_attack: Positive = (1e-3, 1e-2)
+    held_attack: Positive = (10**-2.2, 10**-0.9)
+    decay: Positive = (0.1, 10**0.5)
+    sustain: Level = (0.4, 1.0)
+    release: Positive = (10**-1.3, 10**-0.5)
+    dull_one_in: OneIn = 2
+    dullness: Positive = (10**-1.5, 10**0.3)
+    breath_one_in: OneIn = 3
+    breath: Positive = (10**-2.5, 10**-1.2)
+    ratios: Positive = (0.5, 1, 1, 2, 3, 4, 1.41, 3.5, 5.1)
+    fm_one_in: OneIn = 3
+    fm_index: Level = (0.3, 5)
 
     def __post_init__(self):
-        require_shares(self, "struck")
-        require_ranges(self, "slope", "formants", "sustain", "fm_index", "formant_gain")
-        require_ranges(self, "formant_hertz", "formant_octaves", "cutoff", "decay", "release", above=0)
-        require_ranges(self, "struck_attack", "held_attack", "dullness", "breath", above=0)
-        for name in ("even_one_in", "dull_one_in", "breath_one_in", "fm_one_in"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; give 1 or more")
+        check(self)
+        pairs = (name for name, value in vars(self).items() if isinstance(value, tuple) and name != "ratios")
+        require_ranges(self, *pairs)
         if not self.ratios:
             raise UserError("ratios is empty; give one number or more")
 

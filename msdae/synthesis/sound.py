@@ -3,11 +3,12 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
 import torch
 
-from msdae.config import require_shares
+from msdae.limits import SHARE, check
 from msdae.symbolic.instruments import POLYPHONIC, Voice
 from msdae.symbolic.notes import Note
 from msdae.synthesis import effects, procedural, soundfont
@@ -29,14 +30,14 @@ class SoundConfig:
     effects: which effects there are, and what their parameters are drawn from.
     """
 
-    formulas: float = 0.25
-    processed: float = 0.3
-    layered: float = 0.1
+    formulas: Annotated[float, SHARE] = 0.25
+    processed: Annotated[float, SHARE] = 0.3
+    layered: Annotated[float, SHARE] = 0.1
     patch: PatchConfig = field(default_factory=PatchConfig)
     effects: EffectsConfig = field(default_factory=EffectsConfig)
 
     def __post_init__(self):
-        require_shares(self, "formulas", "processed", "layered")
+        check(self)
 
 
 @dataclass(frozen=True)

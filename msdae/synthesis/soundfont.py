@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
+from msdae.files import reading
 from msdae.symbolic.notes import Note
+from msdae.synthesis import sf2
 
 SAMPLE_RATE = 44100
 SILENCE = 1e-3  # peak below which an instrument does not reach a note
@@ -44,7 +46,7 @@ def locate(name: str | Path) -> Path:
             if place.name == path.name and place.is_file():
                 return place
     raise UserError(
-        f"{name}: no such SoundFont; give the path of an sf2 or sf3 file, or install it (Debian "
+        f"{printable(name)}: no such SoundFont; give the path of an sf2 or sf3 file, or install it (Debian "
         "has FluidR3_GM.sf2 in fluid-soundfont-gm, MuseScore_General_Full.sf3 in musescore-general-soundfont)"
     )
 
@@ -63,7 +65,7 @@ def render(notes: Sequence[Note], soundfont: str | Path, program: int, samples: 
     try:
         synth.program_select(0, font, 0, program)
     except RuntimeError as error:
-        raise UserError(f"{soundfont}: program {program} is not in this SoundFont") from error
+        raise UserError(f"{printable(soundfont)}: program {program} is not in this SoundFont") from error
     pieces, now = [], 0
     for time, kind, pitch, velocity in _events(notes):
         if time >= samples:
@@ -87,10 +89,11 @@ def fingerprint(soundfont: str | Path) -> str:
     Raises:
         UserError: the file cannot be read.
     """
-    try:
-        return hashlib.sha256(Path(soundfont).read_bytes()).hexdigest()[:16]
-    except OSError as error:
-        raise UserError(f"{soundfont}: cannot read this SoundFont ({error.strerror})") from error
+    digest = hashlib.sha256()
+    with reading(soundfont), open(soundfont, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
 
 
 @functools.lru_cache(maxsize=1024)
@@ -142,10 +145,10 @@ def _load(soundfont: str):
             "rendering needs tinysoundfont: pip install --no-deps tinysoundfont "
             "(its PyAudio dependency is for live playback only)"
         ) from error
-    if not Path(soundfont).is_file():
-        raise UserError(f"{soundfont}: no such SoundFont")
+    with reading(soundfont, "give another sf2 or sf3 file"):
+        sf2.check(Path(soundfont))
     synth = tinysoundfont.Synth(samplerate=SAMPLE_RATE)
     try:
         return synth, synth.sfload(soundfont)
     except RuntimeError as error:
-        raise UserError(f"{soundfont}: not a SoundFont that can be read (sf2 or sf3)") from error
+        raise UserError(f"{printable(soundfont)}: not a SoundFont that can be read (sf2 or sf3)") from error

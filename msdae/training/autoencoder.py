@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn as nn
@@ -15,10 +15,11 @@ from msdae.codecs import Codec
 from msdae.data import Batch, Clips
 from msdae.data.views import ViewConfig, Views
 from msdae.errors import UserError
+from msdae.limits import Size
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import ModelConfig
 from msdae.training.steps import Draws
-from msdae.training.task import Losses, Schedule, Task
+from msdae.training.task import Count, Losses, Schedule, Steps, StepsOrNone, Task, Weight
 
 SIGMA_EDGES = (0.0, 0.1, 0.3, 1.0, 3.0, math.inf)  # of the bins in which the denoising loss is reported
 LISTENED = 2  # validation clips that the audio log is of
@@ -38,18 +39,11 @@ class TrainConfig(Schedule):
 
     model: ModelConfig = field(default_factory=ModelConfig)
     views: ViewConfig = field(default_factory=ViewConfig)
-    contrast: float = 0.2
-    pretrain: int = 300
-    pretrain_batch: int = 256
-    steps: tuple[int, ...] = (1000, 400, 9000)
+    contrast: Weight = 0.2
+    pretrain: StepsOrNone = 300
+    pretrain_batch: Count = 256
+    steps: Annotated[tuple[Steps, ...], Size(1, 8)] = (1000, 400, 9000)
     compile: bool = False
-
-    def __post_init__(self):
-        super().__post_init__()
-        self.check("steps", len(self.steps) > 0 and min(self.steps) >= 1, "1 or more for each stage")
-        self.check("contrast", 0 <= self.contrast < math.inf, "0 or more")
-        self.check("pretrain", self.pretrain >= 0, "0 or more")
-        self.check("pretrain_batch", self.pretrain_batch >= 1, "1 or more")
 
     def alone(self, stage: int) -> "TrainConfig":
         """How the encoder of a pooled level is trained first, before the rest of its stage."""
@@ -106,7 +100,7 @@ class AutoencoderTask(Task):
         self.model, self.settings, self.train, self.valid = model, settings, train, valid
         self.codec, self.listen, self.provenance, self.alone = codec, listen, provenance or {}, alone
         self.stage, self.sample_rate = model.stage, codec.sample_rate
-        self.name = f"stage {self.stage}" + (", encoder alone" if alone else "")
+        self.name = f"encoder {self.stage} alone" if alone else f"stage {self.stage}"
         model.freeze([model.encoders[-1]] if alone else None)
         if settings.compile:
             for module in model.trainable():
@@ -120,11 +114,18 @@ class AutoencoderTask(Task):
     def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Batch]:
         return self.train.batches(self.settings.batch_size, seed=seed, start=start, rank=rank, world=world)
 
+    def example(self, clips: int) -> Batch:
+        return next(self.train.batches(clips))
+
     def validation(self, rank: int, world: int) -> Iterable[Batch]:
         return self.valid.batches(self.settings.batch_size, rank=rank, world=world)
 
     def losses(self, batch: Batch, draws: Draws) -> Losses:
-        return self.networks["model"](batch, draws, contrast=self.settings.contrast, alone=self.alone)
+        terms = self.networks["model"](batch, draws, contrast=self.settings.contrast, alone=self.alone)
+        if self.alone and not torch.is_grad_enabled():
+            # 0 is of a clip that there is no other sound to tell from, and says nothing
+            terms["contrast"] = terms["contrast"].where(terms["contrast"] > 0, math.nan)
+        return terms
 
     def details(self, terms: Losses, draws: Draws) -> Losses:
         """The denoising loss by the noise level it was taken at, which is the first thing that is drawn."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -18,11 +18,25 @@ import torch.nn as nn
 from msdae import audio
 from msdae.codecs.neural import NeuralCodec
 from msdae.errors import UserError
+from msdae.limits import Range, Size
 from msdae.nn.discriminators import MultiBandDiscriminator, decoder_losses, discriminator_loss
 from msdae.training.loop import Loop
 from msdae.training.processes import process_state
 from msdae.training.steps import Draws, mix_seed
-from msdae.training.task import Losses, Schedule, Task
+from msdae.training.task import (
+    Betas,
+    Count,
+    Losses,
+    Precision,
+    Rate,
+    Schedule,
+    Share,
+    Steps,
+    StepsOrNone,
+    Task,
+    Trackers,
+    Weight,
+)
 
 STAGES = ("latents", "decoder", "adversarial")
 PRODUCT = "codec.safetensors"  # of a stage, in its folder
@@ -42,39 +56,26 @@ class CodecTrainConfig(Schedule):
     opposed_rate: the learning rate then. crop: spectrogram frames of an excerpt that they see.
     """
 
-    steps: tuple[int, ...] = (8000, 7000, 700)
-    batch_size: int = 16
-    frames: int = 24
-    noise: float = 0.4
-    mixed: float = 0.3
-    hissed: float = 0.1
-    adversarial: float = 0.05
-    matching: float = 0.1
-    opposed_rate: float = 3e-4
-    crop: int = 96
-    warmup: int = 100
-    decay: float = 0.4
-    betas: tuple[float, ...] = (0.9, 0.99)
-    weight_decay: float = 1e-3
-    mixed_precision: str = "no"
-    log_every: int = 100
-    validate_every: int = 500
-    save_every: int = 500
-    audio_every: int = 2000
-    trackers: tuple[str, ...] = ("tensorboard",)
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not 1 <= len(self.steps) <= len(STAGES):
-            raise UserError(f"steps {self.steps}: give one number for each of {', '.join(STAGES)}, or fewer")
-        self.check("steps", min(self.steps) >= 1, "1 or more for each stage")
-        for name in ("frames", "crop"):
-            self.check(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("noise", "adversarial", "matching"):
-            self.check(name, 0 <= getattr(self, name) < float("inf"), "0 or more")
-        for name in ("mixed", "hissed"):
-            self.check(name, 0 <= getattr(self, name) <= 1, "a share from 0 to 1")
-        self.check("opposed_rate", 0 < self.opposed_rate < float("inf"), "a finite number above 0")
+    steps: Annotated[tuple[Steps, ...], Size(1, len(STAGES))] = (8000, 7000, 700)
+    batch_size: Count = 16
+    frames: Annotated[int, Range(1, 1024, reason="a minute and a half")] = 24
+    noise: Weight = 0.4
+    mixed: Share = 0.3
+    hissed: Share = 0.1
+    adversarial: Weight = 0.05
+    matching: Weight = 0.1
+    opposed_rate: Rate = 3e-4
+    crop: Count = 96
+    warmup: StepsOrNone = 100
+    decay: Share = 0.4
+    betas: Betas = (0.9, 0.99)
+    weight_decay: Weight = 1e-3
+    mixed_precision: Precision = "no"
+    log_every: Steps = 100
+    validate_every: Steps = 500
+    save_every: Steps = 500
+    audio_every: Steps = 2000
+    trackers: Trackers = ("tensorboard",)
 
 
 def train(
@@ -259,6 +260,9 @@ class ReconstructionTask(Task):
 
     def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Waveforms]:
         return self.excerpts.batches(seed, self.first + start, rank, world)
+
+    def example(self, clips: int) -> Waveforms:
+        return next(self.excerpts.batches(0, 0, world=max(1, self.settings.batch_size // clips)))
 
     def validation(self, rank: int, world: int) -> Iterable[Waveforms]:
         # each process has all of them: one that had fewer batches would leave the others waiting

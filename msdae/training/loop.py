@@ -21,11 +21,11 @@ import torch.nn as nn
 from accelerate.utils import DistributedType
 from tqdm import tqdm
 
-from msdae import config
+from msdae import config, limits
 from msdae.data.parts import cores
 from msdae.errors import UserError
 from msdae.progress import Progress, silent
-from msdae.training import state, steps
+from msdae.training import memory, state, steps
 from msdae.training.log import Log, Meter
 from msdae.training.processes import accelerator, launched, noted_signals
 from msdae.training.state import Learner
@@ -56,13 +56,20 @@ class Loop:
             equal = world * schedule.accumulation
             raise UserError(f"batch_size {schedule.batch_size} is not divisible into {equal} equal parts")
         self.share = schedule.batch_size // world
+        size = memory.needed(task, self.share, self.share // schedule.accumulation)
+        if self.device.type == "cpu":
+            fix = "lower batch_size, or raise accumulation"
+            limits.require_memory(size * world, f"{task.name}, batch_size {schedule.batch_size}", fix)
         self.log = Log(self.accelerator, self.folder, task.name, total)
         self.networks = task.modules()
         self.sharded = self.is_sharded()
         self.description = _description(self.networks)
+        if size:
+            self.description += f", about {limits.gigabytes(size)} of memory"
         self.spare = copy.deepcopy(self.networks) if self.sharded else {}
         self.learners = {name: self._learner(name) for name in self.networks}
         self.step = 0
+        self.validated: dict[str, float] = {}  # the last losses on validation clips
         self.failed = torch.zeros((), dtype=torch.bool, device=self.device)
         # reading a number from an accelerator makes it wait
         self.waits = self.device.type == "cpu"
@@ -99,6 +106,7 @@ class Loop:
             self.task.begin()
         self.log.say(f"step {self.step} of {self.total}, {self.description}")
         self.launcher = os.getppid() if launched() else None
+        began = time.monotonic()
         with noted_signals() as self.signals:
             self.log.open(config.to_mapping(self.schedule))
             with self.progress(total=self.total, initial=self.step, desc=self.task.name, unit="step") as bar:
@@ -107,7 +115,9 @@ class Loop:
         if self.step < self.total:
             self.log.say(f"stopped at step {self.step}; the state is saved, the same command continues")
             return False
-        self.log.say(f"complete: {self.folder}")
+        loss = self.validated.get("valid/loss")
+        said = "" if loss is None else f", validation loss {loss:.4g}"
+        self.log.say(f"complete after {(time.monotonic() - began) / 60:.1f} min{said}: {self.folder}")
         return True
 
     def _train(self, bar: tqdm) -> None:
@@ -130,7 +140,8 @@ class Loop:
                 self.log.write(self.step, meter.summary(self.accelerator) | rate)
                 meter = Meter()
             if self.step % s.validate_every == 0 or self.step == self.total:
-                self.log.write(self.step, self.validate())
+                self.validated = self.validate()
+                self.log.write(self.step, self.validated)
                 if self.task.enough(self.log.history("valid/loss")):
                     self.total, saves, ended = self.step, True, True
             if self.step % s.audio_every == 0:

@@ -8,23 +8,26 @@ from typing import Any
 
 import torch
 
-from msdae import codecs, data
+from msdae import codecs, data, files
 from msdae.audio.mel import MelConfig
 from msdae.codecs.check import check_decoding, require_reconstruction
 from msdae.data import Clips
 from msdae.errors import UserError
 from msdae.models import codec_files
-from msdae.models.autoencoder import Autoencoder
+from msdae.models.autoencoder import Autoencoder, build
 from msdae.models.config import Bands, CodecConfig, ModelConfig
 from msdae.models.registry import MODELS
 from msdae.progress import Progress, silent
 from msdae.training.autoencoder import AutoencoderTask, Listen, TrainConfig, require_contrast
 from msdae.training.loop import Loop
+from msdae.training.memory import WEIGHTS
 from msdae.training.processes import process_state
 from msdae.training.steps import mix_seed
 
 # what an encoder is built for
 SAME = ("mel", "codec", "bands", "code_channels", "encoder", "hidden", "encoder_widths", "inject", "pooled")
+RANDOM = "random weights"
+FEW = 200  # clips, ten minutes of sound
 MEASURED = 512  # clips that the mel's bands are measured on
 logger = logging.getLogger(__name__)
 
@@ -58,6 +61,10 @@ def train_stage(
     if not 1 <= stage <= len(settings.steps):
         raise UserError(f"--stage {stage}: stages run from 1 to {len(settings.steps)}")
     require_contrast(MODELS[kind], settings)
+    previous, with_denoiser, origin = _previous(kind, stage, Path(run), start)
+    folder = stage_folder(run, stage)
+    files.make_folder(folder)
+    files.check_replaceable(folder / "model.safetensors")
     name = settings.model.codec.name
     codec = codecs.load(name)
     codec_file = None if name in codecs.CODECS else Path(name).resolve()
@@ -69,10 +76,10 @@ def train_stage(
     for clips in (train, valid):
         clips.require(codec, mel)
     _require_working_codec(codec, train, mel)
-    previous, with_denoiser, origin = _previous(kind, stage, Path(run), start)
     model_config = measured(settings.model, codec, train, previous, codec_file)
     settings = dataclasses.replace(settings, model=model_config)
     model = begin_stage(kind, settings.model, stage, settings.seed, previous, with_denoiser)
+    _announce(kind, stage, train, valid, origin)
     provenance: dict[str, Any] = {
         "run": Path(run).name,
         "data": train.manifest["dataset"],
@@ -80,18 +87,33 @@ def train_stage(
     }
     if with_denoiser and previous is not None:
         provenance["steps"] = previous.provenance.get("steps", [])
-    folder = stage_folder(run, stage)
     codec_files.copy(codec_file, folder)
 
-    def loop(model: Autoencoder, settings: TrainConfig, folder: Path, alone: bool) -> Loop:
+    def trained(model: Autoencoder, settings: TrainConfig, folder: Path, alone: bool) -> bool:
         task = AutoencoderTask(model, settings, train, valid, codec, listen, provenance, alone)
-        return Loop(task, settings, settings.steps[stage - 1], folder)
+        return Loop(task, settings, settings.steps[stage - 1], folder).run()
 
     if _pretrains(settings, model) and not (folder / "state.safetensors").exists():
-        if not loop(model, settings.alone(stage), folder / "encoder", alone=True).run():
+        if not trained(model, settings.alone(stage), folder / "encoder", alone=True):
             return False
         model = Autoencoder.load(folder / "encoder/model.safetensors")
-    return loop(model, settings, folder, alone=False).run()
+    return trained(model, settings, folder, alone=False)
+
+
+def _announce(kind: str, stage: int, train: Clips, valid: Clips, origin: str) -> None:
+    _say(
+        f"stage {stage}: {_length(train)} to train on, {_length(valid)} for validation; starts from {origin}"
+    )
+    if len(train) < FEW and origin == RANDOM and kind == "msdae":
+        _say(
+            f"note: {len(train)} clips are few for random weights, which then learn little but these; "
+            "--stage 3 --from embedded, which adapts the model that ships, is the line to try first"
+        )
+
+
+def _length(clips: Clips) -> str:
+    """How much there is: "24 clips (1.2 min)"."""
+    return f"{len(clips)} clips ({len(clips) * clips.clip_seconds / 60:.1f} min)"
 
 
 def stage_folder(run: str | Path, stage: int) -> Path:
@@ -121,7 +143,7 @@ def begin_stage(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix_seed((seed, stage)))
-        model = MODELS[kind](config, stage)
+        model = build(kind, config, stage, copies=WEIGHTS)
     if previous is None:
         return model
     if previous.kind != kind:
@@ -144,7 +166,7 @@ def _previous(kind: str, stage: int, run: Path, start: str | None) -> tuple[Auto
     if start is not None:
         return Autoencoder.from_pretrained(start), True, start
     if stage == 1:
-        return None, True, "random weights"
+        return None, True, RANDOM
     before = stage_folder(run, stage - 1)
     if (before / "model.safetensors").exists():
         return Autoencoder.load(before / "model.safetensors"), True, f"{run.name}/stage{stage - 1}"

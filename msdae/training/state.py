@@ -16,9 +16,11 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from msdae import checkpoint
-from msdae.errors import UserError
+from msdae.errors import UserError, of_system
+from msdae.files import reading
 
 KIND = "training state"
+FIX = "delete it, and the stage starts anew"
 FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
 _FULL_IN_PLACE = StateDictOptions(full_state_dict=True)
 Tensors = dict[str, torch.Tensor]
@@ -79,6 +81,17 @@ class Learner:
             tensors |= {f"optimizer.{name}.{parameter}": value for name, value in values.items()}
         return tensors
 
+    def check(self, tensors: Tensors) -> None:
+        """Raise a ValueError unless names and shapes of `tensors` are those of this network."""
+        state = self.network.state_dict().items()
+        shapes = {name.removeprefix("module."): tuple(tensor.shape) for name, tensor in state}
+        for kind in ("model.", "ema."):
+            if shapes != {name: tuple(tensor.shape) for name, tensor in below(kind, tensors).items()}:
+                raise ValueError("its weights are not those of this network")
+        moments = below("optimizer.exp_avg.", tensors).items()
+        if not moments or any(shapes.get(name) != tuple(tensor.shape) for name, tensor in moments):
+            raise ValueError("its moments are not those of this network")
+
     def restore(self, tensors: Tensors) -> None:
         """The inverse of `tensors`."""
         # the fused Adam walks through memory: moments need the layout of the weights, which a file loses
@@ -117,10 +130,10 @@ def load(path: Path, learners: Mapping[str, Learner], same: Mapping[str, Any]) -
     same: what has to be as it was, by name; anything else would start another run, not continue this one.
 
     Raises:
-        UserError: something of `same` differs, or an older msdae wrote the file.
+        UserError: something of `same` differs, an older msdae wrote the file, or its tensors do not fit.
     """
-    header = checkpoint.read_header(path, KIND)
-    if "same" not in header:
+    header = checkpoint.read_header(path, KIND, {"step": int})
+    if not isinstance(header.get("same"), dict) or header["step"] < 0:
         raise UserError(
             f"{path}: saved by an older msdae, whose unfinished runs cannot be continued; "
             "delete it or choose another folder with --run"
@@ -132,8 +145,14 @@ def load(path: Path, learners: Mapping[str, Learner], same: Mapping[str, Any]) -
                 "continue with the same settings, or choose another folder with --run"
             )
     tensors, _ = checkpoint.load(path, KIND)
-    for name, learner in learners.items():
-        learner.restore(below(f"{name}.", tensors))
+    try:
+        with reading(path, FIX):
+            for name, learner in learners.items():
+                learner.check(below(f"{name}.", tensors))
+                learner.restore(below(f"{name}.", tensors))
+    except RuntimeError as error:  # of shapes and names
+        reason = " ".join(str(error).split())[:120]
+        raise of_system(error) or UserError(f"{path}: does not fit the networks ({reason}); {FIX}") from error
     return header["step"]
 
 

@@ -1,18 +1,28 @@
 """What a training loop is given: a task, which says what a step computes, and how it is trained."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import torch
 import torch.nn as nn
 
-from msdae.errors import UserError
+from msdae import limits
+from msdae.limits import FRACTION, SEED, SHARE, Choice, Range, Size
 from msdae.training.steps import Draws
 
-PRECISIONS = ("auto", "no", "bf16", "fp16")
+PRECISIONS = Choice(("auto", "no", "bf16", "fp16"))
+TRACKERS = Choice(("tensorboard", "wandb", "aim", "comet_ml", "mlflow", "clearml", "dvclive", "trackio"))
+Steps = Annotated[int, Range(1, 10**9, reason="more would take years")]
+StepsOrNone = Annotated[int, Range(0, 10**9, reason="more would take years")]
+Count = Annotated[int, Range(1, 2**16, reason="more fit no memory")]
+Rate = Annotated[float, Range(0, 1, above=True, reason="larger steps diverge")]
+Weight = Annotated[float, Range(0, 1e6)]
+Share = Annotated[float, SHARE]
+Betas = Annotated[tuple[Annotated[float, FRACTION], ...], Size(2, 2)]
+Precision = Annotated[str, PRECISIONS]
+Trackers = tuple[Annotated[str, TRACKERS], ...]
 Losses = dict[str, torch.Tensor]
 
 
@@ -29,46 +39,27 @@ class Schedule:
     trackers: those that are installed are used.
     """
 
-    learning_rate: float = 1e-3
-    warmup: int = 200
-    decay: float = 0.3
-    betas: tuple[float, ...] = (0.9, 0.999)
-    weight_decay: float = 0.0
-    clip: float = 1.0
-    ema: float = 0.999
-    seed: int = 0
-    batch_size: int = 32
-    accumulation: int = 1
-    log_every: int = 50
-    validate_every: int = 500
-    validation_batches: int = 8
-    save_every: int = 250
-    audio_every: int = 2000
-    mixed_precision: str = "auto"
-    workers: int | None = None
-    trackers: tuple[str, ...] = ("tensorboard", "wandb")
+    learning_rate: Rate = 1e-3
+    warmup: StepsOrNone = 200
+    decay: Share = 0.3
+    betas: Betas = (0.9, 0.999)
+    weight_decay: Weight = 0.0
+    clip: Annotated[float, Range(0, 1e9, above=True)] = 1.0
+    ema: Annotated[float, FRACTION] = 0.999
+    seed: Annotated[int, SEED] = 0
+    batch_size: Count = 32
+    accumulation: Count = 1
+    log_every: Steps = 50
+    validate_every: Steps = 500
+    validation_batches: StepsOrNone = 8
+    save_every: Steps = 250
+    audio_every: Steps = 2000
+    mixed_precision: Precision = "auto"
+    workers: Annotated[int, Range(0, 256, reason="more than a machine has cores")] | None = None
+    trackers: Trackers = ("tensorboard", "wandb")
 
     def __post_init__(self):
-        counts = ("batch_size", "accumulation", "log_every", "validate_every", "save_every", "audio_every")
-        for name in counts:
-            self.check(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("warmup", "validation_batches", "weight_decay"):
-            self.check(name, 0 <= getattr(self, name) < math.inf, "0 or more")
-        for name in ("learning_rate", "clip"):
-            self.check(name, 0 < getattr(self, name) < math.inf, "a finite number above 0")
-        self.check(
-            "betas", len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), "two, from 0 below 1"
-        )
-        self.check("decay", 0 <= self.decay <= 1, "a share from 0 to 1")
-        self.check("ema", 0 <= self.ema < 1, "from 0 below 1")
-        self.check("seed", 0 <= self.seed < 2**63, "from 0 below 2^63")
-        self.check("mixed_precision", self.mixed_precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
-        self.check("workers", self.workers is None or self.workers >= 0, "0 or more")
-
-    def check(self, name: str, fits: bool, expected: str) -> None:
-        """Raise a UserError about the setting `name` unless it fits."""
-        if not fits:
-            raise UserError(f"{name}: is {getattr(self, name)}, expected {expected}")
+        limits.check(self)
 
     def rate(self, step: int, total: int) -> float:
         """Learning rate at `step` of `total`: linear warm-up, constant, linear decay to zero."""
@@ -122,6 +113,10 @@ class Task(Protocol):
     def enough(self, held_out: Sequence[float]) -> bool:
         """Whether the training may end now, after a validation; held_out: the losses of all so far."""
         return False
+
+    def example(self, clips: int) -> Any:
+        """A batch of so many clips, by which the memory of a step is measured; None: it is not measured."""
+        return None
 
     def sounds(self) -> dict[str, torch.Tensor]:
         """Waveforms (samples,) to listen to, by name. Called with averaged, plain networks in `modules`."""

@@ -114,7 +114,7 @@ def test_values_that_are_no_numbers_are_refused(tmp_path, value):
     ("empty.wav", b"", "not a readable recording"),
     ("text.wav", b"this is text\n" * 500, "not a readable recording"),
     ("noise.mp3", os.urandom(5000), "not a readable recording"),
-    ("noise.raw", b"\0" * 5000, "it has no header"),
+    ("noise.raw", b"\0" * 5000, "Format not recognised"),
 ])  # fmt: skip
 def test_what_is_no_recording_is_refused(tmp_path, name, content, reason):
     if content is not None:
@@ -129,9 +129,47 @@ def test_a_recording_without_samples_is_refused(tmp_path):
         audio.read(tmp_path / "empty.wav")
 
 
-def test_a_folder_is_refused(tmp_path):
-    with pytest.raises(UserError, match="is not a file"):
-        audio.read(tmp_path)
+def test_what_is_no_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    for path in (tmp_path, tmp_path / "pipe.wav", "/dev/zero"):
+        with pytest.raises(UserError, match="is not a file"):
+            audio.read(path)
+    for name, reason in (("loop.wav", "leads to itself|no such file"), ("x" * 300 + ".wav", "shorter name")):
+        with pytest.raises(UserError, match=reason):
+            audio.read(tmp_path / name)
+
+
+def test_a_file_that_may_not_be_read_is_refused(tmp_path, tone, monkeypatch):
+    audio.write(tmp_path / "a.wav", tone)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(UserError, match="check its permissions"):
+        audio.open_recording(tmp_path / "a.wav")
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, tone):
+    audio.write(tmp_path / "a.wav", tone)
+    recording = audio.open_recording(tmp_path / "a.wav")
+    blocks = recording.blocks()
+    next(blocks)
+    audio.write(tmp_path / "a.wav", tone[:1000])
+    for reading in (lambda: list(blocks), lambda: recording.part(0, 10)):
+        with pytest.raises(UserError, match="changed since it was opened"):
+            reading()
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
+def test_names_that_are_no_utf_8(tmp_path, tone, suffix):
+    """Fault F4: one such name stopped everything."""
+    path = tmp_path / os.fsdecode(b"caf\xe9." + suffix.encode())
+    audio.write(path, tone)
+    recording = audio.open_recording(path)
+    assert recording.samples == len(tone)
+    torch.testing.assert_close(recording.part(1000, 50), tone[1000:1050], atol=0.05, rtol=0)
+    path.write_bytes(b"text")
+    with pytest.raises(UserError) as refusal:
+        audio.read(path)
+    str(refusal.value).encode()
 
 
 @pytest.mark.parametrize("suffix, subtype", [("wav", "PCM_24"), ("flac", "PCM_24"), ("ogg", "VORBIS")])

@@ -120,3 +120,32 @@ def test_refuses_a_codec_of_another_kind(small, tmp_path):
     small.save(tmp_path / "codec.safetensors")
     with pytest.raises(UserError, match="holds a spectral-neural codec"):
         spectral.SpectralCodec.from_file(tmp_path / "codec.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"bands": 10**9}, "bands: is 1000000000, expected 1 to"),
+        ({"bands": 64}, "do not fit"),
+        ({"block": 0}, "block: is 0"),
+        ({"hop": 4096}, "hop: is 4096, expected at most n_fft"),
+        ({"f_max": 1e5}, "expected at most half of sample_rate"),
+        ({"n_fft": float("nan")}, "n_fft: expected int"),
+        ({"unknown": 1}, "unknown key"),
+        ({"encoder": [4096, 32]}, "do not fit"),
+        ({"encoder": [16]}, "encoder: is"),
+        ({"rounds": 10**9}, "rounds: is"),
+        ({"floor": 0}, "floor: is 0.0"),
+    ],
+)
+def test_edited_headers_are_refused(small, tmp_path, change, said):
+    small.save(tmp_path / "a.safetensors")
+    tensors, header = checkpoint.load(tmp_path / "a.safetensors", small.kind)
+    checkpoint.save(
+        tmp_path / "b.safetensors", small.kind, tensors, {"config": {**header["config"], **change}}
+    )
+    with pytest.raises(UserError, match=rf"b.safetensors: .*{said}.*; "):
+        codecs.load(tmp_path / "b.safetensors")
+    checkpoint.save(tmp_path / "b.safetensors", small.kind, tensors, {"config": [1]})
+    with pytest.raises(UserError, match="'config' of its header"):
+        codecs.load(tmp_path / "b.safetensors")

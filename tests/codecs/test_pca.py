@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from msdae import codecs
+from msdae import checkpoint, codecs
 from msdae.audio.mel import LogMel
 from msdae.codecs import pca as spectral
 from msdae.codecs.pca import SpectralConfig
@@ -127,3 +127,31 @@ def test_refuses_a_foreign_file(tmp_path):
 def test_refuses_too_little_sound(melody):
     with pytest.raises(UserError, match="too little sound"):
         spectral.fit([melody(0.2)], SMALL)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"bands": 10**9}, "bands: is 1000000000, expected 1 to"),
+        ({"bands": 64}, "do not fit"),
+        ({"block": 0}, "block: is 0"),
+        ({"hop": 4096}, "hop: is 4096, expected at most n_fft"),
+        ({"f_max": 1e5}, "expected at most half of sample_rate"),
+        ({"n_fft": float("nan")}, "n_fft: expected int"),
+        ({"unknown": 1}, "unknown key"),
+        ({"reach": 16}, "do not fit"),
+        ({"channels": 512}, "a block has only 128 values"),
+        ({"gain": 1e30}, "gain: is"),
+    ],
+)
+def test_edited_headers_are_refused(small, tmp_path, change, said):
+    small.save(tmp_path / "a.safetensors")
+    tensors, header = checkpoint.load(tmp_path / "a.safetensors", small.kind)
+    checkpoint.save(
+        tmp_path / "b.safetensors", small.kind, tensors, {"config": {**header["config"], **change}}
+    )
+    with pytest.raises(UserError, match=rf"b.safetensors: .*{said}.*; "):
+        codecs.load(tmp_path / "b.safetensors")
+    checkpoint.save(tmp_path / "b.safetensors", small.kind, tensors, {"config": [1]})
+    with pytest.raises(UserError, match="'config' of its header"):
+        codecs.load(tmp_path / "b.safetensors")

@@ -1,4 +1,8 @@
+import pytest
 import soundfile
+
+from msdae.commands import demo
+from msdae.errors import UserError
 
 
 def test_demo(tmp_path, checkpoint, run, capfd, monkeypatch):
@@ -7,7 +11,9 @@ def test_demo(tmp_path, checkpoint, run, capfd, monkeypatch):
     run("demo", "--out", "demo", "--checkpoint", checkpoint, "--device", "cpu", "--steps", "2")
     written = sorted(path.name for path in (tmp_path / "demo").iterdir())
     assert len(written) == 32 and {"1-timbre-piano.wav", "2-melody-koto.wav", "4-swap.png"} < set(written)
-    said = capfd.readouterr().out.splitlines()
+    printed = capfd.readouterr()
+    assert "b.wav: is there already and stays" in printed.err and "a.wav: is" not in printed.err
+    said = printed.out.splitlines()
     rows = [line.split() for line in said if " -> " in line and "melody ->" not in line]
     assert [row[0] for row in rows] == [
         "flute",
@@ -25,3 +31,15 @@ def test_demo(tmp_path, checkpoint, run, capfd, monkeypatch):
     assert melody.frames == swap.frames == round(8.5 * 44100)
     assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "demo/1-timbre-piano.wav").read_bytes()
     assert (tmp_path / "b.wav").read_text() == "mine"  # a file of the user's is never replaced
+
+
+def test_a_folder_of_other_files_is_left_alone(tmp_path):
+    (tmp_path / ".DS_Store").touch()
+    demo.check(tmp_path)
+    (tmp_path / "mine.wav").touch()
+    with pytest.raises(UserError, match="mine.wav: not made by the demo; choose another --out"):
+        demo.check(tmp_path)
+    (tmp_path / "mine.wav").unlink()
+    (tmp_path / "3-swap.wav").mkdir()
+    with pytest.raises(UserError, match="3-swap.wav: is a folder"):
+        demo.check(tmp_path)

@@ -53,7 +53,7 @@ def test_the_shipped_recipe_is_valid_and_names_its_sets():
     ("arguments", "message"),
     [
         (("--soundfont", "nowhere.sf2"), "nowhere.sf2: no such SoundFont"),
-        (("--scale", "0"), "--scale 0.0"),
+        (("--scale", "0"), "--scale: is 0, expected above 0"),
         (("--out", "nowhere/model.safetensors"), "nowhere does not exist"),
         (("--set", "training.step=3"), "did you mean 'steps'"),
     ],

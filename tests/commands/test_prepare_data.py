@@ -23,6 +23,7 @@ def _start(*arguments, **environment):
     return subprocess.Popen(
         [*COMMAND, *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -45,11 +46,17 @@ def test_folder_is_prepared_and_strict_stops(tmp_path):
     music.mkdir()
     audio.write(music / "a.wav", 0.3 * torch.sin(torch.arange(2 * ClipLength().samples) * 0.03))
     (music / "liar.wav").write_text("no music in here")
-    code, errors = _run("--dataset", "folder", "--source", music, "--out", tmp_path / "out")
-    assert code == 0, errors
+    process = _start("--dataset", "folder", "--source", music, "--out", tmp_path / "out")
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert output.startswith(
+        "next: python experiments/train_stage.py --stage 3 --from embedded "
+        f"--data {tmp_path / 'out'} --run runs/NAME\nthen: python experiments/swap.py --timbre a.wav"
+    )
+    assert "train 1 clip (3 s), valid 1 clip (3 s)" in errors
     assert "2 files found, 1 accepted" in errors
     assert "1 rejected: not a readable recording" in errors
-    assert len(ClipCache(tmp_path / "out" / "train")) == 2
+    assert len(ClipCache(tmp_path / "out" / "train")) == len(ClipCache(tmp_path / "out" / "valid")) == 1
     code, errors = _run("--dataset", "folder", "--source", music, "--out", tmp_path / "strict", "--strict")
     assert code == 2
     assert "liar.wav: not a readable recording" in errors
@@ -96,12 +103,15 @@ def test_a_recipe_is_a_file_and_settings(tmp_path):
     ("arguments", "message"),
     [
         (("squares", "--set", "single_note=1"), "did you mean 'single_notes'"),
-        (("squares", "--set", "sound.formulas=2"), "formulas is 2.0; give a share"),
+        (("squares", "--set", "sound.formulas=2"), "formulas: is 2.0, expected 0 to 1"),
         (
             ("folder", "--source", ".", "--clips", "4"),
             "--dataset folder: is not rendered; leave out --config",
         ),
         (("squares", "--soundfont", "nowhere.sf2"), "nowhere.sf2: no such SoundFont"),
+        (("squares", "--clips", "10000000"), "is 10000000, expected 1 to 1 000 000"),
+        (("squares", "--seed", "-1"), "--seed: is -1"),
+        (("folder", "--source", ".", "--shards", "1000000"), "--shards: is 1000000, expected 1 to 10 000"),
     ],
 )
 def test_settings_that_make_no_sense_end_with_exit_code_2(tmp_path, arguments, message):

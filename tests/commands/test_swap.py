@@ -95,7 +95,7 @@ def test_options_change_the_sound(tmp_path, sounds, checkpoint, run):
     (["--timbre", "A", "--melody", "B", "--out", "absent/y.wav"], "does not exist"),
     (["--timbre", "A", "--melody", "B", "--out", "y.mp3"], "choose one of these"),
     (["--timbre", "A", "--melody", "B", "--plot", "y.txt"], "choose one of these"),
-    (["--timbre", "A", "--melody", "B", "--strength", "2"], "strength 2.0"),
+    (["--timbre", "A", "--melody", "B", "--strength", "2"], "--strength: is 2, expected 0 to 1"),
     (["--timbre", "A", "--melody", "B", "--steps", "0"], "steps 0"),
     (["--timbre", "A", "--melody", "B", "--levels", "4"], "level 4"),
     (["--timbre", "A", "--melody", "B", "--levels", "one"], "invalid"),

@@ -13,6 +13,7 @@ import torch
 
 from msdae import codecs
 from msdae.checkpoint import load
+from msdae.commands import train_stage
 from msdae.data import ClipCache
 from msdae.data.parts import cores
 from msdae.models.config import CodecConfig, ModelConfig
@@ -104,3 +105,23 @@ def test_a_misspelt_setting_is_named(tmp_path):
     done = subprocess.run([str(part) for part in line], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2 and "did you mean 'learning_rate'" in done.stderr
     assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("line", "following"),
+    [
+        (
+            ["--stage", "1", "--set", "seed=1", "--data", "my data"],
+            "msdae train-stage --stage 2 --run runs/x --set seed=1 --data 'my data'",
+        ),
+        (["--stage", "3"], "msdae swap --checkpoint runs/x/stage3 --timbre a.wav --melody b.wav"),
+        (
+            ["--stage", "1", "--model", "hdae"],
+            "msdae swap --checkpoint runs/x/stage1 --timbre a.wav --melody b.wav",
+        ),
+    ],
+)
+def test_the_next_line_to_type_is_printed(monkeypatch, capsys, line, following):
+    monkeypatch.setattr(train_stage, "train_stage", lambda *arguments: True)
+    train_stage.main([*line, "--run", "runs/x"])
+    assert capsys.readouterr().out == f"next: {following}\n"

@@ -100,7 +100,8 @@ def test_it_trains_as_a_cache_does(joined):
 def test_what_does_not_fit_is_named(joined, tiny, tmp_path):
     with pytest.raises(UserError, match=f"{tiny / 'train'}: other mel settings"):
         joined.require(codecs.load(codecs.DEFAULT), MelConfig(n_fft=1024))
-    (tmp_path / "manifest.json").write_text(json.dumps({"format": 1, "shards": []}))
+    manifest = json.loads((tiny / "train" / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "shards": {}}))
     with pytest.raises(UserError, match="holds shards"):
         data.open_clips(tiny / "train", tmp_path)
 

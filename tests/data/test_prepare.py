@@ -1,6 +1,7 @@
 import hashlib
 import itertools
 import json
+import os
 import shutil
 import time
 from dataclasses import replace
@@ -16,9 +17,8 @@ from msdae.data import prepare as prepare_module
 from msdae.data.embedded import embedded
 from msdae.data.encode import Encoding
 from msdae.data.prepare import prepare, prepare_set
-from msdae.data.sets import folder
 from msdae.data.sets.squares import Squares, SquaresConfig
-from msdae.data.sources import ClipLength
+from msdae.data.sources import ClipLength, SourceFile, complete_clips
 from msdae.data.tally import Tally
 from msdae.data.views import ViewConfig, Views
 from msdae.errors import UserError
@@ -44,8 +44,13 @@ def recordings(tmp_path):
 
 
 def _prepare(source, out, tally=None, **options):
+    """All recordings of `source` as one split."""
     tally = tally or Tally()
-    return prepare(folder.scan(source, tally), out, source, "folder", DEFAULT, tally, workers=1, **options)
+    train = [
+        SourceFile(path.name, path, complete_clips(path), {"dataset": "folder", "piece": path.name})
+        for path in sorted(source.glob("*.wav"))
+    ]
+    return prepare({"train": train}, out, source, "folder", DEFAULT, tally, workers=1, **options)
 
 
 def _bytes(root):
@@ -106,7 +111,7 @@ def test_damaged_caches_are_refused(tiny, tmp_path):
     copy = shutil.copytree(tiny / "test", tmp_path / "test")
     latents = (copy / cache.LATENTS).read_bytes()
     (copy / cache.LATENTS).write_bytes(latents[:-100])
-    with pytest.raises(UserError, match="incomplete"):
+    with pytest.raises(UserError, match="latents.npy: damaged"):
         ClipCache(copy)
     (copy / cache.LATENTS).write_bytes(latents)
     lines = (copy / cache.CLIPS).read_text().splitlines(keepends=True)
@@ -158,6 +163,18 @@ def test_a_file_that_turns_out_faulty_is_rejected_as_a_whole(recordings, tmp_pat
     assert paths == {str(recordings / "a.wav")}
     with pytest.raises(UserError, match="b.wav: has NaN"):
         _prepare(recordings, tmp_path / "strict", Tally(strict=True))
+
+
+@pytest.mark.parametrize("shard_clips", [None, 1])
+def test_names_that_are_no_utf_8(recordings, tmp_path, shard_clips):
+    """Fault F4: labels keep them, in JSON too."""
+    path = (recordings / "a.wav").rename(recordings / os.fsdecode(b"caf\xe9.wav"))
+    _prepare(recordings, tmp_path / "out", shard_clips=shard_clips)
+    if shard_clips:
+        names = next(ShardStream(tmp_path / "out" / "train").batches(1)).names
+        assert names[0].startswith(path.name)
+    else:
+        assert str(path) in {clip["path"] for clip in ClipCache(tmp_path / "out" / "train").clips}
 
 
 def test_nothing_audible_is_an_error(tmp_path):
@@ -271,7 +288,8 @@ def test_the_first_use_says_what_is_made_and_how_long_it_takes(tmp_path, monkeyp
     monkeypatch.setattr(prepare_module.parts, "cores", lambda: 1)
     caplog.set_level("INFO", "msdae")
     folder = embedded(tmp_path, dataset="squares")
-    assert caplog.messages[0] == f"making the data set squares in {folder} (once, some minutes, 2 GB)"
+    about = "once: 28 clips, about 1 min on two cores, 0.0 GB"
+    assert caplog.messages[0] == f"making the data set squares in {folder} ({about})"
     assert any("clips found" in line for line in caplog.messages)
     written = capsys.readouterr()
     assert written.out == written.err == ""  # printing belongs to command lines
@@ -337,3 +355,77 @@ def test_nothing_temporary_is_left_after_an_error(recordings, tmp_path, monkeypa
     with pytest.raises(OSError, match="disk full"):
         _prepare(recordings, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".parts"]  # finished parts are kept
+
+
+def test_damaged_parts_are_made_again(recordings, tmp_path, monkeypatch):
+    """Regression: a part that a full disk had cut ended in a traceback, at every start."""
+    monkeypatch.setattr(prepare_module, "CLIPS_PER_PART", 1)
+    monkeypatch.setattr(prepare_module, "_install", _stop)
+    with pytest.raises(KeyboardInterrupt):
+        _prepare(recordings, tmp_path / "out")
+    first, second = sorted((tmp_path / "out" / ".parts").rglob("*.npz"))
+    first.write_bytes(first.read_bytes()[:-500])
+    content = bytearray(second.read_bytes())
+    content[len(content) // 2] ^= 255
+    second.write_bytes(content)
+    monkeypatch.undo()
+    monkeypatch.setattr(prepare_module, "CLIPS_PER_PART", 1)
+    _prepare(recordings, tmp_path / "out")
+    _prepare(recordings, tmp_path / "whole")
+    assert _bytes(tmp_path / "out") == _bytes(tmp_path / "whole")
+
+
+def _stop(*arguments):
+    raise KeyboardInterrupt
+
+
+def test_the_report_has_splits_minutes_and_what_is_missing(recordings, tmp_path, caplog):
+    caplog.set_level("INFO", "msdae")
+    for _ in range(2):
+        prepare_set("folder", tmp_path / "out", DEFAULT, recordings, workers=1)
+    first, again = caplog.messages[: len(caplog.messages) // 2 + 1], caplog.messages[-3:]
+    assert "train 2 clips (6 s), valid 1 clip (3 s)" in first
+    assert any(line.startswith("few for training: go on with the model that ships") for line in first)
+    assert again[0] == f"{tmp_path / 'out'}: all 3 clips were prepared before"
+    train, valid = (
+        {clip["name"] for clip in ClipCache(tmp_path / "out" / s).clips} for s in ("train", "valid")
+    )
+    starts = {
+        (c["path"], c["start"]) for s in ("train", "valid") for c in ClipCache(tmp_path / "out" / s).clips
+    }
+    assert len(starts) == 3 == len(train) + len(valid)  # no clip is in both
+
+
+def test_work_that_the_disk_has_no_room_for_is_refused_before_it_begins(recordings, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=200_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(UserError, match=r"out.*: encoding 4 clips: needs about .* are free; make room"):
+        _prepare(recordings, tmp_path / "out")
+    with pytest.raises(UserError, match="rendering 28 clips: needs about"):
+        prepare_set("squares", tmp_path / "squares", DEFAULT, config=SquaresConfig(clips=4), workers=1)
+    assert not list((tmp_path / "squares").rglob("*.flac"))
+
+
+def test_linked_folders_are_prepared_where_they_are_linked(recordings, tmp_path):
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "music").symlink_to(recordings)
+    prepare_set("folder", tmp_path / "out", DEFAULT, tmp_path / "linked", workers=1)
+    clips = ClipCache(tmp_path / "out" / "train")
+    assert clips.clips[0]["path"] == str(tmp_path / "linked" / "music" / "a.wav")
+    assert clips.waveform(0).shape == (ClipLength().samples,)
+
+
+def test_damaged_labels_of_rendered_sets_are_named(tmp_path):
+    config = SquaresConfig(clips=4, seed=5)
+    source = tmp_path / "source"
+    Squares.render(config, source, workers=1)
+    labels = [source / "validation" / f"Square0000{index}" / "square.json" for index in range(3)]
+    labels[0].write_text("{")
+    labels[1].write_text(json.dumps({"XP": 3, "../x": {}, "XQ": {"notes": "none"}}))
+    labels[2].with_name("XP.flac").unlink()
+    clips = prepare_set("squares", tmp_path, DEFAULT, config=config, workers=1)
+    assert clips.rejected == {"no such file": 1}
+    assert len(ClipCache(tmp_path / "valid")) == 3
+    (source / "rendering.json").write_text("[]")
+    with pytest.raises(UserError, match="rendering.json: expected names with values.*; delete"):
+        prepare_set("squares", tmp_path, DEFAULT, config=config, workers=1)

@@ -84,5 +84,5 @@ def test_clips_without_a_rendition_are_bent_whatever_the_share(cache, monkeypatc
 def test_unknown_views_are_refused():
     with pytest.raises(UserError, match="timbre is 'rendition'"):
         ViewConfig(timbre="rendition")
-    with pytest.raises(UserError, match="scramble is 2"):
+    with pytest.raises(UserError, match="scramble: is 2"):
         ViewConfig(scramble=2)

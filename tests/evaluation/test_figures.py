@@ -1,5 +1,6 @@
 """Pictures show what their tables and sounds hold, are equal for equal input, and bad targets are refused."""
 
+import warnings
 from xml.etree import ElementTree
 
 import numpy as np
@@ -78,6 +79,15 @@ def test_a_dollar_sign_in_a_title_begins_no_formula(tmp_path):
     """Fault F17."""
     plot_log_mels(tmp_path / "a.svg", {"$$": Waveform(torch.randn(50_000)), "a_$x": Waveform(torch.ones(1))})
     assert {"$$", "a_$x"} <= texts((tmp_path / "a.svg").read_text())
+
+
+def test_titles_of_any_name_are_drawn_without_a_warning(tmp_path):
+    sound = Waveform(torch.randn(50_000))
+    names = ["\u97f3\u697d \U0001f3b5 \u0645", "a\nb\t\x07", "\udcff.wav", "$", "\\$$_^{", "x" * 255]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for suffix in figures.SUFFIXES:
+            plot_log_mels(tmp_path / f"a{suffix}", dict.fromkeys(names, sound))
 
 
 def test_the_axis_of_a_log_mel_is_in_hertz(tmp_path):

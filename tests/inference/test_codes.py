@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from msdae import checkpoint
 from msdae.errors import UserError
 from msdae.inference.codes import Codes
 
@@ -61,3 +62,25 @@ def test_files_hold_everything(tmp_path):
     (tmp_path / "b.safetensors").write_bytes((tmp_path / "a.safetensors").read_bytes()[:200])
     with pytest.raises(UserError, match="truncated"):
         Codes.load(tmp_path / "b.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"frames": None}, "'frames' of its header is None, expected int"),
+        ({"stride": 0}, "stride: is 0, expected 1 to"),
+        ({"length": 10**12}, "length: is 1000000000000, expected 1 to"),
+        ({"length": 10**6}, "a code of shape"),
+        ({"model": 3}, "'model' of its header is 3"),
+    ],
+)
+def test_edited_headers_are_refused(tmp_path, change, said):
+    path = tmp_path / "a.safetensors"
+    codes().save(path)
+    tensors, header = checkpoint.load(path, "codes")
+    checkpoint.save(path, "codes", tensors, {**header, **change})
+    with pytest.raises(UserError, match=rf"a.safetensors: .*{said}.*; "):
+        Codes.load(path)
+    checkpoint.save(path, "codes", {"first": tensors["1"]}, header)
+    with pytest.raises(UserError, match="a.safetensors: damaged"):
+        Codes.load(path)

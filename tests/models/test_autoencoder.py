@@ -6,10 +6,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from msdae import checkpoint, codecs
 from msdae.audio.mel import MelConfig
 from msdae.diffusion import samplers
 from msdae.errors import UserError
 from msdae.evaluation.speed import summarize
+from msdae.models import autoencoder
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.hdae import HDAE
@@ -244,8 +246,82 @@ def test_wrong_checkpoints_are_refused(tmp_path):
         HDAE.from_pretrained(tmp_path / "a.safetensors")
     with pytest.raises(UserError, match="no such file"):
         MSDAE.from_pretrained(tmp_path / "b.safetensors")
-    with pytest.raises(UserError, match="neither 'embedded', a file"):
+    with pytest.raises(UserError, match="no such file, and not to be had from the Hugging Face hub"):
         MSDAE.from_pretrained("nobody/nothing", local_files_only=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model": "vae"}, "holds a 'vae', this msdae knows hdae, msdae"),
+        ({"model": ["msdae"]}, "'model' of its header"),
+        ({"stage": 7}, "stages run from 1 to 3"),
+        ({"stage": "3"}, "expected int"),
+        ({"provenance": None}, "'provenance' of its header"),
+        ({"config": []}, "'config' of its header"),
+        ({"widths": [10**9, 16, 24]}, "widths: is 1000000000, expected 1 to"),
+        (
+            {"widths": [4096, 16, 24, 24, 32, 32]},
+            "its tensors do not fit its settings",
+        ),  # 50 M weights, never made
+        ({"widths": []}, "expected 1 to 12 entries"),
+        ({"depth": 3}, "unknown key 'depth'"),
+        ({"dropout": float("nan")}, "dropout: is nan"),
+        ({"hidden": 10**30}, "hidden: expected int"),
+        ({"guidance": ["loud"]}, "guidance: expected float, got 'loud'"),
+        ({"code_channels": [8, 8]}, "give 3, one for each of inject"),
+        ({"pooled": [1, 2, 3]}, "its tensors do not fit"),
+        ({"codec": {"fingerprint": 5}}, "fingerprint: expected str, got 5"),
+        ({"codec": {"mean": [0.0]}}, "mean: has 1 entries"),
+        ({"bands": {"std": [1.0]}}, "std has 1 entries, mel has 128 bands"),
+        ({"mel": {"bands": 2}}, "2 bands cannot be halved 2 times"),
+        ({"mel": {"n_fft": 0}}, "n_fft: is 0"),
+    ],
+)
+def test_edited_headers_are_refused(tmp_path, change, said):
+    path = tmp_path / "a.safetensors"
+    model = build()
+    model.save(path)
+    tensors, header = checkpoint.load(path, "model")
+    top = {key: value for key, value in change.items() if key in header}
+    header = {**header, "config": {**header["config"], **{k: v for k, v in change.items() if k not in top}}}
+    checkpoint.save(path, "model", tensors, {**header, **top})
+    with pytest.raises(UserError, match=rf"a.safetensors: .*{said}.*; ") as raised:
+        Autoencoder.load(path)
+    assert len(str(raised.value)) < 300 + len(str(path)) and "\n" not in str(raised.value)
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    codecs.load("spectral").save(tmp_path / "a.safetensors")
+    with pytest.raises(UserError, match="holds a spectral codec, expected a model"):
+        Autoencoder.load(tmp_path / "a.safetensors")
+    build().save(tmp_path / "b.safetensors")
+    with pytest.raises(UserError, match="holds a model, no codec"):
+        codecs.load(tmp_path / "b.safetensors")
+
+
+def test_the_hub_is_not_asked_for_what_is_a_path(tmp_path, monkeypatch):
+    def asked(*arguments, **options):
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr("msdae.models.autoencoder.hf_hub_download", asked)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("mine", "runs/mine", "a/b/c", "/a/b", "../mine", "loop", "a b/c"):
+        with pytest.raises(UserError, match="no such file; give 'embedded', a file, a folder or a hub id"):
+            Autoencoder.from_pretrained(name)
+    with pytest.raises(UserError, match="too long"):
+        Autoencoder.from_pretrained("x" * 300)
+    (tmp_path / "a.pt").write_bytes(b"PK\3\4")
+    with pytest.raises(UserError, match="a pickle"):
+        Autoencoder.from_pretrained("a.pt")
+
+
+def test_memory_for_the_weights_is_there_before_they_are(monkeypatch):
+    monkeypatch.setattr("msdae.limits.available_memory", lambda: 10**6)
+    with pytest.raises(UserError, match="a model of .* M weights: needs about .*; choose smaller widths"):
+        autoencoder.build("msdae", SMALL)
 
 
 def test_impossible_configurations_are_refused():

@@ -48,14 +48,37 @@ def test_a_repeated_note_sounds_again():
 def test_a_file_that_is_no_soundfont_is_refused(tmp_path):
     path = tmp_path / "bad.sf2"
     path.write_bytes(b"RIFF but not a SoundFont")
-    with pytest.raises(UserError, match="bad.sf2: not a SoundFont"):
+    with pytest.raises(UserError, match="bad.sf2: damaged .no SoundFont"):
         soundfont.render(SCALE, path, 0, 1000)
-    with pytest.raises(UserError, match="missing.sf2: no such SoundFont"):
+    with pytest.raises(UserError, match="missing.sf2: no such file"):
         soundfont.render(SCALE, tmp_path / "missing.sf2", 0, 1000)
-    with pytest.raises(UserError, match="missing.sf2: cannot read"):
+    with pytest.raises(UserError, match="missing.sf2: no such file"):
         soundfont.fingerprint(tmp_path / "missing.sf2")
 
 
 def test_a_program_that_does_not_exist_is_refused():
     with pytest.raises(UserError, match="program 200 is not in this SoundFont"):
         _render(program=200)
+
+
+def test_soundfonts_with_forged_tables_are_refused_before_they_are_played(tmp_path):
+    """Regression: numbers that lead out of a table made the synthesiser read memory that is not its own."""
+    font, path = soundfont.default().read_bytes(), tmp_path / "forged.sf2"
+    bags, size = font.rfind(b"pbag"), font.rfind(b"smpl") + 4
+    for name, place, forged in (
+        ("leads out of its table", bags + 8 + 4 * 5, b"\xff\xff"),
+        ("chunk of false size", size, b"\xff\xff\xff\xff"),
+        ("leads out of the sound", font.rfind(b"shdr") + 8 + 24, b"\xff\xff\xff\xff"),
+    ):
+        path.write_bytes(font[:place] + forged + font[place + len(forged) :])
+        with pytest.raises(UserError, match=f"forged.sf2: damaged .*{name}"):
+            soundfont.render(SCALE, path, 0, 1000)
+        path.unlink()
+    path.write_bytes(font[: len(font) // 2])
+    with pytest.raises(UserError, match="forged.sf2: damaged .cut short"):
+        soundfont.render(SCALE, path, 0, 1000)
+    path.unlink()
+    path.mkdir()
+    for read in (lambda: soundfont.fingerprint(path), lambda: soundfont.render(SCALE, path, 0, 1000)):
+        with pytest.raises(UserError, match="forged.sf2: is a directory"):
+            read()

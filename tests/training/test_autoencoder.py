@@ -53,6 +53,7 @@ def write_cache(folder, codec, mel, split):
             "sound": f"{i % 3}",
             "score": f"{i // 3}",
             "path": "none",
+            "start": 0.0,
             "notes": [[0.0, 1.0, 60 + i // 3]],
         }
         for i in range(CLIPS)

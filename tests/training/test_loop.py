@@ -252,3 +252,41 @@ def test_the_log_of_a_run_that_saved_no_state_is_begun_anew(build, tmp_path):
     (tmp_path / "a/log.jsonl").write_text('{"step": 1, "loss": 9.0}\n')
     assert build(steps=(2, 2, 2)).run()
     assert [step for step, _ in losses(tmp_path / "a")] == [1, 2]
+
+
+def test_a_batch_that_memory_has_no_room_for_is_refused(build, monkeypatch, tmp_path):
+    monkeypatch.setattr("msdae.limits.available_memory", lambda: 10**7)
+    with pytest.raises(UserError, match="stage 1, batch_size 4: needs about .* GB.*; lower batch_size"):
+        build()
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"step": -1}, "older msdae"),
+        ({"step": "3"}, "'step' of its header is 3, expected int"),
+        ({"same": [1]}, "older msdae"),
+        ({"same": {}}, "saved with another"),
+    ],
+)
+def test_states_with_edited_headers_are_refused(build, tmp_path, change, said):
+    assert build(steps=(1,)).run()
+    path = tmp_path / "a/state.safetensors"
+    tensors, header = checkpoint.load(path, "training state")
+    checkpoint.save(path, "training state", tensors, {**header, **change})
+    with pytest.raises(UserError, match=f"state.safetensors: .*{said}"):
+        build().run()
+
+
+def test_states_with_other_tensors_are_refused(build, tmp_path):
+    assert build(steps=(1,)).run()
+    path = tmp_path / "a/state.safetensors"
+    tensors, header = checkpoint.load(path, "training state")
+    for damage in (lambda name: name.startswith("model.ema"), lambda name: ".exp_avg." in name):
+        kept = {name: tensor for name, tensor in tensors.items() if not damage(name)}
+        flat = {name: tensor.flatten()[:1] if damage(name) else tensor for name, tensor in tensors.items()}
+        for edited in (kept, flat):
+            checkpoint.save(path, "training state", edited, header)
+            with pytest.raises(UserError, match="state.safetensors: .*; delete it"):
+                build().run()

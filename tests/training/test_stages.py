@@ -82,6 +82,30 @@ def test_contrast_alone_finds_the_sound_of_other_excerpts_again(tiny, tmp_path):
     assert sum(found[-10:]) < 0.7 * sum(found[:10])
 
 
+def test_what_it_says(tiny, tmp_path, caplog):
+    caplog.set_level("INFO")
+    settings = dataclasses.replace(SETTINGS, pretrain=2, pretrain_batch=4, steps=(2, 2, 2))
+    assert train_stage("msdae", 1, settings, tmp_path, [tiny])
+    said = "\n".join(caplog.messages)
+    assert "clips (" in said and "for validation; starts from random weights" in said
+    assert "are few for random weights" in said and "--stage 3 --from embedded" in said
+    assert " GB of memory" in said and "encoder 1 alone: step 2/2  loss " in said
+    assert "stage 1: complete after 0.0 min, validation loss " in said
+    assert "encoder 1 alone: complete" in said and "loss 0\n" not in said and "loss 0  " not in said
+
+
+def test_what_cannot_be_written_or_started_from_is_said_before_data_are_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "embedded", lambda **options: pytest.fail("data were made"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file/run/stage1: not a directory"):
+        train_stage("msdae", 1, SETTINGS, tmp_path / "file/run")
+    with pytest.raises(UserError, match="nowhere: no such file"):
+        train_stage("msdae", 1, SETTINGS, tmp_path / "run", start="nowhere")
+    (tmp_path / "run/stage1/model.safetensors").mkdir(parents=True)
+    with pytest.raises(UserError, match="is a folder"):
+        train_stage("msdae", 1, SETTINGS, tmp_path / "run")
+
+
 def test_an_incomplete_stage_before_is_named(tiny, tmp_path):
     assert train_stage("msdae", 1, SETTINGS, tmp_path, [tiny])
     (tmp_path / "stage1/model.safetensors").unlink()

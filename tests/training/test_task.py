@@ -34,6 +34,13 @@ def test_learning_rate_warms_up_and_falls():
         ("workers", -1),
         ("steps", ()),
         ("steps", (1, 0)),
+        ("steps", (-1,)),
+        ("steps", (10**10,)),
+        ("batch_size", 10**11),
+        ("betas", (0.9, 1.0)),
+        ("ema", math.nan),
+        ("learning_rate", 2.0),
+        ("trackers", ("a..b",)),
         ("contrast", -0.1),
         ("contrast", math.nan),
         ("pretrain", -1),
@@ -47,7 +54,15 @@ def test_settings_out_of_range_are_named(name, value):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("frames", 0), ("crop", 0), ("noise", -1.0), ("mixed", 2.0), ("opposed_rate", math.nan)],
+    [
+        ("steps", (1, 1, 1, 1)),
+        ("frames", 0),
+        ("frames", 10**6),
+        ("crop", 0),
+        ("noise", -1.0),
+        ("mixed", 2.0),
+        ("opposed_rate", math.nan),
+    ],
 )
 def test_settings_of_the_codec_out_of_range_are_named(name, value):
     with pytest.raises(UserError, match=f"^{name}: is .*, expected"):

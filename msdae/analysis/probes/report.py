@@ -12,9 +12,8 @@ from msdae.analysis.probes.representations import RANDOM
 from msdae.analysis.probes.separation import Separation
 from msdae.analysis.probes.study import SHARED, Result
 from msdae.analysis.probes.tasks import CLASSES, FRAMES, TASKS
-from msdae.errors import UserError
-from msdae.evaluation.tables import Cell, Table, Value, write_folder
-from msdae.files import atomic
+from msdae.evaluation.tables import FILES, Cell, Table, Value, write_folder
+from msdae.files import atomic, check_replaceable, make_folder
 
 
 def _percent(*numbers: int) -> tuple[Value, ...]:
@@ -38,6 +37,7 @@ THESIS = {
 _TITLES = {"notes": "Table 2. Probes on notes", "melodies": "Table 3. Probes on melodies"}
 _LEVELS = ("h1", "h2", "h3")
 _COMMAND = "python probes/run_probes.py"
+_FILES = ("probes.csv", "probes.json")
 
 
 def tables(
@@ -169,17 +169,22 @@ def write(
     Raises:
         UserError: the folder cannot be made or written to.
     """
+    check_folder(folder)
     rows = [result.row() for result in results]
     document = {**about, "results": rows, "separation": [asdict(separation) for separation in separations]}
-    contents = {"probes.csv": _csv(rows), "probes.json": json.dumps(document, indent=1) + "\n"}
-    paths = [Path(folder) / name for name in contents]
-    try:
-        for path in paths:
-            with atomic(path) as temporary:
-                temporary.write_text(contents[path.name])
-        return paths + write_folder(folder, tables(results, separations, command))
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
+    contents = (_csv(rows), json.dumps(document, indent=1) + "\n")
+    paths = [Path(folder) / name for name in _FILES]
+    for path, text in zip(paths, contents, strict=True):
+        with atomic(path) as temporary:
+            temporary.write_text(text)
+    return paths + write_folder(folder, tables(results, separations, command))
+
+
+def check_folder(folder: str | Path) -> None:
+    """Make the folder, and raise the UserError that `write` would raise for it."""
+    make_folder(folder)
+    for name in (*_FILES, *FILES):
+        check_replaceable(Path(folder) / name)
 
 
 def _of(results: Sequence[Result], **wanted: str) -> list[Result]:

@@ -1,42 +1,56 @@
 """Any folder of recordings, at any depth, without labels."""
 
-import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from msdae import audio
+from msdae.data import splits
 from msdae.data.sets import DATASETS, DataSet
-from msdae.data.sources import ClipLength, SourceFile, complete_clips
+from msdae.data.sources import SPLITS, ClipLength, SourceFile, complete_clips, cut, is_silent
 from msdae.data.tally import Tally
-from msdae.errors import UserError
-
-SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff")
-HELD_OUT = 0.05  # share of the files in each of valid and test
+from msdae.errors import UserError, printable
+from msdae.progress import Progress, silent
 
 
-def scan(root: Path, tally: Tally, clip: ClipLength = ClipLength()) -> dict[str, list[SourceFile]]:
-    """The recordings, split by file; with fewer than three of them all are for training.
+def scan(
+    root: Path, tally: Tally, clip: ClipLength = ClipLength(), progress: Progress = silent
+) -> dict[str, list[SourceFile]]:
+    """The recordings, split by file; fewer than three by time, the end of each is held out.
 
-    Hidden files are passed over.
+    Linked folders are followed; hidden files and folders are passed over.
 
     Raises:
-        UserError: no such folder, or no readable recording in it.
+        UserError: no such folder, no readable recording in it, or too little sound to hold any out.
     """
     if not root.is_dir():
-        raise UserError(f"{root}: no such folder; check --source")
+        raise UserError(f"{printable(root)}: no such folder; check --source")
     files = []
-    for path in sorted(path for path in root.rglob("[!.]*") if path.is_file()):
+    for path in progress(sorted(_files(root)), desc="scan", unit="file", leave=False):
         tally.total += 1
-        if path.suffix.lower() not in SUFFIXES:
+        if path.suffix.lower() not in audio.SUFFIXES:
             tally.leave_out(f"{path.suffix or 'no extension'}: not the name of a recording")
             continue
         try:
-            files.append((path, complete_clips(path, clip)))
+            name = path.relative_to(root).as_posix()
+            labels = {"dataset": "folder", "split": "train", "piece": name}
+            files.append(SourceFile(name, path, complete_clips(path, clip), labels))
         except UserError as error:
             tally.reject(path, error)
-    tally.accepted += len(files)
-    if not files:
-        raise UserError("\n".join([f"{root}: no recording that can be used", *tally.lines("files")]))
-    return _split(root, files)
+    parts = _by_file(files) if len(files) >= splits.FEWEST else _by_time(files, tally, clip)
+    tally.accepted += len({part.path for part in parts})
+    if not parts:
+        raise UserError(
+            "\n".join([f"{printable(root)}: no recording that can be used", *tally.lines("files")])
+        )
+    members = {split: [part for part in parts if part.labels["split"] == split] for split in SPLITS}
+    if not members["valid"]:
+        raise UserError(
+            f"{printable(root)}: one clip of {clip.seconds:.2f} s with sound, training and validation need "
+            f"one each; give {2 * clip.seconds:.0f} s of sound or more"
+        )
+    return {split: members[split] for split in SPLITS if members[split]}
 
 
 @DATASETS.register("folder")
@@ -46,21 +60,38 @@ class Folder(DataSet):
     scan = staticmethod(scan)
 
 
-def _split(root: Path, files: Sequence[tuple[Path, int]]) -> dict[str, list[SourceFile]]:
-    """Held-out files by a hash of their name: the same whatever order the disk lists them in."""
-    names = {path: path.relative_to(root).as_posix() for path, _ in files}
-    order = sorted(files, key=lambda file: hashlib.sha256(names[file[0]].encode()).digest())
-    held_out = max(1, round(HELD_OUT * len(files))) if len(files) >= 3 else 0
-    splits = {
-        "valid": order[:held_out],
-        "test": order[held_out : 2 * held_out],
-        "train": order[2 * held_out :],
-    }
-    return {
-        split: [
-            SourceFile(names[path], path, clips, {"dataset": "folder", "split": split, "piece": names[path]})
-            for path, clips in sorted(members)
-        ]
-        for split, members in splits.items()
-        if members
-    }
+def _files(root: Path) -> Iterator[Path]:
+    """The files below `root` that are not hidden; a folder that links lead to twice is entered once."""
+    entered: set[tuple[int, int]] = set()
+    for folder, inner, names in os.walk(root, followlinks=True):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in entered:
+            inner.clear()
+            continue
+        entered.add((status.st_dev, status.st_ino))
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        paths = (Path(folder, name) for name in names if not name.startswith("."))
+        yield from (path for path in paths if path.is_file())
+
+
+def _by_file(files: Sequence[SourceFile]) -> list[SourceFile]:
+    split = splits.by_name(file.name for file in files)
+    return [replace(file, labels={**file.labels, "split": split[file.name]}) for file in files]
+
+
+def _by_time(files: Sequence[SourceFile], tally: Tally, clip: ClipLength) -> list[SourceFile]:
+    parts = []
+    for file in files:
+        try:
+            clips = enumerate(cut(file.path, clip))
+            sounding = [index for index, wave in clips if index < file.clips and not is_silent(wave)]
+        except UserError as error:
+            tally.reject(file.path, error)
+            continue
+        if sounding:
+            parts += splits.by_time(file, sounding).values()
+        else:
+            tally.leave_out("silent recording")
+    if len(parts) == 2 and not any(part.first for part in parts):  # two recordings of a clip each
+        parts[1] = replace(parts[1], labels={**parts[1].labels, "split": "valid"})
+    return parts

@@ -1,14 +1,18 @@
 """NSynth's layout (Engel et al. 2017): `nsynth-SPLIT/{examples.json, audio/NAME.wav}`, one note a file."""
 
-import json
 from pathlib import Path
+from typing import Any
 
+from msdae import files
+from msdae.data.labels import check_labels, is_plain_name
 from msdae.data.sets import DATASETS, DataSet
 from msdae.data.sources import NOTE, SEEN_SPLITS, ClipLength, SourceFile, complete_clips
 from msdae.data.tally import Tally
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
+from msdae.progress import Progress, silent
 
 HELD = 3.0  # seconds that NSynth's notes are held
+FIX = "unpack the archive again"
 KEYS = (
     "pitch",
     "velocity",
@@ -18,7 +22,9 @@ KEYS = (
 )
 
 
-def scan(root: Path, tally: Tally, clip: ClipLength = ClipLength()) -> dict[str, list[SourceFile]]:
+def scan(
+    root: Path, tally: Tally, clip: ClipLength = ClipLength(), progress: Progress = silent
+) -> dict[str, list[SourceFile]]:
     """The notes of each split that is there, in the order of their names.
 
     Raises:
@@ -27,8 +33,10 @@ def scan(root: Path, tally: Tally, clip: ClipLength = ClipLength()) -> dict[str,
     folders = {split: root / f"nsynth-{split}" for split in SEEN_SPLITS}
     folders = {split: folder for split, folder in folders.items() if folder.is_dir()}
     if not folders:
-        raise UserError(f"{root}: no nsynth-train, -valid or -test folder in it; unpack the archives there")
-    return {split: _scan_split(folder, split, tally, clip) for split, folder in folders.items()}
+        raise UserError(
+            f"{printable(root)}: no nsynth-train, -valid or -test folder in it; unpack the archives there"
+        )
+    return {split: _scan_split(folder, split, tally, clip, progress) for split, folder in folders.items()}
 
 
 @DATASETS.register("nsynth")
@@ -38,46 +46,43 @@ class NSynth(DataSet):
     scan = staticmethod(scan)
 
 
-def _scan_split(folder: Path, split: str, tally: Tally, clip: ClipLength) -> list[SourceFile]:
-    examples = _examples(folder / "examples.json")
+def _scan_split(
+    folder: Path, split: str, tally: Tally, clip: ClipLength, progress: Progress
+) -> list[SourceFile]:
+    examples = files.read_json(folder / "examples.json", dict, FIX)
     # Hidden files are what a killed writer or a Mac leaves behind.
     paths = {path.stem: path for path in (folder / "audio").glob("[!.]*.wav")}
-    tally.total += len(paths.keys() | examples.keys())
-    files = []
-    for name in sorted(paths.keys() | examples.keys()):
+    names = sorted(paths.keys() | examples.keys())
+    tally.total += len(names)
+    notes = []
+    for name in progress(names, desc=f"scan {split}", unit="file", leave=False):
         path = paths.get(name, folder / "audio" / f"{name}.wav")
         try:
-            files.append(_source(path, split, examples.get(name), clip))
+            notes.append(_source(path, name, split, examples.get(name), clip))
         except UserError as error:
             tally.reject(path, error)
-    tally.accepted += len(files)
-    return files
+    tally.accepted += len(notes)
+    return notes
 
 
-def _examples(path: Path) -> dict[str, dict]:
-    try:
-        examples = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error}); unpack the archive again") from error
-    if not isinstance(examples, dict):
-        raise UserError(f"{path}: not NSynth's examples.json; unpack the archive again")
-    return examples
-
-
-def _source(path: Path, split: str, example: dict | None, clip: ClipLength) -> SourceFile:
+def _source(path: Path, name: str, split: str, example: Any, clip: ClipLength) -> SourceFile:
+    shown = printable(path)
     if example is None:
-        raise UserError(f"{path}: not in examples.json; unpack the archive again")
+        raise UserError(f"{shown}: not in examples.json; {FIX}")
+    if not isinstance(example, dict):
+        raise UserError(f"{shown}: damaged entry in examples.json; {FIX}")
+    if not is_plain_name(name):
+        raise UserError(f"{shown}: not the name of a note; {FIX}")
     missing = [key for key in KEYS if key not in example]
     if missing:
-        raise UserError(f"{path}: incomplete labels (no {missing[0]}); unpack the archive again")
-    complete_clips(path, clip)
+        raise UserError(f"{shown}: incomplete labels (no {missing[0]}); {FIX}")
     pitch, velocity = example["pitch"], example["velocity"]
     labels = {
         "dataset": "nsynth",
         "kind": NOTE,
         "split": split,
-        "piece": path.stem,
-        "stem": path.stem,
+        "piece": name,
+        "stem": name,
         "instrument": example["instrument_str"],
         "family": example["instrument_family_str"],
         "source": example["instrument_source_str"],
@@ -85,4 +90,7 @@ def _source(path: Path, split: str, example: dict | None, clip: ClipLength) -> S
         "velocity": velocity,
         "notes": [[0.0, min(HELD, clip.seconds), pitch, velocity]],
     }
-    return SourceFile(path.stem, path, clips=1, labels=labels)
+    with files.reading(path, FIX):
+        check_labels(labels)
+    complete_clips(path, clip)
+    return SourceFile(name, path, clips=1, labels=labels)

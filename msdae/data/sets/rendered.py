@@ -7,6 +7,7 @@ from msdae.data.rendering import RenderConfig
 from msdae.data.sets import DATASETS, DataSet, rendered_notes, rendered_tracks
 from msdae.data.sources import SPLITS, ClipLength, SourceFile
 from msdae.data.tally import Tally
+from msdae.progress import Progress, silent
 
 
 def work(config: RenderConfig, folder: Path, clip: ClipLength) -> list[parts.Part]:
@@ -16,11 +17,13 @@ def work(config: RenderConfig, folder: Path, clip: ClipLength) -> list[parts.Par
     return notes + rendered_tracks.work(config, halves, folder / "tracks", clip)
 
 
-def scan(root: Path, tally: Tally, clip: ClipLength = ClipLength()) -> dict[str, list[SourceFile]]:
+def scan(
+    root: Path, tally: Tally, clip: ClipLength = ClipLength(), progress: Progress = silent
+) -> dict[str, list[SourceFile]]:
     """Notes and tracks, split by split."""
-    notes = rendered_notes.scan(root / "notes", tally, clip)
-    tracks = rendered_tracks.scan(root / "tracks", tally, clip)
-    return {split: notes[split] + tracks[split] for split in SPLITS}
+    notes = rendered_notes.scan(root / "notes", tally, clip, progress)
+    tracks = rendered_tracks.scan(root / "tracks", tally, clip, progress)
+    return {split: notes.get(split, []) + tracks.get(split, []) for split in SPLITS}
 
 
 @DATASETS.register("synth")

@@ -4,18 +4,21 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from msdae import audio
 from msdae.data import parts
-from msdae.data.rendering import RenderConfig
+from msdae.data.rendering import RenderConfig, scan_folders
 from msdae.data.sets import DATASETS, DataSet
 from msdae.data.sources import NOTE, SPLITS, ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.files import atomic_folder
+from msdae.progress import Progress, silent
 from msdae.symbolic import instruments
 from msdae.symbolic.instruments import VELOCITIES, Voice, reserved
 from msdae.symbolic.notes import Note
@@ -86,10 +89,16 @@ def work(config: RenderConfig, sizes: Mapping[str, int], folder: Path, clip: Cli
     return [part for split in sizes for part in _split_work(folder / split, notes[split], clip)]
 
 
-def scan(root: Path, tally: Tally, clip: ClipLength = ClipLength()) -> dict[str, list[SourceFile]]:
+def scan(
+    root: Path, tally: Tally, clip: ClipLength = ClipLength(), progress: Progress = silent
+) -> dict[str, list[SourceFile]]:
     """The notes of each split that is there."""
     return {
-        split: _scan_split(root / split, split, tally, clip) for split in SPLITS if (root / split).is_dir()
+        split: scan_folders(
+            sorted((root / split).glob("Notes*")), LABELS, tally, partial(_source, split, clip)
+        )
+        for split in SPLITS
+        if (root / split).is_dir()
     }
 
 
@@ -151,20 +160,8 @@ def _labels(note: SingleNote) -> dict:
     }
 
 
-def _scan_split(folder: Path, split: str, tally: Tally, clip: ClipLength) -> list[SourceFile]:
-    files = []
-    for group in sorted(folder.glob("Notes*")):
-        for name, labels in json.loads((group / LABELS).read_text()).items():
-            tally.total += 1
-            labels = {
-                "dataset": "notes",
-                "kind": NOTE,
-                "split": split,
-                "piece": name,
-                "stem": name,
-                **labels,
-                "notes": [[0.0, round(clip.seconds, 4), labels["pitch"], labels["velocity"]]],
-            }
-            files.append(SourceFile(name, group / f"{name}.flac", 1, labels))
-    tally.accepted += len(files)
-    return files
+def _source(split: str, clip: ClipLength, folder: Path, name: str, labels: dict[str, Any]) -> SourceFile:
+    pitch, velocity = labels["pitch"], labels["velocity"]
+    common = {"dataset": "notes", "kind": NOTE, "split": split, "piece": name, "stem": name}
+    played = {"notes": [[0.0, round(clip.seconds, 4), pitch, velocity]]}
+    return SourceFile(name, folder / f"{name}.flac", 1, {**common, **labels, **played})

@@ -17,6 +17,7 @@ from msdae.data.sources import SPLITS, ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.files import atomic_folder
+from msdae.progress import Progress, silent
 from msdae.symbolic import corpus, instruments
 from msdae.symbolic.arrange import Stem, arrange
 from msdae.symbolic.instruments import Voice
@@ -81,9 +82,11 @@ def work(config: RenderConfig, sizes: Mapping[str, int], folder: Path, clip: Cli
     ]
 
 
-def scan(root: Path, tally: Tally, clip: ClipLength = ClipLength()) -> dict[str, list[SourceFile]]:
+def scan(
+    root: Path, tally: Tally, clip: ClipLength = ClipLength(), progress: Progress = silent
+) -> dict[str, list[SourceFile]]:
     """The stems of each split that is there; see `slakh.scan`."""
-    splits = slakh.scan(root, tally, clip)
+    splits = slakh.scan(root, tally, clip, progress)
     return {
         split: [replace(file, labels={**file.labels, "dataset": "tracks"}) for file in files]
         for split, files in splits.items()

@@ -11,19 +11,23 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Annotated, Any
 
 import torch
 
 from msdae import audio
-from msdae.config import require_ranges, require_shares
+from msdae.config import require_ranges
 from msdae.data import parts
-from msdae.data.rendering import RenderConfig
+from msdae.data.rendering import CLIPS, RenderConfig, scan_folders
 from msdae.data.sets import DATASETS, DataSet
 from msdae.data.sources import MELODY, NOTE, ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.files import atomic_folder
+from msdae.limits import POSITIVE, SHARE, Range
+from msdae.progress import Progress, silent
 from msdae.symbolic import corpus
 from msdae.symbolic.arrange import excerpt, perform, without_unisons
 from msdae.symbolic.instruments import Voice, reserved
@@ -32,6 +36,7 @@ from msdae.symbolic.notes import Note, ScoreNote
 from msdae.synthesis.sound import Sound, SoundConfig
 from msdae.synthesis.soundfont import SAMPLE_RATE, SILENCE
 
+LABELS = "square.json"
 FOLDERS = {"train": "train", "validation": "valid", "test": "test"}
 ATTEMPTS = 200
 PIECES = 6  # that are tried for a pair of sounds
@@ -54,24 +59,19 @@ class SquaresConfig(RenderConfig):
     peak: highest sample of a clip.
     """
 
-    clips: int = 3000
+    clips: Annotated[int, CLIPS] = 3000
     sound: SoundConfig = field(default_factory=SoundConfig)
-    single_notes: float = 0.3
-    two_lines: float = 0.3
-    shared_range: int = 12
-    least_notes: int = 4
-    shortest_note: float = 0.8
-    velocities: tuple[int, int] = (25, 127)
-    peak: tuple[float, float] = (0.25, 0.9)
+    single_notes: Annotated[float, SHARE] = 0.3
+    two_lines: Annotated[float, SHARE] = 0.3
+    shared_range: Annotated[int, Range(1, 60, reason="formulas play five octaves")] = 12
+    least_notes: Annotated[int, Range(1, 100, reason="no excerpt has more")] = 4
+    shortest_note: Annotated[float, POSITIVE] = 0.8
+    velocities: tuple[Annotated[int, Range(1, 127)], ...] = (25, 127)
+    peak: tuple[Annotated[float, Range(0, 1, above=True)], ...] = (0.25, 0.9)
 
     def __post_init__(self):
         super().__post_init__()
-        require_shares(self, "single_notes", "two_lines")
-        require_ranges(self, "velocities", "peak", above=0)
-        if self.peak[1] > 1 or self.velocities[1] > 127:
-            raise UserError("peak goes up to 1 and velocities up to 127; give lower ones")
-        if self.shared_range < 1 or self.least_notes < 1 or self.shortest_note <= 0:
-            raise UserError("shared_range, least_notes and shortest_note have to be above 0")
+        require_ranges(self, "velocities", "peak")
         if self.unseen_soundfonts:
             raise UserError("unseen_soundfonts: squares have no unseen split; leave it out")
 
@@ -96,7 +96,6 @@ def work(config: SquaresConfig, folder: Path, clip: ClipLength) -> list[parts.Pa
     voices, _ = voices_of(config.fonts(), ())
     every = []
     for name, split in FOLDERS.items():
-        (folder / name).mkdir(parents=True, exist_ok=True)
         squares = plan(name, config.size(split), voices, config, clip)
         every += [parts.Part(render_square, square, folder / name / square.name, 4) for square in squares]
     return every
@@ -123,7 +122,7 @@ def render_square(square: Square, folder: Path) -> None:
                 waveform = waveform * (rng.uniform(*square.config.peak) / peak)
                 audio.write(temporary / f"{letter}{role}.flac", waveform, subtype="PCM_16")
                 labels[letter + role] = _labels(f"{square.name}/{letter}", piece, notes, sound)
-        (temporary / "square.json").write_text(json.dumps(labels))
+        (temporary / LABELS).write_text(json.dumps(labels))
 
 
 def compose(square: Square, rng: random.Random) -> tuple[list[Sound], Excerpts]:
@@ -148,10 +147,12 @@ def compose(square: Square, rng: random.Random) -> tuple[list[Sound], Excerpts]:
     raise UserError(f"{square.name}: no pieces of the corpus suit these sounds; use another --seed")
 
 
-def scan(root: Path, tally: Tally, clip: ClipLength = ClipLength()) -> dict[str, list[SourceFile]]:
+def scan(
+    root: Path, tally: Tally, clip: ClipLength = ClipLength(), progress: Progress = silent
+) -> dict[str, list[SourceFile]]:
     """The clips of each split that is there."""
     return {
-        split: _scan_split(root / folder, split, tally)
+        split: scan_folders(sorted((root / folder).glob("Square*")), LABELS, tally, partial(_source, split))
         for folder, split in FOLDERS.items()
         if (root / folder).is_dir()
     }
@@ -161,20 +162,13 @@ def scan(root: Path, tally: Tally, clip: ClipLength = ClipLength()) -> dict[str,
 class Squares(DataSet):
     """Squares of two excerpts and two sounds, rendered: what the model that ships is trained on."""
 
-    config, version = SquaresConfig, 4
+    config, version, seconds = SquaresConfig, 4, 0.06
     scan, work = staticmethod(scan), staticmethod(work)
 
 
-def _scan_split(folder: Path, split: str, tally: Tally) -> list[SourceFile]:
-    files = []
-    for square in sorted(folder.glob("Square*")):
-        for cell, labels in json.loads((square / "square.json").read_text()).items():
-            tally.total += 1
-            name = f"{square.name}_{cell}"
-            labels = {"dataset": "squares", "split": split, "stem": f"{square.name}/{cell}", **labels}
-            files.append(SourceFile(name, square / f"{cell}.flac", 1, labels))
-    tally.accepted += len(files)
-    return files
+def _source(split: str, square: Path, cell: str, labels: dict[str, Any]) -> SourceFile:
+    labels = {"dataset": "squares", "split": split, "stem": f"{square.name}/{cell}", **labels}
+    return SourceFile(f"{square.name}_{cell}", square / f"{cell}.flac", 1, labels)
 
 
 def _labels(score: str, piece: str, notes: Sequence[Note], sound: Sound) -> dict:

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.spatial.distance import cdist, pdist
 
+from msdae import limits
 from msdae.errors import UserError
 from msdae.evaluation.metrics.frechet import checked, warn_if_few
 
@@ -28,6 +29,8 @@ def kad(reference: np.ndarray, estimate: np.ndarray, paired: bool = False) -> fl
     reference, estimate = checked(reference, estimate, paired)
     if min(len(reference), len(estimate)) < 2:
         raise UserError(f"KAD needs two clips or more a set, got {len(reference)} and {len(estimate)}")
+    points = len(reference) + len(estimate)
+    limits.require_memory(16 * points**2, f"KAD of {points} clips", "give fewer")
     warn_if_few(reference, estimate, ENOUGH, "KAD is uncertain")
     return max(0.0, SCALE * squared_mmd(reference, estimate, float(np.median(pdist(reference))), paired))
 

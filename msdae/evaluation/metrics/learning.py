@@ -4,20 +4,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from msdae import checkpoint, codecs
+from msdae import checkpoint, codecs, limits
 from msdae.evaluation.metrics import classifier, renditions, timbre
 from msdae.evaluation.metrics.classifier import Classifier
 from msdae.evaluation.metrics.mel import BANDS, RANGE_DB
 from msdae.evaluation.metrics.renditions import Plan, Renditions
 from msdae.evaluation.metrics.timbre import Timbre
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
+from msdae.limits import COUNT, SEED, Range
 from msdae.progress import Progress, silent
 from msdae.symbolic import instruments
 from msdae.symbolic.instruments import Voice, family
@@ -33,6 +34,7 @@ BATCH = 64  # of the classifier
 RATE, CLIP = 2e-3, 1e3  # the highest learning rate and the longest gradient
 REPEATS = 8  # of clips through the codec, which are slow to make
 LARGEST = 6.0  # dB, of an equaliser's swing
+CLIPS = Range(2, 1000, reason="an instrument has no more that differ")
 NOISE_DB = (25.0, 75.0)  # below the loudest band
 
 
@@ -40,18 +42,24 @@ NOISE_DB = (25.0, 75.0)  # below the loudest band
 class MetricConfig:
     """What the metrics' networks are fitted to and checked with.
 
-    clips: of each instrument of the first SoundFont to learn from, half as many of the others';
-        coded: further ones of the first SoundFont, through each of `codecs`: swaps are heard through one.
-    references: of each instrument to check with; checked: how many of them also go through the default codec.
+    clips: of each instrument of the first SoundFont to learn from, half as many of the others'.
+    coded: further ones of the first SoundFont, through each of `codecs`: swaps are heard through one.
+    references: of each instrument to check with.
+    checked: how many of them also go through the default codec.
+    steps: of each network.
+    seed: of clips and networks.
     """
 
-    clips: int = 48
-    coded: int = 3
-    references: int = 18
-    checked: int = 3
+    clips: Annotated[int, CLIPS] = 48
+    coded: Annotated[int, Range(0, CLIPS.high)] = 3
+    references: Annotated[int, CLIPS] = 18
+    checked: Annotated[int, Range(1, CLIPS.high)] = 3
     codecs: tuple[str, ...] = (codecs.DEFAULT, "spectral")
-    steps: int = 2000
-    seed: int = 0
+    steps: Annotated[int, COUNT] = 2000
+    seed: Annotated[int, SEED] = 0
+
+    def __post_init__(self):
+        limits.check(self)
 
 
 def fit(

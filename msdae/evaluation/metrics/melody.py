@@ -88,26 +88,6 @@ def longest_pitch(notes: np.ndarray) -> float | None:
     return float(notes[np.argmax(notes[:, 1] - notes[:, 0]), 2])
 
 
-def read_midi(path: str | Path) -> np.ndarray:
-    """The pitched notes of a MIDI file: (notes, 3) as `transcribe` returns.
-
-    Raises:
-        UserError: missing or not a MIDI file; the extra `eval` is not installed.
-    """
-    pretty_midi = _needs("pretty_midi")
-    try:
-        midi = pretty_midi.PrettyMIDI(str(path))
-    except (OSError, ValueError, KeyError, IndexError, EOFError) as error:
-        raise UserError(f"{path}: cannot be read as MIDI ({error}); give a standard MIDI file") from error
-    notes = [
-        (note.start, note.end, note.pitch)
-        for instrument in midi.instruments
-        if not instrument.is_drum
-        for note in instrument.notes
-    ]
-    return np.array(sorted(notes), dtype=float).reshape(-1, 3)
-
-
 def _at_rate(waveform: torch.Tensor, sample_rate: int) -> np.ndarray:
     """(samples,) at RATE; empty where there is not one frame."""
     if len(waveform) * FRAMES_PER_SECOND < sample_rate:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from msdae import checkpoint, codecs
+from msdae import checkpoint, codecs, files, limits
 from msdae.data import parts
 from msdae.data.sources import ClipLength
 from msdae.errors import UserError
-from msdae.evaluation.metrics.mel import mel_db
+from msdae.evaluation.metrics.mel import BANDS, mel_db
 from msdae.progress import Progress, silent
 from msdae.symbolic import corpus
 from msdae.symbolic.arrange import arrange
@@ -28,6 +28,7 @@ PIECES = 120  # of a split, at most
 CLIP_SAMPLES, CLIP_SECONDS = ClipLength().samples, ClipLength().seconds
 EXCERPT_SECONDS = 4 * CLIP_SECONDS  # that a clip is cut from
 ATTEMPTS = 50
+BYTES = 4 * BANDS * 100  # of memory that the mel of a clip takes, twice for a moment
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,9 @@ def render(
         UserError: a SoundFont cannot be read or lacks a program, or an extra is not installed.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    files.make_folder(folder)
+    clips = sum(plan.clips for plan in plans)
+    limits.require_memory(BYTES * clips, f"{clips} clips", "give fewer --clips")
     work = [parts.Part(_render_plan, plan, folder / f"{plan.name}.safetensors", plan.clips) for plan in plans]
     parts.run(work, label, "clip", workers, progress)
     loaded = [checkpoint.load(part.path, KIND) for part in work]

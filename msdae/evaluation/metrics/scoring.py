@@ -6,7 +6,7 @@ A new metric is a function of a `Pair` in `METRICS`, or of two sets of embedding
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -14,17 +14,19 @@ import numpy as np
 import torch
 
 from msdae import audio
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 from msdae.evaluation.metrics import embeddings, timbre
 from msdae.evaluation.metrics.distance import log_mel_distance, mel_mse, mel_ssim
 from msdae.evaluation.metrics.frechet import fad, fad_infinity
 from msdae.evaluation.metrics.kernel import kad
-from msdae.evaluation.metrics.melody import note_f1, pitch_accuracy, read_midi, transcribe
+from msdae.evaluation.metrics.melody import note_f1, pitch_accuracy, transcribe
 from msdae.files import atomic
+from msdae.symbolic.notes import read_midi
 
-SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
 FEWEST = 4  # pairs that sets are compared from
 SLACK = 0.1  # s that a file may be longer or shorter than its reference
+SHORTEST = 0.1  # s that all metrics are defined for
+LOUDEST = 1e12  # a sample; squares of larger ones overflow
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,10 @@ class Pair:
         """Reference and file, (samples,) each, cut to the shorter of the two.
 
         Raises:
-            UserError: unreadable, or the lengths differ by more than `SLACK`.
+            UserError: unreadable, shorter than `SHORTEST`, louder than `LOUDEST`, or the lengths differ by
+                more than `SLACK`.
         """
-        reference, estimate = audio.read(self.reference), audio.read(self.file)
+        reference, estimate = _read(self.reference), _read(self.file)
         difference = abs(len(reference) - len(estimate)) / audio.SAMPLE_RATE
         if difference > SLACK:
             raise UserError(
@@ -61,8 +64,19 @@ class Pair:
     def notes(self) -> tuple[np.ndarray, np.ndarray]:
         """Notes of the reference (MIDI or heard) and notes heard in the file, (notes, 3) each."""
         reference, estimate = self.waveforms
-        notes = read_midi(self.midi) if self.midi else transcribe(reference, audio.SAMPLE_RATE)
-        return notes, transcribe(estimate, audio.SAMPLE_RATE)
+        heard = transcribe(estimate, audio.SAMPLE_RATE)
+        if self.midi is None:
+            return transcribe(reference, audio.SAMPLE_RATE), heard
+        return np.array(read_midi(self.midi, drums=False), dtype=float).reshape(-1, 4)[:, :3], heard
+
+
+def _read(path: Path) -> torch.Tensor:
+    waveform = audio.read(path)
+    if len(waveform) < SHORTEST * audio.SAMPLE_RATE:
+        raise UserError(f"{printable(path)}: shorter than {SHORTEST} s; give more of it")
+    if (peak := float(waveform.abs().max())) > LOUDEST:
+        raise UserError(f"{printable(path)}: has samples up to {peak:.0e}, not 1; export it again as PCM")
+    return waveform
 
 
 def _pitch_accuracy(pair: Pair) -> float:
@@ -96,17 +110,23 @@ SET_METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 Row = dict[str, str | float | None]
 
 
-def score(pairs: Iterable[Pair]) -> list[Row]:
-    """One row a pair: its name and the value of each of `METRICS`, None where it says nothing of the pair."""
+def score(pairs: Iterable[Pair]) -> tuple[list[Row], list[str]]:
+    """One row a pair: its name and the value of each of `METRICS`, None where it says nothing of the pair.
 
-    def value(metric: Callable[[Pair], float], pair: Pair) -> float | None:
-        number = metric(pair)
-        return None if math.isnan(number) else number
-
-    return [
-        {"name": pair.name, **{name: value(metric, pair) for name, metric in METRICS.items()}}
-        for pair in pairs
-    ]
+    Returns the rows, and what is wrong with the pairs that have none.
+    """
+    rows: list[Row] = []
+    errors: list[str] = []
+    for pair in pairs:
+        fresh = replace(pair)  # whose sound is forgotten after it
+        try:
+            values = {name: metric(fresh) for name, metric in METRICS.items()}
+        except UserError as error:
+            errors.append(str(error))
+        else:
+            known = {name: None if math.isnan(value) else value for name, value in values.items()}
+            rows.append({"name": pair.name, **known})
+    return rows, errors
 
 
 def mean(rows: Sequence[Row]) -> Row:
@@ -126,64 +146,77 @@ def score_sets(pairs: Sequence[Pair], embedding: str = "embedded") -> dict[str, 
         raise UserError(f"{len(pairs)} recordings are too few to compare sets; give {FEWEST} or more")
     network = embeddings.load(embedding)
     points = torch.stack(
-        [network.embed(torch.stack(pair.waveforms), audio.SAMPLE_RATE) for pair in pairs], dim=1
+        [network.embed(torch.stack(replace(pair).waveforms), audio.SAMPLE_RATE) for pair in pairs], dim=1
     )
     return {name: metric(*points.numpy()) for name, metric in SET_METRICS.items()}
 
 
-def write(rows: Sequence[Row], sets: dict[str, float], path: str | Path) -> None:
-    """Write {"files": `rows`, "sets": `sets`} as JSON.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
-    try:
-        with atomic(path) as temporary:
-            temporary.write_text(json.dumps({"files": rows, "sets": sets}, indent=2) + "\n")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
+def write(rows: Sequence[Row], sets: dict[str, float], path: str | Path, errors: Sequence[str] = ()) -> None:
+    """Write {"files": `rows`, "sets": `sets`, "errors": `errors`} as JSON."""
+    document = {"files": rows, "sets": sets, "errors": errors}
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(document, indent=2) + "\n")
 
 
-def pair_up(path: str | Path, reference: str | Path, midi: bool = False) -> list[Pair]:
+def pair_up(path: str | Path, reference: str | Path, midi: bool = False) -> tuple[list[Pair], list[str]]:
     """Two files, or the files of two folders that have the same relative path without extension.
 
     midi: take the reference's notes from the .mid file next to it.
 
+    Returns the pairs, and what is wrong with files of a folder that have none.
+
     Raises:
-        UserError: one is missing or is a file where the other is a folder; a file without its
-            counterpart; an empty folder; no .mid file.
+        UserError: one is missing or is a file where the other is a folder, a folder without recordings, or
+            a file has no .mid file.
     """
     path, reference = Path(path), Path(reference)
-    for place in (path, reference):
-        if not place.exists():
-            raise UserError(f"{place}: no such file or folder; check the path")
-    if path.is_dir() != reference.is_dir():
-        raise UserError(f"{path} and {reference}: give two files or two folders")
+    if path.is_dir() != reference.is_dir() and path.exists() and reference.exists():
+        raise UserError(f"{printable(path)} and {printable(reference)}: give two files or two folders")
     if not path.is_dir():
-        return [Pair(path.name, path, reference, _midi_of(reference) if midi else None)]
-    files, references = _sounds(path), _sounds(reference)
-    missing = sorted(files.keys() - references.keys())
+        return [Pair(path.name, path, reference, _midi_of(reference) if midi else None)], []
+    references = {_name(file, reference): file for file in recordings(reference)}
+    pairs: dict[str, Pair] = {}
+    errors: list[str] = []
+    for file in recordings(path):
+        name = _name(file, path)
+        try:
+            if name in pairs:
+                raise UserError(f"{printable(file)}: {pairs[name].file.name} has its name; rename one")
+            if name not in references:
+                raise UserError(f"{printable(file)}: no counterpart in {printable(reference)}; add one")
+            pairs[name] = Pair(name, file, references[name], _midi_of(references[name]) if midi else None)
+        except UserError as error:
+            errors.append(str(error))
+    return list(pairs.values()), errors
+
+
+def recordings(path: str | Path) -> list[Path]:
+    """The recordings of a folder and of those in it, by name; hidden ones are left out. Of a file: itself.
+
+    Raises:
+        UserError: there are none.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return [path]
+    files = sorted(
+        file
+        for file in path.rglob("*")
+        if file.suffix.lower() in audio.SUFFIXES
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
     if not files:
-        raise UserError(f"{path}: has no recordings ({', '.join(sorted(SUFFIXES))})")
-    if missing:
-        raise UserError(
-            f"{path}: {missing[0]} and {len(missing) - 1} others have no counterpart in {reference}"
-        )
-    return [
-        Pair(name, file, references[name], _midi_of(references[name]) if midi else None)
-        for name, file in sorted(files.items())
-    ]
+        raise UserError(f"{printable(path)}: has no recordings ({', '.join(audio.SUFFIXES)})")
+    return files
 
 
-def _sounds(folder: Path) -> dict[str, Path]:
-    files = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
-    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
+def _name(file: Path, folder: Path) -> str:
+    return file.relative_to(folder).with_suffix("").as_posix()
 
 
 def _midi_of(reference: Path) -> Path:
     for suffix in (".mid", ".midi"):
         if reference.with_suffix(suffix).exists():
             return reference.with_suffix(suffix)
-    raise UserError(
-        f"{reference.with_suffix('.mid')}: no such file; --midi reads the notes next to the reference"
-    )
+    missing = printable(reference.with_suffix(".mid"))
+    raise UserError(f"{missing}: no such file; --midi reads the notes next to the reference")

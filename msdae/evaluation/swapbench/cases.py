@@ -1,6 +1,7 @@
 """Cases: who plays what, drawn from a seed. No sound yet."""
 
 import itertools
+import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from typing import Any
 
 from msdae.audio.files import SAMPLE_RATE
 from msdae.errors import UserError
+from msdae.limits import Range
 from msdae.symbolic import corpus, instruments
 from msdae.symbolic.arrange import arrange
 from msdae.symbolic.instruments import POLYPHONIC, Instrument
@@ -16,6 +18,7 @@ from msdae.symbolic.notes import Note
 CLIP_SAMPLES = 131072  # of every recording; the benchmark's own, whatever codec is measured
 CLIP_SECONDS = CLIP_SAMPLES / SAMPLE_RATE  # 2.97
 SHORTEST = 0.03  # s of a note that is heard before the clip ends; a shorter rest of one is left out
+CASES = Range(1, 10_000, reason="more would take days")
 VERSION = 1  # of the drawing: raise it when the same seed gives other cases
 NOTES_VERSION = 2  # the same of single notes
 VOICES = {"monophonic": 1, "two voices": 2, "polyphonic": 3}  # notes that sound at once, at the most
@@ -92,12 +95,13 @@ def counts(splits: Sequence[str], cases: int) -> dict[str, dict[str, int]]:
     """About `cases` cases (200: exactly) shared out over the splits and textures, at least one each.
 
     Raises:
-        UserError: an unknown split, or fewer than one case.
+        UserError: an unknown split or none, or a number outside `CASES`.
     """
     if unknown := [split for split in splits if split not in SPLITS]:
         raise UserError(f"--split {unknown[0]}: choose from {', '.join(SPLITS)}")
-    if cases < 1:
-        raise UserError(f"--cases {cases}: give 1 or more")
+    if not splits:
+        raise UserError(f"--split: name one or more of {', '.join(SPLITS)}")
+    CASES.check(cases, "cases")
     total = sum(sum(SPLITS[split].share.values()) for split in splits)
     return {
         split: {
@@ -160,13 +164,30 @@ def to_json(case: Case) -> dict[str, Any]:
 
 
 def from_json(line: Mapping[str, Any]) -> Case:
-    """The inverse of `to_json`."""
+    """The inverse of `to_json`.
+
+    Raises:
+        ValueError, LookupError, TypeError: it is no case.
+    """
     fields = {name: value for name, value in line.items() if name != "notes"}
-    return Case(**{**fields, "timbre": _performance(line["timbre"]), "melody": _performance(line["melody"])})
+    roles = {role: _performance(line[role]) for role in ("timbre", "melody")}
+    case = Case(**{**fields, **roles})
+    _require_text(case.id, case.set, case.texture, case.split)
+    return case
 
 
 def _performance(line: Mapping[str, Any]) -> Performance:
-    return Performance(**{**line, "notes": tuple(tuple(note) for note in line["notes"])})
+    notes = tuple(tuple(note) for note in line["notes"])
+    performance = Performance(**{**line, "notes": notes})
+    _require_text(performance.instrument, performance.soundfont, performance.piece)
+    if not all(len(note) == 4 and all(math.isfinite(value) for value in note) for note in notes):
+        raise ValueError("a note is not onset, offset, pitch and velocity")
+    return performance
+
+
+def _require_text(*values: Any) -> None:
+    if wrong := [value for value in values if not isinstance(value, str)]:
+        raise ValueError(f"{wrong[0]!r} is no text")
 
 
 # -- melodies
@@ -175,8 +196,14 @@ def _performance(line: Mapping[str, Any]) -> Performance:
 def _melodies(split: str, texture: str, rng: random.Random) -> Iterator[tuple[Performance, Performance]]:
     able = [kind for kind in kinds(split) if texture == "monophonic" or kind.family in POLYPHONIC]
     pieces = _deck(_pieces(split, reserved=False), rng)
+    failures = 0
     for timbre in _deck(able, rng):
-        yield _melody_pair(split, texture, timbre, able, pieces, rng)
+        pair = _melody_pair(split, texture, timbre, able, pieces, rng)
+        failures = 0 if pair else failures + 1
+        if failures > len(able):
+            raise UserError(f"SwapBench, {split}: no {texture} pieces fit an instrument; give fewer cases")
+        if pair:
+            yield pair
 
 
 def _melody_pair(
@@ -186,7 +213,8 @@ def _melody_pair(
     able: Sequence[Instrument],
     pieces: Iterator[str],
     rng: random.Random,
-) -> tuple[Performance, Performance]:
+) -> tuple[Performance, Performance] | None:
+    """Two performances; None where no two of the next pieces fit."""
     for _ in range(ATTEMPTS):
         melody = rng.choice(_others(timbre, able))
         piece, other = next(pieces), next(pieces)
@@ -194,7 +222,7 @@ def _melody_pair(
         alone = shared and other != piece and _excerpt(other, texture, timbre.low, timbre.high, rng)
         if alone:
             return _played(split, timbre, other, alone), _played(split, melody, piece, shared)
-    raise UserError(f"SwapBench, {split}: no two pieces are {texture} in the range of {timbre.name}")
+    return None
 
 
 def _excerpt(piece: str, texture: str, low: int, high: int, rng: random.Random) -> tuple[Note, ...]:

@@ -3,29 +3,29 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined, UndefinedError
 
-from msdae import audio
+from msdae import audio, files, limits
 from msdae.audio.mel import LogMel
 from msdae.errors import UserError
 from msdae.evaluation import figures, media
 from msdae.evaluation import tables as stored
 from msdae.evaluation.swapbench import chart
-from msdae.evaluation.swapbench.cases import CLIP_SECONDS, Case, Performance
-from msdae.evaluation.swapbench.results import MANIFEST, SOURCES, Results, unfinished
+from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, CLIP_SECONDS, Case, Performance
+from msdae.evaluation.swapbench.results import MANIFEST, SOURCES, Results, remedy
 from msdae.evaluation.swapbench.scores import F1, PITCH, TIMBRE
 from msdae.evaluation.swapbench.systems import COPY_MELODY, COPY_TIMBRE, TRUTH, Output
 from msdae.evaluation.swapbench.tables import MELODY_SHARE, SWAP_SCORE, SYSTEM, TIMBRE_SHARE, label, shares
 from msdae.evaluation.tables import Table
-from msdae.files import atomic
 from msdae.progress import Progress, silent
 
 PAGE = "report.html"
 CAPTIONS = {F1: "melody F1", PITCH: "pitch", TIMBRE: "timbre"}  # of the metrics under a player
 COPIES = {"timbre": COPY_TIMBRE, "melody": COPY_MELODY}  # the row that has a source for its output
+BYTES = 12 * CLIP_SAMPLES  # of memory that a sound with its picture takes
 FIRST = ("1", "")  # levels of the swaps that are heard first
 
 
@@ -48,7 +48,7 @@ def write(
     files.check_replaceable(path)
     more = [table for file in tables for table in stored.read(file)]
     text = render(finished, pictures, more, progress)
-    with atomic(path) as temporary:
+    with files.atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
 
@@ -103,7 +103,7 @@ def render(
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    assets = files("msdae") / "assets"
+    assets = resources.files("msdae") / "assets"
     style, script, page = (
         (assets / f"report.{suffix}").read_text(encoding="utf-8") for suffix in ("css", "js", "html")
     )
@@ -124,10 +124,11 @@ def render(
         "tables": [(table.title, table.html(_competing(table, results))) for table in tables],
         "pictures": [(path.stem.replace("_", " "), media.picture(path)) for path in pictures],
     }
-    try:
-        return environment.from_string(page).render(shown)
-    except UndefinedError as error:
-        raise unfinished(results.folder / MANIFEST, f"is damaged ({error})", results.folder) from error
+    with files.reading(results.folder / MANIFEST, remedy(results.folder)):
+        try:
+            return environment.from_string(page).render(shown)
+        except UndefinedError as error:
+            raise ValueError(str(error)) from error
 
 
 # -- cases
@@ -165,11 +166,13 @@ class Sounds:
 
     def __init__(self, results: Results):
         self.log_mel = LogMel()
-        self.waveforms = {
-            (case.id, key): audio.read(path)
+        paths = {
+            (case.id, key): path
             for case in results.report_cases
             for key, path in results.sounds(case).items()
         }
+        limits.require_memory(BYTES * len(paths), f"a page of {len(paths)} sounds", "keep fewer cases")
+        self.waveforms = {key: audio.read(path) for key, path in paths.items()}
         self.rate = media.bit_rate(sum(map(len, self.waveforms.values())))
         self.mels = {key: self.log_mel(wave[None])[0].numpy() for key, wave in self.waveforms.items()}
         self.brightest = max((float(mel.max()) for mel in self.mels.values()), default=1.0)
@@ -194,9 +197,10 @@ def card(results: Results, sounds: Sounds, case: Case) -> Card:
         scores = results.scores[(case.id, *Output(COPIES.get(key, TRUTH)))]
         return sounds.player(case, key, f"{key} source" if key in COPIES else key, scores)
 
-    def players(keys: Sequence[Output]) -> list[Player]:
+    def players(keys: Sequence[Output], role: str = "") -> list[Player]:
         return [
-            sounds.player(case, key, label(key, results), results.scores[(case.id, *key)]) for key in keys
+            sounds.player(case, key, role + label(key, results), results.scores[(case.id, *key)])
+            for key in keys
         ]
 
     return Card(
@@ -204,7 +208,7 @@ def card(results: Results, sounds: Sounds, case: Case) -> Card:
         f"{case.melody.instrument} → {case.timbre.instrument}",
         f"{case.texture}, {case.split} split",
         [("timbre source", _described(case.timbre)), ("melody source", _described(case.melody))],
-        [*map(source, SOURCES), *players(first[:1])],
+        [*map(source, SOURCES), *players(first[:1], "swap: ")],
         players(first[1:]),
         players(sorted(others, key=lambda key: (len(key.levels), key.levels))),
         players([key for key in outputs if not results.answers(key)]),

@@ -2,18 +2,18 @@
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from msdae.errors import UserError
+from msdae import files
+from msdae.errors import UserError, printable
 from msdae.evaluation import tables
 from msdae.evaluation.swapbench.cases import Case, from_json, to_json
 from msdae.evaluation.swapbench.scores import F1, PITCH, TOP1, Scores
 from msdae.evaluation.swapbench.systems import BOUNDS, CODEC, TRUTH, Output
-from msdae.files import atomic
 
 MANIFEST, CASES, SCORES, EMBEDDINGS = "manifest.json", "cases.jsonl", "scores.jsonl", "embeddings.jsonl"
 TABLES, AUDIO = "tables.json", "audio"
@@ -22,6 +22,7 @@ SOURCES = ("timbre", "melody", TRUTH)  # the recordings that cases are made of
 FORMAT = 1
 
 Key = tuple[str, str, str]  # case, row, levels
+Parsed = TypeVar("Parsed")
 
 
 class Results:
@@ -42,7 +43,7 @@ class Results:
         manifest: Mapping[str, Any],
         cases: Sequence[Case],
         scores: Mapping[Key, Scores],
-        embeddings: Mapping[Key, str],
+        embeddings: Mapping[Key, np.ndarray],
         tables: Sequence[tables.Table] = (),
     ):
         self.folder, self.manifest, self.cases, self.tables = folder, manifest, list(cases), list(tables)
@@ -53,18 +54,17 @@ class Results:
         """The results in `folder`, new or continued. The manifest gets the checkpoints of earlier runs.
 
         Raises:
-            UserError: the folder holds results of other settings, cases or checkpoints, or cannot be written.
+            UserError: the folder holds results of other settings, cases or checkpoints, or is damaged.
         """
-        folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            joined = _claim(folder, dict(manifest), list(cases))
-            embeddings = {key: line["embedding"] for key, line in _continued(folder / EMBEDDINGS)}
-            scores = {key: line for key, line in _continued(folder / SCORES) if key in embeddings}
-        except OSError as error:
-            raise UserError(
-                f"{folder}: cannot be written ({error.strerror}); choose another --out"
-            ) from error
+        folder, fix = Path(folder), f"delete {folder} or choose another --out"
+        files.make_folder(folder)
+        joined = _claim(folder, dict(manifest), list(cases), fix)
+        for name in (EMBEDDINGS, SCORES):
+            _cut_to_lines(folder / name)
+        embeddings = dict(_lines(folder / EMBEDDINGS, fix, _embedding))
+        if len(sizes := {len(points) for points in embeddings.values()}) > 1:
+            raise UserError(f"{folder / EMBEDDINGS}: damaged (points of {sizes} dimensions); {fix}")
+        scores = {key: row for key, row in _lines(folder / SCORES, fix, _scores) if key in embeddings}
         return cls(folder, joined, cases, scores, embeddings)
 
     @classmethod
@@ -77,16 +77,16 @@ class Results:
         folder = Path(folder)
         if not folder.is_dir():
             raise unfinished(folder, "no such folder", folder)
-        if not (folder / TABLES).is_file():
-            raise unfinished(folder / TABLES, "is missing", folder)
-        try:
-            manifest = _json(folder / MANIFEST, _text(folder, MANIFEST), folder)
-            cases = list(map(from_json, _lines(folder, CASES)))
-            scores = {_key(line): line for line in _lines(folder, SCORES)}
+        for name in (MANIFEST, CASES, SCORES, TABLES):
+            if not (folder / name).is_file():
+                raise unfinished(folder / name, "is missing", folder)
+        fix = remedy(folder)
+        cases = _lines(folder / CASES, fix, from_json)
+        scores = dict(_lines(folder / SCORES, fix, _scores))
+        with files.reading(folder / MANIFEST, fix):
+            manifest = files.read_json(folder / MANIFEST, fix=fix)
             results = cls(folder, manifest, cases, scores, {}, tables.read(folder / TABLES))
             results._check()
-        except (KeyError, TypeError) as error:
-            raise unfinished(folder, f"is not as this version writes it ({error!r})", folder) from error
         return results
 
     # -- what was scored
@@ -113,11 +113,12 @@ class Results:
 
     def column(self, output: Output, cases: Sequence[Case], metric: str) -> np.ndarray:
         """A metric of one output over `cases`: (cases,)."""
-        return np.array([self.scores[(case.id, *output)][metric] for case in cases])
+        with files.reading(self.folder / SCORES, remedy(self.folder)):
+            return np.array([self.scores[(case.id, *output)][metric] for case in cases])
 
     def embeddings(self, output: Output, cases: Sequence[Case]) -> np.ndarray:
         """(cases, dim), float32."""
-        return np.stack([_unpack(self._embeddings[(case.id, *output)]) for case in cases])
+        return np.stack([self._embeddings[(case.id, *output)] for case in cases])
 
     @property
     def report_cases(self) -> list[Case]:
@@ -154,11 +155,11 @@ class Results:
         """
         new = [index for index, case in enumerate(cases) if not self.has(case, output)]
         keys = [(cases[index].id, *output) for index in new]
-        packed = [{"embedding": _pack(embeddings[index])} for index in new]
+        points = [np.asarray(embeddings[index], np.float32) for index in new]
         rows = [scores[index] for index in new]
-        _append(self.folder / EMBEDDINGS, keys, packed)
+        _append(self.folder / EMBEDDINGS, keys, [{"embedding": _pack(point)} for point in points])
         _append(self.folder / SCORES, keys, rows)
-        self._embeddings.update(zip(keys, (line["embedding"] for line in packed), strict=True))
+        self._embeddings.update(zip(keys, points, strict=True))
         self.scores.update(zip(keys, rows, strict=True))
 
     # -- checks of a finished folder
@@ -172,8 +173,8 @@ class Results:
     def _check(self) -> None:
         """The manifest says how it was made, every output of every case is scored, and the sound of as many
         cases as were asked for is kept."""
-        if missing := [name for name in ("date", "seed") if name not in self.manifest]:
-            raise unfinished(self.folder / MANIFEST, f"is damaged (no '{missing[0]}')", self.folder)
+        for name in ("date", "seed", "checkpoints"):
+            self.manifest[name]
         for case in self.cases:
             for output in dict.fromkeys([*map(Output, BOUNDS), *self.outputs]):
                 scores = self.scores.get((case.id, *output), {})
@@ -189,34 +190,44 @@ class Results:
 
 
 def unfinished(where: str | Path, reason: str, folder: Path) -> UserError:
-    """What is wrong with the results in `folder`, and the command that completes them."""
-    return UserError(f"{where}: {reason}; run: python experiments/evaluate.py --out {folder}")
+    """What is wrong with the results in `folder`, and its remedy."""
+    return UserError(f"{printable(where)}: {reason}; {remedy(folder)}")
+
+
+def remedy(folder: Path) -> str:
+    """The command that completes the results in `folder`."""
+    return f"run: python experiments/evaluate.py --out {printable(folder)}"
 
 
 # -- a folder that is continued
 
 
-def _claim(folder: Path, manifest: dict[str, Any], cases: list[Case]) -> dict[str, Any]:
+def _claim(folder: Path, manifest: dict[str, Any], cases: list[Case], fix: str) -> dict[str, Any]:
     """The manifest with what earlier runs say; both files are written."""
     manifest = json.loads(json.dumps({"format": FORMAT, **manifest}))
-    path, lines = folder / MANIFEST, folder / CASES
+    path = folder / MANIFEST
     if path.exists():
-        before = _manifest(path)
-        for name in SAME:
-            if before.get(name) != manifest.get(name):
-                raise _other(folder, name, before.get(name), manifest.get(name))
-        for row, checkpoint in before["checkpoints"].items():
-            given = manifest["checkpoints"].setdefault(row, checkpoint)
-            if given["hash"] != checkpoint["hash"]:
-                raise _other(folder, f"checkpoint '{row}'", checkpoint["hash"][:12], given["hash"][:12])
-        if [from_json(json.loads(line)) for line in lines.read_text().splitlines()] != cases:
+        with files.reading(path, fix):
+            _join(folder, manifest, files.read_json(path, fix=fix))
+        if _lines(folder / CASES, fix, from_json) != cases:
             raise _other(folder, "cases", "those in cases.jsonl", "others")
     else:
-        with atomic(lines) as temporary:
+        with files.atomic(folder / CASES) as temporary:
             temporary.write_text("".join(json.dumps(to_json(case)) + "\n" for case in cases))
-    with atomic(path) as temporary:
+    with files.atomic(path) as temporary:
         temporary.write_text(json.dumps(manifest, indent=1) + "\n")
     return manifest
+
+
+def _join(folder: Path, manifest: dict[str, Any], before: Mapping[str, Any]) -> None:
+    """Add the checkpoints of the manifest `before` to `manifest`, with which it has to agree."""
+    for name in SAME:
+        if before.get(name) != manifest.get(name):
+            raise _other(folder, name, before.get(name), manifest.get(name))
+    for row, checkpoint in before["checkpoints"].items():
+        given = manifest["checkpoints"].setdefault(row, checkpoint)
+        if given["hash"] != checkpoint["hash"]:
+            raise _other(folder, f"checkpoint '{row}'", checkpoint["hash"][:12], given["hash"][:12])
 
 
 def _other(folder: Path, name: str, before: Any, given: Any) -> UserError:
@@ -231,31 +242,11 @@ def _short(value: Any) -> str:
     return text if len(text) < 200 else text[:200] + " ..."
 
 
-def _manifest(path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(path.read_text())
-        manifest["checkpoints"].items()
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise UserError(f"{path}: damaged ({error}); delete {path.parent} or choose another --out") from error
-    return manifest
-
-
-def _continued(path: Path) -> Iterator[tuple[Key, dict[str, Any]]]:
-    """The lines of a file that may have been cut short in its last one, which is taken off."""
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    end = content.rfind(b"\n") + 1
-    if end < len(content):
-        with path.open("r+b") as file:
-            file.truncate(end)
-    for number, line in enumerate(content[:end].splitlines(), start=1):
-        try:
-            values = json.loads(line)
-            key = _key(values)
-        except (ValueError, KeyError, AttributeError) as error:
-            raise UserError(f"{path}, line {number}: damaged; delete {path.parent} or this line") from error
-        yield key, values
+def _cut_to_lines(path: Path) -> None:
+    """Make the file where it is missing, and take off a last line that was cut short."""
+    with open(path, "a+b") as file:
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def _append(path: Path, keys: Sequence[Key], values: Sequence[Mapping[str, Any]]) -> None:
@@ -268,41 +259,39 @@ def _append(path: Path, keys: Sequence[Key], values: Sequence[Mapping[str, Any]]
         file.write("".join(lines))
 
 
+def _pack(embedding: np.ndarray) -> str:
+    return base64.b64encode(embedding.astype("<f4").tobytes()).decode()
+
+
+# -- lines of a folder's files
+
+
+def _lines(path: Path, fix: str, parse: Callable[[Any], Parsed]) -> list[Parsed]:
+    """What `parse` makes of the JSON of each line; errors name the line."""
+    values = []
+    for number, line in enumerate(files.read_text(path, fix).splitlines(), start=1):
+        with files.reading(f"{path}, line {number}", fix):
+            values.append(parse(json.loads(line)))
+    return values
+
+
+def _scores(line: dict[str, Any]) -> tuple[Key, Scores]:
+    key = _key(line)
+    if wrong := [name for name, value in line.items() if not isinstance(value, (int, float))]:
+        raise ValueError(f"'{wrong[0]}' is no number")
+    return key, line
+
+
+def _embedding(line: dict[str, Any]) -> tuple[Key, np.ndarray]:
+    points = np.frombuffer(base64.b64decode(line["embedding"]), "<f4")
+    if not np.isfinite(points).all():
+        raise ValueError("the embedding has NaN or infinite values")
+    return _key(line), points
+
+
 def _key(line: dict[str, Any]) -> Key:
     """What a line is of; the rest of it stays."""
-    return line.pop("case"), line.pop("row"), line.pop("levels")
-
-
-def _pack(embedding: np.ndarray) -> str:
-    return base64.b64encode(np.asarray(embedding, "<f4").tobytes()).decode()
-
-
-def _unpack(text: str) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(text), "<f4")
-
-
-# -- a finished folder
-
-
-def _lines(folder: Path, name: str) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(_text(folder, name).splitlines(), start=1):
-        yield _json(f"{folder / name}, line {number}", line, folder)
-
-
-def _text(folder: Path, name: str) -> str:
-    try:
-        return (folder / name).read_text(encoding="utf-8")
-    except OSError as error:
-        raise unfinished(folder / name, f"cannot be read ({error.strerror})", folder) from error
-    except UnicodeDecodeError as error:
-        raise unfinished(folder / name, "is damaged (not UTF-8)", folder) from error
-
-
-def _json(where: str | Path, text: str, folder: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise unfinished(where, f"is damaged ({error})", folder) from error
-    if not isinstance(value, dict):
-        raise unfinished(where, "is damaged (not an object)", folder)
-    return value
+    key = line.pop("case"), line.pop("row"), line.pop("levels")
+    if not all(isinstance(part, str) for part in key):
+        raise ValueError("names are no text")
+    return key

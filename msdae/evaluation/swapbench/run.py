@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 
-from msdae import audio, checkpoint, codecs, config
+from msdae import audio, checkpoint, codecs, config, files, limits
 from msdae.audio.files import SAMPLE_RATE
 from msdae.codecs import Codec
 from msdae.data import ClipCache
@@ -21,7 +21,7 @@ from msdae.evaluation.metrics import embeddings, timbre
 from msdae.evaluation.metrics.embeddings import Embedding
 from msdae.evaluation.swapbench import cases, pairs, tables
 from msdae.evaluation.swapbench import scores as scoring
-from msdae.evaluation.swapbench.cases import Case
+from msdae.evaluation.swapbench.cases import CASES, Case
 from msdae.evaluation.swapbench.results import Results
 from msdae.evaluation.swapbench.sounds import play
 from msdae.evaluation.swapbench.systems import (
@@ -36,6 +36,7 @@ from msdae.evaluation.swapbench.systems import (
 )
 from msdae.evaluation.tables import Table, write_folder
 from msdae.inference.pipeline import Pipeline, Sampling
+from msdae.limits import SEED, Range
 from msdae.models.config import ModelConfig
 from msdae.progress import Progress, silent
 
@@ -52,19 +53,30 @@ Recordings = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]  # timbre, m
 class EvaluationConfig:
     """What is evaluated on.
 
-    splits: of SwapBench. cases: of all of them together.
-    seed: of the cases; `sampling.seed` is that of the noise.
-    embedding: of FAD and KAD. report_cases: whose sound is kept.
+    splits: of SwapBench, each once.
+    cases: how many, over all splits.
+    seed: of the cases and of the sampler's noise.
+    sampling: how models render; its seed is that of the noise.
+    embedding: of FAD and KAD.
+    report_cases: cases to listen to in the report.
     data: a prepared split (a cache), on pairs of whose clips Tables 1, 4 and 5 are made instead.
+
+    Raises:
+        UserError: a number outside its range, or a split that is named twice.
     """
 
     splits: tuple[str, ...] = ("test", "unseen")
-    cases: int = 200
-    seed: int = 0
+    cases: Annotated[int, CASES] = 200
+    seed: Annotated[int, SEED] = 0
     sampling: Sampling = Sampling()
     embedding: str = "embedded"
-    report_cases: int = 12
+    report_cases: Annotated[int, Range(0, 100, reason="a page with more does not open everywhere")] = 12
     data: Path | None = None
+
+    def __post_init__(self):
+        limits.check(self)
+        if len(set(self.splits)) < len(self.splits):
+            raise UserError(f"splits {', '.join(self.splits)}: name each once")
 
 
 def evaluate(
@@ -109,6 +121,8 @@ def evaluate(
     full: list[Table] = []
     if settings.splits:
         drawn = plan(settings)
+        for folder in folders:
+            folder.check(drawn)
         systems = [Bounds(shared, device), *swappers, *others, *folders]
         results = Results.begin(out, {**manifest, "splits": _sizes(drawn)}, drawn)
         run(systems, results, render, embedding, _spread(drawn, settings.report_cases), progress)
@@ -214,10 +228,7 @@ def _keep(results: Results, batch: Batch, sounds: Mapping[str, torch.Tensor], ke
 
 
 def _write(folder: Path, sounds: Mapping[str, torch.Tensor]) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
+    files.make_folder(folder)
     for name, waveform in sounds.items():
         audio.write(folder / f"{name}.wav", waveform)
 

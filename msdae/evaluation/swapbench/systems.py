@@ -14,8 +14,9 @@ from msdae import audio
 from msdae.audio.files import SAMPLE_RATE
 from msdae.audio.resample import resample
 from msdae.codecs import Codec
-from msdae.errors import UserError
-from msdae.evaluation.swapbench.cases import Case
+from msdae.errors import UserError, printable
+from msdae.evaluation.metrics.scoring import SLACK
+from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, CLIP_SECONDS, Case
 from msdae.inference.codes import Codes
 from msdae.inference.pipeline import Pipeline
 
@@ -150,6 +151,15 @@ class Folder:
         if not self.folder.is_dir():
             raise UserError(f"{folder}: no such folder; give --outputs NAME=FOLDER")
 
+    def check(self, cases: Sequence[Case]) -> None:
+        """Read the recordings of all `cases` before anything is scored.
+
+        Raises:
+            UserError: one is missing, unreadable or not as long as its case.
+        """
+        for case in cases:
+            self._read(case)
+
     def render(self, batch: Batch, output: Output) -> torch.Tensor:
         samples = batch.melody.shape[1]
         return torch.stack([_fitted(self._read(case), samples, output.row) for case in batch.cases])
@@ -159,10 +169,16 @@ class Folder:
         path = next((path for path in paths if path.is_file()), None)
         if path is None:
             raise UserError(
-                f"{self.folder}: has no {case.id}.wav; swap the sources that --sources writes, for the same "
-                "--split, --cases and --seed"
+                f"{printable(self.folder)}: has no {case.id}.wav; swap the sources that --sources writes, "
+                "for the same --split, --cases and --seed"
             )
-        return audio.read(path)
+        waveform = audio.read(path)
+        if abs(len(waveform) - CLIP_SAMPLES) > SLACK * SAMPLE_RATE:
+            seconds = len(waveform) / SAMPLE_RATE
+            raise UserError(
+                f"{printable(path)}: {seconds:.2f} s long, its sources {CLIP_SECONDS:.2f} s; cut it to that"
+            )
+        return waveform
 
 
 def unique(systems: Sequence[System]) -> Mapping[Output, System]:

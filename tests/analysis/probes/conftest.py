@@ -61,6 +61,7 @@ def write_cache(path: Path, split: str, pieces: range) -> None:
     (path / "clips.jsonl").write_text("".join(json.dumps(clip) + "\n" for clip in clips))
     manifest = {
         "format": 1,
+        "key": split,
         "dataset": "synth",
         "split": split,
         "source": ".",

@@ -47,7 +47,7 @@ def test_the_summary_names_the_level_that_holds_each_factor(two_models):
 
 def test_a_folder_that_cannot_be_written_is_refused_and_one_of_probes_is_complete(two_models, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="choose another --out"):
+    with pytest.raises(UserError, match="file: file exists"):
         report.write(two_models, [], {}, tmp_path / "file")
     paths = report.write(two_models, separation(two_models), {"seed": 0}, tmp_path / "out")
     assert {path.name for path in paths} == {"probes.csv", "probes.json", *FILES}

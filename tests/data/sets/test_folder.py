@@ -29,14 +29,56 @@ def test_any_tree_is_read_and_each_file_is_in_one_split(tmp_path):
     assert splits == folder.scan(tmp_path, Tally())
 
 
-def test_two_recordings_are_both_for_training(tmp_path):
-    for name in ("a.wav", "b.flac"):
-        _recording(tmp_path / name)
-    assert {split: len(files) for split, files in folder.scan(tmp_path, Tally()).items()} == {"train": 2}
+def _parts(splits):
+    return {split: [(file.name, file.first, file.clips) for file in files] for split, files in splits.items()}
+
+
+def test_few_recordings_are_split_by_time(tmp_path):
+    """Regression: one or two recordings were prepared without validation, which training then missed."""
+    _recording(tmp_path / "long.wav", clips=40.5)
+    assert _parts(folder.scan(tmp_path, Tally())) == {
+        "train": [("long.wav", 0, 36)],
+        "valid": [("long.wav", 38, 2)],
+        "test": [("long.wav", 36, 2)],
+    }
+    _recording(tmp_path / "short.flac", clips=2.5)
+    tally = Tally()
+    parts = _parts(folder.scan(tmp_path, tally))
+    assert parts["train"] == [("long.wav", 0, 36), ("short.flac", 0, 1)]
+    assert parts["valid"] == [("long.wav", 38, 2), ("short.flac", 1, 1)]
+    assert (tally.total, tally.accepted) == (2, 2)
+
+
+def test_each_part_of_a_recording_has_sound(tmp_path):
+    waveform = 0.1 * torch.sin(torch.arange(6 * ClipLength().samples) * 0.05)
+    waveform[3 * ClipLength().samples :] = 0  # a long silence at the end
+    audio.write(tmp_path / "a.wav", waveform, subtype="PCM_16")
+    parts = _parts(folder.scan(tmp_path, Tally()))
+    assert parts == {"train": [("a.wav", 0, 1)], "valid": [("a.wav", 2, 4)], "test": [("a.wav", 1, 1)]}
+
+
+def test_two_recordings_of_one_clip_are_one_for_training_and_one_for_validation(tmp_path):
+    _recording(tmp_path / "a.wav")
+    with pytest.raises(UserError, match="one clip of 2.97 s with sound, .*; give 6 s of sound or more"):
+        folder.scan(tmp_path, Tally())
+    _recording(tmp_path / "b.wav")
+    assert _parts(folder.scan(tmp_path, Tally())) == {"train": [("a.wav", 0, 1)], "valid": [("b.wav", 0, 1)]}
+
+
+def test_linked_folders_are_read_and_circles_end(tmp_path):
+    for index in range(3):
+        _recording(tmp_path / "elsewhere" / f"{index}.wav")
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "music")
+    (tmp_path / "music" / ".hidden").mkdir()
+    _recording(tmp_path / "music" / ".hidden" / "no.wav")
+    files = [file for files in folder.scan(tmp_path / "music", Tally()).values() for file in files]
+    assert sorted(file.name for file in files) == ["link/0.wav", "link/1.wav", "link/2.wav"]
 
 
 def test_faulty_files_are_rejected_with_their_reason(tmp_path):
-    _recording(tmp_path / "good.wav")
+    _recording(tmp_path / "good.wav", clips=2.5)
     _recording(tmp_path / "short.wav", clips=0.2)
     _recording(tmp_path / "cut.wav")
     cut = tmp_path / "cut.wav"

@@ -84,11 +84,31 @@ def test_missing_or_broken_layouts_are_named(root, tmp_path):
     with pytest.raises(UserError, match="no nsynth-train"):
         nsynth.scan(tmp_path / "nsynth-train", Tally())
     (root / "nsynth-train" / "examples.json").write_text("{")
-    with pytest.raises(UserError, match="examples.json: cannot be read as JSON"):
+    with pytest.raises(UserError, match="examples.json: damaged"):
         nsynth.scan(root, Tally())
     (root / "nsynth-train" / "examples.json").write_text("[]")
-    with pytest.raises(UserError, match="not NSynth's examples.json"):
+    with pytest.raises(UserError, match="examples.json: expected names with values"):
         nsynth.scan(root, Tally())
     shutil.rmtree(root / "nsynth-train")
     with pytest.raises(UserError, match="no nsynth-train"):
         nsynth.scan(root, Tally())
+
+
+def test_entries_of_other_types_cost_their_note_only(root):
+    """Regression: entries that were no objects, or led out of the set, ended in a traceback."""
+    folder = root / "nsynth-train"
+    shutil.copy(folder / "audio" / f"{GOOD}.wav", root / "outside.wav")
+    odd = {"pitch": [["60"], "60", 128, -1, 60.5, None, True], "velocity": [10**30], "instrument_str": [3]}
+    examples = {GOOD: LABELS, "../../outside": LABELS, "a/../b": LABELS, "\ud800": LABELS, "x" * 300: LABELS}
+    examples |= {"list": [], "text": "pitch", "number": 3}
+    for name in (f"{key}{index}" for key, values in odd.items() for index in range(len(values))):
+        shutil.copy(folder / "audio" / f"{GOOD}.wav", folder / "audio" / f"{name}.wav")
+    examples |= {f"{k}{index}": {**LABELS, k: v} for k, vs in odd.items() for index, v in enumerate(vs)}
+    _examples(folder, examples)
+    tally = Tally()
+    assert [file.name for file in nsynth.scan(root, tally)["train"]] == [GOOD]
+    assert tally.rejected == {
+        "not the name of a note": 4,
+        "damaged entry in examples.json": 3,
+        "damaged": 9,
+    }

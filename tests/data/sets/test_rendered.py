@@ -142,7 +142,7 @@ def test_soundfonts_have_names_and_weights(tmp_path):
     copy.write_bytes(font.read_bytes())
     config = RenderConfig(soundfonts=(font.name, str(copy)), weights=(2, 1))
     assert config.fonts() == (str(font), str(font), str(copy))
-    with pytest.raises(UserError, match=r"weights is \[1\]"):
+    with pytest.raises(UserError, match=r"weights: are \[1\]"):
         RenderConfig(soundfonts=(font.name, str(copy)), weights=(1,))
     with pytest.raises(UserError, match="Nowhere.sf2: no such SoundFont"):
         RenderConfig(soundfonts=("Nowhere.sf2",)).fonts()

@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import pretty_midi
 import pytest
 import torch
@@ -21,13 +24,17 @@ def _midi(path, notes=((0.5, 1.0, 40, 90),)):
     midi.write(str(path))
 
 
-def _track(folder, stems):
+def _yaml(metadata):
+    return yaml.safe_dump(json.loads(json.dumps(metadata)))  # nothing is shared, so there are no aliases
+
+
+def _track(folder, stems, suffix="flac", piece="a piece"):
     for kind in ("stems", "MIDI"):
         (folder / kind).mkdir(parents=True)
-    (folder / "metadata.yaml").write_text(yaml.safe_dump({"UUID": "a piece", "stems": stems}))
+    (folder / "metadata.yaml").write_text(_yaml({"UUID": piece, "stems": stems}))
     for name in stems:
         waveform = 0.1 * torch.sin(torch.arange(2 * ClipLength().samples + 100) * 0.05)
-        audio.write(folder / "stems" / f"{name}.flac", waveform, subtype="PCM_16")
+        audio.write(folder / "stems" / f"{name}.{suffix}", waveform, subtype="PCM_16")
         _midi(folder / "MIDI" / f"{name}.mid")
 
 
@@ -87,5 +94,74 @@ def test_midi_without_notes_or_that_is_no_midi_is_refused(tmp_path):
 
 
 def test_a_folder_without_splits_is_named(tmp_path):
-    with pytest.raises(UserError, match="no train, validation or test folder"):
+    with pytest.raises(UserError, match="no folders TrackNNNNN in it"):
         slakh.scan(tmp_path, Tally())
+
+
+def test_tracks_without_folders_of_splits_are_split_by_piece(tmp_path):
+    """BabySlakh: wav, no splits."""
+    pieces = ["x", "y", "z", "y", "w"]
+    for index, piece in enumerate(pieces):
+        _track(tmp_path / f"Track{index:05d}", {"S00": STEM, "S01": STEM}, "wav", piece)
+    stems = slakh.scan(tmp_path, tally := Tally())
+    assert {split: len({stem.labels["piece"] for stem in members}) for split, members in stems.items()} == {
+        "train": 2,
+        "valid": 1,
+        "test": 1,
+    }
+    assert (tally.total, tally.accepted) == (10, 10)
+    places = {}
+    for split, members in stems.items():
+        for stem in members:
+            assert stem.labels["split"] == split and stem.path.suffix == ".wav"
+            assert places.setdefault(stem.labels["piece"], split) == split
+    for index in (0, 2, 4):
+        shutil.rmtree(tmp_path / f"Track{index:05d}")
+    with pytest.raises(UserError, match="1 tracks that can be used; .* need one each; add tracks"):
+        slakh.scan(tmp_path, Tally())
+
+
+def test_damaged_metadata_costs_its_track_or_its_stem_only(tmp_path):
+    """Regression: odd types ended in a traceback, and a name could lead out of the set."""
+    _track(tmp_path / "elsewhere" / "Track00000", {"S00": STEM})
+    train = tmp_path / "set" / "train"
+    stems = {
+        "S00": STEM,
+        "../../../../elsewhere/Track00000/stems/S00": STEM,
+        "S01": ["is_drum"],
+        "S02": {**STEM, "program_num": "33"},
+        "S03": {**STEM, "program_num": 300},
+        "S04": {**STEM, "is_drum": "perhaps"},
+        "S05": {**STEM, "inst_class": ["Bass"]},
+        "x" * 300: STEM,
+        "7": STEM,
+    }
+    _track(train / "Track00001", {"S00": STEM})
+    for name in ("S02", "S03", "S05"):
+        shutil.copy(train / "Track00001/stems/S00.flac", train / f"Track00001/stems/{name}.flac")
+        shutil.copy(train / "Track00001/MIDI/S00.mid", train / f"Track00001/MIDI/{name}.mid")
+    text = _yaml({"stems": stems}).replace("'7':", "7:")
+    (train / "Track00001" / "metadata.yaml").write_text(text)
+    bomb = "a: &a [x, x]\n" + "".join(
+        f"{c}: &{c} [*{p}, *{p}]\n" for p, c in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+    for index, text in enumerate(
+        (
+            bomb,
+            "stems: [S00]",
+            "UUID: [1]\nstems: {}",
+            "[" * 50_000,
+            "stems: !!python/name:os.system",
+            "\0",
+            "",
+        )
+    ):
+        (train / f"Track1000{index}").mkdir()
+        (train / f"Track1000{index}" / "metadata.yaml").write_text(text)
+    (train / "Track20000").mkdir()
+    tally = Tally()
+    assert [stem.name for stem in slakh.scan(tmp_path / "set", tally)["train"]] == ["Track00001_S00"]
+    assert (tally.total, tally.accepted, tally.rejected.total()) == (9 + 8, 1, 8 + 8)
+    assert tally.rejected["not the name of a stem"] == 3
+    with pytest.raises(UserError, match="Track00001"):
+        slakh.scan(tmp_path / "set", Tally(strict=True))

@@ -138,14 +138,17 @@ def test_shares_and_ranges_are_settings(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"single_notes": 1.5}, "single_notes is 1.5; give a share"),
+        ({"single_notes": 1.5}, "single_notes: is 1.5, expected 0 to 1"),
         ({"peak": [0.9, 0.2]}, "peak is .*the lower one first"),
-        ({"sound": {"effects": {"room": -1}}}, "room is -1.0; give a share"),
-        ({"sound": {"effects": {"bell_hertz": [0, 100]}}}, "bell_hertz is .* above 0"),
-        ({"sound": {"patch": {"fm_one_in": 0}}}, "fm_one_in is 0"),
+        ({"sound": {"effects": {"room": -1}}}, "room: is -1.0, expected 0 to 1"),
+        ({"sound": {"effects": {"bell_hertz": [0, 100]}}}, "bell_hertz: is 0.0, expected above 0"),
+        ({"sound": {"patch": {"fm_one_in": 0}}}, "fm_one_in: is 0, expected 1 to 1 000"),
+        ({"sound": {"patch": {"formants": [0, 10**9]}}}, "formants: is 1000000000"),
+        ({"sound": {"effects": {"room_seconds": [0.1, float("nan")]}}}, "room_seconds: is nan"),
+        ({"clips": 10**9}, "half a terabyte"),
         ({"unseen_soundfonts": ["a.sf2"]}, "no unseen split"),
         ({"single_note": 0.5}, "did you mean 'single_notes'"),
-        ({"clips": 0}, "clips is 0"),
+        ({"clips": 0}, "clips: is 0, expected 1 to 1 000 000"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(values, message):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from msdae import limits
 from msdae.errors import UserError
 from msdae.evaluation.metrics.kernel import SCALE, kad, squared_mmd
 
@@ -82,3 +83,10 @@ def test_degenerate_sets():
         kad(x[:1], x)
     with pytest.raises(UserError, match="NaN"):
         kad(x, x * np.inf)
+
+
+def test_memory_is_asked_for_before_it_is_taken(monkeypatch):
+    monkeypatch.setattr(limits, "available_memory", lambda: 10**6)
+    points = np.zeros((1000, 2))
+    with pytest.raises(UserError, match="KAD of 2000 clips: needs about 0.1 GB"):
+        kad(points, points)

@@ -8,7 +8,6 @@ import pytest
 import soundfile
 import torch
 
-from msdae.errors import UserError
 from msdae.evaluation.metrics import melody
 
 MELODY = [(0.2, 0.7, 60), (0.9, 1.4, 64), (1.6, 2.1, 67), (2.3, 2.9, 72), (3.0, 3.6, 65)]
@@ -100,21 +99,3 @@ def test_f1_of_nothing():
 def test_pitch_accuracy_takes_the_longest_note():
     notes = [np.array([(0, 0.2, 72), (0, 2.0, 60)]), np.array([(0, 1, 61)]), np.zeros((0, 3))]
     assert melody.pitch_accuracy([60, 60, 60], notes) == pytest.approx(1 / 3)
-
-
-def test_midi_is_read_without_drums(tmp_path):
-    midi = pretty_midi.PrettyMIDI()
-    piano, drums = pretty_midi.Instrument(0), pretty_midi.Instrument(0, is_drum=True)
-    piano.notes = [pretty_midi.Note(90, pitch, onset, offset) for onset, offset, pitch in MELODY]
-    drums.notes = [pretty_midi.Note(90, 36, 0.0, 1.0)]
-    midi.instruments = [piano, drums]
-    midi.write(str(tmp_path / "a.mid"))
-    np.testing.assert_allclose(melody.read_midi(tmp_path / "a.mid"), MELODY, atol=0.005)
-
-
-def test_a_text_file_is_not_midi(tmp_path):
-    (tmp_path / "a.mid").write_text("not midi")
-    with pytest.raises(UserError, match=r"a\.mid: cannot be read as MIDI"):
-        melody.read_midi(tmp_path / "a.mid")
-    with pytest.raises(UserError, match=r"none\.mid"):
-        melody.read_midi(tmp_path / "none.mid")

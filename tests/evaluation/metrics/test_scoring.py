@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import soundfile
 import torch
 
+from msdae.commands import score as command
 from msdae.errors import UserError
 from msdae.evaluation.metrics import scoring
 
@@ -64,7 +66,7 @@ def test_sets_are_compared_with_the_embedding_asked_for(tmp_path):
     assert lines[-1] == ["embedded", "0.000", "0.000", "0.000"]
     assert set(json.loads((tmp_path / "a.json").read_text())["sets"]) == {"FAD", "FAD-infinity", "KAD"}
     assert "4 clips, fewer than" in done.stderr
-    pairs = scoring.pair_up(tmp_path / "estimate", tmp_path / "reference")
+    pairs, _ = scoring.pair_up(tmp_path / "estimate", tmp_path / "reference")
     with pytest.raises(UserError, match="--embedding embedded"):
         scoring.score_sets(pairs, "clap")
     with pytest.raises(UserError, match="3 recordings are too few"):
@@ -74,11 +76,12 @@ def test_sets_are_compared_with_the_embedding_asked_for(tmp_path):
 def test_notes_of_the_reference_from_midi(tmp_path):
     tone(tmp_path / "a.wav", 60)
     midi = pretty_midi.PrettyMIDI()
-    midi.instruments = [pretty_midi.Instrument(0)]
+    midi.instruments = [pretty_midi.Instrument(0), pretty_midi.Instrument(0, is_drum=True)]
+    midi.instruments[1].notes = [pretty_midi.Note(90, 36, 0.2, 0.4)]  # no note of the melody
     midi.instruments[0].notes = [pretty_midi.Note(90, 60, 0.0, 0.9), pretty_midi.Note(90, 64, 0.5, 0.9)]
     midi.write(str(tmp_path / "a.mid"))
-    [pair] = scoring.pair_up(tmp_path / "a.wav", tmp_path / "a.wav", midi=True)
-    [row] = scoring.score([pair])
+    [pair], _ = scoring.pair_up(tmp_path / "a.wav", tmp_path / "a.wav", midi=True)
+    [row], _ = scoring.score([pair])
     assert row["note F1"] == pytest.approx(2 / 3)  # one of two notes is heard
     assert row["pitch accuracy"] is None and scoring.mean([row])["pitch accuracy"] is None
 
@@ -87,11 +90,10 @@ def test_what_cannot_be_paired_is_refused(tmp_path):
     tone(tmp_path / "x" / "a.wav", 60)
     (tmp_path / "empty").mkdir()
     cases = [
-        ((tmp_path / "none.wav", tmp_path / "x"), "no such file"),
         ((tmp_path / "x", tmp_path / "x" / "a.wav"), "two files or two folders"),
-        ((tmp_path / "x", tmp_path / "empty"), "no counterpart"),
+        ((tmp_path / "x", tmp_path / "empty"), "empty: has no recordings"),
         ((tmp_path / "empty", tmp_path / "x"), "has no recordings"),
-        ((tmp_path / "x", tmp_path / "x", True), r"a\.mid: no such file"),
+        ((tmp_path / "x" / "a.wav", tmp_path / "x" / "a.wav", True), r"a\.mid: no such file"),
     ]
     for arguments, message in cases:
         with pytest.raises(UserError, match=message):
@@ -113,3 +115,40 @@ def test_a_recording_is_not_replaced_by_its_scores(tmp_path):
     done = run(tmp_path / "a.wav", "--reference", tmp_path / "a.wav", "--json", tmp_path / "a.wav")
     assert done.returncode == 2 and "is also an input" in done.stderr
     assert (tmp_path / "a.wav").read_bytes() == before
+
+
+def test_the_rest_of_a_folder_is_scored_and_what_is_not_is_named(tmp_path, capsys):
+    """Fault F10."""
+    for name in ("a", "short", "broken", "loud", "alone", "midi"):
+        tone(tmp_path / "estimate" / f"{name}.wav", 60, seconds=0.5)
+        if name != "alone":
+            tone(tmp_path / "reference" / f"{name}.wav", 60, seconds=0.5)
+    midi = pretty_midi.PrettyMIDI()
+    for name in ("a", "short", "broken", "loud"):
+        midi.write(str(tmp_path / "reference" / f"{name}.mid"))
+    (tmp_path / "reference" / "midi.mid").write_bytes(b"MThd")
+    tone(tmp_path / "estimate" / "short.wav", 60, seconds=0.05)
+    tone(tmp_path / "estimate" / "sub" / "a.flac", 60)
+    tone(tmp_path / "estimate" / "a.flac", 60, seconds=0.5)
+    (tmp_path / "estimate" / "broken.wav").write_bytes(b"RIFF")
+    (tmp_path / "estimate" / "._a.wav").write_bytes(b"\0" * 82)  # as a Mac leaves it on other disks
+    soundfile.write(tmp_path / "estimate" / "loud.wav", torch.full((22050,), 1e30).numpy(), 44100, "FLOAT")
+    places = [tmp_path / "estimate", "--reference", tmp_path / "reference", "--json", tmp_path / "s.json"]
+    with pytest.raises(UserError) as error:
+        command.main([*map(str, places), "--midi"])
+    first, *errors = str(error.value).splitlines()
+    assert "1 files were scored, 7 were not" in first
+    assert len(errors) == 7 and not any("._a" in line for line in errors)
+    for name, reason in {
+        "broken.wav": "broken.wav",
+        "short.wav": "shorter",
+        "loud.wav": "1e.30",
+        "alone.wav": "no counterpart",
+        "midi.mid": "MIDI",
+        "sub/a.flac": "no counterpart",
+        "a.wav": "a.flac has its name",
+    }.items():
+        assert any(name in line and re.search(reason, line) for line in errors), name
+    written = json.loads((tmp_path / "s.json").read_text())
+    assert [row["name"] for row in written["files"]] == ["a"] and written["errors"] == errors
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["name", "a"]

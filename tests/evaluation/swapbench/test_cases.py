@@ -103,7 +103,7 @@ def test_cases_are_shared_out():
     shares = counts(["test", "unseen"], 200)
     assert sum(sum(share.values()) for share in shares.values()) == 200
     assert min(min(share.values()) for share in counts(["valid"], 4).values()) == 1
-    for splits, number in ((["train"], 200), (["test"], 0)):
+    for splits, number in ((["train"], 200), ([], 200), (["test"], 0), (["test"], 10**12)):
         with pytest.raises(UserError):
             counts(splits, number)
 
@@ -139,3 +139,12 @@ def test_single_notes_of_known_instruments_are_reserved_ones(split):
     for source in (source for case in drawn for source in (case.timbre, case.melody, case.truth)):
         assert instruments.reserved(source.program, source.notes[0][2])
     assert len({case.timbre.program for case in drawn}) >= 30
+
+
+def test_an_instrument_without_two_pieces_is_passed_over(monkeypatch):
+    """Many cases ask for more of some instruments than the corpus has."""
+    monkeypatch.setattr(cases, "ATTEMPTS", 4)
+    assert len(plan("test", 0, {"polyphonic": 2})) == 2
+    monkeypatch.setattr(cases, "ATTEMPTS", 0)
+    with pytest.raises(UserError, match="give fewer cases"):
+        plan("test", 0, {"polyphonic": 1})

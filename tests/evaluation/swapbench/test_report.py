@@ -199,15 +199,15 @@ def test_the_page_says_what_was_scored(page):
     words = page.text()
     assert "date 2026-01-02 seed 0 codec spectral sampling 20 steps, dpmpp_2m" in words
     assert "test split monophonic 1, note 1" in words and "ab12ab12ab12" in words
-    assert "Flute \u2192 Vibraphone" in words and "embedded {1} melody F1" in words
+    assert "Flute \u2192 Vibraphone" in words and "swap: embedded {1}" in words
 
 
 def test_sound_comes_first_and_the_swap_stands_beside_the_truth(results, page):
     words = page.text()
     headings = ["Cases to hear", "Swap score To the right", "Tables Intervals"]
     assert [words.index(heading) for heading in headings] == sorted(map(words.index, headings))
-    names = [picture["alt"].split(": ")[1].split(" of ")[0] for picture in page.all("img")[:4]]
-    assert names == ["timbre source", "melody source", "truth", "embedded {1}"]
+    names = [picture["alt"].split(": ", 1)[1].split(" of ")[0] for picture in page.all("img")[:4]]
+    assert names == ["timbre source", "melody source", "truth", "swap: embedded {1}"]
 
 
 def test_spectrograms_have_axes_in_hertz_and_seconds(page):
@@ -287,6 +287,14 @@ def _rename_metric(path):
     path.write_text(path.read_text().replace(TOP1, "top-1"))
 
 
+def _replace(old, new):
+    def change(path):
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+    return change
+
+
 def _lose(name):
     def change(path):
         manifest = json.loads(path.read_text())
@@ -299,11 +307,20 @@ def _lose(name):
 @pytest.mark.parametrize(
     "name, change, reason",
     [
-        ("manifest.json", Path.unlink, "manifest.json: cannot be read"),
-        ("manifest.json", _lose("seed"), "manifest.json: is damaged.*seed"),
+        ("manifest.json", Path.unlink, "manifest.json: is missing"),
+        ("manifest.json", _lose("seed"), "manifest.json: damaged.*seed"),
         ("manifest.json", _lose("settings"), "settings"),
-        ("cases.jsonl", _cut, "cases.jsonl, line 2: is damaged"),
-        ("scores.jsonl", _cut, r"scores.jsonl, line \d+: is damaged"),
+        ("manifest.json", lambda path: path.write_text("[]"), "manifest.json: expected names with values"),
+        ("manifest.json", lambda path: path.write_bytes(b"\xff"), "manifest.json: damaged"),
+        ("manifest.json", _replace('"report cases": 1', '"report cases": "x"'), "manifest.json: damaged"),
+        ("manifest.json", _replace('"hash": "', '"hash": 1, "h": "'), "manifest.json: damaged"),
+        ("cases.jsonl", _replace('"notes"', '"note"'), "cases.jsonl, line 1: damaged.*notes"),
+        ("cases.jsonl", _replace("0.2, 1.0, 60, 90", '"a", 1, 60'), "cases.jsonl, line 1: damaged"),
+        ("cases.jsonl", _replace('"set": "melodies"', '"set": 1'), "cases.jsonl, line 1: damaged"),
+        ("scores.jsonl", _replace('"levels": ""', '"levels": []'), "scores.jsonl, line 1: damaged"),
+        ("scores.jsonl", _replace('"melody F1": 0', '"melody F1": "x", "y": 0'), "scores.jsonl, line 1: d"),
+        ("cases.jsonl", _cut, "cases.jsonl, line 2: damaged"),
+        ("scores.jsonl", _cut, r"scores.jsonl, line \d+: damaged"),
         ("scores.jsonl", _drop_last_line, "has no scores of test-notes-1: .* 1,2"),
         ("scores.jsonl", _rename_metric, "has no scores of test-melodies-0"),
         ("tables.json", Path.unlink, "tables.json: is missing"),
@@ -365,20 +382,23 @@ CUT = """
 <script>
 const cut = [...document.querySelectorAll(".scroll")].filter((e) => e.scrollWidth > e.clientWidth);
 const row = [...document.querySelector(".clips").querySelectorAll(".clip")].map((e) => e.offsetTop);
+const first = document.querySelector(".clip").getBoundingClientRect().top;
+const wide = document.documentElement.scrollWidth > innerWidth;
 document.body.append(` width:${innerWidth} cut:${cut.length} rows:${new Set(row).size};`);
+document.body.append(` sideways:${wide} first on the screen:${first < innerHeight};`);
 </script>
 """
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-@pytest.mark.parametrize(("width", "rows"), [(1440, 1), (700, 2)])
+@pytest.mark.parametrize(("width", "rows"), [(1440, 1), (1024, 2), (500, 4)])
 def test_no_column_is_cut_and_a_case_is_one_row_on_a_laptop(small, tmp_path, width, rows):
     page = report.write(small).read_text(encoding="utf-8")
     (tmp_path / "page.html").write_text(page.replace("</body>", CUT + "</body>"), encoding="utf-8")
     line = [CHROMIUM, *FLAGS, f"--window-size={width},900", f"--user-data-dir={tmp_path / 'profile'}"]
     line.append(f"file://{tmp_path / 'page.html'}")
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
-    assert f"rows:{rows};" in done.stdout
+    assert f"rows:{rows}; sideways:false first on the screen:true;" in done.stdout
     if width == 1440:
         assert "width:1440 cut:0" in done.stdout
 
@@ -390,8 +410,24 @@ def test_command(small, tmp_path):
 
     done = run(small)
     assert done.returncode == 0 and done.stdout.strip() == str(small / "report.html")
+    done = run(small, "--figure", small / "a.svg", "--case", small / "a.svg")
+    assert done.returncode == 2 and "name one file" in done.stderr
     done = run(small, "--umap", tmp_path)
     assert done.returncode == 2 and "plot_umap.py" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n" + bytes(50)])
+def test_a_picture_that_is_none_is_named(tmp_path, content):
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(UserError, match="a.png: "):
+        media.picture(tmp_path / "a.png")
+
+
+def test_a_picture_too_large_to_open_is_named(tmp_path, monkeypatch):
+    Image.new("1", (100, 100)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(UserError, match="a.png: damaged .*exceeds limit"):
+        media.picture(tmp_path / "a.png")
 
 
 def test_bit_rate_falls_so_that_the_page_stays_small():

@@ -3,6 +3,7 @@ import pytest
 
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import plan
+from msdae.evaluation.swapbench.results import CASES as CASES_FILE
 from msdae.evaluation.swapbench.results import EMBEDDINGS, SCORES, Results
 from msdae.evaluation.swapbench.systems import Output
 
@@ -16,6 +17,7 @@ MANIFEST = {
     "checkpoints": {"mine": {"hash": "abc"}},
 }
 MINE = Output("mine", "1,2")
+LINE = '{"case": "a", "row": "mine", "levels": "", "embedding": "%s"}\n'
 POINTS = np.arange(6, dtype=np.float32).reshape(3, 2) / 3
 
 
@@ -68,11 +70,27 @@ def test_further_checkpoints_join_a_folder(tmp_path):
     assert set(joined.manifest["checkpoints"]) == {"mine", "other"} and joined.outputs == [MINE]
 
 
-def test_damaged_files_are_named(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        (SCORES, "nonsense\n", "line 1: damaged"),
+        (SCORES, "[1]\n", "line 1: damaged"),
+        (SCORES, '{"case": "a", "row": "b", "levels": "", "melody F1": "x"}\n', "line 1: damaged.*no number"),
+        (EMBEDDINGS, '{"case": "a", "row": "b", "levels": "", "embedding": "AAA"}\n', "line 1: damaged"),
+        (EMBEDDINGS, '{"case": "a", "row": "b", "levels": "", "embedding": "AADAfw=="}\n', "line 1.*NaN"),
+        (EMBEDDINGS, LINE % "AAAAAA==" + LINE.replace("mine", "c") % "AAAAAAAAAAA=", "dimensions"),
+        (CASES_FILE, "{}\n", "line 1: damaged"),
+        ("manifest.json", "[", "damaged"),
+        ("manifest.json", '{"checkpoints": 1}', "another format"),
+    ],
+)
+def test_damaged_files_are_named(tmp_path, name, content, reason):
     filled(tmp_path)
-    (tmp_path / SCORES).write_text("nonsense\n")
-    with pytest.raises(UserError, match="scores.jsonl, line 1: damaged"):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=f"{reason}.*choose another --out"):
         Results.begin(tmp_path, MANIFEST, CASES)
-    (tmp_path / "manifest.json").write_text("[")
-    with pytest.raises(UserError, match="manifest.json: damaged"):
-        Results.begin(tmp_path, MANIFEST, CASES)
+
+
+def test_a_score_that_is_missing_is_named(tmp_path):
+    with pytest.raises(UserError, match="scores.jsonl: damaged .'timbre"):
+        filled(tmp_path).column(MINE, CASES, "timbre top-1")

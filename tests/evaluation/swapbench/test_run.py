@@ -146,6 +146,28 @@ def test_prepared_recordings_make_the_tables_of_the_thesis(checkpoint, tiny, tmp
     assert json.loads((tmp_path / "tables.json").read_text())
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cases": 10**12}, "cases: is 1000000000000, expected 1 to 10 000 .more would take days"),
+        ({"report_cases": -1}, "report_cases: is -1"),
+        ({"seed": -1}, "seed: is -1"),
+        ({"splits": ("test", "test")}, "name each once"),
+    ],
+)
+def test_what_would_never_end_is_refused(change, message):
+    """Fault F12."""
+    with pytest.raises(UserError, match=message):
+        EvaluationConfig(**change)
+
+
+def test_outputs_are_checked_before_any_work(tmp_path, monkeypatch, capsys):
+    (tmp_path / "tables.md").mkdir()
+    with pytest.raises(SystemExit) as end:
+        run(monkeypatch, *FEW_OPTIONS, "--checkpoint", "none.safetensors", "--out", tmp_path)
+    assert end.value.code == 2 and "tables.md: is a folder" in capsys.readouterr().err
+
+
 def test_rows_are_not_called_like_the_bounds(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as end:
         run(monkeypatch, *FEW_OPTIONS, "--checkpoint", "codec=a", "--out", tmp_path)

@@ -111,6 +111,14 @@ def test_recordings_of_another_system(batch, tmp_path):
         rendered(Folder("theirs", tmp_path), batch)
     (found,) = rendered(Folder("theirs", tmp_path), part(batch, 0)).values()
     torch.testing.assert_close(found[0], batch.truth[0], atol=1e-3, rtol=0)
+    with pytest.raises(UserError, match=f"has no {second}.wav"):
+        Folder("theirs", tmp_path).check(batch.cases)
+    for waveform, message in ((batch.truth[1, :60_000], "1.36 s long"), (batch.truth[1] * torch.nan, "NaN")):
+        soundfile.write(tmp_path / f"{second}.wav", waveform.numpy(), 44100, subtype="FLOAT")
+        with pytest.raises(UserError, match=f"{second}.wav: .*{message}"):
+            Folder("theirs", tmp_path).check(batch.cases)
+    soundfile.write(tmp_path / f"{second}.wav", batch.truth[1, ::2].numpy(), 22050)
+    Folder("theirs", tmp_path).check(batch.cases)  # another rate is brought to the sources'
     with pytest.raises(UserError, match="no such folder"):
         Folder("theirs", tmp_path / "nowhere")
 

@@ -1,0 +1,49 @@
+"""Ogg files: the links of a chain, of which libsndfile reads the first only."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from msdae.audio.parts import CutShort, Part, read_at
+
+_HEAD = 27
+_LARGEST = 65_307  # bytes of a page
+_FIRST, _LAST = 2, 4  # bits of a page's type: its stream begins, its stream ends
+
+
+def parts(file: BinaryIO, start: int, size: int) -> list[Part]:
+    """The links of the file from `start` on.
+
+    Raises:
+        CutShort: a page is not complete, or the last of a link is not there.
+    """
+    starts: list[int] = []
+    kind = _LAST
+    for position in _pages(file, start, size):
+        before, kind = kind, read_at(file, position + 5, 1)[0]
+        if kind & _FIRST and not (starts and before & _FIRST):  # several streams side by side begin together
+            _check_ended(before)
+            starts.append(position)
+    _check_ended(kind)
+    starts = starts or [start]
+    return [Part(*bounds) for bounds in zip(starts, [*starts[1:], size], strict=True)]
+
+
+def _check_ended(kind: int) -> None:
+    if not kind & _LAST:
+        raise CutShort("its last page is missing")
+
+
+def _pages(file: BinaryIO, position: int, size: int) -> Iterator[int]:
+    """Where each page begins."""
+    while position < size:
+        head = read_at(file, position, _HEAD + 255)
+        if head[:4] != b"OggS":
+            if b"OggS" in read_at(file, position, 2 * _LARGEST):
+                raise CutShort("a part of a page is missing")
+            return
+        lengths = head[_HEAD : _HEAD + head[26]] if len(head) >= _HEAD else b""
+        end = position + _HEAD + len(lengths) + sum(lengths)
+        if len(head) < _HEAD or len(lengths) < head[26] or end > size:
+            raise CutShort("its last page is missing")
+        yield position
+        position = end

@@ -1,0 +1,75 @@
+"""How much memory a training takes, known before it is taken: measured on a few clips."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+
+from msdae.training import steps
+from msdae.training.steps import Draws
+from msdae.training.task import Losses, Task
+
+EXAMPLE = 4  # clips that are measured
+AHEAD = 3  # batches that are in memory at once: in use, read, being read
+PEAK = 1.5  # memory of a step to what it keeps for the backward pass, about
+WEIGHTS = 5  # a weight that is trained has a gradient, two moments and an average, too
+
+
+def needed(task: Task, share: int, part: int) -> int:
+    """Bytes that training takes in this process, about, in single precision; 0 where it cannot be measured.
+
+    share: clips of a batch that this process has. part: those of them that go through the networks at once.
+    The networks of the task have to be plain modules on the CPU.
+    """
+    batch = task.example(EXAMPLE)
+    if batch is None:
+        return 0
+    parameters = [p for network in task.modules().values() for p in network.parameters()]
+    weights = sum(p.nbytes * (WEIGHTS if p.requires_grad else 1) for p in parameters)
+    clips = steps.size(batch)
+    few = max(1, clips // 2)
+    more, less = _kept(task, batch), _kept(task, task.example(few))
+    # a clip's share of it grows evenly with their number, where clips are compared with each other
+    growth = max(0, more / clips - less / few) / max(1, clips - few)
+    kept = part * (more / clips + growth * (part - clips))
+    return round(weights + PEAK * kept + AHEAD * share * _size(batch) / clips)
+
+
+def _kept(task: Task, batch: Any) -> int:
+    """Bytes that the losses of a batch keep for the backward pass, of the network that keeps most."""
+    networks = task.modules().values()
+    trained = {p: p.requires_grad for network in networks for p in network.parameters()}
+    modes = [(module, module.training) for network in networks for module in network.modules()]
+    for network in networks:
+        network.eval()  # nothing is drawn or counted
+    compiled = any(module._compiled_call_impl for module, _ in modes)
+    try:
+        with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
+            return max(_kept_by(losses, batch, trained) for losses in task.turns().values())
+    finally:
+        for parameter, value in trained.items():
+            parameter.requires_grad_(value)
+        for module, training in modes:
+            module.training = training
+
+
+def _kept_by(losses: Callable[[Any, Draws], Losses], batch: Any, weights: Any) -> int:
+    storages: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storages[tensor.untyped_storage()._cdata] = tensor.untyped_storage()
+        return tensor
+
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        terms = losses(batch, Draws((0,), steps.size(batch)))
+        known = {weight.untyped_storage()._cdata for weight in weights}
+        kept = sum(storage.nbytes() for key, storage in storages.items() if key not in known)
+    del terms
+    return kept
+
+
+def _size(batch: Any) -> int:
+    """Bytes of the tensors of a batch."""
+    fields = {id(value): value for value in vars(batch).values() if torch.is_tensor(value)}
+    return sum(tensor.nbytes for tensor in fields.values())

@@ -1,0 +1,61 @@
+import copy
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
+sys.path.insert(0, str(Path(__file__).parent))  # the cases and what runs them import each other by name
+
+from msdae import codecs, folders
+from msdae.models.autoencoder import EMBEDDED, Autoencoder
+
+
+@pytest.fixture(scope="session")
+def warm():
+    """What is the same for all cases is loaded once: packages, the model and the codec that ship."""
+    import importlib
+
+    from msdae import commands
+
+    for name in commands.names():
+        importlib.import_module(f"msdae.commands.{name.replace('-', '_')}")
+    return Autoencoder.load(EMBEDDED), codecs.load(codecs.DEFAULT)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, warm):
+    """An empty working folder, with the data and runs of msdae in `home` beside it."""
+    model, codec = warm
+    load, codec_load, cache = Autoencoder.load, codecs.load, folders.cache()
+
+    def shipped_model(path):
+        return copy.deepcopy(model) if str(path) == str(EMBEDDED) else load(path)
+
+    def shipped_codec(name, device="cpu"):
+        return copy.deepcopy(codec).to(device) if str(name) == codecs.DEFAULT else codec_load(name, device)
+
+    monkeypatch.setattr(Autoencoder, "load", staticmethod(shipped_model))
+    monkeypatch.setattr(codecs, "load", shipped_codec)
+    folder, home = tmp_path / "place", tmp_path / "home"
+    folder.mkdir()
+    (home / "data").mkdir(parents=True)
+    cache.mkdir(parents=True, exist_ok=True)
+    (home / "data" / "cache").symlink_to(cache)  # pieces of the corpus that were read before
+    monkeypatch.setenv("MSDAE_HOME", str(home))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+COUNTS = {"inputs": "inputs tried", "mutated": "mutated files", "kills": "kills"}  # properties of tests
+
+
+def pytest_terminal_summary(terminalreporter):
+    reports = [report for name in ("passed", "failed") for report in terminalreporter.stats.get(name, [])]
+    counts = dict.fromkeys(COUNTS, 0)
+    for name, value in (entry for report in reports for entry in report.user_properties):
+        if name in counts:
+            counts[name] += value
+    if any(counts.values()):
+        terminalreporter.write_line(", ".join(f"{COUNTS[name]}: {count}" for name, count in counts.items()))

@@ -1,0 +1,26 @@
+import pytest
+
+from msdae.commands import export
+from msdae.errors import UserError
+from msdae.models.autoencoder import Autoencoder
+
+
+def test_a_model_is_written_in_half_precision(checkpoint, tmp_path, capsys):
+    export.main([str(checkpoint), "--out", str(tmp_path / "half.safetensors")])
+    assert "half.safetensors: " in capsys.readouterr().out
+    assert Autoencoder.load(tmp_path / "half.safetensors").config == Autoencoder.load(checkpoint).config
+    with pytest.raises(UserError, match="is no regular file, and is not replaced"):
+        export.main([str(checkpoint), "--out", "/dev/null"])
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("mine", "give a hub id"), ("../../x", "give a hub id"), ("me/mine", "did not take it")],
+)
+def test_what_the_hub_does_not_take_is_said(checkpoint, monkeypatch, name, said):
+    def refused(self, name):
+        raise export.NETWORK("Name or service not known")
+
+    monkeypatch.setattr(Autoencoder, "push_to_hub", refused)
+    with pytest.raises(UserError, match=f"--push {name}: .*{said}"):
+        export.main([str(checkpoint), "--push", name])

@@ -1,0 +1,37 @@
+import math
+
+import pytest
+
+from msdae.errors import UserError
+from msdae.inference.settings import Mix, Sampling, strengths
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("steps", 0),
+        ("steps", 1001),
+        ("steps", 10**9),
+        ("guidance", (1e30,)),
+        ("guidance", (math.nan,)),
+        ("guidance", (1.0, math.inf, 1.0)),
+        ("seed", -1),
+        ("seed", 2**63),
+    ],
+)
+def test_sampling_out_of_range_is_named(name, value):
+    with pytest.raises(UserError, match=f"^{name}: is .*, expected"):
+        Sampling(**{name: value})
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1, math.nan])
+def test_strengths_out_of_range_are_named(strength):
+    with pytest.raises(UserError, match="^strength: is .*, expected 0 to 1"):
+        Mix(None, strength=strength)
+
+
+def test_a_series_has_two_ends_and_no_more_steps_than_can_be_told_apart():
+    assert strengths(3) == [0, 0.5, 1]
+    for count in (-1, 1, 10**7):
+        with pytest.raises(UserError, match="^count: is .*, expected 2 to 1 000"):
+            strengths(count)
