@@ -11,6 +11,8 @@ import re
 import shlex
 import signal
 import sys
+import threading
+import time
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 from tqdm import tqdm
 
-from msdae import files
+from msdae import files, launcher
 from msdae.errors import UserError, of_system, printable
 from msdae.limits import COUNT, Choice, Range, ranges
 
@@ -27,7 +29,11 @@ if TYPE_CHECKING:
     from msdae.audio.windows import Source
     from msdae.inference.pipeline import Mix, Pipeline, Sampling
 
+# For torch, which is imported later: threads that spin while they wait take a core from whatever else is
+# running, and beside one busy process work lasts several times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 Config = TypeVar("Config")
+_FIRST_SPEAKS = 10.0  # seconds in which the first process's error ends the others, which had the same to say
 SCRIPTS = ("experiments", "probes")  # folders of a checkout whose scripts call the commands
 
 
@@ -82,7 +88,9 @@ def run(main: Callable[[], None]) -> None:
     """
     sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are no UTF-8
     _show_log()
+    threading.excepthook = _ended_thread
     signal.signal(signal.SIGTERM, _terminate)
+    launcher.watch()
     try:
         main()
         sys.stdout.flush()
@@ -90,18 +98,35 @@ def run(main: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        sys.exit(130)
+        _end("stopped", 130)
+    except SystemExit as end:
+        if end.code:
+            launcher.leave()
+        raise
     except Exception as error:
         if (said := of_system(error)) is None:
             raise
-        with tqdm.external_write_mode(file=sys.stderr):
-            print(f"error: {printable(said)}", file=sys.stderr)
-        sys.exit(2)
+        if os.environ.get("LOCAL_RANK", "0") != "0":
+            time.sleep(_FIRST_SPEAKS)
+        _end(f"error: {printable(said)}", 2)
+
+
+def _end(text: str, code: int) -> NoReturn:
+    with tqdm.external_write_mode(file=sys.stderr):
+        print(text, file=sys.stderr, flush=True)
+    launcher.leave()
+    sys.exit(code)
 
 
 def _terminate(number: int, frame: object) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # a second one would interrupt the cleaning
     sys.exit(128 + number)
+
+
+def _ended_thread(end: threading.ExceptHookArgs) -> None:
+    """Errors of the machine in a thread reach the main one, which says them (as those of TensorBoard's)."""
+    if end.exc_value is None or of_system(end.exc_value) is None:
+        threading.__excepthook__(end)
 
 
 class _Plain(logging.Handler):
@@ -165,8 +190,27 @@ def add_checkpoints(arguments: argparse.ArgumentParser, nargs: str = "+") -> Non
 
 
 def add_device(arguments: argparse.ArgumentParser) -> None:
-    """--device."""
+    """--device and --threads."""
     arguments.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    add_threads(arguments)
+
+
+def add_threads(arguments: argparse.ArgumentParser) -> None:
+    """--threads, which holds from parsing on."""
+    arguments.add_argument(
+        "--threads", type=_threads, metavar="N", help="of the CPU (default: as many as it has cores)"
+    )
+
+
+def _threads(text: str) -> int:
+    import torch
+
+    number = ranged(Range(1, os.cpu_count() or 1, reason="the cores of this machine"))(text)
+    torch.set_num_threads(number)
+    return number
+
+
+_threads.__name__ = "int"
 
 
 def add_codec(arguments: argparse.ArgumentParser) -> None:

@@ -1,6 +1,8 @@
 """The one exception that means "the input is wrong, here is what to do", and what else is said that way."""
 
 import errno
+import os
+import re
 
 FIXES = {
     errno.ENOSPC: "make room on this disk and start again: what was complete is kept",
@@ -41,6 +43,8 @@ def of_system(error: BaseException, subject: object = None) -> UserError | None:
     """
     if isinstance(error, UserError):
         return error
+    if number := re.search(r"\(os error (\d+)\)", str(error)):  # as safetensors says it
+        error = OSError(int(number[1]), os.strerror(int(number[1])))
     if isinstance(error, OSError):
         subject = subject or error.filename or "the system"
         reason = (error.strerror or str(error) or type(error).__name__).lower()

@@ -8,7 +8,11 @@ import json
 import os
 import secrets
 import shutil
+import struct
 import tempfile
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +31,10 @@ LARGEST = 1 << 30  # bytes of a text file; NSynth's examples.json has a fifth
 LARGEST_YAML = 4 << 20  # bytes
 DEEPEST, LONGEST = 100, 10_000  # of what is in YAML: levels, characters of a value
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # plain values, read by the C library where it is
+_DAMAGE = (  # what parsers say of content that is not what they expect
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError, SyntaxError),
+    *(yaml.YAMLError, zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
+)
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL
 PARTIAL = ".msdae."  # how the names of files begin that are still being written
 _writing: set[str] = set()  # names of the partial files of this process
@@ -50,7 +58,7 @@ def reading(path: str | Path, fix: str = "") -> Iterator[None]:
         raise of_system(error, path) from error
     except RecursionError as error:
         raise UserError(f"{printable(path)}: nested too deeply; {fix}") from error
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, yaml.YAMLError) as error:
+    except _DAMAGE as error:
         reason = " ".join(printable(error).split()) or type(error).__name__
         raise UserError(f"{printable(path)}: damaged ({reason[:200]}); {fix}") from error
 
@@ -169,6 +177,20 @@ def make_folder(path: str | Path) -> None:
 
 
 @contextmanager
+def about(path: str | Path) -> Iterator[None]:
+    """Errors of the machine inside the block that name no file, or one half-written, are about `path`."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        named = str(getattr(error, "filename", None) or PARTIAL)
+        if PARTIAL not in named or (said := of_system(error, path)) is None:
+            raise
+        raise said from error
+
+
+@contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """A temporary file beside `path` that replaces it when the block ends without an error.
 
@@ -215,7 +237,8 @@ def _partial(path: Path) -> Iterator[Path]:
     temporary = path.parent / f"{PARTIAL}{os.getpid()}.{secrets.token_hex(6)}{path.suffix}"
     _writing.add(temporary.name)
     try:
-        yield temporary
+        with about(path):
+            yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True) if temporary.is_dir() else temporary.unlink(
             missing_ok=True

@@ -18,12 +18,17 @@ NAME = ".lock"
 def only_process(folder: str | Path) -> Iterator[None]:
     """No other process is in a block of the same `folder`, which is made where missing.
 
+    Of processes that were launched together the first one takes the lock for all.
+
     The system ends the lock with the process, however that dies: none is left behind. The file .lock in the
     folder says who has it, or had it last.
 
     Raises:
         UserError: another process is in such a block; says its number, machine and start.
     """
+    if os.environ.get("RANK", "0") != "0":
+        yield
+        return
     folder = Path(folder)
     make_folder(folder)
     handle = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o666)

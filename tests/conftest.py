@@ -2,6 +2,8 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch starts its threads: tests run beside each other
 
+from contextlib import contextmanager
+
 import pytest
 import torch
 
@@ -17,6 +19,23 @@ def tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny") / "synth"
     prepare_set("synth", folder, Encoding(codecs.DEFAULT), config=RenderConfig(clips=24, seed=7), workers=1)
     return folder
+
+
+@pytest.fixture
+def largest():
+    """A block in which no file may grow above so many bytes, as if the disk were full."""
+    resource = pytest.importorskip("resource")
+
+    @contextmanager
+    def limited(size: int):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 @pytest.fixture(scope="session")

@@ -70,6 +70,14 @@ def test_nothing_is_left_of_a_file_or_folder_whose_making_failed(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_full_disk_is_named_and_the_old_file_stays(saved, largest):
+    """safetensors raises an error of its own."""
+    before = saved.read_bytes()
+    with largest(1000), pytest.raises(UserError, match=f"{saved}: file too large; .*ulimit"):
+        checkpoint.save(saved, "model", {"w": torch.zeros(1000)}, {})
+    assert saved.read_bytes() == before and list(saved.parent.iterdir()) == [saved]
+
+
 @pytest.mark.parametrize(
     ("document", "said"),
     [

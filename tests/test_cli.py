@@ -1,5 +1,6 @@
 """Options that are made from dataclasses."""
 
+import os
 from dataclasses import dataclass
 
 import pytest
@@ -75,3 +76,18 @@ def test_things_are_named_after_runs_and_files(tmp_path):
     equal = tmp_path / "a=b"
     equal.touch()
     assert cli.named([str(equal)]) == {"a=b": str(equal)}  # a file with such a name
+
+
+def test_threads_of_the_cpu_hold_from_parsing_on(parser):
+    import torch
+
+    before = torch.get_num_threads()
+    cli.add_device(parser)
+    try:
+        assert parser.parse_args(["--threads", "1"]).threads == 1 == torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+    for wrong in ("0", "1000000", "x"):
+        with pytest.raises(UserError, match="argument --threads: "):
+            parser.parse_args(["--threads", wrong])
+    assert os.environ["OMP_WAIT_POLICY"]

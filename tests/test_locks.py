@@ -20,3 +20,10 @@ def test_a_second_process_is_told_who_is_there(tmp_path):
         process.kill()
     with only_process(tmp_path):  # a dead one holds nothing
         assert str(os.getpid()) in (tmp_path / ".lock").read_text()
+
+
+def test_of_processes_launched_together_the_first_one_takes_it_for_all(tmp_path, monkeypatch):
+    with only_process(tmp_path):
+        monkeypatch.setenv("RANK", "1")
+        with only_process(tmp_path):
+            pass

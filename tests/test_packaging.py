@@ -185,7 +185,7 @@ def test_a_swap_by_the_wheel_outside_the_checkout(installed, tmp_path):
 def test_configurations_are_installed_with_the_wheel(installed, tmp_path):
     done = installed(tmp_path, "train-stage", "--stage", "1", "--model", "hdae", "--set", "lerning_rate=1")
     assert done.returncode == 2
-    assert re.search(r"share/msdae/configs/hdae.yaml: .*did you mean 'learning_rate'", done.stderr)
+    assert re.search(r"share/msdae/configs/hdae.yaml.*did you mean 'learning_rate'", done.stderr)
 
 
 def test_data_lie_in_the_users_folder_outside_the_checkout(installed, tmp_path):

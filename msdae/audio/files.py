@@ -1,5 +1,6 @@
 """Files of sound, read and written: whole, or block by block so that length costs no memory."""
 
+import io
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -160,12 +161,16 @@ def write_blocks(
     """`write` for a waveform that comes in consecutive blocks (samples,)."""
     path = Path(path)
     check_writable(path)
-    with atomic(path) as temporary:
+    with atomic(path) as temporary, _File(temporary, "w+b") as file:
         try:
-            _encode(temporary, blocks, sample_rate, subtype or SUBTYPES[path.suffix.lower()])
-        except (OSError, soundfile.LibsndfileError) as error:
-            reason = f"cannot be written ({error}); check the space left there"
-            raise UserError(f"{printable(path)}: {reason}") from error
+            _encode(file, path, blocks, sample_rate, subtype or SUBTYPES[path.suffix.lower()])
+        except (soundfile.LibsndfileError, AssertionError) as error:
+            if file.error is None:
+                raise UserError(
+                    f"{printable(path)}: cannot be written ({error}); choose another format"
+                ) from error
+        if file.error is not None:
+            raise file.error
 
 
 def check_writable(path: str | Path) -> None:
@@ -177,12 +182,24 @@ def check_writable(path: str | Path) -> None:
     check_replaceable(path)
 
 
-def _encode(path: Path, blocks: Iterable[torch.Tensor], sample_rate: int, subtype: str) -> None:
+class _File(io.FileIO):
+    """A file for libsndfile, which does not say that the disk was full at closing: the error is kept here."""
+
+    error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.error = self.error or error
+        return len(data) - len(left)
+
+
+def _encode(file: _File, path: Path, blocks: Iterable[torch.Tensor], sample_rate: int, subtype: str) -> None:
     kind = path.suffix[1:].upper()
-    with (
-        open(path, "r+b", buffering=0) as file,  # libsndfile takes names in UTF-8 only
-        soundfile.SoundFile(file.fileno(), "w", sample_rate, 1, subtype, format=kind, closefd=False) as sound,
-    ):
+    with soundfile.SoundFile(file, "w", sample_rate, 1, subtype, format=kind) as sound:
         for block in blocks:
             for part in block.detach().cpu().split(BLOCK):  # libsndfile's Vorbis fails on very long writes
                 sound.write(part.numpy())

@@ -22,7 +22,7 @@ from msdae.progress import silent
 SHARD = Range(1, 10_000, reason="a shard is read into memory whole, 0.14 MB a clip")
 WORKERS = Range(1, 1024, reason="each takes 0.4 GB of memory")
 # options that set a field of the rendering's settings
-FIELDS = ("clips", "seed", "soundfonts", "unseen_soundfonts")
+FIELDS = ("clips", "seed", "soundfonts", "unseen_soundfonts", "samples", "unseen_samples")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -60,6 +60,10 @@ def _rendering(options: argparse.Namespace) -> RenderConfig | None:
         UserError: settings for such a data set, or unknown ones.
     """
     kind = DATASETS[options.dataset].config
+    if (options.samples or options.unseen_samples) and not hasattr(kind, "samples"):
+        raise UserError(
+            f"--dataset {options.dataset}: plays no samples; leave out --samples and --unseen-samples"
+        )
     values = {name: getattr(options, name) for name in FIELDS if getattr(options, name) is not None}
     overrides = [f"{name}={json.dumps(value)}" for name, value in values.items()]
     if kind is None:
@@ -116,6 +120,15 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     rendering.add_argument(
         "--unseen-soundfont", dest="unseen_soundfonts", action="append", help="for the unseen split"
+    )
+    rendering.add_argument(
+        "--samples",
+        action="append",
+        metavar="DIR",
+        help="squares: library of recorded samples, SFZ files or folders of samples; repeatable",
+    )
+    rendering.add_argument(
+        "--unseen-samples", action="append", metavar="DIR", help="squares: library that is held out"
     )
     cli.add_device(parser)
     return parser.parse_args(argv)

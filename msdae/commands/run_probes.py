@@ -1,5 +1,6 @@
 """Probe what each code of a model holds: pitch, instrument, melody and more."""
 
+import argparse
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -11,6 +12,7 @@ from msdae.analysis import probes as probing
 from msdae.analysis.probes import inputs, report
 from msdae.analysis.probes.separation import separation
 from msdae.limits import SEED
+from msdae.locks import only_process
 from msdae.models.registry import MODELS
 from msdae.nn.device import device
 
@@ -49,13 +51,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     cli.add_device(parser)
     arguments = parser.parse_args(argv)
     report.check_folder(arguments.out)
+    with only_process(arguments.out):
+        _probe(arguments, cli.command_line("run-probes", argv))
 
+
+def _probe(arguments: argparse.Namespace, command: str) -> None:
     models = inputs.models(cli.named(arguments.checkpoint), arguments.model, device(arguments.device))
     cli.note(f"the probes of {len(models)} models take some minutes each on two cores")
     splits = {name: probing.open_split(path) for name, path in inputs.folders(arguments.data, tqdm).items()}
     results = probing.run(models, splits, list(dict.fromkeys(arguments.tasks)), arguments.seed, tqdm)
     separations = separation(results)
-    command = cli.command_line("run-probes", argv)
     about = {
         "date": str(date.today()),
         "seed": arguments.seed,

@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="what FAD and KAD compare: features of the package's instrument classifier, or LAION's CLAP",
     )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    cli.add_threads(parser)
     arguments = parser.parse_args(argv)
 
     if arguments.json:

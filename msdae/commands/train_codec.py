@@ -16,6 +16,7 @@ from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.files import make_folder
+from msdae.locks import only_process
 from msdae.nn.device import device
 from msdae.training.codec import CodecTrainConfig, train
 
@@ -38,11 +39,12 @@ def _train(arguments: argparse.Namespace) -> None:
     if any(file.first for chosen in files.values() for file in chosen):
         raise UserError(f"{arguments.source}: a codec is trained on whole recordings; give three or more")
     paths = {split: [file.path for file in chosen] for split, chosen in files.items()}
-    codec = train(settings, paths, arguments.run, device(arguments.device), base)
-    if codec is None:
-        raise SystemExit(130)
-    _measure(codec.cpu(), files, arguments.out)
-    codec.save(arguments.out)
+    with only_process(arguments.run):
+        codec = train(settings, paths, arguments.run, device(arguments.device), base)
+        if codec is None:
+            raise SystemExit(130)
+        _measure(codec.cpu(), files, arguments.out)
+        codec.save(arguments.out)
 
 
 def _fit(arguments: argparse.Namespace) -> None:

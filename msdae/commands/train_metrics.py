@@ -10,6 +10,7 @@ from tqdm import tqdm
 from msdae import cli, files, folders
 from msdae.evaluation.metrics import classifier, learning, timbre
 from msdae.evaluation.tables import check_file, write
+from msdae.locks import only_process
 from msdae.synthesis import soundfont
 
 
@@ -32,9 +33,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     else:
         learnt = [checked[0], *options.soundfont]
-        networks = learning.fit(
-            learnt, *where, options.out or folders.runs() / "timbre", options.workers, tqdm
-        )
+        out = options.out or folders.runs() / "timbre"
+        with only_process(out):
+            networks = learning.fit(learnt, *where, out, options.workers, tqdm)
     table = learning.check(*networks, checked, *where, options.workers, tqdm)
     print(table.text())
     if options.json:
@@ -72,4 +73,5 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     cli.add_config(parser, learning.MetricConfig, ("clips", "steps", "seed"))
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the table to this file")
     parser.add_argument("--workers", type=cli.positive, help="processes that render (default: the cores)")
+    cli.add_threads(parser)
     return parser.parse_args(argv)

@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="checkpoint to start from: embedded, a file, a folder or a hub id; for little music of your "
         "own, --stage 3 --from embedded is the first line to try",
     )
+    cli.add_threads(parser)
     arguments = parser.parse_args(argv)
     path = arguments.config or folders.configs() / DEFAULTS[arguments.model]
     settings = config.load(TrainConfig, path, arguments.set)

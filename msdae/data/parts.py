@@ -10,7 +10,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_complet
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -108,12 +108,23 @@ def _completed(parts: Sequence[Part], workers: int):
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(workers, len(parts)), context, initializer=_start_worker)
     try:
-        futures = {pool.submit(part.work, part.task, part.path): part for part in parts}
+        futures = {pool.submit(_work, part): part for part in parts}
         for future in as_completed(futures):
             _result(future)
             yield futures[future]
+    except (KeyboardInterrupt, SystemExit):
+        for worker in multiprocessing.active_children():
+            worker.terminate()
+        raise
     finally:
         _close(pool)
+
+
+def _work(part: Part) -> None:
+    try:
+        part.work(part.task, part.path)
+    except SystemExit:  # told to stop; the pool would go on with the next part
+        os._exit(1)
 
 
 def _result(future: Future) -> None:
@@ -138,11 +149,17 @@ def cores() -> int:
 
 
 def _start_worker() -> None:
-    """One thread each; Ctrl-C is the parent's to handle; no worker outlives it."""
+    """One thread each; Ctrl-C is the parent's to handle; no worker outlives it or leaves half a file."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _terminate)
     parent = multiprocessing.parent_process()
     threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)
 
 
 def _exit_with(parent) -> None:

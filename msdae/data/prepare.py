@@ -20,7 +20,8 @@ from msdae.data.sets import DATASETS
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError, printable
-from msdae.files import atomic_folder, check_replaceable, make_folder
+from msdae.files import atomic_folder, check_replaceable
+from msdae.locks import only_process
 from msdae.progress import Progress, silent
 
 log = logging.getLogger(__name__)
@@ -63,20 +64,20 @@ def prepare_set(
     entry, clip = DATASETS[dataset], ClipLength.of(tools(encoding)[0])
     if entry.config is None and source is None:
         raise UserError(f"--dataset {dataset}: name the folder it is in with --source")
-    make_folder(out)
-    check_replaceable(out / cache.MANIFEST)  # whether anything can be written there, before the work
-    if entry.config is not None:
-        source = source or out / "source"
-        entry.render(config or entry.config(), source, clip, workers, progress)
-    tally = Tally(strict)
-    splits = entry.scan(source, tally, clip, progress)
-    files = {split: members for split, members in splits.items() if members}
-    lines = tally.lines("files")
-    if not files:
-        raise UserError("\n".join([f"{printable(source)}: nothing in it that can be used", *lines]))
-    _log(lines)
-    clips = prepare(files, out, source, dataset, encoding, tally, workers, shard_clips, progress)
-    _log(report(out, list(files), clips, rendered=entry.config is not None))
+    with only_process(out):
+        check_replaceable(out / cache.MANIFEST)  # whether anything can be written there, before the work
+        if entry.config is not None:
+            source = source or out / "source"
+            entry.render(config or entry.config(), source, clip, workers, progress)
+        tally = Tally(strict)
+        splits = entry.scan(source, tally, clip, progress)
+        files = {split: members for split, members in splits.items() if members}
+        lines = tally.lines("files")
+        if not files:
+            raise UserError("\n".join([f"{printable(source)}: nothing in it that can be used", *lines]))
+        _log(lines)
+        clips = prepare(files, out, source, dataset, encoding, tally, workers, shard_clips, progress)
+        _log(report(out, list(files), clips, rendered=entry.config is not None))
     return clips
 
 
@@ -305,19 +306,16 @@ def _records(paths: Sequence[Path]) -> Iterator[tuple[np.ndarray, np.ndarray, di
 
 
 def _write_arrays(paths: Sequence[Path], folder: Path, clips: int, progress: Progress) -> dict[str, Any]:
-    """Fill the memory-mapped arrays and return the latents' statistics."""
+    """Write the arrays of all parts behind each other and return the latents' statistics."""
     first = next(_members(paths))
-    targets = [
-        np.lib.format.open_memmap(folder / name, "w+", array.dtype, (clips, *array.shape[1:]))
-        for name, array in zip((cache.LATENTS, cache.MELS), first, strict=True)
-    ]
-    filled = 0
-    for arrays in progress(_members(paths), desc="assemble", unit="part", total=len(paths), leave=False):
-        for target, array in zip(targets, arrays, strict=True):
-            target[filled : filled + len(array)] = array
-        filled += len(arrays[0])
-    for target in targets:
-        target.flush()
+    with open(folder / cache.LATENTS, "wb") as latents, open(folder / cache.MELS, "wb") as mels:
+        for file, array in zip((latents, mels), first, strict=True):
+            kind = np.lib.format.dtype_to_descr(array.dtype)
+            header = {"descr": kind, "fortran_order": False, "shape": (clips, *array.shape[1:])}
+            np.lib.format.write_array_header_1_0(file, header)
+        for arrays in progress(_members(paths), desc="assemble", unit="part", total=len(paths), leave=False):
+            for file, array in zip((latents, mels), arrays, strict=True):
+                file.write(np.ascontiguousarray(array))  # not mapped: a full disk would end the process
     return _statistics(_members(paths))
 
 

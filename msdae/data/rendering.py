@@ -63,6 +63,13 @@ class RenderConfig:
         """Clips of a split."""
         return self.clips if split == "train" else max(FEWEST, round(HELD_OUT * self.clips))
 
+    def record(self) -> dict[str, Any]:
+        """The settings, with what plays by name and fingerprint, to be written down; raises as `fonts`."""
+        settings = asdict(self)
+        del settings["weights"]  # they show in the list of SoundFonts
+        fonts = {"soundfonts": _named(self.fonts()), "unseen_soundfonts": _named(self.unseen_fonts())}
+        return settings | fonts
+
 
 def claim(folder: Path, version: int, config: RenderConfig, clip: ClipLength) -> None:
     """Write down what is rendered in `folder`, and refuse a folder where something else is.
@@ -72,12 +79,9 @@ def claim(folder: Path, version: int, config: RenderConfig, clip: ClipLength) ->
     """
     record = {
         "version": version,
-        **asdict(config),
-        "soundfonts": _named(config.fonts()),
-        "unseen_soundfonts": _named(config.unseen_fonts()),
+        **config.record(),
         "clip": asdict(clip),
     }
-    del record["weights"]  # they show in the list of SoundFonts
     record = json.loads(json.dumps(record))
     path = folder / RECORD
     if path.exists() or (folder / EARLIER).exists():

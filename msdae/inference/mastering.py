@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import torch
 
-from msdae import audio
+from msdae import audio, files
 from msdae.audio.loudness import PEAK, Loudness, Mastering, master, measure
 
 
@@ -27,11 +27,11 @@ def write_mastered(
     Raises:
         UserError: the file cannot be written.
     """
-    with tempfile.TemporaryFile(dir=Path(path).parent) as scratch:
+    with files.about(path), tempfile.TemporaryFile(dir=Path(path).parent) as scratch:
         loudness = Loudness(sample_rate)
         for block in blocks:
             loudness.add(block)
-            block.numpy().tofile(scratch)
+            scratch.write(block.numpy())
         mastering = master(loudness, reference)
         audio.write_blocks(path, _scaled(scratch, mastering.gain), sample_rate)
         while (peak := measure(audio.open_recording(path, sample_rate), sample_rate).peak) >= PEAK:

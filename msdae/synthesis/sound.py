@@ -1,4 +1,4 @@
-"""What plays: voices of SoundFonts or a formula, dry or through effects."""
+"""What plays: voices of SoundFonts, a formula or recorded samples, dry or through effects."""
 
 import random
 from collections.abc import Sequence
@@ -11,12 +11,14 @@ import torch
 from msdae.limits import SHARE, check
 from msdae.symbolic.instruments import POLYPHONIC, Voice
 from msdae.symbolic.notes import Note
-from msdae.synthesis import effects, procedural, soundfont
+from msdae.synthesis import effects, procedural, sampler, soundfont
 from msdae.synthesis.effects import EffectsConfig
 from msdae.synthesis.procedural import PatchConfig
+from msdae.synthesis.sampler import SampledInstrument
 
 RANGE = (36, 96)  # MIDI pitches that a formula plays
 DRY = "soundfont "  # beginning of the names of voices without effects: the same name, the same sound
+SAMPLES = "samples "  # the same of recorded samples
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,13 @@ class SoundConfig:
 
 @dataclass(frozen=True)
 class Sound:
-    """What plays: voices of SoundFonts at once, or a formula, through effects or dry.
+    """What plays: voices of SoundFonts at once, a formula or recorded samples, through effects or dry.
 
     Attributes:
         name: equal for all that is played by exactly this.
-        voices: of SoundFonts; none for a formula.
+        voices: of SoundFonts; none for a formula and for samples.
         patch: the formula.
+        sampled: what recorded samples play.
         seed: of the effects; None for a dry sound.
         effects: what the effects are drawn from.
     """
@@ -57,25 +60,34 @@ class Sound:
     patch: procedural.Patch | None = None
     seed: str | None = None
     effects: EffectsConfig = EffectsConfig()
+    sampled: SampledInstrument | None = None
 
     @property
     def low(self) -> int:
         """The lowest MIDI pitch of the sound."""
+        if self.sampled is not None:
+            return self.sampled.low
         return max((voice.instrument.low for voice in self.voices), default=RANGE[0])
 
     @property
     def high(self) -> int:
         """The highest MIDI pitch of the sound."""
+        if self.sampled is not None:
+            return self.sampled.high
         return min((voice.instrument.high for voice in self.voices), default=RANGE[1])
 
     @property
     def polyphonic(self) -> bool:
         """Whether the sound may play several notes at once."""
+        if self.sampled is not None:
+            return self.sampled.polyphonic
         return all(voice.instrument.family in POLYPHONIC for voice in self.voices)
 
     def play(self, notes: Sequence[Note], samples: int) -> np.ndarray:
         """(samples,), float32, at 44.1 kHz; of no particular level."""
-        if self.patch is not None:
+        if self.sampled is not None:
+            waveform = sampler.render(notes, self.sampled, samples, self.name)
+        elif self.patch is not None:
             waveform = procedural.render(notes, self.patch, samples)
         else:
             layers = [
@@ -102,6 +114,20 @@ class Sound:
         if seed is None and len(layers) == 1:
             name = voice_name(layers[0])
         return Sound(name, tuple(layers), None, seed, config.effects)
+
+    @staticmethod
+    def draw_sampled(
+        instruments: Sequence[SampledInstrument],
+        rng: random.Random,
+        name: str,
+        config: SoundConfig = SoundConfig(),
+    ) -> "Sound":
+        """One of the instruments at random; a dry one is named after its samples, others `name`."""
+        instrument = rng.choice(instruments)
+        seed = _seed(name, rng, config)
+        if seed is None:
+            name = f"{SAMPLES}{instrument.fingerprint}"
+        return Sound(name, (), None, seed, config.effects, instrument)
 
 
 def voice_name(voice: Voice) -> str:

@@ -67,10 +67,11 @@ class Log:
         """A line of values at the end of a step; nothing where there are none."""
         if not values:
             return
-        self.accelerator.log(dict(values), step=step)
-        if self.accelerator.is_main_process:
-            with open(self.folder / LOG, "a") as file:
-                file.write(json.dumps({"step": step, **values}) + "\n")
+        with files.about(self.folder / LOG):
+            self.accelerator.log(dict(values), step=step)
+            if self.accelerator.is_main_process:
+                with open(self.folder / LOG, "a") as file:
+                    file.write(json.dumps({"step": step, **values}) + "\n")
         short = "  ".join(f"{key} {value:.4g}" for key, value in values.items() if "sigma" not in key)
         self.say(f"step {step}/{self.steps}  {short}")
 
@@ -89,10 +90,11 @@ class Log:
                     tracker.writer.add_audio(name, waveform[None], step, sample_rate)
 
     def trim(self, step: int) -> None:
-        """Take out the lines of steps that will be done again."""
+        """Take out the lines of steps that will be done again, and what a full disk left of the last one."""
         path = self.folder / LOG
         if self.accelerator.is_main_process and path.exists():
-            lines = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step]
+            whole, _, _ = files.read_text(path).rpartition("\n")
+            lines = [line for line in whole.splitlines() if json.loads(line)["step"] <= step]
             with files.atomic(path) as temporary:
                 temporary.write_text("".join(line + "\n" for line in lines))
 

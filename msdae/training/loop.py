@@ -8,7 +8,6 @@ processes, repeats the run that it continues.
 import copy
 import json
 import math
-import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,7 +26,7 @@ from msdae.errors import UserError
 from msdae.progress import Progress, silent
 from msdae.training import memory, state, steps
 from msdae.training.log import Log, Meter
-from msdae.training.processes import accelerator, launched, noted_signals
+from msdae.training.processes import accelerator, noted_signals
 from msdae.training.state import Learner
 from msdae.training.steps import Draws
 from msdae.training.task import Losses, Schedule, Task
@@ -105,7 +104,6 @@ class Loop:
         if self.step == 0:
             self.task.begin()
         self.log.say(f"step {self.step} of {self.total}, {self.description}")
-        self.launcher = os.getppid() if launched() else None
         began = time.monotonic()
         with noted_signals() as self.signals:
             self.log.open(config.to_mapping(self.schedule))
@@ -283,12 +281,11 @@ class Loop:
     # -- stopping and resuming
 
     def _agree_to_stop(self) -> bool:
-        """Whether any process was told to stop, or lost the launcher that would have told it.
+        """Whether any process was told to stop (also by the loss of its launcher, see `msdae.launcher`).
 
         Several processes on accelerators ask each other at the steps of the log only: asking is waiting.
         """
-        orphaned = self.launcher is not None and os.getppid() != self.launcher
-        told = bool(self.signals) or orphaned
+        told = bool(self.signals)
         if self.accelerator.num_processes == 1:
             return told
         if not self.waits and self.step % self.schedule.log_every:

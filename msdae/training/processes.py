@@ -13,6 +13,7 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import ProjectConfiguration
 
+from msdae import launcher
 from msdae.data.parts import cores
 from msdae.training.task import Schedule
 
@@ -41,20 +42,16 @@ def process_state(device: torch.device | None = None) -> PartialState:
 
     device: to train on, where it is not the machine's accelerator; the first call decides.
     """
+    launcher.watch()
     several = "LOCAL_RANK" in os.environ and not torch.accelerator.is_available()
     process = PartialState(cpu=several or (device is not None and device.type == "cpu"))
     if device is not None and device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
-    if process.device.type == "cpu" and launched():
+    if process.device.type == "cpu" and launcher.launched():
         torch.set_num_threads(cores())  # the launcher leaves a process one thread
     if process.num_processes > 1:
         atexit.register(process.destroy_process_group)
     return process
-
-
-def launched() -> bool:
-    """Whether `accelerate launch` started this process."""
-    return "ACCELERATE_MIXED_PRECISION" in os.environ
 
 
 def accelerator(schedule: Schedule, folder: Path) -> Accelerator:

@@ -13,6 +13,7 @@ from msdae.audio.mel import MelConfig
 from msdae.codecs.check import check_decoding, require_reconstruction
 from msdae.data import Clips
 from msdae.errors import UserError
+from msdae.locks import only_process
 from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder, build
 from msdae.models.config import Bands, CodecConfig, ModelConfig
@@ -61,7 +62,7 @@ def train_stage(
     if not 1 <= stage <= len(settings.steps):
         raise UserError(f"--stage {stage}: stages run from 1 to {len(settings.steps)}")
     require_contrast(MODELS[kind], settings)
-    previous, with_denoiser, origin = _previous(kind, stage, Path(run), start)
+    previous = _previous(kind, stage, Path(run), start)
     folder = stage_folder(run, stage)
     files.make_folder(folder)
     files.check_replaceable(folder / "model.safetensors")
@@ -70,6 +71,25 @@ def train_stage(
     codec_file = None if name in codecs.CODECS else Path(name).resolve()
     mel = settings.model.mel.fitted(codec.sample_rate, codec.hop)
     settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, mel=mel))
+    with only_process(folder):
+        return _train(kind, stage, settings, folder, datasets, previous, listen, progress, codec, codec_file)
+
+
+def _train(
+    kind: str,
+    stage: int,
+    settings: TrainConfig,
+    folder: Path,
+    datasets: Sequence[str | Path],
+    beginning: tuple[Autoencoder | None, bool, str],
+    listen: Listen | None,
+    progress: Progress,
+    codec: codecs.Codec,
+    codec_file: Path | None,
+) -> bool:
+    """`train_stage` once its folder is this process's."""
+    name, mel = settings.model.codec.name, settings.model.mel
+    previous, with_denoiser, origin = beginning
     if not datasets:
         datasets = [data.embedded(codec=name, mel=mel, dataset="squares", progress=progress)]
     train, valid = (data.open_clips(*(Path(d) / split for d in datasets)) for split in ("train", "valid"))
@@ -81,7 +101,7 @@ def train_stage(
     model = begin_stage(kind, settings.model, stage, settings.seed, previous, with_denoiser)
     _announce(kind, stage, train, valid, origin)
     provenance: dict[str, Any] = {
-        "run": Path(run).name,
+        "run": folder.parent.name,
         "data": train.manifest["dataset"],
         "started from": origin,
     }

@@ -214,3 +214,15 @@ def test_what_is_no_regular_file_is_not_replaced(tmp_path, name):
         os.mkfifo(path)
     with pytest.raises(UserError, match="no regular file"):
         files.check_replaceable(path)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
+def test_a_disk_that_is_full_only_at_the_end_leaves_the_old_file(tmp_path, tone, suffix, largest):
+    """libsndfile does not say so when it closes a file."""
+    path = tmp_path / f"a{suffix}"
+    audio.write(path, torch.as_tensor(tone))
+    before = path.read_bytes()
+    for missing in (1, 5000):
+        with largest(len(before) - missing), pytest.raises(UserError, match=f"{path}: file too large"):
+            audio.write(path, torch.as_tensor(tone))
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

@@ -12,8 +12,10 @@ import pytest
 import torch
 
 from msdae import audio
+from msdae.commands import prepare_data
 from msdae.data import ClipCache
 from msdae.data.sources import ClipLength
+from msdae.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, str(ROOT / "experiments" / "prepare_data.py")]
@@ -37,7 +39,7 @@ def _run(*arguments):
 
 
 def _bytes(root):
-    files = (path for path in root.rglob("*") if path.is_file())
+    files = (path for path in root.rglob("*") if path.is_file() and path.name != ".lock")
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
@@ -60,6 +62,14 @@ def test_folder_is_prepared_and_strict_stops(tmp_path):
     code, errors = _run("--dataset", "folder", "--source", music, "--out", tmp_path / "strict", "--strict")
     assert code == 2
     assert "liar.wav: not a readable recording" in errors
+
+
+def test_samples_are_for_squares_only():
+    for dataset in ("synth", "folder"):
+        with pytest.raises(UserError, match=f"--dataset {dataset}: plays no samples"):
+            prepare_data.main(["--dataset", dataset, "--samples", "x"])
+    with pytest.raises(UserError, match="gone: no such library"):
+        prepare_data.main(["--dataset", "squares", "--samples", "gone", "--out", "unused"])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills a process group")

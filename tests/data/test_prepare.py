@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import itertools
 import json
@@ -349,10 +350,10 @@ def test_caches_of_the_format_before_still_load(tiny, tmp_path):
 
 def test_nothing_temporary_is_left_after_an_error(recordings, tmp_path, monkeypatch):
     def fails(*arguments):
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full")
 
     monkeypatch.setattr(prepare_module, "_statistics", fails)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(UserError, match="out/train: disk full; make room"):
         _prepare(recordings, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".parts"]  # finished parts are kept
 

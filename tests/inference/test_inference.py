@@ -233,7 +233,7 @@ def test_wrong_input_of_the_verbs_is_named():
         renderer.encode(sound, levels=(4,))
     with pytest.raises(UserError, match="level 2"):
         renderer.mix(renderer.encode(sound), {2: codes})
-    with pytest.raises(UserError, match="strength 2"):
+    with pytest.raises(UserError, match="strength: is 2"):
         renderer.mix(codes, {1: codes}, 2)
     with pytest.raises(UserError, match="samples 0"):
         renderer.encode(sound, samples=0)

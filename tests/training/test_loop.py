@@ -12,11 +12,12 @@ from msdae import checkpoint, codecs
 from msdae.data import ClipCache
 from msdae.errors import UserError
 from msdae.inference.listen import listen
+from msdae.locks import only_process
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.training.autoencoder import AutoencoderTask, TrainConfig
 from msdae.training.loop import Loop
-from msdae.training.stages import begin_stage
+from msdae.training.stages import begin_stage, stage_folder, train_stage
 
 CODEC = codecs.load(codecs.DEFAULT)
 TRAINED_ON = CodecConfig(fingerprint=CODEC.fingerprint)
@@ -252,6 +253,28 @@ def test_the_log_of_a_run_that_saved_no_state_is_begun_anew(build, tmp_path):
     (tmp_path / "a/log.jsonl").write_text('{"step": 1, "loss": 9.0}\n')
     assert build(steps=(2, 2, 2)).run()
     assert [step for step, _ in losses(tmp_path / "a")] == [1, 2]
+
+
+def test_a_full_disk_leaves_the_last_state_from_which_the_run_continues(build, tmp_path, largest):
+    assert build("whole").run()
+    with largest(200), pytest.raises(UserError, match="(log.jsonl|state.safetensors): file too large"):
+        build("full").run()
+    assert not (tmp_path / "full/state.safetensors").exists()
+    stop_after(build("full"), 2).run()
+    with open(tmp_path / "full/log.jsonl", "a") as log:
+        log.write('{"step": 3, "lo')  # as much as there was room for
+    with largest(2000), pytest.raises(UserError, match="state.safetensors: file too large"):
+        build("full").run()
+    assert build("full").run()
+    assert losses(tmp_path / "whole") == losses(tmp_path / "full")
+    models = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "full")]
+    assert models[0] == models[1]
+
+
+def test_a_folder_is_trained_in_by_one_process(caches, tmp_path):
+    said = pytest.raises(UserError, match=f"stage1: in use by process {os.getpid()} on .* since")
+    with only_process(stage_folder(tmp_path, 1)), said:
+        train_stage("msdae", 1, SETTINGS, tmp_path, [caches[0].path.parent])
 
 
 def test_a_batch_that_memory_has_no_room_for_is_refused(build, monkeypatch, tmp_path):

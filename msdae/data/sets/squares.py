@@ -8,6 +8,7 @@ On disk: `SPLIT/Square00000/{XP,XQ,YP,YQ}.flac` and `square.json`.
 """
 
 import json
+import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,11 +34,15 @@ from msdae.symbolic.arrange import excerpt, perform, without_unisons
 from msdae.symbolic.instruments import Voice, reserved
 from msdae.symbolic.instruments import voices as voices_of
 from msdae.symbolic.notes import Note, ScoreNote
+from msdae.synthesis import sampler
+from msdae.synthesis.sampler import SampledInstrument
 from msdae.synthesis.sound import Sound, SoundConfig
 from msdae.synthesis.soundfont import SAMPLE_RATE, SILENCE
 
 LABELS = "square.json"
-FOLDERS = {"train": "train", "validation": "valid", "test": "test"}
+FOLDERS = {"train": "train", "validation": "valid", "test": "test", "unseen": "unseen"}
+UNSEEN = "unseen"  # the split of the instruments that are held out, where there are any
+log = logging.getLogger(__name__)
 ATTEMPTS = 200
 PIECES = 6  # that are tried for a pair of sounds
 
@@ -50,6 +55,9 @@ class SquaresConfig(RenderConfig):
 
     clips: for training, four a square; each other split has a twentieth of them.
     sound: what the sounds are drawn from.
+    samples: libraries of recorded samples that play too: folders with SFZ files or folders of samples.
+    unseen_samples: libraries whose instruments play in no split but "unseen", where nothing else plays.
+    sampled: share of the sounds that are of `samples`, where there are any.
     single_notes: share of the squares whose excerpts are one note each.
     two_lines: share of the excerpts that have two parts, where the piece and the sounds allow it.
     shared_range: semitones that both sounds of a square reach, at least.
@@ -61,6 +69,9 @@ class SquaresConfig(RenderConfig):
 
     clips: Annotated[int, CLIPS] = 3000
     sound: SoundConfig = field(default_factory=SoundConfig)
+    samples: tuple[str, ...] = ()
+    unseen_samples: tuple[str, ...] = ()
+    sampled: Annotated[float, SHARE] = 0.5
     single_notes: Annotated[float, SHARE] = 0.3
     two_lines: Annotated[float, SHARE] = 0.3
     shared_range: Annotated[int, Range(1, 60, reason="formulas play five octaves")] = 12
@@ -75,6 +86,27 @@ class SquaresConfig(RenderConfig):
         if self.unseen_soundfonts:
             raise UserError("unseen_soundfonts: squares have no unseen split; leave it out")
 
+    def record(self) -> dict[str, Any]:
+        """See `RenderConfig.record`; without libraries of samples it does not speak of them."""
+        record = super().record()
+        for name in ("samples", "unseen_samples"):
+            libraries = getattr(self, name)
+            record[name] = [[Path(p).resolve().name, sampler.fingerprint(p)] for p in libraries]
+        if not self.samples and not self.unseen_samples:
+            for name in ("samples", "unseen_samples", "sampled"):
+                del record[name]
+        return record
+
+    def instruments(self) -> tuple[list[SampledInstrument], list[SampledInstrument]]:
+        """The instruments of `samples` that are not held out, and those of `unseen_samples`.
+
+        Raises:
+            UserError: a library that cannot be read, or none of its instruments has the range.
+        """
+        unseen = _wide(self.unseen_samples, self.shared_range)
+        seen = _wide(self.samples, self.shared_range)
+        return [one for one in seen if not any(sampler.shared(one, other) for other in unseen)], unseen
+
 
 @dataclass(frozen=True)
 class Square:
@@ -85,6 +117,7 @@ class Square:
     config: SquaresConfig
     voices: tuple[Voice, ...]
     clip: ClipLength = ClipLength()
+    instruments: tuple[SampledInstrument, ...] = ()
 
     @property
     def name(self) -> str:
@@ -94,18 +127,28 @@ class Square:
 def work(config: SquaresConfig, folder: Path, clip: ClipLength) -> list[parts.Part]:
     """See `DataSet.work`."""
     voices, _ = voices_of(config.fonts(), ())
+    seen, unseen = config.instruments()
     every = []
     for name, split in FOLDERS.items():
-        squares = plan(name, config.size(split), voices, config, clip)
+        if name == UNSEEN and not unseen:
+            continue
+        instruments = unseen if name == UNSEEN else seen
+        squares = plan(name, config.size(split), voices, config, clip, instruments)
         every += [parts.Part(render_square, square, folder / name / square.name, 4) for square in squares]
     return every
 
 
 def plan(
-    split: str, clips: int, voices: Sequence[Voice], config: SquaresConfig, clip: ClipLength = ClipLength()
+    split: str,
+    clips: int,
+    voices: Sequence[Voice],
+    config: SquaresConfig,
+    clip: ClipLength = ClipLength(),
+    instruments: Sequence[SampledInstrument] = (),
 ) -> list[Square]:
     """As many squares as give `clips` clips. split: the name of its folder."""
-    return [Square(split, index, config, tuple(voices), clip) for index in range(-(-clips // 4))]
+    shared = tuple(voices), clip, tuple(instruments)
+    return [Square(split, index, config, *shared) for index in range(-(-clips // 4))]
 
 
 def render_square(square: Square, folder: Path) -> None:
@@ -134,7 +177,7 @@ def compose(square: Square, rng: random.Random) -> tuple[list[Sound], Excerpts]:
     config, pieces = square.config, corpus.pieces(square.split)
     for attempt in range(ATTEMPTS):
         names = [f"{config.seed}/{square.split}{square.index}.{attempt}{role}" for role in "PQ"]
-        sounds = [Sound.draw(square.voices, rng, name, config.sound) for name in names]
+        sounds = [_sound(square, rng, name) for name in names]
         low, high = max(s.low for s in sounds), min(s.high for s in sounds)
         if high - low < config.shared_range or sounds[0].name == sounds[1].name:
             continue
@@ -145,6 +188,29 @@ def compose(square: Square, rng: random.Random) -> tuple[list[Sound], Excerpts]:
         if excerpts:
             return sounds, excerpts
     raise UserError(f"{square.name}: no pieces of the corpus suit these sounds; use another --seed")
+
+
+def _sound(square: Square, rng: random.Random, name: str) -> Sound:
+    """A sound of the libraries or any other; in the split of what is held out all are of its libraries."""
+    share = 1.0 if square.split == UNSEEN else square.config.sampled
+    if square.instruments and rng.random() < share:
+        return Sound.draw_sampled(square.instruments, rng, name, square.config.sound)
+    return Sound.draw(square.voices, rng, name, square.config.sound)
+
+
+def _wide(libraries: Sequence[str], semitones: int) -> list[SampledInstrument]:
+    """The instruments of libraries that reach so many semitones."""
+    every = [instrument for library in libraries for instrument in sampler.instruments(library)]
+    wide = [instrument for instrument in every if instrument.high - instrument.low >= semitones]
+    if every and not wide:
+        raise UserError(
+            f"{libraries[0]}: no instrument reaches {semitones} semitones; give others or lower shared_range"
+        )
+    if len(wide) < len(every):
+        log.info(
+            "%d of %d instruments reach less than %d semitones", len(every) - len(wide), len(every), semitones
+        )
+    return wide
 
 
 def scan(
@@ -178,7 +244,7 @@ def _labels(score: str, piece: str, notes: Sequence[Note], sound: Sound) -> dict
         "piece": piece,
         "score": score,
         "sound": sound.name,
-        "instrument": kind.name if kind else "procedural",
+        "instrument": kind.name if kind else sound.sampled.name if sound.sampled else "procedural",
         **({"family": kind.family, "program": kind.program} if kind else {}),
         "notes": [[round(n[0], 4), round(n[1], 4), n[2], n[3]] for n in notes],
     }

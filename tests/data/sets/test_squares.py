@@ -1,9 +1,11 @@
 import hashlib
 import json
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from msdae import audio
@@ -147,6 +149,7 @@ def test_shares_and_ranges_are_settings(tmp_path):
         ({"sound": {"effects": {"room_seconds": [0.1, float("nan")]}}}, "room_seconds: is nan"),
         ({"clips": 10**9}, "half a terabyte"),
         ({"unseen_soundfonts": ["a.sf2"]}, "no unseen split"),
+        ({"sampled": 1.5}, "sampled"),
         ({"single_note": 0.5}, "did you mean 'single_notes'"),
         ({"clips": 0}, "clips: is 0, expected 1 to 1 000 000"),
     ],
@@ -176,6 +179,67 @@ def test_a_dry_voice_is_one_sound_whatever_the_seed_and_the_name_of_the_file(tmp
         sound = Sound.draw(voices((str(font),), ())[0], random.Random(0), name, dry)
         names.add(sound.name)
     assert len(names) == 1 and names.pop().startswith("soundfont ")
+
+
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory):
+    """A folder of two libraries, each an instrument of three octaves: "reed" as SFZ, "tuba" by its names."""
+    folder, time = tmp_path_factory.mktemp("libraries"), np.arange(2 * 44100) / 44100
+    for name, weights in (("reed", (1, 0.1, 0.6)), ("tuba", (1, 0.7, 0.2))):
+        (folder / name).mkdir()
+        for pitch, note in ((48, "C3"), (60, "C4"), (72, "C5"), (84, "C6")):
+            hertz = 440 * 2 ** ((pitch - 69) / 12)
+            tone = sum(w * np.sin(2 * np.pi * k * hertz * time) for k, w in enumerate(weights, 1))
+            soundfile.write(folder / name / f"{note}.flac", 0.3 * tone, 44100)
+    text = "".join(
+        f"<region> sample=C{o}.flac lokey={12 * o + 6} hikey={12 * o + 17} pitch_keycenter=c{o}"
+        for o in (3, 4, 5)
+    )
+    (folder / "reed" / "reed.sfz").write_text(text)
+    return folder
+
+
+def test_recorded_samples_play_in_squares_and_held_out_ones_in_their_split_only(libraries, tmp_path):
+    config = SquaresConfig(
+        4,
+        4,
+        samples=(str(libraries),),
+        unseen_samples=(str(libraries / "tuba"),),
+        sound=SoundConfig(processed=0.5),
+        single_notes=1,
+    )
+    Squares.render(config, tmp_path / "set", workers=1)
+    record = json.loads((tmp_path / "set" / "rendering.json").read_text())
+    assert [name for name, _ in record["samples"] + record["unseen_samples"]] == [libraries.name, "tuba"]
+    instruments = {
+        split: {file.labels["instrument"] for file in files}
+        for split, files in squares.scan(tmp_path / "set", Tally()).items()
+    }
+    assert set(instruments) == {"train", "valid", "test", "unseen"} and instruments["unseen"] == {"tuba"}
+    seen = instruments["train"] | instruments["valid"] | instruments["test"]
+    assert f"{libraries.name}/reed/reed" in seen and not any("tuba" in name for name in seen)
+    assert len(seen) > 1
+    with pytest.raises(UserError, match="other samples"):
+        Squares.render(replace(config, samples=(str(libraries / "reed"),)), tmp_path / "set", workers=1)
+
+
+def test_pieces_are_moved_into_the_range_of_the_samples(libraries):
+    samples, sound = (str(libraries / "reed"),), SoundConfig(processed=1)
+    config = SquaresConfig(samples=samples, sampled=1, single_notes=0, sound=sound)
+    seen, unseen = config.instruments()
+    assert not unseen and [(one.low, one.high) for one in seen] == [(42, 77)]
+    for index in range(2):
+        sounds, excerpts = squares.compose(
+            replace(square(index, config), instruments=tuple(seen)), random.Random(index)
+        )
+        assert all(sound.sampled == seen[0] and sound.seed for sound in sounds)
+        assert all(42 <= note.pitch <= 77 for _, notes in excerpts for note in notes)
+    assert "samples" not in SquaresConfig().record() and "sampled" not in SquaresConfig().record()
+
+
+def test_libraries_without_a_wide_instrument_are_refused(libraries):
+    with pytest.raises(UserError, match="reed: no instrument reaches 40 semitones"):
+        SquaresConfig(samples=(str(libraries / "reed"),), shared_range=40).instruments()
 
 
 def test_clips_are_as_long_as_the_codec_asks(tmp_path):

@@ -1,0 +1,88 @@
+"""The pitch of a recorded note, measured where it is loud."""
+
+import logging
+import math
+import warnings
+from functools import lru_cache
+from types import ModuleType
+
+import numpy as np
+
+log = logging.getLogger(__name__)
+SECONDS, STEP = 0.5, 0.02  # of sound that is measured; between its possible beginnings
+PERIODS, FRAME = 12, 1 << 14  # in a frame, of the lowest pitch; samples of a frame at most
+AFTER_ONSET = 0.06  # seconds: an attack has no pitch yet
+LOWEST, HIGHEST = 26.0, 4400.0  # Hz
+AROUND = 14  # semitones around the pitch that is expected: an octave's error is inside
+NEAR = 0.6  # semitones: within, the name is right and the rest is tuning
+SURE, STEADY = 0.7, 0.3  # least probability of a pitch, and greatest deviation in semitones
+LINE = 10 ** (-35 / 20)  # of the strongest partial: a partial, not noise
+
+
+def measure(waveform: np.ndarray, rate: int, expected: float | None = None) -> float | None:
+    """The MIDI pitch (a fraction) of a note (samples,), which is `expected` unless the sound surely differs.
+
+    expected: what its name says; None: nothing is known.
+    Returns `expected` where the sound is not sure, or librosa is not there.
+    """
+    librosa = load_librosa()
+    if librosa is None or not waveform.any():
+        return expected
+    low, high = LOWEST, min(HIGHEST, rate / 5)
+    if expected is not None:
+        low, high = max(low, hertz(expected - AROUND)), min(high, hertz(expected + AROUND))
+    if low >= high / 2:
+        return expected
+    frame = min(FRAME, 1 << math.ceil(math.log2(PERIODS * rate / low)))
+    part = _loud(waveform, rate, frame)
+    settings = {"fmin": low, "fmax": high, "sr": rate, "frame_length": frame, "center": False}
+    settings["hop_length"] = rate // 100  # a longer one is more than pyin's transitions reach
+    if expected is not None:
+        pitch = float(np.median(librosa.hz_to_midi(librosa.yin(part, **settings))))
+        if abs(pitch - expected) < NEAR:
+            return pitch
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a frame without a pitch is no fault
+        frequency, _, probability = librosa.pyin(part, fill_na=None, **settings)
+    pitches = librosa.hz_to_midi(frequency)
+    middle = float(np.median(pitches))
+    if probability.mean() < SURE or np.median(np.abs(pitches - middle)) > STEADY:
+        return expected
+    higher = expected is None or abs(middle - 12 - expected) < NEAR
+    return middle - 12 if higher and _has_partial(part, rate, hertz(middle - 12)) else middle
+
+
+def hertz(pitch: float) -> float:
+    """The frequency of a MIDI pitch."""
+    return 440 * 2 ** ((pitch - 69) / 12)
+
+
+def _has_partial(part: np.ndarray, rate: int, frequency: float) -> bool:
+    """Whether there is a partial of a frequency, which a period of half its length leaves unexplained."""
+    spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part)), 1 << 17))
+    low, high = (round(frequency * factor * (1 << 17) / rate) for factor in (0.97, 1.03))
+    return frequency > LOWEST and bool(spectrum[low : high + 1].max() > LINE * spectrum.max())
+
+
+def _loud(waveform: np.ndarray, rate: int, frame: int) -> np.ndarray:
+    """The loudest `SECONDS` after the onset, or `frame` samples; a short sound is continued by silence."""
+    length, step = max(frame, round(SECONDS * rate)), max(1, round(STEP * rate))
+    onset = int(np.argmax(np.abs(waveform) > 0.1 * np.abs(waveform).max()))
+    waveform = waveform[min(onset + round(AFTER_ONSET * rate), max(onset, len(waveform) - length)) :]
+    if len(waveform) <= length:
+        return np.pad(waveform, (0, length - len(waveform)))
+    energy = np.concatenate([[0.0], np.cumsum(np.square(waveform, dtype=np.float64))])
+    starts = np.arange(0, len(waveform) - length + 1, step)
+    start = starts[np.argmax(energy[starts + length] - energy[starts])]
+    return waveform[start : start + length]
+
+
+@lru_cache(maxsize=1)
+def load_librosa() -> ModuleType | None:
+    """The module librosa; None where it is not installed, which is said once."""
+    try:
+        import librosa
+    except ImportError:
+        log.warning("pitches of samples are those of their names: pip install msdae[eval] to measure them")
+        return None
+    return librosa

@@ -1,0 +1,286 @@
+"""Notes to sound with libraries of recorded samples: SFZ files, and folders with pitches in file names."""
+
+import logging
+import math
+import os
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import soxr
+
+from msdae import audio, files
+from msdae.errors import UserError, printable
+from msdae.symbolic.notes import Note
+from msdae.synthesis import sample_folder, sfz
+from msdae.synthesis.sfz import Envelope, Region
+from msdae.synthesis.soundfont import SAMPLE_RATE, SILENCE
+
+log = logging.getLogger(__name__)
+KEPT = 64  # decoded samples, of 4 MB at most
+FADE = 0.005  # seconds in which a sample ends that is cut
+RELEASE = 0.03  # seconds of a release, at least
+LEGATO, OVERLAP = 0.02, 0.03  # seconds: two notes nearer than that are slurred, and how far the first goes on
+FALL = math.log(10 ** (78 / 20))  # a release or decay falls by 78 dB in its time
+OCTAVES = 3  # a sample is transposed by so many at most, either way
+
+# Words in the name of an instrument that may play several notes at once.
+POLYPHONIC = re.compile(
+    "(?<![a-z])(?:piano|keys|rhodes|wurli|organ|clavi|harps|harp|guitar|banjo|mandolin|ukulele|lute|strings|ensemble|choir"
+    "|marimba|vibra|xylo|celest|glock|bell|kalimba|dulcimer|accordion|pad)"
+)
+
+
+@dataclass(frozen=True)
+class SampledInstrument:
+    """An instrument of a library: a name for what `render` reads again from the files.
+
+    Attributes:
+        name: "LIBRARY/INSTRUMENT".
+        path: an SFZ file or a folder of samples. articulation: which of the folder's.
+        root: the library's folder, which no path leaves.
+        low, high: MIDI pitches, both included.
+        fingerprint: of the samples, see `sample_folder.fingerprint`.
+    """
+
+    name: str
+    path: str
+    articulation: str
+    root: str
+    low: int
+    high: int
+    fingerprint: str
+
+    @property
+    def polyphonic(self) -> bool:
+        """Whether it may play several notes at once, by its name."""
+        return bool(POLYPHONIC.search(self.name.lower().rpartition("/")[2]))
+
+
+def instruments(library: str | Path) -> list[SampledInstrument]:
+    """The instruments of a library: an SFZ file, or a folder with SFZ files or folders of samples in it.
+
+    Raises:
+        UserError: there is no such folder, or no instrument in it.
+    """
+    library = Path(library).expanduser()
+    if library.is_file() and library.suffix.lower() == ".sfz":
+        texts, folders, root = [library.absolute()], [], library.absolute().parent
+    elif library.is_dir():
+        root = library.absolute()
+        texts, folders = _contents(root)
+    else:
+        raise UserError(f"{printable(library)}: no such library; give a folder of samples or an SFZ file")
+    every, used, errors = [], set(), []
+    for path in [*texts, *folders]:
+        if path in used:
+            continue
+        try:
+            names = [""] if path in texts else list(_folder(str(path)))
+            for name in names:
+                regions = _regions(str(path), name, str(root))
+                used |= {region.sample.parent for region in regions}
+                every.append(_instrument(path, name, root, regions))
+        except UserError as error:
+            errors.append(error)
+    if not every:
+        reason = "neither SFZ files nor samples are in it"
+        raise errors[0] if errors else UserError(f"{printable(library)}: {reason}; give another folder")
+    for error in errors:
+        log.info("left out: %s", error)
+    return every
+
+
+@lru_cache(maxsize=64)
+def fingerprint(library: str | Path) -> str:
+    """A hash of a library's files, see `sample_folder.fingerprint`.
+
+    Raises:
+        UserError: as `instruments`.
+    """
+    samples = [region.sample for i in instruments(library) for region in regions_of(i)]
+    texts = [Path(i.path) for i in instruments(library) if i.path.endswith(".sfz")]
+    return sample_folder.fingerprint([*samples, *texts])
+
+
+def shared(one: SampledInstrument, other: SampledInstrument) -> bool:
+    """Whether two instruments play the same recordings, all by fingerprint or some by file."""
+    files = ({region.sample for region in regions_of(instrument)} for instrument in (one, other))
+    return one.fingerprint == other.fingerprint or not set.isdisjoint(*files)
+
+
+def regions_of(instrument: SampledInstrument) -> tuple[Region, ...]:
+    """The samples of an instrument and the notes that they play."""
+    return _regions(instrument.path, instrument.articulation, instrument.root)
+
+
+def render(notes: Sequence[Note], instrument: SampledInstrument, samples: int, seed: str = "") -> np.ndarray:
+    """Play `notes`: (samples,), float32, mono at 44 100 Hz, of no particular level.
+
+    seed: of the takes that alternate (round robin) or are drawn at random.
+    A note outside of what the samples cover is played by the nearest one.
+
+    Raises:
+        UserError: a sample cannot be read.
+    """
+    out = np.zeros(samples, np.float32)
+    regions, onsets = regions_of(instrument), np.array([note.onset for note in map(Note._make, notes)])
+    first = random.Random(f"{seed}/{instrument.fingerprint}").randrange(10**6)
+    for index, note in enumerate(map(Note._make, notes)):
+        start = max(0, round(note.onset * SAMPLE_RATE))
+        if start >= samples:
+            continue
+        slurred = bool((np.abs(onsets - note.offset) < LEGATO).any())
+        held = max(note.offset - note.onset, 0.01) + OVERLAP * slurred
+        chance = random.Random(f"{seed}/{index}").random()
+        for region in choose(regions, note.pitch, note.velocity, first + index, chance):
+            tone = _tone(region, note, held, samples - start)
+            out[start : start + len(tone)] += tone
+    return out
+
+
+def choose(
+    regions: Sequence[Region], key: int, velocity: int, turn: int = 0, chance: float = 0.0
+) -> list[Region]:
+    """The regions that play a note: those that cover it, else the nearest by pitch, then by velocity.
+
+    turn: number of the note, by which takes alternate. chance: from 0 to 1, by which takes are drawn.
+    """
+    distances = [(_outside(key, region.keys), _outside(velocity, region.velocities)) for region in regions]
+    nearest = min(distances)
+    near = [region for region, distance in zip(regions, distances, strict=True) if distance == nearest]
+    playing = [
+        region
+        for region in near
+        if turn % region.turn[1] == region.turn[0] and region.chance[0] <= chance < region.chance[1]
+    ]
+    return playing or near[:1]
+
+
+def _contents(root: Path) -> tuple[list[Path], list[Path]]:
+    """The SFZ files below a folder that no other includes, and folders of samples that have none above."""
+    texts, folders, claimed = [], [], set()
+    with files.reading(root):
+        for place, names, members in os.walk(root):
+            names.sort()
+            folder, suffixes = Path(place), {Path(member).suffix.lower() for member in members}
+            if ".sfz" in suffixes or folder.parent in claimed:
+                claimed.add(folder)
+                texts += [folder / member for member in sorted(members) if member.lower().endswith(".sfz")]
+            elif suffixes & set(audio.SUFFIXES):
+                folders.append(folder)
+    included = {path for text in texts for path in sfz.included(text)}
+    return [text for text in texts if text not in included], folders
+
+
+def _instrument(path: Path, articulation: str, root: Path, regions: Sequence[Region]) -> SampledInstrument:
+    place = path.with_suffix("") if path.suffix.lower() == ".sfz" else path
+    parts = [root.name, *place.relative_to(root).parts, *filter(None, [articulation])]
+    low, high = min(region.keys[0] for region in regions), max(region.keys[1] for region in regions)
+    mark = sample_folder.fingerprint([region.sample for region in regions])
+    return SampledInstrument("/".join(parts), str(path), articulation, str(root), low, high, mark)
+
+
+@lru_cache(maxsize=256)
+def _folder(path: str) -> dict[str, tuple[Region, ...]]:
+    return {name: tuple(regions) for name, regions in sample_folder.read(path).items()}
+
+
+@lru_cache(maxsize=1024)
+def _regions(path: str, articulation: str, root: str) -> tuple[Region, ...]:
+    """The regions that can play: their keys are on the keyboard, their samples can be read.
+
+    Raises:
+        UserError: there is none.
+    """
+    if not path.lower().endswith(".sfz"):
+        return _folder(path)[articulation]
+    regions, unreadable, kept = sfz.read(path, root), set(), []
+    readable = {sample: sample_folder.duration(sample) > 0 for sample in {r.sample for r in regions}}
+    for region in regions:
+        keys = max(0, region.keys[0]), min(127, region.keys[1])
+        if not readable[region.sample]:
+            unreadable.add(region.sample)
+        elif keys[0] <= keys[1] and region.velocities[0] <= region.velocities[1]:
+            kept.append(replace(region, keys=keys))
+    if unreadable:
+        example = printable(min(unreadable).name)
+        log.info("%s: %d samples cannot be read, such as %s", printable(path), len(unreadable), example)
+    if not kept:
+        raise UserError(f"{printable(path)}: no region whose sample can be read; {sfz.FIX}")
+    return tuple(kept)
+
+
+def _outside(value: int, span: tuple[int, int]) -> int:
+    return max(span[0] - value, value - span[1], 0)
+
+
+@lru_cache(maxsize=KEPT)
+def _decoded(sample: Path) -> tuple[np.ndarray, int]:
+    """(frames,) of a sample and its rate."""
+    waveform, rate = sample_folder.load(sample)
+    if np.abs(waveform).max() < SILENCE:
+        log.warning("%s: is silent; take it out of its library", printable(sample))
+    return waveform, rate
+
+
+def _tone(region: Region, note: Note, held: float, room: int) -> np.ndarray:
+    """One note by one region: (samples,) at 44.1 kHz, `room` at most. held: seconds until it is released."""
+    waveform, rate = _decoded(region.sample)
+    semitones = min(max(region.semitones(note.pitch), -12 * OCTAVES), 12 * OCTAVES)
+    envelope = region.envelope
+    release = max(envelope.release, RELEASE)
+    if region.mode == "one_shot":
+        held = len(waveform) / rate * 2**OCTAVES
+    length = min(room, math.ceil((held + release) * SAMPLE_RATE))
+    speed = 2 ** (semitones / 12) * rate / SAMPLE_RATE  # frames of the sample for each of the tone's
+    count = math.ceil(length * speed) + 64
+    part = waveform[_frames(region, len(waveform), count, held * speed * SAMPLE_RATE)]
+    if len(part) == 0:
+        return np.zeros(0, np.float32)
+    tone = soxr.resample(part, speed * SAMPLE_RATE, SAMPLE_RATE)[:length]
+    gain = region.gain * _velocity(region, note.velocity)
+    tone = tone * _level(len(tone), held, envelope, release) * np.float32(gain)
+    if len(tone) < room:
+        fade = min(len(tone), round(FADE * SAMPLE_RATE))
+        tone[len(tone) - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
+    return tone
+
+
+def _frames(region: Region, size: int, count: int, held: float) -> np.ndarray:
+    """Which frames of a sample of `size` a note plays, `count` at most. held: frames until it is released."""
+    end = min(region.end or size, size)
+    frames = region.start + np.arange(count)
+    if region.loop and region.mode.startswith("loop") and region.loop[0] < region.loop[1] < end:
+        first, last = region.loop
+        turning = frames if region.mode == "loop_continuous" else frames[: math.ceil(held)]
+        looped = np.where(turning > last, first + (turning - first) % (last + 1 - first), turning)
+        rest = looped[-1] + 1 + np.arange(count - len(looped)) if len(looped) else frames
+        frames = np.concatenate([looped, rest])
+    return frames[frames < end]
+
+
+def _level(length: int, held: float, envelope: Envelope, release: float) -> np.ndarray:
+    """(length,) the envelope of a note that is released after `held` seconds."""
+    seconds = np.arange(length, dtype=np.float32) / SAMPLE_RATE
+    level = np.minimum(1, seconds / envelope.attack) if envelope.attack else np.ones_like(seconds)
+    fallen = np.clip(seconds - envelope.attack - envelope.hold, 0, None)
+    if envelope.decay:
+        level = level * np.maximum(np.exp(-FALL / envelope.decay * fallen), envelope.sustain)
+    elif envelope.sustain < 1:
+        level = level * np.where(fallen > 0, envelope.sustain, 1)
+    return (level * np.exp(-FALL / release * np.clip(seconds - held, 0, None))).astype(np.float32)
+
+
+def _velocity(region: Region, velocity: int) -> float:
+    """The gain by which a region answers to a velocity."""
+    curve = (velocity / 127) ** 2
+    if region.curve:
+        curve = float(np.interp(velocity, *zip(*region.curve, strict=True)))
+    return (
+        1 - abs(region.veltrack) * (1 - curve) if region.veltrack >= 0 else 1 - abs(region.veltrack) * curve
+    )

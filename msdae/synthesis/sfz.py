@@ -1,0 +1,372 @@
+"""SFZ: a text that says which recorded sample plays for which note. The opcodes that free libraries use."""
+
+import logging
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from msdae import files
+from msdae.errors import UserError, printable
+
+log = logging.getLogger(__name__)
+LARGEST = 16 << 20  # bytes of one text
+INCLUDES, DEPTH = 1000, 16  # files that a text may include in all, and inside each other
+FIX = "repair the SFZ file, or take it out of the library"
+MODES = ("no_loop", "one_shot", "loop_continuous", "loop_sustain")
+NOTES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
+ACCIDENTALS = {"": 0, "#": 1, "s": 1, "♯": 1, "sharp": 1, "b": -1, "♭": -1, "flat": -1}
+
+# Opcodes that are numbers: default, lowest and highest value.
+NUMBERS = {
+    "lovel": (0, 0, 127),
+    "hivel": (127, 0, 127),
+    "lorand": (0, 0, 1),
+    "hirand": (1, 0, 1),
+    "seq_length": (1, 1, 100),
+    "seq_position": (1, 1, 100),
+    "offset": (0, 0, 2**40),
+    "end": (0, -1, 2**40),
+    "loop_start": (0, 0, 2**40),
+    "loop_end": (0, 0, 2**40),
+    "tune": (0, -9600, 9600),
+    "transpose": (0, -127, 127),
+    "pitch_keytrack": (100, -1200, 1200),
+    "volume": (0, -144, 48),
+    "amplitude": (100, 0, 1000),
+    "amp_veltrack": (100, -100, 100),
+    "ampeg_attack": (0, 0, 100),
+    "ampeg_hold": (0, 0, 100),
+    "ampeg_decay": (0, 0, 100),
+    "ampeg_sustain": (100, 0, 100),
+    "ampeg_release": (0, 0, 100),
+}
+KEYS = ("key", "lokey", "hikey", "pitch_keycenter", "sw_last", "sw_default")
+OTHERS = {*KEYS, *NUMBERS, "sample", "loop_mode", "trigger"}
+SILENT = {
+    "pan",
+    "width",
+    "position",
+    "region_label",
+    "group_label",
+    "master_label",
+    "global_label",
+}  # of mono
+ALIASES = {"loopmode": "loop_mode", "loopstart": "loop_start", "loopend": "loop_end", "pitch": "tune"}
+NUMBERED = re.compile(r"(amp_velcurve_|on_locc|on_hicc|locc|hicc|set_cc)(\d+)")
+LEVELS = ("global", "master", "group", "region")
+
+_DEFINE = re.compile(r"#define\s+(\$\w+)\s+(\S+)")
+_INCLUDE = re.compile(r'#include\s+"([^"]+)"')
+_TOKEN = re.compile(r"<(\w+)>|(?:(?<=\s)|(?<=>)|^)(\w+)=")
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_NAME = re.compile(r"([a-g])(#|♯|♭|b|s)?(-?\d+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """How loud a note is over time: attack, hold, decay and release in seconds, sustain a level of 0 to 1."""
+
+    attack: float = 0.0
+    hold: float = 0.0
+    decay: float = 0.0
+    sustain: float = 1.0
+    release: float = 0.0
+
+
+@dataclass(frozen=True)
+class Region:
+    """A sample and the notes that it plays.
+
+    Attributes:
+        keys, velocities: MIDI numbers, first and last.
+        centre: MIDI pitch at which it plays as recorded.
+        track: semitones of pitch for each key. shift: semitones at every key.
+        gain: of the amplitude. veltrack: 0, the velocity changes nothing, to 1.
+        curve: (velocity, gain) in order, between which gains are interpolated; none: the velocity squared.
+        loop: first and last frame. mode: one of MODES.
+        start, end: first frame, and the one after the last; an end of 0 is the sample's own.
+        turn: plays in the turn[0]-th of every turn[1] notes. chance: which draws of 0 to 1 it plays in.
+    """
+
+    sample: Path
+    keys: tuple[int, int] = (0, 127)
+    velocities: tuple[int, int] = (0, 127)
+    centre: float = 60
+    track: float = 1.0
+    shift: float = 0.0
+    gain: float = 1.0
+    veltrack: float = 1.0
+    curve: tuple[tuple[float, float], ...] = ()
+    loop: tuple[int, int] | None = None
+    mode: str = "no_loop"
+    start: int = 0
+    end: int = 0
+    turn: tuple[int, int] = (0, 1)
+    chance: tuple[float, float] = (0.0, 1.0)
+    envelope: Envelope = Envelope()
+
+    def semitones(self, key: int) -> float:
+        """How far the sample is transposed for a key."""
+        return (key - self.centre) * self.track + self.shift
+
+
+def read(path: str | Path, root: str | Path | None = None) -> list[Region]:
+    """The regions of an SFZ file whose samples exist; logs what is left out.
+
+    root: the library's folder, which no path may leave; by default the file's own.
+
+    Raises:
+        UserError: unreadable, a value that is none, or a path that leaves the folder. No region is no error.
+    """
+    path = Path(path)
+    library = _Library(path, Path(root or path.parent))
+    with files.reading(path, FIX):
+        regions = list(library.regions())
+    library.report()
+    return regions
+
+
+def included(path: Path) -> set[Path]:
+    """The files that an SFZ file includes itself.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    names = _INCLUDE.findall(_text(path))
+    return {Path(os.path.normpath(path.parent / name.replace("\\", "/"))) for name in names}
+
+
+def key_number(text: str) -> int:
+    """60 of "60" or "c4".
+
+    Raises:
+        ValueError: neither a number nor the name of a note.
+    """
+    if match := _NAME.fullmatch(text.strip()):
+        letter, accidental, octave = match.groups()
+        return note_number(letter, accidental or "", int(octave))
+    return int(text)
+
+
+def note_number(letter: str, accidental: str, octave: int) -> int:
+    """The MIDI pitch of a note's name; C4 is 60."""
+    return 12 * (octave + 1) + NOTES[letter.lower()] + ACCIDENTALS[accidental.lower()]
+
+
+class _Library:
+    """One reading of an SFZ file: what it defines, and what was met that is not played."""
+
+    def __init__(self, path: Path, root: Path):
+        self.path, self.root = path, root
+        self.defined: dict[str, str] = {}
+        self.included = 0
+        self.unknown: Counter[str] = Counter()
+        self.missing: list[str] = []
+        self.controls: dict[str, str] = {}
+
+    def regions(self) -> Iterator[Region]:
+        """The regions that play on a note-on without pedals and other controllers, in the text's order."""
+        blocks: list[tuple[dict[str, str], dict[str, str]]] = []
+        levels: dict[str, dict[str, str]] = {}
+        block: dict[str, str] = {}
+        for header, opcode, value in self._tokens(self.path, 0):
+            if header == "control":
+                block = self.controls = dict(self.controls)  # regions before it keep what they had
+            elif header in LEVELS:
+                block = {}
+                outer = LEVELS[: LEVELS.index(header)]
+                levels = {name: level for name, level in levels.items() if name in outer}
+                if header == "region":
+                    for level in levels.values():
+                        block.update(level)
+                    blocks.append((block, self.controls))
+                else:
+                    levels[header] = block
+            elif header:
+                block = {}  # <curve>, <effect> and others
+            else:
+                block[opcode] = value
+        default = next((block["sw_default"] for block, _ in blocks if "sw_default" in block), None)
+        default = default or next((block["sw_last"] for block, _ in blocks if "sw_last" in block), None)
+        for opcodes, controls in blocks:
+            if self._plays(opcodes, controls, default) and (sample := self._sample(opcodes, controls)):
+                yield _region(opcodes, controls, sample)
+
+    def report(self) -> None:
+        """Log what is left out, one line each."""
+        if self.unknown:
+            names = ", ".join(f"{name} ({count})" for name, count in self.unknown.most_common(5))
+            more = f" and {len(self.unknown) - 5} more" if len(self.unknown) > 5 else ""
+            log.info("%s: opcodes that are not played: %s%s", printable(self.path.name), names, more)
+        if self.missing:
+            example, count = printable(self.missing[0]), len(self.missing)
+            log.info("%s: %d samples are missing, such as %s", printable(self.path.name), count, example)
+
+    def _tokens(self, path: Path, depth: int) -> Iterator[tuple[str, str, str]]:
+        """(header, "", "") or ("", opcode, value), with what the file defines and includes."""
+        if depth > DEPTH or self.included > INCLUDES:
+            raise ValueError("it includes too many files, or itself")
+        for line in _text(path).splitlines():
+            line = line.partition("//")[0]
+            line = self._expanded(_DEFINE.sub(self._define, line))
+            if include := _INCLUDE.search(line):
+                self.included += 1
+                yield from self._tokens(self._inside(include.group(1)), depth + 1)
+                continue
+            matches = list(_TOKEN.finditer(line))
+            ends = [match.start() for match in matches[1:]]
+            for match, end in zip(matches, [*ends, len(line)], strict=False):
+                header, opcode = match.groups()
+                if header:
+                    yield header.lower(), "", ""
+                else:
+                    name = ALIASES.get(opcode.lower(), opcode.lower())
+                    yield "", name, line[match.end() : end].strip()
+
+    def _define(self, match: re.Match) -> str:
+        value = self._expanded(match.group(2))
+        if len(value) > 1000 or len(self.defined) > 10_000:
+            raise ValueError(f"{match.group(1)} is too long")
+        self.defined[match.group(1)] = value
+        return ""
+
+    def _expanded(self, text: str) -> str:
+        if "$" in text:
+            for name in sorted(self.defined, key=len, reverse=True):
+                text = text.replace(name, self.defined[name])
+        return text
+
+    def _plays(self, opcodes: Mapping[str, str], controls: Mapping[str, str], switch: str | None) -> bool:
+        """Whether a region plays on a note-on, with every controller at its default."""
+        for name in opcodes:
+            if name not in OTHERS | SILENT and not NUMBERED.fullmatch(name):
+                self.unknown[name] += 1
+            match = NUMBERED.fullmatch(name)
+            if match and match.group(1) in ("on_locc", "on_hicc"):
+                return False
+            if match and match.group(1) in ("locc", "hicc"):
+                controller = float(controls.get(f"set_cc{match.group(2)}", 0))
+                limit = float(opcodes[name])
+                if controller < limit if match.group(1) == "locc" else controller > limit:
+                    return False
+        if opcodes.get("trigger", "attack") not in ("attack", "first") or opcodes.get("end") == "-1":
+            return False
+        return "sw_last" not in opcodes or key_number(opcodes["sw_last"]) == key_number(switch or "")
+
+    def _sample(self, opcodes: Mapping[str, str], controls: Mapping[str, str]) -> Path | None:
+        """The file of a region; None where it is missing or a generator (*sine)."""
+        name = opcodes.get("sample", "")
+        if not name or name.startswith("*"):
+            self.unknown["sample=*"] += 1
+            return None
+        relative = controls.get("default_path", "") + name
+        sample = _existing(self._inside(relative))
+        if sample is None:
+            self.missing.append(relative)
+        return sample
+
+    def _inside(self, name: str) -> Path:
+        """The path of a name in the text.
+
+        Raises:
+            UserError: it leaves the library's folder.
+        """
+        if "\0" in name:
+            raise ValueError("a name with a null character")
+        path = Path(os.path.normpath(self.path.parent / name.replace("\\", "/")))
+        real = Path(os.path.realpath(path))
+        if ":" in name or not real.is_relative_to(os.path.realpath(self.root)):
+            raise UserError(
+                f"{printable(self.path)}: '{printable(name)[:100]}' is outside of {printable(self.root)}; "
+                "give the folder above that has it all"
+            )
+        return path
+
+
+def _text(path: Path) -> str:
+    with files.reading(path, FIX):
+        found = _existing(path) or path
+        if found.stat().st_size > LARGEST:
+            raise UserError(f"{printable(path)}: larger than {LARGEST >> 20} MB; {FIX}")
+        data = found.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("cp1252", "replace")
+    return _COMMENT.sub(" ", text)
+
+
+def _existing(path: Path) -> Path | None:
+    """`path`, or the file whose name differs from it only by the size of letters."""
+    if path.is_file():
+        return path
+    place = Path(path.anchor)
+    for part in path.parts[1:] if path.is_absolute() else path.parts:
+        if not (place / part).exists():
+            part = _names(place).get(part.casefold(), part)
+        place /= part
+    return place if place.is_file() else None
+
+
+@lru_cache(maxsize=1024)
+def _names(folder: Path) -> dict[str, str]:
+    try:
+        return {name.casefold(): name for name in sorted(os.listdir(folder))}
+    except OSError:
+        return {}
+
+
+def _region(opcodes: Mapping[str, str], controls: Mapping[str, str], sample: Path) -> Region:
+    number = {name: _number(opcodes, name) for name in NUMBERS}
+    moved = int(controls.get("note_offset", 0)) + 12 * int(controls.get("octave_offset", 0))
+    keys = {
+        name: key_number(opcodes[name]) + moved
+        for name in KEYS
+        if name in opcodes and opcodes[name] != "sample"
+    }
+    key = keys.get("key")
+    low, high = (
+        keys.get(name, default if key is None else key) for name, default in (("lokey", 0), ("hikey", 127))
+    )
+    mode = opcodes.get("loop_mode", "loop_continuous" if number["loop_end"] else "no_loop")
+    curve = [
+        (int(match.group(2)), float(opcodes[match.group()]))
+        for match in map(NUMBERED.fullmatch, opcodes)
+        if match and match.group(1) == "amp_velcurve_"
+    ]
+    return Region(
+        sample=sample,
+        keys=(low, high),
+        velocities=(int(number["lovel"]), int(number["hivel"])),
+        centre=keys.get("pitch_keycenter", 60 if key is None else key),
+        track=number["pitch_keytrack"] / 100,
+        shift=number["transpose"] + number["tune"] / 100,
+        gain=10 ** (number["volume"] / 20) * number["amplitude"] / 100,
+        veltrack=number["amp_veltrack"] / 100,
+        curve=tuple(sorted({0: 0.0, 127: 1.0, **dict(curve)}.items())) if curve else (),
+        loop=(int(number["loop_start"]), int(number["loop_end"])) if number["loop_end"] else None,
+        mode=mode if mode in MODES else "no_loop",
+        start=int(number["offset"]),
+        end=int(number["end"]) + 1 if number["end"] > 0 else 0,
+        turn=(int(number["seq_position"]) - 1, int(number["seq_length"])),
+        chance=(number["lorand"], number["hirand"]),
+        envelope=Envelope(
+            *(number[f"ampeg_{name}"] for name in ("attack", "hold", "decay")),
+            number["ampeg_sustain"] / 100,
+            number["ampeg_release"],
+        ),
+    )
+
+
+def _number(opcodes: Mapping[str, str], name: str) -> float:
+    """The value of an opcode, inside its limits."""
+    default, low, high = NUMBERS[name]
+    value = float(opcodes.get(name, default))
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is {value}")
+    return min(max(value, low), high)
