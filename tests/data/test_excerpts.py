@@ -76,6 +76,8 @@ def test_an_hour_is_a_bounded_number_of_pieces():
 
     pieces, held_out = _pieces([Hour()], CLIP, CLIP, share=0.2)
     assert len(pieces) + len(held_out) < 64
+    notes = [Waveform(tone(0.1)) for _ in range(1000)]
+    assert len(_pieces(notes, CLIP, CLIP, share=0.2)[0]) <= 48
 
 
 @pytest.mark.parametrize("seconds", [1 / RATE, 0.01, 0.2])
