@@ -134,7 +134,7 @@ def excerpts(
 def _pieces(
     sources: Sequence[Source], room: int, clip: int, share: float
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Audible pieces of at most `room` samples, and held-out ones of at most `clip`; about `PIECES` in all."""
+    """Audible pieces of at most `room` samples, held-out ones of at most `clip`; about `PIECES` in all."""
     sources = sources[:: -(-len(sources) // PIECES) or 1]
     total = sum(source.samples for source in sources)
     stride = max(clip // 2, total // PIECES)
