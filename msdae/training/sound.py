@@ -54,7 +54,7 @@ class LearnConfig(Schedule):
     rank: Annotated[int, Range(1, 24, reason="the file would be larger than 2 MB")] = 16
     patience: Annotated[int, NOT_NEGATIVE] = 3
     excerpts: ExcerptConfig = field(default_factory=ExcerptConfig)
-    learning_rate: float = 5e-3
+    learning_rate: float = 2e-3
     warmup: int = 10
     decay: float = 0.5
     betas: tuple[float, ...] = (0.9, 0.99)
