@@ -106,7 +106,10 @@ def _read(path: Path, above: tuple[str, ...] = ()) -> dict[str, Any]:
         return values
     if not isinstance(base, str):
         raise UserError(f"{printable(path)}: base: expected the name of a file, got {_short(base)}")
-    return _merged(_read(path.parent / base, (*above, place)), values)
+    try:
+        return _merged(_read(path.parent / base, (*above, place)), values)
+    except UserError as error:
+        raise UserError(f"{printable(path)}: base: {error}") from error
 
 
 def _merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

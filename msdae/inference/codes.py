@@ -13,9 +13,11 @@ from msdae.audio.windows import starts
 from msdae.errors import UserError, printable
 from msdae.files import reading
 from msdae.limits import Range
+from msdae.models.adapter import Adapter
 
 KIND = "codes"
 LENGTH = Range(1, 10**7, reason="days of sound")
+FACTS = ("frames", "stride", "length", "samples", "model")  # fields that a file's header has
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +31,7 @@ class Codes:
             ends where the recording ends.
         length: latent frames of the recording; samples: of its sound, at the codec's rate.
         model: fingerprint of the model that the codes belong to.
+        adapter: what has to be added to that model's denoiser to render them: of level 1's learnt sound.
 
     Raises:
         UserError: a code that fits neither the windows nor a pooled level, or has NaN or infinity.
@@ -40,6 +43,7 @@ class Codes:
     length: Annotated[int, LENGTH]
     samples: Annotated[int, Range(1, 2**40)]
     model: str = ""
+    adapter: Adapter | None = None
 
     def __post_init__(self):
         limits.check(self)
@@ -103,8 +107,14 @@ class Codes:
         return dataclasses.replace(self, levels={**self.levels, **timed}, length=length, samples=samples)
 
     def save(self, path: str | Path) -> None:
-        """Write the codes to a safetensors file, atomically."""
-        header = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)[1:]}
+        """Write the codes to a safetensors file, atomically.
+
+        Raises:
+            UserError: they belong to a learnt sound, which has a file of its own.
+        """
+        if self.adapter is not None:
+            raise UserError(f"{path}: codes of a learnt sound have no file; save the sound itself")
+        header = {name: getattr(self, name) for name in FACTS}
         checkpoint.save(path, KIND, {str(level): code for level, code in self.levels.items()}, header)
 
     @classmethod
@@ -141,10 +151,10 @@ def require(codes: Any, model: str, channels: Sequence[int]) -> None:
             f"codes of another model ({codes.model[:12]}, not {model[:12]}); encode the recording again with "
             "this model, or load the model that made them"
         )
-    for level, code in codes.levels.items():
-        if code.shape[1] != channels[level - 1]:
+    for level, needed in enumerate(channels, 1):
+        if level in codes.levels and codes[level].shape[1] != needed:
             raise UserError(
-                f"level {level}: a code of {code.shape[1]} channels; this model needs {channels[level - 1]}"
+                f"level {level}: a code of {codes[level].shape[1]} channels; this model needs {needed}"
             )
 
 

@@ -168,12 +168,15 @@ def begin_stage(
     if previous is None:
         return model
     if previous.kind != kind:
-        raise UserError(f"stage {stage} of {kind} cannot start from a {previous.kind}")
+        raise UserError(
+            f"stage {stage} of {kind} cannot start from a {previous.kind}; give another with --from"
+        )
     if previous.stage < stage - 1:
         raise UserError(f"stage {stage} needs a model with {stage - 1} levels; this one has {previous.stage}")
     for key in (*SAME, "widths") if with_denoiser else SAME:
         if getattr(previous.config, key) != getattr(config, key):
-            raise UserError(f"stage {stage} cannot start from a model with another '{key}'")
+            reason = f"stage {stage} cannot start from a model with another '{key}'"
+            raise UserError(f"{reason}; set model.{key} to its, or give another with --from")
     names = model.state_dict().keys()
     if not with_denoiser:
         names = [name for name in names if name.startswith(tuple(f"encoders.{k}." for k in range(stage - 1)))]
