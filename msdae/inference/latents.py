@@ -17,7 +17,7 @@ Advance = Callable[[float], Any]  # told of windows that are done
 
 
 def require_latents(z: Any, channels: int) -> None:
-    """Raise a UserError unless `z` is a tensor (channels, frames), or with a batch before both, of numbers."""
+    """Raise a UserError unless `z` is a tensor (channels, frames), maybe with a batch, of finite floats."""
     shape = tuple(z.shape) if torch.is_tensor(z) else ()
     if len(shape) not in (2, 3) or shape[-2] != channels or 0 in shape:
         raise UserError(f"latents of shape {shape}: give a tensor ({channels}, frames)")

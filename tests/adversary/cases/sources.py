@@ -82,7 +82,18 @@ ODD = [  # file and its length in seconds
         (name, 1.0)
         for name in ("8-channels.wav", "loud.wav", "double.wav", "u8.wav", "24-bit.wav", "32-bit.wav")
     ),
-    *((name, 1.0) for name in ("alaw.wav", "ulaw.wav", "rf64.wav", "w64.wav", "full-scale.wav", "click.wav")),
+    *(
+        (name, 1.0)
+        for name in (
+            "alaw.wav",
+            "ulaw.wav",
+            "rf64.wav",
+            "w64.wav",
+            "full-scale.wav",
+            "click.wav",
+            "4g-data.wav",
+        )
+    ),
     *((name, 1.0) for name in ("wav-named.xyz", "wav-named.mp3", "no-suffix", "garbage-after.wav", "A.WAV")),
     *(
         (name, 1.0)
