@@ -128,7 +128,7 @@ for _index, _text in enumerate((
     "stems: {../../../../x: {}}", "stems: {S00: {}, 7: {}}", "? [a, b]\n: c", "stems:\n  ? [a]\n  : {}", "--- a\n--- b",
     "stems: {S00: {program_num: 2020-13-45}}", "a: 1" * 3, "\0", "stems: {S00: {program_num: 33, midi_program_name: {a: 1}}}",
 )):  # fmt: skip
-    rejected("slakh", f"slakh-yaml-{_index}", text(META, _text), "metadata.yaml|S00|x.flac|7")
+    rejected("slakh", f"slakh-yaml-{_index}", text(META, _text), "metadata.yaml|S00|not the name of a stem|7")
 for _key, _values in {
     "program_num": ("x", -1, 128, 10**30, [], {}, 3.5),
     "inst_class": (7, [], {}),
