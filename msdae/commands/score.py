@@ -62,7 +62,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         _print(rows, sets, arguments.embedding)
     if errors:
         count = f"{printable(arguments.path)}: {len(rows)} files were scored, {len(errors)} were not"
-        raise UserError("\n".join([f"{count}; mend these or take them out:", *errors]) if Path(arguments.path).is_dir() else errors[0])
+        raise UserError(
+            "\n".join([f"{count}; mend these or take them out:", *errors])
+            if Path(arguments.path).is_dir()
+            else errors[0]
+        )
 
 
 def _print(rows: list[scoring.Row], sets: dict[str, float], embedding: str) -> None:
