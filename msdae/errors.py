@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+from pathlib import PurePath
 
 FIXES = {
     errno.ENOSPC: "make room on this disk and start again: what was complete is kept",
@@ -27,10 +28,14 @@ class UserError(Exception):
 
 
 def printable(text: object) -> str:
-    """`text` as it can be printed: bytes of a name that are no UTF-8 and control characters are escaped."""
+    """`text` as it can be printed: bytes of a name that are no UTF-8 and control characters are escaped.
+
+    Lines of a text stay lines; the name of a file, a path, has one.
+    """
+    kept = "" if isinstance(text, PurePath) else "\n"
     escaped = str(text).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in escaped
+        c if c.isprintable() or c == kept else c.encode("unicode_escape").decode() for c in escaped
     )
 
 

@@ -59,7 +59,9 @@ def reading(path: str | Path, fix: str = "") -> Iterator[None]:
     except (OSError, MemoryError, *_DAMAGE) as error:
         if (said := of_system(error, path)) is not None:
             raise said from error
-        reason = " ".join(printable(error).split()) or type(error).__name__
+        wrong = isinstance(error, (TypeError, AttributeError))  # whose words are about the program
+        reason = "a value of another type" if wrong else " ".join(printable(error).split())
+        reason = reason or type(error).__name__
         raise UserError(f"{printable(path)}: damaged ({reason[:200]}); {fix}") from error
 
 

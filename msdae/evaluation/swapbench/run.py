@@ -108,6 +108,8 @@ def evaluate(
         name: Pipeline.from_pretrained(path, device, settings.sampling, codec)
         for name, path in models.items()
     }
+    for pipeline in pipelines.values():
+        pipeline.model.guidance_weights(settings.sampling.guidance)  # says before the work what is wrong
     shared = _codec(pipelines, codec, device)
     embedding = embeddings.load(settings.embedding)
     others: list[System] = [Function(name, swap) for name, swap in (functions or {}).items()]
