@@ -169,10 +169,8 @@ def make_folder(path: str | Path) -> None:
     Raises:
         UserError: it cannot be made.
     """
-    try:
+    with reading(path):
         Path(path).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise of_system(error, path) from error
 
 
 # -- writing
