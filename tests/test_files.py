@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -147,5 +148,6 @@ def test_errors_of_the_machine_are_said_in_one_line():
         os.stat(name)
     assert str(of_system(error.value)) == "caf\\udce9\n.wav: no such file or directory; check the path"
     assert printable("a\x1b[31m") == "a\\x1b[31m"
+    assert printable("a\nb") == "a\nb" and printable(Path("a\nb")) == "a\\nb"  # a name is one line
     assert "out of memory" in str(of_system(MemoryError(), "steps"))
     assert of_system(KeyError("a bug")) is None
