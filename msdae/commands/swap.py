@@ -4,10 +4,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from msdae import cli
+from msdae import cli, files
+from msdae.commands.learn_sound import forget, learn
 from msdae.errors import UserError
 from msdae.inference.pipeline import Mix
-from msdae.limits import SHARE
+from msdae.limits import POSITIVE, SHARE
 
 LEVELS = (1, 2, 3)
 
@@ -15,12 +16,21 @@ LEVELS = (1, 2, 3)
 def main(argv: Sequence[str] | None = None) -> None:
     options = parser().parse_args(argv)
     levels, melody = chosen_sources(options)
+    sounds = options.sound or []
     paths = dict.fromkeys([*levels.values(), melody])
     sources = {path: cli.open_source(path) for path in paths}
     cli.check_outputs([options.out], options.plot, sources.values())
+    files.check_apart([options.out], sounds)
     others = {level: sources[path] for level, path in levels.items()}
-    mix = Mix(sources[melody], others, options.strength)
-    cli.render(cli.pipeline(options), mix, options.out)
+    renderer = cli.pipeline(options)
+    if sounds:
+        first, last = (renderer.load_sound(path) for path in (sounds[0], sounds[-1]))
+        others[1] = first.blend(last, options.between) if len(sounds) == 2 else first
+    if options.learn:
+        others[1] = learn(renderer, [others[1]], options.out, options.learn)
+    cli.render(renderer, Mix(sources[melody], others, options.strength), options.out)
+    if options.learn:
+        forget(options.out)
     titles = {f"{path.name}: {given}": sources[path] for path, given in roles(levels, melody).items()}
     cli.plot(options.plot, {**titles, f"{options.out.name}: swap": cli.open_source(options.out)})
 
@@ -32,13 +42,32 @@ def parser() -> argparse.ArgumentParser:
         "Render the melody source with codes of other recordings; the result is as long and as loud as it.\n"
         "With --timbre, the levels in --levels come from that one recording. With --level1, --level2 and\n"
         "--level3, each level has a source of its own; a level not given comes from the melody source, that\n"
-        "is --melody, or the source of level 3 where --melody is not given.",
+        "is --melody, or the source of level 3 where --melody is not given. With --sound, level 1 is what\n"
+        "learn-sound has learnt; --learn learns the source of level 1 first.",
         "--timbre a.wav --melody b.wav --out y.wav",
     )
     parser.add_argument("--timbre", type=Path, metavar="FILE", help="the timbre source")
     parser.add_argument("--melody", type=Path, metavar="FILE", help="the melody source")
     for level in LEVELS:
         parser.add_argument(f"--level{level}", type=Path, metavar="FILE", help=f"the source of level {level}")
+    parser.add_argument(
+        "--sound",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="a learnt sound, or two to play one between them",
+    )
+    between = cli.ranged(SHARE, float)
+    parser.add_argument("--between", type=between, default=0.5, help="0 (first sound) to 1 (second)")
+    seconds = cli.ranged(POSITIVE, float)
+    parser.add_argument(
+        "--learn",
+        type=seconds,
+        nargs="?",
+        const=20.0,
+        metavar="SECONDS",
+        help="learn the source of level 1 first, for about so long (20 where no number is given)",
+    )
     cli.add_out(parser, "swap.wav")
     cli.add_levels(parser, default="1")
     parser.add_argument(
@@ -56,20 +85,26 @@ def chosen_sources(options) -> tuple[dict[int, Path], Path]:
     """({level: file}, melody source): which file each swapped level comes from.
 
     Raises:
-        UserError: sources are missing, or --timbre and --levelK are mixed.
+        UserError: sources are missing, or ways of giving them are mixed.
     """
     given = {level: getattr(options, f"level{level}") for level in LEVELS}
     levels = {level: path for level, path in given.items() if path is not None}
     if options.timbre and levels:
         raise UserError("--timbre and --level1/2/3 exclude each other; give --level1 instead of --timbre")
-    if not options.timbre and not levels:
-        raise UserError("no source of timbre; give --timbre FILE, or --level1, --level2 and --level3")
+    if options.sound and (options.timbre or options.level1 or options.learn):
+        raise UserError("--sound is the source of level 1; leave out --timbre, --level1 and --learn")
+    if options.sound and len(options.sound) > 2:
+        raise UserError(f"--sound: is {len(options.sound)} files, expected one or two")
+    if not options.timbre and not levels and not options.sound:
+        raise UserError("no source of timbre; give --timbre FILE, --sound FILE, or --level1, --level2 ...")
     melody = options.melody or options.level3
     if melody is None:
         raise UserError("no melody source; give --melody FILE")
     if options.timbre:
         levels = dict.fromkeys(options.levels, options.timbre)
-    return {level: path for level, path in levels.items() if path != melody}, melody
+    if options.learn and 1 not in levels:
+        raise UserError("--learn: level 1 has no source to learn; give --timbre FILE or --level1 FILE")
+    return {k: path for k, path in levels.items() if path != melody or (options.learn and k == 1)}, melody
 
 
 def roles(levels: dict[int, Path], melody: Path) -> dict[Path, str]:

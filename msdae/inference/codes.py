@@ -13,8 +13,10 @@ from msdae.audio.windows import starts
 from msdae.errors import UserError, printable
 from msdae.files import reading
 from msdae.limits import Range
+from msdae.models.adapter import Adapter
 
 KIND = "codes"
+FACTS = ("frames", "stride", "length", "samples", "model")  # fields that a file's header has
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,7 @@ class Codes:
             ends where the recording ends.
         length: latent frames of the recording; samples: of its sound, at the codec's rate.
         model: fingerprint of the model that the codes belong to.
+        adapter: what has to be added to that model's denoiser to render them: of level 1's learnt sound.
 
     Raises:
         UserError: a code whose shape fits neither the windows nor a pooled level.
@@ -39,6 +42,7 @@ class Codes:
     length: Annotated[int, Range(1, 10**7, reason="days of sound")]
     samples: Annotated[int, Range(1, 2**40)]
     model: str = ""
+    adapter: Adapter | None = None
 
     def __post_init__(self):
         limits.check(self)
@@ -96,8 +100,14 @@ class Codes:
         return dataclasses.replace(self, levels={**self.levels, **timed}, length=length, samples=samples)
 
     def save(self, path: str | Path) -> None:
-        """Write the codes to a safetensors file, atomically."""
-        header = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)[1:]}
+        """Write the codes to a safetensors file, atomically.
+
+        Raises:
+            UserError: they belong to a learnt sound, which has a file of its own.
+        """
+        if self.adapter is not None:
+            raise UserError(f"{path}: codes of a learnt sound have no file; save the sound itself")
+        header = {name: getattr(self, name) for name in FACTS}
         checkpoint.save(path, KIND, {str(level): code for level, code in self.levels.items()}, header)
 
     @classmethod

@@ -1,25 +1,28 @@
 """Sound in, sound out, any length: encode, mix, sample, decode, and what is made of these."""
 
+import dataclasses
 import functools
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 
-from msdae import audio, checkpoint, files
-from msdae.audio.loudness import PEAK, Loudness, Mastering, master, measure
+from msdae import audio, checkpoint
+from msdae.audio.loudness import Mastering, measure
 from msdae.audio.mel import LogMel
 from msdae.audio.windows import Source, as_source, batched, cut, looped, padded, starts
 from msdae.codecs.base import Codec
-from msdae.diffusion.samplers import evaluations, sample
 from msdae.errors import UserError
 from msdae.inference.codes import Codes
-from msdae.inference.longform import Layout, noise
+from msdae.inference.latents import Advance, latents
+from msdae.inference.mastering import mastered, write_mastered
 from msdae.inference.settings import Mix, Sampling, strengths
+from msdae.inference.sounds import LearntSound, blended
 from msdae.limits import SEED, SHARE
 from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder
@@ -28,7 +31,6 @@ from msdae.progress import Progress, silent, wholes
 
 __all__ = ["Mix", "Pipeline", "Sampling", "strengths"]
 OVERLAP = 4  # neighbouring windows share one part in so many
-Advance = Callable[[float], Any]  # told of windows that are done
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ class Pipeline:
         """
         if samples is not None and samples < 1:
             raise UserError(f"samples {samples}: give 1 or more")
+        if isinstance(source, LearntSound):
+            return source.codes
         wanted = self._levels if levels is None else tuple(levels)
         self._check_levels(wanted)
         return self._encode(_Job(as_source(source, self.codec.sample_rate, sample_rate), samples, wanted))
@@ -133,8 +137,10 @@ class Pipeline:
             if strength < 1:
                 (code,) = self.model.mix([content[level]], [code], [strength])
             levels[level] = code
-        facts = content.frames, content.stride, content.length, content.samples, content.model
-        return Codes(dict(sorted(levels.items())), *facts)
+        adapter = content.adapter
+        if 1 in others:
+            adapter = blended(adapter, others[1].adapter, strength)
+        return dataclasses.replace(content, levels=dict(sorted(levels.items())), adapter=adapter)
 
     def sample(
         self,
@@ -151,8 +157,8 @@ class Pipeline:
         """
         recordings = [codes] if isinstance(codes, Codes) else list(codes)
         with progress(total=sum(c.windows for c in recordings), desc="sampling", unit="window") as bar:
-            latents = self._sample(recordings, seeds, wholes(bar))
-        return latents[0] if isinstance(codes, Codes) else latents
+            z = self._sample(recordings, seeds, wholes(bar))
+        return z[0] if isinstance(codes, Codes) else z
 
     @torch.no_grad()
     def decode(self, z: torch.Tensor) -> torch.Tensor:
@@ -195,10 +201,55 @@ class Pipeline:
         """`count` swaps of strength 0 (`melody`) to 1 (`timbre` on `levels`), evenly spaced."""
         series = strengths(count)
         mix = self._resolved(Mix(melody, dict.fromkeys(levels, timbre), 0.0, sample_rate))
-        content, *others = [self._encode(job) for job in self._jobs(mix)]
-        by_level = {level: codes for codes in others for level in codes.levels}
-        latents = self.sample([self.mix(content, by_level, strength) for strength in series])
-        return [self._mastered(self._decoded(z, mix.melody.samples), mix.melody) for z in latents]
+        content, by_level = self._codes(mix)
+        mixes = [self.mix(content, by_level, strength) for strength in series]
+        samples = mix.melody.samples
+        return [self._mastered(self._decoded(z, samples), mix.melody) for z in self.sample(mixes)]
+
+    def learn(
+        self,
+        sources: Any,
+        seconds: float = 20.0,
+        steps: int | None = None,
+        sample_rate: int | None = None,
+        folder: str | Path | None = None,
+        progress: Progress = silent,
+    ) -> LearntSound:
+        """Learn the sound of recordings, so that `swap` plays with it; the model itself stays as it is.
+
+        sources: a source or a list of them, one note or an hour. seconds: about how long learning takes; or
+            `steps`. folder: of the state, from which the same call continues where it was stopped; it may be
+            removed afterwards.
+
+        Raises:
+            UserError: silence; a model without a pooled level 1; as `encode`.
+            KeyboardInterrupt: a signal stopped it; the state is saved.
+        """
+        from msdae.training.sound import LearnConfig, learn  # Accelerate takes seconds to import
+
+        config = LearnConfig(seconds=seconds, steps=steps)
+        group = list(sources) if isinstance(sources, (list, tuple)) else [sources]
+        opened = [as_source(source, self.codec.sample_rate, sample_rate) for source in group]
+        with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as state:
+            lesson = learn(self.model, self.codec, opened, config, state, progress)
+        names = tuple(source.path.name for source in opened if isinstance(source, audio.Recording))
+        length = sum(source.samples for source in opened) / self.codec.sample_rate
+        facts = self.fingerprint, names, length, lesson.steps, lesson.held_out
+        return LearntSound(lesson.code, lesson.adapter, *facts)
+
+    def load_sound(self, path: str | Path) -> LearntSound:
+        """The sound in a file.
+
+        Raises:
+            UserError: no sound, or one of another model.
+        """
+        sound = LearntSound.load(path)
+        if sound.model != self.fingerprint or not sound.fits(self.model):
+            raise UserError(
+                f"{path}: a sound of another model ({sound.model[:12]}, not {self.fingerprint[:12]}); "
+                "learn it again with this one, or give that one with --checkpoint"
+            )
+        return sound
 
     def render(self, mix: Mix, progress: Progress = silent) -> torch.Tensor:
         """The mix, as long and as loud as its melody source: (samples,), peaks under -1 dBFS.
@@ -217,19 +268,9 @@ class Pipeline:
         """
         audio.check_writable(path)
         mix, rate = self._resolved(mix), self.codec.sample_rate
-        references = {source: measure(source, rate) for source in {mix.melody, *mix.levels.values()}}
-        named_progress = functools.partial(progress, desc=Path(path).name)
-        with files.about(path), tempfile.TemporaryFile(dir=Path(path).parent) as scratch:
-            loudness = Loudness(rate)
-            for block in self.stream(mix, named_progress):
-                loudness.add(block)
-                scratch.write(block.numpy())
-            mastering = master(loudness, references[mix.melody])
-            audio.write_blocks(path, _scaled(scratch, mastering.gain), rate)
-            while (peak := measure(audio.open_recording(path, rate), rate).peak) >= PEAK:  # Vorbis overshoots
-                mastering = Mastering(mastering.gain * 0.98 * PEAK / peak, limited=True)
-                audio.write_blocks(path, _scaled(scratch, mastering.gain), rate)
-        return mastering
+        references = {source: measure(source, rate) for source in {mix.melody, *mix.recordings}}
+        blocks = self.stream(mix, functools.partial(progress, desc=Path(path).name))
+        return write_mastered(path, blocks, references[mix.melody], rate)
 
     def stream(self, mix: Mix, progress: Progress = silent) -> Iterator[torch.Tensor]:
         """Consecutive blocks (samples,) of the mix on the CPU, before its loudness is matched.
@@ -242,8 +283,7 @@ class Pipeline:
         encoded = [len(self._starts(job.samples or job.source.samples)) for job in jobs if job.levels]
         with progress(total=sum(encoded) + 2 * windows, unit="window") as bar:
             advance = wholes(bar)
-            content, *others = [self._encode(job, advance) for job in jobs]
-            by_level = {level: codes for codes in others for level in codes.levels}
+            content, by_level = self._codes(mix, advance)
             (z,) = self._sample([self.mix(content, by_level, mix.strength)], None, advance)
             for block in self._decoded(z, samples):
                 advance(windows * len(block) / samples)
@@ -261,11 +301,10 @@ class Pipeline:
     def _resolved(self, mix: Mix) -> Mix:
         """The mix with sources at the codec's rate; one that is given twice stays one."""
         self._check_levels(mix.levels)
-        sounds = {id(sound): sound for sound in (mix.melody, *mix.levels.values())}
-        sources = {
-            key: as_source(sound, self.codec.sample_rate, mix.sample_rate) for key, sound in sounds.items()
-        }
-        levels = {level: sources[id(sound)] for level, sound in mix.levels.items()}
+        sounds = {id(sound): sound for sound in (mix.melody, *mix.recordings)}
+        rate, given = self.codec.sample_rate, mix.sample_rate
+        sources = {key: as_source(sound, rate, given) for key, sound in sounds.items()}
+        levels = {level: sources.get(id(sound), sound) for level, sound in mix.levels.items()}
         return Mix(sources[id(mix.melody)], levels, mix.strength)
 
     def _jobs(self, mix: Mix) -> list[_Job]:
@@ -276,6 +315,8 @@ class Pipeline:
         clip = self.codec.clip_samples
         heard: dict[tuple[Source, int], list[int]] = {}
         for level, source in mix.levels.items():
+            if isinstance(source, LearntSound):
+                continue
             samples = source.samples if self.model.pooled[level - 1] else mix.melody.samples
             heard.setdefault((source, max(samples, clip)), []).append(level)
         kept = tuple(level for level in self._levels if level not in mix.levels or mix.strength < 1)
@@ -283,6 +324,13 @@ class Pipeline:
             _Job(mix.melody, None, kept),
             *(_Job(source, samples, tuple(levels)) for (source, samples), levels in heard.items()),
         ]
+
+    def _codes(self, mix: Mix, advance: Advance = lambda windows: None) -> tuple[Codes, Mapping[int, Codes]]:
+        """The codes of a resolved mix: of its melody source, and {level: codes} of the others."""
+        content, *others = [self._encode(job, advance) for job in self._jobs(mix)]
+        by_level = {level: codes for codes in others for level in codes.levels}
+        sounds = {level: sound.codes for level, sound in mix.levels.items() if isinstance(sound, LearntSound)}
+        return content, {**by_level, **sounds}
 
     @torch.no_grad()
     def _encode(self, job: _Job, advance: Advance = lambda windows: None) -> Codes:
@@ -316,59 +364,28 @@ class Pipeline:
         codes = self.model.encode(self.codec.encode(waveforms), None)
         return {level: codes[level - 1] for level in levels}
 
-    @torch.no_grad()
     def _sample(
         self, recordings: Sequence[Codes], seeds: int | Sequence[int] | None, advance: Advance
     ) -> list[torch.Tensor]:
-        if not recordings:
-            return []
         self._check_codes(recordings)
         seeds = self.sampling.seed if seeds is None else seeds
         each = [seeds] * len(recordings) if isinstance(seeds, int) else list(seeds)
         for seed in each:
             SEED.check(seed, "seed")
-        layout = Layout(self.window, self.stride, [codes.length for codes in recordings])
-        start = torch.cat(
-            [
-                noise(seed, self.codec.channels, room, self.stride)
-                for seed, room in zip(each, layout.rooms, strict=True)
-            ],
-            dim=1,
-        )
-        conditions = [
-            torch.cat([codes[level].expand(codes.windows, -1, -1) for codes in recordings]).to(self.device)
-            for level in self._levels
-        ]
-        steps, sampler, edm = self.sampling.steps, self.sampling.sampler, self.model.edm
-        share = 1 / evaluations(sampler, steps)
-
-        def denoise(windows: torch.Tensor, sigma: torch.Tensor, part: slice) -> torch.Tensor:
-            denoiser = self.model.denoiser([code[part] for code in conditions], self.sampling.guidance)
-            advance(share * len(windows))
-            return denoiser(windows, sigma)
-
-        denoiser, start = layout.blended(denoise, self.batch), start[None].to(self.device)
-        z = sample(denoiser, start, steps, sampler, sigma_min=edm.sigma_min, sigma_max=edm.sigma_max)[0].cpu()
-        if not torch.isfinite(z).all():
-            raise UserError("the model gave NaN or infinite latents; use another checkpoint")
-        return layout.split(z)
+        return latents(self.model, recordings, each, self.sampling, self.batch, advance)
 
     @torch.no_grad()
     def _decoded(self, z: torch.Tensor, samples: int) -> Iterator[torch.Tensor]:
         """Latents (channels, frames) to blocks of `samples` samples in all."""
-        latents = (part[None].to(self.device) for part in z.split(self.window, dim=-1))
-        for block in self.codec.stream(latents):
+        parts = (part[None].to(self.device) for part in z.split(self.window, dim=-1))
+        for block in self.codec.stream(parts):
             block = block[0, :samples].cpu()
             samples -= len(block)
             yield block
 
     def _mastered(self, blocks: Iterator[torch.Tensor], reference: Source) -> torch.Tensor:
-        """The blocks as one waveform, as loud as the reference."""
-        waveform, rate = torch.cat(list(blocks)), self.codec.sample_rate
-        loudness = Loudness(rate)
-        for block in waveform.split(audio.BLOCK):
-            loudness.add(block)
-        return waveform * master(loudness, measure(reference, rate)).gain
+        rate = self.codec.sample_rate
+        return mastered(blocks, measure(reference, rate), rate)
 
     def _check_levels(self, levels: Mapping[int, Any] | Sequence[int]) -> None:
         if unknown := [level for level in levels if level not in self._levels]:
@@ -381,10 +398,3 @@ class Pipeline:
                     f"codes of another model ({codes.model[:12]}, not {self.fingerprint[:12]}); encode the "
                     "recording again with this model, or load the model that made them"
                 )
-
-
-def _scaled(file: BinaryIO, gain: float) -> Iterator[torch.Tensor]:
-    """The float32 samples in `file`, from its start, times `gain`, in blocks."""
-    file.seek(0)
-    while data := file.read(4 * audio.BLOCK):
-        yield torch.frombuffer(bytearray(data), dtype=torch.float32) * gain

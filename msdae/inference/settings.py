@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from msdae import limits
 from msdae.diffusion.samplers import SAMPLERS, STEPS
+from msdae.inference.sounds import LearntSound
 from msdae.limits import SEED, SHARE, Range
 from msdae.models.config import GUIDANCE
 
@@ -40,7 +41,8 @@ class Mix:
     """What a rendering is made of. A source is whatever `as_source` takes.
 
     melody: gives the length, the loudness and the codes of all levels but those in `levels`.
-    levels: {level: source}, the sources that other levels' codes come from; levels run from 1 (coarse).
+    levels: {level: source}, the sources that other levels' codes come from; levels run from 1 (coarse), whose
+        source may also be a `LearntSound`.
     strength: 0 takes the melody source's codes on those levels too, 1 their own sources', between is between.
     sample_rate: of sources that do not know their own, in Hz; the codec's by default.
 
@@ -55,6 +57,11 @@ class Mix:
 
     def __post_init__(self):
         limits.check(self)
+
+    @property
+    def recordings(self) -> list[Any]:
+        """The sources of `levels` that are no learnt sounds."""
+        return [source for source in self.levels.values() if not isinstance(source, LearntSound)]
 
 
 def strengths(count: int) -> list[float]:

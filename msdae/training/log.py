@@ -75,6 +75,12 @@ class Log:
         short = "  ".join(f"{key} {value:.4g}" for key, value in values.items() if "sigma" not in key)
         self.say(f"step {step}/{self.steps}  {short}")
 
+    def history(self, name: str) -> list[float]:
+        """The values of that name in all lines so far."""
+        path = self.folder / LOG
+        lines = map(json.loads, path.read_text().splitlines()) if path.exists() else ()
+        return [line[name] for line in lines if name in line]
+
     def sounds(self, step: int, sounds: Mapping[str, torch.Tensor], sample_rate: int) -> None:
         """Waveforms (samples,) to TensorBoard."""
         for tracker in self.accelerator.trackers:

@@ -18,10 +18,12 @@ from typing import Any
 import torch
 import torch.nn as nn
 from accelerate.utils import DistributedType
+from tqdm import tqdm
 
 from msdae import config, limits
 from msdae.data.parts import cores
 from msdae.errors import UserError
+from msdae.progress import Progress, silent
 from msdae.training import memory, state, steps
 from msdae.training.log import Log, Meter
 from msdae.training.processes import accelerator, noted_signals
@@ -35,13 +37,17 @@ class Loop:
 
     Args:
         total: steps.
+        progress: counts them.
 
     Raises:
         UserError: a batch that cannot be divided among processes and parts.
     """
 
-    def __init__(self, task: Task, schedule: Schedule, total: int, folder: str | Path):
+    def __init__(
+        self, task: Task, schedule: Schedule, total: int, folder: str | Path, progress: Progress = silent
+    ):
         self.task, self.schedule, self.total, self.folder = task, schedule, total, Path(folder)
+        self.progress = progress
         self.accelerator = accelerator(schedule, self.folder)
         self.device = self.accelerator.device
         world = self.accelerator.num_processes
@@ -101,7 +107,8 @@ class Loop:
         began = time.monotonic()
         with noted_signals() as self.signals:
             self.log.open(config.to_mapping(self.schedule))
-            self._train()
+            with self.progress(total=self.total, initial=self.step, desc=self.task.name, unit="step") as bar:
+                self._train(bar)
             self.log.close()
         if self.step < self.total:
             self.log.say(f"stopped at step {self.step}; the state is saved, the same command continues")
@@ -111,13 +118,14 @@ class Loop:
         self.log.say(f"complete after {(time.monotonic() - began) / 60:.1f} min{said}: {self.folder}")
         return True
 
-    def _train(self) -> None:
+    def _train(self, bar: tqdm) -> None:
         s, meter = self.schedule, Meter()
         batches = steps.read(self._batches, self.step, self._workers(), pinned=self.device.type == "cuda")
         mark = time.perf_counter()
         for batch in batches:
             values = self._train_step(steps.to(batch, self.device))
             self.step += 1
+            bar.update()
             stopping = self._agree_to_stop()
             ended = self.step == self.total or stopping
             logs = self.step % s.log_every == 0 or ended
@@ -132,6 +140,8 @@ class Loop:
             if self.step % s.validate_every == 0 or self.step == self.total:
                 self.validated = self.validate()
                 self.log.write(self.step, self.validated)
+                if self.task.enough(self.log.history("valid/loss")):
+                    self.total, saves, ended = self.step, True, True
             if self.step % s.audio_every == 0:
                 self._log_sounds()
             if self.step == self.total:

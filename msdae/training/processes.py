@@ -3,6 +3,7 @@
 import atexit
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -19,8 +20,14 @@ from msdae.training.task import Schedule
 
 @contextmanager
 def noted_signals() -> Iterator[list[int]]:
-    """SIGTERM and Ctrl-C only add to a list inside the block: a loop may end after the step under way."""
+    """SIGTERM and Ctrl-C only add to a list inside the block: a loop may end after the step under way.
+
+    Signals belong to a process's main thread; in another one nothing is noted.
+    """
     noted: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in numbers}
     try:

@@ -1,6 +1,6 @@
 """What a training loop is given: a task, which says what a step computes, and how it is trained."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -109,6 +109,10 @@ class Task(Protocol):
     def validation(self, rank: int, world: int) -> Iterable[Any]:
         """Batches that losses are reported on, the same ones every time."""
         return ()
+
+    def enough(self, held_out: Sequence[float]) -> bool:
+        """Whether the training may end now, after a validation; held_out: the losses of all so far."""
+        return False
 
     def example(self, clips: int) -> Any:
         """A batch of so many clips, by which the memory of a step is measured; None: it is not measured."""

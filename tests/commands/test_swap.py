@@ -96,7 +96,7 @@ def test_options_change_the_sound(tmp_path, sounds, checkpoint, run):
     (["--timbre", "A", "--melody", "B", "--out", "y.mp3"], "choose one of these"),
     (["--timbre", "A", "--melody", "B", "--plot", "y.txt"], "choose one of these"),
     (["--timbre", "A", "--melody", "B", "--strength", "2"], "--strength: is 2, expected 0 to 1"),
-    (["--timbre", "A", "--melody", "B", "--steps", "0"], "steps 0"),
+    (["--timbre", "A", "--melody", "B", "--steps", "0"], "--steps: is 0"),
     (["--timbre", "A", "--melody", "B", "--levels", "4"], "level 4"),
     (["--timbre", "A", "--melody", "B", "--levels", "one"], "invalid"),
     (["--timbre", "A", "--melody", "B", "--guidance", "1,2"], "guidance"),

@@ -69,7 +69,7 @@ def test_the_command_fits_the_simple_codec(music, tmp_path):
         (["--out", "nowhere/c.safetensors"], "nowhere"),
         (["--source", ".", "--out", "c.safetensors", "--set", "stepss=3"], "did you mean 'steps'"),
         (["--out", "c.safetensors", "--set", "stepss=3"], "did you mean 'steps'"),
-        (["--out", "c.safetensors", "--set", "steps=[1,1,1,1]"], "give one number for each of latents"),
+        (["--out", "c.safetensors", "--set", "steps=[1,1,1,1]"], "expected 1 to 3 entries"),
     ],
 )
 def test_bad_input_ends_at_once_with_exit_code_2(music, tmp_path, arguments, message):

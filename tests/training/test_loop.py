@@ -71,6 +71,14 @@ def stop_after(loop, step, number=signal.SIGTERM):
     return loop
 
 
+def test_a_task_may_end_its_training(build, tmp_path):
+    loop = build()
+    loop.task.enough = lambda held_out: len(held_out) == 1
+    assert loop.run() and loop.step == SETTINGS.validate_every
+    assert (tmp_path / "a/model.safetensors").exists()
+    assert checkpoint.read_header(tmp_path / "a/state.safetensors", "training state")["step"] == loop.step
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_run_continues_bit_for_bit(build, number, tmp_path):
     assert build("whole").run()

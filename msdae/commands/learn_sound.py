@@ -1,0 +1,85 @@
+"""Learn the sound of recordings, so that swaps play with it."""
+
+import logging
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from msdae import cli, files
+from msdae.errors import UserError
+from msdae.limits import POSITIVE
+from msdae.locks import only_process
+
+if TYPE_CHECKING:
+    from msdae.audio import Recording
+    from msdae.inference.pipeline import Pipeline
+    from msdae.inference.sounds import LearntSound
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = cli.parser(
+        "learn-sound",
+        "Learn the sound of one or more recordings: from one note to hours of it, alone if possible.\n"
+        "Stopped and started again, the same line continues.",
+        "a.wav --out a.sound",
+    )
+    parser.add_argument("recordings", nargs="+", type=Path, help="wav, flac, ogg or mp3 files of the sound")
+    parser.add_argument("--out", type=Path, default=Path("a.sound"), help="the learnt sound")
+    seconds = cli.ranged(POSITIVE, float)
+    parser.add_argument("--seconds", type=seconds, default=20.0, help="about how long learning takes")
+    parser.add_argument("--steps", type=cli.positive, help="of learning, instead of --seconds")
+    parser.add_argument("--checkpoint", default="embedded", help="the model: 'embedded', a file or a folder")
+    cli.add_codec(parser)
+    cli.add_device(parser)
+    options = parser.parse_args(argv)
+
+    sources = [cli.open_source(path) for path in options.recordings]
+    files.check_replaceable(options.out)
+    files.check_apart([options.out], options.recordings)
+    from msdae.inference.pipeline import Pipeline
+
+    pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
+    sound = learn(pipeline, sources, options.out, options.seconds, options.steps)
+    sound.save(options.out)
+    forget(options.out)
+    print(f"wrote {options.out} ({options.out.stat().st_size / 1e6:.1f} MB)")
+
+
+def learn(
+    pipeline: "Pipeline",
+    sources: "Sequence[Recording]",
+    output: Path,
+    seconds: float,
+    steps: int | None = None,
+) -> "LearntSound":
+    """Learn with a progress bar; the state, from which it continues when killed, is kept beside `output`
+    until `forget`."""
+    logging.getLogger("msdae.training").setLevel(logging.WARNING)
+    try:
+        sound = pipeline.learn(sources, seconds, steps, folder=_folder(output), progress=tqdm)
+    except KeyboardInterrupt:
+        cli.note("the state is saved, the same line continues")
+        raise
+    except UserError:
+        forget(output)
+        raise
+    text = f"learnt {sound.seconds:.1f} s of sound in {sound.steps} steps"
+    if sound.held_out:
+        text += "; loss on its held-out end {:.3f} -> {:.3f}".format(*sound.held_out)
+    cli.note(text)
+    return sound
+
+
+def forget(output: Path) -> None:
+    """Remove the state of learning beside `output`, unless another process is at it."""
+    if (folder := _folder(output)).exists():
+        with suppress(UserError), only_process(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder(output: Path) -> Path:
+    return output.parent / f".{output.name}.learning"

@@ -1,0 +1,63 @@
+"""Codes of recordings to latents: the sampler, over all windows at once."""
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+
+from msdae.diffusion.samplers import evaluations, sample
+from msdae.errors import UserError
+from msdae.inference.codes import Codes
+from msdae.inference.longform import Layout, noise
+from msdae.inference.settings import Sampling
+from msdae.models.autoencoder import Autoencoder
+
+Advance = Callable[[float], Any]  # told of windows that are done
+
+
+@torch.no_grad()
+def latents(
+    model: Autoencoder,
+    recordings: Sequence[Codes],
+    seeds: Sequence[int],
+    sampling: Sampling,
+    batch: int,
+    advance: Advance = lambda windows: None,
+) -> list[torch.Tensor]:
+    """Latents z (channels, frames) of each recording, on the CPU.
+
+    recordings: codes of all levels, with windows of one size. seeds: of each one's noise.
+    batch: windows that go through the network at once.
+
+    Raises:
+        UserError: the model gives NaN.
+    """
+    if not recordings:
+        return []
+    if len({id(codes.adapter) for codes in recordings}) > 1:  # the network is one at a time
+        pairs = zip(recordings, seeds, strict=True)
+        return [z for codes, seed in pairs for z in latents(model, [codes], [seed], sampling, batch, advance)]
+    first, edm, channels = recordings[0], model.edm, model.config.codec.channels
+    device = next(model.parameters()).device
+    layout = Layout(first.frames, first.stride, [codes.length for codes in recordings])
+    rooms = zip(seeds, layout.rooms, strict=True)
+    start = torch.cat([noise(seed, channels, room, first.stride) for seed, room in rooms], dim=1)
+    conditions = [
+        torch.cat([codes[level].expand(codes.windows, -1, -1) for codes in recordings]).to(device)
+        for level in range(1, model.stage + 1)
+    ]
+    share = 1 / evaluations(sampling.sampler, sampling.steps)
+
+    def denoise(windows: torch.Tensor, sigma: torch.Tensor, part: slice) -> torch.Tensor:
+        denoiser = model.denoiser([code[part] for code in conditions], sampling.guidance)
+        advance(share * len(windows))
+        return denoiser(windows, sigma)
+
+    denoiser, start = layout.blended(denoise, batch), start[None].to(device)
+    sigmas = {"sigma_min": edm.sigma_min, "sigma_max": edm.sigma_max}
+    with first.adapter.to(device).applied(model.unet) if first.adapter else nullcontext():
+        z = sample(denoiser, start, sampling.steps, sampling.sampler, **sigmas)[0].cpu()
+    if not torch.isfinite(z).all():
+        raise UserError("the model gave NaN or infinite latents; use another checkpoint")
+    return layout.split(z)

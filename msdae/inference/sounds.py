@@ -1,0 +1,95 @@
+"""Sounds that a model has learnt: each stands where a timbre source stands, and is a small file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from msdae import checkpoint, files
+from msdae.errors import UserError
+from msdae.inference.codes import Codes
+from msdae.limits import SHARE
+from msdae.models.adapter import Adapter
+from msdae.models.autoencoder import Autoencoder
+
+KIND, CODE, ADAPTER = "sound", "code", "adapter."  # of files: their kind, names of tensors
+FACTS = ("model", "names", "seconds", "steps", "held_out")
+FIX = "learn the sound again"
+
+
+@dataclass(frozen=True, eq=False)
+class LearntSound:
+    """What a model has learnt of a sound.
+
+    Attributes:
+        code: of level 1, (1, channels, 1).
+        adapter: of the model's denoiser.
+        model: fingerprint of the model.
+        names: of the recordings that the sound was learnt from. seconds: of them.
+        steps: of learning.
+        held_out: EDM's loss on held-out excerpts, before and after learning; empty where there were none.
+    """
+
+    code: torch.Tensor
+    adapter: Adapter
+    model: str
+    names: tuple[str, ...] = ()
+    seconds: float = 0.0
+    steps: int = 0
+    held_out: tuple[float, ...] = ()
+
+    @property
+    def codes(self) -> Codes:
+        """The sound as codes of level 1, which fit recordings of any length."""
+        return Codes({1: self.code}, 1, 1, 1, 1, self.model, self.adapter)
+
+    def blend(self, other: "LearntSound", strength: float) -> "LearntSound":
+        """The sound on the way from this one (strength 0) to `other` (1), of the same model.
+
+        Raises:
+            UserError: sounds of two models, a strength outside 0 to 1.
+        """
+        SHARE.check(strength, "strength")
+        if self.model != other.model:
+            raise UserError("sounds of two models have nothing between them; learn both with one model")
+        (code,) = Autoencoder.mix([self.code], [other.code], [strength])
+        adapter = blended(self.adapter, other.adapter, strength)
+        names = tuple(dict.fromkeys([*self.names, *other.names]))
+        seconds, steps = self.seconds + other.seconds, max(self.steps, other.steps)
+        return LearntSound(code, adapter, self.model, names, seconds, steps)
+
+    def save(self, path: str | Path) -> None:
+        """Write the sound to a safetensors file in half precision, atomically."""
+        tensors = {f"{ADAPTER}{name}": tensor.half() for name, tensor in self.adapter.tensors().items()}
+        header = {name: getattr(self, name) for name in FACTS}
+        checkpoint.save(path, KIND, {CODE: self.code.half(), **tensors}, header)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "LearntSound":
+        """The sound in a file that `save` wrote; a pipeline of another model refuses it.
+
+        Raises:
+            UserError: no such file, a truncated, damaged or foreign one.
+        """
+        tensors, header = checkpoint.load(path, KIND)
+        with files.reading(path, FIX):
+            facts = {name: tuple(v) if isinstance(v := header[name], list) else v for name in FACTS}
+            code = tensors.pop(CODE).float()
+            weights = {name.removeprefix(ADAPTER): tensor.float() for name, tensor in tensors.items()}
+            return cls(code, Adapter(weights), **facts)
+
+    def fits(self, model: Autoencoder) -> bool:
+        """Whether code and adapter have the shapes of the model's."""
+        return self.code.shape == (1, *model.null_codes[0].shape) and self.adapter.fits(model.unet)
+
+
+def blended(first: Adapter | None, second: Adapter | None, strength: float) -> Adapter | None:
+    """The adapter on the way from `first` (strength 0) to `second` (1); None changes nothing."""
+    parts = [
+        (adapter, weight)
+        for adapter, weight in ((first, 1 - strength), (second, strength))
+        if adapter is not None and weight
+    ]
+    if len(parts) == 1 and parts[0][1] == 1:
+        return parts[0][0]
+    return Adapter.sum(*zip(*parts, strict=True)) if parts else None

@@ -1,0 +1,221 @@
+"""The task of learning one sound: an adapter of a model's denoiser, trained on excerpts of the sound."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import torch.nn as nn
+
+from msdae import checkpoint, files, limits
+from msdae.audio.mel import LogMel
+from msdae.audio.windows import Source
+from msdae.codecs.base import Codec
+from msdae.config import to_mapping
+from msdae.data.cache import Batch
+from msdae.data.excerpts import TOGETHER, ExcerptConfig, Excerpts, excerpts
+from msdae.errors import UserError
+from msdae.limits import COUNT, NOT_NEGATIVE, Range
+from msdae.locks import only_process
+from msdae.models.adapter import Adapter
+from msdae.models.autoencoder import Autoencoder
+from msdae.progress import Progress, silent
+from msdae.training import steps
+from msdae.training.log import LOG
+from msdae.training.loop import Loop
+from msdae.training.processes import process_state
+from msdae.training.steps import Draws
+from msdae.training.task import Losses, Schedule, Task
+
+PRODUCT, PLAN, KIND = "adapter.safetensors", "plan.json", "adapter"
+HELD_OUT = "valid/loss"  # in the log
+PACE = 3  # steps that are timed, to know how many fit into the seconds
+FEWEST = 10  # steps, however short the time
+
+
+@dataclass(frozen=True)
+class LearnConfig(Schedule):
+    """How a sound is learnt.
+
+    seconds: about how long it takes. steps: instead of as many as there are seconds for.
+    rank: of the adapter.
+    patience: validations without a better one, after which learning ends; there are some where the
+        recordings are long enough to hold out their ends.
+    excerpts: which are made.
+    """
+
+    seconds: Annotated[float, Range(1, 86400, reason="a day")] = 20.0
+    steps: Annotated[int, COUNT] | None = None
+    rank: Annotated[int, Range(1, 24, reason="the file would be larger than 2 MB")] = 16
+    patience: Annotated[int, NOT_NEGATIVE] = 3
+    excerpts: ExcerptConfig = field(default_factory=ExcerptConfig)
+    learning_rate: float = 2e-3
+    warmup: int = 10
+    decay: float = 0.5
+    betas: tuple[float, ...] = (0.9, 0.99)
+    ema: float = 0.9
+    batch_size: int = 16
+    log_every: int = 25
+    validate_every: int = 25
+    validation_batches: int = 2
+    save_every: int = 25
+    audio_every: int = 10**6
+    trackers: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        limits.check(self)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What was learnt.
+
+    adapter: of the denoiser. code: of level 1, (1, channels, 1). steps: that it took.
+    held_out: EDM's loss on held-out excerpts, before and after; empty where there were none.
+    """
+
+    adapter: Adapter
+    code: torch.Tensor
+    steps: int
+    held_out: tuple[float, ...] = ()
+
+
+class _Adapted(nn.Module):
+    """The adapter as a network whose forward is the model's loss; the model is not part of it."""
+
+    def __init__(self, model: Autoencoder, adapter: Adapter):
+        super().__init__()
+        self.adapter, self._model = adapter, [model]
+
+    def forward(self, batch: Batch, draws: Draws) -> Losses:
+        model = self._model[0].train(self.training)
+        with self.adapter.applied(model.unet):
+            return model.losses(batch, draws)
+
+
+class SoundTask(Task):
+    """An adapter of `model` is trained on excerpts of one sound.
+
+    train: excerpts. valid: held-out ones, if any.
+    """
+
+    def __init__(self, model: Autoencoder, train: Excerpts, valid: Excerpts | None, config: LearnConfig):
+        self.train, self.valid, self.config = train, valid, config
+        self.name, self.stage = "learning", model.stage
+        adapter = Adapter.fresh(model.unet, config.rank, torch.Generator().manual_seed(config.seed))
+        self.networks: dict[str, nn.Module] = {"sound": _Adapted(model, adapter)}
+        self.model = checkpoint.fingerprint(model.state_dict(), {})
+
+    def modules(self) -> dict[str, nn.Module]:
+        return self.networks
+
+    def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Batch]:
+        return self.train.batches(self.config.batch_size, seed, start, rank, world)
+
+    def losses(self, batch: Batch, draws: Draws) -> Losses:
+        return self.networks["sound"](batch, draws)
+
+    def validation(self, rank: int, world: int) -> Iterable[Batch]:
+        return self.valid.batches(self.config.batch_size, rank=rank, world=world) if self.valid else ()
+
+    def enough(self, held_out: Sequence[float]) -> bool:
+        """Whether the last `patience` validations were not better than one before them."""
+        patience = self.config.patience
+        return 0 < patience < len(held_out) and min(held_out[-patience:]) >= min(held_out[:-patience])
+
+    def same(self) -> dict[str, Any]:
+        return {"model": self.model, "rank": self.config.rank, "excerpts": self.train.key}
+
+    def finish(self, folder: Path) -> None:
+        """Write adapter.safetensors."""
+        checkpoint.save(folder / PRODUCT, KIND, self.networks["sound"].adapter.tensors(), {})
+
+    def pace(self) -> float:
+        """Seconds that a step takes."""
+        start, trained = time.perf_counter(), list(self.networks["sound"].parameters())
+        for batch in islice(self.batches(0, 0, 0, 1), PACE):
+            draws = Draws((0,), steps.size(batch), device=trained[0].device)
+            loss = sum(self.losses(steps.to(batch, draws.device), draws).values()).mean()
+            torch.autograd.grad(loss, trained)
+        return (time.perf_counter() - start) / PACE
+
+
+def learn(
+    model: Autoencoder,
+    codec: Codec,
+    sources: Sequence[Source],
+    config: LearnConfig,
+    folder: str | Path,
+    progress: Progress = silent,
+) -> Lesson:
+    """Learn the sound of recordings, which are at the codec's rate; the model stays as it is.
+
+    folder: of the state, from which the same call continues where it was stopped; of another call it is
+        replaced.
+
+    Raises:
+        UserError: silence, a folder in use, a loss that is not finite, a model without a pooled level 1, a
+            process that has trained on another device.
+        KeyboardInterrupt: a signal stopped it; the state is saved.
+    """
+    if not (model.needs_mel and model.pooled[0]):
+        raise UserError("this model's level 1 is no average over time: it cannot learn a sound; take another")
+    folder, begin, device = Path(folder), time.perf_counter(), next(model.parameters()).device
+    if process_state(device).device.type != device.type:
+        raise UserError(f"this process has trained on another device than the model's, {device}; start anew")
+    log_mel = LogMel(model.config.mel).to(device)
+    with only_process(folder), _frozen(model):
+        train, valid = excerpts(sources, codec, log_mel, config.excerpts, config.seed, progress)
+        task = SoundTask(model, train, valid, config)
+        loop = Loop(task, config, _total(task, folder, begin), folder, progress)
+        if valid and not loop.log.history(HELD_OUT):
+            loop.log.write(0, loop.validate())
+        if not loop.run():
+            raise KeyboardInterrupt
+        tensors, _ = checkpoint.load(folder / PRODUCT, KIND)
+        held_out = loop.log.history(HELD_OUT)
+        return Lesson(
+            Adapter(tensors), _code(model, train.timbre), loop.step, (*held_out[:1], *held_out[1:][-1:])
+        )
+
+
+def _total(task: SoundTask, folder: Path, begin: float) -> int:
+    """The steps of this learning, as decided when it began; the state of another one is removed."""
+    config, plan = task.config, folder / PLAN
+    key = checkpoint.fingerprint({}, {**task.same(), **to_mapping(config)})
+    if plan.exists() and (known := files.read_json(plan)).get("key") == key:
+        return known["steps"]
+    for name in (PLAN, PRODUCT, LOG, "state.safetensors", "failed.safetensors"):
+        (folder / name).unlink(missing_ok=True)
+    left = config.seconds - (time.perf_counter() - begin)
+    total = config.steps or max(FEWEST, int(left / task.pace()))
+    with files.atomic(plan) as temporary:
+        temporary.write_text(json.dumps({"key": key, "steps": total}))
+    return total
+
+
+@torch.no_grad()
+def _code(model: Autoencoder, mel: torch.Tensor) -> torch.Tensor:
+    """The code of level 1, averaged over excerpts: x3 (excerpts, bands, mel frames) -> (1, channels, 1)"""
+    device = next(model.parameters()).device
+    codes = [model.encode_level(0, part.float().to(device)) for part in mel.split(TOGETHER)]
+    return torch.cat(codes).mean(dim=0, keepdim=True).cpu()
+
+
+@contextmanager
+def _frozen(model: Autoencoder) -> Iterator[None]:
+    """The model's weights take no gradients inside the block; it evaluates after it."""
+    needed = [parameter.requires_grad for parameter in model.parameters()]
+    model.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter, grad in zip(model.parameters(), needed, strict=True):
+            parameter.requires_grad_(grad)
+        model.eval()

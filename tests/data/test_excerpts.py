@@ -1,0 +1,93 @@
+"""Excerpts of generated recordings: where they come from, at which pitches, and what silence gives."""
+
+import numpy as np
+import pytest
+import torch
+
+from msdae import codecs
+from msdae.audio.mel import LogMel
+from msdae.audio.windows import Waveform
+from msdae.data.excerpts import ExcerptConfig, _excerpt, _formants_kept, _pieces, excerpts
+from msdae.errors import UserError
+
+CODEC = codecs.load(codecs.DEFAULT)
+MEL = LogMel()
+RATE, CLIP = CODEC.sample_rate, CODEC.clip_samples
+FEW = ExcerptConfig(excerpts=6)
+
+
+def tone(seconds, hertz=440.0, level=0.3):
+    return level * torch.sin(2 * torch.pi * hertz * torch.arange(int(seconds * RATE)) / RATE)
+
+
+def peak(waveform):
+    """Frequency of the highest peak of the spectrum, Hz."""
+    spectrum = torch.fft.rfft(waveform * torch.hann_window(len(waveform)), n=1 << 19).abs()
+    return float(spectrum.argmax()) * RATE / (1 << 19)
+
+
+def test_excerpts_are_clips_and_repeat(melody):
+    sources = [Waveform(melody(5.0)[0])]
+    train, valid = excerpts(sources, CODEC, MEL, FEW, seed=3)
+    assert train.z.shape == (6, CODEC.channels, CODEC.clip_frames) and train.mel.shape[1:] == (128, 512)
+    assert valid is None and train.timbre.shape[1:] == (128, 512)
+    again, _ = excerpts(sources, CODEC, MEL, FEW, seed=3)
+    assert again.key == train.key != excerpts(sources, CODEC, MEL, FEW, seed=4)[0].key
+    first, resumed = list(zip(train.batches(4, seed=1), range(3), strict=False))[2][0], None
+    resumed = next(train.batches(4, seed=1, start=2))
+    assert torch.equal(first.content, resumed.content) and first.indices == resumed.indices
+    halves = [next(train.batches(4, 1, 2, rank, 2)) for rank in (0, 1)]
+    assert torch.equal(torch.cat([half.timbre for half in halves]), first.timbre)
+    assert torch.equal(first.mel, train.mel[first.indices].float())
+    assert not torch.equal(first.content, first.mel) and not torch.equal(first.timbre, first.mel)
+
+
+def test_transposition_stays_in_range():
+    config, rng = ExcerptConfig(semitones=3), np.random.default_rng(0)
+    pitches = [12 * np.log2(peak(_excerpt(tone(5), CODEC, config, rng)) / 440) for _ in range(12)]
+    assert -3.01 < min(pitches) < -1 < 1 < max(pitches) < 3.01
+
+
+def test_formants_stay_where_they_were():
+    noise = torch.randn(CLIP, generator=torch.Generator().manual_seed(0))
+    spectrum = torch.fft.rfft(noise)
+    hertz = torch.fft.rfftfreq(CLIP, 1 / RATE)
+    shaped = lambda centre: torch.fft.irfft(spectrum * torch.exp(-(((hertz - centre) / 1500) ** 2)) + 1e-3)  # noqa: E731
+    raised = _formants_kept(shaped(4000 * 1.25), 1.25)
+    power = torch.fft.rfft(raised).abs().square()
+    assert float((power * hertz).sum() / power.sum()) == pytest.approx(4000, rel=0.1)
+
+
+def test_the_end_of_a_long_recording_is_held_out_and_silence_left_out():
+    sound = torch.cat([tone(8), torch.zeros(10 * RATE), tone(6, 550), tone(6, 880)])
+    pieces, held_out = _pieces([Waveform(sound)], CLIP, CLIP, share=0.2)
+    assert {round(peak(piece)) for piece in held_out} == {880}
+    assert {round(peak(piece)) for piece in pieces} == {440, 550}
+    assert min(float(piece.square().mean()) for piece in pieces) > 1e-6
+
+
+def test_an_hour_is_a_bounded_number_of_pieces():
+    class Hour:
+        samples = 3600 * RATE
+
+        def blocks(self):
+            block = tone(10)
+            yield from (block for _ in range(360))
+
+    pieces, held_out = _pieces([Hour()], CLIP, CLIP, share=0.2)
+    assert len(pieces) + len(held_out) < 64
+    notes = [Waveform(tone(0.1)) for _ in range(1000)]
+    assert len(_pieces(notes, CLIP, CLIP, share=0.2)[0]) <= 48
+
+
+@pytest.mark.parametrize("seconds", [1 / RATE, 0.01, 0.2])
+def test_short_recordings_are_repeated(seconds):
+    source = Waveform(tone(seconds) + 0.1)
+    train, valid = excerpts([source], CODEC, MEL, FEW)
+    assert valid is None and torch.isfinite(train.z).all() and len(train.z) == 6
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-6])
+def test_silence_is_refused(level):
+    with pytest.raises(UserError, match="nothing can be heard"):
+        excerpts([Waveform(tone(1, level=level)), Waveform(torch.zeros(100))], CODEC, MEL, FEW)

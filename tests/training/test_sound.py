@@ -1,0 +1,116 @@
+"""Learning a sound with a tiny model: held-out excerpts get better, the model stays, runs continue."""
+
+import signal
+import threading
+
+import pytest
+import torch
+
+from msdae import codecs
+from msdae.audio.windows import Waveform
+from msdae.data.excerpts import ExcerptConfig
+from msdae.errors import UserError
+from msdae.models.config import CodecConfig, ModelConfig
+from msdae.models.msdae import MSDAE
+from msdae.training import sound
+from msdae.training.sound import LearnConfig, learn
+from msdae.training.task import Task
+
+CODEC = codecs.load(codecs.DEFAULT)
+SETTINGS = LearnConfig(
+    steps=8,
+    rank=4,
+    batch_size=4,
+    learning_rate=0.02,
+    warmup=1,
+    log_every=1,
+    validate_every=4,
+    save_every=1,
+    excerpts=ExcerptConfig(excerpts=8, semitones=1),
+)
+
+
+def small(**sizes):
+    torch.manual_seed(0)
+    codec = CodecConfig(fingerprint=CODEC.fingerprint)
+    model = MSDAE(ModelConfig(widths=(16, 16, 24), hidden=16, codec=codec, **sizes))
+    for parameter in model.parameters():  # an untrained model ends in zeros
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    return model.eval()
+
+
+def changed(**changes):
+    return LearnConfig(**{name: getattr(SETTINGS, name) for name in vars(SETTINGS)} | changes)
+
+
+@pytest.fixture(scope="module")
+def source(melody):
+    return Waveform(melody(13.0)[0])
+
+
+def test_held_out_excerpts_get_better_and_the_model_stays(tmp_path, source):
+    model = small()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    grads = [parameter.requires_grad for parameter in model.parameters()]
+    lesson = learn(model, CODEC, [source], SETTINGS, tmp_path)
+    assert lesson.held_out[1] < 0.99 * lesson.held_out[0] and lesson.steps == 8
+    assert lesson.adapter.fits(model.unet) and lesson.code.shape == (1, 32, 1)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert [parameter.requires_grad for parameter in model.parameters()] == grads and not model.training
+
+
+def test_stopped_learning_continues_bit_for_bit(tmp_path, source, monkeypatch):
+    whole = learn(small(), CODEC, [source], SETTINGS, tmp_path / "whole")
+
+    class Stopped(sound.SoundTask):
+        def losses(self, batch, draws):
+            if self.seen == 3:
+                signal.raise_signal(signal.SIGTERM)
+            self.seen += 1
+            return super().losses(batch, draws)
+
+        seen = 0
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(sound, "SoundTask", Stopped)
+        learn(small(), CODEC, [source], SETTINGS, tmp_path / "parts")
+    parts = learn(small(), CODEC, [source], SETTINGS, tmp_path / "parts")
+    assert parts.held_out == whole.held_out
+    pairs = zip(whole.adapter.tensors().items(), parts.adapter.tensors().items(), strict=True)
+    assert all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)
+
+
+def test_another_sound_begins_anew_and_leaves_other_files(tmp_path, source):
+    (tmp_path / "mine.txt").write_text("mine")
+    first = learn(small(), CODEC, [source], changed(steps=2), tmp_path)
+    other = learn(small(), CODEC, [Waveform(source.waveform.flip(0))], changed(steps=3), tmp_path)
+    assert (first.steps, other.steps) == (2, 3) and (tmp_path / "mine.txt").exists()
+
+
+def test_steps_follow_from_seconds(tmp_path, source):
+    lesson = learn(small(), CODEC, [source], changed(steps=None, seconds=3.0, save_every=100), tmp_path)
+    assert lesson.steps >= sound.FEWEST
+
+
+def test_learning_ends_when_held_out_excerpts_stop_improving(tmp_path, source):
+    config = changed(steps=20, learning_rate=1e-20, validate_every=1, patience=2, save_every=100)
+    assert learn(small(), CODEC, [source], config, tmp_path).steps == 2
+    assert not Task.enough(None, [1.0, 2.0, 3.0])
+
+
+def test_a_thread_may_learn(tmp_path, source):
+    lessons = []
+    work = lambda: lessons.append(learn(small(), CODEC, [source], changed(steps=1), tmp_path))  # noqa: E731
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert lessons[0].steps == 1
+
+
+def test_refusals(tmp_path, source):
+    with pytest.raises(UserError, match="no average over time"):
+        learn(small(pooled=()), CODEC, [source], SETTINGS, tmp_path)
+    with pytest.raises(UserError, match="nothing can be heard"):
+        learn(small(), CODEC, [Waveform(torch.zeros(1000))], SETTINGS, tmp_path)
+    with pytest.raises(UserError, match="seconds: is nan"):
+        changed(seconds=float("nan"))
