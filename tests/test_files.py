@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -147,6 +148,7 @@ def test_errors_of_the_machine_are_said_in_one_line():
         os.stat(name)
     assert str(of_system(error.value)) == "caf\\udce9\n.wav: no such file or directory; check the path"
     assert printable("a\x1b[31m") == "a\\x1b[31m"
+    assert printable("a\nb") == "a\nb" and printable(Path("a\nb")) == "a\\nb"  # a name is one line
     assert "out of memory" in str(of_system(MemoryError(), "steps"))
     assert "out of memory" in str(of_system(RuntimeError("CPUAllocator: can't allocate memory")))
     assert "a.npy: no space left" in str(of_system(OSError("66150 requested and 5000 written"), "a.npy"))

@@ -162,7 +162,7 @@ def choose(
 
 
 def _contents(root: Path) -> tuple[list[Path], list[Path]]:
-    """The SFZ files below a folder that none includes (or all), and folders of samples that have none above."""
+    """The SFZ files below a folder that no other includes, and folders of samples that have none above."""
     texts, folders, claimed = [], [], set()
     with files.reading(root):
         for place, names, members in os.walk(root):

@@ -77,7 +77,7 @@ def test_drums_and_unrendered_stems_stay_out_and_faulty_ones_are_rejected(tmp_pa
     assert tally.rejected == {
         "in metadata.yaml but without a file": 1,
         "without MIDI, so without labels": 1,
-        "not a readable recording": 1,
+        "was cut short": 1,
         "no stems in it": 1,
     }
     assert (tally.total, tally.accepted) == (7, 1)
