@@ -143,6 +143,8 @@ class SoundTask(Task):
             draws = Draws((0,), steps.size(batch), device=trained[0].device)
             loss = sum(self.losses(steps.to(batch, draws.device), draws).values()).mean()
             torch.autograd.grad(loss, trained)
+        if trained[0].device.type != "cpu":
+            torch.accelerator.synchronize(trained[0].device)  # what was asked of it is done
         return (time.perf_counter() - start) / PACE
 
 
@@ -161,13 +163,16 @@ def learn(
 
     Raises:
         UserError: silence, a folder in use, a loss that is not finite, a model without a pooled level 1, a
-            process that has trained on another device.
+            process that has trained on another device, or that others were launched with.
         KeyboardInterrupt: a signal stopped it; the state is saved.
     """
     if not (model.needs_mel and model.pooled[0]):
         raise UserError("this model's level 1 is no average over time: it cannot learn a sound; take another")
     folder, begin, device = Path(folder), time.perf_counter(), next(model.parameters()).device
-    if process_state(device).device.type != device.type:
+    process = process_state(device)
+    if process.num_processes > 1:
+        raise UserError("a sound is learnt by one process; start it without accelerate launch or torchrun")
+    if process.device.type != device.type:
         raise UserError(f"this process has trained on another device than the model's, {device}; start anew")
     log_mel = LogMel(model.config.mel).to(device)
     with only_process(folder), _frozen(model):

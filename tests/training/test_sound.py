@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -114,3 +115,9 @@ def test_refusals(tmp_path, source):
         learn(small(), CODEC, [Waveform(torch.zeros(1000))], SETTINGS, tmp_path)
     with pytest.raises(UserError, match="seconds: is nan"):
         changed(seconds=float("nan"))
+
+
+def test_launched_processes_learn_nothing(tmp_path, source, monkeypatch):
+    monkeypatch.setattr(sound, "process_state", lambda device: SimpleNamespace(num_processes=2))
+    with pytest.raises(UserError, match="by one process"):
+        learn(small(), CODEC, [source], SETTINGS, tmp_path)
