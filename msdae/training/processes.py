@@ -56,10 +56,10 @@ def process_state(device: torch.device | None = None) -> PartialState:
 
 def accelerator(schedule: Schedule, folder: Path) -> Accelerator:
     """Accelerate for a training whose trackers write to `folder`."""
-    process_state()  # the first to be made decides for the process
+    device = process_state().device  # the first to be made decides for the process
     precision = schedule.mixed_precision
     if precision == "auto":
-        precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+        precision = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "no"
     return Accelerator(
         mixed_precision=precision,
         gradient_accumulation_steps=schedule.accumulation,
