@@ -36,7 +36,6 @@ _DAMAGE = (  # what parsers say of content that is not what they expect
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError, SyntaxError),
     *(RuntimeError, yaml.YAMLError, zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
 )
-_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL
 PARTIAL = ".msdae."  # how the names of files begin that are still being written
 _writing: set[str] = set()  # names of the partial files of this process
 _swept: set[str] = set()  # folders that this process has cleaned
@@ -208,13 +207,15 @@ def atomic(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if path.exists() and not path.is_file():
         raise UserError(f"{printable(path)}: is no regular file, and is not replaced; choose another")
-    with _partial(path) as temporary, _held(os.open(temporary, _NEW, 0o666)):
+    with _partial(path) as temporary:
+        open(temporary, "xb").close()
         mode = temporary.stat().st_mode  # writers that replace the file themselves make a private one
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(mode)
-        os.replace(temporary, path)
+        with _held(temporary, os.O_RDWR):
+            yield temporary
+            with open(temporary, "r+b") as file:
+                os.fsync(file.fileno())
+            temporary.chmod(mode)
+            os.replace(temporary, path)
 
 
 @contextmanager
@@ -225,7 +226,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     """
     with _partial(folder) as temporary:
         temporary.mkdir()
-        with _held(os.open(temporary, os.O_RDONLY)):
+        with _held(temporary, os.O_RDONLY):
             yield temporary
             try:
                 temporary.rename(folder)
@@ -252,8 +253,15 @@ def _partial(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _held(handle: int) -> Iterator[None]:
-    """The open file or folder is locked for this process inside the block, or until the process dies."""
+def _held(path: Path, flags: int) -> Iterator[None]:
+    """The file or folder is locked for this process inside the block, or until the process dies.
+
+    Where there are no locks it is not even opened: Windows opens no folder.
+    """
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(path, flags)
     lock(handle)
     try:
         yield

@@ -340,6 +340,7 @@ class Pipeline:
     def _encode(self, job: _Job, advance: Advance = lambda windows: None) -> Codes:
         samples, hop = job.samples or job.source.samples, self.codec.hop
         length = self.codec.frames(samples)
+        LENGTH.check(length, "length, in latent frames")
         firsts = self._starts(samples) if job.levels else []
         if samples == job.source.samples:
             blocks = padded(job.source, max(length, self.window) * hop)
