@@ -342,10 +342,8 @@ class Pipeline:
         length = self.codec.frames(samples)
         LENGTH.check(length, "length, in latent frames")
         firsts = self._starts(samples) if job.levels else []
-        if samples == job.source.samples:
-            blocks = padded(job.source, max(length, self.window) * hop)
-        else:
-            blocks = looped(job.source)
+        whole = samples == job.source.samples
+        blocks = padded(job.source, max(length, self.window) * hop) if whole else looped(job.source)
         # One block of memory for each level: small ones between the windows would split it.
         codes: dict[int, torch.Tensor] = {}
         done = 0

@@ -19,7 +19,7 @@ from msdae.codecs.base import Codec
 from msdae.config import to_mapping
 from msdae.data.cache import Batch
 from msdae.data.excerpts import TOGETHER, ExcerptConfig, Excerpts, excerpts
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 from msdae.limits import COUNT, NOT_NEGATIVE, Range
 from msdae.locks import only_process
 from msdae.models.adapter import Adapter
@@ -171,8 +171,8 @@ def learn(
         replaced.
 
     Raises:
-        UserError: silence, a folder in use, a loss that is not finite, a model without a pooled level 1, a
-            process that has trained on another device, or that others were launched with.
+        UserError: silence, a folder in use or of another training, a loss that is not finite, a model without
+            a pooled level 1, a process that has trained on another device, or that others were launched with.
         KeyboardInterrupt: a signal stopped it; the state is saved.
     """
     if not (model.needs_mel and model.pooled[0]):
@@ -200,13 +200,20 @@ def learn(
 
 
 def _total(task: SoundTask, folder: Path, begin: float) -> int:
-    """The steps of this learning, as decided when it began; the state of another one is removed."""
+    """The steps of this learning, as decided when it began; the state of another one is removed.
+
+    Raises:
+        UserError: the folder holds what is of no learning.
+    """
     config, plan = task.config, folder / PLAN
     key = checkpoint.fingerprint({}, {**task.same(), **to_mapping(config)})
     if plan.exists() and (known := files.read_json(plan)).get("key") == key:
         return known["steps"]
-    for name in (PLAN, PRODUCT, LOG, "state.safetensors", "failed.safetensors"):
-        (folder / name).unlink(missing_ok=True)
+    before = [folder / name for name in (PRODUCT, LOG, "state.safetensors", "failed.safetensors")]
+    if not plan.exists() and (others := [path for path in before if path.exists()]):
+        raise UserError(f"{printable(others[0])}: of another training, and stays; choose another folder")
+    for path in (*before, plan):
+        path.unlink(missing_ok=True)
     left = config.seconds - (time.perf_counter() - begin)
     total = config.steps or max(FEWEST, int(left / task.pace()))
     with files.atomic(plan) as temporary:

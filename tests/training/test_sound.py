@@ -121,3 +121,10 @@ def test_launched_processes_learn_nothing(tmp_path, source, monkeypatch):
     monkeypatch.setattr(sound, "process_state", lambda device: SimpleNamespace(num_processes=2))
     with pytest.raises(UserError, match="by one process"):
         learn(small(), CODEC, [source], SETTINGS, tmp_path)
+
+
+def test_the_folder_of_another_training_stays_as_it_is(tmp_path, source):
+    (tmp_path / "state.safetensors").write_bytes(b"of hours")
+    with pytest.raises(UserError, match="state.safetensors: of another training"):
+        learn(small(), CODEC, [source], SETTINGS, tmp_path)
+    assert (tmp_path / "state.safetensors").read_bytes() == b"of hours"
