@@ -6,6 +6,7 @@ killed process left half-written goes when the next one writes there.
 
 import json
 import os
+import re
 import secrets
 import shutil
 import struct
@@ -61,7 +62,7 @@ def reading(path: str | Path, fix: str = "") -> Iterator[None]:
             raise said from error
         wrong = isinstance(error, (TypeError, AttributeError))  # whose words are about the program
         reason = "a value of another type" if wrong else " ".join(printable(error).split())
-        reason = reason or type(error).__name__
+        reason = re.sub(r"<\S+ object at 0x\w+>", "an object", reason) or type(error).__name__
         raise UserError(f"{printable(path)}: damaged ({reason[:200]}); {fix}") from error
 
 

@@ -30,6 +30,14 @@ def test_json_that_is_none_is_named_with_its_fix(tmp_path, text, said):
     assert str(error.value).startswith(f"{path}: ") and len(str(error.value)) < 400
 
 
+def test_damage_is_said_in_words(tmp_path):
+    with (
+        pytest.raises(UserError, match=r"a.npy: damaged \(no an object\); again"),
+        files.reading("a.npy", "again"),
+    ):
+        raise ValueError(f"no {object()}")
+
+
 BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
 
 
