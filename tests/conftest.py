@@ -1,4 +1,7 @@
+import logging
 import os
+import signal
+import threading
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch starts its threads: tests run beside each other
 
@@ -19,6 +22,18 @@ def tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny") / "synth"
     prepare_set("synth", folder, Encoding(codecs.DEFAULT), config=RenderConfig(clips=24, seed=7), workers=1)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def process():
+    """What command lines set for their process ends with the test: the log, SIGTERM, errors of threads."""
+    log = logging.getLogger("msdae")
+    before = list(log.handlers), log.level, log.propagate, threading.excepthook
+    terminate = signal.getsignal(signal.SIGTERM)
+    yield
+    log.handlers[:], log.level, log.propagate, threading.excepthook = before
+    log.setLevel(log.level)  # forgets which levels it has answered for
+    signal.signal(signal.SIGTERM, terminate)
 
 
 @pytest.fixture
