@@ -12,7 +12,7 @@ from msdae.evaluation.metrics.embeddings import EMBEDDINGS
 from msdae.evaluation.swapbench import report
 from msdae.evaluation.swapbench import run as swapbench
 from msdae.evaluation.swapbench.cases import SPLITS
-from msdae.evaluation.swapbench.systems import BOUNDS
+from msdae.evaluation.swapbench.systems import BOUNDS, LEARNING
 from msdae.inference.pipeline import Sampling
 from msdae.nn.device import device
 
@@ -25,11 +25,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         options,
         splits=tuple(dict.fromkeys(options.split)),
         sampling=cli.configured(Sampling, options),
+        samples=tuple(options.samples),
         data=data and (data if (data / "manifest.json").exists() else data / "test"),
     )
     if options.sources:
         cases = swapbench.plan(settings)
-        swapbench.write_sources(cases, options.sources, tqdm)
+        swapbench.write_sources(cases, options.sources, settings.library, tqdm)
         print(f"wrote the sources of {len(cases)} cases to {options.sources}")
         return
     files.make_folder(options.out)
@@ -84,6 +85,24 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--split", nargs="*", choices=list(SPLITS), default=["test", "unseen"], help="splits of SwapBench"
+    )
+    parser.add_argument(
+        "--samples",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="DIR",
+        help="libraries of recorded samples that play the split 'real'; by default those in the data folder",
+    )
+    parser.add_argument(
+        "--learn",
+        type=cli.ranged(swapbench.LEARN, float),
+        nargs="?",
+        const=LEARNING,
+        metavar="SECONDS",
+        help="one more row: the model learns each timbre source first, for about so long "
+        f"({LEARNING:g} where no number is given)",
     )
     choices = {"embedding": EMBEDDINGS}
     shown = ("cases", "seed", "embedding", "report_cases")

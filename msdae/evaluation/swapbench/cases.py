@@ -167,8 +167,11 @@ def references(split: str, kind: str, seed: int = 0) -> list[Performance]:
     """
     rng = random.Random(f"swapbench/{VERSION}/{split}/{seed}/references {kind}")
     one = _reference_notes if kind == "notes" else _reference_melodies
-    clips = [one(split, instrument, rng) for instrument in kinds(split)]
-    return [clip for some in clips for number, each in enumerate(some) for clip in _placed([each], str(number), number)]
+    clips = []
+    for instrument in kinds(split):
+        for number, clip in enumerate(one(split, instrument, rng)):
+            clips += _placed([clip], f"reference {number}", number)
+    return clips
 
 
 def to_json(case: Case) -> dict[str, Any]:
@@ -338,9 +341,7 @@ def _note(split: str, kind: Instrument, pitch: int, velocity: int) -> Performanc
 def _placed(performances: Sequence[Performance], name: str, number: int) -> list[Performance]:
     """Of recorded samples every other is in a room: each performance in one of its own."""
     roomy = performances[0].soundfont == real.SAMPLES and (number + number // len(real.INSTRUMENTS)) % 2
-    return [
-        replace(one, room=f"{name}/{role}") if roomy else one for role, one in enumerate(performances)
-    ]
+    return [replace(one, room=f"{name}/{role}") if roomy else one for role, one in enumerate(performances)]
 
 
 def _polyphonic(split: str, kind: Instrument) -> bool:

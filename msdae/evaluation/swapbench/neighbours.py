@@ -1,7 +1,7 @@
-"""A swap that asks for nothing: the melody source, frame by frame replaced by what the timbre source has nearest.
+"""A swap that asks for nothing: each frame of the melody source gives way to the timbre source's nearest.
 
-Source: the idea of Baas et al. 2023, "Voice conversion with just nearest neighbours", over log-mel frames, with
-the frames' own waveforms in place of a vocoder.
+Source: the idea of Baas et al. 2023, "Voice conversion with just nearest neighbours", over log-mel frames,
+with the frames' own waveforms in place of a vocoder.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""The instruments of the split "real": recorded samples that nothing was trained on, where a user has them."""
+"""The instruments of the split "real": samples of real instruments that nothing was trained on."""
 
 import functools
 import random
@@ -19,6 +19,7 @@ from msdae.synthesis.sampler import SampledInstrument
 
 SPLIT = "real"
 SAMPLES = "recorded samples"  # what stands for the name of a SoundFont
+SITES = "github.com/skratchdot/philharmonia-samples and github.com/sfzinstruments/Discord-SFZ-GM-Bank"
 ROOM = EffectsConfig(room_seconds=(0.3, 1.2), room_hertz=(2000, 9000), room_level=(0.2, 0.6))
 
 # Numbered from 0, because General MIDI has no mandolin; each with what its name in a library looks like.
@@ -67,8 +68,7 @@ def library(places: tuple[Path, ...] = ()) -> Library:
     players = {kind: _player(pattern, every) for kind, pattern in _NAMES.items()}
     if missing := [kind.name.lower() for kind, player in players.items() if player is None]:
         raise UserError(
-            f"split real: no samples of {', '.join(missing)}; get github.com/skratchdot/philharmonia-samples and "
-            f"github.com/sfzinstruments/Discord-SFZ-GM-Bank (terms: docs/swapbench.md) into "
+            f"split real: no samples of {', '.join(missing)}; get {SITES} (terms: docs/swapbench.md) into "
             f"{printable(folders.data() / 'samples')}, or name their folders with --samples"
         )
     texts = [Path(player.path) for player in players.values() if player.path.lower().endswith(".sfz")]

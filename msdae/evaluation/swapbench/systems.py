@@ -16,6 +16,7 @@ from msdae.audio.resample import resample
 from msdae.codecs import Codec
 from msdae.errors import UserError, printable
 from msdae.evaluation.metrics.scoring import SLACK
+from msdae.evaluation.swapbench import neighbours
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, CLIP_SECONDS, Case
 from msdae.inference.codes import Codes
 from msdae.inference.pipeline import Pipeline
@@ -23,6 +24,8 @@ from msdae.inference.pipeline import Pipeline
 TRUTH, COPY_MELODY, COPY_TIMBRE, CODEC = "truth", "copy melody source", "copy timbre source", "codec"
 BOUNDS = (TRUTH, COPY_MELODY, COPY_TIMBRE, CODEC)
 SWAPS = ((1,), (2,), (3,), (1, 2), (2, 3))  # levels that come from the timbre source
+
+LEARNING = 20.0  # seconds that a sound is learnt for
 
 Swap = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # timbre, melody (samples,) -> (samples,)
 
@@ -120,6 +123,28 @@ class Model:
         return _clips(sounds, self.pipeline.codec.sample_rate, batch, row)
 
 
+class Learnt(Model):
+    """A model that learns the sound of the timbre source before it swaps level 1.
+
+    Learning changes the model while it lasts: nothing else may use the pipeline meanwhile.
+
+    Args:
+        name: of the model's rows. seconds: that each case is learnt for.
+    """
+
+    def __init__(self, name: str, pipeline: Pipeline, seconds: float = LEARNING):
+        super().__init__(name, pipeline)
+        time = "" if seconds == LEARNING else f" {seconds:g} s"
+        self.outputs, self.seconds = (Output(f"{name} {{1}} learnt{time}"),), seconds
+
+    def render(self, batch: Batch, output: Output) -> torch.Tensor:
+        mixes = []
+        for melody, timbre in zip(batch.melody, batch.timbre, strict=True):
+            sound = self.pipeline.learn(timbre, self.seconds, sample_rate=SAMPLE_RATE)
+            mixes.append(self.pipeline.mix(self._encode(melody), {1: sound.codes}))
+        return self._rendered(batch, mixes)
+
+
 class Function:
     """Any function of a timbre source and a melody source: somebody else's system.
 
@@ -137,6 +162,11 @@ class Function:
         pairs = zip(batch.timbre, batch.melody, strict=True)
         with self._one_at_a_time:
             return torch.stack([_fitted(self.swap(*pair), len(pair[1]), output.row) for pair in pairs])
+
+
+def nearest_neighbours() -> Function:
+    """The baseline that asks for nothing."""
+    return Function(neighbours.ROW, neighbours.swap)
 
 
 class Folder:
