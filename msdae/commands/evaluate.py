@@ -9,9 +9,9 @@ from tqdm import tqdm
 from msdae import cli, files, folders, locks
 from msdae.evaluation import tables
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
-from msdae.evaluation.swapbench import report
+from msdae.evaluation.swapbench import recordings, report
 from msdae.evaluation.swapbench import run as swapbench
-from msdae.evaluation.swapbench.cases import SPLITS
+from msdae.evaluation.swapbench.cases import SPLITS, counts
 from msdae.evaluation.swapbench.systems import BOUNDS, LEARNING
 from msdae.inference.pipeline import Sampling
 from msdae.nn.device import device
@@ -28,6 +28,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         samples=tuple(options.samples),
         data=data and (data if (data / "manifest.json").exists() else data / "test"),
     )
+    if options.pairs:
+        _pairs(options, settings, cli.command_line("evaluate", argv))
+        return
     if options.sources:
         cases = swapbench.plan(settings)
         swapbench.write_sources(cases, options.sources, settings.library, tqdm)
@@ -40,8 +43,37 @@ def main(argv: Sequence[str] | None = None) -> None:
         _evaluate(options, settings, cli.command_line("evaluate", argv))
 
 
+def _pairs(options: argparse.Namespace, settings: swapbench.EvaluationConfig, command: str) -> None:
+    """Score on the recordings in `options.pairs`."""
+    group = recordings.pairs(options.pairs)
+    folder = options.out / recordings.FOLDER
+    files.make_folder(folder)
+    for name in tables.FILES:
+        files.check_replaceable(folder / name)
+    with locks.only_process(folder):
+        _say_how_long(options, len(group))
+        models = cli.named(options.checkpoint, recordings.RESERVED)
+        pipelines = swapbench.load(models, device(options.device), settings.sampling, options.codec)
+        codec = swapbench.shared_codec(pipelines, options.codec, device(options.device))
+        outputs = cli.named(options.outputs, recordings.RESERVED)
+        table = recordings.evaluate(group, pipelines, codec, folder, outputs, options.learn, command, tqdm)
+        tables.write_folder(folder, [table])
+    print(table.text())
+    print("\nthe table and all outputs:", folder)
+
+
+def _say_how_long(options: argparse.Namespace, count: int) -> None:
+    if options.learn is not None and (sounds := count * len(options.checkpoint)):
+        print(
+            f"{sounds} sounds are learnt: {sounds * options.learn / 60:.0f} minutes, less where some are known"
+        )
+
+
 def _evaluate(options: argparse.Namespace, settings: swapbench.EvaluationConfig, command: str) -> None:
     reserved = (*BOUNDS, *swapbench.SOUNDS)
+    if options.learn is not None and settings.splits:
+        shares = counts(settings.splits, settings.cases)
+        _say_how_long(options, sum(sum(textures.values()) for textures in shares.values()))
     short, _ = swapbench.evaluate(
         cli.named(options.checkpoint, reserved),
         options.out,
@@ -113,6 +145,13 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         help="a prepared NSynth or Slakh2100, one cache or a folder with test/: Tables 1, 4 and 5 are of "
         "pairs of its clips",
+    )
+    parser.add_argument(
+        "--pairs",
+        type=Path,
+        metavar="FOLDER",
+        help="score on recordings without a truth instead: timbre/NAME.wav and melody/NAME.wav, and "
+        "NAME.wav in the folders of --outputs",
     )
     parser.add_argument("--out", type=Path, default=folders.runs() / "evaluate", help="results folder")
     cli.add_device(parser)

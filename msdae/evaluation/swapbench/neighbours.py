@@ -23,12 +23,14 @@ FAR = 0.004  # by which each semitone of transposition makes a frame less near
 SHIFT = 256  # samples by which a frame moves to go on in the phase of the one before
 QUIET = 1e-4  # RMS of a frame that nothing is learnt from, and that stays silent
 NORM = FRAME / HOP / 2  # sum of the windows that overlap
+LONGEST = 60 * SAMPLE_RATE  # samples of the timbre source that frames are taken from
+TOGETHER = 256  # frames whose neighbours are looked for at once
 GAIN = 8.0  # by which a frame is made louder, at most
 
 
 def swap(timbre: torch.Tensor, melody: torch.Tensor) -> torch.Tensor:
     """The melody source (samples,) at 44.1 kHz out of frames of the timbre source (any length), as loud."""
-    pool = [_transposed(timbre.numpy(), semitones) for semitones in SEMITONES]
+    pool = [_transposed(timbre.numpy()[:LONGEST], semitones) for semitones in SEMITONES]
     parts = [_partials(sound) for sound in pool]
     loud = [_levels(sound) > QUIET for sound in pool]
     places = [(copy, frame) for copy, some in enumerate(loud) for frame in np.flatnonzero(some)]
@@ -37,7 +39,8 @@ def swap(timbre: torch.Tensor, melody: torch.Tensor) -> torch.Tensor:
     keys = torch.cat([part[torch.from_numpy(some)] for part, some in zip(parts, loud, strict=True)])
     distance = torch.tensor([FAR * abs(SEMITONES[copy]) for copy, _ in places])
     padded = np.pad(melody.numpy(), FRAME // 2)
-    nearest = (_partials(padded) @ keys.T - distance).argmax(dim=1).tolist()
+    groups = _partials(padded).split(TOGETHER)
+    nearest = [place for group in groups for place in (group @ keys.T - distance).argmax(dim=1).tolist()]
     levels, out = _levels(padded), np.zeros(len(padded) + FRAME, np.float32)
     for index, level in enumerate(levels):
         if level > QUIET:

@@ -120,13 +120,10 @@ def evaluate(
     Raises:
         UserError: models of different codecs, a folder of other settings, what the parts raise.
     """
-    pipelines = {
-        name: Pipeline.from_pretrained(path, device, settings.sampling, codec)
-        for name, path in models.items()
-    }
+    pipelines = load(models, device, settings.sampling, codec)
     if not settings.splits and settings.data is None:
         raise UserError("nothing to evaluate on; name a --split, or --data")
-    shared, library = _codec(pipelines, codec, device), settings.library
+    shared, library = shared_codec(pipelines, codec, device), settings.library
     embedding = embeddings.load(settings.embedding)
     others: list[System] = [Function(name, swap) for name, swap in (functions or {}).items()]
     others.append(nearest_neighbours())
@@ -167,6 +164,16 @@ def evaluate(
         short += tables.thesis(recorded, pairs.SPLIT, command)
     write_folder(out, [*short, *full])
     return short, [*short, *full]
+
+
+def load(
+    models: Mapping[str, str | Path],
+    device: torch.device,
+    sampling: Sampling,
+    codec: str | Path | None = None,
+) -> dict[str, Pipeline]:
+    """The pipelines of checkpoints by the names of their rows. codec: as `evaluate`."""
+    return {name: Pipeline.from_pretrained(path, device, sampling, codec) for name, path in models.items()}
 
 
 def plan(settings: EvaluationConfig) -> list[Case]:
@@ -287,7 +294,7 @@ def _spread(drawn: Sequence[Case], count: int) -> list[str]:
     return [name for _, _, name in turns[:count]]
 
 
-def _codec(pipelines: Mapping[str, Pipeline], codec: str | Path | None, device: torch.device) -> Codec:
+def shared_codec(pipelines: Mapping[str, Pipeline], codec: str | Path | None, device: torch.device) -> Codec:
     """The codec that all models share, or, where there are none, `codec` or the default.
 
     Raises:

@@ -74,7 +74,7 @@ class Bounds:
     def render(self, batch: Batch, output: Output) -> torch.Tensor:
         if output.row == CODEC:
             rate = self.codec.sample_rate
-            sounds = torch.stack([_resampled(sound, SAMPLE_RATE, rate) for sound in batch.whole])
+            sounds = torch.stack([resampled(sound, SAMPLE_RATE, rate) for sound in batch.whole])
             decoded = self.codec.decode(self.codec.encode(sounds.to(self.device))).cpu()
             return _clips(decoded, rate, batch, output.row)
         return {TRUTH: batch.truth, COPY_MELODY: batch.melody, COPY_TIMBRE: batch.timbre}[output.row]
@@ -134,8 +134,7 @@ class Learnt(Model):
 
     def __init__(self, name: str, pipeline: Pipeline, seconds: float = LEARNING):
         super().__init__(name, pipeline)
-        time = "" if seconds == LEARNING else f" {seconds:g} s"
-        self.outputs, self.seconds = (Output(f"{name} {{1}} learnt{time}"),), seconds
+        self.outputs, self.seconds = (Output(learnt_row(name, seconds)),), seconds
 
     def render(self, batch: Batch, output: Output) -> torch.Tensor:
         mixes = []
@@ -211,6 +210,11 @@ class Folder:
         return waveform
 
 
+def learnt_row(name: str, seconds: float) -> str:
+    """What the row of a model is called that learns for so long."""
+    return f"{name} {{1}} learnt" + ("" if seconds == LEARNING else f" {seconds:g} s")
+
+
 def unique(systems: Sequence[System]) -> Mapping[Output, System]:
     """Every output and the system that makes it.
 
@@ -230,14 +234,15 @@ def _label(levels: Sequence[int]) -> str:
     return ",".join(map(str, levels))
 
 
-def _resampled(waveform: torch.Tensor, old_rate: int, new_rate: int) -> torch.Tensor:
+def resampled(waveform: torch.Tensor, old_rate: int, new_rate: int) -> torch.Tensor:
+    """(samples,) at another rate."""
     return torch.cat(list(resample([waveform], old_rate, new_rate)))
 
 
 def _clips(waveforms: torch.Tensor, sample_rate: int, batch: Batch, row: str) -> torch.Tensor:
     """Outputs (cases, samples) of a codec's rate -> as the recordings of their cases."""
     samples = batch.melody.shape[1]
-    return torch.stack([_fitted(_resampled(w, sample_rate, SAMPLE_RATE), samples, row) for w in waveforms])
+    return torch.stack([_fitted(resampled(w, sample_rate, SAMPLE_RATE), samples, row) for w in waveforms])
 
 
 def _fitted(waveform: torch.Tensor, samples: int, row: str) -> torch.Tensor:
