@@ -65,7 +65,7 @@ def _pairs(options: argparse.Namespace, settings: swapbench.EvaluationConfig, co
 def _say_how_long(options: argparse.Namespace, count: int) -> None:
     if options.learn is not None and (sounds := count * len(options.checkpoint)):
         print(
-            f"{sounds} sounds are learnt: {sounds * options.learn / 60:.0f} minutes, less where some are known"
+            f"{sounds} sounds are learnt: {sounds * options.learn / 60:.0f} minutes, less if some are known"
         )
 
 
@@ -118,6 +118,24 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--split", nargs="*", choices=list(SPLITS), default=["test", "unseen"], help="splits of SwapBench"
     )
+    _add_real(parser)
+    choices = {"embedding": EMBEDDINGS}
+    shown = ("cases", "seed", "embedding", "report_cases")
+    cli.add_config(parser, swapbench.EvaluationConfig, shown, choices)
+    cli.add_config(parser, Sampling, ("steps", "guidance"))
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="a prepared NSynth or Slakh2100, one cache or a folder with test/: Tables 1, 4 and 5 are of "
+        "pairs of its clips",
+    )
+    parser.add_argument("--out", type=Path, default=folders.runs() / "evaluate", help="results folder")
+    cli.add_device(parser)
+    return parser
+
+
+def _add_real(parser: argparse.ArgumentParser) -> None:
+    """Options of real instruments and recordings."""
     parser.add_argument(
         "--samples",
         type=Path,
@@ -136,16 +154,6 @@ def parser() -> argparse.ArgumentParser:
         help="one more row: the model learns each timbre source first, for about so long "
         f"({LEARNING:g} where no number is given)",
     )
-    choices = {"embedding": EMBEDDINGS}
-    shown = ("cases", "seed", "embedding", "report_cases")
-    cli.add_config(parser, swapbench.EvaluationConfig, shown, choices)
-    cli.add_config(parser, Sampling, ("steps", "guidance"))
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="a prepared NSynth or Slakh2100, one cache or a folder with test/: Tables 1, 4 and 5 are of "
-        "pairs of its clips",
-    )
     parser.add_argument(
         "--pairs",
         type=Path,
@@ -153,6 +161,3 @@ def parser() -> argparse.ArgumentParser:
         help="score on recordings without a truth instead: timbre/NAME.wav and melody/NAME.wav, and "
         "NAME.wav in the folders of --outputs",
     )
-    parser.add_argument("--out", type=Path, default=folders.runs() / "evaluate", help="results folder")
-    cli.add_device(parser)
-    return parser

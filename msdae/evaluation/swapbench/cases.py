@@ -178,8 +178,7 @@ def to_json(case: Case) -> dict[str, Any]:
     """`case` as a line of cases.jsonl."""
     return {
         **vars(case),
-        "timbre": vars(case.timbre),
-        "melody": vars(case.melody),
+        **{role: _line(getattr(case, role)) for role in ("timbre", "melody")},
         "notes": case.melody.notes,
     }
 
@@ -195,6 +194,10 @@ def from_json(line: Mapping[str, Any]) -> Case:
     case = Case(**{**fields, **roles})
     _require_text(case.id, case.set, case.texture, case.split)
     return case
+
+
+def _line(performance: Performance) -> dict[str, Any]:
+    return {name: value for name, value in vars(performance).items() if name != "room" or value}
 
 
 def _performance(line: Mapping[str, Any]) -> Performance:

@@ -9,7 +9,7 @@ import numpy as np
 from msdae.evaluation.metrics import f0
 from msdae.evaluation.metrics.bootstrap import interval, interval_of
 from msdae.evaluation.metrics.scoring import FEWEST, SET_METRICS
-from msdae.evaluation.swapbench import real
+from msdae.evaluation.swapbench import neighbours, real
 from msdae.evaluation.swapbench import scores as scoring
 from msdae.evaluation.swapbench.cases import Case
 from msdae.evaluation.swapbench.results import Results
@@ -170,11 +170,30 @@ def _short(results: Results, split: str, cases: Sequence[Case], command: str) ->
         for metric in (melody_metric(kind), scoring.TOP1):
             columns.append((f"{kind}: {metric} ↑", partial(mean, cases=members, metric=metric, digits=2)))
         columns.append((f"{kind}: {SWAP_SCORE}", partial(score, cases=members, digits=2)))
+        if split == real.SPLIT:
+            cell = partial(mean, cases=members, metric=scoring.MFCC, digits=2)
+            columns.append((f"{kind}: {scoring.MFCC} ↑", cell))
     note = (
         f"{_size(results, cases)}. Levels in braces come from the timbre source. Swap score: harmonic mean "
         f"of the melody's and the timbre's share of what the codec allows. {INTERVALS}"
+        f"{_won(results, cases)}"
     )
     return _table(f"SwapBench, {split} split", results, cases, columns, note, command)
+
+
+def _won(results: Results, cases: Sequence[Case]) -> str:
+    """Of which sets the nearest neighbours, which have learnt nothing, have the highest swap score."""
+    answers = [output for output in results.complete(cases, results.outputs) if results.answers(output)]
+    sets = {
+        kind: [case for case in cases if case.set == kind] for kind in dict.fromkeys(c.set for c in cases)
+    }
+    won = [
+        kind
+        for kind, members in sets.items()
+        if len(answers) > 1
+        and max(answers, key=lambda output: score(results, output, members).value).row == neighbours.ROW
+    ]
+    return f" Nearest neighbours, which learn nothing, score highest on {' and '.join(won)}." if won else ""
 
 
 def _full(results: Results, title: str, cases: Sequence[Case], command: str) -> Table:
