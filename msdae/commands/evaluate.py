@@ -9,7 +9,7 @@ from tqdm import tqdm
 from msdae import cli, files, folders, locks
 from msdae.evaluation import tables
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
-from msdae.evaluation.swapbench import recordings, report
+from msdae.evaluation.swapbench import neighbours, recordings, report
 from msdae.evaluation.swapbench import run as swapbench
 from msdae.evaluation.swapbench.cases import SPLITS, counts
 from msdae.evaluation.swapbench.systems import BOUNDS, LEARNING
@@ -70,7 +70,7 @@ def _say_how_long(options: argparse.Namespace, count: int) -> None:
 
 
 def _evaluate(options: argparse.Namespace, settings: swapbench.EvaluationConfig, command: str) -> None:
-    reserved = (*BOUNDS, *swapbench.SOUNDS)
+    reserved = (*BOUNDS, neighbours.ROW, *swapbench.SOUNDS)
     if options.learn is not None and settings.splits:
         shares = counts(settings.splits, settings.cases)
         _say_how_long(options, sum(sum(textures.values()) for textures in shares.values()))
