@@ -139,11 +139,10 @@ def _add_real(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--samples",
         type=Path,
-        nargs="+",
-        action="extend",
+        action="append",
         default=[],
         metavar="DIR",
-        help="libraries of recorded samples that play the split 'real'; by default those in the data folder",
+        help="library of recorded samples for the split 'real' (repeatable); by default those in data/samples",
     )
     parser.add_argument(
         "--learn",
