@@ -70,6 +70,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are errors like all others: one line."""
 
     def error(self, message: str) -> NoReturn:
+        message = re.sub(r"'([^']{60})[^']+'", r"'\1...'", message)
         raise UserError(f"{printable(message)}; {self.prog} --help shows what there is")
 
 

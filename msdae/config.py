@@ -72,7 +72,7 @@ def _parsed(override: str) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     keys = key.strip().split(".")
     if not equals or not all(name.isidentifier() for name in keys):
-        raise UserError(f"--set {printable(override)[:60]}: write it as key=value")
+        raise UserError(f"--set {printable(override)[:60]}: no key with a value; write it as key=value")
     try:
         value = files.parse_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -106,7 +106,10 @@ def _read(path: Path, above: tuple[str, ...] = ()) -> dict[str, Any]:
         return values
     if not isinstance(base, str):
         raise UserError(f"{printable(path)}: base: expected the name of a file, got {_short(base)}")
-    return _merged(_read(path.parent / base, (*above, place)), values)
+    try:
+        return _merged(_read(path.parent / base, (*above, place)), values)
+    except UserError as error:
+        raise UserError(f"{printable(path)}: base: {error}") from error
 
 
 def _merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+from pathlib import PurePath
 
 FIXES = {
     errno.ENOSPC: "make room on this disk and start again: what was complete is kept",
@@ -27,10 +28,14 @@ class UserError(Exception):
 
 
 def printable(text: object) -> str:
-    """`text` as it can be printed: bytes of a name that are no UTF-8 and control characters are escaped."""
+    """`text` as it can be printed: bytes of a name that are no UTF-8 and control characters are escaped.
+
+    Lines of a text stay lines; the name of a file, a path, has one.
+    """
+    kept = "" if isinstance(text, PurePath) else "\n"
     escaped = str(text).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in escaped
+        c if c.isprintable() or c == kept else c.encode("unicode_escape").decode() for c in escaped
     )
 
 
@@ -45,6 +50,8 @@ def of_system(error: BaseException, subject: object = None) -> UserError | None:
         return error
     if number := re.search(r"\(os error (\d+)\)", str(error)):  # as safetensors says it
         error = OSError(int(number[1]), os.strerror(int(number[1])))
+    if re.fullmatch(r"\d+ requested and \d+ written", str(error)):  # as NumPy says it
+        error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if isinstance(error, OSError):
         subject = subject or error.filename or "the system"
         reason = (error.strerror or str(error) or type(error).__name__).lower()
@@ -59,5 +66,6 @@ def _out_of_memory(error: BaseException) -> bool:
     """Whether PyTorch says so, which has an exception for it only where the memory is an accelerator's."""
     said = str(error)
     return type(error).__name__ == "OutOfMemoryError" or (
-        isinstance(error, RuntimeError) and ("not enough memory" in said or "out of memory" in said)
+        isinstance(error, RuntimeError)
+        and any(words in said for words in ("not enough memory", "out of memory", "can't allocate memory"))
     )

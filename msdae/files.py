@@ -6,6 +6,7 @@ killed process left half-written goes when the next one writes there.
 
 import json
 import os
+import re
 import secrets
 import shutil
 import struct
@@ -33,7 +34,7 @@ DEEPEST, LONGEST = 100, 10_000  # of what is in YAML: levels, characters of a va
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # plain values, read by the C library where it is
 _DAMAGE = (  # what parsers say of content that is not what they expect
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError, SyntaxError),
-    *(yaml.YAMLError, zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
+    *(RuntimeError, yaml.YAMLError, zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
 )
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL
 PARTIAL = ".msdae."  # how the names of files begin that are still being written
@@ -54,12 +55,14 @@ def reading(path: str | Path, fix: str = "") -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (OSError, MemoryError) as error:
-        raise of_system(error, path) from error
     except RecursionError as error:
         raise UserError(f"{printable(path)}: nested too deeply; {fix}") from error
-    except _DAMAGE as error:
-        reason = " ".join(printable(error).split()) or type(error).__name__
+    except (OSError, MemoryError, *_DAMAGE) as error:
+        if (said := of_system(error, path)) is not None:
+            raise said from error
+        wrong = isinstance(error, (TypeError, AttributeError))  # whose words are about the program
+        reason = "a value of another type" if wrong else " ".join(printable(error).split())
+        reason = re.sub(r"<\S+ object at 0x\w+>", "an object", reason) or type(error).__name__
         raise UserError(f"{printable(path)}: damaged ({reason[:200]}); {fix}") from error
 
 
@@ -167,10 +170,8 @@ def make_folder(path: str | Path) -> None:
     Raises:
         UserError: it cannot be made.
     """
-    try:
+    with reading(path):
         Path(path).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise of_system(error, path) from error
 
 
 # -- writing

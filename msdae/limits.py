@@ -2,8 +2,10 @@
 
 import math
 import shutil
+import types
 import typing
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,9 +51,9 @@ class Range:
             return f"{low} or more, below {high}"
         return f"above {low}, at most {high}" if self.above else f"{low} to {high}"
 
-    def check(self, value: Any, name: str) -> None:
-        """Raise a UserError about the setting `name` unless `value` is in the range."""
-        require(Annotated[Any, self], value, name)
+    def check(self, value: Any, name: str, kind: type = float) -> None:
+        """Raise a UserError about the setting `name` unless `value`, an int or a float, is in the range."""
+        require(Annotated[kind, self], value, name)
 
 
 class Choice(tuple[str, ...]):
@@ -115,18 +117,18 @@ def require(hint: Any, value: Any, name: str) -> None:
     if value is None and type(None) in (*parts, *typing.get_args(parts[0] if parts else None)):
         return
     for limit in getattr(hint, "__metadata__", ()):
-        entries = value if isinstance(limit, Range) and isinstance(value, (tuple, list)) else [value]
-        for entry in entries:
-            if entry not in limit:
-                reason = f" ({limit.reason})" if limit.reason else ""
-                raise UserError(f"{name}: is {printable(entry)[:40]}, expected {limit}{reason}")
+        if value not in limit:
+            reason = f" ({limit.reason})" if limit.reason else ""
+            raise UserError(f"{name}: is {printable(value)[:40]}, expected {limit}{reason}")
     inner = [part for part in parts if part not in (type(None), ...)]
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, (tuple, list)) or len(inner) not in (1, len(value)):
             raise UserError(f"{name}: is {printable(value)[:40]}, expected {hint}")
         for part, entry in zip(inner if len(inner) > 1 else inner * len(value), value, strict=True):
             require(part, entry, name)
-    elif value is not None and inner:
+    elif hint is int and not isinstance(value, Integral):
+        raise UserError(f"{name}: is {printable(value)[:40]}, expected a whole number")
+    elif typing.get_origin(hint) in (Annotated, types.UnionType, typing.Union):
         require(inner[0], value, name)
 
 

@@ -37,7 +37,7 @@ def test_a_file_and_overrides_hold_only_differences(tmp_path):
         ("sizes=3", "expected a list"),
         ("inner=3", "expected keys"),
         ("name", "key=value"),
-        ("=3", "--set =3: write it as key=value"),
+        ("=3", "--set =3: no key with a value; write it as key=value"),
         ("inner..rate=1", "key=value"),
         ("{}=1", "key=value"),
         ("sizes=[1", "no YAML"),

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,14 @@ def test_json_that_is_none_is_named_with_its_fix(tmp_path, text, said):
     with pytest.raises(UserError, match=said) as error:
         files.read_json(path, fix="make it again")
     assert str(error.value).startswith(f"{path}: ") and len(str(error.value)) < 400
+
+
+def test_damage_is_said_in_words(tmp_path):
+    with (
+        pytest.raises(UserError, match=r"a.npy: damaged \(no an object\); again"),
+        files.reading("a.npy", "again"),
+    ):
+        raise ValueError(f"no {object()}")
 
 
 BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
@@ -147,5 +156,8 @@ def test_errors_of_the_machine_are_said_in_one_line():
         os.stat(name)
     assert str(of_system(error.value)) == "caf\\udce9\n.wav: no such file or directory; check the path"
     assert printable("a\x1b[31m") == "a\\x1b[31m"
+    assert printable("a\nb") == "a\nb" and printable(Path("a\nb")) == "a\\nb"  # a name is one line
     assert "out of memory" in str(of_system(MemoryError(), "steps"))
+    assert "out of memory" in str(of_system(RuntimeError("CPUAllocator: can't allocate memory")))
+    assert "a.npy: no space left" in str(of_system(OSError("66150 requested and 5000 written"), "a.npy"))
     assert of_system(KeyError("a bug")) is None

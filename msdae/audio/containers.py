@@ -52,18 +52,18 @@ def parts(file: BinaryIO) -> list[Part]:
 
 
 def _chunked(file: BinaryIO, size: int, magic: bytes) -> Part:
-    layout, position, wanted, multiple = _CHUNKS[magic]
+    layout, position, data, multiple = _CHUNKS[magic]
     head = struct.calcsize(layout)
-    told = None  # the length of the samples by RF64's own chunk
+    long = None  # the length of the samples by RF64's own chunk
     for _ in range(_MOST_CHUNKS):
         if len(header := read_at(file, position, head)) < head:
             break
         name, length = struct.unpack(layout, header)
         length -= head if magic == b"riff" else 0  # Wave64 counts the chunk's header
-        if name == wanted:
-            return _samples(file, size, magic, position + head, length if told is None else told)
+        if name == data:
+            return _samples(file, size, magic, position + head, length if long is None else long)
         if name == b"ds64":
-            told = int.from_bytes(read_at(file, position + head + 8, 8), "little")
+            long = int.from_bytes(read_at(file, position + head + 8, 8), "little")
         position += head + max(0, length)
         position += -position % multiple
     raise CutShort("it ends before its samples begin")

@@ -55,13 +55,13 @@ def streams(path: Path, state: tuple[int, int]) -> tuple[Stream, ...]:
         Unreadable, CutShort.
     """
     with open(path, "rb") as file:
-        found = parts(file)
+        pieces = parts(file)
         try:
-            if not found:
+            if not pieces:
                 raise Unreadable("Format not recognised")
-            if len(found) > _MOST_STREAMS:
-                raise Unreadable(f"in {len(found)} pieces")
-            return tuple(_stream(path, part) for part in found)
+            if len(pieces) > _MOST_STREAMS:
+                raise Unreadable(f"in {len(pieces)} pieces")
+            return tuple(_stream(path, part) for part in pieces)
         except Unreadable:
             if (name := container(file)) is None:
                 raise

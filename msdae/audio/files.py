@@ -27,7 +27,7 @@ SUFFIXES = (  # by which files of sound are known in a folder; they are read by 
 )
 SUBTYPES = {".wav": "PCM_24", ".flac": "PCM_24", ".ogg": "VORBIS"}
 _FIX = "give a wav, flac, ogg, mp3 or m4a file"
-_RATES = range(1_000, 1_000_001)  # Hz; outside, a header is taken to be damaged
+RATES = range(1_000, 1_000_001)  # Hz; outside, a header is taken to be damaged
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def open_recording(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recordin
     frames, rate = sum(stream.frames for stream in streams), streams[0].rate
     if frames == 0:
         raise UserError(f"{printable(path)}: has no samples; give a recording that is not empty")
-    if rate not in _RATES:
+    if rate not in RATES:
         raise UserError(f"{printable(path)}: a sample rate of {rate} Hz; convert it to 44100 Hz")
     if any(stream.rate != rate for stream in streams):
         raise UserError(f"{printable(path)}: its sample rate changes; convert it to one of 44100 Hz")

@@ -61,20 +61,20 @@ def _part(file: BinaryIO, start: int, stop: int) -> Part:
     if not end:
         raise CutShort("it has no length and no complete frame")
     head = read_at(file, start, _INFO)
-    kept = head[_TOTAL[0]] & 0xF0  # of the bits per sample
-    told = (kept << 32 | end).to_bytes(5, "big")
-    return Part(start + _INFO, stop, head[: _TOTAL[0]] + told + head[_TOTAL[1] :])
+    depth = head[_TOTAL[0]] & 0xF0  # bits of the bits per sample, before those of the total
+    total = (depth << 32 | end).to_bytes(5, "big")
+    return Part(start + _INFO, stop, head[: _TOTAL[0]] + total + head[_TOTAL[1] :])
 
 
 def _starts(file: BinaryIO, start: int, size: int) -> Iterator[int]:
     """Where streams begin: the magic and the header of a STREAMINFO, last of the metadata or not."""
     for position in range(start, size, _BLOCK):
         block = read_at(file, position, _BLOCK + 7)
-        found = block.find(b"fLaC")
-        while 0 <= found < _BLOCK:
-            if block[found + 4 : found + 8] in (b"\0\0\0\x22", b"\x80\0\0\x22"):
-                yield position + found
-            found = block.find(b"fLaC", found + 1)
+        offset = block.find(b"fLaC")
+        while 0 <= offset < _BLOCK:
+            if block[offset + 4 : offset + 8] in (b"\0\0\0\x22", b"\x80\0\0\x22"):
+                yield position + offset
+            offset = block.find(b"fLaC", offset + 1)
 
 
 def _end(file: BinaryIO, info: _Info, stop: int) -> int:
@@ -105,8 +105,8 @@ def _frame_end(head: bytes, info: _Info) -> int:
         number = number << 6 | byte & 0x3F
     position = 4 + count
     extra = {6: 1, 7: 2}.get(code, 0)
-    told = int.from_bytes(head[position : position + extra], "big") + 1
-    samples = told if extra else 192 if code == 1 else 576 << code - 2 if code < 6 else 256 << code - 8
+    written = int.from_bytes(head[position : position + extra], "big") + 1
+    samples = written if extra else 192 if code == 1 else 576 << code - 2 if code < 6 else 256 << code - 8
     position += extra + {12: 1, 13: 2, 14: 2}.get(rate, 0)
     if _crc8(head[:position]) != head[position]:
         return 0

@@ -159,10 +159,10 @@ def _next(file: BinaryIO, start: int, size: int) -> int:
     """Where the next frame begins that another follows; `size` if none does."""
     for position in range(start, size, _BLOCK):
         block = read_at(file, position, _BLOCK + 3)
-        found = block.find(b"\xff")
-        while 0 <= found < _BLOCK:
-            frame = _Frame.of(block[found : found + 4])
-            if frame and _Frame.of(read_at(file, position + found + frame.size, 4)):
-                return position + found
-            found = block.find(b"\xff", found + 1)
+        offset = block.find(b"\xff")
+        while 0 <= offset < _BLOCK:
+            frame = _Frame.of(block[offset : offset + 4])
+            if frame and _Frame.of(read_at(file, position + offset + frame.size, 4)):
+                return position + offset
+            offset = block.find(b"\xff", offset + 1)
     return size

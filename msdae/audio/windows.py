@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from msdae.audio import resample
-from msdae.audio.files import BLOCK, Recording, open_recording
-from msdae.errors import UserError
+from msdae.audio.files import BLOCK, RATES, Recording, open_recording
+from msdae.errors import UserError, printable
 
 _LOOP_FADE = 256  # samples; the ends of a looped recording, so that the jump between them is no click
 Item = TypeVar("Item")
@@ -43,7 +43,7 @@ class Waveform:
         if len(shape) != 1 or not len(self.waveform):
             raise UserError(f"a waveform of shape {shape}: give (samples,) or (channels, samples), not empty")
         if not torch.isfinite(self.waveform).all():
-            raise UserError("a waveform has NaN or infinite samples")
+            raise UserError("a waveform has NaN or infinite samples; give finite ones, in [-1, 1]")
 
     @property
     def samples(self) -> int:
@@ -81,8 +81,8 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
     """
     if isinstance(sound, (str, Path, Recording)):
         return open_recording(getattr(sound, "path", sound), rate)
-    if sample_rate is not None and not sample_rate > 0:
-        raise UserError(f"sample_rate {sample_rate}: give the Hz of the sound, as 44100")
+    if sample_rate is not None and sample_rate not in RATES:
+        raise UserError(f"sample_rate {printable(sample_rate)[:40]}: give the Hz of the sound, as 44100")
     readable = hasattr(sound, "blocks") and hasattr(sound, "samples")
     source = sound if readable else Waveform(_mono(sound))
     if sample_rate in (None, rate):
@@ -93,11 +93,14 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
 def _mono(sound: Any) -> torch.Tensor:
     """An array or tensor, (samples,) or (channels, samples) -> (samples,), float32."""
     if not isinstance(sound, (np.ndarray, torch.Tensor)):
-        raise UserError(
-            f"a source of type {type(sound).__name__}: give a file's name, an array or a tensor (samples,)"
-        )
+        reason = f"a source that is {printable(sound)[:40]}"
+        raise UserError(f"{reason}: give a file's name, an array or a tensor (samples,)")
     array = isinstance(sound, np.ndarray)
-    waveform = torch.from_numpy(np.ascontiguousarray(sound)) if array else sound.detach()
+    waveform = (
+        torch.from_numpy(np.ascontiguousarray(sound, sound.dtype.newbyteorder("=")))
+        if array
+        else sound.detach()
+    )
     if waveform.dtype in (torch.int16, torch.int32):
         waveform = waveform.double() / 2 ** (8 * waveform.element_size() - 1)
     elif not waveform.is_floating_point():

@@ -119,7 +119,7 @@ def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> Codec:
     """
     name = str(name_or_path)
     with files.reading(name):
-        is_file = Path(name).exists()
+        is_file = bool(name) and Path(name).exists()
     if name in CODECS:
         codec = CODECS[name].pretrained()
     elif is_file:

@@ -142,7 +142,7 @@ def _add_real(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="library of recorded samples for the split 'real' (repeatable); by default those in data/samples",
+        help="library of recorded samples for the split 'real' (repeatable); by default data/samples",
     )
     parser.add_argument(
         "--learn",

@@ -44,6 +44,8 @@ class Recipe:
         names = [dataset.name for dataset in self.data]
         if not names or len(set(names)) < len(names):
             raise UserError(f"data is {names}; give one set or more, each with another name")
+        if any(Path(name).name != name for name in names):
+            raise UserError(f"data is {names}; names are those of folders, without '/'")
 
     def scaled(self, scale: float, soundfonts: Sequence[str] = ()) -> "Recipe":
         """With so many times the clips and steps; soundfonts: play with these instead, each as often."""

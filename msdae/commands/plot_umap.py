@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import cli, files, folders
+from msdae import audio, cli, files, folders
 from msdae.analysis import umap as umaps
 from msdae.analysis import umap_page
 from msdae.analysis.probes import inputs
@@ -54,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             if not points:
                 cli.note(f"{folder}: no {clips} with a family")
                 continue
+            for path in sorted({point.cache.clips[point.index]["path"] for point in points}):
+                audio.open_recording(path)  # of a page that would miss it, minutes later
             for name, model in models.items():
                 kind = type(model).__name__
                 maps = umaps.maps(model, points, f"{kind} ({name}), {clips} of {data}", options.seed, tqdm)

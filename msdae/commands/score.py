@@ -56,13 +56,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         sets = scoring.score_sets(pairs, arguments.embedding) if len(pairs) >= scoring.FEWEST else {}
     except UserError as error:  # what was scored is shown all the same
         errors.append(str(error))
-    if arguments.json:
+    if arguments.json and rows:
         scoring.write(rows, sets, arguments.json, errors)
     if rows:
         _print(rows, sets, arguments.embedding)
     if errors:
-        count = f"{printable(arguments.path)}: {len(rows)} files were scored, {len(errors)} were not:"
-        raise UserError("\n".join([count, *errors]) if Path(arguments.path).is_dir() else errors[0])
+        count = f"{printable(arguments.path)}: {len(rows)} files were scored, {len(errors)} were not"
+        raise UserError(
+            "\n".join([f"{count}; mend these or take them out:", *errors])
+            if Path(arguments.path).is_dir()
+            else errors[0]
+        )
 
 
 def _print(rows: list[scoring.Row], sets: dict[str, float], embedding: str) -> None:

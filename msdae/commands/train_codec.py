@@ -34,7 +34,7 @@ def _train(arguments: argparse.Namespace) -> None:
     """Train latents and decoder, or the decoder alone."""
     settings = config.load(CodecTrainConfig, None, arguments.set)
     make_folder(arguments.run)
-    base = neural.NeuralCodec.from_file(arguments.latents) if arguments.latents else None
+    base = neural.NeuralCodec.from_file(arguments.latents) if arguments.latents is not None else None
     files = _files(arguments)
     if any(file.first for chosen in files.values() for file in chosen):
         raise UserError(f"{arguments.source}: a codec is trained on whole recordings; give three or more")

@@ -247,7 +247,9 @@ def _check_manifest(manifest: dict[str, Any]) -> None:
     numbers = [manifest["mel"]["gain"], latent["std"], *latent["mean"]]
     if not all(type(number) in (int, float) and number in FINITE for number in numbers):
         raise ValueError("mel or latent without numbers")
-    if len(latent["mean"]) != sizes["channels"] or latent["std"] < 0:
+    if latent["std"] <= 0:
+        raise ValueError("latents that do not vary")
+    if len(latent["mean"]) != sizes["channels"]:
         raise ValueError(f"latents of {len(latent['mean'])} channels, its codec has {sizes['channels']}")
 
 

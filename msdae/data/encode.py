@@ -3,7 +3,6 @@
 import functools
 import json
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,7 +18,7 @@ from msdae.codecs.base import Codec
 from msdae.data.sources import NOTE, ClipLength, SourceFile, cut, is_silent, read_notes
 from msdae.data.tally import Tally
 from msdae.errors import UserError
-from msdae.files import atomic
+from msdae.files import atomic, reading
 
 SHORTEST = 0.03  # seconds of a note inside the clip, below which it belongs to the neighbouring clip
 BATCH = 16
@@ -96,16 +95,16 @@ def encode_part(task: PartTask, path: Path) -> None:
 def is_whole(part: Path) -> bool:
     """Whether a part is there and complete, as a full disk or an earlier version may not have left it."""
     try:
-        with zipfile.ZipFile(part) as archive:
+        with reading(part), zipfile.ZipFile(part) as archive:
             whole = archive.testzip() is None
         return whole and all(isinstance(read_json(part, name), kind) for name, kind in PART_MEMBERS)
-    except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile, zlib.error, RuntimeError):
+    except UserError:
         return False
 
 
 def read_json(part: Path, member: str) -> Any:
-    """`labels` or `tally` of a part."""
-    with np.load(part, allow_pickle=False) as arrays:
+    """`labels` or `tally` of a part; raises a UserError where it is damaged."""
+    with reading(part, "delete it and start again"), np.load(part, allow_pickle=False) as arrays:
         return json.loads(arrays[member].tobytes())
 
 

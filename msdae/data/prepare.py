@@ -74,7 +74,9 @@ def prepare_set(
         files = {split: members for split, members in splits.items() if members}
         lines = tally.lines("files")
         if not files:
-            raise UserError("\n".join([f"{printable(source)}: nothing in it that can be used", *lines]))
+            raise UserError(
+                "\n".join([f"{printable(source)}: nothing in it that can be used; check --source", *lines])
+            )
         _log(lines)
         clips = prepare(files, out, source, dataset, encoding, tally, workers, shard_clips, progress)
         _log(report(out, list(files), clips, rendered=entry.config is not None))

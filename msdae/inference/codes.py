@@ -1,10 +1,10 @@
 """The codes of a recording, to look at, edit, average, save and mix."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 
@@ -16,6 +16,7 @@ from msdae.limits import Range
 from msdae.models.adapter import Adapter
 
 KIND = "codes"
+LENGTH = Range(1, 10**7, reason="days of sound")
 FACTS = ("frames", "stride", "length", "samples", "model")  # fields that a file's header has
 
 
@@ -33,13 +34,13 @@ class Codes:
         adapter: what has to be added to that model's denoiser to render them: of level 1's learnt sound.
 
     Raises:
-        UserError: a code whose shape fits neither the windows nor a pooled level.
+        UserError: a code that fits neither the windows nor a pooled level, or has NaN or infinity.
     """
 
     levels: Mapping[int, torch.Tensor]
     frames: Annotated[int, Range(1, 2**20)]
     stride: Annotated[int, Range(1, 2**20)]
-    length: Annotated[int, Range(1, 10**7, reason="days of sound")]
+    length: Annotated[int, LENGTH]
     samples: Annotated[int, Range(1, 2**40)]
     model: str = ""
     adapter: Adapter | None = None
@@ -47,16 +48,22 @@ class Codes:
     def __post_init__(self):
         limits.check(self)
         for level, code in self.levels.items():
-            if code.ndim != 3 or not (len(code) == self.windows or (len(code), code.shape[-1]) == (1, 1)):
+            shape = _shape(code)
+            if len(shape) != 3 or not (shape[0] == self.windows or shape[::2] == (1, 1)):
                 raise UserError(
-                    f"level {level}: a code of shape {tuple(code.shape)}; {self.windows} windows need "
+                    f"level {level}: a code of shape {shape}; {self.windows} windows need "
                     f"({self.windows}, channels, code frames), or (1, channels, 1) for all of them"
+                )
+            if not code.is_floating_point() or not code.isfinite().all():
+                raise UserError(
+                    f"level {level}: a code has NaN, infinity or whole numbers; give finite floats"
                 )
 
     def __getitem__(self, level: int) -> torch.Tensor:
         """The code of `level`; raises a UserError where there is none."""
         if level not in self.levels:
-            raise UserError(f"level {level}: these codes have levels {', '.join(map(str, self.levels))}")
+            levels = ", ".join(map(str, self.levels)) or "none"
+            raise UserError(f"level {level}: these codes have levels {levels}; choose one, or encode it too")
         return self.levels[level]
 
     @property
@@ -84,12 +91,12 @@ class Codes:
             UserError: it is of another shape.
         """
         before = self[level]
-        if code.ndim == 1:
+        shape = _shape(code)
+        if len(shape) == 1:
             code = code[None, :, None].expand(len(before), -1, before.shape[-1])
-        if code.shape != before.shape:
+        if _shape(code) != before.shape:
             raise UserError(
-                f"level {level}: a code of shape {tuple(code.shape)}; give {tuple(before.shape)} or "
-                f"({before.shape[1]},)"
+                f"level {level}: a code of shape {shape}; give {tuple(before.shape)} or ({before.shape[1]},)"
             )
         return dataclasses.replace(self, levels={**self.levels, level: code.contiguous()})
 
@@ -126,3 +133,31 @@ class Codes:
             return cls(levels, **{name: header[name] for name in needs})
         except UserError as error:
             raise UserError(f"{printable(path)}: {error}; {checkpoint.FIX}") from error
+
+
+def require(codes: Any, model: str, channels: Sequence[int]) -> None:
+    """Raise an error unless `codes` are those of a model.
+
+    model: its fingerprint. channels: of each of its levels.
+
+    Raises:
+        TypeError: no `Codes`.
+        UserError: codes of another model, or a level with other channels.
+    """
+    if not isinstance(codes, Codes):
+        raise TypeError(f"codes are needed, as `encode` gives them, not a {type(codes).__name__}")
+    if codes.model != model:
+        raise UserError(
+            f"codes of another model ({codes.model[:12]}, not {model[:12]}); encode the recording again with "
+            "this model, or load the model that made them"
+        )
+    for level, needed in enumerate(channels, 1):
+        if level in codes.levels and codes[level].shape[1] != needed:
+            raise UserError(
+                f"level {level}: a code of {codes[level].shape[1]} channels; this model needs {needed}"
+            )
+
+
+def _shape(code: Any) -> tuple[int, ...]:
+    """() of what is no tensor."""
+    return tuple(code.shape) if torch.is_tensor(code) else ()

@@ -16,6 +16,15 @@ from msdae.models.autoencoder import Autoencoder
 Advance = Callable[[float], Any]  # told of windows that are done
 
 
+def require_latents(z: Any, channels: int) -> None:
+    """Raise a UserError unless `z` is a tensor (channels, frames), maybe with a batch, of finite floats."""
+    shape = tuple(z.shape) if torch.is_tensor(z) else ()
+    if len(shape) not in (2, 3) or shape[-2] != channels or 0 in shape:
+        raise UserError(f"latents of shape {shape}: give a tensor ({channels}, frames)")
+    if not z.is_floating_point() or not z.isfinite().all():
+        raise UserError("latents with NaN, infinity or whole numbers: give finite floats")
+
+
 @torch.no_grad()
 def latents(
     model: Autoencoder,

@@ -17,13 +17,13 @@ from msdae.audio.loudness import Mastering, measure
 from msdae.audio.mel import LogMel
 from msdae.audio.windows import Source, as_source, batched, cut, looped, padded, starts
 from msdae.codecs.base import Codec
-from msdae.errors import UserError
-from msdae.inference.codes import Codes
-from msdae.inference.latents import Advance, latents
+from msdae.errors import UserError, printable
+from msdae.inference.codes import LENGTH, Codes, require
+from msdae.inference.latents import Advance, latents, require_latents
 from msdae.inference.mastering import mastered, write_mastered
 from msdae.inference.settings import Mix, Sampling, strengths
 from msdae.inference.sounds import LearntSound, blended
-from msdae.limits import SEED, SHARE
+from msdae.limits import COUNT, SEED, SHARE, Range
 from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.device import device as device_of
@@ -55,11 +55,12 @@ class Pipeline:
         window, stride: latent frames that the networks see at once, and between the starts of two windows.
 
     Raises:
-        UserError: the codec is another than the model's.
+        UserError: the codec is another than the model's; `batch` is below 1.
     """
 
     def __init__(self, model: Autoencoder, codec: Codec, sampling: Sampling = Sampling(), batch: int = 8):
         codec_files.require(model.config.codec, codec)
+        COUNT.check(batch, "batch", int)
         self.device = next(model.parameters()).device
         self.model, self.codec, self.sampling, self.batch = model.eval(), codec.eval(), sampling, batch
         self.codec.to(self.device)
@@ -112,8 +113,8 @@ class Pipeline:
         Raises:
             UserError: sound that cannot be read, is empty, NaN or infinite; a level that the model has not.
         """
-        if samples is not None and samples < 1:
-            raise UserError(f"samples {samples}: give 1 or more")
+        if samples is not None:
+            Range(1, LENGTH.high * self.codec.hop, reason=LENGTH.reason).check(samples, "samples", int)
         if isinstance(source, LearntSound):
             return source.codes
         wanted = self._levels if levels is None else tuple(levels)
@@ -129,6 +130,7 @@ class Pipeline:
             UserError: codes of another model, a level that is missing, a strength outside 0 to 1.
         """
         SHARE.check(strength, "strength")
+        others = dict(others)
         self._check_levels(others)
         self._check_codes([content, *others.values()])
         levels = dict(content.levels)
@@ -156,6 +158,7 @@ class Pipeline:
             UserError: codes of another model or without all levels, or the model gives NaN.
         """
         recordings = [codes] if isinstance(codes, Codes) else list(codes)
+        self._check_codes(recordings)
         with progress(total=sum(c.windows for c in recordings), desc="sampling", unit="window") as bar:
             z = self._sample(recordings, seeds, wholes(bar))
         return z[0] if isinstance(codes, Codes) else z
@@ -165,12 +168,11 @@ class Pipeline:
         """Latents to sound: (channels, frames) -> (samples,), or with a batch before both; on the CPU.
 
         Raises:
-            UserError: z is of another shape.
+            UserError: z is of another shape or type, NaN or infinite.
         """
-        if z.ndim not in (2, 3) or z.shape[-2] != self.codec.channels:
-            raise UserError(f"latents of shape {tuple(z.shape)}: give ({self.codec.channels}, frames)")
+        require_latents(z, self.codec.channels)
         batch = z if z.ndim == 3 else z[None]
-        waveforms = self.codec.decode(batch.to(self.device)).cpu()
+        waveforms = self.codec.decode(batch.to(self.device, torch.float32)).cpu()
         return waveforms if z.ndim == 3 else waveforms[0]
 
     # -- what is made of them
@@ -300,6 +302,8 @@ class Pipeline:
 
     def _resolved(self, mix: Mix) -> Mix:
         """The mix with sources at the codec's rate; one that is given twice stays one."""
+        if not isinstance(mix, Mix):
+            raise TypeError(f"a mix is needed, as Mix(melody, levels), not a {type(mix).__name__}")
         self._check_levels(mix.levels)
         sounds = {id(sound): sound for sound in (mix.melody, *mix.recordings)}
         rate, given = self.codec.sample_rate, mix.sample_rate
@@ -367,11 +371,10 @@ class Pipeline:
     def _sample(
         self, recordings: Sequence[Codes], seeds: int | Sequence[int] | None, advance: Advance
     ) -> list[torch.Tensor]:
-        self._check_codes(recordings)
         seeds = self.sampling.seed if seeds is None else seeds
         each = [seeds] * len(recordings) if isinstance(seeds, int) else list(seeds)
         for seed in each:
-            SEED.check(seed, "seed")
+            SEED.check(seed, "seed", int)
         return latents(self.model, recordings, each, self.sampling, self.batch, advance)
 
     @torch.no_grad()
@@ -389,12 +392,9 @@ class Pipeline:
 
     def _check_levels(self, levels: Mapping[int, Any] | Sequence[int]) -> None:
         if unknown := [level for level in levels if level not in self._levels]:
-            raise UserError(f"level {unknown[0]}: this model has levels 1 to {self.model.stage}")
+            reason = f"level {printable(unknown[0])[:40]}: this model has levels 1 to {self.model.stage}"
+            raise UserError(f"{reason}; choose of these")
 
     def _check_codes(self, group: Sequence[Codes]) -> None:
         for codes in group:
-            if codes.model != self.fingerprint:
-                raise UserError(
-                    f"codes of another model ({codes.model[:12]}, not {self.fingerprint[:12]}); encode the "
-                    "recording again with this model, or load the model that made them"
-                )
+            require(codes, self.fingerprint, self.model.config.code_channels)

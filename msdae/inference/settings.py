@@ -70,5 +70,5 @@ def strengths(count: int) -> list[float]:
     Raises:
         UserError: fewer than two, or too many.
     """
-    SERIES.check(count, "count")
+    SERIES.check(count, "count", int)
     return [index / (count - 1) for index in range(count)]

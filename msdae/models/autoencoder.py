@@ -146,10 +146,8 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         """`losses`: what several processes and mixed precision wrap is a module's forward."""
         return self.losses(batch, draws, contrast, alone)
 
-    def denoiser(self, codes: Sequence[torch.Tensor], guidance: Guidance | float | None = None) -> Callable:
-        """f(x, sigma) for the samplers, guided by one weight a level (1: as trained, see `guided`).
-
-        guidance: one weight for all levels or one a level, coarse to fine; None: those of the configuration.
+    def guidance_weights(self, guidance: Guidance | float | None) -> list[float]:
+        """One weight a level, coarse to fine, of what `denoiser` takes.
 
         Raises:
             UserError: the number of weights is neither one nor one a level.
@@ -160,6 +158,17 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         weights = weights * self.stage if len(weights) == 1 else weights
         if len(weights) != self.stage:
             raise UserError(f"guidance: give one weight or {self.stage}, one a level; got {len(weights)}")
+        return weights
+
+    def denoiser(self, codes: Sequence[torch.Tensor], guidance: Guidance | float | None = None) -> Callable:
+        """f(x, sigma) for the samplers, guided by one weight a level (1: as trained, see `guided`).
+
+        guidance: one weight for all levels or one a level, coarse to fine; None: those of the configuration.
+
+        Raises:
+            UserError: as `guidance_weights`.
+        """
+        weights = self.guidance_weights(guidance)
 
         def without(level: int) -> Callable:
             drop = torch.zeros(1, self.stage, dtype=torch.bool, device=codes[0].device)

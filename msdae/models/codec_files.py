@@ -1,5 +1,6 @@
 """Which codec belongs to a checkpoint, and where its file is."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def copy(source: str | Path | None, folder: str | Path) -> None:
         UserError: the folder has the file of another codec.
     """
     target = Path(folder) / CODEC
-    if source is None or target.resolve() == Path(source).resolve():
+    if source is None or os.path.realpath(target) == os.path.realpath(source):
         return
     if target.is_file() and codecs.load(target).fingerprint != codecs.load(source).fingerprint:
         raise UserError(f"{target}: is another codec than the model's; choose another folder")

@@ -92,5 +92,9 @@ class ModelConfig:
         for name, values in (("mean", self.bands.mean), ("std", self.bands.std)):
             if len(values) not in (0, self.mel.bands):
                 raise UserError(f"bands: {name} has {len(values)} entries, mel has {self.mel.bands} bands")
+        if 1 != len(self.guidance) < levels:
+            raise UserError(f"guidance {self.guidance}: give one weight or {levels}, one for each of inject")
         if self.mel.bands % 2 ** (levels - 1):
-            raise UserError(f"mel: {self.mel.bands} bands cannot be halved {levels - 1} times")
+            raise UserError(
+                f"mel: {self.mel.bands} bands cannot be halved {levels - 1} times; give a multiple"
+            )

@@ -174,7 +174,7 @@ def _contents(root: Path) -> tuple[list[Path], list[Path]]:
             elif suffixes & set(audio.SUFFIXES):
                 folders.append(folder)
     included = {path for text in texts for path in sfz.included(text)}
-    return [text for text in texts if text not in included], folders
+    return [text for text in texts if text not in included] or texts, folders
 
 
 def _instrument(path: Path, articulation: str, root: Path, regions: Sequence[Region]) -> SampledInstrument:

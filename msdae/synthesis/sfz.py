@@ -290,10 +290,10 @@ class _Library:
 
 def _text(path: Path) -> str:
     with files.reading(path, FIX):
-        found = _existing(path) or path
-        if found.stat().st_size > LARGEST:
+        file = _existing(path) or path
+        if file.stat().st_size > LARGEST:
             raise UserError(f"{printable(path)}: larger than {LARGEST >> 20} MB; {FIX}")
-        data = found.read_bytes()
+        data = file.read_bytes()
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -53,7 +53,8 @@ class Loop:
         world = self.accelerator.num_processes
         if schedule.batch_size % (world * schedule.accumulation):
             equal = world * schedule.accumulation
-            raise UserError(f"batch_size {schedule.batch_size} is not divisible into {equal} equal parts")
+            reason = f"batch_size {schedule.batch_size} is not divisible into {equal} equal parts"
+            raise UserError(f"{reason}; change it, or accumulation")
         self.share = schedule.batch_size // world
         size = memory.needed(task, self.share, self.share // schedule.accumulation)
         if self.device.type == "cpu":

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def train_stage(
     files.check_replaceable(folder / "model.safetensors")
     name = settings.model.codec.name
     codec = codecs.load(name)
-    codec_file = None if name in codecs.CODECS else Path(name).resolve()
+    codec_file = None if name in codecs.CODECS else Path(os.path.realpath(name))
     mel = settings.model.mel.fitted(codec.sample_rate, codec.hop)
     settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, mel=mel))
     with only_process(folder):
@@ -167,12 +168,15 @@ def begin_stage(
     if previous is None:
         return model
     if previous.kind != kind:
-        raise UserError(f"stage {stage} of {kind} cannot start from a {previous.kind}")
+        raise UserError(
+            f"stage {stage} of {kind} cannot start from a {previous.kind}; give another with --from"
+        )
     if previous.stage < stage - 1:
         raise UserError(f"stage {stage} needs a model with {stage - 1} levels; this one has {previous.stage}")
     for key in (*SAME, "widths") if with_denoiser else SAME:
         if getattr(previous.config, key) != getattr(config, key):
-            raise UserError(f"stage {stage} cannot start from a model with another '{key}'")
+            reason = f"stage {stage} cannot start from a model with another '{key}'"
+            raise UserError(f"{reason}; set model.{key} to its, or give another with --from")
     names = model.state_dict().keys()
     if not with_denoiser:
         names = [name for name in names if name.startswith(tuple(f"encoders.{k}." for k in range(stage - 1)))]

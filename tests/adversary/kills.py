@@ -51,6 +51,7 @@ LINES = (
     Line("train-codec --codec spectral --source @/music --out mine.safetensors --set channels=32"),
     Line(f"evaluate {SAMPLING} --cases 8 --split test --report-cases 1 --out out"),
     Line("score @/music/a.wav --reference @/music/b.wav --json scores.json"),
+    Line("learn-sound @/music/a.wav --steps 12 --checkpoint @/tiny.safetensors --out a.sound"),
     Line("export @/tiny.safetensors --out half.safetensors"),
 )
 

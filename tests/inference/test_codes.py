@@ -23,7 +23,7 @@ def test_windows_follow_from_the_length():
     assert codes(100).starts == [0, 24, 48, 68] and codes(20).starts == [0]
     with pytest.raises(UserError, match="level 2: a code of shape"):
         Codes({2: torch.zeros(3, 5, 8)}, 32, 24, 100, 409_600)
-    with pytest.raises(UserError, match="level 3: these codes have levels 1, 2"):
+    with pytest.raises(UserError, match="level 3: these codes have levels 1, 2; "):
         codes()[3]
 
 

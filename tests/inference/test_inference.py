@@ -1,5 +1,6 @@
 """encode, mix, sample and decode, and codecs of any rate, hop and number of channels."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -235,8 +236,25 @@ def test_wrong_input_of_the_verbs_is_named():
         renderer.mix(renderer.encode(sound), {2: codes})
     with pytest.raises(UserError, match="strength: is 2"):
         renderer.mix(codes, {1: codes}, 2)
-    with pytest.raises(UserError, match="samples 0"):
-        renderer.encode(sound, samples=0)
+    for samples in (0, 1.5, 10**12):
+        with pytest.raises(UserError, match="samples: is"):
+            renderer.encode(sound, samples=samples)
+    with pytest.raises(UserError, match="batch: is 0"):
+        pipeline(batch=0)
+    with pytest.raises(UserError, match="level 1: a code of 3 channels"):
+        renderer.sample(dataclasses.replace(codes, levels={1: codes[1][:, :3]}))
+    for call in (renderer.sample, renderer.render, lambda other: renderer.mix(codes, {1: other})):
+        with pytest.raises(TypeError, match="needed"):
+            call("x")
+
+
+@pytest.mark.parametrize(
+    "z",
+    [torch.zeros(63, 4), torch.zeros(64, 0), torch.zeros(64, 4).long(), torch.full((64, 4), torch.nan), None],
+)
+def test_latents_that_are_none_are_refused(z):
+    with pytest.raises(UserError, match="latents"):
+        pipeline().decode(z)
 
 
 def test_progress_covers_the_work():

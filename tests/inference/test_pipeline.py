@@ -51,7 +51,8 @@ class Echo(torch.nn.Module):
         self.noise, self.scale = noise, scale
         self.anchor = torch.nn.Parameter(torch.zeros(1))
         self.edm = EDM(1.0)
-        self.config = SimpleNamespace(codec=CodecConfig("averages", fingerprint="averages"), mel=MelConfig())
+        codec = CodecConfig("averages", fingerprint="averages")
+        self.config = SimpleNamespace(codec=codec, mel=MelConfig(), code_channels=(64, 64, 64))
 
     def encode(self, z, mel):
         return [z, z, z]

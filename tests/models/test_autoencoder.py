@@ -189,6 +189,12 @@ def test_residual_sum_over_levels():
         torch.testing.assert_close(found, torch.full_like(found, expected))
 
 
+def test_guidance_has_one_weight_or_one_a_level(model):
+    assert model.guidance_weights(2.0) == model.guidance_weights((2.0,)) == [2.0] * model.stage
+    with pytest.raises(UserError, match="guidance: give one weight or"):
+        model.guidance_weights([1.0] * (model.stage + 1))
+
+
 def test_guidance_of_one_leaves_the_denoiser_as_it_is(model):
     z, mel = clip()
     codes, sigma = model.encode(z, mel), torch.ones(2)

@@ -260,3 +260,9 @@ def test_libraries_that_hold_nothing_are_refused(tmp_path, files, message):
         sampler.instruments(tmp_path)
     with pytest.raises(UserError, match="no such library"):
         sampler.instruments(tmp_path / "gone")
+
+
+def test_a_text_that_includes_itself_is_named(tmp_path):
+    (tmp_path / "a.sfz").write_text('#include "a.sfz"')
+    with pytest.raises(UserError, match="a.sfz: damaged .*includes too many files, or itself"):
+        sampler.instruments(tmp_path)

@@ -1,5 +1,6 @@
 """What the command lines of probes share: checkpoints and data sets by name."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -28,5 +29,5 @@ def folders(paths: Sequence[str] | None, progress: Progress = silent) -> dict[st
     """Data sets by the names of their folders; the rendered one, made where missing, where none is given."""
     if not paths:
         return {"synth": data.embedded(progress=progress)}
-    names = [Path(path).resolve().name for path in paths]
+    names = [Path(os.path.realpath(path)).name for path in paths]
     return {path if names.count(name) > 1 else name: path for name, path in zip(names, paths, strict=True)}

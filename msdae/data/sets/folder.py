@@ -42,7 +42,7 @@ def scan(
     tally.accepted += len({part.path for part in parts})
     if not parts:
         raise UserError(
-            "\n".join([f"{printable(root)}: no recording that can be used", *tally.lines("files")])
+            "\n".join([f"{printable(root)}: no recording that can be used; add some", *tally.lines("files")])
         )
     members = {split: [part for part in parts if part.labels["split"] == split] for split in SPLITS}
     if not members["valid"]:

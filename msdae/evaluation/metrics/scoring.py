@@ -170,7 +170,10 @@ def pair_up(path: str | Path, reference: str | Path, midi: bool = False) -> tupl
             a file has no .mid file.
     """
     path, reference = Path(path), Path(reference)
-    if path.is_dir() != reference.is_dir() and path.exists() and reference.exists():
+    for place in (path, reference):
+        if not place.exists():
+            raise UserError(f"{printable(place)}: no such file or folder; check the path")
+    if path.is_dir() != reference.is_dir():
         raise UserError(f"{printable(path)} and {printable(reference)}: give two files or two folders")
     if not path.is_dir():
         return [Pair(path.name, path, reference, _midi_of(reference) if midi else None)], []
@@ -206,7 +209,7 @@ def recordings(path: str | Path) -> list[Path]:
         and not any(part.startswith(".") for part in file.relative_to(path).parts)
     )
     if not files:
-        raise UserError(f"{printable(path)}: has no recordings ({', '.join(audio.SUFFIXES)})")
+        raise UserError(f"{printable(path)}: has no recordings; give files of {', '.join(audio.SUFFIXES)}")
     return files
 
 

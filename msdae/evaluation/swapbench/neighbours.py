@@ -1,7 +1,7 @@
 """A swap that asks for nothing: each frame of the melody source gives way to the timbre source's nearest.
 
 Source: the idea of Baas et al. 2023, "Voice conversion with just nearest neighbours", over log-mel frames,
-with the frames' own waveforms in place of a vocoder.
+with the frames' strength waveforms in place of a vocoder.
 """
 
 import functools
@@ -57,8 +57,8 @@ def _add(out: np.ndarray, start: int, sound: np.ndarray, place: int, level: floa
         room = sound[first : last + FRAME - HOP]
         place = first + int(_correlation(room, before).argmax())
     grain = sound[place : place + FRAME]
-    own = float(np.sqrt(np.mean(np.square(grain)))) or 1.0
-    out[start : start + FRAME] += grain * _window() * (min(GAIN, level / own) / NORM)
+    strength = float(np.sqrt(np.mean(np.square(grain)))) or 1.0
+    out[start : start + FRAME] += grain * _window() * (min(GAIN, level / strength) / NORM)
 
 
 def _correlation(room: np.ndarray, part: np.ndarray) -> np.ndarray:

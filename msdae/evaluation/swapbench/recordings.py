@@ -113,11 +113,11 @@ def evaluate(
             for name, row in rows.items():
                 key = f"{pair.key} {name} {row.key}"
                 if key not in known:
-                    made = row.make(pair)
-                    known[key] = _score(source[0], heard, made)
+                    sounds = row.make(pair)
+                    known[key] = _score(source[0], heard, sounds)
                     if row.key:
                         files.make_folder(folder / AUDIO / pair.name)
-                        audio.write(folder / AUDIO / pair.name / f"{name}.wav", made[1])
+                        audio.write(folder / AUDIO / pair.name / f"{name}.wav", sounds[1])
                     with files.atomic(folder / SCORES) as temporary:
                         temporary.write_text(json.dumps(known, indent=1) + "\n")
                 scores[name].append(known[key])
@@ -151,10 +151,10 @@ def _rows(
         if learn is not None:
             rows[learnt_row(name, learn)] = Row(partial(_learnt, pipeline, learn), key)
     for name, place in outputs.items():
-        found = _by_name(Path(place))
-        if missing := [pair.name for pair in group if pair.name not in found]:
+        paths = _by_name(Path(place))
+        if missing := [pair.name for pair in group if pair.name not in paths]:
             raise UserError(f"{printable(place)}: has no {missing[0]}.wav; give the output of each pair")
-        rows[name] = Row(partial(_given, found), _hash(*(found[pair.name] for pair in group)))
+        rows[name] = Row(partial(_given, paths), _hash(*(paths[pair.name] for pair in group)))
     return rows
 
 
@@ -184,8 +184,8 @@ def _learnt(pipeline: Pipeline, seconds: float, pair: Pair) -> Sounds:
     return (_played(pipeline, pipeline.swap(sound, pair.melody)),) * 2
 
 
-def _given(found: Mapping[str, Path], pair: Pair) -> Sounds:
-    return (audio.read(found[pair.name]),) * 2
+def _given(paths: Mapping[str, Path], pair: Pair) -> Sounds:
+    return (audio.read(paths[pair.name]),) * 2
 
 
 def _played(pipeline: Pipeline, waveform: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined, UndefinedError
 
 from msdae import audio, files, limits
 from msdae.audio.mel import LogMel
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 from msdae.evaluation import figures, media
 from msdae.evaluation import tables as stored
 from msdae.evaluation.swapbench import chart
@@ -77,7 +77,8 @@ def write_case(results: str | Path, path: str | Path, number: int = 1) -> Path:
     figures.check_plot(path)
     finished = Results.read(results)
     if not 1 <= number <= len(finished.report_cases):
-        raise UserError(f"case {number}: {results} has the sound of {len(finished.report_cases)} cases")
+        kept = f"{printable(results)} has the sound of cases 1 to {len(finished.report_cases)}"
+        raise UserError(f"case {number}: {kept}; choose one of these")
     case = finished.report_cases[number - 1]
     sounds = finished.sounds(case)
     shown = {

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -170,15 +172,20 @@ class Results:
 
     def _inside(self, *parts: str) -> Path:
         path = self.folder.joinpath(*parts)
-        if not path.resolve().is_relative_to(self.folder.resolve()):
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.folder)):
             raise unfinished(path, "is outside the results folder", self.folder)
         return path
 
     def _check(self) -> None:
         """The manifest says how it was made, every output of every case is scored, and the sound of as many
         cases as were asked for is kept."""
-        for name in ("date", "seed", "checkpoints"):
+        for name in ("date", "seed"):
             self.manifest[name]
+        for checkpoint in self.manifest["checkpoints"].values():
+            checkpoint["hash"][:1]
+        for name, content in ((CASES, self.cases), (TABLES, self.tables)):
+            if not content:
+                raise unfinished(self.folder / name, "is empty", self.folder)
         for case in self.cases:
             for output in dict.fromkeys([*map(Output, BOUNDS), *self.outputs]):
                 scores = self.scores.get((case.id, *output), {})
@@ -281,8 +288,9 @@ def _lines(path: Path, fix: str, parse: Callable[[Any], Parsed]) -> list[Parsed]
 
 def _scores(line: dict[str, Any]) -> tuple[Key, Scores]:
     key = _key(line)
-    if wrong := [name for name, value in line.items() if not isinstance(value, (int, float))]:
-        raise ValueError(f"'{wrong[0]}' is no number")
+    for name, value in line.items():
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(f"'{name}' is no number")
     return key, line
 
 

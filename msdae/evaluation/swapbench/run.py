@@ -173,7 +173,12 @@ def load(
     codec: str | Path | None = None,
 ) -> dict[str, Pipeline]:
     """The pipelines of checkpoints by the names of their rows. codec: as `evaluate`."""
-    return {name: Pipeline.from_pretrained(path, device, sampling, codec) for name, path in models.items()}
+    pipelines = {
+        name: Pipeline.from_pretrained(path, device, sampling, codec) for name, path in models.items()
+    }
+    for pipeline in pipelines.values():
+        pipeline.model.guidance_weights(sampling.guidance)  # says before the work what is wrong
+    return pipelines
 
 
 def plan(settings: EvaluationConfig) -> list[Case]:

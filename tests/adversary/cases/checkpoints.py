@@ -39,7 +39,7 @@ CASES = [
     *bad(f"{SWAP} --checkpoint {{}}", [(f"@{name}", says) for name, says in MODELS] + PLACES),
     *bad("export {} --out e.safetensors", PLACES + [(f"@{name}", says) for name, says in MODELS[:16]]),
     *bad(f"{SWAP} --codec {{}}", [(f"@{name}", says) for name, says in CODEC_FILES] + CODEC_PLACES),
-    *bad("compare-codecs --cases 1 --codec {}", CODEC_PLACES[:5]),
+    *bad("compare-codecs --cases 1 --codec {}", CODEC_PLACES[:4]),
     *calls(
         (f"load-codes @{name}", says, _codes(name))
         for name, says in [

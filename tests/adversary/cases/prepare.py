@@ -1,5 +1,7 @@
 """Data sets that are broken in every way, and options of prepare-data."""
 
+import shutil
+
 import trees
 from harness import Case, bad
 from trees import NOTE, STEM, as_folder, cut, gone, instead, text, tree, values
@@ -7,7 +9,7 @@ from trees import NOTE, STEM, as_folder, cut, gone, instead, text, tree, values
 WORK = ("out/.parts/*",)
 OUTS = ("out/*",)
 OUT = "--out out --workers 1 --device cpu"
-KINDS = {"recordings": "folder"}  # what a folder of the library is called by --dataset
+KINDS = {"recordings": "folder", "baby": "slakh"}  # what a folder of the library is called by --dataset
 CASES: list[Case] = []
 
 
@@ -128,7 +130,7 @@ for _index, _text in enumerate((
     "stems: {../../../../x: {}}", "stems: {S00: {}, 7: {}}", "? [a, b]\n: c", "stems:\n  ? [a]\n  : {}", "--- a\n--- b",
     "stems: {S00: {program_num: 2020-13-45}}", "a: 1" * 3, "\0", "stems: {S00: {program_num: 33, midi_program_name: {a: 1}}}",
 )):  # fmt: skip
-    rejected("slakh", f"slakh-yaml-{_index}", text(META, _text), "metadata.yaml|S00|x.flac|7")
+    rejected("slakh", f"slakh-yaml-{_index}", text(META, _text), "metadata.yaml|S00|not the name of a stem|7")
 for _key, _values in {
     "program_num": ("x", -1, 128, 10**30, [], {}, 3.5),
     "inst_class": (7, [], {}),
@@ -175,6 +177,70 @@ for _name, _change in {
     rejected("slakh", f"slakh-{_name}", _change, "S00|metadata")
 rejected("recordings", "slakh-none", gone("0.wav"), "train|Track", "slakh")
 
+# -- BabySlakh: wav files, and no folders of splits
+
+
+def _baby(folder) -> None:
+    for index, name in enumerate(("train", "train", "validation")):
+        track = folder / f"Track0000{index}"
+        shutil.copytree(folder / name / "Track00001", track)
+        values("metadata.yaml", "UUID", value=f"u{index}")(track)
+        for stem in (track / "stems").iterdir():
+            trees.wave(stem.with_suffix(".wav"), 2.1 * trees.CLIP)
+            stem.unlink()
+    gone("train")(folder)
+    gone("validation")(folder)
+
+
+def _moved(file: str):
+    """A change: the file or folder is a link to where it was moved."""
+
+    def change(folder) -> None:
+        aside = folder / "aside"
+        aside.mkdir()
+        (folder / file).rename(aside / "moved")
+        (folder / file).symlink_to("../" * file.count("/") + "aside/moved")
+
+    return change
+
+
+tree("baby", "slakh", _baby)
+BABY = "Track00000"
+for _name, _change in {
+    "few": gone(BABY),
+    "no-yaml": gone(f"{BABY}/metadata.yaml"),
+    "no-stem": gone(f"{BABY}/stems/S00.wav"),
+    "no-stems": gone(f"{BABY}/stems"),
+    "no-midi": gone(f"{BABY}/MIDI"),
+    "empty-stem": instead(f"{BABY}/stems/S00.wav", "empty.wav"),
+    "cut-stem": cut(f"{BABY}/stems/S00.wav", 0.5),
+    "short": instead(f"{BABY}/stems/S00.wav", "a.wav"),
+    "file": lambda folder: (gone(BABY)(folder), (folder / BABY).write_text("x")),
+    "dangling": lambda folder: (gone(f"{BABY}/stems/S00.wav")(folder), (folder / BABY / "stems/S00.wav").symlink_to("nowhere")),
+    "loop": lambda folder: (gone(BABY)(folder), (folder / BABY).symlink_to(BABY)),
+    "flat": lambda folder: ((folder / BABY / "stems").rename(folder / "stems"), [gone(track.name)(folder) for track in folder.glob("Track*")]),
+}.items():  # fmt: skip
+    rejected("baby", f"baby-{_name}", _change, "S00|metadata|tracks|stem|Track", "slakh")
+
+# -- links are followed, in data sets and to them
+
+for _name, (_dataset, _change) in {
+    "recording": ("recordings", _moved("0.wav")),
+    "note": ("nsynth", _moved(f"{TRAIN}/audio/{NOTE}.wav")),
+    "notes": ("nsynth", _moved(f"{TRAIN}/audio")),
+    "stem": ("slakh", _moved(STEM_FILE)),
+    "track": ("slakh", _moved(TRACK)),
+    "split": ("slakh", _moved("train")),
+}.items():
+    tree(f"linked-{_name}", _dataset, _change)
+    CASES.append(
+        Case(
+            f"prepare-data --dataset {KINDS.get(_dataset, _dataset)} --source @linked-{_name} {OUT} --strict",
+            leaves=OUTS,
+            writes=("out/train/manifest.json",),
+        )
+    )
+
 # -- squares: their folders are rendered, and rendered only where they are missing
 
 SQUARE = "train/Square00000/square.json"
@@ -205,9 +271,9 @@ for _name, _change in {
     )
 CASES += [
     Case(
-        f"prepare-data --dataset {name} --source @{name} {OUT}",
+        f"prepare-data --dataset {KINDS.get(name, name)} --source @{name} {OUT}",
         leaves=OUTS,
         writes=("out/train/manifest.json",),
     )
-    for name in ("nsynth", "slakh")
+    for name in ("nsynth", "slakh", "baby")
 ]

@@ -40,9 +40,9 @@ SETTINGS = {  # what every field refuses
     "model.dropout": "-1 2 nan x",
     "model.P_mean": "nan inf x",
     "model.P_std": "0 -1 nan x",
-    "model.guidance": "[] [nan,1,1] x [1]",
+    "model.guidance": "[] [nan,1,1] x [1,1]",
     "model.mel.bands": "0 -1 x 1000000000 127",
-    "model.codec.name": "abacus '' 7 /dev/null",
+    "model.codec.name": "abacus '' 7",
     "views.timbre": "abacus 7",
     "views.content": "abacus []",
     "views.scramble": "-1 2 nan x",
@@ -55,6 +55,7 @@ OVERRIDES = [
     ("model.mel=x", "mel"), (".=1", "--set|key"), ("model..x=1", "model"), ("model.=1", "model"), ("lerning_rate=1", "learning_rate"),
     ("__class__=1", "__class__"), ("'seed=\t1\t2'", "seed"), (f"seed={'[' * 3000}", "seed"), (f"{'x' * 3000}=1", "xxx"),
     (f"{'.'.join('x' * 2000)}=1", "x"), ("seed=2020-13-45", "seed"), ("SEED=1", "SEED"), ("'se ed=1'", "se ed"), ("base=x.yaml", "base"),
+    ("model.codec.name=/dev/null", "/dev/null"),
 ]  # fmt: skip
 
 MANIFEST = "train/manifest.json"
@@ -91,12 +92,12 @@ RUNS = [
 YAML = {
     "unknown": "lerning_rate: 1", "list": "- a", "scalar": "7", "text": "hello", "tab": "\tseed: 1", "brace": "{", "colon": "a: b: c",
     "type": "seed: x", "null": "seed: null", "nested": "model: 7", "deep": "a: " + "[" * 20000, "braces": "{a: " * 5000, "bomb": BOMB,
-    "alias": "seed: &a 1\nwarmup: *a", "merge": "<<: {seed: 1}", "tag": "seed: !!python/name:os.system", "call": "!!python/object/apply:os.system ['true']",
+    "alias": "seed: &a 1\nwarmup: *a", "tag": "seed: !!python/name:os.system", "call": "!!python/object/apply:os.system ['true']",
     "binary": b"\xff\xfe\x00\x01" * 20, "nul": b"seed: 1\x00", "latin": "# caf\xe9".encode("latin-1"), "date": "seed: 2020-01-01",
     "bad-date": "seed: 2020-13-45", "float": "seed: 1.5", "bool": "seed: true", "hex": "seed: 0x", "two": "--- {}\n--- {}", "key": "? [a]\n: 1",
     "number-key": "7: 1", "null-key": "null: 1", "base-self": "base: self.yaml", "base-missing": "base: missing.yaml", "base-list": "base: [a]",
     "base-folder": "base: .", "base-absolute": "base: /dev/null", "base-number": "base: 7", "huge-int": "seed: 1" + "0" * 5000, "inf": "learning_rate: .inf",
-    "nan": "learning_rate: .nan", "underscore": "seed: 1_0_", "sexagesimal": "learning_rate: 1:2", "long-key": "x" * 5000 + ": 1", "duplicate-nested": "model: {mel: {x: 1}}",
+    "nan": "learning_rate: .nan", "sexagesimal": "learning_rate: 1:2", "long-key": "x" * 5000 + ": 1", "duplicate-nested": "model: {mel: {x: 1}}",
     "widths": "model: {widths: 7}", "widths-text": "model: {widths: [a]}", "model-null": "model: null", "views": "views: {timbre: 7}", "set": "betas: !!set {a}",
 }  # fmt: skip
 for _name, _text in YAML.items():

@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 
 from msdae import audio
+from msdae.commands import report as command
 from msdae.errors import UserError
 from msdae.evaluation import media, tables
 from msdae.evaluation.swapbench import chart, report
@@ -324,6 +325,11 @@ def _lose(name):
         ("scores.jsonl", _drop_last_line, "has no scores of test-notes-1: .* 1,2"),
         ("scores.jsonl", _rename_metric, "has no scores of test-melodies-0"),
         ("tables.json", Path.unlink, "tables.json: is missing"),
+        ("tables.json", lambda path: path.write_text("[]"), "tables.json: is empty"),
+        ("cases.jsonl", lambda path: path.write_text(""), "cases.jsonl: is empty"),
+        ("cases.jsonl", lambda path: path.write_text("null"), "line 1: damaged .a value of another type"),
+        ("scores.jsonl", _replace('"melody F1": 0', '"melody F1": NaN, "y": 0'), "is no number"),
+        ("manifest.json", _replace('"checkpoints": {', '"checkpoints": 7, "x": {'), "another type"),
         ("audio", shutil.rmtree, "audio: has the sound of 0 cases instead of 1"),
         ("audio/test-melodies-0/truth.wav", Path.unlink, "truth.wav: is missing"),
         ("audio/test-melodies-0/embedded 1.wav", Path.unlink, "embedded 1.wav: is missing"),
@@ -332,6 +338,14 @@ def _lose(name):
 def test_what_is_unfinished_or_damaged_is_named_with_its_remedy(copy, name, change, reason):
     change(copy / name)
     with pytest.raises(UserError, match=f"{reason}.*run: python experiments/evaluate.py --out {copy}"):
+        report.write(copy)
+
+
+def test_a_sound_that_links_to_itself_is_missing(copy):
+    path = copy / "audio" / "test-melodies-0" / "truth.wav"
+    path.unlink()
+    path.symlink_to(path.name)
+    with pytest.raises(UserError, match="truth.wav: is missing"):
         report.write(copy)
 
 
@@ -404,16 +418,13 @@ def test_no_column_is_cut_and_a_case_is_one_row_on_a_laptop(small, tmp_path, wid
 
 
 def test_command(small, tmp_path):
-    def run(*options):
-        line = [sys.executable, ROOT / "experiments/report.py", *options]
-        return subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=False)
-
-    done = run(small)
-    assert done.returncode == 0 and done.stdout.strip() == str(small / "report.html")
-    done = run(small, "--figure", small / "a.svg", "--case", small / "a.svg")
-    assert done.returncode == 2 and "name one file" in done.stderr
-    done = run(small, "--umap", tmp_path)
-    assert done.returncode == 2 and "plot_umap.py" in done.stderr and "Traceback" not in done.stderr
+    line = [sys.executable, ROOT / "experiments/report.py", small]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == str(small / "report.html")
+    with pytest.raises(UserError, match="name one file"):
+        command.main([str(small), "--figure", str(small / "a.svg"), "--case", str(small / "a.svg")])
+    with pytest.raises(UserError, match="plot_umap.py"):
+        command.main([str(small), "--umap", str(tmp_path)])
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n" + bytes(50)])
