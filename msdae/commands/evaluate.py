@@ -1,6 +1,7 @@
 """Score checkpoints on SwapBench, and for the thesis's tables 1, 4 and 5."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,9 +65,8 @@ def _pairs(options: argparse.Namespace, settings: swapbench.EvaluationConfig, co
 
 def _say_how_long(options: argparse.Namespace, count: int) -> None:
     if options.learn is not None and (sounds := count * len(options.checkpoint)):
-        print(
-            f"{sounds} sounds are learnt: {sounds * options.learn / 60:.0f} minutes, less if some are known"
-        )
+        minutes = math.ceil(sounds * options.learn / 60)
+        print(f"{sounds} sounds are learnt: about {minutes} min, less if some are known")
 
 
 def _evaluate(options: argparse.Namespace, settings: swapbench.EvaluationConfig, command: str) -> None:

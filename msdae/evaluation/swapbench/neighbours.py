@@ -1,7 +1,7 @@
 """A swap that asks for nothing: each frame of the melody source gives way to the timbre source's nearest.
 
 Source: the idea of Baas et al. 2023, "Voice conversion with just nearest neighbours", over log-mel frames,
-with the frames' strength waveforms in place of a vocoder.
+with the frames' own waveforms in place of a vocoder.
 """
 
 import functools

@@ -25,6 +25,7 @@ from msdae.evaluation.swapbench.systems import (
     COPY_MELODY,
     COPY_TIMBRE,
     SWAPS,
+    can_learn,
     learnt_row,
     resampled,
 )
@@ -104,7 +105,7 @@ def evaluate(
     folder, device = Path(out), next(codec.parameters()).device
     files.make_folder(folder)
     rows = _rows(group, pipelines, codec, device, outputs or {}, learn)
-    known = files.read_json(folder / SCORES, fix="delete it") if (folder / SCORES).exists() else {}
+    known = _known(folder / SCORES)
     scores: dict[str, list[dict[str, float]]] = {name: [] for name in rows}
     with progress(total=len(rows) * len(group), desc="evaluating", unit="output") as bar:
         for pair in group:
@@ -148,7 +149,7 @@ def _rows(
         for swap in (swap for swap in SWAPS if set(swap) < levels):
             label = f"{name} {{{','.join(map(str, swap))}}}"
             rows[label] = Row(partial(_swapped, pipeline, swap), key)
-        if learn is not None:
+        if learn is not None and can_learn(pipeline):
             rows[learnt_row(name, learn)] = Row(partial(_learnt, pipeline, learn), key)
     for name, place in outputs.items():
         paths = _by_name(Path(place))
@@ -193,6 +194,17 @@ def _played(pipeline: Pipeline, waveform: torch.Tensor) -> torch.Tensor:
 
 
 # -- scores
+
+
+def _known(path: Path) -> dict[str, dict[str, float]]:
+    """The scores in a file, by the keys of pairs and rows; none where there is no file."""
+    if not path.exists():
+        return {}
+    scores = files.read_json(path, fix="delete it")
+    with files.reading(path, "delete it"):
+        return {
+            key: {name: float(values[name]) for name in (MELODY, TIMBRE)} for key, values in scores.items()
+        }
 
 
 def _score(timbre: torch.Tensor, heard: np.ndarray, output: Sounds) -> dict[str, float]:

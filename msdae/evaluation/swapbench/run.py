@@ -34,6 +34,7 @@ from msdae.evaluation.swapbench.systems import (
     Model,
     Output,
     System,
+    can_learn,
     nearest_neighbours,
     unique,
 )
@@ -64,7 +65,7 @@ class EvaluationConfig:
     report_cases: cases to listen to in the report.
     data: a prepared split (a cache), on pairs of whose clips Tables 1, 4 and 5 are made instead.
     samples: libraries of recorded samples that play the split "real"; by default the data folder's.
-    learn: seconds for which the models learn each timbre source, for one more row each; None for no such row.
+    learn: seconds for which the models that can learn each timbre source, for one more row; None for none.
 
     Raises:
         UserError: a number outside its range, or a split that is named twice.
@@ -149,7 +150,8 @@ def evaluate(
         kept = _spread(drawn, settings.report_cases)
         run(systems, results, library, embedding, kept, progress)
         if settings.learn is not None:
-            learning = [Learnt(name, pipeline, settings.learn) for name, pipeline in pipelines.items()]
+            able = {name: pipeline for name, pipeline in pipelines.items() if can_learn(pipeline)}
+            learning = [Learnt(name, pipeline, settings.learn) for name, pipeline in able.items()]
             run(learning, results, library, embedding, kept, progress, alone=True)
         short, full = tables.swapbench(results, command)
         if settings.data is None:

@@ -210,6 +210,12 @@ class Folder:
         return waveform
 
 
+def can_learn(pipeline: Pipeline) -> bool:
+    """Whether the model can learn a sound and swap it: level 1 is pooled, and another level stays."""
+    model = pipeline.model
+    return model.stage > 1 and model.needs_mel and model.pooled[0]
+
+
 def learnt_row(name: str, seconds: float) -> str:
     """What the row of a model is called that learns for so long."""
     return f"{name} {{1}} learnt" + ("" if seconds == LEARNING else f" {seconds:g} s")

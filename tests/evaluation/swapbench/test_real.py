@@ -9,16 +9,13 @@ import pytest
 import soundfile
 import torch
 
-from msdae import codecs
 from msdae.errors import UserError
 from msdae.evaluation.metrics import f0
 from msdae.evaluation.swapbench import cases, real
 from msdae.evaluation.swapbench.run import EvaluationConfig, evaluate
 from msdae.evaluation.swapbench.sounds import play
-from msdae.evaluation.swapbench.systems import Batch, Learnt, Output
+from msdae.evaluation.swapbench.systems import Batch, Learnt
 from msdae.inference.pipeline import Pipeline, Sampling
-from msdae.models.config import CodecConfig, ModelConfig
-from msdae.models.msdae import MSDAE
 from msdae.synthesis import pitch
 
 RATE = 44100
@@ -127,6 +124,7 @@ def test_a_room_reverberates_and_is_the_same_for_all_that_is_in_it(library):
 def test_from_end_to_end(samples, library, tmp_path, monkeypatch):
     """A function that answers with the melody source; the judge of single lines is not installed."""
     monkeypatch.setattr(f0, "_detector", lambda: None)
+    monkeypatch.setattr(cases, "REFERENCES", 2)
     settings = EvaluationConfig(splits=("real",), cases=4, samples=(samples,), report_cases=0)
     short, full = evaluate({}, tmp_path, settings, functions={"mine": lambda timbre, melody: melody})
     manifest = json.loads((tmp_path / "manifest.json").read_text())
@@ -154,21 +152,21 @@ def test_from_end_to_end(samples, library, tmp_path, monkeypatch):
         evaluate({}, tmp_path, other)
 
 
-def test_a_learnt_sound_is_a_row(library):
-    torch.manual_seed(0)
-    codec = codecs.load(codecs.DEFAULT)
-    config = CodecConfig(fingerprint=codec.fingerprint)
-    model = MSDAE(ModelConfig(widths=(16,) * 6, encoder_widths=(4, 8), codec=config), stage=2).eval()
-    for parameter in model.parameters():  # an untrained model ends in zeros
-        parameter.data += 0.1 * torch.randn_like(parameter)
-    pipeline = Pipeline(model, codec, Sampling(steps=2))
-    system, longer = Learnt("tiny", pipeline, 1.0), Learnt("tiny", pipeline)
-    assert system.outputs == (Output("tiny {1} learnt 1 s"),) and longer.outputs == (
-        Output("tiny {1} learnt"),
+def test_a_learnt_sound_is_a_row(library, codec, tiny_model, monkeypatch):
+    pipeline = Pipeline(tiny_model(stage=2), codec, Sampling(steps=2))
+    system, longer = Learnt("tiny", pipeline), Learnt("tiny", pipeline, 60.0)
+    assert [row for ((row, _),) in (system.outputs, longer.outputs)] == [
+        "tiny {1} learnt",
+        "tiny {1} learnt 60 s",
+    ]
+    learn = pipeline.learn
+    monkeypatch.setattr(
+        pipeline, "learn", lambda source, seconds, **at: learn(source, seconds, steps=2, **at)
     )
     (case,) = cases.plan("real", 0, {"monophonic": 1})
-    sounds = [play(getattr(case, role), library)[None] for role in ("timbre", "melody", "truth")]
-    batch = Batch([case], *sounds)
+    batch = Batch(
+        [case], *(play(getattr(case, role), library)[None] for role in ("timbre", "melody", "truth"))
+    )
     learnt, plain = system.render(batch, system.outputs[0]), system.swap(batch, [1])
     assert (
         learnt.shape == plain.shape and math.isfinite(float(learnt.sum())) and not torch.equal(learnt, plain)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from msdae import audio, codecs
+from msdae import audio
 from msdae.errors import UserError
 from msdae.evaluation.swapbench import neighbours, recordings
 from msdae.evaluation.swapbench.recordings import evaluate, pairs
@@ -36,8 +36,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_rows_and_both_measures(folder):
-    codec = codecs.load(codecs.DEFAULT)
+def test_rows_and_both_measures(folder, codec):
     table = evaluate(pairs(folder), {}, codec, folder / "out", {"theirs": folder / "theirs"})
     melody, timbre = (table.column(f"{name} ↑") for name in (recordings.MELODY, recordings.TIMBRE))
     assert list(melody) == [
@@ -57,8 +56,7 @@ def test_rows_and_both_measures(folder):
     assert (folder / "out" / "audio" / "a" / "nearest neighbours.wav").is_file()
 
 
-def test_it_continues_and_notices_what_has_changed(folder, monkeypatch):
-    codec = codecs.load(codecs.DEFAULT)
+def test_it_continues_and_notices_what_has_changed(folder, codec, monkeypatch):
     table = evaluate(pairs(folder), {}, codec, folder / "out")
     monkeypatch.setattr(neighbours, "swap", lambda timbre, melody: 1 / 0)
     assert evaluate(pairs(folder), {}, codec, folder / "out") == table
@@ -67,12 +65,17 @@ def test_it_continues_and_notices_what_has_changed(folder, monkeypatch):
         evaluate(pairs(folder), {}, codec, folder / "out")
 
 
-def test_what_is_missing_is_named(folder):
+def test_damaged_scores_are_said(folder, codec):
+    (folder / "out").mkdir()
+    (folder / "out" / "scores.json").write_text('{"key": 7}')
+    with pytest.raises(UserError, match="scores.json.*delete it"):
+        evaluate(pairs(folder), {}, codec, folder / "out")
+
+
+def test_what_is_missing_is_named(folder, codec):
     (folder / "theirs" / "b.wav").unlink()
     with pytest.raises(UserError, match="theirs: has no b.wav"):
-        evaluate(
-            pairs(folder), {}, codecs.load(codecs.DEFAULT), folder / "out", {"theirs": folder / "theirs"}
-        )
+        evaluate(pairs(folder), {}, codec, folder / "out", {"theirs": folder / "theirs"})
     (folder / "timbre" / "b.wav").unlink()
     with pytest.raises(UserError, match="melody/b.wav: no recording of its name in timbre/"):
         pairs(folder)
@@ -80,9 +83,8 @@ def test_what_is_missing_is_named(folder):
         pairs(folder / "nowhere")
 
 
-def test_models_play_their_rows(folder, tiny_model, monkeypatch):
+def test_models_play_their_rows(folder, codec, tiny_model, monkeypatch):
     """What learns is told the timbre source and the seconds."""
-    codec = codecs.load(codecs.DEFAULT)
     pipeline = Pipeline(tiny_model(stage=2), codec, Sampling(steps=1))
     lessons = []
     monkeypatch.setattr(pipeline, "learn", lambda *arguments: lessons.append(arguments) or arguments[0])
