@@ -27,7 +27,8 @@ def raw_pitch_accuracy(notes: Sequence[Note], waveform: torch.Tensor, sample_rat
     waveform: (samples,), mono, [-1, 1], as long as the notes.
     None where the network is not installed, or no frame is inside a note.
 
-    Source: mir_eval.melody.raw_pitch_accuracy, which takes frequencies; what is unvoiced counts as heard.
+    Source: mir_eval.melody.raw_pitch_accuracy, which takes frequencies; what is unvoiced
+    counts as heard, what is silent does not.
     """
     detector = _detector()
     if detector is None:
@@ -41,7 +42,8 @@ def raw_pitch_accuracy(notes: Sequence[Note], waveform: torch.Tensor, sample_rat
     if not inside.any():
         return None
     pitches = 69 + 12 * np.log2(np.maximum(heard.pitch_hz[inside], 1e-3) / 440)
-    return float(np.mean(np.abs(pitches - played[inside]) <= CENTS / 100))
+    right = np.abs(pitches - played[inside]) <= CENTS / 100
+    return float(np.mean(right & (heard.confidence[inside] > 0)))
 
 
 @functools.cache

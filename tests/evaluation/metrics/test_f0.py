@@ -25,6 +25,10 @@ def test_frames_within_fifty_cents(network, pitches, low, high):
     assert low <= f0.raw_pitch_accuracy(NOTES, tones(*pitches), 44100) <= high
 
 
+def test_silence_is_wrong(network):
+    assert f0.raw_pitch_accuracy(NOTES, torch.zeros(44100), 44100) == 0.0
+
+
 def test_it_says_nothing_without_notes_or_network(network, monkeypatch):
     assert f0.raw_pitch_accuracy([], tones(57), 44100) is None
     monkeypatch.setattr(f0, "_detector", lambda: None)
