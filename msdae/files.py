@@ -29,6 +29,7 @@ except ImportError:  # Windows: nothing is locked and nothing is cleaned there
     fcntl = None
 
 LARGEST = 1 << 30  # bytes of a text file; NSynth's examples.json has a fifth
+LARGEST_LINES = 4 << 30  # bytes of a file of JSON lines; a million clips with their notes have a quarter
 LARGEST_YAML = 4 << 20  # bytes
 DEEPEST, LONGEST = 100, 10_000  # of what is in YAML: levels, characters of a value
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # plain values, read by the C library where it is
@@ -36,7 +37,6 @@ _DAMAGE = (  # what parsers say of content that is not what they expect
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError, SyntaxError),
     *(RuntimeError, yaml.YAMLError, zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
 )
-_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL
 PARTIAL = ".msdae."  # how the names of files begin that are still being written
 _writing: set[str] = set()  # names of the partial files of this process
 _swept: set[str] = set()  # folders that this process has cleaned
@@ -72,13 +72,16 @@ def read_text(path: str | Path, fix: str = "give a text file", largest: int = LA
     Raises:
         UserError: no such file, no regular file, no text, or larger than `largest` bytes.
     """
-    path = Path(path)
     with reading(path, fix):
-        if path.exists() and not path.is_file():
-            raise UserError(f"{printable(path)}: is not a file; {fix}")
-        if path.stat().st_size > largest:
-            raise UserError(f"{printable(path)}: larger than {largest >> 20} MB; {fix}")
-        return path.read_text("utf-8")
+        _check_text(Path(path), fix, largest)
+        return Path(path).read_text("utf-8")
+
+
+def _check_text(path: Path, fix: str, largest: int) -> None:
+    if path.exists() and not path.is_file():
+        raise UserError(f"{printable(path)}: is not a file; {fix}")
+    if path.stat().st_size > largest:
+        raise UserError(f"{printable(path)}: larger than {largest >> 20} MB; {fix}")
 
 
 def read_json(path: str | Path, kind: type = dict, fix: str = "make it again") -> Any:
@@ -90,8 +93,9 @@ def read_json(path: str | Path, kind: type = dict, fix: str = "make it again") -
 def read_json_lines(path: str | Path, fix: str = "make it again") -> list[dict[str, Any]]:
     """The JSON objects of a file, one a line; raises as `read_json`."""
     with reading(path, fix):
-        values = [json.loads(line) for line in read_text(path, fix).splitlines()]
-        return [_typed(path, value, dict, fix) for value in values]
+        _check_text(Path(path), fix, LARGEST_LINES)
+        with open(path, encoding="utf-8") as lines:
+            return [_typed(path, json.loads(line), dict, fix) for line in lines]
 
 
 def read_yaml(path: str | Path, fix: str = "write it as 'key: value' lines") -> dict[str, Any]:
@@ -204,13 +208,15 @@ def atomic(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if path.exists() and not path.is_file():
         raise UserError(f"{printable(path)}: is no regular file, and is not replaced; choose another")
-    with _partial(path) as temporary, _held(os.open(temporary, _NEW, 0o666)):
+    with _partial(path) as temporary:
+        open(temporary, "xb").close()
         mode = temporary.stat().st_mode  # writers that replace the file themselves make a private one
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(mode)
-        os.replace(temporary, path)
+        with _held(temporary, os.O_RDWR):
+            yield temporary
+            with open(temporary, "r+b") as file:
+                os.fsync(file.fileno())
+            temporary.chmod(mode)
+            os.replace(temporary, path)
 
 
 @contextmanager
@@ -221,7 +227,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     """
     with _partial(folder) as temporary:
         temporary.mkdir()
-        with _held(os.open(temporary, os.O_RDONLY)):
+        with _held(temporary, os.O_RDONLY):
             yield temporary
             try:
                 temporary.rename(folder)
@@ -248,8 +254,15 @@ def _partial(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _held(handle: int) -> Iterator[None]:
-    """The open file or folder is locked for this process inside the block, or until the process dies."""
+def _held(path: Path, flags: int) -> Iterator[None]:
+    """The file or folder is locked for this process inside the block, or until the process dies.
+
+    Where there are no locks it is not even opened: Windows opens no folder.
+    """
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(path, flags)
     lock(handle)
     try:
         yield
@@ -257,14 +270,19 @@ def _held(handle: int) -> Iterator[None]:
         os.close(handle)
 
 
-def lock(handle: int) -> bool:
-    """Lock an open file or folder for this process, until it is closed; False if another process has it."""
+def lock(handle: int) -> bool | None:
+    """Lock an open file or folder for this process, until it is closed; False if another process has it.
+
+    None where there are no locks: on Windows, and on some disks in a network.
+    """
     if fcntl is None:
-        return True
+        return None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:
+        return None
     return True
 
 

@@ -19,8 +19,10 @@ def launched() -> bool:
 
 
 def watch() -> None:
-    """From now on the launcher's death is as SIGTERM to this process; to be called on the main thread."""
-    if os.name == "posix" and launched() and not _watching.is_set():
+    """From now on the launcher's death is as SIGTERM to this process; only on the main thread, whose signals
+    are."""
+    main = threading.current_thread() is threading.main_thread()
+    if os.name == "posix" and launched() and main and not _watching.is_set():
         _watching.set()
         told, tell = os.pipe()
         os.set_blocking(tell, False)

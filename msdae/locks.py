@@ -21,7 +21,7 @@ def only_process(folder: str | Path) -> Iterator[None]:
     Of processes that were launched together the first one takes the lock for all.
 
     The system ends the lock with the process, however that dies: none is left behind. The file .lock in the
-    folder says who has it, or had it last.
+    folder says who has it, or had it last. On a disk that knows no locks nothing is held.
 
     Raises:
         UserError: another process is in such a block; says its number, machine and start.
@@ -33,7 +33,7 @@ def only_process(folder: str | Path) -> Iterator[None]:
     make_folder(folder)
     handle = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        if not lock(handle):
+        if lock(handle) is False:
             raise UserError(
                 f"{printable(folder)}: in use by {_holder(handle)}; wait for it, stop it, or choose another"
             )

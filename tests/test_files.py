@@ -161,3 +161,14 @@ def test_errors_of_the_machine_are_said_in_one_line():
     assert "out of memory" in str(of_system(RuntimeError("CPUAllocator: can't allocate memory")))
     assert "a.npy: no space left" in str(of_system(OSError("66150 requested and 5000 written"), "a.npy"))
     assert of_system(KeyError("a bug")) is None
+
+
+def test_without_locks_nothing_is_held_open(tmp_path, monkeypatch):
+    """As on Windows, which opens no folder."""
+    monkeypatch.setattr(files, "fcntl", None)
+    monkeypatch.setattr(os, "open", None)
+    with files.atomic(tmp_path / "a") as temporary:
+        temporary.write_bytes(b"whole")
+    with files.atomic_folder(tmp_path / "b") as temporary:
+        pass
+    assert (tmp_path / "a").read_bytes() == b"whole" and (tmp_path / "b").is_dir()

@@ -42,7 +42,7 @@ def launch(tmp_path):
         (tmp_path / "child.py").write_text(CHILD.format(function))
         (tmp_path / "launch.py").write_text(LAUNCHER)
         return subprocess.Popen(
-            [sys.executable, "launch.py"],
+            [sys.executable, "launch.py", "accelerate"],  # by these words it is known
             cwd=tmp_path,
             env=os.environ
             | {"ACCELERATE_MIXED_PRECISION": "no", "PYTHONPATH": str(Path(__file__).parents[1])},

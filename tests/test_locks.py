@@ -1,9 +1,11 @@
+import errno
 import os
 import subprocess
 import sys
 
 import pytest
 
+from msdae import files
 from msdae.errors import UserError
 from msdae.locks import only_process
 
@@ -27,3 +29,14 @@ def test_of_processes_launched_together_the_first_one_takes_it_for_all(tmp_path,
         monkeypatch.setenv("RANK", "1")
         with only_process(tmp_path):
             pass
+
+
+@pytest.mark.skipif(files.fcntl is None, reason="there are no locks")
+def test_a_disk_without_locks_can_be_used(tmp_path, monkeypatch):
+    def flock(handle, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+    with only_process(tmp_path), files.atomic(tmp_path / "a") as temporary:
+        temporary.touch()
+    assert (tmp_path / "a").exists()

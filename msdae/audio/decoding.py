@@ -18,7 +18,7 @@ _MOST_FRAMES = 1 << 13  # a byte; FLAC has 5 461 of silence
 _MOST_STREAMS = 1000  # joined in one file; more are damage
 _LAST_PAGE = 1 << 21  # frames that an Ogg page may hold; libsndfile seeks inexactly in the last
 _PREROLL = 1 << 14  # frames decoded before a sought one with PyAV, whose decoders need them
-_REMEMBERED = 1 << 16  # lengths of files that had to be decoded to know them
+_REMEMBERED = 1 << 14  # files whose streams are known; an mp3 or m4a file has to be read through to know them
 
 
 class Unreadable(Exception):
@@ -45,11 +45,13 @@ class Stream:
     origin: int | None = None
 
 
+@lru_cache(_REMEMBERED)
 def streams(path: Path, state: tuple[int, int]) -> tuple[Stream, ...]:
     """The streams of sound in a file, one after the other, as its headers describe them.
 
-    The length of a file that only PyAV reads is counted, by decoding it, once for each `state` of the file
-    (bytes, time of its last change).
+    The length of a file that only PyAV reads is counted, by decoding it.
+
+    state: of the file (bytes, time of its last change); what was found in it is remembered for that.
 
     Raises:
         Unreadable, CutShort.
@@ -130,7 +132,6 @@ def _sndfile(path: Path, part: Part) -> Iterator[soundfile.SoundFile]:
 # -- PyAV
 
 
-@lru_cache(_REMEMBERED)
 def _count(path: Path, name: str, state: tuple[int, int]) -> Stream:
     """The stream in a file that PyAV reads, decoded to count its frames."""
     rate = channels = frames = 0

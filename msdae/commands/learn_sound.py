@@ -65,7 +65,8 @@ def learn(
         cli.note("the state is saved, the same line continues")
         raise
     except UserError:
-        forget(output)
+        if not (_folder(output) / "state.safetensors").exists():  # nothing is there to continue from
+            forget(output)
         raise
     text = f"learnt {sound.seconds:.1f} s of sound in {sound.steps} steps"
     if sound.held_out:

@@ -36,7 +36,7 @@ def _train(arguments: argparse.Namespace) -> None:
     make_folder(arguments.run)
     base = neural.NeuralCodec.from_file(arguments.latents) if arguments.latents is not None else None
     files = _files(arguments)
-    if any(file.first for chosen in files.values() for file in chosen):
+    if any(file.first for members in files.values() for file in members):
         raise UserError(f"{arguments.source}: a codec is trained on whole recordings; give three or more")
     paths = {split: [file.path for file in chosen] for split, chosen in files.items()}
     with only_process(arguments.run):

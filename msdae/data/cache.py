@@ -200,10 +200,10 @@ class ClipCache:
         """
         clip, rate = self.clips[index], sample_rate or self.sample_rate
         start, samples = round(clip["start"] * rate), round(self.clip_seconds * rate)
-        waveform = audio.read(clip["path"], rate)[start : start + samples]
-        if len(waveform) < samples:
+        recording = audio.open_recording(clip["path"], rate)
+        if recording.samples < start + samples:
             raise UserError(f"{clip['path']}: shorter than when it was prepared; prepare the data again")
-        return waveform
+        return recording.part(start, samples)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def latents(
 
     denoiser, start = layout.blended(denoise, batch), start[None].to(device)
     sigmas = {"sigma_min": edm.sigma_min, "sigma_max": edm.sigma_max}
-    with first.adapter.to(device).applied(model.unet) if first.adapter else nullcontext():
+    with first.adapter.copy().to(device).applied(model.unet) if first.adapter else nullcontext():
         z = sample(denoiser, start, sampling.steps, sampling.sampler, **sigmas)[0].cpu()
     if not torch.isfinite(z).all():
         raise UserError("the model gave NaN or infinite latents; use another checkpoint")

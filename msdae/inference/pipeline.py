@@ -340,11 +340,10 @@ class Pipeline:
     def _encode(self, job: _Job, advance: Advance = lambda windows: None) -> Codes:
         samples, hop = job.samples or job.source.samples, self.codec.hop
         length = self.codec.frames(samples)
+        LENGTH.check(length, "length, in latent frames")
         firsts = self._starts(samples) if job.levels else []
-        if samples == job.source.samples:
-            blocks = padded(job.source, max(length, self.window) * hop)
-        else:
-            blocks = looped(job.source)
+        whole = samples == job.source.samples
+        blocks = padded(job.source, max(length, self.window) * hop) if whole else looped(job.source)
         # One block of memory for each level: small ones between the windows would split it.
         codes: dict[int, torch.Tensor] = {}
         done = 0

@@ -4,8 +4,9 @@ Source: Hu et al. 2021, "LoRA: low-rank adaptation of large language models".
 """
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 import torch.nn as nn
@@ -57,6 +58,10 @@ class Adapter(nn.Module):
                 tensors[name] = sum(weight * part[name] for part, weight in parts)
         return Adapter(tensors)
 
+    def copy(self) -> "Adapter":
+        """An adapter of the same weights, which may be moved to another device."""
+        return Adapter(self.tensors())
+
     def tensors(self) -> Tensors:
         """What `__init__` takes."""
         return {name.replace("/", "."): value.detach() for name, value in self.weights.items()}
@@ -74,21 +79,20 @@ class Adapter(nn.Module):
 
     @contextmanager
     def applied(self, network: nn.Module) -> Iterator[None]:
-        """Inside the block, `network` computes with the changes; its own weights stay as they are."""
-        handles = [
-            layer.register_forward_hook(self._hook(name.replace(".", "/")))
-            for name, layer in _layers(network).items()
-        ]
-        try:
+        """Inside the block, `network` computes with the changes, on this thread alone; its own weights stay
+        as they are."""
+        with ExitStack() as handles:
+            for name, layer in _layers(network).items():
+                handles.enter_context(layer.register_forward_hook(self._hook(name.replace(".", "/"))))
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
     def _hook(self, name: str):
         down, up, bias = (self.weights[f"{name}/{part}"] for part in ("down", "up", "bias"))
+        thread = threading.get_ident()
 
         def add(layer: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+            if threading.get_ident() != thread:
+                return output
             (x,) = inputs
             if isinstance(layer, nn.Linear):
                 return output + F.linear(F.linear(x, down), up, bias)

@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from msdae import files
 
 LOG = "log.jsonl"
+FIX = "delete it: training does not need it"
 logger = logging.getLogger(__name__)
 
 
@@ -77,9 +78,7 @@ class Log:
 
     def history(self, name: str) -> list[float]:
         """The values of that name in all lines so far."""
-        path = self.folder / LOG
-        lines = map(json.loads, path.read_text().splitlines()) if path.exists() else ()
-        return [line[name] for line in lines if name in line]
+        return [line[name] for line in self._lines() if name in line]
 
     def sounds(self, step: int, sounds: Mapping[str, torch.Tensor], sample_rate: int) -> None:
         """Waveforms (samples,) to TensorBoard."""
@@ -93,10 +92,21 @@ class Log:
         """Take out the lines of steps that will be done again, and what a full disk left of the last one."""
         path = self.folder / LOG
         if self.accelerator.is_main_process and path.exists():
-            whole, _, _ = files.read_text(path).rpartition("\n")
-            lines = [line for line in whole.splitlines() if json.loads(line)["step"] <= step]
+            lines = [json.dumps(line) + "\n" for line in self._lines() if line["step"] <= step]
             with files.atomic(path) as temporary:
-                temporary.write_text("".join(line + "\n" for line in lines))
+                temporary.write_text("".join(lines))
+
+    def _lines(self) -> list[dict[str, Any]]:
+        """The lines that are whole."""
+        path = self.folder / LOG
+        if not path.exists():
+            return []
+        with files.reading(path, FIX):
+            whole, _, _ = files.read_text(path, FIX).rpartition("\n")
+            lines = [json.loads(line) for line in whole.splitlines()]
+            if not all(isinstance(line["step"], int) for line in lines):
+                raise ValueError("a line without its step")
+        return lines
 
     def say(self, text: str) -> None:
         """One line on the screen, where the command line shows the log."""

@@ -8,6 +8,7 @@ processes, repeats the run that it continues.
 import copy
 import json
 import math
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -59,7 +60,8 @@ class Loop:
         size = memory.needed(task, self.share, self.share // schedule.accumulation)
         if self.device.type == "cpu":
             fix = "lower batch_size, or raise accumulation"
-            limits.require_memory(size * world, f"{task.name}, batch_size {schedule.batch_size}", fix)
+            beside = int(os.environ.get("LOCAL_WORLD_SIZE", world))  # processes on this machine
+            limits.require_memory(size * beside, f"{task.name}, batch_size {schedule.batch_size}", fix)
         self.log = Log(self.accelerator, self.folder, task.name, total)
         self.networks = task.modules()
         self.sharded = self.is_sharded()

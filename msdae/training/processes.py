@@ -47,8 +47,8 @@ def process_state(device: torch.device | None = None) -> PartialState:
     process = PartialState(cpu=several or (device is not None and device.type == "cpu"))
     if device is not None and device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
-    if process.device.type == "cpu" and launcher.launched():
-        torch.set_num_threads(cores())  # the launcher leaves a process one thread
+    if process.device.type == "cpu" and launcher.launched() and torch.get_num_threads() == 1:
+        torch.set_num_threads(cores())  # the launcher leaves a process one thread where none were asked for
     if process.num_processes > 1:
         atexit.register(process.destroy_process_group)
     return process
@@ -56,10 +56,10 @@ def process_state(device: torch.device | None = None) -> PartialState:
 
 def accelerator(schedule: Schedule, folder: Path) -> Accelerator:
     """Accelerate for a training whose trackers write to `folder`."""
-    process_state()  # the first to be made decides for the process
+    device = process_state().device  # the first to be made decides for the process
     precision = schedule.mixed_precision
     if precision == "auto":
-        precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+        precision = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "no"
     return Accelerator(
         mixed_precision=precision,
         gradient_accumulation_steps=schedule.accumulation,

@@ -19,7 +19,7 @@ from msdae.codecs.base import Codec
 from msdae.config import to_mapping
 from msdae.data.cache import Batch
 from msdae.data.excerpts import TOGETHER, ExcerptConfig, Excerpts, excerpts
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 from msdae.limits import COUNT, NOT_NEGATIVE, Range
 from msdae.locks import only_process
 from msdae.models.adapter import Adapter
@@ -138,12 +138,23 @@ class SoundTask(Task):
 
     def pace(self) -> float:
         """Seconds that a step takes."""
-        start, trained = time.perf_counter(), list(self.networks["sound"].parameters())
-        for batch in islice(self.batches(0, 0, 0, 1), PACE):
-            draws = Draws((0,), steps.size(batch), device=trained[0].device)
-            loss = sum(self.losses(steps.to(batch, draws.device), draws).values()).mean()
+        trained = list(self.networks["sound"].parameters())
+        device = trained[0].device
+        first = int(device.type != "cpu")  # an accelerator's first step loads what it computes with
+        for number, batch in enumerate(islice(self.batches(0, 0, 0, 1), first + PACE)):
+            if number == first:
+                start = _finished(device)
+            draws = Draws((0,), steps.size(batch), device=device)
+            loss = sum(self.losses(steps.to(batch, device), draws).values()).mean()
             torch.autograd.grad(loss, trained)
-        return (time.perf_counter() - start) / PACE
+        return (_finished(device) - start) / PACE
+
+
+def _finished(device: torch.device) -> float:
+    """The time in seconds at which the device has done all that it was asked for."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+    return time.perf_counter()
 
 
 def learn(
@@ -160,14 +171,17 @@ def learn(
         replaced.
 
     Raises:
-        UserError: silence, a folder in use, a loss that is not finite, a model without a pooled level 1, a
-            process that has trained on another device.
+        UserError: silence, a folder in use or of another training, a loss that is not finite, a model without
+            a pooled level 1, a process that has trained on another device, or that others were launched with.
         KeyboardInterrupt: a signal stopped it; the state is saved.
     """
     if not (model.needs_mel and model.pooled[0]):
         raise UserError("this model's level 1 is no average over time: it cannot learn a sound; take another")
     folder, begin, device = Path(folder), time.perf_counter(), next(model.parameters()).device
-    if process_state(device).device.type != device.type:
+    process = process_state(device)
+    if process.num_processes > 1:
+        raise UserError("a sound is learnt by one process; start it without accelerate launch or torchrun")
+    if process.device.type != device.type:
         raise UserError(f"this process has trained on another device than the model's, {device}; start anew")
     log_mel = LogMel(model.config.mel).to(device)
     with only_process(folder), _frozen(model):
@@ -186,13 +200,20 @@ def learn(
 
 
 def _total(task: SoundTask, folder: Path, begin: float) -> int:
-    """The steps of this learning, as decided when it began; the state of another one is removed."""
+    """The steps of this learning, as decided when it began; the state of another one is removed.
+
+    Raises:
+        UserError: the folder holds what is of no learning.
+    """
     config, plan = task.config, folder / PLAN
     key = checkpoint.fingerprint({}, {**task.same(), **to_mapping(config)})
     if plan.exists() and (known := files.read_json(plan)).get("key") == key:
         return known["steps"]
-    for name in (PLAN, PRODUCT, LOG, "state.safetensors", "failed.safetensors"):
-        (folder / name).unlink(missing_ok=True)
+    before = [folder / name for name in (PRODUCT, LOG, "state.safetensors", "failed.safetensors")]
+    if not plan.exists() and (others := [path for path in before if path.exists()]):
+        raise UserError(f"{printable(others[0])}: of another training, and stays; choose another folder")
+    for path in (*before, plan):
+        path.unlink(missing_ok=True)
     left = config.seconds - (time.perf_counter() - begin)
     total = config.steps or max(FEWEST, int(left / task.pace()))
     with files.atomic(plan) as temporary:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from msdae import audio
@@ -144,6 +145,13 @@ def test_the_length_of_a_file_is_counted_once(tmp_path, monkeypatch):
     one = audio.open_recording(tmp_path / "a.m4a")
     monkeypatch.setattr(decoding, "_decode", None)
     assert audio.open_recording(tmp_path / "a.m4a").samples == one.samples == len(noise)
+
+
+def test_the_frames_of_an_mp3_are_walked_once(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.mp3", np.zeros(44100), 44100)
+    one = audio.open_recording(tmp_path / "a.mp3")
+    monkeypatch.setattr(decoding, "parts", None)
+    assert audio.open_recording(tmp_path / "a.mp3") == one
 
 
 def test_without_pyav_one_line_says_how_to_get_it(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import soundfile
 
 from msdae import audio, checkpoint
 from msdae.data.excerpts import ExcerptConfig
+from msdae.errors import UserError
 from msdae.locks import only_process
 from msdae.training import sound
 
@@ -79,6 +80,18 @@ def test_a_second_process_leaves_the_first_alone(tmp_path, learnt, capsys):
         (state / "state.safetensors").write_bytes(b"")
         learnt()
     assert "in use by process" in capsys.readouterr().err and (state / "state.safetensors").exists()
+
+
+def test_an_error_on_the_way_leaves_the_state_that_was_saved(tmp_path, learnt, monkeypatch):
+    def run(loop):
+        loop._save("state")
+        raise UserError("disk: no space left on device; make room")
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr("msdae.training.loop.Loop.run", run)
+        learnt()
+    assert leftovers(tmp_path) == [".a.sound.learning"]
+    assert learnt().exists() and not leftovers(tmp_path)
 
 
 def write(path, waveform, rate=44100):

@@ -64,12 +64,12 @@ def test_folder_is_prepared_and_strict_stops(tmp_path):
     assert "liar.wav: not a readable recording" in errors
 
 
-def test_samples_are_for_squares_only():
+def test_samples_are_for_squares_only(tmp_path):
     for dataset in ("synth", "folder"):
         with pytest.raises(UserError, match=f"--dataset {dataset}: plays no samples"):
             prepare_data.main(["--dataset", dataset, "--samples", "x"])
     with pytest.raises(UserError, match="gone: no such library"):
-        prepare_data.main(["--dataset", "squares", "--samples", "gone", "--out", "unused"])
+        prepare_data.main(["--dataset", "squares", "--samples", "gone", "--out", str(tmp_path / "out")])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills a process group")

@@ -1,5 +1,7 @@
 """Adapters of a small U-Net: what they change, and that nothing is left behind."""
 
+from threading import Thread
+
 import pytest
 import torch
 
@@ -92,3 +94,27 @@ def test_gradients_reach_the_adapter_alone(unet, inputs):
     applied(adapter, unet, inputs).square().sum().backward()
     assert all(p.grad is None for p in unet.parameters())
     assert any(p.grad.abs().max() > 0 for p in adapter.parameters() if p.grad is not None)
+
+
+def test_other_threads_compute_without_the_changes(unet, inputs):
+    plain, elsewhere = unet(*inputs), []
+    with random(unet, 1).applied(unet):
+        thread = Thread(target=lambda: elsewhere.append(unet(*inputs)))
+        thread.start()
+        thread.join()
+        assert not torch.equal(unet(*inputs), plain)
+    assert torch.equal(elsewhere[0], plain)
+
+
+def test_an_adapter_that_does_not_fit_leaves_no_hook(unet, inputs):
+    plain, tensors = unet(*inputs), random(unet, 1).tensors()
+    del tensors[max(tensors)]
+    with pytest.raises(AttributeError), Adapter(tensors).applied(unet):
+        pass
+    assert torch.equal(unet(*inputs), plain)
+
+
+def test_a_copy_moves_alone(unet):
+    adapter = random(unet, 1)
+    adapter.copy().to("meta")
+    assert not any(tensor.is_meta for tensor in adapter.tensors().values())

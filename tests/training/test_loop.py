@@ -255,6 +255,13 @@ def test_the_log_of_a_run_that_saved_no_state_is_begun_anew(build, tmp_path):
     assert [step for step, _ in losses(tmp_path / "a")] == [1, 2]
 
 
+def test_a_damaged_log_is_named(build, tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/log.jsonl").write_text('{"loss": 9.0}\n')
+    with pytest.raises(UserError, match="log.jsonl: damaged .*delete it"):
+        build(steps=(2, 2, 2)).run()
+
+
 def test_a_full_disk_leaves_the_last_state_from_which_the_run_continues(build, tmp_path, largest):
     assert build("whole").run()
     with largest(200), pytest.raises(UserError, match="(log.jsonl|state.safetensors): file too large"):

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -114,3 +115,16 @@ def test_refusals(tmp_path, source):
         learn(small(), CODEC, [Waveform(torch.zeros(1000))], SETTINGS, tmp_path)
     with pytest.raises(UserError, match="seconds: is nan"):
         changed(seconds=float("nan"))
+
+
+def test_launched_processes_learn_nothing(tmp_path, source, monkeypatch):
+    monkeypatch.setattr(sound, "process_state", lambda device: SimpleNamespace(num_processes=2))
+    with pytest.raises(UserError, match="by one process"):
+        learn(small(), CODEC, [source], SETTINGS, tmp_path)
+
+
+def test_the_folder_of_another_training_stays_as_it_is(tmp_path, source):
+    (tmp_path / "state.safetensors").write_bytes(b"of hours")
+    with pytest.raises(UserError, match="state.safetensors: of another training"):
+        learn(small(), CODEC, [source], SETTINGS, tmp_path)
+    assert (tmp_path / "state.safetensors").read_bytes() == b"of hours"
