@@ -1,6 +1,7 @@
 """Score checkpoints on SwapBench, and for the thesis's tables 1, 4 and 5."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,10 +10,10 @@ from tqdm import tqdm
 from msdae import cli, files, folders, locks
 from msdae.evaluation import tables
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
-from msdae.evaluation.swapbench import report
+from msdae.evaluation.swapbench import neighbours, recordings, report
 from msdae.evaluation.swapbench import run as swapbench
-from msdae.evaluation.swapbench.cases import SPLITS
-from msdae.evaluation.swapbench.systems import BOUNDS
+from msdae.evaluation.swapbench.cases import SPLITS, counts
+from msdae.evaluation.swapbench.systems import BOUNDS, LEARNING
 from msdae.inference.pipeline import Sampling
 from msdae.nn.device import device
 
@@ -25,11 +26,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         options,
         splits=tuple(dict.fromkeys(options.split)),
         sampling=cli.configured(Sampling, options),
+        samples=tuple(options.samples),
         data=data and (data if (data / "manifest.json").exists() else data / "test"),
     )
+    if options.pairs:
+        _pairs(options, settings, cli.command_line("evaluate", argv))
+        return
     if options.sources:
         cases = swapbench.plan(settings)
-        swapbench.write_sources(cases, options.sources, tqdm)
+        swapbench.write_sources(cases, options.sources, settings.library, tqdm)
         print(f"wrote the sources of {len(cases)} cases to {options.sources}")
         return
     files.make_folder(options.out)
@@ -39,8 +44,36 @@ def main(argv: Sequence[str] | None = None) -> None:
         _evaluate(options, settings, cli.command_line("evaluate", argv))
 
 
+def _pairs(options: argparse.Namespace, settings: swapbench.EvaluationConfig, command: str) -> None:
+    """Score on the recordings in `options.pairs`."""
+    group = recordings.pairs(options.pairs)
+    folder = options.out / recordings.FOLDER
+    files.make_folder(folder)
+    for name in tables.FILES:
+        files.check_replaceable(folder / name)
+    with locks.only_process(folder):
+        _say_how_long(options, len(group))
+        models = cli.named(options.checkpoint, recordings.RESERVED)
+        pipelines = swapbench.load(models, device(options.device), settings.sampling, options.codec)
+        codec = swapbench.shared_codec(pipelines, options.codec, device(options.device))
+        outputs = cli.named(options.outputs, recordings.RESERVED)
+        table = recordings.evaluate(group, pipelines, codec, folder, outputs, options.learn, command, tqdm)
+        tables.write_folder(folder, [table])
+    print(table.text())
+    print("\nthe table and all outputs:", folder)
+
+
+def _say_how_long(options: argparse.Namespace, count: int) -> None:
+    if options.learn is not None and (sounds := count * len(options.checkpoint)):
+        minutes = math.ceil(sounds * options.learn / 60)
+        print(f"{sounds} sounds are learnt: about {minutes} min, less if some are known")
+
+
 def _evaluate(options: argparse.Namespace, settings: swapbench.EvaluationConfig, command: str) -> None:
-    reserved = (*BOUNDS, *swapbench.SOUNDS)
+    reserved = (*BOUNDS, neighbours.ROW, *swapbench.SOUNDS)
+    if options.learn is not None and settings.splits:
+        shares = counts(settings.splits, settings.cases)
+        _say_how_long(options, sum(sum(textures.values()) for textures in shares.values()))
     short, _ = swapbench.evaluate(
         cli.named(options.checkpoint, reserved),
         options.out,
@@ -85,6 +118,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--split", nargs="*", choices=list(SPLITS), default=["test", "unseen"], help="splits of SwapBench"
     )
+    _add_real(parser)
     choices = {"embedding": EMBEDDINGS}
     shown = ("cases", "seed", "embedding", "report_cases")
     cli.add_config(parser, swapbench.EvaluationConfig, shown, choices)
@@ -98,3 +132,31 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=folders.runs() / "evaluate", help="results folder")
     cli.add_device(parser)
     return parser
+
+
+def _add_real(parser: argparse.ArgumentParser) -> None:
+    """Options of real instruments and recordings."""
+    parser.add_argument(
+        "--samples",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="library of recorded samples for the split 'real' (repeatable); by default data/samples",
+    )
+    parser.add_argument(
+        "--learn",
+        type=cli.ranged(swapbench.LEARN, float),
+        nargs="?",
+        const=LEARNING,
+        metavar="SECONDS",
+        help="one more row: the model learns each timbre source first, for about so long "
+        f"({LEARNING:g} where no number is given)",
+    )
+    parser.add_argument(
+        "--pairs",
+        type=Path,
+        metavar="FOLDER",
+        help="score on recordings without a truth instead: timbre/NAME.wav and melody/NAME.wav, and "
+        "NAME.wav in the folders of --outputs",
+    )

@@ -29,7 +29,8 @@ SILENCE, ONSET = 1e-3, 1 / 30  # peak of a sample that is silent; share of its p
 EARLIER = 0.01  # seconds of a sample before its onset
 DOUBTED = 0.1  # share of samples whose names the sound does not confirm, above which they are believed
 FEW = 5  # samples by which it is seen what numbers in names mean
-VERSION = 1  # of what is kept of measured samples
+FINGER, BRIEF = 1 / 3, 0.01  # of a sudden level: what is softer before it is no note; seconds of a level
+VERSION = 2  # of what is kept of measured samples
 NUMBERS = range(12, 121)  # MIDI pitches that a number in a name may mean
 VELOCITIES = {"ppp": 16, "pp": 33, "p": 49, "mp": 64, "mf": 80, "f": 96, "ff": 112, "fff": 126}
 WORDS = {
@@ -190,8 +191,18 @@ def _measure(path: Path, name: int | None) -> _Heard | None:
     heard = pitch.measure(waveform, rate, name) if peak >= SILENCE else None
     if heard is None:
         return None
-    onset = int(np.argmax(np.abs(waveform) > ONSET * peak))
+    onset = _onset(np.abs(waveform), peak, rate)
     return _Heard(heard, max(0, onset - round(EARLIER * rate)), peak, len(waveform) / rate)
+
+
+def _onset(level: np.ndarray, peak: float, rate: int) -> int:
+    """The frame at which a note begins; the noise of a finger or plectrum before it is left out."""
+    frame = max(1, round(BRIEF * rate))
+    brief = level[: len(level) // frame * frame].reshape(-1, frame).max(axis=1, initial=0)
+    loud = int(np.argmax(brief >= peak / 2)) if len(brief) else 0
+    if loud and brief[:loud].max() < FINGER * brief[loud]:
+        return loud * frame
+    return int(np.argmax(level > ONSET * peak))
 
 
 def _named(paths: Sequence[Path]) -> list[int | None]:

@@ -54,6 +54,18 @@ def test_notes_have_the_pitch_that_they_are_asked_for(simple, key):
     assert _loudness(waveform, 1.3, 2.0) < 1e-3 < _loudness(waveform, 0.85, 0.95)
 
 
+def test_the_noise_of_a_plectrum_is_no_onset(tmp_path):
+    rng = np.random.default_rng(0)
+    for key, name in ((60, "C4"), (67, "G4")):
+        _save(tmp_path / "lib" / f"lute_{name}.wav", key, silence=0.2)
+        waveform, _ = soundfile.read(tmp_path / "lib" / f"lute_{name}.wav")
+        waveform[: round(0.19 * RATE)] += rng.uniform(-0.05, 0.05, round(0.19 * RATE))
+        soundfile.write(tmp_path / "lib" / f"lute_{name}.wav", waveform, RATE)
+    (instrument,) = sampler.instruments(tmp_path / "lib")
+    waveform = sampler.render([Note(0.0, 0.5, 60, 127)], instrument, RATE)
+    assert _loudness(waveform, 0.02, 0.05) > 0.5 * _loudness(waveform, 0.1, 0.3)
+
+
 def test_high_transpositions_do_not_alias(tmp_path):
     _save(tmp_path / "lib" / "a.wav", 96, 1.0)
     instrument = _sfz(tmp_path / "lib", "<region> sample=a.wav pitch_keycenter=96")

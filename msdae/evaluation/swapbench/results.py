@@ -118,6 +118,10 @@ class Results:
         with files.reading(self.folder / SCORES, remedy(self.folder)):
             return np.array([self.scores[(case.id, *output)][metric] for case in cases])
 
+    def judged(self, output: Output, cases: Sequence[Case], metric: str) -> bool:
+        """Whether the output has the metric in each of `cases`."""
+        return all(metric in self.scores[(case.id, *output)] for case in cases)
+
     def embeddings(self, output: Output, cases: Sequence[Case]) -> np.ndarray:
         """(cases, dim), float32."""
         return np.stack([self._embeddings[(case.id, *output)] for case in cases])

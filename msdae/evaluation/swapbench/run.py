@@ -1,27 +1,28 @@
 """SwapBench and the thesis's tables for any set of models: plan, render, swap, score, and the tables."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import date
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
 
-from msdae import audio, checkpoint, codecs, config, files, limits
+from msdae import audio, codecs, files, limits
 from msdae.audio.files import SAMPLE_RATE
 from msdae.codecs import Codec
 from msdae.data import ClipCache
 from msdae.errors import UserError
-from msdae.evaluation.metrics import embeddings, timbre
+from msdae.evaluation.metrics import embeddings
 from msdae.evaluation.metrics.embeddings import Embedding
-from msdae.evaluation.swapbench import cases, pairs, tables
+from msdae.evaluation.swapbench import cases, pairs, real, tables
 from msdae.evaluation.swapbench import scores as scoring
 from msdae.evaluation.swapbench.cases import CASES, Case
+from msdae.evaluation.swapbench.manifest import described, manifest, sizes
+from msdae.evaluation.swapbench.real import Library
 from msdae.evaluation.swapbench.results import Results
 from msdae.evaluation.swapbench.sounds import play
 from msdae.evaluation.swapbench.systems import (
@@ -29,21 +30,24 @@ from msdae.evaluation.swapbench.systems import (
     Bounds,
     Folder,
     Function,
+    Learnt,
     Model,
     Output,
     System,
+    can_learn,
+    nearest_neighbours,
     unique,
 )
 from msdae.evaluation.tables import Table, write_folder
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.limits import SEED, Range
-from msdae.models.config import ModelConfig
 from msdae.progress import Progress, silent
 
 SOUNDS = ("timbre", "melody")  # files beside the outputs of a case
+LEARN = Range(1, 86400, reason="a day")  # seconds
 BATCH = 16  # cases rendered at once
 PAIRS = "pairs"  # subfolder for what is scored on prepared recordings
-SPLIT_OF_TABLES = ("test", "valid", "unseen")  # the first that is there has Tables 1, 4 and 5
+SPLIT_OF_TABLES = ("test", "valid", "unseen", "real")  # the first that is there has Tables 1, 4 and 5
 
 
 Recordings = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]  # timbre, melody, truth (batch, samples)
@@ -54,24 +58,37 @@ class EvaluationConfig:
     """What is evaluated on.
 
     splits: of SwapBench, each once.
-    cases: how many, over all splits.
+    cases: how many, over all splits; by default 200, and 120 of the split "real".
     seed: of the cases and of the sampler's noise.
     sampling: how models render; its seed is that of the noise.
     embedding: of FAD and KAD.
     report_cases: cases to listen to in the report.
     data: a prepared split (a cache), on pairs of whose clips Tables 1, 4 and 5 are made instead.
+    samples: libraries of recorded samples that play the split "real"; by default the data folder's.
+    learn: seconds for which the models that can learn each timbre source, for one more row; None for none.
 
     Raises:
         UserError: a number outside its range, or a split that is named twice.
     """
 
     splits: tuple[str, ...] = ("test", "unseen")
-    cases: Annotated[int, CASES] = 200
+    cases: Annotated[int, CASES] | None = None
     seed: Annotated[int, SEED] = 0
     sampling: Sampling = Sampling()
     embedding: str = "embedded"
     report_cases: Annotated[int, Range(0, 100, reason="a page with more does not open everywhere")] = 12
     data: Path | None = None
+    samples: tuple[Path, ...] = ()
+    learn: Annotated[float, LEARN] | None = None
+
+    @property
+    def library(self) -> Library | None:
+        """What plays the split "real", where it is one of the splits.
+
+        Raises:
+            UserError: as `real.library`.
+        """
+        return real.library(self.samples) if real.SPLIT in self.splits else None
 
     def __post_init__(self):
         limits.check(self)
@@ -104,21 +121,24 @@ def evaluate(
     Raises:
         UserError: models of different codecs, a folder of other settings, what the parts raise.
     """
-    pipelines = {
-        name: Pipeline.from_pretrained(path, device, settings.sampling, codec)
-        for name, path in models.items()
-    }
-    for pipeline in pipelines.values():
-        pipeline.model.guidance_weights(settings.sampling.guidance)  # says before the work what is wrong
-    shared = _codec(pipelines, codec, device)
-    embedding = embeddings.load(settings.embedding)
-    others: list[System] = [Function(name, swap) for name, swap in (functions or {}).items()]
-    folders = [Folder(name, folder) for name, folder in (outputs or {}).items()]
-    swappers = [Model(name, pipeline) for name, pipeline in pipelines.items()]
-    manifest = _manifest(settings, shared, embedding, _described(models, pipelines))
-
+    pipelines = load(models, device, settings.sampling, codec)
     if not settings.splits and settings.data is None:
         raise UserError("nothing to evaluate on; name a --split, or --data")
+    shared, library = shared_codec(pipelines, codec, device), settings.library
+    embedding = embeddings.load(settings.embedding)
+    others: list[System] = [Function(name, swap) for name, swap in (functions or {}).items()]
+    others.append(nearest_neighbours())
+    folders = [Folder(name, folder) for name, folder in (outputs or {}).items()]
+    swappers = [Model(name, pipeline) for name, pipeline in pipelines.items()]
+    facts = manifest(
+        settings.seed,
+        settings.sampling,
+        settings.report_cases,
+        shared,
+        embedding,
+        described(models, pipelines),
+        library,
+    )
     short: list[Table] = []
     full: list[Table] = []
     if settings.splits:
@@ -126,21 +146,41 @@ def evaluate(
         for folder in folders:
             folder.check(drawn)
         systems = [Bounds(shared, device), *swappers, *others, *folders]
-        results = Results.begin(out, {**manifest, "splits": _sizes(drawn)}, drawn)
-        run(systems, results, render, embedding, _spread(drawn, settings.report_cases), progress)
+        results = Results.begin(out, {**facts, "splits": sizes(drawn)}, drawn)
+        kept = _spread(drawn, settings.report_cases)
+        run(systems, results, library, embedding, kept, progress)
+        if settings.learn is not None:
+            able = {name: pipeline for name, pipeline in pipelines.items() if can_learn(pipeline)}
+            learning = [Learnt(name, pipeline, settings.learn) for name, pipeline in able.items()]
+            run(learning, results, library, embedding, kept, progress, alone=True)
         short, full = tables.swapbench(results, command)
         if settings.data is None:
             split = next(split for split in SPLIT_OF_TABLES if split in settings.splits)
             short += tables.thesis(results, split, command)
     if settings.data is not None:
-        paired = pairs.Pairs(ClipCache(settings.data), settings.cases, settings.seed)
-        source = {**manifest, "splits": _sizes(paired.cases), "data": str(settings.data)}
+        paired = pairs.Pairs(ClipCache(settings.data), settings.cases or cases.DEFAULT, settings.seed)
+        source = {**facts, "splits": sizes(paired.cases), "data": str(settings.data)}
         recorded = Results.begin(Path(out) / PAIRS, source, paired.cases)
         systems = [Bounds(shared, device, truth=False), *swappers, *others]
-        run(systems, recorded, paired, embedding, progress=progress)
+        run(systems, recorded, None, embedding, progress=progress, recordings=paired)
         short += tables.thesis(recorded, pairs.SPLIT, command)
     write_folder(out, [*short, *full])
     return short, [*short, *full]
+
+
+def load(
+    models: Mapping[str, str | Path],
+    device: torch.device,
+    sampling: Sampling,
+    codec: str | Path | None = None,
+) -> dict[str, Pipeline]:
+    """The pipelines of checkpoints by the names of their rows. codec: as `evaluate`."""
+    pipelines = {
+        name: Pipeline.from_pretrained(path, device, sampling, codec) for name, path in models.items()
+    }
+    for pipeline in pipelines.values():
+        pipeline.model.guidance_weights(sampling.guidance)  # says before the work what is wrong
+    return pipelines
 
 
 def plan(settings: EvaluationConfig) -> list[Case]:
@@ -152,53 +192,66 @@ def plan(settings: EvaluationConfig) -> list[Case]:
 def run(
     systems: Sequence[System],
     results: Results,
-    recordings: Callable[[Sequence[Case]], Recordings],
+    library: Library | None,
     embedding: Embedding,
     kept: Sequence[str] = (),
     progress: Progress = silent,
+    recordings: Callable[[Sequence[Case]], Recordings] | None = None,
+    alone: bool = False,
 ) -> None:
     """Score every output of every case that `results` does not have yet.
 
-    recordings: of some of its cases. kept: ids of the cases whose sound is written.
+    library: as of `sounds.play`. kept: ids of the cases whose sound is written.
+    recordings: of some of its cases; they are rendered by default.
+    alone: one output of one case after the other, with all of torch's threads.
     """
+    recordings = recordings or functools.partial(render, library=library)
     makers = unique(systems)
     total = len(makers) * len(results.cases)
-    with _workers() as pool, progress(total=total, desc="evaluating", unit="output") as bar:
-        for group in batches(results.cases):
+    desc = "learning" if alone else "evaluating"
+    with _workers(alone) as mapped, progress(total=total, desc=desc, unit="output") as bar:
+        for group in batches(results.cases, 1 if alone else BATCH):
             missing = [output for output in makers if not all(results.has(case, output) for case in group)]
             bar.update((len(makers) - len(missing)) * len(group))
             if not missing:
                 continue
             batch = Batch(group, *recordings(group))
             _keep(results, batch, {"timbre": batch.timbre, "melody": batch.melody}, kept)
-            scored = functools.partial(_scored, scoring.facts(batch), makers, embedding)
-            for output, waveforms, scores, points in pool.map(scored, missing):
+            scored = functools.partial(_scored, scoring.facts(batch, library), makers, embedding)
+            for output, waveforms, scores, points in mapped(scored, missing):
                 _keep(results, batch, {" ".join(output).strip(): waveforms}, kept)
                 results.add(output, group, scores, points)
                 bar.update(len(group))
 
 
-def batches(cases: Sequence[Case]) -> Iterator[list[Case]]:
-    """`cases`, `BATCH` at a time."""
-    for start in range(0, len(cases), BATCH):
-        yield list(cases[start : start + BATCH])
+def batches(cases: Sequence[Case], size: int = BATCH) -> Iterator[list[Case]]:
+    """`cases`, `size` at a time."""
+    for start in range(0, len(cases), size):
+        yield list(cases[start : start + size])
 
 
-def render(cases: Sequence[Case]) -> Recordings:
-    """The recordings of SwapBench cases."""
+def render(cases: Sequence[Case], library: Library | None = None) -> Recordings:
+    """The recordings of SwapBench cases. library: as of `sounds.play`."""
     sources = zip(*((case.timbre, case.melody, case.truth) for case in cases), strict=True)
-    timbre, melody, truth = (torch.stack([play(source) for source in role]) for role in sources)
+    timbre, melody, truth = (torch.stack([play(source, library) for source in role]) for role in sources)
     return timbre, melody, truth
 
 
-def write_sources(cases: Sequence[Case], folder: str | Path, progress: Progress = silent) -> None:
+def write_sources(
+    cases: Sequence[Case],
+    folder: str | Path,
+    library: Library | None = None,
+    progress: Progress = silent,
+) -> None:
     """Write `CASE/timbre.wav` and `CASE/melody.wav` of every case, for a system that runs elsewhere.
+
+    library: as of `sounds.play`.
 
     Raises:
         UserError: the folder cannot be written to.
     """
     for case in progress(cases, desc="rendering", unit="case"):
-        _write(Path(folder) / case.id, {"timbre": play(case.timbre), "melody": play(case.melody)})
+        _write(Path(folder) / case.id, {role: play(getattr(case, role), library) for role in SOUNDS})
 
 
 def _scored(
@@ -211,13 +264,17 @@ def _scored(
 
 
 @contextmanager
-def _workers() -> Iterator[Executor]:
-    """A worker for each of torch's threads, of one thread itself: most steps are too small to be shared."""
+def _workers(alone: bool) -> Iterator[Callable[..., Iterable]]:
+    """What maps over outputs: a worker for each of torch's threads, of one thread itself, as most steps are
+    too small to be shared; or this thread alone."""
+    if alone:
+        yield map
+        return
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield pool
+            yield pool.map
     finally:
         torch.set_num_threads(threads)
 
@@ -244,59 +301,7 @@ def _spread(drawn: Sequence[Case], count: int) -> list[str]:
     return [name for _, _, name in turns[:count]]
 
 
-# -- what the folder says of itself
-
-
-def _manifest(
-    settings: EvaluationConfig, codec: Codec, embedding: Embedding, checkpoints: dict[str, dict]
-) -> dict[str, Any]:
-    return {
-        "date": str(date.today()),
-        "seed": settings.seed,
-        "checkpoints": checkpoints,
-        "codec": {
-            "name": codec.name,
-            "fingerprint": codec.fingerprint,
-            "weights": checkpoint.fingerprint(codec.state_dict(), {}),
-        },
-        "settings": {
-            "sampling": asdict(settings.sampling),
-            "embedding": {"name": embedding.name, "fingerprint": embedding.fingerprint},
-            "timbre": checkpoint.fingerprint(timbre.load().state_dict(), {}),
-            "report cases": settings.report_cases,
-        },
-    }
-
-
-def _described(models: Mapping[str, str | Path], pipelines: Mapping[str, Pipeline]) -> dict[str, dict]:
-    loaded = {name: pipeline.model for name, pipeline in pipelines.items()}
-    return {
-        name: {
-            "path": str(models[name]),
-            "hash": checkpoint.fingerprint(model.state_dict(), _settings(model.config)),
-            "model": model.kind,
-            "steps": sum(model.provenance.get("steps", [])),
-        }
-        for name, model in loaded.items()
-    }
-
-
-def _settings(model: ModelConfig) -> dict[str, Any]:
-    """What of a configuration is no default: the same when a later msdae has more to configure."""
-    defaults = config.to_mapping(ModelConfig())
-    return {key: value for key, value in config.to_mapping(model).items() if value != defaults[key]}
-
-
-def _sizes(drawn: Sequence[Case]) -> dict[str, dict[str, int]]:
-    """{split: {texture: cases}}."""
-    sizes: dict[str, dict[str, int]] = {}
-    for case in drawn:
-        textures = sizes.setdefault(case.split, {})
-        textures[case.texture] = textures.get(case.texture, 0) + 1
-    return sizes
-
-
-def _codec(pipelines: Mapping[str, Pipeline], codec: str | Path | None, device: torch.device) -> Codec:
+def shared_codec(pipelines: Mapping[str, Pipeline], codec: str | Path | None, device: torch.device) -> Codec:
     """The codec that all models share, or, where there are none, `codec` or the default.
 
     Raises:

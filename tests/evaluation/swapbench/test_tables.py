@@ -53,6 +53,15 @@ def test_swap_score_is_the_harmonic_mean_of_shares():
     np.testing.assert_allclose(tables.swap_score(means), [2 * 0.5 / 1.5, 1, 0, 0])
 
 
+def test_the_baseline_that_wins_is_named(results):
+    (short,), _ = tables.swapbench(results)
+    assert "Nearest neighbours" not in short.note
+    rows = [results.scores[(case.id, TRUTH, "")] for case in CASES]
+    results.add(Output("nearest neighbours"), CASES, rows, np.zeros((len(CASES), 8)))
+    (short,), _ = tables.swapbench(results)
+    assert "Nearest neighbours, which learn nothing, score highest on melodies and notes." in short.note
+
+
 def test_short_table(results):
     (short,), full = tables.swapbench(results)
     assert cells(short, "copy melody source")[:3] == ["1.00", "0.00", "0.00"]

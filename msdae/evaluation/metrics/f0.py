@@ -1,0 +1,56 @@
+"""A second judge of melodies, of single lines: their fundamental frequency by a small network (SwiftF0)."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torchaudio
+
+from msdae.symbolic.notes import Note
+
+RATE = 16000  # Hz that the network was built for
+CENTS = 50  # by which a frame may be off
+ATTACK = 0.03  # seconds after an onset in which a note has no pitch yet
+MISSING = "pip install 'msdae[judges]' for the raw pitch accuracy of SwiftF0"
+
+
+def available() -> bool:
+    """Whether the package that carries the network is installed."""
+    return _detector() is not None
+
+
+def raw_pitch_accuracy(notes: Sequence[Note], waveform: torch.Tensor, sample_rate: int) -> float | None:
+    """The share of the frames inside `notes`, one at a time, whose frequency is within 50 cents.
+
+    waveform: (samples,), mono, [-1, 1], as long as the notes.
+    None where the network is not installed, or no frame is inside a note.
+
+    Source: mir_eval.melody.raw_pitch_accuracy, which takes frequencies; what is unvoiced
+    counts as heard, what is silent does not.
+    """
+    detector = _detector()
+    if detector is None:
+        return None
+    at_rate = torchaudio.functional.resample(waveform.detach().cpu().float(), sample_rate, RATE)
+    heard = detector.detect(at_rate.numpy(), RATE)
+    played = np.full(len(heard.timestamps), np.nan)
+    for note in map(Note._make, notes):
+        played[(heard.timestamps >= note.onset + ATTACK) & (heard.timestamps < note.offset)] = note.pitch
+    inside = np.isfinite(played)
+    if not inside.any():
+        return None
+    pitches = 69 + 12 * np.log2(np.maximum(heard.pitch_hz[inside], 1e-3) / 440)
+    right = np.abs(pitches - played[inside]) <= CENTS / 100
+    return float(np.mean(right & (heard.confidence[inside] > 0)))
+
+
+@functools.cache
+def _detector() -> Any:
+    """The network, which may be called from several threads; None where it is not installed."""
+    try:
+        from swift_f0 import SwiftF0
+    except ImportError:
+        return None
+    return SwiftF0(threads=1)

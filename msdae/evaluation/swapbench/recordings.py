@@ -1,0 +1,249 @@
+"""Pairs of recordings without a truth: the melody is compared with one source, the timbre with the other."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from msdae import audio, files
+from msdae.audio.files import SAMPLE_RATE
+from msdae.codecs import Codec
+from msdae.errors import UserError, printable
+from msdae.evaluation.metrics import mfcc
+from msdae.evaluation.metrics.bootstrap import interval
+from msdae.evaluation.metrics.melody import note_f1, transcribe_batch
+from msdae.evaluation.metrics.scoring import recordings
+from msdae.evaluation.swapbench import neighbours
+from msdae.evaluation.swapbench.systems import (
+    CODEC,
+    COPY_MELODY,
+    COPY_TIMBRE,
+    SWAPS,
+    can_learn,
+    learnt_row,
+    resampled,
+)
+from msdae.evaluation.tables import Table, Value
+from msdae.inference.pipeline import Pipeline
+from msdae.progress import Progress, silent
+
+FOLDER, SCORES, AUDIO = "recordings", "scores.json", "audio"  # of results: subfolder, what it has
+MELODY, TIMBRE = "melody F1", "timbre (MFCC cosine)"
+ROLES = ("timbre", "melody")  # folders of sources
+RESERVED = (COPY_MELODY, COPY_TIMBRE, CODEC, neighbours.ROW)  # rows that no system may have the name of
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two recordings of one name; key: hash of both."""
+
+    name: str
+    timbre: Path
+    melody: Path
+    key: str
+
+    def sounds(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Timbre source and melody source, (samples,) each at 44.1 kHz."""
+        return audio.read(self.timbre), audio.read(self.melody)
+
+
+Sounds = tuple[
+    torch.Tensor, torch.Tensor
+]  # what is compared with the timbre source and with the melody source
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table.
+
+    make: the output of a pair. key: of what else it follows from; an output that does is kept.
+    """
+
+    make: Callable[[Pair], Sounds]
+    key: str = ""
+
+
+def pairs(folder: str | Path) -> list[Pair]:
+    """The pairs `timbre/NAME.wav` and `melody/NAME.wav` of a folder, by name.
+
+    Raises:
+        UserError: one of the folders has no recordings, or a recording has no counterpart.
+    """
+    sources = {role: _by_name(Path(folder) / role) for role in ROLES}
+    for role, other in (ROLES, ROLES[::-1]):
+        if alone := sorted(sources[role].keys() - sources[other].keys()):
+            path = printable(sources[role][alone[0]])
+            raise UserError(f"{path}: no recording of its name in {other}/; add one, or take it away")
+    both = [(name, *(sources[role][name] for role in ROLES)) for name in sorted(sources["timbre"])]
+    return [Pair(*fields, _hash(*fields[1:])) for fields in both]
+
+
+def evaluate(
+    group: Sequence[Pair],
+    pipelines: Mapping[str, Pipeline],
+    codec: Codec,
+    out: str | Path,
+    outputs: Mapping[str, str | Path] | None = None,
+    learn: float | None = None,
+    command: str = "",
+    progress: Progress = silent,
+) -> Table:
+    """Score copies, codec, models and other systems on pairs of recordings; what `out` has already stays.
+
+    codec: the models'. outputs: folders of other systems' outputs, NAME.wav each.
+    learn: seconds for which each timbre source is learnt, for one more row a model.
+
+    Raises:
+        UserError: an output is missing or cannot be read; what the parts raise.
+    """
+    folder, device = Path(out), next(codec.parameters()).device
+    files.make_folder(folder)
+    rows = _rows(group, pipelines, codec, device, outputs or {}, learn)
+    known = _known(folder / SCORES)
+    scores: dict[str, list[dict[str, float]]] = {name: [] for name in rows}
+    with progress(total=len(rows) * len(group), desc="evaluating", unit="output") as bar:
+        for pair in group:
+            source = pair.sounds()
+            heard = transcribe_batch([source[1]], SAMPLE_RATE)[0]
+            for name, row in rows.items():
+                key = f"{pair.key} {name} {row.key}"
+                if key not in known:
+                    sounds = row.make(pair)
+                    known[key] = _score(source[0], heard, sounds)
+                    if row.key:
+                        files.make_folder(folder / AUDIO / pair.name)
+                        audio.write(folder / AUDIO / pair.name / f"{name}.wav", sounds[1])
+                    with files.atomic(folder / SCORES) as temporary:
+                        temporary.write_text(json.dumps(known, indent=1) + "\n")
+                scores[name].append(known[key])
+                bar.update(1)
+    return _table(scores, [pair.name for pair in group], learn if pipelines else None, command)
+
+
+def _rows(
+    group: Sequence[Pair],
+    pipelines: Mapping[str, Pipeline],
+    codec: Codec,
+    device: torch.device,
+    outputs: Mapping[str, str | Path],
+    learn: float | None,
+) -> dict[str, Row]:
+    rows = {
+        COPY_MELODY: Row(lambda pair: (pair.sounds()[1],) * 2),
+        COPY_TIMBRE: Row(lambda pair: (pair.sounds()[0],) * 2),
+        CODEC: Row(
+            lambda pair: tuple(_coded(sound, codec, device) for sound in pair.sounds()), codec.fingerprint
+        ),
+        neighbours.ROW: Row(lambda pair: (neighbours.swap(*pair.sounds()),) * 2, "1"),
+    }
+    for name, pipeline in pipelines.items():
+        key = f"{pipeline.fingerprint} {json.dumps(asdict(pipeline.sampling))}"
+        rows[f"{name}, reconstruction"] = Row(partial(_reconstructed, pipeline), key)
+        levels = set(range(1, pipeline.model.stage + 1))
+        for swap in (swap for swap in SWAPS if set(swap) < levels):
+            label = f"{name} {{{','.join(map(str, swap))}}}"
+            rows[label] = Row(partial(_swapped, pipeline, swap), key)
+        if learn is not None and can_learn(pipeline):
+            rows[learnt_row(name, learn)] = Row(partial(_learnt, pipeline, learn), key)
+    for name, place in outputs.items():
+        paths = _by_name(Path(place))
+        if missing := [pair.name for pair in group if pair.name not in paths]:
+            raise UserError(f"{printable(place)}: has no {missing[0]}.wav; give the output of each pair")
+        rows[name] = Row(partial(_given, paths), _hash(*(paths[pair.name] for pair in group)))
+    return rows
+
+
+# -- outputs of a pair
+
+
+def _coded(sound: torch.Tensor, codec: Codec, device: torch.device) -> torch.Tensor:
+    waveform = resampled(sound, SAMPLE_RATE, codec.sample_rate)
+    length = max(codec.frames(len(waveform)), codec.clip_frames) * codec.hop
+    whole = F.pad(waveform, (0, length - len(waveform)))[None].to(device)
+    with torch.no_grad():
+        decoded = codec.decode(codec.encode(whole))[0].cpu()
+    return resampled(decoded[: len(waveform)], codec.sample_rate, SAMPLE_RATE)
+
+
+def _reconstructed(pipeline: Pipeline, pair: Pair) -> Sounds:
+    timbre, melody = (_played(pipeline, pipeline.reconstruct(path)) for path in (pair.timbre, pair.melody))
+    return timbre, melody
+
+
+def _swapped(pipeline: Pipeline, levels: Sequence[int], pair: Pair) -> Sounds:
+    return (_played(pipeline, pipeline.swap(pair.timbre, pair.melody, levels)),) * 2
+
+
+def _learnt(pipeline: Pipeline, seconds: float, pair: Pair) -> Sounds:
+    sound = pipeline.learn(pair.timbre, seconds)
+    return (_played(pipeline, pipeline.swap(sound, pair.melody)),) * 2
+
+
+def _given(paths: Mapping[str, Path], pair: Pair) -> Sounds:
+    return (audio.read(paths[pair.name]),) * 2
+
+
+def _played(pipeline: Pipeline, waveform: torch.Tensor) -> torch.Tensor:
+    return resampled(waveform, pipeline.codec.sample_rate, SAMPLE_RATE)
+
+
+# -- scores
+
+
+def _known(path: Path) -> dict[str, dict[str, float]]:
+    """The scores in a file, by the keys of pairs and rows; none where there is no file."""
+    if not path.exists():
+        return {}
+    scores = files.read_json(path, fix="delete it")
+    with files.reading(path, "delete it"):
+        return {
+            key: {name: float(values[name]) for name in (MELODY, TIMBRE)} for key, values in scores.items()
+        }
+
+
+def _score(timbre: torch.Tensor, heard: np.ndarray, output: Sounds) -> dict[str, float]:
+    notes = transcribe_batch([output[1]], SAMPLE_RATE)[0]
+    return {MELODY: note_f1(heard, notes), TIMBRE: mfcc.similarity(output[0], timbre, SAMPLE_RATE)}
+
+
+def _table(
+    scores: Mapping[str, Sequence[Mapping[str, float]]],
+    names: Sequence[str],
+    learn: float | None,
+    command: str,
+) -> Table:
+    rows = []
+    for name, values in scores.items():
+        columns = (np.array([value[metric] for value in values]) for metric in (MELODY, TIMBRE))
+        cells = (Value(float(column.mean()), *interval(column, names), 2) for column in columns)
+        rows.append((name, *cells))
+    note = (
+        f"{len(names)} pairs. Melody: notes that Basic Pitch hears in the output and in the melody source, "
+        "onsets within 50 ms. Timbre: mean MFCC 2 to 13 of the output and of the timbre source. Codec and "
+        "reconstruction are of the melody source in the first column and of the timbre source in the second: "
+        "the ceilings. Means with bootstrap 95 % intervals over pairs."
+    )
+    if learn is not None:
+        note += f" Learnt: from the timbre source, {learn:g} s each."
+    return Table("Pairs of recordings", ("output", f"{MELODY} ↑", f"{TIMBRE} ↑"), tuple(rows), note, command)
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    """The recordings in a folder by their names without extension."""
+    if not folder.is_dir():
+        raise UserError(f"{printable(folder)}: no such folder; make it, with NAME.wav for each pair")
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in recordings(folder)}
+
+
+def _hash(*paths: Path) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        with files.reading(path), open(path, "rb") as file:
+            digest.update(hashlib.sha256(file.read()).digest())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,41 @@
+import pytest
+import torch
+
+from msdae.evaluation.metrics import mfcc
+from msdae.evaluation.swapbench import neighbours
+from msdae.synthesis import pitch
+
+RATE = 44100
+
+
+def tones(partials, *pitches):
+    """Half a second a pitch of so many partials, equally strong."""
+    time = torch.arange(RATE // 2) / RATE
+    return torch.cat(
+        [
+            sum(torch.sin(2 * torch.pi * k * pitch.hertz(key) * time) for k in range(1, partials + 1))
+            / partials
+            / 2
+            for key in pitches
+        ]
+    )
+
+
+@pytest.mark.parametrize("transposition", [0, 7, -9])
+def test_the_melody_is_played_by_the_frames_of_the_timbre_source(transposition):
+    melody = tones(3, 60, 64)
+    timbre = tones(20, 60 + transposition, 64 + transposition)
+    out = neighbours.swap(timbre, melody)
+    assert out.shape == melody.shape
+    for part, key in ((out[: RATE // 2], 60), (out[RATE // 2 :], 64)):
+        assert pitch.measure(part.numpy(), RATE, key) == pytest.approx(key, abs=0.3)
+    truth = tones(20, 60, 64)
+    assert mfcc.similarity(out, truth, RATE) > 0.9 > 0.5 > mfcc.similarity(melody, truth, RATE)
+    assert float(out.square().mean()) == pytest.approx(float(melody.square().mean()), rel=0.3)
+
+
+def test_silent_and_short_sources():
+    melody = torch.cat([tones(3, 60), torch.zeros(RATE)])
+    assert not neighbours.swap(torch.zeros(RATE), melody).any()
+    out = neighbours.swap(tones(20, 60)[:1000], melody)
+    assert out[: RATE // 4].any() and not out[RATE:].any()

@@ -1,0 +1,95 @@
+"""Pairs of recordings without a truth, from end to end, on tones."""
+
+import numpy as np
+import pytest
+import torch
+
+from msdae import audio
+from msdae.errors import UserError
+from msdae.evaluation.swapbench import neighbours, recordings
+from msdae.evaluation.swapbench.recordings import evaluate, pairs
+from msdae.inference.pipeline import Pipeline, Sampling
+from msdae.synthesis import pitch
+
+RATE = 44100
+
+
+def tones(partials, *pitches):
+    time = torch.arange(RATE // 2) / RATE
+    parts = [
+        sum(torch.sin(2 * torch.pi * k * pitch.hertz(key) * time) for k in range(1, partials + 1))
+        / partials
+        / 2
+        for key in pitches
+    ]
+    return torch.cat([part * torch.linspace(1, 0.3, len(part)) for part in parts])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two pairs, and the outputs of a system that answers with the timbre source."""
+    for number, name in enumerate("ab"):
+        timbre, melody = tones(12, 60 + number, 67), tones(2, 62 + number, 65, 69)
+        for role, sound in (("timbre", timbre), ("melody", melody), ("theirs", timbre)):
+            (tmp_path / role).mkdir(exist_ok=True)
+            audio.write(tmp_path / role / f"{name}.wav", sound)
+    return tmp_path
+
+
+def test_rows_and_both_measures(folder, codec):
+    table = evaluate(pairs(folder), {}, codec, folder / "out", {"theirs": folder / "theirs"})
+    melody, timbre = (table.column(f"{name} ↑") for name in (recordings.MELODY, recordings.TIMBRE))
+    assert list(melody) == [
+        "copy melody source",
+        "copy timbre source",
+        "codec",
+        "nearest neighbours",
+        "theirs",
+    ]
+    assert melody["copy melody source"].value == timbre["copy timbre source"].value == pytest.approx(1)
+    assert melody["theirs"] == melody["copy timbre source"] and timbre["theirs"].value == pytest.approx(
+        1, abs=1e-3
+    )
+    assert melody["codec"].value > 0.5 and timbre["codec"].value > 0.9  # each of its own source
+    assert timbre["nearest neighbours"].value > timbre["copy melody source"].value
+    assert timbre["nearest neighbours"].low is not None
+    assert (folder / "out" / "audio" / "a" / "nearest neighbours.wav").is_file()
+
+
+def test_it_continues_and_notices_what_has_changed(folder, codec, monkeypatch):
+    table = evaluate(pairs(folder), {}, codec, folder / "out")
+    monkeypatch.setattr(neighbours, "swap", lambda timbre, melody: 1 / 0)
+    assert evaluate(pairs(folder), {}, codec, folder / "out") == table
+    audio.write(folder / "melody" / "a.wav", tones(2, 50))
+    with pytest.raises(ZeroDivisionError):
+        evaluate(pairs(folder), {}, codec, folder / "out")
+
+
+def test_damaged_scores_are_said(folder, codec):
+    (folder / "out").mkdir()
+    (folder / "out" / "scores.json").write_text('{"key": 7}')
+    with pytest.raises(UserError, match="scores.json.*delete it"):
+        evaluate(pairs(folder), {}, codec, folder / "out")
+
+
+def test_what_is_missing_is_named(folder, codec):
+    (folder / "theirs" / "b.wav").unlink()
+    with pytest.raises(UserError, match="theirs: has no b.wav"):
+        evaluate(pairs(folder), {}, codec, folder / "out", {"theirs": folder / "theirs"})
+    (folder / "timbre" / "b.wav").unlink()
+    with pytest.raises(UserError, match="melody/b.wav: no recording of its name in timbre/"):
+        pairs(folder)
+    with pytest.raises(UserError, match="nowhere/timbre: no such folder"):
+        pairs(folder / "nowhere")
+
+
+def test_models_play_their_rows(folder, codec, tiny_model, monkeypatch):
+    """What learns is told the timbre source and the seconds."""
+    pipeline = Pipeline(tiny_model(stage=2), codec, Sampling(steps=1))
+    lessons = []
+    monkeypatch.setattr(pipeline, "learn", lambda *arguments: lessons.append(arguments) or arguments[0])
+    table = evaluate(pairs(folder)[:1], {"tiny": pipeline}, codec, folder / "out", learn=1.0)
+    names = ["tiny, reconstruction", "tiny {1}", "tiny {2}", "tiny {1} learnt 1 s"]
+    assert [row[0] for row in table.rows[-4:]] == names and "1 s each" in table.note
+    assert lessons == [(folder / "timbre" / "a.wav", 1.0)] and table.rows[-1][1:] == table.rows[-3][1:]
+    assert all(np.isfinite(cell.value) for row in table.rows for cell in row[1:])
