@@ -28,11 +28,12 @@ def tiny(tmp_path_factory):
 def process():
     """What command lines set for their process ends with the test: the log, SIGTERM, errors of threads."""
     log = logging.getLogger("msdae")
-    before = list(log.handlers), log.level, log.propagate, threading.excepthook
-    terminate = signal.getsignal(signal.SIGTERM)
+    hook, terminate = threading.excepthook, signal.getsignal(signal.SIGTERM)
+    log.handlers.clear()  # of what a fixture of more than one test has run
+    log.propagate = True
+    log.setLevel(logging.NOTSET)
     yield
-    log.handlers[:], log.level, log.propagate, threading.excepthook = before
-    log.setLevel(log.level)  # forgets which levels it has answered for
+    threading.excepthook = hook
     signal.signal(signal.SIGTERM, terminate)
 
 

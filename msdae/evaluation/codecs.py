@@ -26,7 +26,10 @@ from msdae.progress import Progress, silent
 
 ORIGINAL, UNCODED = "original", "mel + Griffin-Lim"
 UNSEEN = "unseen"
-GROUPS = {group: textures for group, textures in tables.GROUPS.items() if group != "notes"}
+GROUPS = {  # of melodies, by texture
+    "monophonic melodies": ("monophonic",),
+    "melodies of two voices and more": ("two voices", "polyphonic"),
+}
 NOTE_F1, TOP1, LOG_MEL = "note F1 ↑", "timbre top-1 ↑", "log-mel dB ↓"
 HEADER = ("codec", NOTE_F1, TOP1, LOG_MEL, "SI-SDR dB ↑", "FAD ↓", "KAD ↓")
 FEWEST = 2  # recordings in a table, which KAD needs
