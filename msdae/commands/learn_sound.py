@@ -58,7 +58,9 @@ def learn(
 ) -> "LearntSound":
     """Learn with a progress bar; the state, from which it continues when killed, is kept beside `output`
     until `forget`."""
-    logging.getLogger("msdae.training").setLevel(logging.WARNING)
+    log = logging.getLogger("msdae.training")
+    level = log.level
+    log.setLevel(logging.WARNING)  # the bar says enough
     try:
         sound = pipeline.learn(sources, seconds, steps, folder=_folder(output), progress=tqdm)
     except KeyboardInterrupt:
@@ -68,6 +70,8 @@ def learn(
         if not (_folder(output) / "state.safetensors").exists():  # nothing is there to continue from
             forget(output)
         raise
+    finally:
+        log.setLevel(level)
     text = f"learnt {sound.seconds:.1f} s of sound in {sound.steps} steps"
     if sound.held_out:
         text += "; loss on its held-out end {:.3f} -> {:.3f}".format(*sound.held_out)
