@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from msdae import files, launcher
 from msdae.errors import UserError, of_system, printable
-from msdae.limits import COUNT, Choice, Range, ranges
+from msdae.limits import COUNT, Choice, Range, ranges, unlike
 
 if TYPE_CHECKING:
     from msdae.audio import Recording
@@ -91,7 +91,7 @@ def run(main: Callable[[], None]) -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are no UTF-8
     _show_log()
     threading.excepthook = _ended_thread
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, launcher.terminate)
     launcher.watch()
     try:
         main()
@@ -118,11 +118,6 @@ def _end(text: str, code: int) -> NoReturn:
         print(text, file=sys.stderr, flush=True)
     launcher.leave()
     sys.exit(code)
-
-
-def _terminate(number: int, frame: object) -> NoReturn:
-    signal.signal(number, signal.SIG_IGN)  # a second one would interrupt the cleaning
-    sys.exit(128 + number)
 
 
 def _ended_thread(end: threading.ExceptHookArgs) -> None:
@@ -169,8 +164,7 @@ def ranged(limit: Range | Choice, kind: type = int) -> Callable[[str], Any]:
     def parse(text: str) -> Any:
         value = kind(text)
         if value not in limit:
-            reason = f" ({limit.reason})" if limit.reason else ""
-            raise argparse.ArgumentTypeError(f"is {text[:40]}, expected {limit}{reason}")
+            raise argparse.ArgumentTypeError(unlike(text, limit))
         return value
 
     parse.__name__ = kind.__name__

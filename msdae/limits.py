@@ -37,14 +37,10 @@ class Range:
 
     def __str__(self) -> str:
         low, high = _plain(self.low), _plain(self.high)
+        if self.low == -math.inf and self.high == math.inf:
+            return "a finite number"
         if self.high == math.inf:
-            return (
-                "a finite number"
-                if self.low == -math.inf
-                else f"above {low}"
-                if self.above
-                else f"{low} or more"
-            )
+            return f"above {low}" if self.above else f"{low} or more"
         if self.low == -math.inf:
             return f"at most {high}"
         if self.below:
@@ -80,6 +76,12 @@ class Size:
         return f"{self.low} entries" if self.low == self.high else f"{self.low} to {self.high} entries"
 
 
+def unlike(value: Any, limit: Range | Choice | Size) -> str:
+    """What is said of a value that is not what it may be: "is 0, expected 1 to 9 (why it ends there)"."""
+    reason = f" ({limit.reason})" if limit.reason else ""
+    return f"is {printable(value)[:40]}, expected {limit}{reason}"
+
+
 def _plain(number: float) -> str:
     whole = isinstance(number, int) or number.is_integer()
     return f"{int(number):,}".replace(",", " ") if whole else f"{number:g}"
@@ -93,6 +95,7 @@ POSITIVE = Range(0, above=True)
 NOT_NEGATIVE = Range(0)
 FRACTION = Range(0, 1, below=True)
 FINITE = Range()
+LEARNING = Range(1, 86400, reason="a day")  # seconds in which a sound is learnt
 
 
 def ranges(hint: Any) -> list[Range | Choice]:
@@ -118,8 +121,7 @@ def require(hint: Any, value: Any, name: str) -> None:
         return
     for limit in getattr(hint, "__metadata__", ()):
         if value not in limit:
-            reason = f" ({limit.reason})" if limit.reason else ""
-            raise UserError(f"{name}: is {printable(value)[:40]}, expected {limit}{reason}")
+            raise UserError(f"{name}: {unlike(value, limit)}")
     inner = [part for part in parts if part not in (type(None), ...)]
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, (tuple, list)) or len(inner) not in (1, len(value)):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import cli, files, folders, locks
+from msdae import cli, files, folders, limits, locks
 from msdae.evaluation import tables
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
 from msdae.evaluation.swapbench import neighbours, recordings, report
@@ -146,7 +146,7 @@ def _add_real(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--learn",
-        type=cli.ranged(swapbench.LEARN, float),
+        type=cli.ranged(limits.LEARNING, float),
         nargs="?",
         const=LEARNING,
         metavar="SECONDS",

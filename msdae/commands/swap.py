@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msdae import cli, files
-from msdae.commands.learn_sound import forget, learn
+from msdae.commands.learn_sound import SECONDS, forget, learn
 from msdae.errors import UserError
 from msdae.inference.pipeline import Mix
-from msdae.limits import POSITIVE, SHARE
+from msdae.limits import LEARNING, SHARE
 
 LEVELS = (1, 2, 3)
 
@@ -59,14 +59,14 @@ def parser() -> argparse.ArgumentParser:
     )
     between = cli.ranged(SHARE, float)
     parser.add_argument("--between", type=between, default=0.5, help="0 (first sound) to 1 (second)")
-    seconds = cli.ranged(POSITIVE, float)
+    seconds = cli.ranged(LEARNING, float)
     parser.add_argument(
         "--learn",
         type=seconds,
         nargs="?",
-        const=20.0,
+        const=SECONDS,
         metavar="SECONDS",
-        help="learn the source of level 1 first, for about so long (20 where no number is given)",
+        help=f"learn the source of level 1 first, for about so long ({SECONDS:g} where no number is given)",
     )
     cli.add_out(parser, "swap.wav")
     cli.add_levels(parser, default="1")

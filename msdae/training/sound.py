@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import torch
 import torch.nn as nn
 
-from msdae import checkpoint, files, limits
+from msdae import checkpoint, files
 from msdae.audio.mel import LogMel
 from msdae.audio.windows import Source
 from msdae.codecs.base import Codec
@@ -20,7 +20,7 @@ from msdae.config import to_mapping
 from msdae.data.cache import Batch
 from msdae.data.excerpts import TOGETHER, ExcerptConfig, Excerpts, excerpts
 from msdae.errors import UserError, printable
-from msdae.limits import COUNT, NOT_NEGATIVE, Range
+from msdae.limits import COUNT, FRACTION, LEARNING, NOT_NEGATIVE, Range
 from msdae.locks import only_process
 from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
@@ -30,7 +30,18 @@ from msdae.training.log import LOG
 from msdae.training.loop import Loop
 from msdae.training.processes import process_state
 from msdae.training.steps import Draws
-from msdae.training.task import Losses, Schedule, Task
+from msdae.training.task import (
+    Betas,
+    Count,
+    Losses,
+    Rate,
+    Schedule,
+    Share,
+    Steps,
+    StepsOrNone,
+    Task,
+    Trackers,
+)
 
 PRODUCT, PLAN, KIND = "adapter.safetensors", "plan.json", "adapter"
 HELD_OUT = "valid/loss"  # in the log
@@ -49,27 +60,23 @@ class LearnConfig(Schedule):
     excerpts: which are made.
     """
 
-    seconds: Annotated[float, Range(1, 86400, reason="a day")] = 20.0
+    seconds: Annotated[float, LEARNING] = 20.0
     steps: Annotated[int, COUNT] | None = None
     rank: Annotated[int, Range(1, 24, reason="the file would be larger than 2 MB")] = 16
     patience: Annotated[int, NOT_NEGATIVE] = 3
     excerpts: ExcerptConfig = field(default_factory=ExcerptConfig)
-    learning_rate: float = 2e-3
-    warmup: int = 10
-    decay: float = 0.5
-    betas: tuple[float, ...] = (0.9, 0.99)
-    ema: float = 0.9
-    batch_size: int = 16
-    log_every: int = 25
-    validate_every: int = 25
-    validation_batches: int = 2
-    save_every: int = 25
-    audio_every: int = 10**6
-    trackers: tuple[str, ...] = ()
-
-    def __post_init__(self):
-        super().__post_init__()
-        limits.check(self)
+    learning_rate: Rate = 2e-3
+    warmup: StepsOrNone = 10
+    decay: Share = 0.5
+    betas: Betas = (0.9, 0.99)
+    ema: Annotated[float, FRACTION] = 0.9
+    batch_size: Count = 16
+    log_every: Steps = 25
+    validate_every: Steps = 25
+    validation_batches: StepsOrNone = 2
+    save_every: Steps = 25
+    audio_every: Steps = 10**6
+    trackers: Trackers = ()
 
 
 @dataclass(frozen=True)
@@ -208,7 +215,8 @@ def _total(task: SoundTask, folder: Path, begin: float) -> int:
     config, plan = task.config, folder / PLAN
     key = checkpoint.fingerprint({}, {**task.same(), **to_mapping(config)})
     if plan.exists() and (known := files.read_json(plan)).get("key") == key:
-        return known["steps"]
+        with files.reading(plan, "delete its folder"):
+            return int(known["steps"])
     before = [folder / name for name in (PRODUCT, LOG, "state.safetensors", "failed.safetensors")]
     if not plan.exists() and (others := [path for path in before if path.exists()]):
         raise UserError(f"{printable(others[0])}: of another training, and stays; choose another folder")

@@ -1,10 +1,12 @@
 import math
+import typing
 
 import pytest
 
 from msdae.errors import UserError
 from msdae.training.autoencoder import TrainConfig
 from msdae.training.codec import CodecTrainConfig
+from msdae.training.sound import LearnConfig
 from msdae.training.task import Schedule
 
 
@@ -67,3 +69,9 @@ def test_settings_out_of_range_are_named(name, value):
 def test_settings_of_the_codec_out_of_range_are_named(name, value):
     with pytest.raises(UserError, match=f"^{name}: is .*, expected"):
         CodecTrainConfig(**{name: value})
+
+
+@pytest.mark.parametrize("kind", [TrainConfig, CodecTrainConfig, LearnConfig])
+def test_other_defaults_keep_their_ranges(kind):
+    hints, inherited = (typing.get_type_hints(one, include_extras=True) for one in (kind, Schedule))
+    assert [name for name, hint in inherited.items() if hints[name] != hint] == []

@@ -40,11 +40,10 @@ from msdae.evaluation.swapbench.systems import (
 )
 from msdae.evaluation.tables import Table, write_folder
 from msdae.inference.pipeline import Pipeline, Sampling
-from msdae.limits import SEED, Range
+from msdae.limits import LEARNING, SEED, Range
 from msdae.progress import Progress, silent
 
 SOUNDS = ("timbre", "melody")  # files beside the outputs of a case
-LEARN = Range(1, 86400, reason="a day")  # seconds
 BATCH = 16  # cases rendered at once
 PAIRS = "pairs"  # subfolder for what is scored on prepared recordings
 SPLIT_OF_TABLES = ("test", "valid", "unseen", "real")  # the first that is there has Tables 1, 4 and 5
@@ -79,7 +78,7 @@ class EvaluationConfig:
     report_cases: Annotated[int, Range(0, 100, reason="a page with more does not open everywhere")] = 12
     data: Path | None = None
     samples: tuple[Path, ...] = ()
-    learn: Annotated[float, LEARN] | None = None
+    learn: Annotated[float, LEARNING] | None = None
 
     @property
     def library(self) -> Library | None:
