@@ -247,9 +247,10 @@ def _partial(path: Path) -> Iterator[Path]:
         with about(path):
             yield temporary
     finally:
-        shutil.rmtree(temporary, ignore_errors=True) if temporary.is_dir() else temporary.unlink(
-            missing_ok=True
-        )
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
         _writing.discard(temporary.name)
 
 

@@ -4,7 +4,9 @@ import os
 import re
 import select
 import signal
+import sys
 import threading
+from typing import NoReturn
 
 import psutil
 
@@ -18,9 +20,22 @@ def launched() -> bool:
     return "ACCELERATE_MIXED_PRECISION" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ
 
 
+def rank() -> int:
+    """This process among those that `accelerate launch` or torchrun started; 0 when there is only one."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def terminate(number: int, frame: object) -> NoReturn:
+    """A signal's handler: end with its exit code, after half-written files are removed."""
+    signal.signal(number, signal.SIG_IGN)  # a second one would interrupt the cleaning
+    sys.exit(128 + number)
+
+
 def watch() -> None:
-    """From now on the launcher's death is as SIGTERM to this process; only on the main thread, whose signals
-    are."""
+    """End this process as SIGTERM does when its launcher dies, from now on.
+
+    Python handles signals on the main thread: called on another one, this does nothing.
+    """
     main = threading.current_thread() is threading.main_thread()
     if os.name == "posix" and launched() and main and not _watching.is_set():
         _watching.set()

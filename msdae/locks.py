@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+from msdae import launcher
 from msdae.errors import UserError, printable
 from msdae.files import lock, make_folder
 
@@ -26,7 +27,7 @@ def only_process(folder: str | Path) -> Iterator[None]:
     Raises:
         UserError: another process is in such a block; says its number, machine and start.
     """
-    if os.environ.get("RANK", "0") != "0":
+    if launcher.rank() != 0:
         yield
         return
     folder = Path(folder)

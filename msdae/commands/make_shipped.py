@@ -7,9 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import cli, config, files, folders
+from msdae import cli, config, files, folders, launcher
 from msdae.commands import export
-from msdae.data import parts
 from msdae.data.encode import Encoding
 from msdae.data.prepare import prepare_set
 from msdae.data.sets.squares import SquaresConfig
@@ -96,12 +95,12 @@ def make(recipe: Recipe, data: Path, run: Path, out: Path, workers: int | None =
     for dataset in recipe.data:
         dataset.squares.fonts()  # says what is missing before hours of work
     encoding = Encoding(training.model.codec.name, training.model.mel)
-    progress = tqdm if parts.rank() == 0 else silent
+    progress = tqdm if launcher.rank() == 0 else silent
     for dataset, folder in zip(recipe.data, sets, strict=True):
         prepare_set("squares", folder, encoding, config=dataset.squares, workers=workers, progress=progress)
     for stage in range(1, len(training.steps) + 1):
         if not train_stage("msdae", stage, training, run, sets):
             raise SystemExit(130)
-    if parts.rank() == 0:
+    if launcher.rank() == 0:
         export.write(Autoencoder.from_pretrained(stage_folder(run, len(training.steps))), out)
         print(f"wrote {out}")

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import cli, codecs, config, folders
+from msdae import cli, codecs, config, folders, launcher
 from msdae.audio.mel import MelConfig
-from msdae.data import parts
 from msdae.data.encode import Encoding
 from msdae.data.prepare import prepare_set
 from msdae.data.rendering import CLIPS, RenderConfig
@@ -37,9 +36,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         options.strict,
         options.workers,
         options.shards,
-        tqdm if parts.rank() == 0 else silent,
+        tqdm if launcher.rank() == 0 else silent,
     )
-    if parts.rank() == 0 and DATASETS[options.dataset].config is None:
+    if launcher.rank() == 0 and DATASETS[options.dataset].config is None:
         _say_what_follows(options, out)
 
 

@@ -15,7 +15,6 @@ from msdae.data.sets import DATASETS
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
-from msdae.files import make_folder
 from msdae.locks import only_process
 from msdae.nn.device import device
 from msdae.training.codec import CodecTrainConfig, train
@@ -33,17 +32,17 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _train(arguments: argparse.Namespace) -> None:
     """Train latents and decoder, or the decoder alone."""
     settings = config.load(CodecTrainConfig, None, arguments.set)
-    make_folder(arguments.run)
+    files.make_folder(arguments.run)
     base = neural.NeuralCodec.from_file(arguments.latents) if arguments.latents is not None else None
-    files = _files(arguments)
-    if any(file.first for members in files.values() for file in members):
+    splits = _files(arguments)
+    if any(file.first for members in splits.values() for file in members):
         raise UserError(f"{arguments.source}: a codec is trained on whole recordings; give three or more")
-    paths = {split: [file.path for file in chosen] for split, chosen in files.items()}
+    paths = {split: [file.path for file in chosen] for split, chosen in splits.items()}
     with only_process(arguments.run):
         codec = train(settings, paths, arguments.run, device(arguments.device), base)
         if codec is None:
             raise SystemExit(130)
-        _measure(codec.cpu(), files, arguments.out)
+        _measure(codec.cpu(), splits, arguments.out)
         codec.save(arguments.out)
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import cli, config, folders
-from msdae.data import parts
+from msdae import cli, config, folders, launcher
 from msdae.inference.listen import listen
 from msdae.models.registry import MODELS
 from msdae.training.autoencoder import TrainConfig
@@ -55,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     model, stage, start = arguments.model, arguments.stage, arguments.start
     if not train_stage(model, stage, settings, run, arguments.data, start, listen, tqdm):
         raise SystemExit(130)
-    if parts.rank() == 0:
+    if launcher.rank() == 0:
         print(f"next: {_following(arguments, len(settings.steps), run)}")
 
 

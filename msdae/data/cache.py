@@ -18,14 +18,13 @@ from msdae.data.labels import check_clip, is_plain_name
 from msdae.data.sources import MELODY, NOTE
 from msdae.errors import UserError, printable
 from msdae.files import read_json, read_json_lines, reading
-from msdae.limits import Range
+from msdae.limits import FINITE, Range
 
 FORMAT = 2
 LATENTS, MELS, CLIPS, MANIFEST = "latents.npy", "mels.npy", "clips.jsonl", "manifest.json"
 FRAMES = 32  # of a clip where a manifest does not say
 AGAIN = "delete its folder and prepare it again"
 SIZE = Range(1, 10**9)
-FINITE = Range()
 SIZES = {"hop": 4096, "sample_rate": 44100, "channels": 64}  # of such a manifest's codec
 
 

@@ -5,9 +5,9 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from msdae import codecs, folders
+from msdae import codecs, folders, launcher
 from msdae.audio.mel import MelConfig
-from msdae.data import cache, parts, prepare
+from msdae.data import cache, prepare
 from msdae.data.encode import Encoding
 from msdae.data.rendering import BYTES
 from msdae.data.sets import DATASETS
@@ -35,7 +35,7 @@ def embedded(
     entry = DATASETS[dataset]
     folder, splits = Path(root or folders.data()) / dataset, entry.splits
     if not all((folder / split / cache.MANIFEST).exists() for split in splits):
-        if parts.rank() == 0:
+        if launcher.rank() == 0:
             clips = sum(map(entry.config().size, splits))
             minutes, size = math.ceil(clips * entry.seconds / 60), clips * BYTES / 1e9
             about = f"{clips} clips, about {minutes} min on two cores, {size:.1f} GB"

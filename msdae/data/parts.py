@@ -10,11 +10,11 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_complet
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 
-from msdae import files
+from msdae import files, launcher
 from msdae.errors import UserError
 from msdae.progress import Progress, silent
 
@@ -38,11 +38,6 @@ class Part:
     is_whole: Callable[[Path], bool] = Path.exists
 
 
-def rank() -> int:
-    """This process among those that `accelerate launch` or torchrun started; 0 when there is only one."""
-    return int(os.environ.get("RANK", "0"))
-
-
 def complete(
     parts: Sequence[Part], label: str, unit: str, workers: int | None = None, progress: Progress = silent
 ) -> None:
@@ -61,7 +56,7 @@ def run(
     Raises:
         UserError: from a part, or when a worker was killed.
     """
-    share = parts[rank() :: int(os.environ.get("WORLD_SIZE", "1"))]
+    share = parts[launcher.rank() :: int(os.environ.get("WORLD_SIZE", "1"))]
     if not share:
         return  # no bar over nothing
     todo = [part for part in share if not part.is_whole(part.path)]
@@ -152,14 +147,9 @@ def _start_worker() -> None:
     """One thread each; Ctrl-C is the parent's to handle; no worker outlives it or leaves half a file."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, launcher.terminate)
     parent = multiprocessing.parent_process()
     threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
-
-
-def _terminate(number: int, frame: object) -> NoReturn:
-    signal.signal(number, signal.SIG_IGN)
-    raise SystemExit(128 + number)
 
 
 def _exit_with(parent) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from msdae import limits
+from msdae import launcher, limits
 from msdae.data import cache, parts, shards
 from msdae.data.encode import Encoding, PartTask, encode_part, is_whole, read_json, tools
 from msdae.data.rendering import RenderConfig
@@ -143,7 +143,7 @@ def prepare(
         workers = 1  # the accelerator is one
     every = [part for plan in plans for part in plan.parts]
     parts.run(every, "encode", "clip", workers, progress)
-    if parts.rank() == 0:
+    if launcher.rank() == 0:
         clips = Tally()
         for plan in plans:
             paths = [part.path for part in plan.parts]
@@ -160,7 +160,7 @@ def prepare(
 
 def _log(lines: Sequence[str]) -> None:
     """Say once for all ranks what was accepted and why the rest was not."""
-    if parts.rank() == 0:
+    if launcher.rank() == 0:
         for line in lines:
             log.info(line)
 

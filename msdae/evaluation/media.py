@@ -63,7 +63,7 @@ def picture(path: str | Path, width: int = 1400) -> str:
         try:
             with Image.open(path) as image:
                 image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-        except (SyntaxError, Image.DecompressionBombError) as error:  # Pillow's own of damaged and huge ones
+        except Image.DecompressionBombError as error:
             raise ValueError(str(error)) from error
     image.thumbnail((width, image.height), Image.Resampling.LANCZOS)
     return _webp(image, quality=85)

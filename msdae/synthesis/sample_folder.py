@@ -6,7 +6,7 @@ import logging
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -124,9 +124,9 @@ def load(path: Path) -> tuple[np.ndarray, int]:
     Raises:
         UserError: it cannot be read.
     """
-    rate = audio.open_recording(path).rate
-    recording = audio.open_recording(path, rate)
-    return recording.part(0, min(recording.frames, LONGEST)).numpy(), rate
+    recording = audio.open_recording(path)
+    recording = replace(recording, sample_rate=recording.rate, samples=recording.frames)
+    return recording.part(0, min(recording.frames, LONGEST)).numpy(), recording.rate
 
 
 def fingerprint(paths: Iterable[Path]) -> str:

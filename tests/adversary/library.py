@@ -7,6 +7,7 @@ import struct
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -242,3 +243,18 @@ SPECIAL.add("hard.wav")
 
 derived("a.png", "a.wav", bytes)
 derived("a.svg", "a.wav", bytes)
+
+
+def within(*keys: str, value: Any = ...) -> Callable[[Any], None]:
+    """A change of a document that sets the value under `keys`, or takes it out."""
+
+    def change(document: Any) -> None:
+        *above, last = keys
+        for key in above:
+            document = document[key]
+        if value is ...:
+            document.pop(last)
+        else:
+            document[last] = value
+
+    return change

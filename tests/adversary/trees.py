@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 import torch
 import yaml
-from library import BESIDE, MAKERS, original, tone
+from library import BESIDE, MAKERS, original, tone, within
 
 CLIP = 131072 / 44100  # seconds
 
@@ -71,14 +71,8 @@ def values(file: str, *keys: Any, value: Any = ...) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         path = folder / file
         read, write = (json.loads, json.dumps) if path.suffix == ".json" else (yaml.safe_load, yaml.safe_dump)
-        document = inner = read(path.read_text())
-        *above, last = keys
-        for key in above:
-            inner = inner[key]
-        if value is ...:
-            inner.pop(last)
-        else:
-            inner[last] = value
+        document = read(path.read_text())
+        within(*keys, value=value)(document)
         path.write_text(write(document))
 
     return change

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from library import MAKERS, content, derived, original
+from library import MAKERS, content, derived, original, within
 from safetensors.torch import load_file, save_file
 
 from msdae import checkpoint, codecs
@@ -78,21 +78,6 @@ def weighted(name: str, source: str, change: Callable[[dict[str, torch.Tensor]],
         save_file(changed, path, metadata={"msdae": json.dumps(document)})
 
     MAKERS[name] = make
-
-
-def within(*keys: str, value: Any = ...) -> Callable[[dict], None]:
-    """A change of a header that sets the value under `keys`, or takes it out."""
-
-    def change(document: dict) -> None:
-        *above, last = keys
-        for key in above:
-            document = document[key]
-        if value is ...:
-            document.pop(last)
-        else:
-            document[last] = value
-
-    return change
 
 
 _BAD = {}  # file of a model: what is said of it
