@@ -1,4 +1,4 @@
-"""Swap eight pairs of rendered recordings and score the results."""
+"""Swap eight pairs of rendered recordings, learn a sound from five seconds of it, and score the results."""
 
 import filecmp
 import os
@@ -12,13 +12,16 @@ import torch
 from tqdm import tqdm
 
 from msdae import audio, cli, files
+from msdae.commands import learn_sound
 from msdae.errors import UserError, printable
 from msdae.evaluation.figures import plot_log_mels
-from msdae.evaluation.metrics import timbre
+from msdae.evaluation.metrics import mfcc, timbre
 from msdae.evaluation.metrics.melody import note_f1, transcribe
 from msdae.evaluation.swapbench.scores import Instruments, instruments
+from msdae.evaluation.swapbench.sounds import merlin
 from msdae.evaluation.tables import Table, Value
 from msdae.inference.pipeline import Mix, Pipeline
+from msdae.limits import LEARNING
 from msdae.symbolic.instruments import INSTRUMENTS
 from msdae.symbolic.notes import Note
 from msdae.synthesis import soundfont
@@ -37,6 +40,9 @@ PAIRS = (
     (("marimba", 12), ("violin", 40)),
 )
 
+# What is learnt: an instrument of a SoundFont that the model was not trained on, and seconds of it.
+UNKNOWN, UNKNOWN_PROGRAM, HEARD = "sitar", 104, 5.0
+
 # (MIDI pitch, beats); traditional melodies
 FRERE_JACQUES = [
     *[(60, 1), (62, 1), (64, 1), (60, 1)] * 2,
@@ -51,10 +57,13 @@ ODE_TO_JOY = [
 def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
         "demo",
-        "Render eight pairs of recordings, swap the timbre of one into the other, and score the results.",
+        "Render eight pairs of recordings, swap the timbre of one into the other, learn a sound that the\n"
+        "model does not know from five seconds of it, and score the results.",
         "--out demo",
     )
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results")
+    seconds = cli.ranged(LEARNING, float)
+    parser.add_argument("--learn", type=seconds, default=learn_sound.SECONDS, help="seconds of learning")
     cli.add_sampling(parser)
     options = parser.parse_args(argv)
 
@@ -70,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     header = ("melody -> sound", "melody F1", "played", f"nearest of {len(_known().programs)}")
     print(Table("Ode to Joy in the sound of another recording", header, tuple(rows), note).text())
+    print(learn(pipeline, options.out, options.learn).text())
     copy_first(options.out)
     print(f"everything is in {options.out.resolve()}, made in {time.perf_counter() - begin:.0f} s")
 
@@ -82,6 +92,7 @@ def check(folder: Path) -> None:
     """
     files.make_folder(folder)
     names = {path.name for number in range(1, 1 + len(PAIRS)) for path in paths(folder, number)}
+    names |= {path.name for path in learnt_paths(folder)}
     for path in sorted(folder.iterdir()):
         if path.name not in names and not path.name.startswith("."):
             raise UserError(f"{printable(path)}: not made by the demo; choose another --out")
@@ -110,6 +121,41 @@ def swap(pipeline: Pipeline, folder: Path, number: int) -> tuple[str, Value, Val
     return f"{tune} -> {sound}", Value(swapped, digits=2), Value(played, digits=2), nearest
 
 
+def learnt_paths(folder: Path) -> tuple[Path, Path, Path, Path]:
+    """The recording that is learnt from, the learnt sound, and the swaps without it and with it."""
+    names = (f"{UNKNOWN}.wav", f"{UNKNOWN}.sound", f"{UNKNOWN}-before.wav", f"{UNKNOWN}-learnt.wav")
+    return tuple(folder / f"{1 + len(PAIRS)}-{name}" for name in names)
+
+
+def learn(pipeline: Pipeline, folder: Path, seconds: float) -> Table:
+    """Learn a sound that the model does not know, and swap with it: how well, beside a swap without."""
+    recording, learnt, before, after = learnt_paths(folder)
+    rate = audio.SAMPLE_RATE
+    font = merlin()
+    audio.write(recording, play(notes_of(FRERE_JACQUES), UNKNOWN_PROGRAM, font)[: round(HEARD * rate)])
+    melody, source = audio.open_recording(paths(folder, 1)[1]), audio.open_recording(recording)
+    sound = learn_sound.learn(pipeline, [source], learnt, seconds)
+    sound.save(learnt)
+    learn_sound.forget(learnt)
+    truth = play(notes_of(ODE_TO_JOY), UNKNOWN_PROGRAM, font)
+    rows = []
+    for name, played, file in (("as the model is", source, before), ("learnt", sound, after)):
+        pipeline.render_file(Mix(melody, {1: played}), file)
+        rows.append((name, *_likeness(audio.read(file), truth)))
+    for name, waveform in (("melody source", audio.read(melody.path)), ("truth", truth)):
+        rows.append((name, *_likeness(waveform, truth)))
+    note = f"timbre: the cosine of mean MFCC to the same notes played by the {UNKNOWN} itself."
+    title = f"Ode to Joy in the sound of a {UNKNOWN} that the model does not know, {HEARD:g} s of it"
+    return Table(title, ("swap", "melody F1", "timbre"), tuple(rows), note)
+
+
+def _likeness(waveform: torch.Tensor, truth: torch.Tensor) -> tuple[Value, Value]:
+    """Melody F1, and the cosine of mean MFCC to the truth."""
+    rate = audio.SAMPLE_RATE
+    f1 = note_f1(np.array(notes_of(ODE_TO_JOY)), transcribe(waveform, rate))
+    return Value(f1, digits=2), Value(mfcc.similarity(waveform, truth, rate), digits=2)
+
+
 def copy_first(folder: Path) -> None:
     """Copy the first pair to a.wav and b.wav in the working folder; what is there already stays."""
     for name, source in zip(("a.wav", "b.wav"), paths(folder, 1), strict=False):
@@ -131,10 +177,10 @@ def notes_of(tune: Sequence[tuple[int, float]]) -> list[Note]:
     return notes
 
 
-def play(notes: Sequence[Note], program: int) -> torch.Tensor:
-    """`notes` by a General MIDI program of the default SoundFont: (samples,)."""
+def play(notes: Sequence[Note], program: int, font: Path | None = None) -> torch.Tensor:
+    """`notes` by a General MIDI program of a SoundFont, or of the default one: (samples,)."""
     samples = round((notes[-1][1] + BEAT) * audio.SAMPLE_RATE)  # a beat more for the last note to fade
-    waveform = soundfont.render(notes, soundfont.default(), program, samples)
+    waveform = soundfont.render(notes, font or soundfont.default(), program, samples)
     return LEVEL * waveform / waveform.abs().max()
 
 

@@ -8,9 +8,10 @@ from msdae.errors import UserError
 def test_demo(tmp_path, checkpoint, run, capfd, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "b.wav").write_text("mine")
-    run("demo", "--out", "demo", "--checkpoint", checkpoint, "--device", "cpu", "--steps", "2")
+    fast = ("--steps", "2", "--learn", "1")
+    run("demo", "--out", "demo", "--checkpoint", checkpoint, "--device", "cpu", *fast)
     written = sorted(path.name for path in (tmp_path / "demo").iterdir())
-    assert len(written) == 32 and {"1-timbre-piano.wav", "2-melody-koto.wav", "4-swap.png"} < set(written)
+    assert len(written) == 36 and {"1-timbre-piano.wav", "2-melody-koto.wav", "4-swap.png"} < set(written)
     printed = capfd.readouterr()
     assert "b.wav: is there already and stays" in printed.err and "a.wav: is" not in printed.err
     said = printed.out.splitlines()
@@ -27,6 +28,10 @@ def test_demo(tmp_path, checkpoint, run, capfd, monkeypatch):
     ]
     assert all(0 <= float(score) <= 1 for row in rows for score in row[3:5])
     assert float(rows[0][4]) > 0.7  # what the piano itself plays is heard
+    learnt = {line.split()[0]: line.split()[-2:] for line in said if line.startswith(("learnt", "truth"))}
+    assert learnt["truth"][1] == "1.00" and 0 <= float(learnt["learnt"][0]) <= 1
+    assert {"9-sitar.wav", "9-sitar.sound", "9-sitar-learnt.wav"} < set(written)
+    assert soundfile.info(tmp_path / "demo" / "9-sitar.wav").duration == 5
     melody, swap = (soundfile.info(tmp_path / "demo" / f"3-{n}.wav") for n in ("melody-ocarina", "swap"))
     assert melody.frames == swap.frames == round(8.5 * 44100)
     assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "demo/1-timbre-piano.wav").read_bytes()
