@@ -20,6 +20,7 @@ SCALES = (  # semitones above the root
     tuple(range(12)),
 )
 LOWEST_OCTAVE = 14  # semitones that low notes keep to
+SHORTEST = 0.1  # seconds of a long note, at least
 PAUSE = (0.3, 1.2)  # seconds of silence between two chords or long notes
 
 # Each is a range that a parameter is drawn from, from and to.
@@ -46,7 +47,7 @@ class TextureConfig:
     velocities: MIDI velocities.
     """
 
-    chords: Weight = 1.0
+    chords: Weight = 2.0
     arpeggios: Weight = 1.0
     runs: Weight = 0.7
     long_notes: Weight = 1.0
@@ -85,7 +86,9 @@ def draw(
     scale, root = rng.choice(SCALES), rng.randrange(12)
     pitches = [pitch for pitch in range(low, high + 1) if (pitch - root) % 12 in scale] or [low]
     level, notes = rng.randint(*config.velocities), []
-    for onset, duration, pitch in without_unisons(sorted(_KINDS[kind](pitches, polyphonic, seconds, rng, config))):
+    for onset, duration, pitch in without_unisons(
+        sorted(_KINDS[kind](pitches, polyphonic, seconds, rng, config))
+    ):
         velocity = round(min(127, max(1, rng.gauss(level, 8))))
         notes.append(Note(onset, min(seconds, onset + duration), pitch, velocity))
     return f"{kind} {rng.getrandbits(32):08x}", notes
@@ -97,7 +100,9 @@ def _chord(pitches: list[int], rng: random.Random, config: TextureConfig) -> lis
     step = rng.choice((1, 2, 2, 2, 3))
     first = rng.randrange(max(1, len(pitches) - step * (count - 1)))
     chord = {pitches[min(first + step * k, len(pitches) - 1)] for k in range(count)}
-    return sorted({pitch + 12 if rng.random() < 0.2 and pitch + 12 <= pitches[-1] else pitch for pitch in chord})
+    return sorted(
+        {pitch + 12 if rng.random() < 0.2 and pitch + 12 <= pitches[-1] else pitch for pitch in chord}
+    )
 
 
 def _chords(
@@ -156,7 +161,8 @@ def _long(
     notes = []
     for start, end in zip(edges, edges[1:], strict=False):
         duration = (end - start) * seconds * (rng.uniform(0.4, 0.8) if rests else rng.uniform(0.9, 1))
-        notes.append(ScoreNote(start * seconds, max(duration, 0.1), rng.choice(pitches)))
+        if duration > SHORTEST:
+            notes.append(ScoreNote(start * seconds, duration, rng.choice(pitches)))
     return notes
 
 

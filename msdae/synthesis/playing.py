@@ -1,7 +1,7 @@
 """How a player plays: notes that are reached, swing, swell and overlap, as those of real players do.
 
-A player belongs to a sound: it plays all excerpts with the same habits. How loud each part of a note is belongs to
-the excerpt: all sounds swell at the same places. Pitches stay within 50 cents of the notes'.
+A player belongs to a sound: it plays all excerpts with the same habits. Where loudness grows and fades
+belongs to the excerpt: all sounds swell at the same places. Pitches stay within 50 cents of the notes'.
 """
 
 import random
@@ -18,7 +18,7 @@ from msdae.symbolic.notes import Note
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
 STEP = 64  # samples between two points of a curve
-RETURN = 1.0  # seconds in which a player that is ahead by a higher pitch is back in time
+RETURN = 0.5  # seconds in which a player that is ahead by a higher pitch is back in time
 TOUCH = 0.03  # seconds by which notes of a single line may overlap
 
 # Each is a range that a parameter is drawn from, from and to.
@@ -135,7 +135,7 @@ class Player:
         return waveform.astype(np.float32)
 
     def _cents(self, notes: Sequence[Note], points: int) -> np.ndarray:
-        """(points,) how far the pitch is from the notes'; swings begin anew with each note of a single line."""
+        """(points,) how far the pitch is from the notes'; each note of a single line swings anew."""
         rng = np.random.default_rng(list(f"{self.seed}/{_mark(notes)}".encode()))
         seconds = np.arange(points) * STEP / SAMPLE_RATE
         starts = sorted({note[0] for note in notes}) if _is_line(notes) else [min(note[0] for note in notes)]
@@ -152,7 +152,7 @@ class Player:
         return np.clip(cents, -50, 50)
 
     def _decibels(self, notes: Sequence[Note], points: int) -> np.ndarray:
-        """(points,) a curve through two or three levels for each note; the same for all sounds but for its size."""
+        """(points,) a curve through two or three levels for each note; of all sounds but for its size."""
         rng = random.Random(_mark(notes))
         starts = sorted({round(note[0], 3) for note in notes})
         ends = [*starts[1:], max(note[1] for note in notes)]
@@ -163,7 +163,9 @@ class Player:
             times += list(np.linspace(start, max(end, start), len(shape)))
             levels += [size * level for level in shape]
         curve = np.interp(np.arange(points) * STEP / SAMPLE_RATE, times, levels)
-        return np.convolve(np.pad(curve, 14, mode="edge"), np.full(29, 1 / 29), mode="valid")  # 40 ms: no clicks
+        return np.convolve(
+            np.pad(curve, 14, mode="edge"), np.full(29, 1 / 29), mode="valid"
+        )  # 40 ms: no clicks
 
 
 def _mark(notes: Sequence[Note]) -> str:

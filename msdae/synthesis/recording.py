@@ -1,6 +1,6 @@
 """What a recording adds to a sound: the place, the microphone, the player's breath, hum, noise and a codec.
 
-All of it belongs to the sound, as instrument and room are heard as one; only the noises differ from clip to clip.
+All of it belongs to the sound, as instrument and room are heard as one; noises differ from clip to clip.
 """
 
 import io
@@ -97,9 +97,7 @@ class RecordingConfig:
         require_ranges(self, *(name for name, value in vars(self).items() if isinstance(value, tuple)))
 
 
-def breath(
-    waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: RecordingConfig
-) -> np.ndarray:
+def breath(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: RecordingConfig) -> np.ndarray:
     """Noise that follows the sound's loudness."""
     centre, width = logarithmic(rng, c.breath_hertz), rng.uniform(0.4, 1.5)
     level = 10 ** (-rng.uniform(*c.breath_decibels) / 20)
@@ -110,9 +108,7 @@ def breath(
     return waveform + np.float32(level / _loudness(noise)) * noise * _follow(waveform, 0.02)
 
 
-def colour(
-    waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: RecordingConfig
-) -> np.ndarray:
+def colour(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: RecordingConfig) -> np.ndarray:
     """A smooth curve at random over the spectrum."""
     size = rng.uniform(*c.colour_decibels)
     octaves = np.arange(5, 15.1, rng.choice((0.5, 1.0, 2.0)))  # of 1 Hz: 32 Hz to 32 kHz
@@ -131,8 +127,9 @@ def band(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: Rec
     sides = rng.choice(((1, 0), (0, 1), (1, 1)))
 
     def curve(hertz: np.ndarray) -> np.ndarray:
-        octaves = sides[0] * slopes[0] * np.log2(1 + low / hertz), sides[1] * slopes[1] * np.log2(
-            1 + hertz / high
+        octaves = (
+            sides[0] * slopes[0] * np.log2(1 + low / hertz),
+            sides[1] * slopes[1] * np.log2(1 + hertz / high),
         )
         return 10 ** (-(octaves[0] + octaves[1]) / 20)
 
@@ -172,9 +169,7 @@ def saturation(
     return np.tanh(np.float32(gain) * waveform)
 
 
-def riding(
-    waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: RecordingConfig
-) -> np.ndarray:
+def riding(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: RecordingConfig) -> np.ndarray:
     """A level that wanders, in other ways in each clip."""
     size, knots = rng.uniform(*c.riding_decibels), rng.randint(3, 8)
     chance = _chance(notes, rng)
