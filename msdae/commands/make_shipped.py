@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from msdae import cli, config, files, folders, launcher
 from msdae.commands import export
+from msdae.commands.prepare_data import add_samples
 from msdae.data.encode import Encoding
 from msdae.data.prepare import prepare_set
 from msdae.data.sets.squares import SquaresConfig
@@ -46,13 +47,27 @@ class Recipe:
         if any(Path(name).name != name for name in names):
             raise UserError(f"data is {names}; names are those of folders, without '/'")
 
-    def scaled(self, scale: float, soundfonts: Sequence[str] = ()) -> "Recipe":
-        """With so many times the clips and steps; soundfonts: play with these instead, each as often."""
+    def scaled(
+        self,
+        scale: float,
+        soundfonts: Sequence[str] = (),
+        samples: Sequence[str] = (),
+        unseen_samples: Sequence[str] = (),
+    ) -> "Recipe":
+        """With so many times the clips and steps.
+
+        soundfonts: play with these instead, each as often.
+        samples, unseen_samples: libraries of recorded samples that all sets play with and hold out.
+        """
         sets = []
         for dataset in self.data:
             squares = dataclasses.replace(dataset.squares, clips=max(4, round(scale * dataset.squares.clips)))
             if soundfonts:
                 squares = dataclasses.replace(squares, soundfonts=tuple(soundfonts), weights=())
+            if samples:
+                squares = dataclasses.replace(squares, samples=tuple(samples))
+            if unseen_samples:
+                squares = dataclasses.replace(squares, unseen_samples=tuple(unseen_samples))
             sets.append(NamedSquares(dataset.name, squares))
         training = dataclasses.replace(
             self.training,
@@ -78,10 +93,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     scale = cli.ranged(Range(0, 100, above=True, reason="a day times as many"), float)
     parser.add_argument("--scale", type=scale, default=1.0, help="times the clips and steps, for a trial")
     parser.add_argument("--soundfont", action="append", default=[], help="play with these instead")
+    add_samples(parser)
     parser.add_argument("--workers", type=cli.positive, help="processes that prepare data (all cores)")
     options = parser.parse_args(argv)
     files.check_replaceable(options.out)
-    recipe = config.load(Recipe, options.config, options.set).scaled(options.scale, options.soundfont)
+    recipe = config.load(Recipe, options.config, options.set).scaled(
+        options.scale, options.soundfont, options.samples or (), options.unseen_samples or ()
+    )
     make(recipe, options.data, options.run, options.out, options.workers)
 
 
@@ -89,11 +107,12 @@ def make(recipe: Recipe, data: Path, run: Path, out: Path, workers: int | None =
     """Prepare the data sets in `data`, train in `run` and write the model to `out`.
 
     Raises:
-        UserError: a SoundFont is missing, or a folder holds something else.
+        UserError: a SoundFont or a library of samples is missing, or a folder holds something else.
     """
     training, sets = recipe.training, [data / dataset.name for dataset in recipe.data]
     for dataset in recipe.data:
         dataset.squares.fonts()  # says what is missing before hours of work
+        dataset.squares.instruments()
     encoding = Encoding(training.model.codec.name, training.model.mel)
     progress = tqdm if launcher.rank() == 0 else silent
     for dataset, folder in zip(recipe.data, sets, strict=True):

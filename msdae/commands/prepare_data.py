@@ -19,7 +19,7 @@ from msdae.nn.device import device
 from msdae.progress import silent
 
 SHARD = Range(1, 10_000, reason="a shard is read into memory whole, 0.14 MB a clip")
-WORKERS = Range(1, 1024, reason="each takes 0.4 GB of memory")
+WORKERS = Range(1, 1024, reason="each takes 0.4 GB of memory, with large SoundFonts 2 GB")
 # options that set a field of the rendering's settings
 FIELDS = ("clips", "seed", "soundfonts", "unseen_soundfonts", "samples", "unseen_samples")
 
@@ -84,6 +84,22 @@ def _mel(path: Path | None) -> MelConfig:
     return config.load(TrainConfig, path).model.mel
 
 
+def add_samples(arguments: argparse._ActionsContainer) -> None:
+    """--samples DIR and --unseen-samples DIR of squares, which may be given several times."""
+    arguments.add_argument(
+        "--samples",
+        action="append",
+        metavar="DIR",
+        help="squares: library of recorded samples, SFZ files or folders of samples; repeatable",
+    )
+    arguments.add_argument(
+        "--unseen-samples",
+        action="append",
+        metavar="DIR",
+        help="squares: library that is held out, from those of --samples too; repeatable",
+    )
+
+
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = cli.parser(
         "prepare-data",
@@ -120,14 +136,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     rendering.add_argument(
         "--unseen-soundfont", dest="unseen_soundfonts", action="append", help="for the unseen split"
     )
-    rendering.add_argument(
-        "--samples",
-        action="append",
-        metavar="DIR",
-        help="squares: library of recorded samples, SFZ files or folders of samples; repeatable",
-    )
-    rendering.add_argument(
-        "--unseen-samples", action="append", metavar="DIR", help="squares: library that is held out"
-    )
+    add_samples(rendering)
     cli.add_device(parser)
     return parser.parse_args(argv)

@@ -125,3 +125,13 @@ def perform(notes: Sequence[ScoreNote], seconds: float, rng: random.Random) -> l
         offset = min(seconds, note.onset + note.duration * legato)
         performed.append(Note(note.onset, offset, note.pitch, velocity))
     return performed
+
+
+def loosen(notes: Sequence[Note], seconds: float, timing: float, rng: random.Random) -> list[Note]:
+    """The notes of an excerpt of `seconds`, each begun and ended early or late by about `timing` seconds."""
+    loose = []
+    for onset, offset, pitch, velocity in notes:
+        early, late = (max(-2 * timing, min(2 * timing, rng.gauss(0, timing))) for _ in range(2))
+        begin = min(max(0.0, onset + early), seconds - 0.03)
+        loose.append(Note(begin, min(seconds, max(begin + 0.03, offset + late)), pitch, velocity))
+    return sorted(loose)

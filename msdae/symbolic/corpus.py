@@ -53,7 +53,7 @@ def split_of(piece: str) -> str:
     raise AssertionError("the shares add up to 100")
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=2048)
 def parts(piece: str) -> list[Part]:
     """The pitched parts of one piece, ties joined; empty where music21 cannot read it as one score.
 

@@ -4,7 +4,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -187,7 +187,7 @@ def _bend(waveform: np.ndarray, cents: float, hertz: float, rng: random.Random) 
     return np.interp(places + depth * swing, places, waveform).astype(np.float32)
 
 
-Effect = Callable[[np.ndarray, Sequence[Note], random.Random, EffectsConfig], np.ndarray]
+Effect = Callable[[np.ndarray, Sequence[Note], random.Random, Any], np.ndarray]
 
 # In the order of a signal path, each with the field of EffectsConfig that is its share.
 CHAIN: tuple[tuple[str, Effect], ...] = (
@@ -204,13 +204,18 @@ CHAIN: tuple[tuple[str, Effect], ...] = (
 
 
 def process(
-    waveform: np.ndarray, notes: Sequence[Note], seed: str, config: EffectsConfig = EffectsConfig()
+    waveform: np.ndarray,
+    notes: Sequence[Note],
+    seed: str,
+    config: Any = EffectsConfig(),
+    chain: Sequence[tuple[str, Effect]] = CHAIN,
 ) -> np.ndarray:
-    """`waveform` (samples,) through effects that `seed` chooses: the same for all that a sound plays."""
+    """`waveform` (samples,) through effects that `seed` chooses: the same for all that a sound plays.
+
+    config: has a share for each of `chain` by its name, and the ranges that they draw from.
+    """
     rng = random.Random(seed)
-    effects = [
-        (effect, rng.getrandbits(32)) for name, effect in CHAIN if rng.random() < getattr(config, name)
-    ]
-    for effect, number in effects:
+    drawn = [(effect, rng.getrandbits(32)) for name, effect in chain if rng.random() < getattr(config, name)]
+    for effect, number in drawn:
         waveform = effect(waveform, notes, random.Random(number), config)
     return waveform

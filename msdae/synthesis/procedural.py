@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
+from scipy.fft import irfft, next_fast_len
 
 from msdae.config import require_ranges
 from msdae.errors import UserError
@@ -14,7 +15,16 @@ from msdae.symbolic.notes import Note
 from msdae.synthesis.effects import logarithmic
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
-PARTIALS = 48
+PARTIALS, BANK = 128, 16  # of a period; that are added one by one
+TABLE, KNOTS = 4096, 20  # samples of a period, and times at which its spectrum is drawn
+MODES = (  # frequencies of what is struck, in multiples of the note's: bars, tuned bars, tubes, bells, plates
+    (1, 2.756, 5.404, 8.933, 13.34),
+    (1, 3.99, 9.6, 16.2),
+    (1, 1.5, 2.76, 3.46, 4.6, 5.9),
+    (0.5, 1, 1.19, 1.5, 2, 2.51, 2.66, 3.01, 4.17, 5.43),
+    (1, 1.61, 2.2, 2.9, 3.41, 4.4, 5.3, 6.7),
+    (1, 4, 10.2),
+)
 RELEASE = 0.06  # seconds, at least
 
 # Each is a range that a parameter is drawn from, from and to.
@@ -30,6 +40,16 @@ class PatchConfig:
     struck: share of the sounds that die away while a note is held.
     slope: how the partials' amplitudes fall, in dB an octave.
     even_one_in: one sound in so many has weak even partials, as a clarinet.
+    rough: standard deviation of each partial's amplitude around the slope, in dB.
+    plucked_one_in: one sound in so many lacks the partials that have a node where a string is plucked.
+    unison_one_in: one sound in so many is three of itself.
+    unison_cents: how far those are detuned.
+    stretched_one_in: one sound in so many has partials that are stretched, as stiff strings have.
+    stretch: coefficient of the stretching.
+    modes_one_in: one sound in so many has the partials of bars, tubes, bells or plates.
+    knock_one_in: one sound in so many begins with a noise.
+    knock: level of that noise.
+    knock_seconds: time in which it falls to 37 %.
     formants: number of fixed resonances.
     formant_hertz: centres of the resonances.
     formant_octaves: widths of the resonances.
@@ -44,6 +64,8 @@ class PatchConfig:
     dullness: how much faster, per second and partial.
     breath_one_in: one sound in so many has noise in it.
     breath: level of the noise.
+    noise_centre: of the noises, in multiples of the note's frequency.
+    noise_octaves: width of the noises.
     ratios: frequencies of the modulator of FM in multiples of the note's, each as likely as the next.
     fm_one_in: one sound in so many is FM of two operators.
     fm_index: strength of the modulation.
@@ -52,6 +74,16 @@ class PatchConfig:
     struck: Annotated[float, SHARE] = 0.5
     slope: tuple[Annotated[float, Range(-200, 200)], ...] = (-15, -2)
     even_one_in: OneIn = 3
+    rough: Level = (0, 9)
+    plucked_one_in: OneIn = 3
+    unison_one_in: OneIn = 6
+    unison_cents: Positive = (3, 20)
+    stretched_one_in: OneIn = 8
+    stretch: Positive = (3e-5, 3e-3)
+    modes_one_in: OneIn = 10
+    knock_one_in: OneIn = 3
+    knock: Level = (0.02, 0.5)
+    knock_seconds: Positive = (0.003, 0.05)
     formants: tuple[Annotated[int, Range(0, 64, reason="no more are heard apart")], ...] = (0, 3)
     formant_hertz: Positive = (200, 200 * 2**4.5)
     formant_octaves: Positive = (0.2, 0.8)
@@ -65,7 +97,9 @@ class PatchConfig:
     dull_one_in: OneIn = 2
     dullness: Positive = (10**-1.5, 10**0.3)
     breath_one_in: OneIn = 3
-    breath: Positive = (10**-2.5, 10**-1.2)
+    breath: Positive = (10**-2.5, 10**-0.6)
+    noise_centre: Positive = (1, 24)
+    noise_octaves: Positive = (0.5, 3)
     ratios: Positive = (0.5, 1, 1, 2, 3, 4, 1.41, 3.5, 5.1)
     fm_one_in: OneIn = 3
     fm_index: Level = (0.3, 5)
@@ -83,11 +117,16 @@ class Patch:
     """Parameters of one sound: partials through a filter, or two operators of FM.
 
     slope: of the partials' amplitudes, dB an octave. even: level of the even partials.
+    rough: gains of the partials. pluck: where a string is plucked, as a share of its length; 0: nowhere.
+    unison: cents between three of it; 0 is one. stretch: how far partials are stretched.
+    modes: frequencies of the partials in multiples of the note's; none: all whole ones.
+    knock: level of a noise at the beginning, and the seconds in which it falls to 37 %.
     formants: (centre in Hz, width in octaves, gain) of fixed resonances.
     cutoff: of a low-pass, in multiples of the note's frequency, at the onset and at rest.
     attack, decay, sustain, release: of the envelope; s, s, level, s.
     dullness: how much faster high partials die away, per second and partial.
-    breath: level of noise. ratio, index: of FM; an index of 0 is none.
+    breath: level of noise. noise: its centre in multiples of the note's frequency, and width in octaves.
+    ratio, index: of FM; an index of 0 is none.
     """
 
     slope: float
@@ -102,12 +141,19 @@ class Patch:
     breath: float
     ratio: float
     index: float
+    rough: tuple[float, ...] = ()
+    pluck: float = 0.0
+    unison: float = 0.0
+    stretch: float = 0.0
+    modes: tuple[float, ...] = ()
+    knock: tuple[float, float] = (0.0, 0.01)
+    noise: tuple[float, float] = (8.0, 2.0)
 
     @staticmethod
     def draw(rng: random.Random, config: PatchConfig = PatchConfig()) -> "Patch":
         """A sound with parameters at random from the ranges of `config`."""
         c = config
-        struck = rng.random() < c.struck
+        struck, spread = rng.random() < c.struck, rng.uniform(*c.rough)
         return Patch(
             slope=rng.uniform(*c.slope),
             even=_seldom(rng, c.even_one_in, 1.0, rng.random()),
@@ -128,6 +174,16 @@ class Patch:
             breath=_seldom(rng, c.breath_one_in, 0.0, logarithmic(rng, c.breath)),
             ratio=rng.choice(c.ratios),
             index=_seldom(rng, c.fm_one_in, 0.0, rng.uniform(*c.fm_index)),
+            rough=tuple(10 ** (rng.gauss(0, spread) / 20) for _ in range(PARTIALS)),
+            pluck=_seldom(rng, c.plucked_one_in, 0.0, rng.uniform(0.05, 0.5)),
+            unison=_seldom(rng, c.unison_one_in, 0.0, logarithmic(rng, c.unison_cents)),
+            stretch=_seldom(rng, c.stretched_one_in, 0.0, logarithmic(rng, c.stretch)),
+            modes=rng.choice(MODES) if rng.randrange(c.modes_one_in) == 0 else (),
+            knock=(
+                _seldom(rng, c.knock_one_in, 0.0, rng.uniform(*c.knock)),
+                logarithmic(rng, c.knock_seconds),
+            ),
+            noise=(logarithmic(rng, c.noise_centre), rng.uniform(*c.noise_octaves)),
         )
 
 
@@ -150,25 +206,80 @@ def render(notes: Sequence[Note], patch: Patch, samples: int) -> np.ndarray:
 
 def _tone(hertz: float, held: float, length: int, velocity: float, patch: Patch) -> np.ndarray:
     seconds = np.arange(length, dtype=np.float32) / SAMPLE_RATE
-    tone = _fm(hertz, seconds, velocity, patch) if patch.index else _partials(hertz, seconds, velocity, patch)
-    if patch.breath:
-        seed = np.random.default_rng(round(hertz * 100))
-        tone = tone + patch.breath * seed.standard_normal(length).astype(np.float32)
+    if patch.index:
+        tone = _fm(hertz, seconds, velocity, patch)
+    elif patch.stretch or patch.modes:
+        tone = _bank(hertz, seconds, velocity, patch)
+    else:
+        tone = _periods(hertz, seconds, velocity, patch)
+    if patch.breath or patch.knock[0]:
+        level, fall = patch.knock
+        tone = tone + (patch.breath + level * np.exp(-seconds / fall)) * _noise(hertz, length, patch)
     return tone * _envelope(seconds, held, patch) * velocity**1.5
 
 
-def _partials(hertz: float, seconds: np.ndarray, velocity: float, patch: Patch) -> np.ndarray:
-    """The harmonics below 18 kHz, as powers of one rotating phasor."""
-    turn = np.exp(2j * np.pi * hertz * seconds).astype(np.complex64)
+def _levels(hertz: float, seconds: np.ndarray, velocity: float, patch: Patch) -> np.ndarray:
+    """(times, partials) amplitudes of the partials below 18 kHz."""
+    k = np.array(patch.modes or range(1, PARTIALS + 1), np.float32)
+    k = k[: max(1, int((k * hertz < 18000).sum()))]
+    level = 10 ** (patch.slope * np.log2(np.maximum(k, 1)) / 20) * _body(k * hertz, patch)
+    if patch.rough:
+        level *= patch.rough[: len(k)]
+    if not patch.modes:
+        level[1::2] *= patch.even
+        level *= np.abs(np.sin(np.pi * k * patch.pluck)) + 0.02 if patch.pluck else 1
     opening = np.exp(-seconds / patch.decay)
     cutoff = (patch.cutoff[1] + (patch.cutoff[0] - patch.cutoff[1]) * opening) * (0.4 + 0.6 * velocity)
-    phasor, tone = np.ones_like(turn), np.zeros_like(seconds)
-    for k in range(1, min(PARTIALS, int(18000 / hertz)) + 1):
-        phasor = phasor * turn
-        level = 10 ** (patch.slope * np.log2(k) / 20) * (1 if k % 2 else patch.even) * _body(k * hertz, patch)
-        if level > 1e-3:
-            tone += phasor.imag * (level * np.exp(-patch.dullness * k * seconds) / (1 + (k / cutoff) ** 4))
+    levels = level * np.exp(-patch.dullness * seconds[:, None] * k) / (1 + (k / cutoff[:, None]) ** 4)
+    return levels / max(1.0, float(np.sqrt((levels[0] ** 2).sum())))
+
+
+def _periods(hertz: float, seconds: np.ndarray, velocity: float, patch: Patch) -> np.ndarray:
+    """The harmonics, read from tables of a period, one for each knot of time."""
+    knots = np.concatenate([[0], np.geomspace(0.005, max(0.01, float(seconds[-1])), KNOTS - 1)])
+    levels = _levels(hertz, knots, velocity, patch)
+    spectra = np.zeros((KNOTS, TABLE // 2 + 1), np.complex64)
+    spectra[:, 1 : levels.shape[1] + 1] = -0.5j * TABLE * levels
+    tables = irfft(spectra, TABLE, axis=1)
+    tables = np.concatenate([tables, tables[:, :1]], axis=1).astype(np.float32).reshape(-1)
+    after = np.interp(seconds, knots, np.arange(KNOTS)).astype(np.float32)
+    row = np.minimum(after.astype(np.int32), KNOTS - 2)
+    mix, start = after - row, row * (TABLE + 1)
+    tone = np.zeros_like(seconds)
+    for cents in (-patch.unison, 0.0, patch.unison) if patch.unison else (0.0,):
+        place = (hertz * 2 ** (cents / 1200) * TABLE / SAMPLE_RATE) * np.arange(len(seconds)) % TABLE
+        column = place.astype(np.int32)
+        part, at = (place - column).astype(np.float32), start + column
+        first = tables[at] + part * (tables[at + 1] - tables[at])
+        at += TABLE + 1
+        tone += first + mix * (tables[at] + part * (tables[at + 1] - tables[at]) - first)
     return tone
+
+
+def _bank(hertz: float, seconds: np.ndarray, velocity: float, patch: Patch) -> np.ndarray:
+    """The strongest partials one by one, where they are no multiples of one frequency."""
+    knots = np.linspace(0, max(0.01, float(seconds[-1])), KNOTS)
+    levels = _levels(hertz, knots, velocity, patch)
+    ratios = np.array(patch.modes or range(1, PARTIALS + 1))[: levels.shape[1]]
+    ratios = ratios * np.sqrt((1 + patch.stretch * ratios**2) / (1 + patch.stretch))
+    tone, places = np.zeros_like(seconds), np.arange(len(seconds))
+    for k in np.argsort(-levels.max(axis=0))[:BANK]:
+        if ratios[k] * hertz < 18000:
+            turn = (ratios[k] * hertz / SAMPLE_RATE * places % 1).astype(np.float32)
+            level = np.interp(seconds, knots, levels[:, k]).astype(np.float32)
+            tone += level * np.sin(np.float32(2 * np.pi) * turn)
+    return tone
+
+
+def _noise(hertz: float, length: int, patch: Patch) -> np.ndarray:
+    """(length,) noise around a multiple of the note's frequency, of standard deviation 1."""
+    size = next_fast_len(length, real=True)
+    rng, centre = np.random.default_rng(round(hertz * 100)), min(patch.noise[0] * hertz, 12000.0)
+    spectrum = rng.standard_normal((size // 2 + 1, 2), np.float32).view(np.complex64)[:, 0]
+    octaves = np.log2(np.maximum(np.arange(len(spectrum)), 1) * (SAMPLE_RATE / size / centre))
+    shape = np.exp(-0.5 * (octaves / patch.noise[1]) ** 2).astype(np.float32)
+    wave = irfft(spectrum * shape, size)[:length]
+    return wave / max(float(wave.std()), 1e-9)
 
 
 def _fm(hertz: float, seconds: np.ndarray, velocity: float, patch: Patch) -> np.ndarray:
@@ -178,9 +289,11 @@ def _fm(hertz: float, seconds: np.ndarray, velocity: float, patch: Patch) -> np.
     return (np.sin(2 * np.pi * hertz * seconds + strength * modulator)).astype(np.float32)
 
 
-def _body(hertz: float, patch: Patch) -> float:
-    """Gain of the resonances at a frequency."""
-    return 1 + sum(g * np.exp(-0.5 * (np.log2(hertz / c) / w) ** 2) for c, w, g in patch.formants)
+def _body(hertz: np.ndarray, patch: Patch) -> np.ndarray:
+    """Gains of the resonances at some frequencies."""
+    return np.ones_like(hertz) + sum(
+        g * np.exp(-0.5 * (np.log2(hertz / c) / w) ** 2) for c, w, g in patch.formants
+    )
 
 
 def _envelope(seconds: np.ndarray, held: float, patch: Patch) -> np.ndarray:

@@ -5,6 +5,7 @@ import math
 import os
 import random
 import re
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -21,7 +22,7 @@ from msdae.synthesis.sfz import Envelope, Region
 from msdae.synthesis.soundfont import SAMPLE_RATE, SILENCE
 
 log = logging.getLogger(__name__)
-KEPT = 64  # decoded samples, of 4 MB at most
+KEPT = 400_000_000  # bytes of decoded samples
 FADE = 0.005  # seconds in which a sample ends that is cut
 RELEASE = 0.03  # seconds of a release, at least
 LEGATO, OVERLAP = 0.02, 0.03  # seconds: two notes nearer than that are slurred, and how far the first goes on
@@ -122,7 +123,7 @@ def render(notes: Sequence[Note], instrument: SampledInstrument, samples: int, s
     """Play `notes`: (samples,), float32, mono at 44 100 Hz, of no particular level.
 
     seed: of the takes that alternate (round robin) or are drawn at random.
-    A note outside of what the samples cover is played by the nearest one.
+    A note outside of what the samples cover is played by the nearest one. Pitches may have fractions.
 
     Raises:
         UserError: a sample cannot be read.
@@ -137,10 +138,17 @@ def render(notes: Sequence[Note], instrument: SampledInstrument, samples: int, s
         slurred = bool((np.abs(onsets - note.offset) < LEGATO).any())
         held = max(note.offset - note.onset, 0.01) + OVERLAP * slurred
         chance = random.Random(f"{seed}/{index}").random()
-        for region in choose(regions, note.pitch, note.velocity, first + index, chance):
+        for region in choose(regions, round(note.pitch), note.velocity, first + index, chance):
             tone = _tone(region, note, held, samples - start)
             out[start : start + len(tone)] += tone
     return out
+
+
+@lru_cache(maxsize=1024)
+def level(instrument: SampledInstrument) -> float:
+    """Peak of one loud note (velocity 127, a second) in the middle of the range; raises as `render`."""
+    note = Note(0.0, 1.0, (instrument.low + instrument.high) // 2, 127)
+    return float(np.abs(render([note], instrument, SAMPLE_RATE)).max())
 
 
 def choose(
@@ -219,13 +227,20 @@ def _outside(value: int, span: tuple[int, int]) -> int:
     return max(span[0] - value, value - span[1], 0)
 
 
-@lru_cache(maxsize=KEPT)
+_kept: OrderedDict[Path, tuple[np.ndarray, int]] = OrderedDict()  # the least used first
+
+
 def _decoded(sample: Path) -> tuple[np.ndarray, int]:
-    """(frames,) of a sample and its rate."""
-    waveform, rate = sample_folder.load(sample)
-    if np.abs(waveform).max() < SILENCE:
-        log.warning("%s: is silent; take it out of its library", printable(sample))
-    return waveform, rate
+    """(frames,) of a sample and its rate; what was decoded last is kept."""
+    if sample not in _kept:
+        waveform, rate = sample_folder.load(sample)
+        if np.abs(waveform).max() < SILENCE:
+            log.warning("%s: is silent; take it out of its library", printable(sample))
+        _kept[sample] = waveform, rate
+        while len(_kept) > 1 and sum(kept.nbytes for kept, _ in _kept.values()) > KEPT:
+            _kept.popitem(last=False)
+    _kept.move_to_end(sample)
+    return _kept[sample]
 
 
 def _tone(region: Region, note: Note, held: float, room: int) -> np.ndarray:

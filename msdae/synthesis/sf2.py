@@ -49,7 +49,9 @@ def _chunks(data: np.ndarray, start: int, end: int) -> dict[str, np.ndarray]:
             chunks |= _chunks(data, start + 12, start + 8 + size)
         else:
             chunks[name.decode("latin-1")] = data[start + 8 : start + 8 + size]
-        start += 8 + size + size % 2
+        start += 8 + size
+        if size % 2 and start < end and data[start] == 0:
+            start += 1  # an odd chunk is padded in sf2, and is not in the sf3 of some writers
     return chunks
 
 

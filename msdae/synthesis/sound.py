@@ -1,22 +1,28 @@
 """What plays: voices of SoundFonts, a formula or recorded samples, dry or through effects."""
 
+import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import numpy as np
-import torch
+import soxr
 
-from msdae.limits import SHARE, check
+from msdae.config import require_ranges
+from msdae.limits import SHARE, Range, check
 from msdae.symbolic.instruments import POLYPHONIC, Voice
 from msdae.symbolic.notes import Note
-from msdae.synthesis import effects, procedural, sampler, soundfont
+from msdae.synthesis import effects, procedural, recording, sampler, soundfont
 from msdae.synthesis.effects import EffectsConfig
+from msdae.synthesis.playing import Player, PlayingConfig
 from msdae.synthesis.procedural import PatchConfig
+from msdae.synthesis.recording import RecordingConfig
 from msdae.synthesis.sampler import SampledInstrument
+from msdae.synthesis.soundfont import SAMPLE_RATE, SILENCE
 
 RANGE = (36, 96)  # MIDI pitches that a formula plays
+KEYS = (12, 120)  # keys that are asked for of what plays
 DRY = "soundfont "  # beginning of the names of voices without effects: the same name, the same sound
 SAMPLES = "samples "  # the same of recorded samples
 
@@ -27,32 +33,51 @@ class SoundConfig:
 
     formulas: share of the sounds that come from formulas, the others are of SoundFonts.
     processed: share of the sounds that go through effects.
-    layered: share of the SoundFonts' sounds that are two voices at once.
+    layered: share of the sounds of SoundFonts and samples that play with another one.
+    moved: share whose formants and attacks are moved: played on other keys, and turned back by their speed.
+    played: share that is played as by a player, see `PlayingConfig`.
+    recorded: share with the traces of a recording, see `RecordingConfig`.
+    balance: loudness of the second of two layers, as a share of the first one's.
+    move_semitones: how far up or down the keys are that a moved sound is played on.
     patch: what the parameters of formulas are drawn from.
     effects: which effects there are, and what their parameters are drawn from.
+    playing: what the habits of players are drawn from.
+    recording: which traces there are, and what their parameters are drawn from.
     """
 
     formulas: Annotated[float, SHARE] = 0.25
     processed: Annotated[float, SHARE] = 0.3
     layered: Annotated[float, SHARE] = 0.1
+    moved: Annotated[float, SHARE] = 0.25
+    played: Annotated[float, SHARE] = 0.5
+    recorded: Annotated[float, SHARE] = 0.3
+    balance: tuple[Annotated[float, Range(0.01, 1)], ...] = (0.2, 1)
+    move_semitones: tuple[Annotated[float, Range(0, 24, reason="two octaves")], ...] = (1, 9)
     patch: PatchConfig = field(default_factory=PatchConfig)
     effects: EffectsConfig = field(default_factory=EffectsConfig)
+    playing: PlayingConfig = field(default_factory=PlayingConfig)
+    recording: RecordingConfig = field(default_factory=RecordingConfig)
 
     def __post_init__(self):
         check(self)
+        require_ranges(self, "balance", "move_semitones")
 
 
 @dataclass(frozen=True)
 class Sound:
-    """What plays: voices of SoundFonts at once, a formula or recorded samples, through effects or dry.
+    """What plays: voices of SoundFonts, a formula and recorded samples at once, through effects or dry.
 
     Attributes:
         name: equal for all that is played by exactly this.
-        voices: of SoundFonts; none for a formula and for samples.
+        voices: of SoundFonts.
         patch: the formula.
-        sampled: what recorded samples play.
-        seed: of the effects; None for a dry sound.
+        seed: of the effects; None for none.
         effects: what the effects are drawn from.
+        sampled: what recorded samples play.
+        move: semitones from the notes to the keys that are played, turned back by the speed.
+        balance: loudness of the second layer, where there are two.
+        player: whose habits the notes have; None: as they are written.
+        recording: what the traces of a recording are drawn from; None for none.
     """
 
     name: str
@@ -61,59 +86,94 @@ class Sound:
     seed: str | None = None
     effects: EffectsConfig = EffectsConfig()
     sampled: SampledInstrument | None = None
+    move: float = 0.0
+    balance: float = 1.0
+    player: Player | None = None
+    recording: RecordingConfig | None = None
 
     @property
     def low(self) -> int:
         """The lowest MIDI pitch of the sound."""
-        if self.sampled is not None:
-            return self.sampled.low
-        return max((voice.instrument.low for voice in self.voices), default=RANGE[0])
+        return math.ceil(max(max(low for low, _ in self._ranges()), KEYS[0]) - self.move)
 
     @property
     def high(self) -> int:
         """The highest MIDI pitch of the sound."""
-        if self.sampled is not None:
-            return self.sampled.high
-        return min((voice.instrument.high for voice in self.voices), default=RANGE[1])
+        return math.floor(min(min(high for _, high in self._ranges()), KEYS[1]) - self.move)
 
     @property
     def polyphonic(self) -> bool:
         """Whether the sound may play several notes at once."""
-        if self.sampled is not None:
-            return self.sampled.polyphonic
-        return all(voice.instrument.family in POLYPHONIC for voice in self.voices)
+        voices = all(voice.instrument.family in POLYPHONIC for voice in self.voices)
+        return voices and (self.sampled is None or self.sampled.polyphonic)
 
     def play(self, notes: Sequence[Note], samples: int) -> np.ndarray:
         """(samples,), float32, at 44.1 kHz; of no particular level."""
+        touched = self.player.touch(notes) if self.player else notes
+        waveform = self._moved(touched, samples) if self.move else self._layers(touched, samples)
+        if self.player:
+            waveform = self.player.express(waveform, notes)
+        if self.seed is not None:
+            waveform = effects.process(waveform, notes, self.seed, self.effects)
+        if self.recording is not None:
+            seed = f"{self.name}/recording"
+            waveform = effects.process(waveform, notes, seed, self.recording, recording.CHAIN)
+        return waveform
+
+    def _ranges(self) -> list[tuple[int, int]]:
+        """The lowest and highest key of each layer."""
+        ranges = [(voice.instrument.low, voice.instrument.high) for voice in self.voices]
         if self.sampled is not None:
-            waveform = sampler.render(notes, self.sampled, samples, self.name)
-        elif self.patch is not None:
-            waveform = procedural.render(notes, self.patch, samples)
-        else:
-            layers = [
-                soundfont.render(notes, voice.soundfont, voice.instrument.program, samples)
-                for voice in self.voices
-            ]
-            waveform = torch.stack(layers).sum(dim=0).numpy()
-        return waveform if self.seed is None else effects.process(waveform, notes, self.seed, self.effects)
+            ranges.append((self.sampled.low, self.sampled.high))
+        return ranges + [RANGE] * (self.patch is not None or not ranges)
+
+    def _moved(self, notes: Sequence[Note], samples: int) -> np.ndarray:
+        """The notes by keys that are `move` semitones away, faster or slower, turned back."""
+        speed = 2 ** (self.move / 12)
+        keys = [Note(on / speed, off / speed, pitch + self.move, v) for on, off, pitch, v in notes]
+        waveform = self._layers(keys, math.ceil(samples / speed) + 8)
+        turned = soxr.resample(waveform, SAMPLE_RATE / speed, SAMPLE_RATE)
+        return np.pad(turned, (0, max(0, samples - len(turned))))[:samples]
+
+    def _layers(self, notes: Sequence[Note], samples: int) -> np.ndarray:
+        """All layers at once; of two, each has its own level whatever it plays."""
+        layers, levels = [], []
+        for font, program, middle in (
+            (v.soundfont, v.instrument.program, (v.instrument.low + v.instrument.high) // 2)
+            for v in self.voices
+        ):
+            layers.append(soundfont.render(notes, font, program, samples).numpy())
+            levels.append((soundfont.level, (font, program, middle)))
+        if self.sampled is not None:
+            layers.append(sampler.render(notes, self.sampled, samples, self.name))
+            levels.append((sampler.level, (self.sampled,)))
+        if self.patch is not None:
+            return procedural.render(notes, self.patch, samples)
+        if len(layers) == 1:
+            return layers[0]
+        peaks = [max(measure(*of), SILENCE) for measure, of in levels]
+        balance = [1.0, *[self.balance] * (len(layers) - 1)]
+        weighted = zip(layers, balance, peaks, strict=True)
+        return sum(np.float32(share / peak) * layer for layer, share, peak in weighted)
 
     @staticmethod
     def draw(
-        voices: Sequence[Voice], rng: random.Random, name: str, config: SoundConfig = SoundConfig()
+        voices: Sequence[Voice],
+        rng: random.Random,
+        name: str,
+        config: SoundConfig = SoundConfig(),
     ) -> "Sound":
         """A formula, or one voice of a family at random; a dry voice is named after itself, others `name`."""
         if rng.random() < config.formulas:
             patch = procedural.Patch.draw(rng, config.patch)
-            return Sound(name, (), patch, _seed(name, rng, config), config.effects)
+            return _dressed(Sound(name, patch=patch), rng, config)
         families = sorted({voice.instrument.family for voice in voices})
         family = rng.choice(families)
         layers = [rng.choice([voice for voice in voices if voice.instrument.family == family])]
         if rng.random() < config.layered:
             layers.append(rng.choice(voices))
-        seed = _seed(name, rng, config)
-        if seed is None and len(layers) == 1:
-            name = voice_name(layers[0])
-        return Sound(name, tuple(layers), None, seed, config.effects)
+        sound = _dressed(Sound(name, tuple(layers)), rng, config)
+        return replace(sound, name=voice_name(layers[0])) if len(layers) == 1 and sound.is_dry else sound
 
     @staticmethod
     def draw_sampled(
@@ -121,13 +181,23 @@ class Sound:
         rng: random.Random,
         name: str,
         config: SoundConfig = SoundConfig(),
+        voices: Sequence[Voice] = (),
     ) -> "Sound":
-        """One of the instruments at random; a dry one is named after its samples, others `name`."""
+        """One of the instruments at random; a dry one is named after its samples, others `name`.
+
+        voices: of which one may play with it.
+        """
         instrument = rng.choice(instruments)
-        seed = _seed(name, rng, config)
-        if seed is None:
-            name = f"{SAMPLES}{instrument.fingerprint}"
-        return Sound(name, (), None, seed, config.effects, instrument)
+        layers = (rng.choice(voices),) if voices and rng.random() < config.layered else ()
+        sound = _dressed(Sound(name, layers, sampled=instrument), rng, config)
+        if not layers and sound.is_dry:
+            return replace(sound, name=f"{SAMPLES}{instrument.fingerprint}")
+        return sound
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether it is played as it is: no effects, no player, no recording, on its own keys."""
+        return not self.move and self.seed is None and self.player is None and self.recording is None
 
 
 def voice_name(voice: Voice) -> str:
@@ -135,5 +205,18 @@ def voice_name(voice: Voice) -> str:
     return f"{DRY}{soundfont.fingerprint(voice.soundfont)}/{voice.instrument.program}"
 
 
-def _seed(name: str, rng: random.Random, config: SoundConfig) -> str | None:
-    return name if rng.random() < config.processed else None
+def _dressed(sound: Sound, rng: random.Random, config: SoundConfig) -> Sound:
+    """`sound` with effects, moves, a player and a recording by their shares."""
+    processed, moved, played, recorded = (
+        rng.random() < share for share in (config.processed, config.moved, config.played, config.recorded)
+    )
+    move = rng.choice((-1, 1)) * rng.uniform(*config.move_semitones)
+    return replace(
+        sound,
+        seed=sound.name if processed else None,
+        effects=config.effects,
+        move=round(move, 2) if moved else 0.0,
+        balance=rng.uniform(*config.balance),
+        player=Player.draw(f"{sound.name}/player", config.playing) if played else None,
+        recording=config.recording if recorded else None,
+    )

@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -54,7 +55,8 @@ def locate(name: str | Path) -> Path:
 def render(notes: Sequence[Note], soundfont: str | Path, program: int, samples: int) -> torch.Tensor:
     """Play `notes` with one General MIDI program of a SoundFont (sf2 or sf3), dry.
 
-    notes: in any order; they may overlap. A note that begins after `samples` is not heard.
+    notes: in any order; they may overlap. A note that begins after `samples` is not heard. A pitch with a
+        fraction is the nearest key, tuned.
     program: 0-127, of bank 0.
     Returns the waveform (samples,), float32, mono at 44 100 Hz; loud chords may exceed [-1, 1].
 
@@ -62,23 +64,27 @@ def render(notes: Sequence[Note], soundfont: str | Path, program: int, samples: 
         UserError: no such SoundFont or program, or tinysoundfont is not installed.
     """
     synth, font = _load(str(soundfont))
-    try:
-        synth.program_select(0, font, 0, program)
-    except RuntimeError as error:
-        raise UserError(f"{printable(soundfont)}: program {program} is not in this SoundFont") from error
+    events = _events(notes)
+    channels = range(1 + max((event.channel for event in events), default=0))
+    for channel in channels:
+        try:
+            synth.program_select(channel, font, 0, program)
+        except RuntimeError as error:
+            raise UserError(f"{printable(soundfont)}: program {program} is not in this SoundFont") from error
     pieces, now = [], 0
-    for time, kind, pitch, velocity in _events(notes):
+    for time, kind, channel, key, velocity, cents in events:
         if time >= samples:
             break
         if time > now:
             pieces.append(_generate(synth, time - now))
             now = time
         if kind == _ON:
-            synth.noteon(0, pitch, velocity)
+            synth.set_tuning(channel, cents / 100)
+            synth.noteon(channel, key, velocity)
         else:
-            synth.noteoff(0, pitch)
+            synth.noteoff(channel, key)
     pieces.append(_generate(synth, samples - now))
-    _silence(synth)
+    _silence(synth, channels)
     return torch.from_numpy(np.concatenate(pieces))
 
 
@@ -108,15 +114,30 @@ def level(soundfont: str | Path, program: int, pitch: int) -> float:
 
 
 _OFF, _ON = 0, 1  # a note that ends where the next begins is released first
+CHANNELS = 16  # that notes of different tunings take turns on
 
 
-def _events(notes: Sequence[Note]) -> list[tuple[int, int, int, int]]:
-    """(sample, kind, pitch, velocity), in playing order."""
+class _Event(NamedTuple):
+    """What a synthesiser is told at a sample; in playing order as tuples."""
+
+    sample: int
+    kind: int
+    channel: int
+    key: int
+    velocity: int
+    cents: int
+
+
+def _events(notes: Sequence[Note]) -> list[_Event]:
+    """All notes on one channel, or, where some lie between keys, on channels by turns."""
     events = []
-    for onset, offset, pitch, velocity in notes:
+    tuned = any(note[2] != round(note[2]) for note in notes)
+    for number, (onset, offset, pitch, velocity) in enumerate(sorted(notes)):
+        key, channel = round(pitch), number % CHANNELS * tuned
         start = max(0, round(onset * SAMPLE_RATE))
         end = max(start + 1, round(offset * SAMPLE_RATE))
-        events += [(start, _ON, pitch, velocity), (end, _OFF, pitch, 0)]
+        events.append(_Event(start, _ON, channel, key, velocity, round(100 * (pitch - key))))
+        events.append(_Event(end, _OFF, channel, key, 0, 0))
     return sorted(events)
 
 
@@ -128,14 +149,16 @@ def _generate(synth, samples: int) -> np.ndarray:
     return stereo.mean(axis=1)
 
 
-def _silence(synth) -> None:
+def _silence(synth, channels: range) -> None:
     """End every voice, so that the next rendering starts as a fresh synthesiser does."""
-    synth.sounds_off(0)
+    for channel in channels:
+        synth.sounds_off(channel)
+        synth.set_tuning(channel, 0.0)
     while np.any(_generate(synth, 4096)):
         pass
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=8)
 def _load(soundfont: str):
     """The synthesiser that holds this SoundFont, and its number there; large ones take seconds to load."""
     try:

@@ -33,7 +33,7 @@ def test_a_toy_of_the_shipped_recipe_is_prepared_trained_and_exported(tmp_path):
     assert done.returncode == 0, done.stderr
     model = Autoencoder.from_pretrained(str(tmp_path / "model.safetensors"))
     assert model.stage == 3
-    clips = open_clips(*(tmp_path / "data" / name / "train" for name in ("many", "dry", "notes")))
+    clips = open_clips(*(tmp_path / "data" / name / "train" for name in ("many", "natural", "notes")))
     assert model.config.codec.std == pytest.approx(clips.manifest["latent"]["std"])
     again = run(tmp_path, *toy)  # nothing is left to do
     assert again.returncode == 0, again.stderr
@@ -41,18 +41,23 @@ def test_a_toy_of_the_shipped_recipe_is_prepared_trained_and_exported(tmp_path):
 
 def test_the_shipped_recipe_is_valid_and_names_its_sets():
     recipe = config.load(Recipe, folders.configs() / "shipped.yaml")
-    assert [dataset.name for dataset in recipe.data] == ["many", "dry", "notes"]
-    assert sum(dataset.squares.clips for dataset in recipe.data) == 46000
+    assert [dataset.name for dataset in recipe.data] == ["many", "natural", "notes"]
+    assert sum(dataset.squares.clips for dataset in recipe.data) == 60000
     assert recipe.training.steps == (1000, 400, 28000)
     tenth = recipe.scaled(0.1, ["a.sf2"])
-    assert tenth.data[2].squares.clips == 1400 and tenth.training.steps == (100, 40, 2800)
+    assert tenth.data[2].squares.clips == 1000 and tenth.training.steps == (100, 40, 2800)
     assert tenth.data[1].squares.soundfonts == ("a.sf2",) and tenth.data[1].squares.weights == ()
+    assert not any(dataset.squares.samples or dataset.squares.unseen_samples for dataset in tenth.data)
+    sampled = recipe.scaled(1, (), ["lib"], ["lib/bassoon"])
+    assert all(dataset.squares.samples == ("lib",) for dataset in sampled.data)
+    assert all(dataset.squares.unseen_samples == ("lib/bassoon",) for dataset in sampled.data)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--soundfont", "nowhere.sf2"), "nowhere.sf2: no such SoundFont"),
+        (("--soundfont", "TimGM6mb.sf2", "--samples", "nowhere"), "nowhere: no such library"),
         (("--scale", "0"), "--scale: is 0, expected above 0"),
         (("--out", "nowhere/model.safetensors"), "nowhere does not exist"),
         (("--set", "training.step=3"), "did you mean 'steps'"),

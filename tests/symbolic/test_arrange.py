@@ -3,9 +3,10 @@ import random
 import pytest
 
 from msdae.symbolic import instruments
-from msdae.symbolic.arrange import arrange
+from msdae.symbolic.arrange import arrange, loosen
 from msdae.symbolic.corpus import ScoreNote
 from msdae.symbolic.instruments import POLYPHONIC
+from msdae.symbolic.notes import Note
 
 SECONDS = 12.0
 
@@ -64,3 +65,12 @@ def test_same_seed_same_arrangement(voices):
 def test_a_piece_with_too_few_notes_gives_nothing(voices):
     assert arrange([PARTS[0][:4]], voices, SECONDS, random.Random(0)) == []
     assert arrange([], voices, SECONDS, random.Random(0)) == []
+
+
+def test_loose_notes_are_early_or_late_and_stay_in_the_excerpt():
+    notes = [Note(0.5 * k, 0.5 * k + 0.4, 60, 90) for k in range(6)]
+    loose = loosen(notes, 2.8, 0.01, random.Random(0))
+    moves = [one.onset - other.onset for one, other in zip(loose, notes, strict=True)]
+    assert min(moves) < 0 < max(moves) and max(map(abs, moves)) <= 0.02
+    assert all(0 <= note.onset < note.offset <= 2.8 for note in loose)
+    assert loosen(notes, 3.0, 0.0, random.Random(0)) == notes

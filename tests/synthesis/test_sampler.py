@@ -266,3 +266,16 @@ def test_a_text_that_includes_itself_is_named(tmp_path):
     (tmp_path / "a.sfz").write_text('#include "a.sfz"')
     with pytest.raises(UserError, match="a.sfz: damaged .*includes too many files, or itself"):
         sampler.instruments(tmp_path)
+
+
+def test_decoded_samples_are_kept_up_to_a_size(tmp_path, monkeypatch):
+    loads, load = [], sampler.sample_folder.load
+    monkeypatch.setattr(sampler.sample_folder, "load", lambda path: loads.append(path) or load(path))
+    monkeypatch.setattr(sampler, "_kept", type(sampler._kept)())
+    monkeypatch.setattr(sampler, "KEPT", 400_000)  # bytes: two of the samples
+    paths = [tmp_path / f"{key}.wav" for key in (60, 61, 62)]
+    for key, path in zip((60, 61, 62), paths, strict=True):
+        _save(path, key)
+    for number in (0, 1, 0, 2, 0, 1):
+        assert len(sampler._decoded(paths[number])[0]) == RATE
+    assert [paths.index(path) for path in loads] == [0, 1, 2, 1]

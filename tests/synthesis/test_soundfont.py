@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from msdae.errors import UserError
-from msdae.synthesis import soundfont
+from msdae.synthesis import sf2, soundfont
 
 SCALE = [(0.0, 0.4, 60, 90), (0.5, 0.9, 64, 70), (1.0, 1.4, 67, 110)]
 SECOND = 44100
@@ -82,3 +82,32 @@ def test_soundfonts_with_forged_tables_are_refused_before_they_are_played(tmp_pa
     for read in (lambda: soundfont.fingerprint(path), lambda: soundfont.render(SCALE, path, 0, 1000)):
         with pytest.raises(UserError, match="forged.sf2: is a directory"):
             read()
+
+
+def test_pitches_between_keys_are_tuned_and_leave_nothing_behind():
+    before = _render()
+    chord = [(0.0, 1.9, 69.3, 100), (0.0, 1.9, 76.8, 100)]
+    spectrum = torch.fft.rfft(_render(chord, program=80)[SECOND // 2 : SECOND // 2 + SECOND]).abs()
+    for pitch in (69.3, 76.8):
+        hertz = 440 * 2 ** ((pitch - 69) / 12)
+        near = round(hertz) - 20
+        assert abs(int(spectrum[near : near + 40].argmax()) + near - hertz) < 3
+    assert torch.equal(_render(), before)
+
+
+def test_chunks_of_odd_size_may_lack_their_padding(tmp_path):
+    font, path = soundfont.default().read_bytes(), tmp_path / "odd.sf2"
+    place = font.index(b"smpl") + 4
+    size = int.from_bytes(font[place : place + 4], "little")
+    whole = int.from_bytes(font[4:8], "little")
+    outer = font.rindex(b"LIST", 0, place) + 4
+    length = int.from_bytes(font[outer : outer + 4], "little")
+    longer = bytearray(font[: place + 4 + size] + b"x" + font[place + 4 + size :])
+    for at, number in ((4, whole + 1), (outer, length + 1), (place, size + 1)):
+        longer[at : at + 4] = number.to_bytes(4, "little")
+    path.write_bytes(longer)
+    sf2.check(path)
+    longer.insert(place + 4 + size + 1, 0)
+    longer[4:8], longer[outer : outer + 4] = (n.to_bytes(4, "little") for n in (whole + 2, length + 2))
+    path.write_bytes(longer)
+    sf2.check(path)

@@ -29,11 +29,12 @@ from msdae.errors import UserError
 from msdae.files import atomic_folder
 from msdae.limits import POSITIVE, SHARE, Range
 from msdae.progress import Progress, silent
-from msdae.symbolic import corpus
-from msdae.symbolic.arrange import excerpt, perform, without_unisons
+from msdae.symbolic import corpus, textures
+from msdae.symbolic.arrange import excerpt, loosen, perform, without_unisons
 from msdae.symbolic.instruments import Voice, reserved
 from msdae.symbolic.instruments import voices as voices_of
 from msdae.symbolic.notes import Note, ScoreNote
+from msdae.symbolic.textures import TextureConfig
 from msdae.synthesis import sampler
 from msdae.synthesis.sampler import SampledInstrument
 from msdae.synthesis.sound import Sound, SoundConfig
@@ -59,7 +60,11 @@ class SquaresConfig(RenderConfig):
     unseen_samples: libraries whose instruments play in no split but "unseen", where nothing else plays.
     sampled: share of the sounds that are of `samples`, where there are any.
     single_notes: share of the squares whose excerpts are one note each.
-    two_lines: share of the excerpts that have two parts, where the piece and the sounds allow it.
+    mixed: share of the squares with one excerpt of one note and one of several.
+    textures: share of the other excerpts that are chords, arpeggios, runs or long notes, not of a piece.
+    texture: what those are drawn from.
+    two_lines: share of the excerpts of pieces that have two parts, where the piece and the sounds allow it.
+    timing: seconds by which notes begin early or late, drawn for each excerpt.
     shared_range: semitones that both sounds of a square reach, at least.
     least_notes: notes of a part in an excerpt, at least.
     shortest_note: seconds that a single note is held, at least.
@@ -73,7 +78,11 @@ class SquaresConfig(RenderConfig):
     unseen_samples: tuple[str, ...] = ()
     sampled: Annotated[float, SHARE] = 0.5
     single_notes: Annotated[float, SHARE] = 0.3
+    mixed: Annotated[float, SHARE] = 0.1
+    textures: Annotated[float, SHARE] = 0.3
+    texture: TextureConfig = field(default_factory=TextureConfig)
     two_lines: Annotated[float, SHARE] = 0.3
+    timing: tuple[Annotated[float, Range(0, 0.1, reason="more is out of time")], ...] = (0, 0.012)
     shared_range: Annotated[int, Range(1, 60, reason="formulas play five octaves")] = 12
     least_notes: Annotated[int, Range(1, 100, reason="no excerpt has more")] = 4
     shortest_note: Annotated[float, POSITIVE] = 0.8
@@ -82,7 +91,7 @@ class SquaresConfig(RenderConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        require_ranges(self, "velocities", "peak")
+        require_ranges(self, "velocities", "peak", "timing")
         if self.unseen_soundfonts:
             raise UserError("unseen_soundfonts: squares have no unseen split; leave it out")
 
@@ -181,11 +190,13 @@ def compose(square: Square, rng: random.Random) -> tuple[list[Sound], Excerpts]:
         low, high = max(s.low for s in sounds), min(s.high for s in sounds)
         if high - low < config.shared_range or sounds[0].name == sounds[1].name:
             continue
-        if rng.random() < config.single_notes:
+        kind, excerpts = rng.random(), []
+        if kind < config.single_notes + config.mixed:
             excerpts = _single_notes(_free_pitches(sounds, low, high), square, rng)
-        else:
-            excerpts = _melodies(pieces, sounds, low, high, square, rng)
-        if excerpts:
+        if kind >= config.single_notes:
+            excerpts = excerpts[:1] + _phrases(pieces, sounds, low, high, square, rng)
+            rng.shuffle(excerpts := excerpts[:2])
+        if len(excerpts) == 2:
             return sounds, excerpts
     raise UserError(f"{square.name}: no pieces of the corpus suit these sounds; use another --seed")
 
@@ -194,7 +205,8 @@ def _sound(square: Square, rng: random.Random, name: str) -> Sound:
     """A sound of the libraries or any other; in the split of what is held out all are of its libraries."""
     share = 1.0 if square.split == UNSEEN else square.config.sampled
     if square.instruments and rng.random() < share:
-        return Sound.draw_sampled(square.instruments, rng, name, square.config.sound)
+        voices = () if square.split == UNSEEN else square.voices
+        return Sound.draw_sampled(square.instruments, rng, name, square.config.sound, voices)
     return Sound.draw(square.voices, rng, name, square.config.sound)
 
 
@@ -228,7 +240,7 @@ def scan(
 class Squares(DataSet):
     """Squares of two excerpts and two sounds, rendered: what the model that ships is trained on."""
 
-    config, version, seconds = SquaresConfig, 4, 0.06
+    config, version, seconds = SquaresConfig, 5, 0.1
     scan, work = staticmethod(scan), staticmethod(work)
 
 
@@ -238,13 +250,13 @@ def _source(split: str, square: Path, cell: str, labels: dict[str, Any]) -> Sour
 
 
 def _labels(score: str, piece: str, notes: Sequence[Note], sound: Sound) -> dict:
-    kind = sound.voices[0].instrument if sound.voices else None
+    kind = sound.voices[0].instrument if sound.voices and sound.sampled is None else None
     return {
         "kind": NOTE if piece.startswith("note ") else MELODY,
         "piece": piece,
         "score": score,
         "sound": sound.name,
-        "instrument": kind.name if kind else sound.sampled.name if sound.sampled else "procedural",
+        "instrument": sound.sampled.name if sound.sampled else kind.name if kind else "procedural",
         **({"family": kind.family, "program": kind.program} if kind else {}),
         "notes": [[round(n[0], 4), round(n[1], 4), n[2], n[3]] for n in notes],
     }
@@ -269,19 +281,24 @@ def _single_notes(pitches: Sequence[int], square: Square, rng: random.Random) ->
     return excerpts
 
 
-def _melodies(
+def _phrases(
     pieces: Sequence[str], sounds: Sequence[Sound], low: int, high: int, square: Square, rng: random.Random
 ) -> Excerpts:
-    """Excerpts of two pieces in the range; empty where fewer fit."""
+    """Two excerpts of several notes in the range, of two pieces or textures; fewer where fewer pieces fit."""
     polyphonic = all(sound.polyphonic for sound in sounds)
+    config, seconds, left = square.config, square.clip.seconds, rng.sample(pieces, PIECES)
     excerpts: dict[str, list[Note]] = {}
-    for piece in rng.sample(pieces, PIECES):
-        notes = _melody(piece, low, high, polyphonic, square, rng)
+    while len(excerpts) < 2:
+        if rng.random() < config.textures:
+            name, notes = textures.draw(low, high, polyphonic, seconds, rng, config.texture)
+        elif not left:
+            break
+        else:
+            name = left.pop()
+            notes = _melody(name, low, high, polyphonic, square, rng)
         if notes:
-            excerpts[piece] = notes
-        if len(excerpts) == 2:
-            return list(excerpts.items())
-    return []
+            excerpts[name] = loosen(notes, seconds, rng.uniform(*config.timing), rng)
+    return list(excerpts.items())
 
 
 def _melody(
