@@ -199,7 +199,12 @@ class ReconstructionTask(Task):
     def same(self) -> dict[str, Any]:
         s = self.settings
         kept = {key: getattr(s, key) for key in ("frames", "noise", "mixed", "hissed", "joint")}
-        return {**kept, "codec": configs.to_mapping(self.codec.config), "latents": self.fingerprint, "data": self.excerpts.key}
+        return {
+            **kept,
+            "codec": configs.to_mapping(self.codec.config),
+            "latents": self.fingerprint,
+            "data": self.excerpts.key,
+        }
 
     @torch.no_grad()
     def begin(self) -> None:
