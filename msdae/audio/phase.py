@@ -25,10 +25,16 @@ def accumulated(magnitude: torch.Tensor, hop: int, start: torch.Tensor | None = 
     before = magnitude.new_zeros(magnitude.shape[:2]) if start is None else start
     phases = []
     for place, moved, turned in zip(owner.unbind(1), advance.unbind(1), alternation.unbind(1), strict=True):
-        phase = before.gather(1, place) + moved + turned
-        before = torch.remainder(phase + math.pi, 2 * math.pi) - math.pi
+        before = _wrapped(before.gather(1, place) + moved + turned)
         phases.append(before)
     return torch.stack(phases, dim=-1)
+
+
+def _wrapped(phase: torch.Tensor) -> torch.Tensor:
+    """Phases in (-pi, pi]. The remainder is taken in doubles, where it is exact and fast."""
+    turn = torch.tensor(2 * math.pi, dtype=phase.dtype).item()
+    turned = (phase + math.pi).double()
+    return (turned - torch.floor(turned / turn) * turn).to(phase.dtype) - math.pi
 
 
 def griffin_lim(
