@@ -1,4 +1,4 @@
-"""The codec that ships: a small network to a few dozen channels and back to a spectrogram, phases in one pass.
+"""The codec that ships: a small network to latents and back to a spectrogram, phases in one pass.
 
 The encoder looks at the log-mels of one latent frame and at most of the next ones, so that latents are local
 in time. The decoder first predicts the log-mels from the latents around, then the magnitudes of all bins;
@@ -24,7 +24,6 @@ from msdae.audio.phase import accumulated, griffin_lim
 from msdae.codecs.base import CODECS, FIX, Codec
 from msdae.codecs.chunks import CHUNK, chunks
 from msdae.limits import Range
-
 
 Stack = tuple[
     Annotated[int, Range(1, 4096, reason="wider layers have hundreds of millions of weights")],

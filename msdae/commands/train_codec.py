@@ -66,8 +66,8 @@ def _fit(arguments: argparse.Namespace) -> None:
     codec.save(arguments.out)
 
 
-def _measure(codec: codecs.Codec, files: Files, path: str) -> None:
-    held_out = _held_out(files)
+def _measure(codec: codecs.Codec, splits: Files, path: str) -> None:
+    held_out = _held_out(splits)
     clips = torch.cat(list(Clips(held_out[:: -(-len(held_out) // CHECKED)])))
     distance = check_round_trip(codec, clips)
     require_reconstruction(codec, distance)
@@ -77,8 +77,8 @@ def _measure(codec: codecs.Codec, files: Files, path: str) -> None:
     print("held-out files: " + ", ".join(f"{name} {value:.3f}" for name, value in means.items()))
 
 
-def _held_out(files: Files) -> list[SourceFile]:
-    return files.get("valid", files["train"])
+def _held_out(splits: Files) -> list[SourceFile]:
+    return splits.get("valid", splits["train"])
 
 
 class Clips:
@@ -105,8 +105,8 @@ def _files(arguments: argparse.Namespace) -> Files:
         return dataset.scan(source, tally)
     every: Files = {}
     for source in map(Path, arguments.source):
-        for split, files in _scan(source, tally).items():
-            every.setdefault(split, []).extend(files)
+        for split, found in _scan(source, tally).items():
+            every.setdefault(split, []).extend(found)
     print("\n".join(tally.lines("files")))
     return every
 
@@ -115,8 +115,8 @@ def _scan(source: Path, tally: Tally) -> Files:
     """Files of a folder of recordings, or those of a rendered data set that were made for training."""
     place = source / "source" if (source / "source" / RECORD).is_file() else source
     name = next((name for name, pattern in RENDERED.items() if any(place.glob(pattern))), "folder")
-    files = DATASETS[name].scan(place, tally)
-    return files if name == "folder" else {split: files[split] for split in ("train", "valid")}
+    found = DATASETS[name].scan(place, tally)
+    return found if name == "folder" else {split: found[split] for split in ("train", "valid")}
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -41,7 +41,7 @@ from msdae.training.task import (
 
 STAGES = ("latents", "decoder", "adversarial")
 PRODUCT = "codec.safetensors"  # of a stage, in its folder
-_SURVEYED = 64  # batches over which bands and latents are standardised
+_SURVEYED = 1024  # excerpts over which bands and latents are standardised, about
 _LEAST_STD = 0.1  # of a band; those that are narrower than a bin and between two have none
 _VALIDATED = 32  # recordings whose beginnings losses are reported on
 _LISTENED = 2  # of them
@@ -231,7 +231,8 @@ class ReconstructionTask(Task):
 
     def _surveyed(self) -> Iterator[torch.Tensor]:
         batches = self.excerpts.batches(self.settings.seed, 0)
-        return (next(batches).waveform.to(self.codec.mean.device) for _ in range(_SURVEYED))
+        number = max(1, _SURVEYED // self.settings.batch_size)
+        return (next(batches).waveform.to(self.codec.mean.device) for _ in range(number))
 
 
 class AdversarialTask(ReconstructionTask):

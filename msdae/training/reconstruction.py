@@ -13,8 +13,8 @@ from msdae.training.task import Losses
 
 
 class Weights(Protocol):
-    """noise: highest standard deviation of that on latents. joint: latents are trained with the whole decoder.
-    peaks, onsets, harmonics: weights of these losses."""
+    """noise: highest standard deviation of that on latents. joint: latents and the whole decoder are trained
+    together. peaks, onsets, harmonics: weights of these losses."""
 
     noise: float
     joint: bool

@@ -30,7 +30,7 @@ class Waveforms:
 
 
 class Mixing(Protocol):
-    """batch_size: excerpts. mixed, hissed: shares of them that are two at once, that have noise under them."""
+    """batch_size: excerpts. mixed, hissed: shares of them that are two at once, and that have noise."""
 
     batch_size: int
     mixed: float

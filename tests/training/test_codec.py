@@ -42,7 +42,7 @@ def paths(music):
 @pytest.fixture(scope="module", autouse=True)
 def short_survey():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("msdae.training.codec._SURVEYED", 2)
+        patch.setattr("msdae.training.codec._SURVEYED", 4)
         yield
 
 
