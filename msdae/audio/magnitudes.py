@@ -1,5 +1,7 @@
 """Magnitude spectrograms of recordings of any length, and the mel bands of the codecs in them."""
 
+import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
@@ -60,7 +62,18 @@ def pieces(
 
 
 def mel_filters(config: Transform) -> torch.Tensor:
-    """(bands, bins), triangles on the HTK scale: the finest one where melodies lie."""
+    """(bands, bins), triangles on the HTK scale: the finest one where melodies lie.
+
+    Each bin is in the bands around it; a band between two bins is empty.
+    """
     bins = config.n_fft // 2 + 1
-    with torch.device("cpu"):  # it looks at values, which tensors of an outline do not have
+    with torch.device("cpu"), warnings.catch_warnings():  # it looks at values, which an outline has not
+        warnings.filterwarnings("ignore", "At least one mel filterbank has all zero")
         return melscale_fbanks(bins, 0.0, config.f_max, config.bands, config.sample_rate).T.contiguous()
+
+
+def mel_centres(config: Transform) -> torch.Tensor:
+    """(bands,): the frequencies in Hz where the bands of `mel_filters` peak."""
+    highest = 2595 * math.log10(1 + config.f_max / 700)  # mel
+    mel = torch.linspace(0, highest, config.bands + 2)[1:-1]
+    return 700 * (10 ** (mel / 2595) - 1)

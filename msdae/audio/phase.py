@@ -21,14 +21,20 @@ def accumulated(magnitude: torch.Tensor, hop: int, start: torch.Tensor | None = 
     """
     owner, advance = _sinusoids(magnitude, hop)
     bins = torch.arange(magnitude.shape[1], device=magnitude.device)
-    alternation = math.pi * ((bins[:, None] - owner) % 2)  # of a Hann window's main lobe about its peak
+    alternation = math.pi * ((bins - owner) % 2)  # of a Hann window's main lobe about its peak
     before = magnitude.new_zeros(magnitude.shape[:2]) if start is None else start
     phases = []
-    for frame in range(magnitude.shape[-1]):
-        phase = before.gather(1, owner[..., frame]) + advance[..., frame] + alternation[..., frame]
-        before = torch.remainder(phase + math.pi, 2 * math.pi) - math.pi
+    for place, moved, turned in zip(owner.unbind(1), advance.unbind(1), alternation.unbind(1), strict=True):
+        before = _wrapped(before.gather(1, place) + moved + turned)
         phases.append(before)
     return torch.stack(phases, dim=-1)
+
+
+def _wrapped(phase: torch.Tensor) -> torch.Tensor:
+    """Phases in (-pi, pi]. The remainder is taken in doubles, where it is exact and fast."""
+    turn = torch.tensor(2 * math.pi, dtype=phase.dtype).item()
+    turned = (phase + math.pi).double()
+    return (turned - torch.floor(turned / turn) * turn).to(phase.dtype) - math.pi
 
 
 def griffin_lim(
@@ -52,18 +58,18 @@ def griffin_lim(
 
 
 def _sinusoids(magnitude: torch.Tensor, hop: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Each bin's nearest peak and that sinusoid's phase advance over a hop: (batch, bins, frames) both."""
+    """Each bin's nearest peak and that sinusoid's phase advance over a hop: (batch, frames, bins) both."""
     bins = magnitude.shape[1]
-    level = magnitude.clamp_min(1e-7).log()
-    below = torch.cat([level[:, :1], level[:, :-1]], dim=1)
-    above = torch.cat([level[:, 1:], level[:, -1:]], dim=1)
+    level = magnitude.transpose(1, 2).clamp_min(1e-7).log()
+    below = torch.cat([level[..., :1], level[..., :-1]], dim=-1)
+    above = torch.cat([level[..., 1:], level[..., -1:]], dim=-1)
     peak = (level >= below) & (level > above)
     offset = (0.5 * (below - above) / (below - 2 * level + above).clamp(max=-1e-6)).clamp(-0.5, 0.5)
-    index = torch.arange(bins, device=magnitude.device)[:, None]
+    index = torch.arange(bins, device=magnitude.device, dtype=torch.int32)
     far = 2 * bins
-    lower = torch.where(peak, index, -far).cummax(dim=1).values
-    upper = torch.where(peak, index, far).flip(1).cummin(dim=1).values.flip(1)
+    lower = torch.where(peak, index, -far).cummax(dim=-1).values
+    upper = torch.where(peak, index, far).flip(-1).cummin(dim=-1).values.flip(-1)
     owner = torch.where(index - lower <= upper - index, lower, upper)
-    owner = torch.where((owner < 0) | (owner >= bins), index, owner)  # a frame without peaks
+    owner = torch.where((owner < 0) | (owner >= bins), index, owner).long()  # a frame without peaks: itself
     advance = (math.pi * hop / (bins - 1)) * (index + offset)
-    return owner, advance.gather(1, owner)
+    return owner, advance.gather(-1, owner)

@@ -1,9 +1,10 @@
-"""The codec that ships: a small network to 64 channels and back to a spectrogram, phases in one pass.
+"""The codec that ships: a small network to latents and back to a spectrogram, phases in one pass.
 
-The encoder looks at one latent frame's log-mels alone, so that latents are local in time. The decoder first
-predicts the log-mels from the latents around, then the magnitudes of all bins; single pass spectrogram
-inversion and a few rounds of Griffin-Lim give them phases (`msdae.codecs.phase`). Latents have unit variance
-in every channel and were trained to be decoded when noise is added to them, as a denoiser's are.
+The encoder looks at the log-mels of one latent frame and at most of the next ones, so that latents are local
+in time. The decoder first predicts the log-mels from the latents around, then the magnitudes of all bins;
+single pass spectrogram inversion and a few rounds of Griffin-Lim give them phases (`msdae.audio.phase`).
+Latents have unit variance in every channel and were trained to be decoded when noise is added to them, as a
+denoiser's are.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,9 +25,6 @@ from msdae.codecs.base import CODECS, FIX, Codec
 from msdae.codecs.chunks import CHUNK, chunks
 from msdae.limits import Range
 
-_MARGIN = 4  # latent frames at either end of a chunk that Griffin-Lim's rounds may spoil
-
-
 Stack = tuple[
     Annotated[int, Range(1, 4096, reason="wider layers have hundreds of millions of weights")],
     Annotated[int, Range(0, 32, reason="deeper ones see no further than a recording")],
@@ -40,6 +38,8 @@ class NeuralConfig(Transform):
     floor: of magnitudes, where a full-scale sine has n_fft / 4: what is quieter is silence.
     encoder, context, frame: width and depth of the encoder, of the decoder at the rate of the latents and
         at that of the spectrogram. extra: features that the last gets beside the log-mels.
+    neighbours: latent frames at either side that a layer of the encoder looks at.
+    shortcuts: linear ways around the two parts of the decoder, as the encoder always has one.
     rounds: of Griffin-Lim when decoding.
     """
 
@@ -48,6 +48,8 @@ class NeuralConfig(Transform):
     context: Stack = (320, 3)
     frame: Stack = (224, 3)
     extra: Annotated[int, Range(0, 4096)] = 32
+    neighbours: Annotated[int, Range(0, 8, reason="latents are local in time")] = 0
+    shortcuts: bool = False
     rounds: Annotated[int, Range(0, 1000, reason="more change nothing that can be heard")] = 4
 
 
@@ -90,12 +92,15 @@ class NeuralCodec(Codec):
         self.channels, self.sample_rate = config.channels, config.sample_rate
         self.hop = config.hop * config.block
         size = config.block * config.bands
-        self.encoder = _stack(size, config.encoder, config.channels, kernel=1)
+        self.encoder = _stack(size, config.encoder, config.channels, kernel=2 * config.neighbours + 1)
         self.shortcut = nn.Linear(size, config.channels, bias=False)
         self.standardise = nn.BatchNorm1d(config.channels, affine=False, momentum=0.01)
         inner = config.bands + config.extra
         self.context = _stack(config.channels, config.context, config.block * inner, self.kernels[0])
         self.frame = _stack(inner, config.frame, config.n_fft // 2 + 1, self.kernels[1])
+        if config.shortcuts:
+            self.context_shortcut = nn.Linear(config.channels, config.block * inner, bias=False)
+            self.frame_shortcut = nn.Linear(inner, config.n_fft // 2 + 1, bias=False)
         self.register_buffer("mean", torch.zeros(config.bands))
         self.register_buffer("std", torch.ones(config.bands))
         self.register_buffer("filters", mel_filters(config), persistent=False)
@@ -119,7 +124,13 @@ class NeuralCodec(Codec):
             UserError: the waveform has no samples.
         """
         magnitudes = pieces(waveform, self.config, self.window, CHUNK)
-        return torch.cat([self.project(self.log_mel(magnitude)) for magnitude in magnitudes], dim=-1)
+        blocks = (self._blocks(self.log_mel(magnitude)).transpose(1, 2) for magnitude in magnitudes)
+        seen = self.config.encoder[1] * self.config.neighbours  # latent frames at either side
+        latents = []
+        for chunk in chunks(blocks, max(1, seen, CHUNK // len(waveform)), seen):
+            z = self._latents(chunk.z.transpose(1, 2))
+            latents.append(z[..., chunk.before : chunk.before + chunk.own])
+        return torch.cat(latents, dim=-1)
 
     def spectrogram(self, waveform: torch.Tensor) -> torch.Tensor:
         """waveform: (batch, frames * hop) -> magnitudes (batch, bins, frames * block)"""
@@ -133,9 +144,14 @@ class NeuralCodec(Codec):
 
     def project(self, mel: torch.Tensor) -> torch.Tensor:
         """mel: (batch, frames * block, bands) -> z: (batch, channels, frames)"""
-        blocks = rearrange(mel, "b (n t) f -> b n (t f)", t=self.config.block)
+        return self._latents(self._blocks(mel))
+
+    def _blocks(self, mel: torch.Tensor) -> torch.Tensor:
+        return rearrange(mel, "b (n t) f -> b n (t f)", t=self.config.block)
+
+    def _latents(self, blocks: torch.Tensor) -> torch.Tensor:
         z = self.encoder(blocks) + self.shortcut(blocks)
-        return self.standardise(rearrange(z, "b n c -> b c n"))
+        return self.standardise(rearrange(z, "b n c -> b c n").float())
 
     # -- latents to sound
 
@@ -146,17 +162,17 @@ class NeuralCodec(Codec):
         Chunks see as much of their neighbours as they depend on, and phases go on from one to the next, so
         that the result is that of the whole but for rounding.
         """
-        c, phase = self.config, None
-        for chunk in chunks(latents, CHUNK, self._reach + _MARGIN):
+        c, phase, margin = self.config, None, self._margin
+        for chunk in chunks(latents, max(CHUNK, self._reach + margin), self._reach + margin):
             magnitude = self.magnitude(chunk.z)
-            before, after = min(chunk.before, _MARGIN), min(chunk.after, _MARGIN)
+            before, after = min(chunk.before, margin), min(chunk.after, margin)
             first = (chunk.before - before) * c.block
             frames = (before + chunk.own + after) * c.block
             # A centred transform has one frame more than hops: the next frame, or at the end the last again.
             inside = F.pad(magnitude, (0, 1), mode="replicate")[..., first : first + frames + 1]
             phases = accumulated(inside, c.hop, phase)
             if chunk.after:
-                phase = phases[..., (before + chunk.own - _MARGIN) * c.block - 1]
+                phase = phases[..., (before + chunk.own - margin) * c.block - 1]
             waveform = griffin_lim(inside, phases, self.window, c.hop, c.rounds)
             yield waveform[:, before * self.hop : (before + chunk.own) * self.hop]
 
@@ -166,17 +182,26 @@ class NeuralCodec(Codec):
         (_, slow), (_, fast) = self.config.context, self.config.frame
         return slow * (self.kernels[0] // 2) + -(-fast * (self.kernels[1] // 2) // self.config.block)
 
+    @property
+    def _margin(self) -> int:
+        """Latent frames at either end of a chunk that Griffin-Lim's rounds may spoil."""
+        c = self.config
+        return -(-(c.rounds + 1) * -(-c.n_fft // c.hop) // c.block) + 1
+
     def magnitude(self, z: torch.Tensor) -> torch.Tensor:
         """z: (batch, channels, frames) -> magnitudes (batch, bins, frames * block)"""
         return (self.log_magnitude(self.features(z)).exp() - self.config.floor).clamp_min(0).transpose(1, 2)
 
     def features(self, z: torch.Tensor) -> torch.Tensor:
         """z: (batch, channels, frames) -> (batch, frames * block, bands + extra); the bands are log-mels"""
-        return rearrange(self.context(z.transpose(1, 2)), "b n (t f) -> b (n t) f", t=self.config.block)
+        z = z.transpose(1, 2)
+        features = self.context(z) + self.context_shortcut(z) if self.config.shortcuts else self.context(z)
+        return rearrange(features, "b n (t f) -> b (n t) f", t=self.config.block)
 
     def log_magnitude(self, features: torch.Tensor) -> torch.Tensor:
         """features: (batch, frames, bands + extra) -> log of magnitude + floor, (batch, frames, bins)"""
-        return self.frame(features)
+        log = self.frame(features)
+        return log + self.frame_shortcut(features) if self.config.shortcuts else log
 
     # -- files
 

@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from msdae import cli, codecs
 from msdae.evaluation import codecs as codec_comparison
+from msdae.evaluation.swapbench import real
 from msdae.evaluation.swapbench.cases import CASES, SPLITS
 from msdae.evaluation.tables import check_file, write
 from msdae.limits import SEED
@@ -22,24 +23,39 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--codec",
         nargs="+",
-        default=codecs.shipped(),
+        action="extend",
         metavar="[NAME=]CODEC",
-        help="names or files, side by side",
+        help="names or files, side by side (repeatable; by default those that ship)",
     )
     parser.add_argument(
         "--cases", type=cli.ranged(CASES), default=200, help="of SwapBench; its single notes are left out"
     )
     parser.add_argument(
-        "--split", choices=list(SPLITS), default="test", help="compared on beside the unseen one"
+        "--split",
+        choices=list(SPLITS),
+        default="test",
+        help="compared on, beside the unseen one or real alone",
+    )
+    parser.add_argument(
+        "--samples",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="library of recorded samples for the split 'real' (repeatable); by default data/samples",
     )
     parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the recordings")
     parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
     options = parser.parse_args(argv)
     if options.out:
         check_file(options.out)
-    loaded = {name: codecs.load(path) for name, path in cli.named(options.codec).items()}
+    named = cli.named(options.codec or codecs.shipped())
+    loaded = {name: codecs.load(path) for name, path in named.items()}
+    library = real.library(tuple(options.samples)) if options.split == real.SPLIT else None
     command = cli.command_line("compare-codecs", argv)
-    tables = codec_comparison.compare(loaded, options.cases, options.seed, options.split, command, tqdm)
+    tables = codec_comparison.compare(
+        loaded, options.cases, options.seed, options.split, command, tqdm, library
+    )
     print("\n\n".join(table.text() for table in tables))
     if options.out:
         write(options.out, tables)

@@ -11,15 +11,23 @@ from msdae import audio, cli, codecs, config, files, folders
 from msdae.codecs import neural
 from msdae.codecs import pca as spectral
 from msdae.codecs.check import check_round_trip, require_reconstruction
+from msdae.data.rendering import RECORD
 from msdae.data.sets import DATASETS
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
+from msdae.evaluation import round_trip
 from msdae.locks import only_process
 from msdae.nn.device import device
 from msdae.training.codec import CodecTrainConfig, train
 
 CHECKED = 16  # files whose round trip is measured
+RENDERED = {  # data sets by what a folder of theirs holds
+    "synth": "tracks/train/Track*",
+    "tracks": "train/Track*",
+    "notes": "train/Notes*",
+    "squares": "train/Square*",
+}
 Files = dict[str, list[SourceFile]]  # by split
 
 
@@ -31,15 +39,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _train(arguments: argparse.Namespace) -> None:
     """Train latents and decoder, or the decoder alone."""
-    settings = config.load(CodecTrainConfig, None, arguments.set)
+    settings = config.load(CodecTrainConfig, arguments.config, arguments.set)
     files.make_folder(arguments.run)
     base = neural.NeuralCodec.from_file(arguments.latents) if arguments.latents is not None else None
     splits = _files(arguments)
     if any(file.first for members in splits.values() for file in members):
-        raise UserError(f"{arguments.source}: a codec is trained on whole recordings; give three or more")
+        raise UserError(f"{arguments.source[0]}: a codec is trained on whole recordings; give three or more")
     paths = {split: [file.path for file in chosen] for split, chosen in splits.items()}
     with only_process(arguments.run):
-        codec = train(settings, paths, arguments.run, device(arguments.device), base)
+        place = device(arguments.device)
+        codec = train(settings, paths, arguments.run, place, base, arguments.cache, tqdm)
         if codec is None:
             raise SystemExit(130)
         _measure(codec.cpu(), splits, arguments.out)
@@ -48,7 +57,7 @@ def _train(arguments: argparse.Namespace) -> None:
 
 def _fit(arguments: argparse.Namespace) -> None:
     """Fit principal components and the linear prediction from them."""
-    settings = config.load(spectral.SpectralConfig, None, arguments.set)
+    settings = config.load(spectral.SpectralConfig, arguments.config, arguments.set)
     files = _files(arguments)
     codec = spectral.fit(Clips(files["train"]), settings)
     explained = spectral.explained_variance(codec, Clips(_held_out(files)))
@@ -57,14 +66,19 @@ def _fit(arguments: argparse.Namespace) -> None:
     codec.save(arguments.out)
 
 
-def _measure(codec: codecs.Codec, files: Files, path: str) -> None:
-    distance = check_round_trip(codec, torch.cat(list(Clips(_held_out(files)[:CHECKED]))))
+def _measure(codec: codecs.Codec, splits: Files, path: str) -> None:
+    held_out = _held_out(splits)
+    clips = torch.cat(list(Clips(held_out[:: -(-len(held_out) // CHECKED)])))
+    distance = check_round_trip(codec, clips)
     require_reconstruction(codec, distance)
     print(f"{path}: fingerprint {codec.fingerprint[:12]}, round trip {distance:.1f} dB (held-out files)")
+    decoded = codec.decode(codec.encode(clips))[:, : clips.shape[1]]
+    means = round_trip.measures(clips, decoded, codec.sample_rate)
+    print("held-out files: " + ", ".join(f"{name} {value:.3f}" for name, value in means.items()))
 
 
-def _held_out(files: Files) -> list[SourceFile]:
-    return files.get("valid", files["train"])
+def _held_out(splits: Files) -> list[SourceFile]:
+    return splits.get("valid", splits["train"])
 
 
 class Clips:
@@ -81,17 +95,28 @@ class Clips:
 
 
 def _files(arguments: argparse.Namespace) -> Files:
-    """The files of --source, or of the rendered data set of this codec, made where missing."""
+    """The files of every --source, or of the rendered data set of this codec, made where missing."""
     tally = Tally()
-    if arguments.source is None:
+    if not arguments.source:
         name = "squares" if arguments.codec == codecs.DEFAULT else "synth"
         dataset, source = DATASETS[name], (arguments.data or folders.data() / name) / "source"
         if not source.is_dir():
             dataset.render(dataset.config(), source, progress=tqdm)
         return dataset.scan(source, tally)
-    files = DATASETS["folder"].scan(Path(arguments.source), tally)
+    every: Files = {}
+    for source in map(Path, arguments.source):
+        for split, found in _scan(source, tally).items():
+            every.setdefault(split, []).extend(found)
     print("\n".join(tally.lines("files")))
-    return files
+    return every
+
+
+def _scan(source: Path, tally: Tally) -> Files:
+    """Files of a folder of recordings, or those of a rendered data set that were made for training."""
+    place = source / "source" if (source / "source" / RECORD).is_file() else source
+    name = next((name for name, pattern in RENDERED.items() if any(place.glob(pattern))), "folder")
+    found = DATASETS[name].scan(place, tally)
+    return found if name == "folder" else {split: found[split] for split in ("train", "valid")}
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -107,13 +132,23 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         default=codecs.DEFAULT,
         help="which kind",
     )
-    parser.add_argument("--source", help="folder of recordings; a few are held out to measure")
+    parser.add_argument("--config", type=Path, help="YAML of settings, as experiments/configs/codec.yaml")
+    parser.add_argument(
+        "--source",
+        action="append",
+        default=[],
+        help="folder of recordings, of which a few are held out to measure, or of a rendered data set "
+        "(repeatable)",
+    )
     parser.add_argument(
         "--data", type=Path, help="folder of rendered data (data/squares; of spectral: data/synth)"
     )
     parser.add_argument("--out", required=True, help="codec file (.safetensors)")
     parser.add_argument(
         "--run", type=Path, default=folders.runs() / "codec", help="folder of the training's state and logs"
+    )
+    parser.add_argument(
+        "--cache", type=Path, help="folder of the decoded recordings, for several trainings (default: --run)"
     )
     parser.add_argument("--latents", metavar="FILE", help="keep this codec's latents, train its decoder")
     parser.add_argument(

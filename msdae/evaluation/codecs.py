@@ -1,5 +1,7 @@
 """Codecs side by side on SwapBench's recordings: what a round trip leaves of notes, timbre and spectrum."""
 
+import functools
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,27 +13,30 @@ from msdae.audio.files import SAMPLE_RATE
 from msdae.codecs import Codec
 from msdae.codecs import pca as spectral
 from msdae.errors import UserError
-from msdae.evaluation.metrics import embeddings
+from msdae.evaluation import opus
+from msdae.evaluation.metrics import embeddings, mfcc
 from msdae.evaluation.metrics.bootstrap import interval
 from msdae.evaluation.metrics.distance import log_mel_distance, si_sdr
 from msdae.evaluation.metrics.frechet import fad
 from msdae.evaluation.metrics.kernel import kad
-from msdae.evaluation.swapbench import tables
+from msdae.evaluation.swapbench import real, tables
 from msdae.evaluation.swapbench.cases import Case, counts, plan
+from msdae.evaluation.swapbench.real import Library
 from msdae.evaluation.swapbench.run import batches
 from msdae.evaluation.swapbench.scores import melody_and_timbre
 from msdae.evaluation.swapbench.sounds import play
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
 from msdae.progress import Progress, silent
 
+log = logging.getLogger(__name__)
 ORIGINAL, UNCODED = "original", "mel + Griffin-Lim"
 UNSEEN = "unseen"
-GROUPS = {  # of melodies, by texture
-    "monophonic melodies": ("monophonic",),
-    "melodies of two voices and more": ("two voices", "polyphonic"),
-}
 NOTE_F1, TOP1, LOG_MEL = "note F1 ↑", "timbre top-1 ↑", "log-mel dB ↓"
-HEADER = ("codec", NOTE_F1, TOP1, LOG_MEL, "SI-SDR dB ↑", "FAD ↓", "KAD ↓")
+F1_SHARE, TOP1_SHARE, MFCC = "share of note F1 ↑", "share of top-1 ↑", "MFCC cosine ↑"
+HEADER = ("codec", NOTE_F1, F1_SHARE, TOP1, TOP1_SHARE, MFCC, LOG_MEL, "SI-SDR dB ↑", "FAD ↓", "KAD ↓")
+YARDSTICKS = (16, 32)  # kbit/s of Opus
+ONE_LINE, CHORDS = "monophonic melodies", "melodies of two voices and more"
+GROUPS = {ONE_LINE: ("monophonic",), CHORDS: ("two voices", "polyphonic")}  # of melodies, by texture
 FEWEST = 2  # recordings in a table, which KAD needs
 SPEED_SECONDS = 30  # of sound that the speed is measured on
 RoundTrip = Callable[[torch.Tensor], torch.Tensor]
@@ -41,7 +46,7 @@ RoundTrip = Callable[[torch.Tensor], torch.Tensor]
 class Remains:
     """What one round trip left of the recordings of a group, a row each.
 
-    rows: note F1, timbre top-1, log-mel distance and SI-SDR. points: embeddings, a batch each.
+    rows: note F1, timbre top-1, MFCC cosine, log-mel distance and SI-SDR. points: embeddings, a batch each.
     """
 
     rows: list[tuple[float, ...]] = field(default_factory=list)
@@ -55,10 +60,12 @@ def compare(
     split: str = "test",
     command: str = "",
     progress: Progress = silent,
+    library: Library | None = None,
 ) -> list[Table]:
     """A table for each of `GROUPS` and of `split` and "unseen", and one of speed and size.
 
     codecs: by the name of their rows. cases: of SwapBench, whose melodies' right answers are what is coded.
+    split: "unseen" and "real" are compared on alone. library: as of `sounds.play`.
 
     Raises:
         UserError: too few cases, or as `plan`.
@@ -66,50 +73,83 @@ def compare(
     trips: dict[str, RoundTrip] = {ORIGINAL: lambda x: x}
     if (pca := next((c for c in codecs.values() if isinstance(c, spectral.SpectralCodec)), None)) is not None:
         trips[UNCODED] = lambda x: pca.vocode(torch.cat(list(pca.blocks(x)), dim=1))
+    if opus.is_here():
+        for rate in YARDSTICKS:
+            trips[f"Opus, {rate} kbit/s"] = functools.partial(
+                opus.round_trip, sample_rate=SAMPLE_RATE, kilobits=rate
+            )
+    else:
+        log.info("no rows of Opus: libsndfile here cannot write it")
     trips |= {name: lambda x, codec=codec: codec.decode(codec.encode(x)) for name, codec in codecs.items()}
+    splits = (split,) if split in (UNSEEN, real.SPLIT) else (split, UNSEEN)
     drawn = {
         f"{name} split, {group}": plan(name, seed, {texture: sizes[texture] for texture in textures})
-        for name, sizes in counts((split, UNSEEN), cases).items()
+        for name, sizes in counts(splits, cases).items()
         for group, textures in GROUPS.items()
     }
     if min(map(len, drawn.values())) < FEWEST:
         raise UserError(
             f"--cases {cases}: leaves a table with one recording, too few for KAD; give 20 or more"
         )
-    quality = [_quality(title, trips, some, command, progress) for title, some in drawn.items()]
+    quality = [_quality(title, trips, some, command, progress, library) for title, some in drawn.items()]
     return [*quality, _costs(codecs, command)]
 
 
 def _quality(
-    title: str, trips: Mapping[str, RoundTrip], cases: Sequence[Case], command: str, progress: Progress
+    title: str,
+    trips: Mapping[str, RoundTrip],
+    cases: Sequence[Case],
+    command: str,
+    progress: Progress,
+    library: Library | None,
 ) -> Table:
-    embedding = embeddings.load()
-    remains = {name: Remains() for name in trips}
-    for some in progress(list(batches(cases)), desc=title, unit="batch"):
-        truth = torch.stack([play(case.truth) for case in some])
-        for name, trip in trips.items():
-            with torch.no_grad():
-                waveforms = trip(truth)[:, : truth.shape[1]]
-            notes = melody_and_timbre(some, waveforms)
-            for (f1, top1, _), before, after in zip(notes, truth, waveforms, strict=True):
-                distance = log_mel_distance(before, after, SAMPLE_RATE)
-                remains[name].rows.append((f1, top1, distance, si_sdr(before, after)))
-            remains[name].points.append(embedding.embed(waveforms, SAMPLE_RATE).numpy())
+    remains = _remains(title, trips, cases, progress, library)
     original = np.concatenate(remains[ORIGINAL].points)
+    untouched = np.array(remains[ORIGINAL].rows)
     pieces = [case.melody.piece for case in cases]
     rows = []
     with tables.Remarks() as remarks:
         for name, remain in remains.items():
-            cells = [_cell(values, pieces) for values in np.array(remain.rows).T]
+            f1, top1, *others = np.array(remain.rows).T
+            shares = (_share(values, untouched[:, place]) for place, values in enumerate((f1, top1)))
+            pairs = zip((f1, top1), shares, strict=True)
+            cells = [cell for values, share in pairs for cell in (_cell(values, pieces), share)]
             points = np.concatenate(remain.points)
             distances = Value(fad(original, points)), Value(kad(original, points, paired=True), digits=2)
-            rows.append((name, *cells, *distances))
+            rows.append((name, *cells, *(_cell(values, pieces) for values in others), *distances))
     note = (
         f"{len(cases)} recordings of 3 s. Means with bootstrap 95 % intervals over pieces; note F1 against "
-        "the score, onsets within 50 ms; FAD and KAD of msdae's own embedding; in KAD no recording is "
-        f"compared with its own round trip.{remarks}"
+        "the score, onsets within 50 ms; shares of what the untouched recordings reach; FAD and KAD of "
+        f"msdae's own embedding; in KAD no recording is compared with its own round trip.{remarks}"
     )
     return Table(f"Codecs: {title}", HEADER, tuple(rows), note, command)
+
+
+def _remains(
+    title: str,
+    trips: Mapping[str, RoundTrip],
+    cases: Sequence[Case],
+    progress: Progress,
+    library: Library | None,
+) -> dict[str, Remains]:
+    embedding = embeddings.load()
+    remains = {name: Remains() for name in trips}
+    for some in progress(list(batches(cases)), desc=title, unit="batch"):
+        truth = torch.stack([play(case.truth, library) for case in some])
+        for name, trip in trips.items():
+            with torch.no_grad():
+                waveforms = trip(truth)[:, : truth.shape[1]]
+            notes = melody_and_timbre(some, waveforms, library)
+            for (f1, top1, _), before, after in zip(notes, truth, waveforms, strict=True):
+                alike = mfcc.similarity(after, before, SAMPLE_RATE)
+                distance = log_mel_distance(before, after, SAMPLE_RATE)
+                remains[name].rows.append((f1, top1, alike, distance, si_sdr(before, after)))
+            remains[name].points.append(embedding.embed(waveforms, SAMPLE_RATE).numpy())
+    return remains
+
+
+def _share(values: np.ndarray, untouched: np.ndarray) -> Cell:
+    return Value(values.mean() / untouched.mean(), digits=2) if untouched.any() else EMPTY
 
 
 def _cell(values: np.ndarray, pieces: Sequence[str]) -> Cell:

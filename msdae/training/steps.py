@@ -125,7 +125,10 @@ class _Steps(IterableDataset):
 
 
 def _pinned(batch: Any) -> Any:
-    return _changed(batch, lambda values: values.pin_memory() if torch.is_tensor(values) else values)
+    def pinned(values: Any) -> Any:
+        return values.pin_memory() if torch.is_tensor(values) and values.device.type == "cpu" else values
+
+    return _changed(batch, pinned)
 
 
 def _raised(items: Iterable[Item | UserError]) -> Iterator[Item]:

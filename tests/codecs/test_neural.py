@@ -18,6 +18,26 @@ def codec():
     return codecs.load("spectral-neural")
 
 
+WIDE = NeuralConfig(
+    block=4,
+    bands=64,
+    channels=8,
+    encoder=(16, 2),
+    context=(16, 1),
+    frame=(16, 1),
+    neighbours=1,
+    shortcuts=True,
+)
+
+
+@pytest.fixture
+def wide():
+    """A codec of short blocks whose encoder sees its neighbours."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return NeuralCodec(WIDE).eval()
+
+
 @pytest.fixture
 def small():
     with torch.random.fork_rng():
@@ -61,6 +81,44 @@ def test_encoding_in_pieces_is_exact(codec, melody, monkeypatch):
     whole = codec.encode(waveform)
     monkeypatch.setattr(neural, "CHUNK", 5)
     torch.testing.assert_close(codec.encode(waveform), whole, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 16])
+def test_an_encoder_with_neighbours_is_exact_in_pieces_and_local(wide, melody, monkeypatch, chunk):
+    waveform = melody(3.0)
+    whole = wide.encode(waveform)
+    monkeypatch.setattr(neural, "CHUNK", chunk)
+    torch.testing.assert_close(wide.encode(waveform), whole, atol=1e-4, rtol=0)
+    both = torch.cat([waveform, waveform.flip(1)])
+    torch.testing.assert_close(wide.encode(both)[:1], whole, atol=1e-4, rtol=0)
+    changed = waveform.clone()
+    changed[:, 30 * wide.hop :] = 0
+    seen = 2 + 1  # two layers, and the window of the transform
+    found = wide.encode(changed)
+    torch.testing.assert_close(found[..., : 30 - seen], whole[..., : 30 - seen], atol=1e-4, rtol=0)
+    assert not torch.allclose(found[..., 28], whole[..., 28])
+
+
+@pytest.mark.parametrize("chunk", [5, 24])
+def test_short_blocks_decode_in_chunks(wide, melody, monkeypatch, chunk):
+    z = wide.encode(melody(6.0))
+    whole = wide.decode(z)
+    assert whole.shape[1] == z.shape[-1] * wide.hop and wide.clip_frames == 64
+    monkeypatch.setattr(neural, "CHUNK", chunk)
+    torch.testing.assert_close(wide.decode(z), whole, atol=1e-4, rtol=0)
+
+
+def test_the_fingerprint_is_the_same_with_another_decoder(wide):
+    before = wide.fingerprint
+    with torch.no_grad():
+        wide.context_shortcut.weight += 1
+        wide.frame_shortcut.weight += 1
+    assert wide.fingerprint == before
+
+
+def test_the_codec_of_earlier_models_is_unchanged(codec):
+    """Its file has no settings that came later; models know it by this fingerprint."""
+    assert codec.fingerprint.startswith("66ce20c0513c24f9")
 
 
 @pytest.mark.parametrize("chunk", [16, 23])

@@ -9,6 +9,7 @@ import torch
 from msdae import codecs
 from msdae.errors import UserError
 from msdae.evaluation import codecs as codec_comparison
+from msdae.evaluation import opus
 from msdae.evaluation.metrics.distance import si_sdr
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "compare_codecs.py"
@@ -32,8 +33,34 @@ def test_every_group_has_the_bounds_and_the_codecs(tables):
         assert [row[0] for row in table.rows] == [
             "original",
             "mel + Griffin-Lim",
+            *(["Opus, 16 kbit/s", "Opus, 32 kbit/s"] if opus.is_here() else []),
             *codecs.shipped(),
         ]
+
+
+def test_shares_are_of_the_untouched_recordings(tables):
+    for table in tables[:4]:
+        columns = {
+            name: [row[place].value for row in table.rows]
+            for place, name in enumerate(table.header[:7])
+            if place
+        }
+        for name, share in (("note F1 ↑", "share of note F1 ↑"), ("timbre top-1 ↑", "share of top-1 ↑")):
+            expected = [value / columns[name][0] for value in columns[name]]
+            assert columns[share] == pytest.approx(expected)
+        assert (
+            columns["MFCC cosine ↑"][0] == pytest.approx(1, abs=1e-5) and min(columns["MFCC cosine ↑"]) > 0.5
+        )
+
+
+@pytest.mark.parametrize(
+    ("split", "compared"), [("real", {"real"}), ("unseen", {"unseen"}), ("test", {"test", "unseen"})]
+)
+def test_which_splits_are_compared(monkeypatch, split, compared):
+    monkeypatch.setattr(codec_comparison, "_quality", lambda title, *rest: title)
+    monkeypatch.setattr(codec_comparison, "_costs", lambda *rest: None)
+    titles = codec_comparison.compare({}, cases=20, split=split)[:-1]
+    assert {title.split()[0] for title in titles} == compared and len(titles) == 2 * len(compared)
 
 
 def test_the_original_is_at_no_distance_and_the_default_codec_nearer_than_the_simple_one(tables):

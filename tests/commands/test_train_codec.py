@@ -7,6 +7,7 @@ import torch
 
 from msdae import audio, codecs
 from msdae.commands import train_codec
+from msdae.data.sets import DATASETS
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "train_codec.py"
 
@@ -60,6 +61,23 @@ def test_the_command_fits_the_simple_codec(music, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "round trip" in done.stdout
     assert codecs.load(str(tmp_path / "mine.safetensors")).channels == 32
+
+
+def test_sources_are_put_together_and_rendered_ones_known(music, tmp_path, monkeypatch):
+    rendered = tmp_path / "data/source"
+    DATASETS["squares"].render(DATASETS["squares"].config(clips=4), rendered, workers=1)
+    seen = {}
+    monkeypatch.setattr(
+        train_codec, "train", lambda settings, paths, *rest: seen.update(settings=settings, **paths)
+    )
+    lines = ["--source", music, "--source", tmp_path / "data", "--out", tmp_path / "a.safetensors"]
+    lines += ["--config", SCRIPT.parent / "configs/codec.yaml", "--set", "codec.channels=192"]
+    with pytest.raises(SystemExit):
+        train_codec.main([*map(str, lines), "--run", str(tmp_path / "run")])
+    folders = {path.relative_to(rendered).parts[0] for path in seen["train"] if path.is_relative_to(rendered)}
+    assert folders == {"train"} and any(path.is_relative_to(music) for path in seen["train"])
+    assert any(path.is_relative_to(rendered / "validation") for path in seen["valid"])
+    assert seen["settings"].codec.channels == 192 and seen["settings"].codec.bands == 256
 
 
 @pytest.mark.parametrize(

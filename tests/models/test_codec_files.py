@@ -134,3 +134,10 @@ def test_a_hub_repository_gives_its_codec_too(run, codec_file, tmp_path, monkeyp
     assert Pipeline.from_pretrained("me/shipped", "cpu").codec.name == "spectral-neural"
     with pytest.raises(UserError, match="me/nothing"):
         Autoencoder.from_pretrained("me/nothing")
+
+
+def test_the_error_says_where_a_codec_that_shipped_once_is():
+    (earlier,) = codec_files.EARLIER
+    config = CodecConfig("spectral-neural", fingerprint=earlier)
+    with pytest.raises(UserError, match=r"with --codec \(it shipped once; .*git show \w+:msdae/assets"):
+        codec_files.require(config, codecs.load("spectral"))

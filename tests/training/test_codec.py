@@ -4,15 +4,17 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
 
 from msdae import audio, checkpoint, codecs
-from msdae.codecs.neural import NeuralCodec
+from msdae.codecs.neural import NeuralCodec, NeuralConfig
 from msdae.errors import UserError
-from msdae.training.codec import STAGES, CodecTrainConfig, Excerpts, ReconstructionTask, Waveforms, train
+from msdae.training.codec import STAGES, CodecTrainConfig, ReconstructionTask, train
 from msdae.training.log import Log
+from msdae.training.recordings import Excerpts, Waveforms
 
 CPU = torch.device("cpu")
 FEW = CodecTrainConfig(
@@ -40,7 +42,7 @@ def paths(music):
 @pytest.fixture(scope="module", autouse=True)
 def short_survey():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("msdae.training.codec._SURVEYED", 2)
+        patch.setattr("msdae.training.codec._SURVEYED", 4)
         yield
 
 
@@ -83,6 +85,22 @@ def test_a_decoder_is_trained_on_without_touching_the_latents(music, tmp_path):
     assert not torch.equal(trained.frame[0].weight, decoder)
 
 
+@pytest.mark.parametrize("block", [4, 8])
+def test_a_joint_training_of_another_size(music, tmp_path, block):
+    config = NeuralConfig(
+        block=block, bands=64, channels=16, encoder=(32, 2), context=(32, 1), frame=(32, 1), neighbours=1
+    )
+    settings = replace(FEW, codec=config, joint=True, steps=(2, 0, 2), peaks=0.1, harmonics=0.1)
+    codec = train(settings, paths(music), tmp_path / "run", CPU, cache=tmp_path / "cache")
+    assert codec.config == config and list((tmp_path / "cache").glob("*.pcm"))
+    assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.is_dir()) == [
+        "adversarial",
+        "latents",
+    ]
+    with pytest.raises(UserError, match="expected 1 or more"):
+        replace(settings, steps=(0, 2))
+
+
 def test_a_state_of_other_latents_is_refused(music, folder):
     with pytest.raises(UserError, match=r"decoder/state.safetensors: saved with another 'latents'.*--run"):
         train(FEW, paths(music), folder, CPU, codecs.load("spectral-neural"))
@@ -119,10 +137,10 @@ def test_a_state_of_the_old_layout_is_refused(music, tmp_path):
 
 
 @pytest.mark.parametrize("world", [1, 2])
-def test_every_process_validates_as_often(music, world):
+def test_every_process_validates_as_often(music, tmp_path, world):
     """Regression: a process without validation excerpts left the others waiting for its losses."""
     codec = NeuralCodec()
-    excerpts = Excerpts(paths(music)["train"], FEW, FEW.frames * codec.hop, codec.sample_rate)
+    excerpts = Excerpts(paths(music)["train"], FEW, FEW.frames * codec.hop, codec.sample_rate, tmp_path)
     valid = Waveforms.beginnings(paths(music)["train"][:3], excerpts.samples, codec.sample_rate)
     task = ReconstructionTask(FEW, 0, codec, excerpts, valid)
     for rank in range(world):

@@ -120,13 +120,18 @@ def _melody(kind: str, source: Performance, heard: np.ndarray) -> Scores:
     return scores
 
 
-def melody_and_timbre(cases: Sequence[Case], waveforms: torch.Tensor) -> list[tuple[float, float, float]]:
-    """`F1` and `TOP1` alone, and the probability of the right instrument, of outputs (cases, samples)."""
+def melody_and_timbre(
+    cases: Sequence[Case], waveforms: torch.Tensor, library: Library | None = None
+) -> list[tuple[float, float, float]]:
+    """`F1` and `TOP1` alone, and the probability of the right instrument, of outputs (cases, samples).
+
+    library: as of `sounds.play`.
+    """
     heard = transcribe_batch(list(waveforms), SAMPLE_RATE)
     embedded = timbre.load().embed(waveforms, SAMPLE_RATE)
     scores = []
     for case, notes, point in zip(cases, heard, embedded, strict=True):
-        choices, program = instruments(case.split, case.set), case.timbre.program
+        choices, program = instruments(case.split, case.set, library), case.timbre.program
         f1, right = note_f1(np.array(case.melody.notes), notes), float(choices.nearest(point) == program)
         scores.append((f1, right, choices.probability(point, program)))
     return scores

@@ -1,0 +1,96 @@
+"""Recordings decoded once, into one file of 16-bit samples that a training reads at random."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from msdae import audio, files, launcher
+from msdae.data import parts
+from msdae.progress import Progress, silent
+
+FULL_SCALE = 32768.0
+GROUP = 256  # recordings that a process decodes at once
+_LENGTH = 8  # bytes of a recording's length, which stand before all samples
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Recordings one after the other.
+
+    samples: (all samples,), int16, mono; on the CPU it is the file itself, read where it is touched.
+    starts, lengths: (recordings,), int64, in samples.
+    """
+
+    samples: torch.Tensor
+    starts: np.ndarray
+    lengths: np.ndarray
+
+    def to(self, device: torch.device) -> "Decoded":
+        """The same with its samples on `device`, where they take less than half of what is free there."""
+        if device.type != "cuda" or self.samples.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
+            return self
+        return Decoded(self.samples.to(device), self.starts, self.lengths)
+
+
+def key(paths: Sequence[Path]) -> str:
+    """A hash of the names and sizes of the recordings; raises a UserError where one is missing."""
+    entries = []
+    for path in paths:
+        with files.reading(path):
+            entries.append([path.name, path.stat().st_size])
+    return hashlib.sha256(json.dumps(entries).encode()).hexdigest()[:16]
+
+
+def decoded(paths: Sequence[Path], rate: int, folder: Path, progress: Progress = silent) -> Decoded:
+    """The recordings, mono at `rate` Hz, by the file that is in `folder` or, decoded on all cores, put there.
+
+    Raises:
+        UserError: an unreadable recording, or no room on the disk.
+    """
+    name = f"recordings-{rate}-{key(paths)}"
+    path = folder / f"{name}.pcm"
+    if not path.exists():
+        groups = [list(paths[start : start + GROUP]) for start in range(0, len(paths), GROUP)]
+        work = [
+            parts.Part(_decode, (group, rate), folder / f"{name}-{number:04d}.part", len(group))
+            for number, group in enumerate(groups)
+        ]
+        parts.complete(work, "decode", "file", progress=progress)
+        if launcher.rank() == 0:
+            _join([part.path for part in work], [len(group) for group in groups], path)
+        parts.wait_for([path])
+    lengths = np.fromfile(path, np.int64, len(paths))
+    samples = np.memmap(path, np.int16, "c", offset=_LENGTH * len(paths))  # copies what is written: nothing
+    return Decoded(torch.from_numpy(samples), np.cumsum(lengths) - lengths, lengths)
+
+
+def _decode(task: tuple[Sequence[Path], int], path: Path) -> None:
+    paths, rate = task
+    recordings = [audio.open_recording(recording, rate) for recording in paths]
+    lengths = np.array([recording.samples for recording in recordings], np.int64)
+    with files.atomic(path) as temporary, temporary.open("wb") as out:
+        out.write(lengths.tobytes())
+        for recording in recordings:
+            for block in recording.blocks():
+                scaled = (block * FULL_SCALE).round().clamp(-FULL_SCALE, FULL_SCALE - 1)
+                out.write(scaled.to(torch.int16).numpy().tobytes())
+
+
+def _join(groups: Sequence[Path], sizes: Sequence[int], path: Path) -> None:
+    """Put the lengths of all groups, then their samples, into one file."""
+    with files.atomic(path) as temporary, temporary.open("wb") as out:
+        for group, size in zip(groups, sizes, strict=True):
+            with group.open("rb") as source:
+                out.write(source.read(_LENGTH * size))
+        for group, size in zip(groups, sizes, strict=True):
+            with group.open("rb") as source:
+                source.seek(_LENGTH * size)
+                shutil.copyfileobj(source, out, 2**22)
+    for group in groups:
+        group.unlink()

@@ -1,0 +1,31 @@
+"""The codec that everybody knows, as a yardstick: Opus, by libsndfile where it has it."""
+
+import io
+
+import soundfile
+import torch
+
+from msdae.audio.resample import resample
+
+RATE = 48000  # Hz, at which Opus works
+_LOWEST, _HIGHEST = 6, 256  # kbit/s of one channel, between which libsndfile's compression level goes
+
+
+def is_here() -> bool:
+    """Whether libsndfile can write Opus."""
+    return "OPUS" in soundfile.available_subtypes("OGG")
+
+
+def round_trip(waveforms: torch.Tensor, sample_rate: int, kilobits: int) -> torch.Tensor:
+    """(batch, samples), mono, through Opus at `kilobits` a second and back: the same shape."""
+    return torch.stack([_one(waveform, sample_rate, kilobits) for waveform in waveforms])
+
+
+def _one(waveform: torch.Tensor, sample_rate: int, kilobits: int) -> torch.Tensor:
+    raw = torch.cat(list(resample([waveform], sample_rate, RATE)))
+    file, level = io.BytesIO(), (_HIGHEST - kilobits) / (_HIGHEST - _LOWEST)
+    soundfile.write(file, raw.numpy(), RATE, format="OGG", subtype="OPUS", compression_level=level)
+    file.seek(0)
+    decoded = torch.from_numpy(soundfile.read(file, dtype="float32")[0])
+    decoded = torch.cat(list(resample([decoded], RATE, sample_rate)))[: len(waveform)]
+    return torch.nn.functional.pad(decoded, (0, len(waveform) - len(decoded)))

@@ -1,0 +1,42 @@
+import pytest
+import torch
+
+from msdae import audio
+from msdae.data import pcm
+from msdae.errors import UserError
+
+
+@pytest.fixture
+def paths(tmp_path):
+    rng = torch.Generator().manual_seed(0)
+    for index in range(5):
+        waveform = 0.2 * torch.randn(3000 + 100 * index, generator=rng)
+        audio.write(tmp_path / f"{index}.flac", waveform, 44100, subtype="PCM_16")
+    return sorted(tmp_path.glob("*.flac"))
+
+
+def test_samples_are_those_of_the_recordings(paths, tmp_path, monkeypatch):
+    monkeypatch.setattr(pcm, "GROUP", 2)
+    monkeypatch.setattr("msdae.data.parts.cores", lambda: 1)
+    decoded = pcm.decoded(paths, 44100, tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 1  # the parts are gone
+    for path, start, length in zip(paths, decoded.starts, decoded.lengths, strict=True):
+        found = decoded.samples[start : start + length].float() / pcm.FULL_SCALE
+        torch.testing.assert_close(found, torch.cat(list(audio.open_recording(path).blocks())))
+
+
+def test_recordings_are_decoded_once(paths, tmp_path, monkeypatch):
+    first = pcm.decoded(paths, 44100, tmp_path / "cache")
+    monkeypatch.setattr(pcm, "_decode", None)
+    assert torch.equal(pcm.decoded(paths, 44100, tmp_path / "cache").samples, first.samples)
+
+
+def test_other_recordings_have_another_file(paths, tmp_path):
+    assert pcm.key(paths[:4]) != pcm.key(paths)
+    audio.write(paths[0], 0.1 * torch.randn(5000), 44100, subtype="PCM_16")
+    assert pcm.key(paths) != pcm.key(paths[:1])
+
+
+def test_a_missing_recording_is_named(paths, tmp_path):
+    with pytest.raises(UserError, match="nowhere.flac"):
+        pcm.key([tmp_path / "nowhere.flac"])
