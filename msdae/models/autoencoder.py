@@ -81,6 +81,12 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         """The modules that the model's stage trains."""
         raise NotImplementedError
 
+    def compiled(self) -> list[nn.Module]:
+        """The modules that are worth compiling: all that compute, also those that a stage does not train."""
+        return [
+            module for module in self.children() if not isinstance(module, (nn.ParameterList, nn.ModuleList))
+        ]
+
     def freeze(self, but: Iterable[nn.Module] | None = None) -> list[nn.Parameter]:
         """Leave gradients only to what the stage trains, or to `but`, and return those parameters."""
         self.requires_grad_(False)

@@ -61,3 +61,6 @@ class MSDAE(Autoencoder):
 
     def trainable(self) -> list[nn.Module]:
         return [self.encoders[self.stage - 1], self.unet, self.null_codes]
+
+    def compiled(self) -> list[nn.Module]:
+        return [*super().compiled(), *self.encoders]

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,13 +13,13 @@ import torch.nn as nn
 
 from msdae import config
 from msdae.codecs import Codec
-from msdae.data import Batch, Clips
+from msdae.data import Batch, Clips, resident
+from msdae.data.draws import Draws
 from msdae.data.views import ViewConfig, Views
 from msdae.errors import UserError
 from msdae.limits import Size
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import ModelConfig
-from msdae.training.steps import Draws
 from msdae.training.task import Count, Losses, Schedule, Steps, StepsOrNone, Task, Weight
 
 SIGMA_EDGES = (0.0, 0.1, 0.3, 1.0, 3.0, math.inf)  # of the bins in which the denoising loss is reported
@@ -103,13 +104,21 @@ class AutoencoderTask(Task):
         self.name = f"encoder {self.stage} alone" if alone else f"stage {self.stage}"
         model.freeze([model.encoders[-1]] if alone else None)
         if settings.compile:
-            for module in model.trainable():
-                if not isinstance(module, nn.ParameterList):
-                    module.compile()
+            for module in model.compiled():
+                module.compile(dynamic=False)
         self.networks: dict[str, nn.Module] = {"model": model}
 
     def modules(self) -> dict[str, nn.Module]:
         return self.networks
+
+    def place(self, device: torch.device) -> bool:
+        sets = [clips.clips if isinstance(clips, Views) else clips for clips in (self.train, self.valid)]
+        if not all(resident.fits(clips, device) for clips in sets):
+            return False
+        placed = [resident.ResidentClips(clips, device) for clips in sets]
+        views = self.settings.views
+        self.train, self.valid = placed if views.plain else [Views(clips, views) for clips in placed]
+        return True
 
     def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Batch]:
         return self.train.batches(self.settings.batch_size, seed=seed, start=start, rank=rank, world=world)
@@ -134,7 +143,7 @@ class AutoencoderTask(Task):
         sigma, loss = self.model.edm.sigmas(draws.normal()), terms["denoising"]
         return {
             f"loss, sigma {low:g} to {high:g}": torch.where((sigma > low) & (sigma <= high), loss, math.nan)
-            for low, high in zip(SIGMA_EDGES[:-1], SIGMA_EDGES[1:], strict=True)
+            for low, high in pairwise(SIGMA_EDGES)
         }
 
     def sounds(self) -> dict[str, torch.Tensor]:

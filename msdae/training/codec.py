@@ -17,12 +17,12 @@ import torch.nn as nn
 
 from msdae import audio
 from msdae.codecs.neural import NeuralCodec
+from msdae.data.draws import Draws, mix_seed
 from msdae.errors import UserError
 from msdae.limits import Range, Size
 from msdae.nn.discriminators import MultiBandDiscriminator, decoder_losses, discriminator_loss
 from msdae.training.loop import Loop
 from msdae.training.processes import process_state
-from msdae.training.steps import Draws, mix_seed
 from msdae.training.task import (
     Betas,
     Count,

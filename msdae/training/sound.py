@@ -18,6 +18,7 @@ from msdae.audio.windows import Source
 from msdae.codecs.base import Codec
 from msdae.config import to_mapping
 from msdae.data.cache import Batch
+from msdae.data.draws import Draws
 from msdae.data.excerpts import TOGETHER, ExcerptConfig, Excerpts, excerpts
 from msdae.errors import UserError, printable
 from msdae.limits import COUNT, FRACTION, LEARNING, NOT_NEGATIVE, Range
@@ -29,7 +30,6 @@ from msdae.training import steps
 from msdae.training.log import LOG
 from msdae.training.loop import Loop
 from msdae.training.processes import process_state
-from msdae.training.steps import Draws
 from msdae.training.task import (
     Betas,
     Count,

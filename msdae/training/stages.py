@@ -13,6 +13,7 @@ from msdae import codecs, data, files
 from msdae.audio.mel import MelConfig
 from msdae.codecs.check import check_decoding, require_reconstruction
 from msdae.data import Clips
+from msdae.data.draws import mix_seed
 from msdae.errors import UserError
 from msdae.locks import only_process
 from msdae.models import codec_files
@@ -24,7 +25,6 @@ from msdae.training.autoencoder import AutoencoderTask, Listen, TrainConfig, req
 from msdae.training.loop import Loop
 from msdae.training.memory import WEIGHTS
 from msdae.training.processes import process_state
-from msdae.training.steps import mix_seed
 
 # what an encoder is built for
 SAME = ("mel", "codec", "bands", "code_channels", "encoder", "hidden", "encoder_widths", "inject", "pooled")
