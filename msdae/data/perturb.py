@@ -108,8 +108,8 @@ def _shuffled_time(frames: int, blocks: int, tempo: float, draws: Draws) -> torc
     rate = 1 + tempo * (2 * draws.uniform(1) - 1)
     order = draws.uniform(blocks).argsort(dim=1)
     time = torch.arange(frames, device=rate.device)
-    first = torch.arange(blocks, device=rate.device) * frames // blocks  # of each block, in the clip
-    sizes = torch.diff(first, append=first.new_tensor([frames]))[order]
+    edges = torch.arange(blocks + 1, device=rate.device) * frames // blocks  # of the blocks, in the clip
+    first, sizes = edges[:-1], edges.diff()[order]
     ends = sizes.cumsum(dim=1)
     block = torch.searchsorted(ends, time.expand(len(ends), -1).contiguous(), right=True)
     shift = first[order] - (ends - sizes)  # of each block, from where it is put to where it is taken

@@ -23,6 +23,7 @@ from msdae.models.config import ModelConfig
 from msdae.training.task import Count, Losses, Schedule, Steps, StepsOrNone, Task, Weight
 
 SIGMA_EDGES = (0.0, 0.1, 0.3, 1.0, 3.0, math.inf)  # of the bins in which the denoising loss is reported
+COMPILED = 64  # versions of a module's code: for each network, with gradients and without
 LISTENED = 2  # validation clips that the audio log is of
 Listen = Callable[[Autoencoder, Codec, Batch], dict[str, torch.Tensor]]  # waveforms (samples,) by name
 
@@ -36,6 +37,7 @@ class TrainConfig(Schedule):
     pretrain: steps of `pretrain_batch` clips by which the encoder of a pooled level is trained first, by its
         contrastive loss alone: it needs more negatives and more clips than the denoiser has time for.
     steps: of each stage.
+    compile: the networks, which takes a minute and makes an accelerator faster.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -104,6 +106,8 @@ class AutoencoderTask(Task):
         self.name = f"encoder {self.stage} alone" if alone else f"stage {self.stage}"
         model.freeze([model.encoders[-1]] if alone else None)
         if settings.compile:
+            torch._dynamo.config.recompile_limit = COMPILED
+            torch._dynamo.config.suppress_errors = True  # what does not compile, computes as it is
             for module in model.compiled():
                 module.compile(dynamic=False)
         self.networks: dict[str, nn.Module] = {"model": model}

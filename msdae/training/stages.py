@@ -27,7 +27,21 @@ from msdae.training.memory import WEIGHTS
 from msdae.training.processes import process_state
 
 # what an encoder is built for
-SAME = ("mel", "codec", "bands", "code_channels", "encoder", "hidden", "encoder_widths", "inject", "pooled")
+SAME = (
+    "mel",
+    "codec",
+    "bands",
+    "code_channels",
+    "encoder",
+    "hidden",
+    "encoder_widths",
+    "inject",
+    "pooled",
+    "heads",
+    "around",
+)
+# what a denoiser is built for
+DENOISER = ("widths", "at_input", "tokens", "token_frames", "token_hidden", "attend", "attention")
 RANDOM = "random weights"
 FEW = 200  # clips, ten minutes of sound
 MEASURED = 512  # clips that the mel's bands are measured on
@@ -173,7 +187,7 @@ def begin_stage(
         )
     if previous.stage < stage - 1:
         raise UserError(f"stage {stage} needs a model with {stage - 1} levels; this one has {previous.stage}")
-    for key in (*SAME, "widths") if with_denoiser else SAME:
+    for key in (*SAME, *DENOISER) if with_denoiser else SAME:
         if getattr(previous.config, key) != getattr(config, key):
             reason = f"stage {stage} cannot start from a model with another '{key}'"
             raise UserError(f"{reason}; set model.{key} to its, or give another with --from")
