@@ -33,7 +33,7 @@ def pipeline():
 
 @pytest.mark.parametrize(("seconds", "tokens"), [(0.5, 32), (3.0, 33), (60.0, 48)])
 def test_swaps_with_sources_of_any_length(pipeline, melody, seconds, tokens):
-    timbre, tune = melody(seconds, 1)[0], melody(3.0)[0]
+    tune, timbre = melody(3.0)[0], melody(3.0, 1)[0].repeat(20)[: int(seconds * 44100)]
     codes = pipeline.encode(timbre, levels=(1,))
     assert codes.tokens.values.shape[:2] == (1, 8)
     assert abs(codes.tokens.values.shape[2] - tokens) <= 32 and codes.tokens.values.shape[2] <= 48
