@@ -175,7 +175,8 @@ class Loop:
         """One step of every network on this process's share; what is to be reported of each clip."""
         s = self.schedule
         for learner in self.learners.values():
-            learner.network.train()
+            if not learner.network.training:
+                learner.network.train()
             for group in learner.optimizer.param_groups:
                 group["lr"] = s.rate(self.step, self.total)
         values: list[Losses] = []
