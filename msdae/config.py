@@ -54,17 +54,26 @@ def to_mapping(config: Any) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
-def load(kind: type[Config], path: str | Path | None, overrides: Iterable[str] = ()) -> Config:
+def load(
+    kind: type[Config], path: str | Path | None, overrides: Iterable[str] = (), part: str = ""
+) -> Config:
     """`kind` with the differences that the YAML file `path` and `overrides` ("a.b=value") hold.
 
-    A file may build on another one beside it: `base: other.yaml`.
+    A file may build on another one beside it: `base: other.yaml`. part: name under which a file that holds
+    more has the differences; overrides may begin with it.
     """
-    values = {} if path is None else _read(Path(path))
+    values = {} if path is None else _within(part, _read(Path(path)))
     source = "--set" if path is None else printable(path)
     for override in overrides:
         source = source if path is None else f"{printable(path)} with --set"
-        values = _merged(values, _parsed(override))
+        values = _merged(values, _within(part, _parsed(override)))
     return from_mapping(kind, values, source)
+
+
+def _within(part: str, values: dict[str, Any]) -> dict[str, Any]:
+    """What `values` have under the name `part`; all of them where it is not there."""
+    inner = values.get(part)
+    return inner if isinstance(inner, dict) else values
 
 
 def _parsed(override: str) -> dict[str, Any]:

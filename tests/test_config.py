@@ -28,6 +28,17 @@ def test_a_file_and_overrides_hold_only_differences(tmp_path):
     assert config.from_mapping(Outer, config.to_mapping(loaded)) == loaded
 
 
+def test_a_part_of_a_file_that_holds_more(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("more: 3\npart: {sizes: [3], inner: {width: 2}}\n")
+    for overrides in (["on=true", "inner.rate=1"], ["part.on=true", "part.inner.rate=1"]):
+        assert config.load(Outer, path, overrides, "part") == Outer("a", True, (3,), Inner(2, 1.0))
+    path.write_text("sizes: [3]\n")
+    assert config.load(Outer, path, [], "part") == Outer(sizes=(3,))
+    with pytest.raises(UserError, match="unknown key 'part'"):
+        config.load(Outer, path, ["part=3"], "part")
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [

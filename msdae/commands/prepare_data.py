@@ -81,7 +81,7 @@ def _mel(path: Path | None) -> MelConfig:
         return MelConfig()
     from msdae.training.autoencoder import TrainConfig
 
-    return config.load(TrainConfig, path).model.mel
+    return config.load(TrainConfig, path, (), "training").model.mel
 
 
 def add_samples(arguments: argparse._ActionsContainer) -> None:

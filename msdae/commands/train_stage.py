@@ -27,7 +27,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--stage", type=cli.positive, required=True, help="1, 2 or 3")
     parser.add_argument("--model", choices=sorted(MODELS), default="msdae", help="what to train")
     parser.add_argument(
-        "--config", type=Path, help="YAML of what differs from the defaults (experiments/configs)"
+        "--config",
+        type=Path,
+        help="YAML of what differs from the defaults (experiments/configs), or a recipe, as shipped.yaml",
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. seed=1"
@@ -49,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cli.add_threads(parser)
     arguments = parser.parse_args(argv)
     path = arguments.config or folders.configs() / DEFAULTS[arguments.model]
-    settings = config.load(TrainConfig, path, arguments.set)
+    settings = config.load(TrainConfig, path, arguments.set, "training")
     run = arguments.run or folders.runs() / path.stem
     model, stage, start = arguments.model, arguments.stage, arguments.start
     if not train_stage(model, stage, settings, run, arguments.data, start, listen, tqdm):

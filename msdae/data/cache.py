@@ -14,6 +14,7 @@ from msdae import audio
 from msdae.audio.mel import MelConfig
 from msdae.codecs.base import Codec
 from msdae.data import order
+from msdae.data.draws import CPU
 from msdae.data.labels import check_clip, is_plain_name
 from msdae.data.sources import MELODY, NOTE
 from msdae.errors import UserError, printable
@@ -78,12 +79,18 @@ def pitch_sets(notes: Sequence[Sequence] | None, frames: int, seconds: float) ->
     """
     if notes is None:
         return np.full(frames, -1)
-    keys = np.random.default_rng(0).integers(1, 2**62, size=128)
+    keys = _keys()
     sounding = np.zeros((len(keys), frames), bool)  # a pitch that two notes have in a frame counts once
     for onset, offset, pitch, *_ in notes:
         first, last = int(onset / seconds * frames), round(offset / seconds * frames)
         sounding[int(pitch), first : max(first + 1, last)] = True
     return np.bitwise_xor.reduce(sounding * keys[:, None], axis=0)
+
+
+@functools.cache
+def _keys() -> np.ndarray:
+    """A number for each pitch."""
+    return np.random.default_rng(0).integers(1, 2**62, size=128)
 
 
 def sound_of(clip: dict[str, Any]) -> str:
@@ -109,10 +116,13 @@ class ClipCache:
         manifest: how the cache was made, and the measured mean and standard deviation of its latents.
         clips: one dictionary of labels a clip; `path` is the recording it was cut from, `start` (s) where;
             `seconds`: its length; `kind`: "note" or "melody", where the data set says so.
+    device: of the batches.
 
     Raises:
         UserError: not a cache, a damaged or incomplete one, or one of a newer format.
     """
+
+    device = CPU
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -148,6 +158,10 @@ class ClipCache:
         z, mel = self.latent(indices), self.mel(indices)
         clips = [self.clips[index] for index in indices]
         return plain_batch(z, mel, clips, indices.tolist(), self.sounds[indices], self.clip_seconds)
+
+    def sound(self, indices: Sequence[int]) -> torch.Tensor:
+        """The numbers of the sounds of the clips at `indices`, (clips,)."""
+        return torch.from_numpy(self.sounds[np.asarray(indices)])
 
     def latent(self, indices: Sequence[int]) -> torch.Tensor:
         """The latents of the clips at `indices` alone: (clips, channels, frames), float32."""

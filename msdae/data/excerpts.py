@@ -18,6 +18,7 @@ from msdae.audio.windows import Source, batched, cut, starts
 from msdae.codecs.base import Codec
 from msdae.data import order, perturb
 from msdae.data.cache import Batch
+from msdae.data.draws import Draws
 from msdae.errors import UserError, printable
 from msdae.limits import COUNT, SHARE, Range
 from msdae.progress import Progress, silent
@@ -70,21 +71,22 @@ class Excerpts:
         self, batch_size: int, seed: int = 0, start: int = 0, rank: int = 0, world: int = 1
     ) -> Iterator[Batch]:
         """Endless batches from step `start`; excerpts and bends depend on seed, step and place alone."""
+        places = order.positions(0, batch_size, rank, world)
         for step, _ in enumerate(repeat(None), start):
-            places = order.positions(0, batch_size, rank, world)
-            yield self._batch([np.random.default_rng([seed, step, place]) for place in places])
+            yield self._batch(Draws((seed, step), batch_size, slice(places.start, places.stop)))
 
-    def _batch(self, draws: Sequence[np.random.Generator]) -> Batch:
+    def _batch(self, draws: Draws) -> Batch:
+        choices = draws.uniform(2)
         indices, others = (
-            [int(rng.integers(len(options))) for rng in draws] for options in (self.z, self.timbre)
+            (choices[:, number] * len(options)).long().clamp(max=len(options) - 1)
+            for number, options in enumerate((self.z, self.timbre))
         )
-        generators = [torch.Generator().manual_seed(int(rng.integers(2**62))) for rng in draws]
         mel = self.mel[indices].float()
-        content = perturb.recolour(mel, generators, strength=1.0, gain=self.gain)
-        same, unknown = torch.zeros(len(draws), dtype=torch.long), torch.full((len(draws), 1), -1)
-        names = [f"excerpt {index}" for index in indices]
+        content = perturb.recolour(mel, draws, strength=1.0, gain=self.gain)
+        same, unknown = torch.zeros(len(indices), dtype=torch.long), torch.full((len(indices), 1), -1)
+        names = [f"excerpt {index}" for index in indices.tolist()]
         timbre = self.timbre[others].float()
-        return Batch(self.z[indices], mel, timbre, content, same, same, unknown, names, indices)
+        return Batch(self.z[indices], mel, timbre, content, same, same, unknown, names, indices.tolist())
 
 
 def excerpts(

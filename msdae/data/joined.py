@@ -29,6 +29,7 @@ class JoinedCaches(ClipCache):
     def __init__(self, caches: Iterable[ClipCache]):
         self.caches = tuple(caches)
         self.starts = np.cumsum([0, *(len(cache) for cache in self.caches)])
+        self.path = self.caches[0].path
         self.clips = [_marked(clip, cache) for cache in self.caches for clip in cache.clips]
         manifests = [cache.manifest for cache in self.caches]
         if len({manifest["codec"]["fingerprint"] for manifest in manifests}) > 1:

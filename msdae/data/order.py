@@ -34,5 +34,9 @@ def batches(
     step = start
     while True:
         stream = positions(step, batch_size, rank, world)
-        yield np.array([permutation(seed, place // clips, clips)[place % clips] for place in stream])
+        places = np.arange(stream.start, stream.stop)
+        epochs = range(stream.start // clips, (stream.stop - 1) // clips + 1)
+        yield np.concatenate(
+            [permutation(seed, epoch, clips)[places[places // clips == epoch] % clips] for epoch in epochs]
+        )
         step += 1

@@ -1,61 +1,86 @@
-"""Changes to log-mels that leave one attribute alone and spoil another.
+"""Changes to log-mels that leave one attribute alone and spoil another, of whole batches at once.
 
-Each clip has a random generator of its own, so that its change does not depend on what is beside it.
+Each clip has draws of its own, so that its change does not depend on what is beside it.
 """
 
-from collections.abc import Sequence
+import math
 
 import torch
 import torch.nn.functional as F
 
+from msdae.data.draws import Draws
+
 ENVELOPE = 17  # bands over which a spectral envelope is smooth
 FLOOR = 1e-2  # of the mel magnitude, before logarithms
 FRAMES = 8  # over which an envelope is constant
+RIDE = 9  # places in a clip between which its level glides
+WAVES = (0.02, 0.045)  # slowest and fastest vibrato, in waves a mel frame: 4 to 8 Hz at a hop of 256
 
 
 def scramble(
-    mel: torch.Tensor,
-    generators: Sequence[torch.Generator],
-    blocks: int = 6,
-    bands: int = 4,
-    tempo: float = 0.25,
+    mel: torch.Tensor, draws: Draws, blocks: int = 6, bands: int = 4, tempo: float = 0.25
 ) -> torch.Tensor:
     """The same timbre, another melody: faster or slower, blocks of time shuffled, moved along the bands.
 
-    mel: (batch, bands, frames) log-mel. generators: of each clip. blocks: of time that are shuffled;
+    mel: (batch, bands, frames) log-mel. draws: of its clips. blocks: of time that are shuffled;
     bands: of shift either way, at most; tempo: change either way, at most. Returns as `mel`.
     """
     _, bands_in, frames = mel.shape
-    shifts = torch.stack([torch.randint(-bands, bands + 1, (1,), generator=g) for g in generators])
-    places = torch.stack([_shuffled_time(frames, blocks, tempo, g) for g in generators])
+    shifts = (draws.uniform(1) * (2 * bands + 1)).long().clamp(max=2 * bands) - bands
+    places = _shuffled_time(frames, blocks, tempo, draws)
     mel = mel.gather(2, places[:, None].expand(-1, bands_in, -1))
-    rows = torch.arange(bands_in) - shifts
+    rows = torch.arange(bands_in, device=mel.device) - shifts
     inside = ((rows >= 0) & (rows < bands_in)).to(mel.dtype)
     rows = rows.clamp(0, bands_in - 1)
     return mel.gather(1, rows[..., None].expand(-1, -1, frames)) * inside[..., None]
 
 
-def recolour(
-    mel: torch.Tensor, generators: Sequence[torch.Generator], strength: float, gain: float
-) -> torch.Tensor:
+def recolour(mel: torch.Tensor, draws: Draws, strength: float, gain: float) -> torch.Tensor:
     """The same notes, another timbre: the spectral envelope is warped, tilted and bent, noise is laid below.
 
-    mel: (batch, bands, frames), log1p(gain * magnitude). generators: of each clip.
+    mel: (batch, bands, frames), log1p(gain * magnitude). draws: of its clips.
     strength: 0 changes nothing, 1 much. Returns as `mel`; pitches and onsets stay where they are.
     """
     _, bands, frames = mel.shape
     magnitude = torch.expm1(mel) / gain
     envelope = _smooth(torch.log(F.avg_pool1d(magnitude, FRAMES, ceil_mode=True) + FLOOR))
-    place = torch.linspace(-1, 1, bands)
-    warp = 1 + 0.1 * strength * _normal(generators, 1)
-    move = 0.05 * strength * _normal(generators, 1)
+    place = torch.linspace(-1, 1, bands, device=mel.device)
+    warp = 1 + 0.1 * strength * draws.normal(1)
+    move = 0.05 * strength * draws.normal(1)
     change = _read(envelope, place[None] * warp + move) - envelope
-    knots = 0.8 * strength * _normal(generators, 6)  # nepers: about 7 dB
+    knots = 0.8 * strength * draws.normal(6)  # nepers: about 7 dB
     curve = F.interpolate(knots[:, None], size=bands, mode="linear", align_corners=True)[:, 0]
     change = (change + curve[..., None]).exp()
-    noise = torch.stack([torch.rand(1, 1, generator=g) for g in generators]) * 0.01 * strength
+    noise = draws.uniform(1, 1) * 0.01 * strength
     magnitude = magnitude * change.repeat_interleave(FRAMES, dim=-1)[..., :frames]
     return torch.log1p(gain * (magnitude + noise))
+
+
+def loudness(
+    mel: torch.Tensor, draws: Draws, gain: float, decibels: float = 10.0, ride: float = 6.0
+) -> torch.Tensor:
+    """The same notes, other dynamics: louder or softer as a whole, and gliding up and down in time.
+
+    mel: (batch, bands, frames), log1p(gain * magnitude). draws: of its clips.
+    decibels: of the whole either way, at most; ride: of the glides. Returns as `mel`.
+    """
+    level = (2 * draws.uniform(1, 1) - 1) * decibels
+    knots = (2 * draws.uniform(1, RIDE) - 1) * ride
+    level = level + F.interpolate(knots, size=mel.shape[-1], mode="linear", align_corners=True)
+    return torch.log1p(torch.expm1(mel) * 10 ** (level / 20))
+
+
+def vibrato(mel: torch.Tensor, draws: Draws, depth: float = 0.4) -> torch.Tensor:
+    """The same notes, other vibrato: each frame moved along the bands by a wave of its clip's own speed.
+
+    mel: (batch, bands, frames) log-mel. draws: of its clips. depth: bands of the deepest. Returns as `mel`.
+    """
+    deep, speed, phase = draws.uniform(3, 1, 1).unbind(1)
+    time = torch.arange(mel.shape[-1], device=mel.device)
+    waves = phase + (WAVES[0] + (WAVES[1] - WAVES[0]) * speed) * time
+    shift = depth * deep * torch.sin(2 * math.pi * waves)
+    up, down = (torch.cat(parts, dim=1) for parts in ([mel[:, 1:], mel[:, -1:]], [mel[:, :1], mel[:, :-1]]))
+    return torch.lerp(mel, torch.where(shift > 0, up, down), shift.abs())
 
 
 def _smooth(level: torch.Tensor) -> torch.Tensor:
@@ -69,7 +94,7 @@ def _read(envelope: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     frames = envelope.shape[-1]
     grid = torch.stack(
         [
-            torch.linspace(-1, 1, frames).expand(*places.shape, frames),
+            torch.linspace(-1, 1, frames, device=places.device).expand(*places.shape, frames),
             places[..., None].expand(*places.shape, frames),
         ],
         dim=-1,
@@ -77,14 +102,15 @@ def _read(envelope: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     return F.grid_sample(envelope[:, None], grid, padding_mode="border", align_corners=True)[:, 0]
 
 
-def _shuffled_time(frames: int, blocks: int, tempo: float, generator: torch.Generator) -> torch.Tensor:
-    """(frames,), which frame to take for each: at another tempo, repeated from the start, in other order."""
-    rate = 1 + tempo * (2 * torch.rand((), generator=generator) - 1)
-    places = (torch.arange(frames) * rate).long() % frames
-    pieces = places.tensor_split(blocks)
-    return torch.cat([pieces[i] for i in torch.randperm(blocks, generator=generator).tolist()])
-
-
-def _normal(generators: Sequence[torch.Generator], count: int) -> torch.Tensor:
-    """(clips, count)"""
-    return torch.stack([torch.randn(count, generator=g) for g in generators])
+def _shuffled_time(frames: int, blocks: int, tempo: float, draws: Draws) -> torch.Tensor:
+    """(batch, frames), which frame to take for each: at another tempo, repeated from the start, in other
+    order."""
+    rate = 1 + tempo * (2 * draws.uniform(1) - 1)
+    order = draws.uniform(blocks).argsort(dim=1)
+    time = torch.arange(frames, device=rate.device)
+    edges = torch.arange(blocks + 1, device=rate.device) * frames // blocks  # of the blocks, in the clip
+    first, sizes = edges[:-1], edges.diff()[order]
+    ends = sizes.cumsum(dim=1)
+    block = torch.searchsorted(ends, time.expand(len(ends), -1).contiguous(), right=True)
+    shift = first[order] - (ends - sizes)  # of each block, from where it is put to where it is taken
+    return ((time + shift.gather(1, block)) * rate).long() % frames

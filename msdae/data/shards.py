@@ -21,6 +21,7 @@ from msdae.audio.mel import MelConfig
 from msdae.codecs.base import Codec
 from msdae.data import cache, order
 from msdae.data.cache import AGAIN, Batch, check_array, plain_batch, score_of, sound_of, with_kind
+from msdae.data.draws import CPU
 from msdae.data.joined import joined_batch
 from msdae.data.labels import check_clip
 from msdae.errors import UserError, printable
@@ -76,10 +77,13 @@ class Shard:
 
     Attributes:
         clips: labels. sounds: (clips,), numbers of the sounds that play them, equal in all shards.
+        device: of the batches.
 
     Raises:
         UserError: damaged, or not of `count` clips.
     """
+
+    device = CPU
 
     def __init__(self, path: Path, count: int, seconds: float):
         self.path, self.seconds = path, seconds
@@ -101,6 +105,10 @@ class Shard:
         numbers = [self.numbers[index] for index in indices]
         latents = torch.from_numpy(self.latents[np.asarray(indices)]).float()
         return plain_batch(latents, self.mel(indices), clips, numbers, self.sounds[indices], self.seconds)
+
+    def sound(self, indices: Sequence[int]) -> torch.Tensor:
+        """The numbers of the sounds of the clips at `indices`, (clips,)."""
+        return torch.from_numpy(self.sounds[np.asarray(indices)])
 
     def mel(self, indices: Sequence[int]) -> torch.Tensor:
         """The log-mels of the clips at `indices` alone: (clips, bands, mel frames), float32."""

@@ -8,7 +8,7 @@ the other levels the same notes by another sound, so that every training step is
 import dataclasses
 import functools
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ import torch
 
 from msdae.data import order, perturb
 from msdae.data.cache import Batch, ClipCache, score_of, sound_of
+from msdae.data.draws import CPU, Draws, moved
 from msdae.data.joined import joined_batch
 from msdae.data.shards import Shard, ShardStream
 from msdae.errors import UserError
@@ -29,17 +30,22 @@ TIMBRE, CONTENT = ("same", "excerpt"), ("same", "rendition")
 class ViewConfig:
     """What pooled levels see (`timbre`) and what the others see (`content`); the target is the clip itself.
 
-    timbre: the "same" clip, or an "excerpt": another clip of the same sound, by preference of other notes.
+    timbre: the "same" clip, or an "excerpt": another clip of the same sound, by preference of other notes;
+        where there is none, the clip itself with its time shuffled, as `scramble`.
     content: the "same" clip, or a "rendition": the same notes by another sound; where no other clip has them,
         the clip itself with its spectral envelope changed, as `recolour`.
     scramble: share of the timbre views whose time is shuffled (see `perturb.scramble`).
     recolour: share of the other content views whose spectral envelope is changed (see `perturb.recolour`).
+    loudness, vibrato: shares of the content views whose dynamics and vibrato are changed (see `perturb`), so
+        that a sound brings its own.
     """
 
     timbre: str = "excerpt"
     content: str = "rendition"
     scramble: Annotated[float, SHARE] = 0.5
     recolour: Annotated[float, SHARE] = 0.3
+    loudness: Annotated[float, SHARE] = 0.0
+    vibrato: Annotated[float, SHARE] = 0.0
 
     def __post_init__(self):
         for name, value, values in (("timbre", self.timbre, TIMBRE), ("content", self.content, CONTENT)):
@@ -50,7 +56,8 @@ class ViewConfig:
     @property
     def plain(self) -> bool:
         """Whether every level sees the clip itself, unchanged."""
-        return (self.timbre, self.content, self.scramble, self.recolour) == ("same", "same", 0, 0)
+        shares = self.scramble, self.recolour, self.loudness, self.vibrato
+        return (self.timbre, self.content) == ("same", "same") and not any(shares)
 
 
 class Partners:
@@ -58,44 +65,25 @@ class Partners:
 
     A clip's sound is its label `sound`, else its instrument (single notes), stem or recording; its notes are
     its label `score`, else its pitch (single notes).
+
+    clips: labels. device: of the tensors that partners are asked for by.
     """
 
-    def __init__(self, clips: Sequence[dict[str, Any]]):
-        self.sounds = np.unique([sound_of(clip) for clip in clips], return_inverse=True)[1]
-        self.scores = np.unique([score_of(clip) for clip in clips], return_inverse=True)[1]
-        self.by_sound, self.by_score = _members(self.sounds), _members(self.scores)
+    def __init__(self, clips: Sequence[dict[str, Any]], device: torch.device = CPU):
+        sounds, scores = (
+            np.unique([of(clip) for clip in clips], return_inverse=True)[1] for of in (sound_of, score_of)
+        )
+        self._sounds = [table.to(device) for table in _others(sounds, scores, lone=False)]
+        self._scores = [table.to(device) for table in _others(scores, sounds, lone=True)]
 
-    def excerpt(self, index: int, draw: float) -> int:
-        """A clip of the same sound, of other notes where there is one; draw: [0, 1) chooses."""
-        members = self.by_sound[self.sounds[index]]
-        others = members[self.scores[members] != self.scores[index]]
-        others = others if len(others) else members[members != index]
-        return int(others[int(draw * len(others))]) if len(others) else index
+    def excerpt(self, indices: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+        """A clip of the same sound for each, of other notes where there is one; the clip itself where it is
+        the only one. indices, draws: (clips,); draws, from 0 to 1, choose. Returns (clips,)."""
+        return _chosen(self._sounds, indices, draws)
 
-    def rendition(self, index: int, draw: float) -> int:
-        """A clip of the same notes by another sound; the clip itself where there is none."""
-        members = self.by_score[self.scores[index]]
-        others = members[self.sounds[members] != self.sounds[index]]
-        return int(others[int(draw * len(others))]) if len(others) else index
-
-
-@dataclass(frozen=True)
-class ClipDraws:
-    """The random choices of one clip of a batch; each place in the global batch has its own."""
-
-    excerpt: float
-    rendition: float
-    scramble: float
-    recolour: float
-    timbre: torch.Generator
-    content: torch.Generator
-
-    @staticmethod
-    def of(seed: int, step: int, place: int) -> "ClipDraws":
-        """The choices of a place in the global batch, whichever process has it."""
-        rng = np.random.default_rng([seed, step, place, 1])
-        generators = (torch.Generator().manual_seed(int(rng.integers(2**62))) for _ in range(2))
-        return ClipDraws(*rng.random(4), *generators)
+    def rendition(self, indices: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+        """A clip of the same notes by another sound; the clip itself where there is none; as `excerpt`."""
+        return _chosen(self._scores, indices, draws)
 
 
 class Views:
@@ -116,50 +104,102 @@ class Views:
         self, batch_size: int, seed: int = 0, start: int = 0, rank: int = 0, world: int = 1
     ) -> Iterator[Batch]:
         """As `ClipCache.batches`; partners and perturbations depend on seed, step and place only."""
+        places = order.positions(0, batch_size, rank, world)
+        share = slice(places.start, places.stop)
         for step, runs in enumerate(self.clips.runs(batch_size, seed, start, rank, world), start):
-            places = iter(order.positions(0, batch_size, rank, world))
-            batches = []
+            batches, first = [], share.start
             for store, indices in runs:
-                draws = [ClipDraws.of(seed, step, next(places)) for _ in indices]
-                batches.append(self._batch(store, indices, draws))
+                part = slice(first, first + len(indices))
+                first = part.stop
+                draws = [Draws((seed, step, kind), batch_size, part, store.device) for kind in range(5)]
+                batches.append(self._batch(store, indices, *draws))
             yield joined_batch(batches)
 
     def partners(self, store: ClipCache | Shard) -> Partners:
         """The partners of the clips of a store."""
         if store not in self._partners:
-            self._partners[store] = Partners(store.clips)
+            self._partners[store] = Partners(store.clips, store.device)
         return self._partners[store]
 
-    def _batch(self, store: ClipCache | Shard, indices: np.ndarray, draws: Sequence[ClipDraws]) -> Batch:
+    def _batch(
+        self,
+        store: ClipCache | Shard,
+        indices: np.ndarray,
+        choices: Draws,
+        time: Draws,
+        colour: Draws,
+        level: Draws,
+        waves: Draws,
+    ) -> Batch:
         c, partners, batch = self.config, self.partners(store), store.batch(indices)
+        gain, own = self.manifest["mel"]["gain"], moved(torch.from_numpy(indices), store.device)
+        excerpt, rendition, *shares = choices.uniform(6).unbind(1)
+        pairs = zip(shares, (c.scramble, c.recolour, c.loudness, c.vibrato), strict=True)
+        scrambled, bent, ridden, waved = (draw < share for draw, share in pairs)
         timbre = content = batch.mel
-        content_sound, bent = batch.content_sound, torch.tensor([d.recolour < c.recolour for d in draws])
-        pairs = list(zip(indices, draws, strict=True))
+        content_sound = batch.content_sound
         if c.timbre == "excerpt":
-            timbre = store.mel([partners.excerpt(index, draw.excerpt) for index, draw in pairs])
+            excerpts = partners.excerpt(own, excerpt)
+            timbre = store.mel(excerpts)
+            scrambled = scrambled | (excerpts == own)
         if c.content == "rendition":
-            renditions = np.array([partners.rendition(index, draw.rendition) for index, draw in pairs])
-            content = store.mel(renditions)
-            content_sound = torch.from_numpy(store.sounds[renditions])
-            bent |= torch.from_numpy(renditions == indices)
-        subset = torch.tensor([draw.scramble < c.scramble for draw in draws])
-        timbre = _changed(timbre, subset, [draw.timbre for draw in draws], perturb.scramble)
-        recolour = functools.partial(perturb.recolour, strength=1.0, gain=self.manifest["mel"]["gain"])
-        content = _changed(content, bent, [draw.content for draw in draws], recolour)
+            renditions = partners.rendition(own, rendition)
+            content, content_sound = store.mel(renditions), store.sound(renditions)
+            bent = bent | (renditions == own)
+        recolour = functools.partial(perturb.recolour, strength=1.0, gain=gain)
+        timbre = _changed(timbre, scrambled, time, perturb.scramble)
+        content = _changed(content, bent, colour, recolour)
+        if c.loudness:
+            content = _changed(content, ridden, level, functools.partial(perturb.loudness, gain=gain))
+        if c.vibrato:
+            content = _changed(content, waved, waves, perturb.vibrato)
         return dataclasses.replace(batch, timbre=timbre, content=content, content_sound=content_sound)
 
 
 def _changed(
-    mel: torch.Tensor, subset: torch.Tensor, generators: Sequence[torch.Generator], change
+    mel: torch.Tensor, subset: torch.Tensor, draws: Draws, change: Callable[..., torch.Tensor]
 ) -> torch.Tensor:
     """`change` applied to the clips of `subset`, (clips,) bool."""
+    if mel.device.type != "cpu":  # an accelerator would be waited for to know which these are
+        return torch.where(subset[:, None, None], change(mel, draws), mel)
     if not subset.any():
         return mel
     mel = mel.clone()
-    mel[subset] = change(mel[subset], [g for g, included in zip(generators, subset, strict=True) if included])
+    mel[subset] = change(mel[subset], draws.of(subset))
     return mel
 
 
-def _members(ids: np.ndarray) -> list[np.ndarray]:
-    by_id = np.argsort(ids, kind="stable")
-    return np.split(by_id, np.cumsum(np.bincount(ids))[:-1])
+def _others(groups: np.ndarray, parts: np.ndarray, lone: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where the clips are that share the group of each but not its part.
+
+    groups, parts: (clips,), numbers. lone: a clip without such others has itself, not the rest of its group.
+
+    Returns the clips in order of group and part, (clips,), and of each clip (clips, 4): where its others
+    begin there, how many they are, where those begin that are none, and how many these are.
+    """
+    clips = np.arange(len(groups))
+    ordered = np.lexsort((parts, groups))
+    place = np.empty_like(clips)
+    place[ordered] = clips
+    (first, size), (part_first, part_size) = (
+        _extents(ids[ordered], place) for ids in (groups, groups * (parts.max(initial=0) + 1) + parts)
+    )
+    table = np.stack([first, size - part_size, part_first, part_size], axis=1)
+    rest = np.stack([first, size - 1, place, np.ones_like(place)], axis=1)
+    itself = np.stack([place, np.ones_like(place), place + 1, np.zeros_like(place)], axis=1)
+    spare = itself if lone else np.where(size[:, None] > 1, rest, itself)
+    return torch.from_numpy(ordered), torch.from_numpy(np.where(table[:, 1:2] > 0, table, spare))
+
+
+def _extents(ids: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the run of equal `ids`, which are in order, begins around each place, and how long it is."""
+    _, first, inverse, count = np.unique(ids, return_index=True, return_inverse=True, return_counts=True)
+    return first[inverse][place], count[inverse][place]
+
+
+def _chosen(others: Sequence[torch.Tensor], indices: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+    """One of the others of each clip, (clips,); see `_others`."""
+    ordered, table = others
+    first, size, none, skipped = table[indices].unbind(1)
+    chosen = first + torch.minimum((draws.double() * size).long(), size - 1)
+    return ordered[chosen + torch.where(chosen >= none, skipped, 0)]

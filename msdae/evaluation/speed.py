@@ -9,9 +9,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from msdae.data import Batch
+from msdae.data.draws import Draws
 from msdae.inference.pipeline import Pipeline
 from msdae.models.autoencoder import Autoencoder
-from msdae.training.steps import Draws
 
 FLOAT = 4  # bytes
 

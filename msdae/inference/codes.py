@@ -14,9 +14,11 @@ from msdae.errors import UserError, printable
 from msdae.files import reading
 from msdae.limits import Range
 from msdae.models.adapter import Adapter
+from msdae.nn.tokens import Tokens
 
 KIND = "codes"
 LENGTH = Range(1, 10**7, reason="days of sound")
+TOKENS = ("tokens", "weights of tokens")  # names of tensors in a file
 FACTS = ("frames", "stride", "length", "samples", "model")  # fields that a file's header has
 
 
@@ -32,9 +34,11 @@ class Codes:
         length: latent frames of the recording; samples: of its sound, at the codec's rate.
         model: fingerprint of the model that the codes belong to.
         adapter: what has to be added to that model's denoiser to render them: of level 1's learnt sound.
+        tokens: of level 1, of a model that has them, one set for the whole recording.
 
     Raises:
-        UserError: a code that fits neither the windows nor a pooled level, or has NaN or infinity.
+        UserError: a code that fits neither the windows nor a pooled level, or has NaN or infinity; tokens of
+            another shape, or without weights.
     """
 
     levels: Mapping[int, torch.Tensor]
@@ -44,9 +48,12 @@ class Codes:
     samples: Annotated[int, Range(1, 2**40)]
     model: str = ""
     adapter: Adapter | None = None
+    tokens: Tokens | None = None
 
     def __post_init__(self):
         limits.check(self)
+        if self.tokens is not None:
+            _check_tokens(*self.tokens)
         for level, code in self.levels.items():
             shape = _shape(code)
             if len(shape) != 3 or not (shape[0] == self.windows or shape[::2] == (1, 1)):
@@ -83,7 +90,7 @@ class Codes:
         return self[level].mean(dim=(0, 2))
 
     def replace(self, level: int, code: torch.Tensor) -> "Codes":
-        """These codes with another on `level`.
+        """These codes with another on `level`; tokens, which would contradict it, go with level 1's.
 
         code: like the one that it replaces, or (channels,), the same at any time.
 
@@ -98,7 +105,8 @@ class Codes:
             raise UserError(
                 f"level {level}: a code of shape {shape}; give {tuple(before.shape)} or ({before.shape[1]},)"
             )
-        return dataclasses.replace(self, levels={**self.levels, level: code.contiguous()})
+        levels = {**self.levels, level: code.contiguous()}
+        return dataclasses.replace(self, levels=levels, tokens=None if level == 1 else self.tokens)
 
     def fitted(self, length: int, samples: int) -> "Codes":
         """The codes of a recording of another length, in latent frames and samples: windows repeat or end."""
@@ -115,7 +123,10 @@ class Codes:
         if self.adapter is not None:
             raise UserError(f"{path}: codes of a learnt sound have no file; save the sound itself")
         header = {name: getattr(self, name) for name in FACTS}
-        checkpoint.save(path, KIND, {str(level): code for level, code in self.levels.items()}, header)
+        tensors = {str(level): code for level, code in self.levels.items()}
+        if self.tokens is not None:
+            tensors |= dict(zip(TOKENS, (x.contiguous() for x in self.tokens), strict=True))
+        checkpoint.save(path, KIND, tensors, header)
 
     @classmethod
     def load(cls, path: str | Path) -> "Codes":
@@ -128,21 +139,23 @@ class Codes:
         header = checkpoint.read_header(path, KIND, needs)
         tensors, _ = checkpoint.load(path, KIND)
         with reading(path, checkpoint.FIX):
+            parts = [tensors.pop(name) for name in TOKENS] if TOKENS[0] in tensors else None
             levels = {int(level): code for level, code in sorted(tensors.items())}
         try:
-            return cls(levels, **{name: header[name] for name in needs})
+            facts = {name: header[name] for name in needs}
+            return cls(levels, **facts, tokens=Tokens(*parts) if parts else None)
         except UserError as error:
             raise UserError(f"{printable(path)}: {error}; {checkpoint.FIX}") from error
 
 
-def require(codes: Any, model: str, channels: Sequence[int]) -> None:
+def require(codes: Any, model: str, channels: Sequence[int], tokens: int = 0) -> None:
     """Raise an error unless `codes` are those of a model.
 
-    model: its fingerprint. channels: of each of its levels.
+    model: its fingerprint. channels: of each of its levels. tokens: channels of its tokens, 0 without any.
 
     Raises:
         TypeError: no `Codes`.
-        UserError: codes of another model, or a level with other channels.
+        UserError: codes of another model, or a level or tokens with other channels.
     """
     if not isinstance(codes, Codes):
         raise TypeError(f"codes are needed, as `encode` gives them, not a {type(codes).__name__}")
@@ -156,6 +169,19 @@ def require(codes: Any, model: str, channels: Sequence[int]) -> None:
             raise UserError(
                 f"level {level}: a code of {codes[level].shape[1]} channels; this model needs {needed}"
             )
+
+    if codes.tokens is not None and codes.tokens.values.shape[1] != tokens:
+        raise UserError(f"tokens of {codes.tokens.values.shape[1]} channels; this model needs {tokens}")
+
+
+def _check_tokens(values: torch.Tensor, weights: torch.Tensor) -> None:
+    """Raise a UserError unless these are the tokens of one recording."""
+    shape, of_weights = _shape(values), _shape(weights)
+    if len(shape) != 3 or shape[0] != 1 or of_weights != (1, shape[2]):
+        raise UserError(f"tokens of shape {shape} and {of_weights}; give (1, channels, any) and (1, any)")
+    numbers = (values, weights)
+    if not all(x.is_floating_point() and x.isfinite().all() for x in numbers) or (weights < 0).any():
+        raise UserError("tokens have NaN, infinity or whole numbers, or weights below 0; give finite floats")
 
 
 def _shape(code: Any) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from msdae.inference.codes import Codes
 from msdae.inference.longform import Layout, noise
 from msdae.inference.settings import Sampling
 from msdae.models.autoencoder import Autoencoder
+from msdae.nn.tokens import Tokens
 
 Advance = Callable[[float], Any]  # told of windows that are done
 
@@ -56,10 +57,12 @@ def latents(
         torch.cat([codes[level].expand(codes.windows, -1, -1) for codes in recordings]).to(device)
         for level in range(1, model.stage + 1)
     ]
+    tokens = _tokens(recordings, device)
     share = 1 / evaluations(sampling.sampler, sampling.steps)
 
     def denoise(windows: torch.Tensor, sigma: torch.Tensor, part: slice) -> torch.Tensor:
-        denoiser = model.denoiser([code[part] for code in conditions], sampling.guidance)
+        heard = None if tokens is None else Tokens(*(x[part] for x in tokens))
+        denoiser = model.denoiser([code[part] for code in conditions], sampling.guidance, heard)
         advance(share * len(windows))
         return denoiser(windows, sigma)
 
@@ -70,3 +73,24 @@ def latents(
     if not torch.isfinite(z).all():
         raise UserError("the model gave NaN or infinite latents; use another checkpoint")
     return layout.split(z)
+
+
+def _tokens(recordings: Sequence[Codes], device: torch.device) -> Tokens | None:
+    """The tokens of every window of the recordings, as many for each; None where none has any."""
+    sets = [codes.tokens for codes in recordings]
+    if not any(sets):
+        return None
+    known = next(tokens for tokens in sets if tokens is not None)
+    without = Tokens(known.values[..., :1], torch.zeros(1, 1))  # the null token alone has weight
+    sets = [without if tokens is None else tokens for tokens in sets]
+    most = max(tokens.values.shape[2] for tokens in sets)
+    windows = [codes.windows for codes in recordings]
+    parts = zip(*(tokens.padded(most) for tokens in sets), strict=True)
+    return Tokens(
+        *(
+            torch.cat(
+                [x.to(device).expand(count, *x.shape[1:]) for x, count in zip(part, windows, strict=True)]
+            )
+            for part in parts
+        )
+    )

@@ -19,14 +19,16 @@ from msdae.audio.windows import Source, as_source, batched, cut, looped, padded,
 from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
 from msdae.inference.codes import LENGTH, Codes, require
+from msdae.inference.encoding import LEVELS, TOKENS, window_codes
 from msdae.inference.latents import Advance, latents, require_latents
 from msdae.inference.mastering import mastered, write_mastered
 from msdae.inference.settings import Mix, Sampling, strengths
-from msdae.inference.sounds import LearntSound, blended
+from msdae.inference.sounds import LearntSound, blended, mixed_tokens
 from msdae.limits import COUNT, SEED, SHARE, Range
 from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.device import device as device_of
+from msdae.nn.tokens import gathered
 from msdae.progress import Progress, silent, wholes
 
 __all__ = ["Mix", "Pipeline", "Sampling", "strengths"]
@@ -139,10 +141,12 @@ class Pipeline:
             if strength < 1:
                 (code,) = self.model.mix([content[level]], [code], [strength])
             levels[level] = code
-        adapter = content.adapter
+        adapter, tokens = content.adapter, content.tokens
         if 1 in others:
             adapter = blended(adapter, others[1].adapter, strength)
-        return dataclasses.replace(content, levels=dict(sorted(levels.items())), adapter=adapter)
+            tokens = mixed_tokens(tokens, others[1].tokens, strength)
+        levels = dict(sorted(levels.items()))
+        return dataclasses.replace(content, levels=levels, adapter=adapter, tokens=tokens)
 
     def sample(
         self,
@@ -237,7 +241,7 @@ class Pipeline:
         names = tuple(source.path.name for source in opened if isinstance(source, audio.Recording))
         length = sum(source.samples for source in opened) / self.codec.sample_rate
         facts = self.fingerprint, names, length, lesson.steps, lesson.held_out
-        return LearntSound(lesson.code, lesson.adapter, *facts)
+        return LearntSound(lesson.code, lesson.adapter, *facts, tokens=lesson.tokens)
 
     def load_sound(self, path: str | Path) -> LearntSound:
         """The sound in a file.
@@ -345,27 +349,24 @@ class Pipeline:
         whole = samples == job.source.samples
         blocks = padded(job.source, max(length, self.window) * hop) if whole else looped(job.source)
         # One block of memory for each level: small ones between the windows would split it.
-        codes: dict[int, torch.Tensor] = {}
+        codes: dict[int | str, torch.Tensor] = {}
         done = 0
         for batch in batched(cut(blocks, [first * hop for first in firsts], self.window * hop), self.batch):
-            for level, code in self._window_codes(torch.stack(batch).to(self.device), job.levels).items():
+            windows = torch.stack(batch).to(self.device)
+            for level, code in window_codes(
+                self.model, self.codec, self.log_mel, windows, job.levels
+            ).items():
                 if level not in codes:
                     codes[level] = torch.empty(len(firsts), *code.shape[1:])
                 codes[level][done : done + len(batch)] = code
             done += len(batch)
             advance(len(batch))
+        found = [codes.pop(name) for name in (TOKENS, LEVELS) if name in codes]
+        tokens = gathered(*found, self.model.config.most_tokens) if found else None
         for level in codes:
             if self.model.pooled[level - 1]:
                 codes[level] = codes[level].mean(dim=0, keepdim=True)
-        return Codes(codes, self.window, self.stride, length, samples, self.fingerprint)
-
-    def _window_codes(self, waveforms: torch.Tensor, levels: Sequence[int]) -> dict[int, torch.Tensor]:
-        """(windows, samples) -> {level: (windows, channels, code frames)}"""
-        if self.model.needs_mel:
-            mel = self.log_mel(waveforms)
-            return {level: self.model.encode_level(level - 1, mel) for level in levels}
-        codes = self.model.encode(self.codec.encode(waveforms), None)
-        return {level: codes[level - 1] for level in levels}
+        return Codes(codes, self.window, self.stride, length, samples, self.fingerprint, tokens=tokens)
 
     def _sample(
         self, recordings: Sequence[Codes], seeds: int | Sequence[int] | None, advance: Advance
@@ -396,4 +397,4 @@ class Pipeline:
 
     def _check_codes(self, group: Sequence[Codes]) -> None:
         for codes in group:
-            require(codes, self.fingerprint, self.model.config.code_channels)
+            require(codes, self.fingerprint, self.model.config.code_channels, self.model.tokens)

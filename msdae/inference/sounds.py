@@ -7,10 +7,11 @@ import torch
 
 from msdae import checkpoint, files
 from msdae.errors import UserError
-from msdae.inference.codes import Codes
+from msdae.inference.codes import TOKENS, Codes
 from msdae.limits import SHARE
 from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
+from msdae.nn.tokens import Tokens
 
 KIND, CODE, ADAPTER = "sound", "code", "adapter."  # of files: their kind, names of tensors
 FACTS = ("model", "names", "seconds", "steps", "held_out")
@@ -28,6 +29,7 @@ class LearntSound:
         names: of the recordings that the sound was learnt from. seconds: of them.
         steps: of learning.
         held_out: EDM's loss on held-out excerpts, before and after learning; empty where there were none.
+        tokens: of level 1, of a model that has them.
     """
 
     code: torch.Tensor
@@ -37,11 +39,12 @@ class LearntSound:
     seconds: float = 0.0
     steps: int = 0
     held_out: tuple[float, ...] = ()
+    tokens: Tokens | None = None
 
     @property
     def codes(self) -> Codes:
         """The sound as codes of level 1, which fit recordings of any length."""
-        return Codes({1: self.code}, 1, 1, 1, 1, self.model, self.adapter)
+        return Codes({1: self.code}, 1, 1, 1, 1, self.model, self.adapter, self.tokens)
 
     def blend(self, other: "LearntSound", strength: float) -> "LearntSound":
         """The sound on the way from this one (strength 0) to `other` (1), of the same model.
@@ -56,11 +59,14 @@ class LearntSound:
         adapter = blended(self.adapter, other.adapter, strength)
         names = tuple(dict.fromkeys([*self.names, *other.names]))
         seconds, steps = self.seconds + other.seconds, max(self.steps, other.steps)
-        return LearntSound(code, adapter, self.model, names, seconds, steps)
+        tokens = mixed_tokens(self.tokens, other.tokens, strength)
+        return LearntSound(code, adapter, self.model, names, seconds, steps, tokens=tokens)
 
     def save(self, path: str | Path) -> None:
         """Write the sound to a safetensors file in half precision, atomically."""
         tensors = {f"{ADAPTER}{name}": tensor.half() for name, tensor in self.adapter.tensors().items()}
+        if self.tokens is not None:
+            tensors |= {name: x.half() for name, x in zip(TOKENS, self.tokens, strict=True)}
         header = {name: getattr(self, name) for name in FACTS}
         checkpoint.save(path, KIND, {CODE: self.code.half(), **tensors}, header)
 
@@ -75,12 +81,14 @@ class LearntSound:
         with files.reading(path, FIX):
             facts = {name: tuple(v) if isinstance(v := header[name], list) else v for name in FACTS}
             code = tensors.pop(CODE).float()
+            parts = [tensors.pop(name).float() for name in TOKENS] if TOKENS[0] in tensors else None
             weights = {name.removeprefix(ADAPTER): tensor.float() for name, tensor in tensors.items()}
-            return cls(code, Adapter(weights), **facts)
+            return cls(code, Adapter(weights), **facts, tokens=Tokens(*parts) if parts else None)
 
     def fits(self, model: Autoencoder) -> bool:
-        """Whether code and adapter have the shapes of the model's."""
-        return self.code.shape == (1, *model.null_codes[0].shape) and self.adapter.fits(model.unet)
+        """Whether code, tokens and adapter have the shapes of the model's."""
+        tokens = self.tokens is None or self.tokens.values.shape[1] == model.tokens
+        return tokens and self.code.shape == (1, *model.null_codes[0].shape) and self.adapter.fits(model.unet)
 
 
 def blended(first: Adapter | None, second: Adapter | None, strength: float) -> Adapter | None:
@@ -93,3 +101,16 @@ def blended(first: Adapter | None, second: Adapter | None, strength: float) -> A
     if len(parts) == 1 and parts[0][1] == 1:
         return parts[0][0]
     return Adapter.sum(*zip(*parts, strict=True)) if parts else None
+
+
+def mixed_tokens(first: Tokens | None, second: Tokens | None, strength: float) -> Tokens | None:
+    """The tokens on the way from `first` (strength 0) to `second` (1): both, each with its share of weight.
+
+    What has no tokens leaves its share to the null token.
+    """
+    if strength in (0, 1):
+        return second if strength else first
+    if first is None or second is None:
+        known, share = (second, strength) if first is None else (first, 1 - strength)
+        return None if known is None else Tokens(known.values, share * known.weights)
+    return first.mixed(second, strength)

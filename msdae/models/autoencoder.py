@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 from huggingface_hub import ModelHubMixin, hf_hub_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
@@ -25,11 +26,12 @@ from msdae import checkpoint, config, files, limits
 from msdae.diffusion.edm import EDM
 from msdae.diffusion.samplers import guided
 from msdae.errors import UserError, printable
-from msdae.models import codec_files
+from msdae.models import codec_files, training
 from msdae.models.config import ModelConfig
 from msdae.models.contrast import contrastive_loss
 from msdae.models.registry import MODELS
 from msdae.nn.layers import slerp, stretch
+from msdae.nn.tokens import TokenEncoder, Tokens, normalised, weights_of
 from msdae.nn.unet import UNet
 
 EMBEDDED = Path(__file__).parents[1] / "assets" / "small.safetensors"
@@ -53,20 +55,30 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
     folder: Path | None = None  # of the file that the model was loaded from
     kind: ClassVar[str]
     needs_mel: ClassVar[bool]
-    residual: ClassVar[bool]  # whether h~_k = h_k + upsample(h~_{k-1})
+    residual: ClassVar[bool]  # whether h~_k = h_k + upsample(h~_{k-1}), of equally many numbers
 
     def __init__(self, config: ModelConfig, stage: int = 3, provenance: dict[str, Any] | None = None):
         super().__init__()
         if not 1 <= stage <= len(config.inject):
             raise UserError(f"stage {stage}: stages run from 1 to {len(config.inject)}")
-        if self.residual and len(set(config.code_channels)) > 1:
-            raise UserError("code_channels: the residual sum over levels needs equal channels")
         self.config, self.stage, self.provenance = config, stage, provenance or {}
         codes, codec = config.code_channels[:stage], config.codec
         self.edm = EDM(codec.std, config.P_mean, config.P_std)
         self.pooled = tuple(level + 1 in config.pooled for level in range(stage))
         inject = config.inject[:stage]
-        self.unet = UNet(codec.channels, config.widths, codes, inject, self.pooled, config.at_input)
+        self.tokens = config.tokens if self.needs_mel else 0  # channels
+        self.unet = UNet(
+            codec.channels,
+            config.widths,
+            codes,
+            inject,
+            self.pooled,
+            config.at_input,
+            self.tokens,
+            config.attend,
+            config.attention,
+        )
+        self.token_encoder: TokenEncoder | None = None
         self.null_codes = nn.ParameterList(nn.Parameter(0.1 * torch.randn(c, 1)) for c in codes)
         mean = torch.tensor(codec.mean or [0.0] * codec.channels)
         self.register_buffer("latent_mean", mean[:, None], persistent=False)
@@ -80,6 +92,12 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
     def trainable(self) -> list[nn.Module]:
         """The modules that the model's stage trains."""
         raise NotImplementedError
+
+    def compiled(self) -> list[nn.Module]:
+        """The modules that are worth compiling: all that compute, also those that a stage does not train."""
+        return [
+            module for module in self.children() if not isinstance(module, (nn.ParameterList, nn.ModuleList))
+        ]
 
     def freeze(self, but: Iterable[nn.Module] | None = None) -> list[nn.Parameter]:
         """Leave gradients only to what the stage trains, or to `but`, and return those parameters."""
@@ -98,10 +116,26 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         for level, (code, null) in enumerate(zip(codes, self.null_codes, strict=True)):
             if drop is not None:
                 code = torch.where(drop[:, level, None, None], null, code)
-            if self.residual and conditioned:
+            if self.residual and conditioned and conditioned[-1].shape[1] == code.shape[1]:
                 code = code + stretch(conditioned[-1], code.shape[-1])
             conditioned.append(code)
         return conditioned
+
+    def attended(
+        self, tokens: Tokens | None, batch: int, drop: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """What the U-Net is given of tokens: their values, the null token's last, and the bias of each.
+
+        tokens: None leaves the null token alone, as does `drop`, which is that of `condition`. batch: clips.
+        """
+        if self.token_encoder is None:
+            return None
+        null = normalised(self.token_encoder.null[None]).expand(batch, -1, -1)
+        if tokens is None:
+            return null, null.new_zeros(batch, 1)
+        weights = tokens.weights if drop is None else tokens.weights.masked_fill(drop[:, :1], 0)
+        bias = F.pad(weights.float().log(), (0, 1))
+        return torch.cat([tokens.values.expand(batch, -1, -1), null], dim=2), bias.expand(batch, -1)
 
     def denoise(
         self,
@@ -109,10 +143,13 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         sigma: torch.Tensor,
         codes: Sequence[torch.Tensor],
         drop: torch.Tensor | None = None,
+        tokens: Tokens | None = None,
     ) -> torch.Tensor:
         """D(x; sigma, h~). x: noisy latents (batch, channels, frames), sigma: (batch,) -> same as x"""
-        conditioned = self.condition(codes, drop)
-        centred = self.edm.denoise(lambda x, c: self.unet(x, c, conditioned), x - self.latent_mean, sigma)
+        conditioned, attended = self.condition(codes, drop), self.attended(tokens, len(x), drop)
+        centred = self.edm.denoise(
+            lambda x, c: self.unet(x, c, conditioned, attended), x - self.latent_mean, sigma
+        )
         return centred + self.latent_mean
 
     def losses(
@@ -121,24 +158,40 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         """The weighted terms of the training loss of each clip, (batch,) each; their sum is the loss.
 
         "denoising" is eq. 38, "contrast" the contrastive loss of the stage's level (see `models.contrast`).
-        While the module is in training mode, codes are replaced by null codes as often as `dropout` says.
+        While the module is in training mode, codes are replaced by null codes as often as `dropout` or
+        `dropped` says, codes have noise, and tokens are some of those that there are.
 
-        batch: a `msdae.data.Batch`. draws: `msdae.training.steps.Draws` of the batch. contrast: weight of the
+        batch: a `msdae.data.Batch`. draws: `msdae.data.draws.Draws` of the batch. contrast: weight of the
         contrastive loss; 0 leaves it out. alone: nothing is denoised.
         """
         sigma = self.edm.sigmas(draws.normal())
         noise = draws.normal(*batch.z.shape[1:]) * sigma[:, None, None]
-        drop = draws.uniform(self.stage) < self.config.dropout if self.training else None
+        drop = training.drops(draws, self.pooled, self.config) if self.training else None
         codes = self.encode(batch.z, [batch.timbre if pooled else batch.content for pooled in self.pooled])
         terms = {}
         if not alone:
-            conditioned = self.condition(codes, drop)
+            noisy = training.noisy(draws, codes, self.pooled, self.config.noise) if self.training else codes
+            conditioned = self.condition(noisy, drop)
+            attended = self.attended(self._training_tokens(batch.timbre, draws), len(batch.z), drop)
             terms["denoising"] = self.edm.loss(
-                lambda x, c: self.unet(x, c, conditioned), batch.z - self.latent_mean, noise, sigma
+                lambda x, c: self.unet(x, c, conditioned, attended), batch.z - self.latent_mean, noise, sigma
             )
         if contrast:
             terms["contrast"] = contrast * contrastive_loss(self, codes[-1], batch)
         return terms
+
+    def encode_tokens(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Level 1's tokens of x3, and how loud each is (see `TokenEncoder`); None without any."""
+        return None if self.token_encoder is None else self.token_encoder(mel)
+
+    def _training_tokens(self, mel: torch.Tensor, draws: Any) -> Tokens | None:
+        """The tokens of clips; in training mode some of them."""
+        encoded = self.encode_tokens(mel)
+        if encoded is None:
+            return None
+        values, levels = encoded
+        kept = training.some(draws, levels.shape[1]) if self.training else None
+        return Tokens(values, weights_of(levels, kept))
 
     def forward(
         self, batch: Any, draws: Any, contrast: float = 0.0, alone: bool = False
@@ -160,7 +213,12 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
             raise UserError(f"guidance: give one weight or {self.stage}, one a level; got {len(weights)}")
         return weights
 
-    def denoiser(self, codes: Sequence[torch.Tensor], guidance: Guidance | float | None = None) -> Callable:
+    def denoiser(
+        self,
+        codes: Sequence[torch.Tensor],
+        guidance: Guidance | float | None = None,
+        tokens: Tokens | None = None,
+    ) -> Callable:
         """f(x, sigma) for the samplers, guided by one weight a level (1: as trained, see `guided`).
 
         guidance: one weight for all levels or one a level, coarse to fine; None: those of the configuration.
@@ -173,10 +231,10 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
         def without(level: int) -> Callable:
             drop = torch.zeros(1, self.stage, dtype=torch.bool, device=codes[0].device)
             drop[:, level] = True
-            return lambda x, sigma: self.denoise(x, sigma, codes, drop)
+            return lambda x, sigma: self.denoise(x, sigma, codes, drop, tokens)
 
         guided_levels = {level: weight for level, weight in enumerate(weights) if weight != 1}
-        full = lambda x, sigma: self.denoise(x, sigma, codes)  # noqa: E731
+        full = lambda x, sigma: self.denoise(x, sigma, codes, None, tokens)  # noqa: E731
         return guided(full, {level: without(level) for level in guided_levels}, guided_levels)
 
     @staticmethod

@@ -11,6 +11,7 @@ from msdae.limits import FINITE, SHARE, Choice, Range, Size
 GUIDANCE = Range(-100, 100, reason="beyond, nothing of the sound is left")
 WIDTH = Range(1, 4096, reason="wider layers have hundreds of millions of weights")
 HOP = Range(1, 2**20, reason="longer frames than seconds")
+HEADS = Range(0, 64, reason="more than a code has numbers")
 DEVIATION = Range(0, 1e6, above=True)
 Widths = Annotated[tuple[Annotated[int, WIDTH], ...], Size(1, 12)]
 
@@ -62,6 +63,16 @@ class ModelConfig:
     pooled: levels whose code is one frame, an average over time: it cannot hold a melody.
     dropout: share of the clips whose code of a level is replaced by its null code in training.
     guidance: weights that sampling uses when it is given none.
+    heads: of the attention by which a patch encoder pools frames; 0: their mean and deviation.
+    around: further layers of the finest patch encoder, which then sees about 3, 7, 15 code frames around.
+    tokens: channels of level 1's tokens, to which the denoiser attends; 0: there are none.
+    token_frames: frames of the finest mel that are a token. token_hidden: features of the tokens' encoder.
+    attend: depths of the decoder that attend to tokens. attention: heads there.
+    most_tokens: of a recording, drawn evenly from a longer one.
+    dropped: shares of the clips that are trained without everything, without pooled levels and tokens, and
+        without one or all of the other levels; instead of `dropout`, which drops each level by itself.
+    noise: deviation of what is added to the codes of levels that are not pooled in training, of their frames'
+        root mean square.
     """
 
     widths: Widths = (384, 384, 384)
@@ -76,6 +87,16 @@ class ModelConfig:
     P_mean: Annotated[float, Range(-10, 10)] = 0.5
     P_std: Annotated[float, Range(0, 10, above=True)] = 1.2
     guidance: tuple[Annotated[float, GUIDANCE], ...] = (2.0, 1.0, 2.0)
+    heads: Annotated[int, HEADS] = 0
+    around: Annotated[int, Range(0, 4, reason="no more of a clip is left to see")] = 0
+    tokens: Annotated[int, Range(0, 1024, reason="more than a sound needs")] = 0
+    token_frames: Annotated[int, Range(4, 512)] = 16
+    token_hidden: Annotated[int, WIDTH] = 256
+    attend: Annotated[tuple[Annotated[int, Range(0, 11)], ...], Size(0, 12)] = (1, 0)
+    attention: Annotated[int, Range(1, 64)] = 4
+    most_tokens: Annotated[int, Range(1, 4096, reason="slower, and no better")] = 256
+    dropped: Annotated[tuple[Annotated[float, SHARE], ...], Size(0, 3)] = ()
+    noise: Annotated[float, Range(0, 10)] = 0.0
     mel: MelConfig = field(default_factory=MelConfig)
     bands: Bands = field(default_factory=Bands)
     codec: CodecConfig = field(default_factory=CodecConfig)
@@ -94,7 +115,26 @@ class ModelConfig:
                 raise UserError(f"bands: {name} has {len(values)} entries, mel has {self.mel.bands} bands")
         if 1 != len(self.guidance) < levels:
             raise UserError(f"guidance {self.guidance}: give one weight or {levels}, one for each of inject")
+        if self.heads and self.hidden % self.heads:
+            raise UserError(f"hidden {self.hidden}: give a multiple of the {self.heads} heads")
+        if self.tokens:
+            self._check_tokens()
+        if len(self.dropped) not in (0, 3) or sum(self.dropped) > 1:
+            raise UserError(f"dropped {self.dropped}: give three shares that are 1 at most together, or none")
         if self.mel.bands % 2 ** (levels - 1):
             raise UserError(
                 f"mel: {self.mel.bands} bands cannot be halved {levels - 1} times; give a multiple"
             )
+
+    def _check_tokens(self) -> None:
+        """Raise a UserError where the settings of tokens do not fit together."""
+        if 1 not in self.pooled or self.encoder != "patch":
+            raise UserError("tokens: they are of level 1; take it into pooled, and encoder patch")
+        if (
+            not self.attend
+            or max(self.attend) >= len(self.widths)
+            or len(set(self.attend)) < len(self.attend)
+        ):
+            raise UserError(f"attend {self.attend}: give depths from 0 to {len(self.widths) - 1}, each once")
+        if self.token_frames % 4:
+            raise UserError(f"token_frames {self.token_frames}: give a multiple of 4")

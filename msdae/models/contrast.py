@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 
+TOGETHER = 64  # clips whose frames are compared with each other: thousands of frames
+
 
 def info_nce(
     anchors: torch.Tensor,
@@ -56,8 +58,12 @@ def frame_loss(code: torch.Tensor, target: torch.Tensor, pitches: torch.Tensor) 
     """How well each frame of `code` finds its place in `target` among the frames of other clips: (batch,).
 
     code, target: (batch, channels, frames); pitches: (batch, any), numbers of the sets of pitches that sound,
-    -1 where they are not known. Frames of equal sets are no negatives of each other.
+    -1 where they are not known. Frames of equal sets are no negatives of each other. A batch of many clips is
+    compared in groups of `TOGETHER`.
     """
+    if len(code) > TOGETHER:
+        groups = zip(*(x.split(TOGETHER) for x in (code, target, pitches)), strict=True)
+        return torch.cat([frame_loss(*group) for group in groups])
     frames = code.shape[-1]
     places = ((torch.arange(frames, device=code.device) + 0.5) * pitches.shape[1] / frames).long()
     sets = pitches[:, places].flatten()

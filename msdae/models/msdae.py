@@ -12,6 +12,7 @@ from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import ModelConfig
 from msdae.models.registry import MODELS
 from msdae.nn.encoders import MelEncoder, PatchEncoder
+from msdae.nn.tokens import TokenEncoder
 
 POOLED_PATCH = 4  # mel frames that a pooled code's patch encoder takes at once
 
@@ -28,6 +29,10 @@ class MSDAE(Autoencoder):
         if config.codec.hop % (config.mel.hop * 2 ** (levels - 1)):
             raise UserError(f"a codec hop of {config.codec.hop} is no multiple of the coarsest mel hop")
         self.encoders = nn.ModuleList(self._encoder(level, levels) for level in range(stage))
+        if self.tokens:
+            mean, std = self._bands(config.mel.bands)
+            sizes = config.token_hidden, config.token_frames, config.tokens
+            self.token_encoder = TokenEncoder(mean, std, *sizes)
 
     def _encoder(self, level: int, levels: int) -> nn.Module:
         c, pooled = self.config, self.pooled[level]
@@ -40,13 +45,19 @@ class MSDAE(Autoencoder):
                     f"inject {c.inject}: a code frame of level {level + 1} would be {per_code} mel frames, "
                     f"fewer than {PatchEncoder.slices}; raise its depth or take --set model.encoder=conv"
                 )
-            given = (c.bands.mean or (0.0,) * c.mel.bands, c.bands.std or (1.0,) * c.mel.bands)
-            mean, std = (torch.tensor(values).view(bands, -1).mean(dim=1) for values in given)
-            return PatchEncoder(mean, std, c.hidden, POOLED_PATCH if pooled else per_code, channels, pooled)
+            patch, around = POOLED_PATCH if pooled else per_code, 0 if coarser or pooled else c.around
+            return PatchEncoder(*self._bands(bands), c.hidden, patch, channels, pooled, c.heads, around)
         halvings = per_code.bit_length() - 1
         if pooled:
             halvings = len(c.encoder_widths)  # enough frames are left to average over
         return MelEncoder(bands, c.encoder_widths, halvings, channels, pooled)
+
+    def _bands(self, bands: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and deviation of so many bands, (bands,) each."""
+        c = self.config
+        given = (c.bands.mean or (0.0,) * c.mel.bands, c.bands.std or (1.0,) * c.mel.bands)
+        mean, std = (torch.tensor(values).view(bands, -1).mean(dim=1) for values in given)
+        return mean, std
 
     def encode(
         self, z: torch.Tensor | None, mel: torch.Tensor | Sequence[torch.Tensor] | None
@@ -60,4 +71,8 @@ class MSDAE(Autoencoder):
         return self.encoders[level](scale(mel, len(self.config.inject) - 1 - level))
 
     def trainable(self) -> list[nn.Module]:
-        return [self.encoders[self.stage - 1], self.unet, self.null_codes]
+        tokens = [] if self.token_encoder is None else [self.token_encoder]
+        return [self.encoders[self.stage - 1], *tokens, self.unet, self.null_codes]
+
+    def compiled(self) -> list[nn.Module]:
+        return [*super().compiled(), *self.encoders]

@@ -5,7 +5,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from einops import rearrange
 
-from msdae.nn.layers import group_norm
+from msdae.nn.layers import group_norm, zero_init
 
 
 class MelEncoder(nn.Module):
@@ -61,21 +61,60 @@ class MelEncoder(nn.Module):
         return torch.tanh(self.project(statistics(features) if self.pooled else features))
 
 
-class PatchEncoder(nn.Module):
-    """E_k of eq. 40, made to learn fast: one 2D conv over all bands of a few frames, then 1D convs.
+class PatchTrunk(nn.Module):
+    """One 2D conv over all bands of a few frames, then 1D convs: log-mels to features that learn fast.
 
     It learns to tell pitches many times as fast as strided convs that end in tanh: no band is averaged away
-    before the first weights, the mel is standardised, and the code is not squashed.
+    before the first weights, and the mel is standardised.
 
     Args:
-        mean, std: of each band of the log-mel of this level, (bands,).
+        mean, std: of each band of the log-mel, (bands,).
         hidden: features of the convs.
-        patch: mel frames of a code frame; of a pooled code, of the frames that are averaged over.
-        code_channels: of the code.
-        pooled: as `MelEncoder`.
+        patch: mel frames of a feature frame.
+        around: further layers, which see 2, 4, 8 ... more feature frames around.
     """
 
     slices = 4  # averages over time that a patch consists of
+
+    def __init__(self, mean: torch.Tensor, std: torch.Tensor, hidden: int, patch: int, around: int = 0):
+        super().__init__()
+        self.slice, bands = patch // self.slices, len(mean)
+        self.register_buffer("mean", mean[:, None], persistent=False)
+        self.register_buffer("std", std[:, None], persistent=False)
+        self.patch = nn.Conv2d(1, hidden, (bands, 3 * self.slices), (1, self.slices), (0, self.slices))
+        self.mix = nn.Conv1d(hidden, hidden, 3, padding=1)
+        self.around = nn.ModuleList(_around(hidden, 2**layer) for layer in range(around))
+
+    @property
+    def frames(self) -> int:
+        """Mel frames of a feature frame."""
+        return self.slices * self.slice
+
+    def padded(self, mel: torch.Tensor) -> torch.Tensor:
+        """The mel with its last frame repeated to whole patches."""
+        missing = -mel.shape[-1] % self.frames
+        return F.pad(mel, (0, missing), mode="replicate") if missing else mel
+
+    def forward(self, mel: torch.Tensor) -> torch.Tensor:
+        """mel: (batch, bands, mel frames) -> (batch, hidden, mel frames / patch)"""
+        x = (F.avg_pool1d(self.padded(mel), self.slice) - self.mean) / self.std
+        x = F.silu(self.patch(x[:, None])[:, :, 0])
+        x = x + F.silu(self.mix(x))
+        for layer in self.around:
+            x = x + layer(x)
+        return x
+
+
+class PatchEncoder(PatchTrunk):
+    """E_k of eq. 40, made to learn fast: a `PatchTrunk`, and a code that is not squashed.
+
+    Args:
+        mean, std, hidden, around: as `PatchTrunk`.
+        patch: mel frames of a code frame; of a pooled code, of the frames that are pooled.
+        code_channels: of the code.
+        pooled: the code is one frame.
+        heads: of the attention by which frames are pooled; 0: all count the same (see `statistics`).
+    """
 
     def __init__(
         self,
@@ -85,23 +124,47 @@ class PatchEncoder(nn.Module):
         patch: int,
         code_channels: int,
         pooled: bool = False,
+        heads: int = 0,
+        around: int = 0,
     ):
-        super().__init__()
-        self.pooled, self.slice, bands = pooled, patch // self.slices, len(mean)
-        self.register_buffer("mean", mean[:, None], persistent=False)
-        self.register_buffer("std", std[:, None], persistent=False)
-        self.patch = nn.Conv2d(1, hidden, (bands, 3 * self.slices), (1, self.slices), (0, self.slices))
-        self.mix = nn.Conv1d(hidden, hidden, 3, padding=1)
+        super().__init__(mean, std, hidden, patch, around)
+        self.pooled = pooled
+        self.attention = AttentivePooling(hidden, heads) if pooled and heads else None
         self.project = nn.Conv1d(2 * hidden if pooled else hidden, code_channels, 1)
 
     def forward(self, mel: torch.Tensor) -> torch.Tensor:
         """mel: (batch, bands, mel frames) -> (batch, code_channels, mel frames / patch); one if pooled"""
-        if missing := -mel.shape[-1] % (self.slices * self.slice):
-            mel = F.pad(mel, (0, missing), mode="replicate")
-        x = (F.avg_pool1d(mel, self.slice) - self.mean) / self.std
-        x = F.silu(self.patch(x[:, None])[:, :, 0])
-        x = x + F.silu(self.mix(x))
-        return self.project(statistics(x) if self.pooled else x)
+        x = super().forward(mel)
+        if self.attention is not None:
+            x = self.attention(x)
+        elif self.pooled:
+            x = statistics(x)
+        return self.project(x)
+
+
+class AttentivePooling(nn.Module):
+    """Mean and deviation over frames weighted by attention (Okabe et al. 2018), a weight for each head.
+
+    Args:
+        channels: of the frames; each head weighs as many of them.
+        heads: of the attention.
+        hidden: features from which the weights come.
+    """
+
+    def __init__(self, channels: int, heads: int, hidden: int = 64):
+        super().__init__()
+        self.heads = heads
+        self.scores = nn.Sequential(
+            nn.Conv1d(channels, hidden, 1), nn.Tanh(), zero_init(nn.Conv1d(hidden, heads, 1))
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x: (batch, channels, frames) -> (batch, 2 * channels, 1)"""
+        weights = self.scores(x).float().softmax(dim=-1)
+        weights = weights.repeat_interleave(x.shape[1] // self.heads, dim=1)
+        mean = (weights * x).sum(dim=-1, keepdim=True)
+        deviation = (weights * (x - mean).square()).sum(dim=-1, keepdim=True).add(1e-6).sqrt()
+        return torch.cat([mean, deviation], dim=1)
 
 
 class LatentEncoder(nn.Module):
@@ -148,3 +211,13 @@ def statistics(x: torch.Tensor) -> torch.Tensor:
     mean = x.mean(dim=-1, keepdim=True)
     deviation = (x - mean).square().mean(dim=-1, keepdim=True).add(1e-6).sqrt()
     return torch.cat([mean, deviation], dim=1)
+
+
+def _around(hidden: int, dilation: int) -> nn.Sequential:
+    """A conv over five frames so far apart, of each feature alone, one over features; at first a no-op."""
+    return nn.Sequential(
+        group_norm(hidden),
+        nn.Conv1d(hidden, hidden, 5, padding=2 * dilation, dilation=dilation, groups=hidden),
+        nn.SiLU(),
+        zero_init(nn.Conv1d(hidden, hidden, 1)),
+    )

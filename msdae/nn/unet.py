@@ -4,6 +4,7 @@ import torch
 import torch.nn as nn
 
 from msdae.nn.layers import NoiseEmbedding, ResBlock, group_norm, stretch, zero_init
+from msdae.nn.tokens import CrossAttention
 
 
 class UNet(nn.Module):
@@ -22,6 +23,8 @@ class UNet(nn.Module):
         pooled: of each level, whether its code is one frame, which then also scales and shifts the features
             at every depth, through the adaptive normalisation, beside the noise level.
         at_input: codes that are not pooled also join the input, so that the whole network works on them.
+        tokens: channels of the tokens that features attend to in the decoder; 0: there are none.
+        attend: depths at which they do. heads: of the attention.
         embedding: width of the embedding of the noise level.
     """
 
@@ -33,6 +36,9 @@ class UNet(nn.Module):
         inject: tuple[int, ...],
         pooled: tuple[bool, ...] = (),
         at_input: bool = False,
+        tokens: int = 0,
+        attend: tuple[int, ...] = (),
+        heads: int = 4,
         embedding: int = 256,
     ):
         super().__init__()
@@ -62,13 +68,23 @@ class UNet(nn.Module):
             if pooled
         )
         self.blend = nn.Sequential(nn.Linear(embedding, embedding), nn.SiLU()) if any(self.pooled) else None
+        self.attentions = nn.ModuleDict(
+            {str(depth): CrossAttention(widths[depth], tokens, heads) for depth in attend if tokens}
+        )
         self.head = nn.Sequential(
             group_norm(widths[0]), nn.SiLU(), zero_init(nn.Conv1d(widths[0], channels, 3, padding=1))
         )
 
-    def forward(self, x: torch.Tensor, c_noise: torch.Tensor, codes: list[torch.Tensor]) -> torch.Tensor:
+    def forward(
+        self,
+        x: torch.Tensor,
+        c_noise: torch.Tensor,
+        codes: list[torch.Tensor],
+        tokens: tuple[torch.Tensor, torch.Tensor] | None = None,
+    ) -> torch.Tensor:
         """x: (batch, channels, frames), any number of frames; c_noise: (batch,);
-        codes: one per level, (batch, code_channels, any) -> (batch, channels, frames)"""
+        codes: one per level, (batch, code_channels, any); tokens, where there are any: (batch, channels, any)
+        and the bias of the attention to each, (batch, any) -> (batch, channels, frames)"""
         embedding = self.embed(c_noise)
         steady = [code for code, pooled in zip(codes, self.pooled, strict=True) if pooled]
         timed = [code for code, pooled in zip(codes, self.pooled, strict=True) if not pooled]
@@ -87,17 +103,25 @@ class UNet(nn.Module):
             x = downsample(_at_least_two(x))
         x = self.middle(x, embedding)
         for depth in range(len(skips), 0, -1):
-            x = self._join(x, codes, depth)
+            x = self._join(x, codes, depth, tokens)
             skip = skips[depth - 1]
             x = torch.cat([skip, _repeat(x, skip.shape[-1])], dim=1)
             x = self.up_blocks[depth - 1](x, embedding)
-        x = self.last(self._join(x, codes, 0), embedding)
+        x = self.last(self._join(x, codes, 0, tokens), embedding)
         return self.head(x)
 
-    def _join(self, x: torch.Tensor, codes: list[torch.Tensor], depth: int) -> torch.Tensor:
+    def _join(
+        self,
+        x: torch.Tensor,
+        codes: list[torch.Tensor],
+        depth: int,
+        tokens: tuple[torch.Tensor, torch.Tensor] | None,
+    ) -> torch.Tensor:
         for code, conv, entry in zip(codes, self.code_convs, self.inject, strict=True):
             if entry == depth:
                 x = x + conv(stretch(code, x.shape[-1]))
+        if str(depth) in self.attentions:
+            x = self.attentions[str(depth)](x, *tokens)
         return x
 
 

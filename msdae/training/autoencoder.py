@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,16 +13,17 @@ import torch.nn as nn
 
 from msdae import config
 from msdae.codecs import Codec
-from msdae.data import Batch, Clips
+from msdae.data import Batch, Clips, resident
+from msdae.data.draws import Draws
 from msdae.data.views import ViewConfig, Views
 from msdae.errors import UserError
 from msdae.limits import Size
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import ModelConfig
-from msdae.training.steps import Draws
 from msdae.training.task import Count, Losses, Schedule, Steps, StepsOrNone, Task, Weight
 
 SIGMA_EDGES = (0.0, 0.1, 0.3, 1.0, 3.0, math.inf)  # of the bins in which the denoising loss is reported
+COMPILED = 64  # versions of a module's code: for each network, with gradients and without
 LISTENED = 2  # validation clips that the audio log is of
 Listen = Callable[[Autoencoder, Codec, Batch], dict[str, torch.Tensor]]  # waveforms (samples,) by name
 
@@ -35,6 +37,7 @@ class TrainConfig(Schedule):
     pretrain: steps of `pretrain_batch` clips by which the encoder of a pooled level is trained first, by its
         contrastive loss alone: it needs more negatives and more clips than the denoiser has time for.
     steps: of each stage.
+    compile: the networks, which takes a minute and makes an accelerator faster.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -103,13 +106,23 @@ class AutoencoderTask(Task):
         self.name = f"encoder {self.stage} alone" if alone else f"stage {self.stage}"
         model.freeze([model.encoders[-1]] if alone else None)
         if settings.compile:
-            for module in model.trainable():
-                if not isinstance(module, nn.ParameterList):
-                    module.compile()
+            torch._dynamo.config.recompile_limit = COMPILED
+            torch._dynamo.config.suppress_errors = True  # what does not compile, computes as it is
+            for module in model.compiled():
+                module.compile(dynamic=False)
         self.networks: dict[str, nn.Module] = {"model": model}
 
     def modules(self) -> dict[str, nn.Module]:
         return self.networks
+
+    def place(self, device: torch.device) -> bool:
+        sets = [clips.clips if isinstance(clips, Views) else clips for clips in (self.train, self.valid)]
+        if not all(resident.fits(clips, device) for clips in sets):
+            return False
+        placed = [resident.ResidentClips(clips, device) for clips in sets]
+        views = self.settings.views
+        self.train, self.valid = placed if views.plain else [Views(clips, views) for clips in placed]
+        return True
 
     def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Batch]:
         return self.train.batches(self.settings.batch_size, seed=seed, start=start, rank=rank, world=world)
@@ -134,7 +147,7 @@ class AutoencoderTask(Task):
         sigma, loss = self.model.edm.sigmas(draws.normal()), terms["denoising"]
         return {
             f"loss, sigma {low:g} to {high:g}": torch.where((sigma > low) & (sigma <= high), loss, math.nan)
-            for low, high in zip(SIGMA_EDGES[:-1], SIGMA_EDGES[1:], strict=True)
+            for low, high in pairwise(SIGMA_EDGES)
         }
 
     def sounds(self) -> dict[str, torch.Tensor]:

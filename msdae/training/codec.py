@@ -14,6 +14,7 @@ import torch.nn as nn
 
 from msdae import config as configs
 from msdae.codecs.neural import NeuralCodec, NeuralConfig
+from msdae.data.draws import Draws, mix_seed
 from msdae.errors import UserError
 from msdae.limits import Range, Size
 from msdae.nn.discriminators import MultiBandDiscriminator, decoder_losses, discriminator_loss
@@ -23,7 +24,6 @@ from msdae.training.loop import Loop
 from msdae.training.processes import process_state
 from msdae.training.reconstruction import Reconstruction
 from msdae.training.recordings import Excerpts, Waveforms
-from msdae.training.steps import Draws, mix_seed
 from msdae.training.task import (
     Betas,
     Count,

@@ -26,10 +26,14 @@ class Meter:
     @torch.no_grad()
     def add(self, values: Mapping[str, torch.Tensor], clips: int = 0, seconds: float = 0.0) -> None:
         """values: one value a clip, (batch,); NaN where it is not to be counted."""
+        groups: dict[torch.Size, list[str]] = {}  # of equal sizes, summed at once
         for name, value in values.items():
-            counted = ~value.isnan()
-            pair = torch.stack([value.detach().float().nan_to_num().sum(), counted.sum()])
-            self.sums[name] = self.sums[name] + pair if name in self.sums else pair
+            groups.setdefault(value.shape, []).append(name)
+        for names in groups.values():
+            rows = torch.stack([values[name].detach().float() for name in names])
+            pairs = torch.stack([rows.nansum(dim=1), (~rows.isnan()).sum(dim=1)], dim=1)
+            for name, pair in zip(names, pairs, strict=True):
+                self.sums[name] = self.sums[name] + pair if name in self.sums else pair
         self.clips, self.seconds = self.clips + clips, self.seconds + seconds
 
     def summary(self, accelerator: Accelerator) -> dict[str, float]:

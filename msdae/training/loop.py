@@ -22,6 +22,7 @@ from accelerate.utils import DistributedType
 from tqdm import tqdm
 
 from msdae import config, limits
+from msdae.data.draws import Draws
 from msdae.data.parts import cores
 from msdae.errors import UserError
 from msdae.progress import Progress, silent
@@ -29,7 +30,6 @@ from msdae.training import memory, state, steps
 from msdae.training.log import Log, Meter
 from msdae.training.processes import accelerator, noted_signals
 from msdae.training.state import Learner
-from msdae.training.steps import Draws
 from msdae.training.task import Losses, Schedule, Task
 
 
@@ -70,6 +70,8 @@ class Loop:
             self.description += f", about {limits.gigabytes(size)} of memory"
         self.spare = copy.deepcopy(self.networks) if self.sharded else {}
         self.learners = {name: self._learner(name) for name in self.networks}
+        self.resident = self.device.type != "cpu" and task.place(self.device)
+        torch.backends.cudnn.benchmark = self.device.type == "cuda"  # shapes stay the same
         self.step = 0
         self.validated: dict[str, float] = {}  # the last losses on validation clips
         self.failed = torch.zeros((), dtype=torch.bool, device=self.device)
@@ -123,9 +125,8 @@ class Loop:
 
     def _train(self, bar: tqdm) -> None:
         s, meter = self.schedule, Meter()
-        batches = steps.read(self._batches, self.step, self._workers(), pinned=self.device.type == "cuda")
         mark = time.perf_counter()
-        for batch in batches:
+        for batch in self._read():
             values = self._train_step(steps.to(batch, self.device))
             self.step += 1
             bar.update()
@@ -159,6 +160,12 @@ class Loop:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         return self.task.batches(self.schedule.seed, start, rank, world)
 
+    def _read(self) -> Iterator[Any]:
+        """The batches from this step on."""
+        if self.resident:
+            return self._batches(self.step)
+        return steps.read(self._batches, self.step, self._workers(), pinned=self.device.type == "cuda")
+
     def _workers(self) -> int:
         if self.schedule.workers is not None:
             return self.schedule.workers
@@ -168,13 +175,14 @@ class Loop:
         """One step of every network on this process's share; what is to be reported of each clip."""
         s = self.schedule
         for learner in self.learners.values():
-            learner.network.train()
+            if not learner.network.training:
+                learner.network.train()
             for group in learner.optimizer.param_groups:
                 group["lr"] = s.rate(self.step, self.total)
         values: list[Losses] = []
         micro = self.share // s.accumulation
         for start in range(0, self.share, micro):
-            piece = steps.part(batch, slice(start, start + micro))
+            piece = batch if micro == self.share else steps.part(batch, slice(start, start + micro))
             draws = self._draws((s.seed, self.task.stage, self.step), start, micro)
             with self.accelerator.accumulate(*self.networks.values()):
                 values.append(self._turns(piece, draws))

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
+from msdae.data.draws import Draws
 from msdae.training import steps
-from msdae.training.steps import Draws
 from msdae.training.task import Losses, Task
 
 EXAMPLE = 4  # clips that are measured

@@ -8,7 +8,7 @@ import torch.nn as nn
 from msdae.audio.harmonics import harmonic_filters
 from msdae.audio.magnitudes import mel_centres
 from msdae.codecs.neural import NeuralCodec
-from msdae.training.steps import Draws
+from msdae.data.draws import Draws
 from msdae.training.task import Losses
 
 

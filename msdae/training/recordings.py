@@ -11,8 +11,8 @@ import torch
 
 from msdae import audio
 from msdae.data import pcm
+from msdae.data.draws import mix_seed
 from msdae.progress import Progress, silent
-from msdae.training.steps import mix_seed
 
 
 @dataclass(frozen=True)

@@ -18,18 +18,19 @@ from msdae.audio.windows import Source
 from msdae.codecs.base import Codec
 from msdae.config import to_mapping
 from msdae.data.cache import Batch
+from msdae.data.draws import Draws
 from msdae.data.excerpts import TOGETHER, ExcerptConfig, Excerpts, excerpts
 from msdae.errors import UserError, printable
 from msdae.limits import COUNT, FRACTION, LEARNING, NOT_NEGATIVE, Range
 from msdae.locks import only_process
 from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
+from msdae.nn.tokens import Tokens, gathered
 from msdae.progress import Progress, silent
 from msdae.training import steps
 from msdae.training.log import LOG
 from msdae.training.loop import Loop
 from msdae.training.processes import process_state
-from msdae.training.steps import Draws
 from msdae.training.task import (
     Betas,
     Count,
@@ -85,12 +86,14 @@ class Lesson:
 
     adapter: of the denoiser. code: of level 1, (1, channels, 1). steps: that it took.
     held_out: EDM's loss on held-out excerpts, before and after; empty where there were none.
+    tokens: of level 1, of a model that has them.
     """
 
     adapter: Adapter
     code: torch.Tensor
     steps: int
     held_out: tuple[float, ...] = ()
+    tokens: Tokens | None = None
 
 
 class _Adapted(nn.Module):
@@ -201,9 +204,9 @@ def learn(
             raise KeyboardInterrupt
         tensors, _ = checkpoint.load(folder / PRODUCT, KIND)
         held_out = loop.log.history(HELD_OUT)
-        return Lesson(
-            Adapter(tensors), _code(model, train.timbre), loop.step, (*held_out[:1], *held_out[1:][-1:])
-        )
+        before_and_after = (*held_out[:1], *held_out[1:][-1:])
+        code, tokens = _code(model, train.timbre), _tokens(model, train.timbre)
+        return Lesson(Adapter(tensors), code, loop.step, before_and_after, tokens)
 
 
 def _total(task: SoundTask, folder: Path, begin: float) -> int:
@@ -235,6 +238,17 @@ def _code(model: Autoencoder, mel: torch.Tensor) -> torch.Tensor:
     device = next(model.parameters()).device
     codes = [model.encode_level(0, part.float().to(device)) for part in mel.split(TOGETHER)]
     return torch.cat(codes).mean(dim=0, keepdim=True).cpu()
+
+
+@torch.no_grad()
+def _tokens(model: Autoencoder, mel: torch.Tensor) -> Tokens | None:
+    """The tokens of excerpts: x3 (excerpts, bands, mel frames)"""
+    device = next(model.parameters()).device
+    encoded = [model.encode_tokens(part.float().to(device)) for part in mel.split(TOGETHER)]
+    if None in encoded:
+        return None
+    values, levels = (torch.cat(parts).cpu() for parts in zip(*encoded, strict=True))
+    return gathered(values, levels, model.config.most_tokens)
 
 
 @contextmanager

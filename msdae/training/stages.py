@@ -13,6 +13,7 @@ from msdae import codecs, data, files
 from msdae.audio.mel import MelConfig
 from msdae.codecs.check import check_decoding, require_reconstruction
 from msdae.data import Clips
+from msdae.data.draws import mix_seed
 from msdae.errors import UserError
 from msdae.locks import only_process
 from msdae.models import codec_files
@@ -24,10 +25,23 @@ from msdae.training.autoencoder import AutoencoderTask, Listen, TrainConfig, req
 from msdae.training.loop import Loop
 from msdae.training.memory import WEIGHTS
 from msdae.training.processes import process_state
-from msdae.training.steps import mix_seed
 
 # what an encoder is built for
-SAME = ("mel", "codec", "bands", "code_channels", "encoder", "hidden", "encoder_widths", "inject", "pooled")
+SAME = (
+    "mel",
+    "codec",
+    "bands",
+    "code_channels",
+    "encoder",
+    "hidden",
+    "encoder_widths",
+    "inject",
+    "pooled",
+    "heads",
+    "around",
+)
+# what a denoiser is built for
+DENOISER = ("widths", "at_input", "tokens", "token_frames", "token_hidden", "attend", "attention")
 RANDOM = "random weights"
 FEW = 200  # clips, ten minutes of sound
 MEASURED = 512  # clips that the mel's bands are measured on
@@ -173,7 +187,7 @@ def begin_stage(
         )
     if previous.stage < stage - 1:
         raise UserError(f"stage {stage} needs a model with {stage - 1} levels; this one has {previous.stage}")
-    for key in (*SAME, "widths") if with_denoiser else SAME:
+    for key in (*SAME, *DENOISER) if with_denoiser else SAME:
         if getattr(previous.config, key) != getattr(config, key):
             reason = f"stage {stage} cannot start from a model with another '{key}'"
             raise UserError(f"{reason}; set model.{key} to its, or give another with --from")

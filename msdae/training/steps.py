@@ -1,4 +1,4 @@
-"""What a training step is made of: its random numbers, and a batch that is read, moved and cut.
+"""What a training step is made of: a batch that is read, moved and cut.
 
 A batch is a dataclass whose fields are tensors or lists over clips; the field `names` says which clips.
 """
@@ -12,59 +12,11 @@ from typing import Any, TypeVar
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from msdae import checkpoint
+from msdae.data.draws import moved
 from msdae.errors import UserError
 
 Item = TypeVar("Item")
 Batches = Callable[[int], Iterator[Any]]  # from a step on
-
-
-def mix_seed(values: tuple[int, ...]) -> int:
-    """A well-spread 60-bit seed from integers."""
-    digest = checkpoint.fingerprint({}, {"seed": list(values)})
-    return int(digest[:15], 16)
-
-
-class Draws:
-    """The random numbers of a share of a step's batch, equal however the batch is shared.
-
-    They are drawn for all clips of the global batch, in the order of the calls; the share keeps its places.
-
-    Args:
-        seed: any integers, e.g. (seed, stage, step).
-        total: clips of the global batch.
-        places: those of them that the share has.
-        device: where the numbers are used.
-    """
-
-    def __init__(
-        self,
-        seed: tuple[int, ...],
-        total: int,
-        places: slice = slice(None),
-        device: torch.device = torch.device("cpu"),
-    ):
-        self.seed, self.total, self.places, self.device = seed, total, places, device
-        self.generator = torch.Generator().manual_seed(mix_seed(seed))
-
-    def again(self) -> "Draws":
-        """The same numbers from the first one on."""
-        return Draws(self.seed, self.total, self.places, self.device)
-
-    def normal(self, *shape: int) -> torch.Tensor:
-        """(share, *shape), standard normal."""
-        return self._share(torch.randn(self.total, *shape, generator=self.generator))
-
-    def uniform(self, *shape: int) -> torch.Tensor:
-        """(share, *shape), from 0 to 1."""
-        return self._share(torch.rand(self.total, *shape, generator=self.generator))
-
-    def integer(self, below: int) -> int:
-        """One number from 0 to `below` - 1 for the global batch."""
-        return int(torch.randint(below, (), generator=self.generator))
-
-    def _share(self, numbers: torch.Tensor) -> torch.Tensor:
-        return _moved(numbers[self.places], self.device)
 
 
 def size(batch: Any) -> int:
@@ -79,7 +31,7 @@ def part(batch: Any, places: slice) -> Any:
 
 def to(batch: Any, device: torch.device) -> Any:
     """The batch with its tensors on `device`; from pinned memory the copy does not wait."""
-    return _changed(batch, lambda values: _moved(values, device) if torch.is_tensor(values) else values)
+    return _changed(batch, lambda values: moved(values, device) if torch.is_tensor(values) else values)
 
 
 def read(batches: Batches, start: int, workers: int, pinned: bool) -> Iterator[Any]:
@@ -147,9 +99,3 @@ def _changed(batch: Any, change: Callable[[Any], Any]) -> Any:
         if id(values) not in changed:
             changed[id(values)] = change(values)
     return dataclasses.replace(batch, **{name: changed[id(values)] for name, values in fields.items()})
-
-
-def _moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    if device.type == "cuda" and tensor.device.type == "cpu" and not tensor.is_pinned():
-        tensor = tensor.pin_memory()
-    return tensor.to(device, non_blocking=True)

@@ -9,8 +9,8 @@ import torch
 import torch.nn as nn
 
 from msdae import limits
+from msdae.data.draws import Draws
 from msdae.limits import FRACTION, SEED, SHARE, Choice, Range, Size
-from msdae.training.steps import Draws
 
 PRECISIONS = Choice(("auto", "no", "bf16", "fp16"))
 TRACKERS = Choice(("tensorboard", "wandb", "aim", "comet_ml", "mlflow", "clearml", "dvclive", "trackio"))
@@ -93,6 +93,10 @@ class Task(Protocol):
         """Endless batches from step `start`, each this rank's share of a global batch that depends on seed
         and step alone."""
         ...
+
+    def place(self, device: torch.device) -> bool:
+        """Put the data on `device` if that is possible; whether `batches` are made there now."""
+        return False
 
     def losses(self, batch: Any, draws: Draws) -> Losses:
         """The weighted terms of the loss of each clip, (batch,) each; the loss is the mean of their sum."""

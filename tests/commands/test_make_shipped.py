@@ -1,15 +1,18 @@
 """The script that makes the model that ships, at a thousandth of its size."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from msdae import config, folders
 from msdae.commands.make_shipped import Recipe
 from msdae.data import open_clips
-from msdae.models.autoencoder import Autoencoder
+from msdae.models.autoencoder import Autoencoder, outlined
+from msdae.training.autoencoder import TrainConfig
 
 ROOT = Path(__file__).parents[2]
 TOY = [
@@ -43,14 +46,27 @@ def test_the_shipped_recipe_is_valid_and_names_its_sets():
     recipe = config.load(Recipe, folders.configs() / "shipped.yaml")
     assert [dataset.name for dataset in recipe.data] == ["many", "natural", "notes"]
     assert sum(dataset.squares.clips for dataset in recipe.data) == 60000
-    assert recipe.training.steps == (1000, 400, 28000)
+    assert recipe.training.steps == (2500, 1500, 24000)
     tenth = recipe.scaled(0.1, ["a.sf2"])
-    assert tenth.data[2].squares.clips == 1000 and tenth.training.steps == (100, 40, 2800)
+    assert tenth.data[2].squares.clips == 1000 and tenth.training.steps == (250, 150, 2400)
     assert tenth.data[1].squares.soundfonts == ("a.sf2",) and tenth.data[1].squares.weights == ()
     assert not any(dataset.squares.samples or dataset.squares.unseen_samples for dataset in tenth.data)
     sampled = recipe.scaled(1, (), ["lib"], ["lib/bassoon"])
     assert all(dataset.squares.samples == ("lib",) for dataset in sampled.data)
     assert all(dataset.squares.unseen_samples == ("lib/bassoon",) for dataset in sampled.data)
+
+
+@pytest.mark.parametrize(("name", "hop"), [("shipped", 4096), ("half-hop", 2048)])
+def test_what_ships_is_25_megabytes_in_half_precision_at_the_most(name, hop):
+    recipe = config.load(Recipe, folders.configs() / f"{name}.yaml")
+    trained = config.load(TrainConfig, folders.configs() / f"{name}.yaml", [], "training")
+    assert trained == recipe.training and trained.model.tokens
+    codec = dataclasses.replace(trained.model.codec, hop=hop, channels=96)
+    model = outlined("msdae", dataclasses.replace(trained.model, codec=codec))
+    assert sum(parameter.numel() for parameter in model.parameters()) < 12.3e6
+    mel = torch.empty(2, 128, 512, device="meta")
+    frames = [code.shape[-1] for code in model.encode(None, mel)]
+    assert frames == [1, 8, 512 * 256 // hop] and model.encode_tokens(mel)[1].shape == (2, 32)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from msdae.data.perturb import recolour, scramble
+from msdae.data.draws import Draws
+from msdae.data.perturb import loudness, recolour, scramble, vibrato
 
 GAIN = 10.0
 
@@ -16,7 +17,7 @@ def mel():
 
 
 def drawn(seed=0, clips=2):
-    return [torch.Generator().manual_seed(seed + 100 * clip) for clip in range(clips)]
+    return Draws((seed,), clips)
 
 
 def test_recolouring_keeps_pitches_and_onsets(mel):
@@ -51,7 +52,40 @@ def test_scrambling_without_room_only_shuffles():
     assert torch.equal(changed, scramble(mel, drawn(clips=1), bands=0, tempo=0.0))
 
 
+@pytest.mark.parametrize("frames", [512, 509, 7])
+def test_shuffled_time_has_every_frame_once(frames):
+    mel = torch.arange(float(frames)).expand(3, 4, frames)
+    changed = scramble(mel, drawn(2, 3), bands=0, tempo=0.0)
+    assert torch.equal(changed.sort(dim=2).values, mel)
+    assert not torch.equal(changed[0], changed[1])
+
+
+def test_loudness_changes_levels_and_nothing_else(mel):
+    changed = loudness(mel, drawn(), GAIN)
+    ratio = torch.expm1(changed) / torch.expm1(mel)
+    assert torch.allclose(ratio, ratio[:, :1].expand_as(ratio), rtol=1e-3)  # the same for all bands
+    level = 20 * ratio[:, 0].log10()
+    assert (level.abs() <= 16).all() and (level.max(dim=1).values - level.min(dim=1).values > 2).all()
+    assert level.diff(dim=1).abs().max() < 0.3  # it glides
+    assert (level[0] - level[1]).abs().max() > 1
+
+
+def test_vibrato_moves_partials_up_and_down_but_keeps_them(mel):
+    changed = vibrato(mel, drawn(1))
+    assert (changed[:, :, 120:].mean(dim=2).argmax(dim=1) == 40).all()
+    assert torch.equal(changed[:, 60, 120:], mel[:, 60, 120:])  # where the spectrum is even
+    above, below = changed[:, 41, 120:], changed[:, 39, 120:]
+    assert above.std() > 0.01 and (above - below).max() > 0.05 and (above - below).min() < -0.05
+
+
 def test_the_change_of_a_clip_does_not_depend_on_those_beside_it(mel):
-    for change in (scramble, lambda x, g: recolour(x, g, 1.0, GAIN)):
-        both = change(mel, drawn())
-        assert torch.allclose(both[1:], change(mel[1:], drawn()[1:]), atol=1e-5)
+    for change in (
+        scramble,
+        vibrato,
+        lambda x, d: recolour(x, d, 1.0, GAIN),
+        lambda x, d: loudness(x, d, GAIN),
+    ):
+        both, part = change(mel, drawn()), Draws((0,), 2, slice(1, 2))
+        assert torch.allclose(both[1:], change(mel[1:], part), atol=1e-5)
+        some = torch.tensor([False, True])
+        assert torch.allclose(both[1:], change(mel[some], drawn().of(some)), atol=1e-5)

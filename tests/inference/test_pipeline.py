@@ -44,7 +44,7 @@ class Averages(Codec):
 class Echo(torch.nn.Module):
     """Each level's code is the latent itself; the denoiser gives their sum weighted by SHARES and `noise`."""
 
-    stage, needs_mel, pooled, mix = 3, False, (False,) * 3, staticmethod(Autoencoder.mix)
+    stage, needs_mel, pooled, tokens, mix = 3, False, (False,) * 3, 0, staticmethod(Autoencoder.mix)
 
     def __init__(self, noise=0.0, scale=1.0):
         super().__init__()
@@ -57,7 +57,7 @@ class Echo(torch.nn.Module):
     def encode(self, z, mel):
         return [z, z, z]
 
-    def denoiser(self, codes, guidance):
+    def denoiser(self, codes, guidance, tokens=None):
         wanted = sum(share * code for share, code in zip(SHARES, codes, strict=True))
         return lambda x, sigma: self.scale * wanted + self.noise * x / sigma[:, None, None]
 

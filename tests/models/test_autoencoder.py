@@ -17,6 +17,7 @@ from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.hdae import HDAE
 from msdae.models.msdae import MSDAE
 from msdae.nn.layers import AdaGN, slerp, stretch
+from msdae.nn.tokens import Tokens, weights_of
 
 SMALL = ModelConfig(
     widths=(16, 16, 24, 24, 32, 32),
@@ -28,6 +29,7 @@ SMALL = ModelConfig(
 )
 THESIS = dataclasses.replace(SMALL, encoder="conv", at_input=False)
 POOLED = dataclasses.replace(SMALL, pooled=(1,))
+WITH_TOKENS = dataclasses.replace(POOLED, heads=4, tokens=8, token_hidden=16, attend=(3, 1, 0), attention=2)
 BASELINE = dataclasses.replace(THESIS, inject=(3, 2, 1), code_channels=(8, 6, 4), encoder_widths=(16, 16, 16))
 
 
@@ -50,8 +52,8 @@ def clip(batch=2, frames=32, seed=0):
 
 
 @pytest.fixture(
-    params=[(MSDAE, SMALL), (MSDAE, THESIS), (MSDAE, POOLED), (HDAE, BASELINE)],
-    ids=["msdae", "thesis", "pooled", "hdae"],
+    params=[(MSDAE, SMALL), (MSDAE, THESIS), (MSDAE, POOLED), (MSDAE, WITH_TOKENS), (HDAE, BASELINE)],
+    ids=["msdae", "thesis", "pooled", "tokens", "hdae"],
 )
 def model(request):
     return build(*request.param)
@@ -187,6 +189,70 @@ def test_residual_sum_over_levels():
     conditioned = model.condition(codes)
     for found, expected in zip(conditioned, (0.1, 0.3, 0.7), strict=True):
         torch.testing.assert_close(found, torch.full_like(found, expected))
+
+
+def test_codes_of_other_widths_begin_the_sum_anew():
+    model = build(config=dataclasses.replace(POOLED, code_channels=(8, 4, 4)))
+    codes = [torch.full((1, c, f), v) for c, f, v in ((8, 1, 0.1), (4, 8, 0.2), (4, 32, 0.4))]
+    for found, expected in zip(model.condition(codes), (0.1, 0.2, 0.6), strict=True):
+        torch.testing.assert_close(found, torch.full_like(found, expected))
+    z, mel = clip()
+    assert [code.shape[1] for code in model.encode(z, mel)] == [8, 4, 4]
+    assert model.denoise(z, torch.ones(2), model.encode(z, mel)).shape == z.shape
+
+
+def tokens_of(model, mel):
+    values, levels = model.encode_tokens(mel)
+    return Tokens(values, weights_of(levels))
+
+
+def test_the_denoiser_attends_to_tokens_and_drops_them_with_level_1():
+    model = build(config=WITH_TOKENS)
+    z, mel = clip()
+    codes, tokens, sigma = model.encode(z, mel), tokens_of(model, mel), torch.ones(2)
+    other = tokens_of(model, clip(seed=1)[1])
+    with_tokens = model.denoise(z, sigma, codes, None, tokens)
+    assert not torch.allclose(with_tokens, model.denoise(z, sigma, codes, None, other), atol=1e-4)
+    assert not torch.allclose(with_tokens, model.denoise(z, sigma, codes), atol=1e-4)
+    for level, gone in ((0, True), (2, False)):
+        drop = torch.zeros(1, 3, dtype=torch.bool)
+        drop[:, level] = True
+        pair = [model.denoise(z, sigma, codes, drop, t) for t in (tokens, other)]
+        assert torch.allclose(*pair, atol=1e-6) == gone
+    guided = model.denoiser(codes, (2.0, 1.0, 1.0), tokens)(z, sigma)
+    without = model.denoise(z, sigma, codes, torch.tensor([[True, False, False]]), tokens)
+    torch.testing.assert_close(guided, 2 * with_tokens - without, rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_with_tokens_trains_its_encoder_and_keeps_everything_in_its_file(tmp_path):
+    model = build(config=WITH_TOKENS)
+    model.freeze()
+    trained = {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad}
+    assert trained == {"encoders", "unet", "null_codes", "token_encoder"}
+    z, mel = clip()
+    torch.manual_seed(0)
+    draws = SimpleNamespace(
+        normal=lambda *shape: torch.randn(2, *shape), uniform=lambda *shape: torch.rand(2, *shape)
+    )
+    model.train().losses(batch_of(z, mel), draws)["denoising"].mean().backward()
+    grads = {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
+    assert all(grads[name].abs().sum() > 0 for name in grads if "token" in name or "attentions" in name)
+    model.eval().save(tmp_path / "a.safetensors")
+    loaded = Autoencoder.load(tmp_path / "a.safetensors")
+    assert loaded.config == model.config
+    denoised = [
+        m.denoise(z, torch.ones(2), m.encode(z, mel), None, tokens_of(m, mel)) for m in (model, loaded)
+    ]
+    torch.testing.assert_close(*denoised)
+
+
+def test_codes_have_noise_in_training_only():
+    model = build(config=dataclasses.replace(POOLED, noise=0.5, dropout=0.0))
+    batch, plain = batch_of(*clip()), build(config=dataclasses.replace(POOLED, dropout=0.0))
+    plain.load_state_dict(model.state_dict())
+    losses = [m.train().losses(batch, Numbers)["denoising"] for m in (model, plain)]
+    assert not torch.allclose(*losses, atol=1e-4)
+    assert torch.equal(*(m.eval().losses(batch, Numbers)["denoising"] for m in (model, plain)))
 
 
 def test_guidance_has_one_weight_or_one_a_level(model):
@@ -333,8 +399,14 @@ def test_memory_for_the_weights_is_there_before_they_are(monkeypatch):
 def test_impossible_configurations_are_refused():
     with pytest.raises(UserError, match="stage 4"):
         MSDAE(SMALL, 4)
-    with pytest.raises(UserError, match="equal channels"):
-        MSDAE(dataclasses.replace(SMALL, code_channels=(8, 16, 32)))
+    for change, said in (
+        ({"tokens": 8}, "tokens: they are of level 1"),
+        ({"tokens": 8, "pooled": (1,), "attend": (6,)}, "attend .*: give depths from 0 to 5"),
+        ({"heads": 3}, "hidden 16: give a multiple of the 3 heads"),
+        ({"dropped": (0.5, 0.4, 0.3)}, "dropped .*: give three shares"),
+    ):
+        with pytest.raises(UserError, match=said):
+            dataclasses.replace(SMALL, **change)
     with pytest.raises(UserError, match="depths"):
         HDAE(SMALL)
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from msdae.codecs.neural import NeuralCodec, NeuralConfig
+from msdae.data.draws import Draws
 from msdae.training.codec import CodecTrainConfig
 from msdae.training.reconstruction import Reconstruction
-from msdae.training.steps import Draws
 
 SMALL = NeuralConfig(
     bands=32, channels=8, encoder=(16, 1), context=(16, 1), frame=(16, 1), extra=4, shortcuts=True

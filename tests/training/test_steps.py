@@ -6,7 +6,6 @@ import torch
 
 from msdae.errors import UserError
 from msdae.training import steps
-from msdae.training.steps import Draws
 
 
 @dataclass(frozen=True)
@@ -21,17 +20,6 @@ def numbers(start):
         value = torch.arange(start, start + 4)
         yield Numbers(value, value, [f"{number}" for number in value.tolist()])
         start += 1
-
-
-def test_draws_do_not_depend_on_how_the_batch_is_shared():
-    drawn = Draws((1, 2, 3), 8)
-    parts = [Draws((1, 2, 3), 8, slice(i, i + 4)) for i in (0, 4)]
-    for draw in (lambda d: d.normal(4, 5), lambda d: d.uniform(3), lambda d: d.normal()):
-        assert torch.equal(draw(drawn), torch.cat([draw(part) for part in parts]))
-    assert drawn.integer(1000) == parts[0].integer(1000)
-    assert torch.equal(drawn.again().normal(4, 5), Draws((1, 2, 3), 8).normal(4, 5))
-    assert not torch.equal(drawn.again().normal(2), Draws((1, 2, 4), 8).normal(2))
-    assert (Draws((0,), 1000).uniform(3) < 0.14).float().mean().item() == pytest.approx(0.14, abs=0.03)
 
 
 def test_batches_are_cut_and_moved_field_by_field():

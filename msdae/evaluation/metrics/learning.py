@@ -12,6 +12,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from msdae import checkpoint, codecs, limits
+from msdae.data.draws import Draws, mix_seed
 from msdae.evaluation.metrics import classifier, renditions, timbre
 from msdae.evaluation.metrics.classifier import Classifier
 from msdae.evaluation.metrics.mel import BANDS, RANGE_DB
@@ -24,7 +25,6 @@ from msdae.symbolic import instruments
 from msdae.symbolic.instruments import Voice, family
 from msdae.synthesis import soundfont
 from msdae.training.loop import Loop
-from msdae.training.steps import Draws, mix_seed
 from msdae.training.task import Losses, Schedule, Task
 
 TIMBRE, CLASSIFIER = "timbre.safetensors", "classifier.safetensors"

@@ -1,0 +1,126 @@
+"""Tokens: what a sound is made of moment by moment, an unordered set that the denoiser attends to."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from einops import rearrange
+
+from msdae.nn.encoders import PatchTrunk
+from msdae.nn.layers import group_norm, zero_init
+
+SILENCE = 0.01  # of the level of the loudest token: softer ones say nothing
+
+
+class Tokens(NamedTuple):
+    """A set of tokens a clip.
+
+    values: (batch, channels, tokens). weights: (batch, tokens), of each in the set, 0 or more; those of one
+    sound sum to 1, and what is missing to 1 is left to the null token.
+    """
+
+    values: torch.Tensor
+    weights: torch.Tensor
+
+    def to(self, device: torch.device) -> "Tokens":
+        """The tokens on `device`."""
+        return Tokens(self.values.to(device), self.weights.to(device))
+
+    def mixed(self, other: "Tokens", strength: float) -> "Tokens":
+        """Both sets as one, of which `other` has the share `strength`, from 0 to 1."""
+        if strength in (0, 1):
+            return other if strength else self
+        weights = [(1 - strength) * self.weights, strength * other.weights]
+        return Tokens(torch.cat([self.values, other.values], dim=2), torch.cat(weights, dim=1))
+
+    def padded(self, tokens: int) -> "Tokens":
+        """The set with tokens of no weight up to so many."""
+        missing = tokens - self.values.shape[2]
+        return Tokens(F.pad(self.values, (0, missing)), F.pad(self.weights, (0, missing)))
+
+
+def weights_of(levels: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
+    """Equal weights of the tokens of a set that are not silent: (batch, tokens), summing to 1.
+
+    levels: (batch, tokens), how loud each is. kept: (batch, tokens) bool, which may have a weight at all; a
+    set of which none is left has no weights.
+    """
+    heard = levels >= SILENCE * levels.amax(dim=1, keepdim=True).clamp_min(1e-8)
+    heard = heard if kept is None else heard & kept
+    return heard / heard.sum(dim=1, keepdim=True).clamp_min(1)
+
+
+def gathered(values: torch.Tensor, levels: torch.Tensor, most: int) -> Tokens:
+    """The tokens of the windows of one recording as one set of `most` at most, drawn evenly.
+
+    values: (windows, channels, tokens). levels: (windows, tokens).
+    """
+    values, levels = rearrange(values, "w c t -> c (w t)"), levels.flatten()
+    heard = weights_of(levels[None])[0].nonzero()[:, 0]
+    if len(heard) > most:
+        heard = heard[torch.linspace(0, len(heard) - 1, most, device=heard.device).round().long()]
+    count = max(1, len(heard))
+    return Tokens(values[None, :, heard], torch.full((1, len(heard)), 1 / count, device=values.device))
+
+
+class TokenEncoder(nn.Module):
+    """The frames of a log-mel as tokens: a conv over all bands of each patch of time, one conv over its
+    neighbours, a normalised vector.
+
+    Args:
+        mean, std: of each band, (bands,).
+        hidden: features of the convs.
+        patch: mel frames of a token.
+        channels: of a token.
+
+    Attributes:
+        null: the token that is always there, and alone where no sound is given, (channels, 1).
+    """
+
+    def __init__(self, mean: torch.Tensor, std: torch.Tensor, hidden: int, patch: int, channels: int):
+        super().__init__()
+        self.trunk = PatchTrunk(mean, std, hidden, patch)
+        self.project = nn.Conv1d(hidden, channels, 1)
+        self.null = nn.Parameter(torch.randn(channels, 1))
+
+    def forward(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """mel: x3, (batch, bands, mel frames) -> tokens (batch, channels, mel frames / patch), and how loud
+        each is, (batch, mel frames / patch)"""
+        values = normalised(self.project(self.trunk(mel)))
+        level = torch.expm1(self.trunk.padded(mel)).mean(dim=1, keepdim=True)
+        return values, F.avg_pool1d(level, self.trunk.frames)[:, 0]
+
+
+def normalised(values: torch.Tensor) -> torch.Tensor:
+    """Each token of unit variance: (batch, channels, tokens) -> the same"""
+    return F.layer_norm(values.transpose(1, 2), values.shape[1:2]).transpose(1, 2)
+
+
+class CrossAttention(nn.Module):
+    """Features that attend to tokens, which are keys and values themselves; it starts as a no-op.
+
+    Each head reads all of a token: what a head's keys and values would be projected by is part of its
+    queries and of the output. So the work on a token is done once, whatever attends to it.
+
+    Args:
+        width: of the features.
+        channels: of a token.
+        heads: of attention.
+    """
+
+    def __init__(self, width: int, channels: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.norm = group_norm(width)
+        self.queries = nn.Conv1d(width, heads * channels, 1)
+        self.output = zero_init(nn.Conv1d(heads * channels, width, 1))
+
+    def forward(self, x: torch.Tensor, values: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """x: (batch, width, frames), values: (batch, channels, tokens); bias: (batch, tokens), of the
+        logits -> as x"""
+        queries = rearrange(self.queries(self.norm(x)), "b (h c) f -> b (h f) c", h=self.heads)
+        logits = torch.bmm(queries, values) * values.shape[1] ** -0.5
+        attention = (logits.float() + bias[:, None]).softmax(dim=-1).to(values.dtype)
+        read = torch.bmm(attention, values.transpose(1, 2))
+        return x + self.output(rearrange(read, "b (h f) c -> b (h c) f", h=self.heads))

@@ -1,0 +1,41 @@
+import torch
+
+from msdae.nn.encoders import AttentivePooling, PatchEncoder, statistics
+
+
+def encoder(**options):
+    torch.manual_seed(0)
+    return PatchEncoder(torch.zeros(16), torch.ones(16), 32, 8, 12, **options).eval()
+
+
+def test_attentive_pooling_starts_as_statistics_and_learns_to_leave_frames_out():
+    torch.manual_seed(0)
+    pooling, x = AttentivePooling(32, 4), torch.randn(2, 32, 20)
+    torch.testing.assert_close(pooling(x), statistics(x), rtol=1e-3, atol=1e-4)
+    torch.nn.init.normal_(pooling.scores[-1].weight, std=3.0)
+    pooled = pooling(x)
+    assert not torch.allclose(pooled, statistics(x), atol=0.1)
+    order = torch.randperm(20)
+    torch.testing.assert_close(pooling(x[..., order]), pooled, rtol=1e-3, atol=1e-4)
+    weights = pooling.scores(x).softmax(dim=-1)  # the first head weighs the first eight features
+    torch.testing.assert_close(pooled[:, :8, 0], (weights[:, :1] * x[:, :8]).sum(-1), rtol=1e-3, atol=1e-4)
+
+
+def test_a_pooled_code_by_attention_is_one_frame():
+    assert encoder(pooled=True, heads=4)(torch.rand(2, 16, 80)).shape == (2, 12, 1)
+
+
+def test_layers_around_see_further_and_start_as_no_ops():
+    plain, wide = encoder(), encoder(around=2)
+    assert wide.load_state_dict(plain.state_dict(), strict=False).unexpected_keys == []
+    mel, other = torch.rand(1, 16, 8 * 40), torch.rand(1, 16, 8)
+    assert torch.equal(plain(mel), wide(mel))
+    for layer in wide.around:
+        torch.nn.init.normal_(layer[-1].weight)
+        layer[0] = torch.nn.Identity()  # which looks at the whole clip
+    changed = mel.clone()
+    changed[..., 8 * 20 : 8 * 21] = other
+    for model, reach in ((plain, 2), (wide, 8)):
+        moved = (model(mel) - model(changed)).abs().amax(dim=(0, 1)) > 1e-6
+        places = moved.nonzero()[:, 0]
+        assert places.min() == 20 - reach and places.max() == 20 + reach
