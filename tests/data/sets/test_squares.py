@@ -279,3 +279,22 @@ def test_what_plays_beside_held_out_samples_is_nothing_else(libraries):
             sounds, _ = squares.compose(one, random.Random(index))
             assert {sound.sampled for sound in sounds} == set(instruments)
             assert all(bool(sound.voices) == (split == "train") for sound in sounds)
+
+
+def test_silent_squares_are_drawn_again(tmp_path, monkeypatch):
+    play, silent = Sound.play, []
+
+    def once_silent(sound, notes, samples):
+        waveform = play(sound, notes, samples)
+        if len(silent) < 3:
+            silent.append(sound.name)
+            return 0 * waveform
+        return waveform
+
+    monkeypatch.setattr(Sound, "play", once_silent)
+    squares.render_square(square(0), tmp_path / "Square00000")
+    for path in (tmp_path / "Square00000").glob("*.flac"):
+        assert audio.read(path).abs().max() > 0.2
+    monkeypatch.setattr(Sound, "play", lambda sound, notes, samples: np.zeros(samples, np.float32))
+    with pytest.raises(UserError, match="Square00000: its instruments are silent"):
+        squares.render_square(square(0), tmp_path / "Square00001")
