@@ -34,7 +34,7 @@ def default() -> Path:
 
 
 def locate(name: str | Path) -> Path:
-    """The SoundFont `name`: a path, or the name of a file that a package of the system or pretty_midi has.
+    """The SoundFont `name`: a path, or the name of a file that pretty_midi or a package of the system has.
 
     Raises:
         UserError: there is none of that name.
@@ -43,7 +43,7 @@ def locate(name: str | Path) -> Path:
     if path.is_file():
         return path
     if path.name == str(name):
-        for place in (*(Path(folder) / path for folder in FOLDERS), default()):
+        for place in (default(), *(Path(folder) / path for folder in FOLDERS)):
             if place.name == path.name and place.is_file():
                 return place
     raise UserError(

@@ -163,18 +163,33 @@ def plan(
 def render_square(square: Square, folder: Path) -> None:
     """Write the square's folder, complete or not at all."""
     rng = random.Random(f"squares/{square.config.seed}/{square.split}/{square.index}")
-    sounds, excerpts = compose(square, rng)
-    samples = square.clip.at(SAMPLE_RATE)
+    cells = _cells(square, rng)
     with atomic_folder(folder) as temporary:
         labels = {}
-        for letter, (piece, notes) in zip("XY", excerpts, strict=True):
-            for role, sound in zip("PQ", sounds, strict=True):
-                waveform = torch.from_numpy(sound.play(notes, samples)).nan_to_num()
-                peak = max(float(waveform.abs().max()), SILENCE)
-                waveform = waveform * (rng.uniform(*square.config.peak) / peak)
-                audio.write(temporary / f"{letter}{role}.flac", waveform, subtype="PCM_16")
-                labels[letter + role] = _labels(f"{square.name}/{letter}", piece, notes, sound)
+        for cell, (waveform, piece, notes, sound) in cells.items():
+            waveform = waveform * (rng.uniform(*square.config.peak) / float(waveform.abs().max()))
+            audio.write(temporary / f"{cell}.flac", waveform, subtype="PCM_16")
+            labels[cell] = _labels(f"{square.name}/{cell[0]}", piece, notes, sound)
         (temporary / LABELS).write_text(json.dumps(labels))
+
+
+def _cells(square: Square, rng: random.Random) -> dict[str, tuple[torch.Tensor, str, list[Note], Sound]]:
+    """{cell: (waveform, name of the piece, notes, sound)}; drawn again where an instrument lacks the notes.
+
+    Raises:
+        UserError: as `compose`, or everything is silent.
+    """
+    samples = square.clip.at(SAMPLE_RATE)
+    for _ in range(PIECES):
+        sounds, excerpts = compose(square, rng)
+        cells = {
+            letter + role: (torch.from_numpy(sound.play(notes, samples)).nan_to_num(), piece, notes, sound)
+            for letter, (piece, notes) in zip("XY", excerpts, strict=True)
+            for role, sound in zip("PQ", sounds, strict=True)
+        }
+        if all(float(cell[0].abs().max()) > SILENCE for cell in cells.values()):
+            return cells
+    raise UserError(f"{square.name}: its instruments are silent; use other SoundFonts or samples")
 
 
 def compose(square: Square, rng: random.Random) -> tuple[list[Sound], Excerpts]:
