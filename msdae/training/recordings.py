@@ -82,12 +82,14 @@ class Excerpts:
         gain = self._column(10 ** rng.uniform(-0.8, 0.0, size)[places])
         waveform = self._excerpts(which[places], starts[places])
         if len(rows := np.flatnonzero(mixed[places])):
-            chosen = rows + (places.start or 0)
-            waveform[rows] += self._column(level[chosen]) * self._excerpts(others[chosen], from_[chosen])
+            chosen = rows + places.start
+            second = self._column(level[chosen]) * self._excerpts(others[chosen], from_[chosen])
+            waveform.index_add_(0, self._there(rows), second)
         hiss = torch.randn(int(hissed.sum()), self.samples, generator=noise, device=self.device)
         if len(rows := np.flatnonzero(hissed[places])):
-            chosen = rows + (places.start or 0)
-            waveform[rows] += self._column(hiss_level[chosen]) * hiss[np.cumsum(hissed)[chosen] - 1]
+            chosen = rows + places.start
+            own = hiss[self._there(np.cumsum(hissed)[chosen] - 1)]
+            waveform.index_add_(0, self._there(rows), self._column(hiss_level[chosen]) * own)
         gain = gain / waveform.abs().amax(dim=1, keepdim=True).clamp_min(1e-3)
         return Waveforms(waveform * gain.clamp(max=4.0), [self.names[place] for place in which[places]])
 
@@ -101,9 +103,12 @@ class Excerpts:
         """(excerpts, samples): silence after a recording's end."""
         offset = torch.arange(self.samples, device=self.device)
         first, left = self.decoded.starts[which] + starts, self.decoded.lengths[which] - starts
-        first, left = (torch.from_numpy(values).to(self.device)[:, None] for values in (first, left))
+        first, left = self._there(first)[:, None], self._there(left)[:, None]
         index = (first + offset).clamp(max=len(self.decoded.samples) - 1)
         return self.decoded.samples[index].float().div(pcm.FULL_SCALE) * (offset < left)
 
     def _column(self, values: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(values).float().to(self.device)[:, None]
+        return self._there(values).float()[:, None]
+
+    def _there(self, values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(values).to(self.device)
