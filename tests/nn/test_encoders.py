@@ -39,3 +39,8 @@ def test_layers_around_see_further_and_start_as_no_ops():
         moved = (model(mel) - model(changed)).abs().amax(dim=(0, 1)) > 1e-6
         places = moved.nonzero()[:, 0]
         assert places.min() == 20 - reach and places.max() == 20 + reach
+
+
+def test_the_conv_over_bands_is_one_over_channels():
+    model, x = encoder(), torch.rand(2, 16, 40)
+    torch.testing.assert_close(model._patched(x, True), model._patched(x, False), rtol=1e-4, atol=1e-5)

@@ -9,7 +9,9 @@ import torch
 
 from msdae.audio.mel import MelConfig
 from msdae.codecs.base import Codec
-from msdae.data import ClipCache
+from msdae.data import ClipCache, resident
+from msdae.data.resident import ResidentClips
+from msdae.data.views import ViewConfig
 from msdae.inference.listen import listen
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import CodecConfig, ModelConfig
@@ -103,3 +105,55 @@ def test_two_steps_of_every_stage_over_a_toy_codec(channels, hop, rate, tmp_path
     assert {waveform.shape for waveform in waveforms.values()} == {(codec.clip_samples,)}
     assert all(waveform.isfinite().all() for waveform in waveforms.values())
     assert torch.isfinite(torch.cat([p.flatten() for p in model.parameters()])).all()
+
+
+WHOLE = {  # everything that a model can have, over a codec of half the hop
+    "widths": (8, 16, 16, 24),
+    "inject": (3, 3, 0),
+    "code_channels": (24, 8, 12),
+    "heads": 4,
+    "around": 1,
+    "tokens": 8,
+    "token_hidden": 16,
+    "attend": (3, 2, 1),
+    "dropped": (0.1, 0.2, 0.2),
+    "noise": 0.2,
+    "hidden": 16,
+}
+
+
+def trained(codec, mel, folder, tmp_path, name, **options):
+    """Two stages of a model with tokens; its task and weights."""
+    train, valid = (ClipCache(folder / split) for split in ("train", "valid"))
+    views = ViewConfig(loudness=0.5, vibrato=0.5)
+    settings = TrainConfig(
+        model=ModelConfig(mel=mel, **WHOLE), views=views, batch_size=4, validation_batches=1, trackers=()
+    )
+    settings = dataclasses.replace(settings, model=measured(settings.model, codec, train), **options)
+    model = None
+    for stage in (1, 2):
+        model = begin_stage("msdae", settings.model, stage, 0, model)
+        task = AutoencoderTask(model, settings, train, valid, codec, listen)
+        loop = Loop(task, dataclasses.replace(settings, steps=(3, 3)), 3, tmp_path / name / f"stage{stage}")
+        loop.resident = task.place(loop.device)
+        assert loop.run()
+        model = Autoencoder.load(tmp_path / name / f"stage{stage}/model.safetensors")
+    return task, model
+
+
+def test_clips_on_the_device_train_as_the_cache_does(tmp_path, monkeypatch):
+    codec, mel = Toy(128, 2048, 44100), MelConfig().fitted(44100, 2048)
+    for split in ("train", "valid"):
+        write_cache(tmp_path / split, codec, mel, split)
+    assert codec.clip_frames == 64
+    task, read = trained(codec, mel, tmp_path, tmp_path, "read")
+    assert not isinstance(task.train.clips, ResidentClips)
+    monkeypatch.setattr(resident, "fits", lambda clips, device: True)
+    task, placed = trained(codec, mel, tmp_path, tmp_path, "placed")
+    assert isinstance(task.train.clips, ResidentClips) and isinstance(task.valid.clips, ResidentClips)
+    for name, tensor in read.state_dict().items():
+        torch.testing.assert_close(placed.state_dict()[name], tensor, rtol=1e-3, atol=1e-5)
+    batch = next(task.valid.batches(2))
+    values, _ = read.encode_tokens(batch.mel)
+    assert values.shape == (2, 8, 32)
+    assert [code.shape[1:] for code in read.encode(None, batch.mel)] == [(24, 1), (8, 8)]
