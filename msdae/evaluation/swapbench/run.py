@@ -46,7 +46,7 @@ from msdae.progress import Progress, silent
 SOUNDS = ("timbre", "melody")  # files beside the outputs of a case
 BATCH = 16  # cases rendered at once
 PAIRS = "pairs"  # subfolder for what is scored on prepared recordings
-SPLIT_OF_TABLES = ("test", "valid", "unseen", "real")  # the first that is there has Tables 1, 4 and 5
+SPLIT_OF_TABLES = ("test", "valid", "unseen", *real.SPLITS)  # the first that is there has Tables 1, 4 and 5
 
 
 Recordings = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]  # timbre, melody, truth (batch, samples)
@@ -57,13 +57,14 @@ class EvaluationConfig:
     """What is evaluated on.
 
     splits: of SwapBench, each once.
-    cases: how many, over all splits; by default 200, and 120 of the split "real".
+    cases: how many, over all splits; by default 200, and 120 of the split "real", 36 of "real-valid".
     seed: of the cases and of the sampler's noise.
     sampling: how models render; its seed is that of the noise.
     embedding: of FAD and KAD.
     report_cases: cases to listen to in the report.
     data: a prepared split (a cache), on pairs of whose clips Tables 1, 4 and 5 are made instead.
-    samples: libraries of recorded samples that play the split "real"; by default the data folder's.
+    samples: libraries of recorded samples that play the splits "real" and "real-valid"; by default the data
+        folder's.
     learn: seconds for which the models that can learn each timbre source, for one more row; None for none.
 
     Raises:
@@ -82,12 +83,13 @@ class EvaluationConfig:
 
     @property
     def library(self) -> Library | None:
-        """What plays the split "real", where it is one of the splits.
+        """What plays those of the splits that are of recorded samples, if any.
 
         Raises:
             UserError: as `real.library`.
         """
-        return real.library(self.samples) if real.SPLIT in self.splits else None
+        recorded = tuple(split for split in real.SPLITS if split in self.splits)
+        return real.library(self.samples, recorded) if recorded else None
 
     def __post_init__(self):
         limits.check(self)
