@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         soundfont.fingerprint(font)  # before the work, not after it
     for codec in settings.codecs:
         codecs.load(codec)
+    place = device(options.device)
     recorded, held_out = renditions.recorded(options.samples, options.unseen_samples, real.is_held_out)
     if options.only_check:
         networks = tuple(
@@ -41,9 +42,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         learnt = [checked[0], *options.soundfont]
         out = options.out or folders.runs() / "timbre"
         with only_process(out):
-            place = device(options.device)
             networks = learning.fit(learnt, *where, out, options.workers, tqdm, recorded, place)
-    table = learning.check(*networks, checked, *where, options.workers, tqdm, recorded, held_out)
+    table = learning.check(*networks, checked, *where, options.workers, tqdm, recorded, held_out, place)
     print(table.text())
     if options.json:
         write(options.json, [replace(table, command=cli.command_line("train-metrics", argv))])

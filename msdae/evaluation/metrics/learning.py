@@ -78,12 +78,12 @@ def fit(
     workers: int | None = None,
     progress: Progress = silent,
     recorded: Sequence[Recorded] = (),
-    device: torch.device | None = None,
+    device: torch.device = renditions.CPU,
 ) -> tuple[Timbre, Classifier]:
     """Fit both networks to the seen programs of `fonts` and to `recorded` on training pieces, and write them.
 
     out: folder for the two files and the states of their training, which is continued from there. clips:
-        folder that keeps the rendered clips. device: to train on, by default the machine's accelerator.
+        folder that keeps the rendered clips. device: to train on.
 
     Raises:
         UserError: as `renditions.render` and `Loop.run`.
@@ -100,7 +100,7 @@ def fit(
         plain += _plans(group, "train", number, config.seed, rooms=config.rooms)
         for place, codec in enumerate(config.codecs if through else (), start=2):
             coded += _plans(group, "train", through, config.seed + place, codec, config.rooms)
-    train = renditions.render([*plain, *coded], clips, "learnt from", workers, progress)
+    train = renditions.render([*plain, *coded], clips, "learnt from", workers, progress, device)
     weights = np.ones(len(train.pieces))
     if coded:  # are slow to make: of the instruments that have any, they are heard as often as the others
         weights[sum(plan.clips for plan in plain) :] = config.clips / (config.coded * len(config.codecs))
@@ -128,11 +128,12 @@ def check(
     progress: Progress = silent,
     recorded: Sequence[Recorded] = (),
     held_out: Sequence[Recorded] = (),
+    device: torch.device = renditions.CPU,
 ) -> Table:
     """How well both networks tell instruments apart, on validation pieces.
 
     fonts: the seen programs of the first one are checked, and the held-out programs of all.
-    recorded, held_out: instruments that were learnt from, and others.
+    recorded, held_out: instruments that were learnt from, and others. device: that codecs run on.
 
     Raises:
         UserError: as `renditions.render`.
@@ -149,7 +150,7 @@ def check(
 
         def made(number: int, codec: str = "", rooms: float = 0.0, voices=voices, name=name) -> Renditions:
             plans = _plans(voices, "validation", number, config.seed + 1, codec, rooms)
-            return renditions.render(plans, clips, name, workers, progress)
+            return renditions.render(plans, clips, name, workers, progress, device)
 
         changed = {kind: made(config.checked, codec, rooms) for kind, codec, rooms in kinds}
         rows.append((name, *_row(network, labeller, made(config.references), changed)))

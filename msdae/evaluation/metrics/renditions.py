@@ -3,7 +3,7 @@
 import functools
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,8 @@ CLIP_SAMPLES, CLIP_SECONDS = ClipLength().samples, ClipLength().seconds
 EXCERPT_SECONDS = 4 * CLIP_SECONDS  # that a clip is cut from
 ATTEMPTS = 50
 BYTES = 4 * BANDS * 100  # of memory that the mel of a clip takes, twice for a moment
+TOGETHER, TOGETHER_ELSEWHERE = 8, 64  # clips at once, on the CPU and on an accelerator
+CPU = torch.device("cpu")
 RECORDED = 128  # recorded instruments are numbered from here on, after the General MIDI programs
 ROOM = EffectsConfig(room_seconds=(0.2, 1.5), room_hertz=(1500, 10000), room_level=(0.1, 0.8))
 
@@ -134,8 +136,11 @@ def render(
     label: str,
     workers: int | None = None,
     progress: Progress = silent,
+    device: torch.device = CPU,
 ) -> Renditions:
     """The clips of all plans, in order; those in `folder` already are read from there.
+
+    device: that codecs run on. On an accelerator this process runs them, after the others have rendered.
 
     Raises:
         UserError: a SoundFont cannot be read or lacks a program, or an extra is not installed.
@@ -145,6 +150,9 @@ def render(
     clips = sum(plan.clips for plan in plans)
     limits.require_memory(BYTES * clips, f"{clips} clips", "give fewer --clips")
     work = [parts.Part(_render_plan, plan, folder / f"{plan.name}.safetensors", plan.clips) for plan in plans]
+    if device.type != "cpu":
+        coded = [part for part in work if part.task.codec and not part.path.exists()]
+        _through_codecs(coded, label, workers, progress, device)
     parts.run(work, label, "clip", workers, progress)
     loaded = [checkpoint.load(part.path, KIND) for part in work]
     voices = list(dict.fromkeys((plan.voice.soundfont, plan.voice.instrument.program) for plan in plans))
@@ -161,16 +169,43 @@ def render(
     )
 
 
+def _through_codecs(
+    coded: Sequence[parts.Part], label: str, workers: int | None, progress: Progress, device: torch.device
+) -> None:
+    """Do these parts: other processes render, and their codecs run in this one on `device`."""
+    sounds = [replace(part, work=_render_sounds, path=part.path.with_suffix(".sounds")) for part in coded]
+    parts.run(sounds, label, "clip", workers, progress)
+    for part, sound in zip(progress(coded, desc="through codecs", unit="part"), sounds, strict=True):
+        tensors, header = checkpoint.load(sound.path, KIND)
+        _save_mels(part.task, part.path, header["pieces"], tensors["sounds"].to(device).float())
+        sound.path.unlink()
+
+
 def _render_plan(plan: Plan, path: Path) -> None:
+    _save_mels(plan, path, *_clips(plan))
+
+
+def _render_sounds(plan: Plan, path: Path) -> None:
+    """The clips before they go through the codec."""
+    pieces, waveforms = _clips(plan)
+    checkpoint.save(path, KIND, {"sounds": waveforms.half()}, {"pieces": pieces})
+
+
+def _save_mels(plan: Plan, path: Path, pieces: list[str], waveforms: torch.Tensor) -> None:
+    group = TOGETHER if waveforms.device.type == "cpu" else TOGETHER_ELSEWHERE
+    if plan.codec:
+        waveforms = torch.cat([_coded(some, plan.codec) for some in waveforms.split(group)])
+    mels = torch.cat([mel_db(some, soundfont.SAMPLE_RATE) for some in waveforms.split(group)])
+    checkpoint.save(path, KIND, {"mels": mels.half().cpu()}, {"pieces": pieces})
+
+
+def _clips(plan: Plan) -> tuple[list[str], torch.Tensor]:
+    """The pieces' names and the waveforms (clips, CLIP_SAMPLES)."""
     voice = plan.voice
     name = voice.sampled.fingerprint if isinstance(voice, Recorded) else voice.instrument.program
     rng = random.Random(f"renditions/{plan.seed}/{plan.split}/{name}")
     clips = [_clip(plan, index, rng) for index in range(plan.clips)]
-    waveforms = torch.stack([waveform for _, waveform in clips])
-    if plan.codec:
-        waveforms = torch.cat([_coded(some, plan.codec) for some in waveforms.split(8)])
-    mels = torch.cat([mel_db(some, soundfont.SAMPLE_RATE) for some in waveforms.split(8)])
-    checkpoint.save(path, KIND, {"mels": mels.half()}, {"pieces": [piece for piece, _ in clips]})
+    return [piece for piece, _ in clips], torch.stack([waveform for _, waveform in clips])
 
 
 def _clip(plan: Plan, index: int, rng: random.Random) -> tuple[str, torch.Tensor]:
@@ -204,7 +239,7 @@ def _in_room(waveform: torch.Tensor, notes: Sequence[Note], seed: int) -> torch.
 @torch.no_grad()
 def _coded(waveforms: torch.Tensor, codec: str) -> torch.Tensor:
     """(clips, samples) through a codec and back."""
-    network = _codec(codec)
+    network = _codec(codec, str(waveforms.device))
     old, new = soundfont.SAMPLE_RATE, network.sample_rate
     decoded = network.decode(network.encode(torchaudio.functional.resample(waveforms, old, new)))
     return torchaudio.functional.resample(decoded, new, old)[:, : waveforms.shape[1]]
