@@ -65,17 +65,15 @@ def test_a_missing_soundfont_is_named(tmp_path):
         renditions.render([Plan(voices[0], "train", 1)], tmp_path / "clips", "test", workers=1)
 
 
-def test_codecs_on_another_device_make_the_same(tmp_path, monkeypatch):
+def test_codecs_on_another_device_make_the_same(tmp_path):
     """The path of accelerators, on which this process runs the codecs, taken on the CPU."""
     plan = Plan(SEEN[0], "train", 2, codec="spectral", rooms=0.5)
     expected = renditions.render([plan], tmp_path / "a", "test", workers=1)
-    part = renditions.parts.Part(
-        renditions._render_plan, plan, tmp_path / "b" / f"{plan.name}.safetensors", 2
-    )
+    path = tmp_path / "b" / f"{plan.name}.safetensors"
+    part = renditions.parts.Part(renditions._render_plan, plan, path, 2)
     path.parent.mkdir()
     renditions._through_codecs([part], "test", 1, renditions.silent, renditions.CPU)
     assert list(path.parent.iterdir()) == [path]
-
     difference = renditions.render([plan], tmp_path / "b", "test", workers=1).mels - expected.mels
     assert difference.abs().mean() < 0.1  # dB, of sounds kept in half precision
 
