@@ -142,18 +142,24 @@ def check(
     groups: dict[str, Sequence[Voice]] = {f"{Path(fonts[0]).name}, seen": seen}
     groups |= {f"{Path(font).name}, held out": [v for v in unseen if v.soundfont == font] for font in fonts}
     groups |= {"recorded, learnt from": recorded, "recorded, held out": held_out}
-    kinds = [(_short(codec), codec, 0.0) for codec in config.codecs] + [("in a room", "", 1.0)]
+    plain = ("", config.references, "", 0.0)
+    kinds = [(_short(codec), config.checked, codec, 0.0) for codec in config.codecs]
+    kinds.append(("in a room", config.checked, "", 1.0))
+    plans = {
+        (name, kind): _plans(voices, "validation", number, config.seed + 1, codec, rooms)
+        for name, voices in groups.items()
+        for kind, number, codec, rooms in (plain, *kinds)
+        if voices
+    }
+
+    def rendered(some: Sequence[Plan]) -> Renditions:
+        return renditions.render(some, clips, "checked with", workers, progress, device)
+
+    rendered([plan for some in plans.values() for plan in some])  # all at once, by the same processes
     rows = []
-    for name, voices in groups.items():
-        if not voices:
-            continue
-
-        def made(number: int, codec: str = "", rooms: float = 0.0, voices=voices, name=name) -> Renditions:
-            plans = _plans(voices, "validation", number, config.seed + 1, codec, rooms)
-            return renditions.render(plans, clips, name, workers, progress, device)
-
-        changed = {kind: made(config.checked, codec, rooms) for kind, codec, rooms in kinds}
-        rows.append((name, *_row(network, labeller, made(config.references), changed)))
+    for name in dict.fromkeys(name for name, _ in plans):
+        changed = {kind: rendered(plans[name, kind]) for kind, *_ in kinds}
+        rows.append((name, *_row(network, labeller, rendered(plans[name, ""]), changed)))
     note = (
         "3 s clips of validation pieces. Nearest: the instrument whose mean embedding over clips of other "
         "pieces is the nearest one is the right one; the same for clips that went through a codec, or are "

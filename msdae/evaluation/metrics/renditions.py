@@ -150,10 +150,10 @@ def render(
     clips = sum(plan.clips for plan in plans)
     limits.require_memory(BYTES * clips, f"{clips} clips", "give fewer --clips")
     work = [parts.Part(_render_plan, plan, folder / f"{plan.name}.safetensors", plan.clips) for plan in plans]
-    if device.type != "cpu":
-        coded = [part for part in work if part.task.codec and not part.path.exists()]
-        _through_codecs(coded, label, workers, progress, device)
-    parts.run(work, label, "clip", workers, progress)
+    if device.type == "cpu":
+        parts.run(work, label, "clip", workers, progress)
+    else:
+        _run_apart(work, label, workers, progress, device)
     loaded = [checkpoint.load(part.path, KIND) for part in work]
     voices = list(dict.fromkeys((plan.voice.soundfont, plan.voice.instrument.program) for plan in plans))
     numbers = [
@@ -169,12 +169,14 @@ def render(
     )
 
 
-def _through_codecs(
-    coded: Sequence[parts.Part], label: str, workers: int | None, progress: Progress, device: torch.device
+def _run_apart(
+    work: Sequence[parts.Part], label: str, workers: int | None, progress: Progress, device: torch.device
 ) -> None:
-    """Do these parts: other processes render, and their codecs run in this one on `device`."""
+    """Do these parts: other processes render, and codecs run in this one on `device`."""
+    coded = [part for part in work if part.task.codec and not part.path.exists()]
+    plain = [part for part in work if not part.task.codec]
     sounds = [replace(part, work=_render_sounds, path=part.path.with_suffix(".sounds")) for part in coded]
-    parts.run(sounds, label, "clip", workers, progress)
+    parts.run([*plain, *sounds], label, "clip", workers, progress)
     for part, sound in zip(progress(coded, desc="through codecs", unit="part"), sounds, strict=True):
         tensors, header = checkpoint.load(sound.path, KIND)
         _save_mels(part.task, part.path, header["pieces"], tensors["sounds"].to(device).float())

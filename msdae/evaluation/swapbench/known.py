@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +74,7 @@ class Known:
             output, path = Output(row), self._path(row)
             if not path.is_file() and self.results.complete(cases, [output]):
                 points = self.results.embeddings(output, cases).tolist()
-                rows: Mapping[str, dict] = {
+                rows = {
                     case.id: {"scores": self.results.scores[(case.id, *output)], "embedding": point}
                     for case, point in zip(cases, points, strict=True)
                 }

@@ -72,7 +72,7 @@ def test_codecs_on_another_device_make_the_same(tmp_path):
     path = tmp_path / "b" / f"{plan.name}.safetensors"
     part = renditions.parts.Part(renditions._render_plan, plan, path, 2)
     path.parent.mkdir()
-    renditions._through_codecs([part], "test", 1, renditions.silent, renditions.CPU)
+    renditions._run_apart([part], "test", 1, renditions.silent, renditions.CPU)
     assert list(path.parent.iterdir()) == [path]
     difference = renditions.render([plan], tmp_path / "b", "test", workers=1).mels - expected.mels
     assert difference.abs().mean() < 0.1  # dB, of sounds kept in half precision
