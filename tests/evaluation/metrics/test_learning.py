@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from msdae.data.draws import Draws
 from msdae.errors import UserError
 from msdae.evaluation.metrics import accuracy, learning
 from msdae.evaluation.metrics.renditions import Renditions
-from msdae.training.steps import Draws
 
 
 def renditions(instruments, pieces, mels=None):
