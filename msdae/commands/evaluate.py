@@ -142,7 +142,8 @@ def _add_real(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="library of recorded samples for the split 'real' (repeatable); by default data/samples",
+        help="library of recorded samples for the splits 'real' and 'real-valid' (repeatable); by default "
+        "data/samples",
     )
     parser.add_argument(
         "--learn",

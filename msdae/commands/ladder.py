@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from msdae import cli, config, folders
 from msdae.errors import UserError
+from msdae.evaluation.swapbench import real
 from msdae.evaluation.swapbench.selection import quick
 from msdae.evaluation.tables import Table, Value, check_file, write
 from msdae.inference.pipeline import Pipeline
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError("--steps: give two numbers or three, one a stage, each 1 or more")
     if arguments.out:
         check_file(arguments.out)
+    library = real.library(tuple(arguments.samples), (real.VALID,)) if arguments.split == real.VALID else None
     files = {name: folders.configs() / f"{name}.yaml" for name in RECIPES}
     changes = [*arguments.set, *([f"model.codec.name={arguments.codec}"] if arguments.codec else [])]
     recipes = {name: config.load(TrainConfig, file, changes) for name, file in files.items()}
@@ -34,10 +36,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             if not train_stage("msdae", stage, settings, arguments.run / name, arguments.data, progress=tqdm):
                 raise SystemExit(130)
         checkpoint = stage_folder(arguments.run / name, stage)
-        scores = quick(Pipeline.from_pretrained(checkpoint, "cpu", codec=arguments.codec))
+        pipeline = Pipeline.from_pretrained(checkpoint, "cpu", codec=arguments.codec)
+        scores = quick(pipeline, arguments.split, library=library)
         rows.append((name, *(Value(value, digits=2) for value in dataclasses.astuple(scores))))
     table = Table(
-        "Recipes, validation split",
+        f"Recipes, {arguments.split} split" if library else "Recipes, validation split",
         ("recipe", "melody F1 ↑", "timbre top-1 ↑", "swap score ↑"),
         tuple(rows),
         f"Swaps of level 1 on 48 melodies, one seed; each recipe trained for {sum(arguments.steps)} steps, "
@@ -61,6 +64,21 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--data", type=Path, nargs="+", default=[], help="prepared data (rendered squares, made on first use)"
+    )
+    parser.add_argument(
+        "--split",
+        choices=("valid", real.VALID),
+        default="valid",
+        help="of SwapBench, that recipes are scored on; real-valid, of instruments that models may know, "
+        "needs --samples",
+    )
+    parser.add_argument(
+        "--samples",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="library of recorded samples for real-valid (repeatable); by default data/samples",
     )
     parser.add_argument("--codec", help="codec or its file, which the data was prepared with")
     parser.add_argument("--run", type=Path, default=folders.runs() / "ladder", help="folder of the runs")

@@ -1,5 +1,6 @@
 """Measure what the documents show, and write it into them."""
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from msdae.commands import (
     train_metrics,
 )
 from msdae.errors import UserError
-from msdae.evaluation import documents, figures, tables
+from msdae.evaluation import code, documents, figures, tables
 from msdae.evaluation.swapbench import report
 
 SHORT = ("swapbench/swapbench-test-split", "swapbench/swapbench-unseen-split")
@@ -27,13 +28,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
         "results",
         "Run the measurements whose tables and figures the documents show, store them in docs/results and\n"
-        "docs/figures, and write the tables into README.md and docs/*.md. About an hour on two cores.",
+        "docs/figures, and write the tables into README.md and docs/*.md. About an hour on two cores; what\n"
+        "was measured before with the same code and weights is not measured again.",
         "swapbench codecs",
     )
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"only these of {', '.join(MEASUREMENTS)} (default: all)"
     )
     parser.add_argument("--only-write", action="store_true", help="measure nothing, write what is stored")
+    parser.add_argument(
+        "--again", action="store_true", help="measure also what was measured with the same code and weights"
+    )
     options = parser.parse_args(argv)
     if unknown := [name for name in options.names if name not in MEASUREMENTS]:
         raise UserError(f"{unknown[0]}: no such measurement; choose from {', '.join(MEASUREMENTS)}")
@@ -44,8 +49,29 @@ def main(argv: Sequence[str] | None = None) -> None:
         (docs / name).mkdir(exist_ok=True)
     if not options.only_write:
         for name in options.names or MEASUREMENTS:
-            MEASUREMENTS[name](docs)
+            measure(name, docs, options.again)
     write(docs)
+
+
+def measure(name: str, docs: Path, again: bool = False) -> None:
+    """Do one measurement, or continue it; nothing where its code and the package's weights are as they were.
+
+    again: from its beginning in any case.
+    """
+    folder = folders.runs() / "results"
+    record = folder / f"{name}.key.json"
+    now = code.fingerprint([f"msdae.commands.{COMMANDS[name]}"], with_imports=True)
+    before = files.read_json(record, fix="delete it") if record.exists() else {}
+    if again or before.get("key") != now:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    elif before.get("whole"):
+        print(f"{name}: nothing has changed since it was measured (--again measures all the same)")
+        return
+    for whole in (False, True):
+        if whole:
+            MEASUREMENTS[name](docs)
+        with files.atomic(record) as temporary:
+            temporary.write_text(json.dumps({"key": now, "whole": whole}))
 
 
 def write(docs: Path) -> None:
@@ -139,6 +165,15 @@ def of_command(name: str, command: str, main: Callable, *arguments: str, out: st
     return measure
 
 
+COMMANDS = {
+    "swapbench": "evaluate",
+    "codecs": "compare_codecs",
+    "interpolation": "measure_interpolation",
+    "probes": "run_probes",
+    "umap": "plot_umap",
+    "metrics": "train_metrics",
+    "speed": "benchmark",
+}  # that the measurements call
 MEASUREMENTS: dict[str, Callable[[Path], None]] = {
     "swapbench": swapbench,
     "codecs": of_command("codecs", "compare-codecs", compare_codecs.main),

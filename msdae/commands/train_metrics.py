@@ -7,10 +7,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import cli, files, folders
-from msdae.evaluation.metrics import classifier, learning, timbre
+from msdae import cli, codecs, files, folders
+from msdae.evaluation.metrics import classifier, learning, renditions, timbre
+from msdae.evaluation.swapbench import real
 from msdae.evaluation.tables import check_file, write
 from msdae.locks import only_process
+from msdae.nn.device import device
 from msdae.synthesis import soundfont
 
 
@@ -19,13 +21,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.json:
         check_file(options.json)
 
-    settings = cli.configured(learning.MetricConfig, options)
+    hardened = dict.fromkeys([*learning.MetricConfig.codecs, *options.harden])
+    settings = cli.configured(learning.MetricConfig, options, codecs=tuple(hardened))
     where = (settings, options.clips_folder)
     checked = [str(soundfont.default()), *options.check]
     if options.out and not options.only_check:
         files.make_folder(options.out)
     for font in (*checked, *options.soundfont):
         soundfont.fingerprint(font)  # before the work, not after it
+    for codec in settings.codecs:
+        codecs.load(codec)
+    place = device(options.device)
+    recorded, held_out = renditions.recorded(options.samples, options.unseen_samples, real.is_held_out)
     if options.only_check:
         networks = tuple(
             module.load(options.out and options.out / name)
@@ -35,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         learnt = [checked[0], *options.soundfont]
         out = options.out or folders.runs() / "timbre"
         with only_process(out):
-            networks = learning.fit(learnt, *where, out, options.workers, tqdm)
-    table = learning.check(*networks, checked, *where, options.workers, tqdm)
+            networks = learning.fit(learnt, *where, out, options.workers, tqdm, recorded, place)
+    table = learning.check(*networks, checked, *where, options.workers, tqdm, recorded, held_out, place)
     print(table.text())
     if options.json:
         write(options.json, [replace(table, command=cli.command_line("train-metrics", argv))])
@@ -45,9 +52,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = cli.parser(
         "train-metrics",
-        "Render the seen instruments of SoundFonts on training pieces, fit timbre.safetensors and "
-        "classifier.safetensors to them, and print how well these tell seen and held-out instruments apart.",
-        "--soundfont FluidR3_GM.sf2 --out runs/timbre",
+        "Render the seen instruments of SoundFonts and of libraries of recorded samples on training pieces,\n"
+        "clean, in rooms and through codecs, fit timbre.safetensors and classifier.safetensors to them, and\n"
+        "print how well these tell seen and held-out instruments apart.",
+        "--soundfont FluidR3_GM.sf2 --samples data/samples --out runs/timbre",
     )
     parser.add_argument(
         "--soundfont",
@@ -64,14 +72,38 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="measure on the held-out instruments of this SoundFont too; may be given several times",
     )
     parser.add_argument(
+        "--samples",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="learn from the instruments of this library of recorded samples too, but for those of the split "
+        "'real', which are measured on alone; may be given several times",
+    )
+    parser.add_argument(
+        "--unseen-samples",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a library whose instruments are measured on alone, also where --samples has them; may be given "
+        "several times",
+    )
+    parser.add_argument(
+        "--harden",
+        action="append",
+        default=[],
+        metavar="CODEC",
+        help=f"learn from and measure on clips that went through this codec or its file, beside "
+        f"{' and '.join(learning.MetricConfig.codecs)}; may be given several times",
+    )
+    parser.add_argument(
         "--only-check", action="store_true", help="fit nothing, measure what --out holds or else what ships"
     )
     parser.add_argument("--out", type=Path, help="folder of the two files (runs/timbre)")
     parser.add_argument(
         "--clips-folder", type=Path, default=folders.data() / "timbre", help="of rendered clips"
     )
-    cli.add_config(parser, learning.MetricConfig, ("clips", "steps", "seed"))
+    cli.add_config(parser, learning.MetricConfig, ("clips", "coded", "rooms", "steps", "seed"))
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the table to this file")
     parser.add_argument("--workers", type=cli.positive, help="processes that render (default: the cores)")
-    cli.add_threads(parser)
+    cli.add_device(parser)
     return parser.parse_args(argv)

@@ -46,6 +46,37 @@ def test_a_measurement_is_stored_below_the_line_that_repeats_it(home, monkeypatc
     assert "123.000" in (home / "docs/results.md").read_text()
 
 
+def test_what_is_unchanged_is_not_measured_again(home, monkeypatch, capsys):
+    calls, key = [], ["a"]
+    monkeypatch.setitem(results.MEASUREMENTS, "speed", calls.append)
+    monkeypatch.setattr(results.code, "fingerprint", lambda names, with_imports: f"{names} {key[0]}")
+    old = home / "runs" / "results" / "speed"
+    old.mkdir(parents=True)
+    results.main(["speed"])
+    assert len(calls) == 1 and not old.exists()  # of unknown code
+    results.main(["speed"])
+    assert len(calls) == 1 and "speed: nothing has changed" in capsys.readouterr().out
+    results.main(["speed", "--again"])
+    assert len(calls) == 2
+    key[0] = "b"
+    results.main(["speed"])
+    assert len(calls) == 3
+
+
+def test_a_measurement_that_was_stopped_continues(home, monkeypatch):
+    def stopped(docs):
+        (home / "runs" / "results" / "speed").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(results.MEASUREMENTS, "speed", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        results.main(["speed"])
+    calls = []
+    monkeypatch.setitem(results.MEASUREMENTS, "speed", calls.append)
+    results.main(["speed"])
+    assert len(calls) == 1 and (home / "runs" / "results" / "speed").is_dir()
+
+
 def test_what_cannot_be_measured_is_refused(home, monkeypatch):
     with pytest.raises(UserError, match="speeed: no such measurement; choose from swapbench"):
         results.main(["speeed"])

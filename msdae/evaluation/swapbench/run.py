@@ -21,6 +21,7 @@ from msdae.evaluation.metrics.embeddings import Embedding
 from msdae.evaluation.swapbench import cases, pairs, real, tables
 from msdae.evaluation.swapbench import scores as scoring
 from msdae.evaluation.swapbench.cases import CASES, Case
+from msdae.evaluation.swapbench.known import Known
 from msdae.evaluation.swapbench.manifest import described, manifest, sizes
 from msdae.evaluation.swapbench.real import Library
 from msdae.evaluation.swapbench.results import Results
@@ -46,7 +47,7 @@ from msdae.progress import Progress, silent
 SOUNDS = ("timbre", "melody")  # files beside the outputs of a case
 BATCH = 16  # cases rendered at once
 PAIRS = "pairs"  # subfolder for what is scored on prepared recordings
-SPLIT_OF_TABLES = ("test", "valid", "unseen", "real")  # the first that is there has Tables 1, 4 and 5
+SPLIT_OF_TABLES = ("test", "valid", "unseen", *real.SPLITS)  # the first that is there has Tables 1, 4 and 5
 
 
 Recordings = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]  # timbre, melody, truth (batch, samples)
@@ -57,13 +58,14 @@ class EvaluationConfig:
     """What is evaluated on.
 
     splits: of SwapBench, each once.
-    cases: how many, over all splits; by default 200, and 120 of the split "real".
+    cases: how many, over all splits; by default 200, and 120 of the split "real", 36 of "real-valid".
     seed: of the cases and of the sampler's noise.
     sampling: how models render; its seed is that of the noise.
     embedding: of FAD and KAD.
     report_cases: cases to listen to in the report.
     data: a prepared split (a cache), on pairs of whose clips Tables 1, 4 and 5 are made instead.
-    samples: libraries of recorded samples that play the split "real"; by default the data folder's.
+    samples: libraries of recorded samples that play the splits "real" and "real-valid"; by default the data
+        folder's.
     learn: seconds for which the models that can learn each timbre source, for one more row; None for none.
 
     Raises:
@@ -82,12 +84,13 @@ class EvaluationConfig:
 
     @property
     def library(self) -> Library | None:
-        """What plays the split "real", where it is one of the splits.
+        """What plays those of the splits that are of recorded samples, if any.
 
         Raises:
             UserError: as `real.library`.
         """
-        return real.library(self.samples) if real.SPLIT in self.splits else None
+        recorded = tuple(split for split in real.SPLITS if split in self.splits)
+        return real.library(self.samples, recorded) if recorded else None
 
     def __post_init__(self):
         limits.check(self)
@@ -147,7 +150,9 @@ def evaluate(
         systems = [Bounds(shared, device), *swappers, *others, *folders]
         results = Results.begin(out, {**facts, "splits": sizes(drawn)}, drawn)
         kept = _spread(drawn, settings.report_cases)
-        run(systems, results, library, embedding, kept, progress)
+        known = Known(results, shared, library, embedding)
+        run(systems, results, library, embedding, kept, progress, known=known)
+        known.keep()
         if settings.learn is not None:
             able = {name: pipeline for name, pipeline in pipelines.items() if can_learn(pipeline)}
             learning = [Learnt(name, pipeline, settings.learn) for name, pipeline in able.items()]
@@ -197,19 +202,25 @@ def run(
     progress: Progress = silent,
     recordings: Callable[[Sequence[Case]], Recordings] | None = None,
     alone: bool = False,
+    known: Known | None = None,
 ) -> None:
     """Score every output of every case that `results` does not have yet.
 
     library: as of `sounds.play`. kept: ids of the cases whose sound is written.
     recordings: of some of its cases; they are rendered by default.
     alone: one output of one case after the other, with all of torch's threads.
+    known: scores of all cases but those of the first batch, and but those whose sound is written.
     """
     recordings = recordings or functools.partial(render, library=library)
     makers = unique(systems)
     total = len(makers) * len(results.cases)
     desc = "learning" if alone else "evaluating"
     with _workers(alone) as mapped, progress(total=total, desc=desc, unit="output") as bar:
-        for group in batches(results.cases, 1 if alone else BATCH):
+        ordered = sorted(results.cases, key=lambda case: case.id not in kept)
+        for number, group in enumerate(batches(ordered, 1 if alone else BATCH)):
+            if known and number and not any(case.id in kept for case in group):
+                known.use()  # after the first batch, which has put the rows in their order
+                known = None
             missing = [output for output in makers if not all(results.has(case, output) for case in group)]
             bar.update((len(makers) - len(missing)) * len(group))
             if not missing:

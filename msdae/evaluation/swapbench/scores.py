@@ -21,7 +21,7 @@ from msdae.evaluation.swapbench.systems import Batch
 F1, F1_WIDE, F1_HEARD, PITCH = "melody F1", "melody F1 100 ms", "melody F1 heard", "pitch accuracy"
 TIMBRE, TOP1 = "timbre similarity", "timbre top-1"
 LOG_MEL, SSIM, MSE = "log-mel dB", "mel SSIM", "mel MSE"
-MFCC, SOURCE_MFCC = "MFCC cosine", "MFCC cosine to the timbre source"  # with `RAW_PITCH` of the split "real"
+MFCC, SOURCE_MFCC = "MFCC cosine", "MFCC cosine to the timbre source"  # with `RAW_PITCH` of recorded samples
 RAW_PITCH = "raw pitch accuracy"
 TARGET_F1, TARGET_PITCH, TARGET_TIMBRE = f"target {F1}", f"target {PITCH}", f"target {TIMBRE}"
 
@@ -69,7 +69,7 @@ def score(facts: Facts, waveforms: torch.Tensor, swapped: bool) -> list[Scores]:
     Where there is no truth, metrics that need it are left out.
     """
     batch = facts.batch
-    heard = transcribe_batch(list(waveforms), SAMPLE_RATE)
+    heard = facts.heard if waveforms is batch.whole else transcribe_batch(list(waveforms), SAMPLE_RATE)
     embedded = timbre.load().embed(waveforms, SAMPLE_RATE)
     target_timbre = facts.source_timbre if swapped else facts.original_timbre
     rows = []
@@ -90,7 +90,7 @@ def score(facts: Facts, waveforms: torch.Tensor, swapped: bool) -> list[Scores]:
                 SSIM: mel_ssim(truth, waveform, SAMPLE_RATE),
                 MSE: mel_mse(truth, waveform, SAMPLE_RATE),
             }
-            if case.split == real.SPLIT:
+            if case.split in real.SPLITS:
                 row |= _independent(case, batch.timbre[index], truth, waveform)
         rows.append(row)
     return rows

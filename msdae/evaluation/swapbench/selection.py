@@ -7,6 +7,7 @@ import numpy as np
 
 from msdae.errors import UserError
 from msdae.evaluation.swapbench import cases, tables
+from msdae.evaluation.swapbench.real import Library
 from msdae.evaluation.swapbench.run import batches, render
 from msdae.evaluation.swapbench.scores import melody_and_timbre
 from msdae.evaluation.swapbench.systems import CODEC, Batch, Bounds, Model, Output, System
@@ -30,10 +31,11 @@ def quick(
     split: str = "valid",
     levels: tuple[int, ...] = (1,),
     counts: Mapping[str, int] = MELODIES,
+    library: Library | None = None,
 ) -> Quick:
     """How well the pipeline swaps `levels` on a few melodies of `split`.
 
-    counts: cases by texture.
+    counts: cases by texture. library: as of `sounds.play`.
 
     Raises:
         UserError: the model has no other level than `levels`; as `cases.plan`.
@@ -45,21 +47,23 @@ def quick(
         )
     textures = tuple(counts.items())
     codec = pipeline.codec
-    key = (codec.fingerprint, str(pipeline.device), split, textures)
+    key = (codec.fingerprint, str(pipeline.device), split, textures, library and library.fingerprint)
     if key not in _ceilings:
-        _ceilings[key] = _scores(Bounds(codec, pipeline.device), Output(CODEC), split, textures)
-    scores = _scores(system, system.outputs[1], split, textures)
+        _ceilings[key] = _scores(Bounds(codec, pipeline.device), Output(CODEC), split, textures, library)
+    scores = _scores(system, system.outputs[1], split, textures, library)
     return Quick(*scores, float(tables.swap_score(np.array([[*scores, *_ceilings[key]]]))[0]))
 
 
-_ceilings: dict[tuple[str, str, str, Counts], tuple[float, float]] = {}  # of codecs' round trips of the truth
+_ceilings: dict[tuple, tuple[float, float]] = {}  # of codecs' round trips of the truth
 
 
-def _scores(system: System, output: Output, split: str, textures: Counts) -> tuple[float, float]:
+def _scores(
+    system: System, output: Output, split: str, textures: Counts, library: Library | None
+) -> tuple[float, float]:
     """Mean melody F1 and timbre top-1."""
     rows = []
     for group in batches(cases.plan(split, 0, dict(textures))):
-        waveforms = system.render(Batch(group, *render(group)), output)
-        rows += melody_and_timbre(group, waveforms)
+        waveforms = system.render(Batch(group, *render(group, library)), output)
+        rows += melody_and_timbre(group, waveforms, library)
     f1, top1, _ = np.mean(rows, axis=0)
     return float(f1), float(top1)

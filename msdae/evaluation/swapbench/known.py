@@ -1,0 +1,90 @@
+"""Scores of rows that no model has a part in: kept for the next evaluation on the same cases."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from msdae import checkpoint, files, folders
+from msdae.codecs import Codec
+from msdae.evaluation import code
+from msdae.evaluation.metrics import f0, timbre
+from msdae.evaluation.metrics.embeddings import Embedding
+from msdae.evaluation.swapbench import neighbours
+from msdae.evaluation.swapbench.cases import to_json
+from msdae.evaluation.swapbench.real import Library
+from msdae.evaluation.swapbench.results import Results
+from msdae.evaluation.swapbench.sounds import SOUNDFONTS
+from msdae.evaluation.swapbench.systems import BOUNDS, CODEC, Output
+from msdae.synthesis import soundfont
+
+# What such scores follow from, beside cases, sounds and networks.
+CODE = (
+    "msdae.audio",
+    "msdae.codecs",
+    "msdae.evaluation.metrics",
+    "msdae.evaluation.swapbench.neighbours",
+    "msdae.evaluation.swapbench.real",
+    "msdae.evaluation.swapbench.scores",
+    "msdae.evaluation.swapbench.sounds",
+    "msdae.evaluation.swapbench.systems",
+    "msdae.synthesis",
+)
+ROWS = (*BOUNDS, neighbours.ROW)
+
+
+class Known:
+    """The scores of `ROWS` on the cases of `results`, each row in a file whose name says all that it is of.
+
+    library: as of `sounds.play`.
+    """
+
+    def __init__(self, results: Results, codec: Codec, library: Library | None, embedding: Embedding):
+        self.results = results
+        fonts = {line.soundfont for case in results.cases for line in (case.timbre, case.melody)}
+        facts = {
+            "cases": [to_json(case) for case in results.cases],
+            "sounds": [soundfont.fingerprint(SOUNDFONTS[font]()) for font in sorted(fonts & set(SOUNDFONTS))],
+            "samples": library.fingerprint if library else "",
+            "timbre": checkpoint.fingerprint(timbre.load().state_dict(), {}),
+            "embedding": embedding.fingerprint,
+            "f0": f0.available(),
+            "code": code.fingerprint(CODE),
+        }
+        whole = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        weights = f"{codec.fingerprint} {checkpoint.fingerprint(codec.state_dict(), {})}"
+        self.keys = {row: f"{whole} {row} {weights if row == CODEC else ''}" for row in ROWS}
+
+    def use(self) -> None:
+        """Add what is known to the results."""
+        for row in ROWS:
+            path, output = self._path(row), Output(row)
+            if path.is_file():
+                known = files.read_json(path, fix="delete it")
+                with files.reading(path, "delete it"):
+                    cases = self.results.cases
+                    points = np.array([known[case.id]["embedding"] for case in cases], np.float32)
+                    self.results.add(output, cases, [known[case.id]["scores"] for case in cases], points)
+
+    def keep(self) -> None:
+        """Keep the rows that are whole now and were not known."""
+        cases = self.results.cases
+        for row in ROWS:
+            output, path = Output(row), self._path(row)
+            if not path.is_file() and self.results.complete(cases, [output]):
+                points = self.results.embeddings(output, cases).tolist()
+                rows = {
+                    case.id: {"scores": self.results.scores[(case.id, *output)], "embedding": point}
+                    for case, point in zip(cases, points, strict=True)
+                }
+                with files.atomic(path) as temporary:
+                    temporary.write_text(json.dumps(rows))
+
+    def _path(self, row: str) -> Path:
+        return folder() / f"{hashlib.sha256(self.keys[row].encode()).hexdigest()[:24]}.json"
+
+
+def folder() -> Path:
+    """Where scores are kept."""
+    return folders.cache() / "scores"

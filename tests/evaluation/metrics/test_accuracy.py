@@ -1,0 +1,19 @@
+import numpy as np
+import pytest
+import torch
+
+from msdae.evaluation.metrics import accuracy
+from msdae.evaluation.metrics.renditions import Renditions
+
+
+def renditions(instruments, pieces):
+    return Renditions(
+        torch.zeros(len(pieces), 128, 4), np.array(instruments), np.array(instruments), np.array(pieces)
+    )
+
+
+def test_the_nearest_mean_leaves_out_the_clips_own_piece():
+    """The second clip of instrument 0 sounds like instrument 1; its own piece would have given it away."""
+    points = np.array([[1, 0], [0.1, 1], [0, 1], [0, 1], [1, 0.2]], dtype=float)
+    clips = renditions([0, 0, 1, 1, 0], ["a", "b", "b", "c", "b"])
+    assert accuracy.nearest_accuracy(points, clips, points, clips) == pytest.approx(4 / 5)

@@ -1,0 +1,38 @@
+"""Rows that no model has a part in are scored once."""
+
+import pytest
+
+from msdae.evaluation import code
+from msdae.evaluation.swapbench import neighbours, run
+from msdae.evaluation.swapbench.run import EvaluationConfig, evaluate
+from msdae.evaluation.swapbench.systems import Function
+
+FEW = EvaluationConfig(splits=("unseen",), cases=4, report_cases=0)
+
+
+@pytest.fixture
+def swapped(monkeypatch):
+    """The swaps that nearest neighbours were asked for; they answer with the melody source."""
+    calls = []
+
+    def swap(timbre, melody):
+        calls.append(melody)
+        return melody
+
+    monkeypatch.setattr(run, "nearest_neighbours", lambda: Function(neighbours.ROW, swap))
+    monkeypatch.setattr(run, "BATCH", 2)
+    return calls
+
+
+def test_a_second_evaluation_scores_the_first_batch_alone(swapped, scores, tmp_path, monkeypatch):
+    before = set(scores.iterdir())
+    first = evaluate({}, tmp_path / "a", FEW)
+    assert len(swapped) == 5 and len(set(scores.iterdir()) - before) == 5
+    again = evaluate({}, tmp_path / "b", FEW, functions={"mine": lambda timbre, melody: timbre})
+    assert len(swapped) == 5 + 2
+    rows = [{row[0]: row[1:] for row in short[0].rows} for short, _ in (first, again)]
+    for name in ("truth", "copy timbre source", "codec", neighbours.ROW):
+        assert rows[0][name] == rows[1][name]
+    monkeypatch.setattr(code, "fingerprint", lambda names: "of other code")
+    evaluate({}, tmp_path / "c", FEW)
+    assert len(swapped) == 5 + 2 + 5
