@@ -1,12 +1,11 @@
 """Integrated loudness (ITU-R BS.1770-4) measured block by block, and the gain that matches two recordings."""
 
+import functools
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from pyloudnorm import Meter
-from scipy.signal import lfilter
 
 from msdae.audio.windows import Source
 
@@ -15,6 +14,8 @@ _STEP = 0.1  # seconds between the starts of two gating blocks
 _STEPS = 4  # steps in a gating block of 0.4 s
 _ABSOLUTE_GATE = -70.0  # LUFS
 _RELATIVE_GATE = -10.0  # LU below the mean of the blocks that pass the absolute gate
+_MEMORY = 0.2  # seconds after which the K-weighting forgets what it heard, to a part in 10^16
+_SHELF, _HIGH_PASS = (1500.0, math.sqrt(0.5), 4.0), (38.0, 0.5)  # Hz, Q and dB, as pyloudnorm's
 
 
 class Loudness:
@@ -30,24 +31,29 @@ class Loudness:
         self.samples = 0
         self._rate = sample_rate
         self._hop = int(_STEP * sample_rate)
-        self._filters = [(f.b, f.a) for f in Meter(sample_rate)._filters.values()]
-        self._states = [np.zeros(max(len(b), len(a)) - 1) for b, a in self._filters]
+        self._heard = np.zeros(int(_MEMORY * sample_rate))  # samples before the next block
         self._energies: list[np.ndarray] = []  # K-weighted energy of each complete step
         self._open_step = np.zeros(0)  # K-weighted samples after the last complete step
         self._energy = 0.0  # of the unweighted signal
 
     def add(self, block: torch.Tensor) -> None:
         """Take in the next samples: (samples,)."""
-        weighted = block.detach().cpu().double().numpy()
-        self.samples += len(weighted)
-        self.peak = max(self.peak, float(np.abs(weighted).max(initial=0.0)))
-        self._energy += float(np.square(weighted).sum())
-        for index, (b, a) in enumerate(self._filters):
-            weighted, self._states[index] = lfilter(b, a, weighted, zi=self._states[index])
-        weighted = np.concatenate([self._open_step, weighted])
+        samples = block.detach().cpu().double().numpy()
+        self.samples += len(samples)
+        self.peak = max(self.peak, float(np.abs(samples).max(initial=0.0)))
+        self._energy += float(np.square(samples).sum())
+        weighted = np.concatenate([self._open_step, self._weighted(samples)])
         complete = len(weighted) // self._hop * self._hop
         self._energies.append(np.square(weighted[:complete]).reshape(-1, self._hop).sum(axis=1))
         self._open_step = weighted[complete:]
+
+    def _weighted(self, samples: np.ndarray) -> np.ndarray:
+        """The next samples K-weighted, by an FFT over them and those before."""
+        signal = np.concatenate([self._heard, samples])
+        size = -(-len(signal) // 4096) * 4096
+        weighted = np.fft.irfft(np.fft.rfft(signal, size) * _k_weighting(self._rate, size), size)
+        first, self._heard = len(self._heard), signal[len(samples) :]
+        return weighted[first : len(signal)]
 
     def level(self) -> float:
         """Root mean square, dB relative to full scale; -inf for silence."""
@@ -112,6 +118,30 @@ def measure(source: Source, sample_rate: int) -> Loudness:
     for block in source.blocks():
         loudness.add(block)
     return loudness
+
+
+@functools.lru_cache(maxsize=8)
+def _k_weighting(rate: int, size: int) -> np.ndarray:
+    """The response at the frequencies of an FFT of `size`: a high shelf, and a high pass after it.
+
+    Source: ITU-R BS.1770-4 by Bristow-Johnson's filters, as in pyloudnorm, whose import takes a second.
+    """
+    (shelf, shelf_q, decibels), (low, low_q) = _SHELF, _HIGH_PASS
+    amplitude, cosine, width = 10 ** (decibels / 40), *_angle(shelf, shelf_q, rate)
+    plus, minus, root = amplitude + 1, amplitude - 1, 2 * math.sqrt(amplitude) * width
+    numerator = [plus + minus * cosine + root, -2 * (minus + plus * cosine), plus + minus * cosine - root]
+    denominator = [plus - minus * cosine + root, 2 * (minus - plus * cosine), plus - minus * cosine - root]
+    response = amplitude * np.fft.rfft(numerator, size) / np.fft.rfft(denominator, size)
+    cosine, width = _angle(low, low_q, rate)
+    numerator = [(1 + cosine) / 2, -(1 + cosine), (1 + cosine) / 2]
+    denominator = [1 + width, -2 * cosine, 1 - width]
+    return response * np.fft.rfft(numerator, size) / np.fft.rfft(denominator, size)
+
+
+def _angle(hertz: float, q: float, rate: int) -> tuple[float, float]:
+    """Cosine of a filter's angle, and half its sine over Q."""
+    angle = 2 * math.pi * hertz / rate
+    return math.cos(angle), math.sin(angle) / (2 * q)
 
 
 def _decibels(power: float) -> float:

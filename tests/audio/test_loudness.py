@@ -27,6 +27,17 @@ def test_integrated_loudness_is_pyloudnorms(samples):
     assert measured(noise).integrated() == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("rate", [8000, 16000, 48000, 192000])
+def test_other_rates_and_blocks(rate):
+    noise = 0.1 * torch.randn(3 * rate, generator=torch.Generator().manual_seed(0))
+    expected = pyloudnorm.Meter(rate).integrated_loudness(noise.double().numpy())
+    for size in (100, 4097, 10**6):
+        loudness = Loudness(rate)
+        for part in noise.split(size):
+            loudness.add(part)
+        assert loudness.integrated() == pytest.approx(expected, abs=1e-6)
+
+
 def test_peak_and_level():
     loudness = measured(torch.tensor([0.0, -0.5, 0.5, 0.0]).repeat(1000))
     assert loudness.peak == 0.5
