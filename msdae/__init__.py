@@ -6,8 +6,9 @@
 Public names are imported at first use: `import msdae` takes no time.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from msdae.lazy import getter
 
 if TYPE_CHECKING:
     from msdae.codecs import load as load_codec
@@ -20,23 +21,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Pipeline", "load_codec", "load_model", "metrics", "swapbench"]
 
-_PLACES = {  # public name: module and what of it
-    "Pipeline": ("msdae.inference.pipeline", "Pipeline"),
-    "load_codec": ("msdae.codecs", "load"),
-    "load_model": ("msdae.models.autoencoder", "Autoencoder.from_pretrained"),
-    "metrics": ("msdae.evaluation.metrics", ""),
-    "swapbench": ("msdae.evaluation.swapbench", ""),
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module 'msdae' has no attribute '{name}'")
-    module, path = _PLACES[name]
-    value = importlib.import_module(module)
-    for part in filter(None, path.split(".")):
-        value = getattr(value, part)
-    return value
+__getattr__ = getter(
+    __name__,
+    {
+        "Pipeline": "msdae.inference.pipeline:Pipeline",
+        "load_codec": "msdae.codecs:load",
+        "load_model": "msdae.models.autoencoder:Autoencoder.from_pretrained",
+        "metrics": "msdae.evaluation.metrics",
+        "swapbench": "msdae.evaluation.swapbench",
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -307,20 +307,21 @@ def _described(kind: type) -> dict[str, str]:
 def check_outputs(outputs: Iterable[Path], plot: Path | None, inputs: Iterable["Recording"]) -> None:
     """Raise a UserError, before any work, for output files that cannot be written or are inputs."""
     from msdae import audio
-    from msdae.evaluation.figures import check_plot
 
     outputs = list(outputs)
     for output in outputs:
         audio.check_writable(output)
     if plot is not None:
+        from msdae.evaluation.figures import check_plot
+
         check_plot(plot)
     files.check_apart([*outputs, *([plot] if plot else [])], [recording.path for recording in inputs])
 
 
 def add_sampling(arguments: argparse.ArgumentParser) -> None:
     """--checkpoint, --codec, --device and the options of `Sampling`: how recordings are rendered."""
-    from msdae.diffusion.samplers import SAMPLERS
-    from msdae.inference.pipeline import Sampling
+    from msdae.diffusion import SAMPLERS
+    from msdae.inference.settings import Sampling
 
     arguments.add_argument(
         "--checkpoint", default="embedded", help="'embedded' (ships with msdae), a file, a folder or a hub id"
@@ -355,7 +356,7 @@ def add_levels(arguments: argparse.ArgumentParser, default: str) -> None:
 
 def sampling(options: argparse.Namespace) -> "Sampling":
     """The sampling that the options of `add_sampling` ask for."""
-    from msdae.inference.pipeline import Sampling
+    from msdae.inference.settings import Sampling
 
     return configured(Sampling, options)
 

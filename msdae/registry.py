@@ -3,7 +3,9 @@
 import difflib
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from msdae.errors import UserError
@@ -14,9 +16,12 @@ Entry = TypeVar("Entry")
 class Registry(Generic[Entry]):
     """Entries by name. Each registers itself in the file that defines it, so that a new one is one new file.
 
+    Names are read from the files, `@CODECS.register("name")` in the registry of the noun "codec"; the files
+    are imported when an entry is asked for.
+
     Args:
         noun: what an entry is, for error messages.
-        package: dotted name of the package whose modules register entries; they are imported at first use.
+        package: dotted name of the package whose modules register entries.
     """
 
     def __init__(self, noun: str, package: str):
@@ -49,16 +54,22 @@ class Registry(Generic[Entry]):
         return self._entries[name]
 
     def __iter__(self) -> Iterator[str]:
-        self._import()
-        return iter(sorted(self._entries))
+        return iter(sorted(self._names()))
 
     def __len__(self) -> int:
-        self._import()
-        return len(self._entries)
+        return len(self._names())
 
     def __contains__(self, name: object) -> bool:
-        self._import()
-        return name in self._entries
+        return name in self._names()
+
+    def _names(self) -> set[str]:
+        if self._complete:
+            return set(self._entries)
+        registered = re.compile(rf'^@{self.noun.upper().replace(" ", "")}S\.register\("([^"]+)"\)', re.M)
+        folders = getattr(importlib.import_module(self.package), "__path__", ())
+        files = [file for folder in folders for file in Path(folder).glob("*.py")]
+        texts = (file.read_text("utf-8") for file in files)
+        return {*self._entries, *(name for text in texts for name in registered.findall(text))}
 
     def _import(self) -> None:
         if self._complete:

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "msdae"
 
 # A room is a module or folder of msdae; it imports from rooms of lines before its own, or of itself.
 ROOMS = [
-    ("errors", "progress", "launcher"),
+    ("errors", "lazy", "progress", "launcher"),
     ("files", "limits"),
     ("locks",),
     ("registry", "config", "folders", "checkpoint"),

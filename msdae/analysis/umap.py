@@ -18,7 +18,6 @@ from msdae.analysis.probes.tasks import SETS
 from msdae.data import ClipCache
 from msdae.errors import UserError
 from msdae.evaluation import figures
-from msdae.limits import Range
 from msdae.models.autoencoder import Autoencoder
 from msdae.progress import Progress, silent
 from msdae.symbolic.instruments import FAMILIES
@@ -31,8 +30,6 @@ COLOURS = (
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 PITCH_COLOURS = "viridis"
 FEWEST = 16  # clips that make a map
-CLIPS = Range(FEWEST, 2000, reason="a page with more sounds does not open everywhere")
-SEED = Range(0, 2**32 - 1)
 _PREFIX = "umap-"
 
 

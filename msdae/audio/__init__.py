@@ -1,16 +1,21 @@
 """Sound: files in and out, sample rates, loudness, spectrograms, windows over long signals."""
 
-from msdae.audio.files import (
-    BLOCK,
-    SAMPLE_RATE,
-    SUFFIXES,
-    Recording,
-    check_writable,
-    open_recording,
-    read,
-    write,
-    write_blocks,
-)
+from typing import TYPE_CHECKING
+
+from msdae.lazy import getter
+
+if TYPE_CHECKING:
+    from msdae.audio.files import (
+        BLOCK,
+        SAMPLE_RATE,
+        SUFFIXES,
+        Recording,
+        check_writable,
+        open_recording,
+        read,
+        write,
+        write_blocks,
+    )
 
 __all__ = [
     "BLOCK",
@@ -23,3 +28,18 @@ __all__ = [
     "write",
     "write_blocks",
 ]
+
+__getattr__ = getter(
+    __name__,
+    {
+        "BLOCK": "msdae.audio.files:BLOCK",
+        "SAMPLE_RATE": "msdae.audio.files:SAMPLE_RATE",
+        "SUFFIXES": "msdae.audio.files:SUFFIXES",
+        "Recording": "msdae.audio.files:Recording",
+        "check_writable": "msdae.audio.files:check_writable",
+        "open_recording": "msdae.audio.files:open_recording",
+        "read": "msdae.audio.files:read",
+        "write": "msdae.audio.files:write",
+        "write_blocks": "msdae.audio.files:write_blocks",
+    },
+)

@@ -11,14 +11,12 @@ import torch.nn as nn
 
 from msdae import checkpoint, files
 from msdae.codecs.chunks import CHUNK
+from msdae.codecs.registry import CODECS
 from msdae.errors import UserError, printable
-from msdae.registry import Registry
 
-DEFAULT = "spectral-neural"
 CLIP_SECONDS = 3.0  # about the length of a clip; the exact one is a whole number of latent frames
 CLIP_MULTIPLE = 8  # of latent frames, so that codes at a fraction of their rate are whole
 FIX = "train it again with experiments/train_codec.py"  # a codec's file that is wrong
-CODECS: Registry[type["Codec"]] = Registry("codec", "msdae.codecs")
 
 
 class Codec(nn.Module, ABC):
@@ -27,7 +25,6 @@ class Codec(nn.Module, ABC):
     Attributes:
         name: the name that `load` takes.
         kind: what the header of its files calls it; empty where it has no files of its own.
-        shipped: whether the package has a file with its weights.
         channels: channels of the latent.
         hop: samples per latent frame.
         sample_rate: in Hz.
@@ -37,7 +34,6 @@ class Codec(nn.Module, ABC):
 
     name: str
     kind: ClassVar[str] = ""
-    shipped: ClassVar[bool] = False
     channels: int
     hop: int
     sample_rate: int
@@ -133,8 +129,3 @@ def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> Codec:
         names = " or ".join(CODECS)
         raise UserError(f"codec '{printable(name)}': neither a file nor a codec's name; give {names}")
     return codec.to(device).eval()
-
-
-def shipped() -> list[str]:
-    """The names of the codecs whose weights are in the package."""
-    return [name for name in CODECS if CODECS[name].shipped]

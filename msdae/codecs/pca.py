@@ -64,7 +64,7 @@ class SpectralCodec(Codec):
         prediction: ((2 * reach + 1) * channels, block * bands), from latent frames to a block less its mean.
     """
 
-    name, kind, shipped = "spectral", "spectral codec", True
+    name, kind = "spectral", "spectral codec"
 
     def __init__(
         self,

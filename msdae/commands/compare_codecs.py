@@ -6,10 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from msdae import cli, codecs
-from msdae.evaluation import codecs as codec_comparison
-from msdae.evaluation.swapbench import real
-from msdae.evaluation.swapbench.cases import CASES, SPLITS
-from msdae.evaluation.tables import check_file, write
+from msdae.evaluation.swapbench.settings import CASES, SPLITS
 from msdae.limits import SEED
 
 
@@ -32,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument(
         "--split",
-        choices=list(SPLITS),
+        choices=SPLITS,
         default="test",
         help="compared on, beside the unseen one or real alone",
     )
@@ -47,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the recordings")
     parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
     options = parser.parse_args(argv)
+    from msdae.evaluation import codecs as codec_comparison
+    from msdae.evaluation.swapbench import real
+    from msdae.evaluation.tables import check_file, write
+
     if options.out:
         check_file(options.out)
     named = cli.named(options.codec or codecs.shipped())

@@ -6,25 +6,24 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
 from tqdm import tqdm
 
 from msdae import audio, cli, files
 from msdae.commands import learn_sound
 from msdae.errors import UserError, printable
-from msdae.evaluation.figures import plot_log_mels
-from msdae.evaluation.metrics import mfcc, timbre
-from msdae.evaluation.metrics.melody import note_f1, transcribe
-from msdae.evaluation.swapbench.scores import Instruments, instruments
-from msdae.evaluation.swapbench.sounds import merlin
-from msdae.evaluation.tables import Table, Value
-from msdae.inference.pipeline import Mix, Pipeline
+from msdae.inference.settings import Mix
 from msdae.limits import LEARNING
 from msdae.symbolic.instruments import INSTRUMENTS
 from msdae.symbolic.notes import Note
-from msdae.synthesis import soundfont
+
+if TYPE_CHECKING:
+    import torch
+
+    from msdae.evaluation.swapbench.scores import Instruments
+    from msdae.evaluation.tables import Table, Value
+    from msdae.inference.pipeline import Pipeline
 
 BEAT = 0.5  # seconds
 LEVEL = 0.5  # peak of the rendered recordings
@@ -66,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--learn", type=seconds, default=learn_sound.SECONDS, help="seconds of learning")
     cli.add_sampling(parser)
     options = parser.parse_args(argv)
+    from msdae.evaluation.tables import Table
 
     check(options.out)
     begin = time.perf_counter()
@@ -107,8 +107,11 @@ def paths(folder: Path, number: int) -> tuple[Path, Path, Path, Path]:
     return tuple(folder / f"{number}-{name}" for name in names)
 
 
-def swap(pipeline: Pipeline, folder: Path, number: int) -> tuple[str, Value, Value, str]:
+def swap(pipeline: "Pipeline", folder: Path, number: int) -> "tuple[str, Value, Value, str]":
     """Write the sources, the swap and a picture of pair `number`, from 1 on; a row of the table."""
+    from msdae.evaluation.figures import plot_log_mels
+    from msdae.evaluation.tables import Value
+
     (sound, program), (tune, player) = PAIRS[number - 1]
     timbre_file, melody_file, out, picture = paths(folder, number)
     audio.write(timbre_file, play(notes_of(FRERE_JACQUES), program))
@@ -127,8 +130,11 @@ def learnt_paths(folder: Path) -> tuple[Path, Path, Path, Path]:
     return tuple(folder / f"{1 + len(PAIRS)}-{name}" for name in names)
 
 
-def learn(pipeline: Pipeline, folder: Path, seconds: float) -> Table:
+def learn(pipeline: "Pipeline", folder: Path, seconds: float) -> "Table":
     """Learn a sound that the model does not know, and swap with it: how well, beside a swap without."""
+    from msdae.evaluation.swapbench.sounds import merlin
+    from msdae.evaluation.tables import Table
+
     recording, learnt, before, after = learnt_paths(folder)
     rate = audio.SAMPLE_RATE
     font = merlin()
@@ -149,8 +155,14 @@ def learn(pipeline: Pipeline, folder: Path, seconds: float) -> Table:
     return Table(title, ("swap", "melody F1", "timbre"), tuple(rows), note)
 
 
-def _likeness(waveform: torch.Tensor, truth: torch.Tensor) -> tuple[Value, Value]:
+def _likeness(waveform: "torch.Tensor", truth: "torch.Tensor") -> "tuple[Value, Value]":
     """Melody F1, and the cosine of mean MFCC to the truth."""
+    import numpy as np
+
+    from msdae.evaluation.metrics import mfcc
+    from msdae.evaluation.metrics.melody import note_f1, transcribe
+    from msdae.evaluation.tables import Value
+
     rate = audio.SAMPLE_RATE
     f1 = note_f1(np.array(notes_of(ODE_TO_JOY)), transcribe(waveform, rate))
     return Value(f1, digits=2), Value(mfcc.similarity(waveform, truth, rate), digits=2)
@@ -177,8 +189,10 @@ def notes_of(tune: Sequence[tuple[int, float]]) -> list[Note]:
     return notes
 
 
-def play(notes: Sequence[Note], program: int, font: Path | None = None) -> torch.Tensor:
+def play(notes: Sequence[Note], program: int, font: Path | None = None) -> "torch.Tensor":
     """`notes` by a General MIDI program of a SoundFont, or of the default one: (samples,)."""
+    from msdae.synthesis import soundfont
+
     samples = round((notes[-1][1] + BEAT) * audio.SAMPLE_RATE)  # a beat more for the last note to fade
     waveform = soundfont.render(notes, font or soundfont.default(), program, samples)
     return LEVEL * waveform / waveform.abs().max()
@@ -186,6 +200,12 @@ def play(notes: Sequence[Note], program: int, font: Path | None = None) -> torch
 
 def score(swapped: Path, program: int) -> tuple[float, float, str]:
     """Melody F1 of the swap and of the truth, and the instrument that the swap sounds like."""
+    import numpy as np
+    import torch
+
+    from msdae.evaluation.metrics import timbre
+    from msdae.evaluation.metrics.melody import note_f1, transcribe
+
     notes, rate = notes_of(ODE_TO_JOY), audio.SAMPLE_RATE
     waveforms = torch.stack([audio.read(swapped), play(notes, program)])
     f1 = [note_f1(np.array(notes), transcribe(waveform, rate)) for waveform in waveforms]
@@ -194,6 +214,8 @@ def score(swapped: Path, program: int) -> tuple[float, float, str]:
     return *f1, names[nearest] + (" (right)" if nearest == program else f" (it is {names[program]})")
 
 
-def _known() -> Instruments:
+def _known() -> "Instruments":
     """The instruments that a swap's sound is compared with."""
+    from msdae.evaluation.swapbench.scores import instruments
+
     return instruments("test", "melodies")

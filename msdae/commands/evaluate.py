@@ -8,21 +8,20 @@ from pathlib import Path
 from tqdm import tqdm
 
 from msdae import cli, files, folders, limits, locks
-from msdae.evaluation import tables
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
-from msdae.evaluation.swapbench import neighbours, recordings, report
-from msdae.evaluation.swapbench import run as swapbench
-from msdae.evaluation.swapbench.cases import SPLITS, counts
-from msdae.evaluation.swapbench.systems import BOUNDS, LEARNING
-from msdae.inference.pipeline import Sampling
-from msdae.nn.device import device
+from msdae.evaluation.swapbench.settings import SECONDS, SPLITS, EvaluationConfig
+from msdae.inference.settings import Sampling
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parser().parse_args(argv)
+    from msdae.evaluation import tables
+    from msdae.evaluation.swapbench import report
+    from msdae.evaluation.swapbench import run as swapbench
+
     data = options.data
     settings = cli.configured(
-        swapbench.EvaluationConfig,
+        EvaluationConfig,
         options,
         splits=tuple(dict.fromkeys(options.split)),
         sampling=cli.configured(Sampling, options),
@@ -44,8 +43,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         _evaluate(options, settings, cli.command_line("evaluate", argv))
 
 
-def _pairs(options: argparse.Namespace, settings: swapbench.EvaluationConfig, command: str) -> None:
+def _pairs(options: argparse.Namespace, settings: EvaluationConfig, command: str) -> None:
     """Score on the recordings in `options.pairs`."""
+    from msdae.evaluation import tables
+    from msdae.evaluation.swapbench import recordings
+    from msdae.evaluation.swapbench import run as swapbench
+    from msdae.nn.device import device
+
     group = recordings.pairs(options.pairs)
     folder = options.out / recordings.FOLDER
     files.make_folder(folder)
@@ -69,7 +73,13 @@ def _say_how_long(options: argparse.Namespace, count: int) -> None:
         print(f"{sounds} sounds are learnt: about {minutes} min, less if some are known")
 
 
-def _evaluate(options: argparse.Namespace, settings: swapbench.EvaluationConfig, command: str) -> None:
+def _evaluate(options: argparse.Namespace, settings: EvaluationConfig, command: str) -> None:
+    from msdae.evaluation.swapbench import neighbours, report
+    from msdae.evaluation.swapbench import run as swapbench
+    from msdae.evaluation.swapbench.cases import counts
+    from msdae.evaluation.swapbench.systems import BOUNDS
+    from msdae.nn.device import device
+
     reserved = (*BOUNDS, neighbours.ROW, *swapbench.SOUNDS)
     if options.learn is not None and settings.splits:
         shares = counts(settings.splits, settings.cases)
@@ -116,12 +126,12 @@ def parser() -> argparse.ArgumentParser:
         help="only write the two sources of every case, for --outputs",
     )
     parser.add_argument(
-        "--split", nargs="*", choices=list(SPLITS), default=["test", "unseen"], help="splits of SwapBench"
+        "--split", nargs="*", choices=SPLITS, default=["test", "unseen"], help="splits of SwapBench"
     )
     _add_real(parser)
     choices = {"embedding": EMBEDDINGS}
     shown = ("cases", "seed", "embedding", "report_cases")
-    cli.add_config(parser, swapbench.EvaluationConfig, shown, choices)
+    cli.add_config(parser, EvaluationConfig, shown, choices)
     cli.add_config(parser, Sampling, ("steps", "guidance"))
     parser.add_argument(
         "--data",
@@ -149,10 +159,10 @@ def _add_real(parser: argparse.ArgumentParser) -> None:
         "--learn",
         type=cli.ranged(limits.LEARNING, float),
         nargs="?",
-        const=LEARNING,
+        const=SECONDS,
         metavar="SECONDS",
         help="one more row: the model learns each timbre source first, for about so long "
-        f"({LEARNING:g} where no number is given)",
+        f"({SECONDS:g} where no number is given)",
     )
     parser.add_argument(
         "--pairs",

@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-
-import torch
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from typing import TYPE_CHECKING
 
 from msdae import cli, files
 from msdae.errors import UserError, printable
-from msdae.models import codec_files
-from msdae.models.autoencoder import HUB_ID, Autoencoder
 
-NETWORK = HfHubHTTPError.__base__  # of all errors of the hub's client, whichever library that uses
+if TYPE_CHECKING:
+    from msdae.models.autoencoder import Autoencoder
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -25,6 +22,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     target.add_argument("--out", type=Path, help="file to write")
     target.add_argument("--push", metavar="OWNER/NAME", help="hub repository to push to (single precision)")
     options = parser.parse_args(argv)
+    from msdae.models.autoencoder import HUB_ID, Autoencoder
+
     if options.out:
         files.check_replaceable(options.out)
     elif not HUB_ID.fullmatch(options.push):
@@ -39,20 +38,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"{options.out}: {size:.1f} MB, {type(model).__name__}, steps of its stages: {steps}")
 
 
-def _pushed(model: Autoencoder, name: str) -> str:
+def _pushed(model: "Autoencoder", name: str) -> str:
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    network = HfHubHTTPError.__base__  # of all errors of the hub's client, whichever library that uses
+
     try:
         return model.push_to_hub(name)
-    except (HFValidationError, NETWORK, OSError) as error:
+    except (HFValidationError, network, OSError) as error:
         reason = str(error).strip().partition("\n")[0][:120]
         fix = "check the network, and the login with hf auth login"
         raise UserError(f"--push {name}: the Hugging Face hub did not take it ({reason}); {fix}") from error
 
 
-def write(model: Autoencoder, path: Path) -> None:
+def write(model: "Autoencoder", path: Path) -> None:
     """Write the model in half precision, and beside it the file of a codec that does not ship.
 
     Raises:
         UserError: the file cannot be written, or another codec's file lies beside it.
     """
+    import torch
+
+    from msdae.models import codec_files
+
     codec_files.copy(codec_files.find(model.config.codec, model.folder), path.parent)
     model.save(path, torch.float16)

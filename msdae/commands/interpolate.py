@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msdae import cli, files
-from msdae.inference.pipeline import Mix, strengths
-from msdae.inference.settings import SERIES
+from msdae.inference.settings import SERIES, Mix, strengths
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -9,18 +9,19 @@ from tqdm import tqdm
 
 from msdae import cli, config, folders
 from msdae.errors import UserError
-from msdae.evaluation.swapbench import real
-from msdae.evaluation.swapbench.selection import quick
-from msdae.evaluation.tables import Table, Value, check_file, write
-from msdae.inference.pipeline import Pipeline
-from msdae.training.autoencoder import TrainConfig
-from msdae.training.stages import stage_folder, train_stage
 
 RECIPES = ("same-clip", "cross-excerpt", "perturbed-content", "small")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = _parse(argv)
+    from msdae.evaluation.swapbench import real
+    from msdae.evaluation.swapbench.selection import quick
+    from msdae.evaluation.tables import Table, Value, check_file, write
+    from msdae.inference.pipeline import Pipeline
+    from msdae.training.autoencoder import TrainConfig
+    from msdae.training.stages import stage_folder, train_stage
+
     if not 2 <= len(arguments.steps) <= 3 or min(arguments.steps) < 1:
         raise UserError("--steps: give two numbers or three, one a stage, each 1 or more")
     if arguments.out:
@@ -67,7 +68,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--split",
-        choices=("valid", real.VALID),
+        choices=("valid", "real-valid"),
         default="valid",
         help="of SwapBench, that recipes are scored on; real-valid, of instruments that models may know, "
         "needs --samples",

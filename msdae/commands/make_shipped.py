@@ -1,80 +1,19 @@
 """Make the model that ships from its recipe: prepare the data, train all stages, export."""
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from msdae import cli, config, files, folders, launcher
 from msdae.commands import export
 from msdae.commands.prepare_data import add_samples
-from msdae.data.encode import Encoding
-from msdae.data.prepare import prepare_set
-from msdae.data.sets.squares import SquaresConfig
-from msdae.errors import UserError
 from msdae.limits import Range
-from msdae.models.autoencoder import Autoencoder
 from msdae.progress import silent
-from msdae.training.autoencoder import TrainConfig
-from msdae.training.stages import stage_folder, train_stage
 
-
-@dataclass(frozen=True)
-class NamedSquares:
-    """A data set of squares and the name of its folder."""
-
-    name: str
-    squares: SquaresConfig = field(default_factory=SquaresConfig)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that a model is made from.
-
-    data: the data sets that it is trained on together.
-    training: of all stages.
-    """
-
-    data: tuple[NamedSquares, ...]
-    training: TrainConfig = field(default_factory=TrainConfig)
-
-    def __post_init__(self):
-        names = [dataset.name for dataset in self.data]
-        if not names or len(set(names)) < len(names):
-            raise UserError(f"data is {names}; give one set or more, each with another name")
-        if any(Path(name).name != name for name in names):
-            raise UserError(f"data is {names}; names are those of folders, without '/'")
-
-    def scaled(
-        self,
-        scale: float,
-        soundfonts: Sequence[str] = (),
-        samples: Sequence[str] = (),
-        unseen_samples: Sequence[str] = (),
-    ) -> "Recipe":
-        """With so many times the clips and steps.
-
-        soundfonts: play with these instead, each as often.
-        samples, unseen_samples: libraries of recorded samples that all sets play with and hold out.
-        """
-        sets = []
-        for dataset in self.data:
-            squares = dataclasses.replace(dataset.squares, clips=max(4, round(scale * dataset.squares.clips)))
-            if soundfonts:
-                squares = dataclasses.replace(squares, soundfonts=tuple(soundfonts), weights=())
-            if samples:
-                squares = dataclasses.replace(squares, samples=tuple(samples))
-            if unseen_samples:
-                squares = dataclasses.replace(squares, unseen_samples=tuple(unseen_samples))
-            sets.append(NamedSquares(dataset.name, squares))
-        training = dataclasses.replace(
-            self.training,
-            steps=tuple(max(1, round(scale * steps)) for steps in self.training.steps),
-            pretrain=round(scale * self.training.pretrain),
-        )
-        return Recipe(tuple(sets), training)
+if TYPE_CHECKING:
+    from msdae.training.recipe import Recipe
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -96,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_samples(parser)
     parser.add_argument("--workers", type=cli.positive, help="processes that prepare data (all cores)")
     options = parser.parse_args(argv)
+    from msdae.training.recipe import Recipe
+
     files.check_replaceable(options.out)
     recipe = config.load(Recipe, options.config, options.set).scaled(
         options.scale, options.soundfont, options.samples or (), options.unseen_samples or ()
@@ -103,12 +44,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     make(recipe, options.data, options.run, options.out, options.workers)
 
 
-def make(recipe: Recipe, data: Path, run: Path, out: Path, workers: int | None = None) -> None:
+def make(recipe: "Recipe", data: Path, run: Path, out: Path, workers: int | None = None) -> None:
     """Prepare the data sets in `data`, train in `run` and write the model to `out`.
 
     Raises:
         UserError: a SoundFont or a library of samples is missing, or a folder holds something else.
     """
+    from msdae.data.encode import Encoding
+    from msdae.data.prepare import prepare_set
+    from msdae.models.autoencoder import Autoencoder
+    from msdae.training.stages import stage_folder, train_stage
+
     training, sets = recipe.training, [data / dataset.name for dataset in recipe.data]
     for dataset in recipe.data:
         dataset.squares.fonts()  # says what is missing before hours of work

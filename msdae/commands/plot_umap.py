@@ -7,13 +7,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from msdae import audio, cli, files, folders
-from msdae.analysis import umap as umaps
-from msdae.analysis import umap_page
-from msdae.analysis.probes import inputs
-from msdae.analysis.probes.tasks import SETS
-from msdae.data import ClipCache
+from msdae.limits import Range
 from msdae.models.registry import MODELS
-from msdae.nn.device import device
+
+CLIPS = Range(16, 2000, reason="a page with more sounds does not open everywhere")
+SEED = Range(0, 2**32 - 1)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -33,13 +31,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="prepared data sets; by default the embedded data, made on first use",
     )
     parser.add_argument("--split", nargs="+", default=["valid", "test"], help="caches of each data set")
-    parser.add_argument("--clips", type=cli.ranged(umaps.CLIPS), default=300, help="points on a map, at most")
-    parser.add_argument("--seed", type=cli.ranged(umaps.SEED), default=0, help="of UMAP")
+    parser.add_argument("--clips", type=cli.ranged(CLIPS), default=300, help="points on a map, at most")
+    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of UMAP")
     parser.add_argument(
         "--out", type=Path, default=folders.runs() / "umap", help="folder for pictures and pages"
     )
     cli.add_device(parser)
     options = parser.parse_args(argv)
+    from msdae.analysis import umap as umaps
+    from msdae.analysis import umap_page
+    from msdae.analysis.probes import inputs
+    from msdae.analysis.probes.tasks import SETS
+    from msdae.data import ClipCache
+    from msdae.nn.device import device
 
     files.make_folder(options.out)
     models = inputs.models(cli.named(options.checkpoint), options.model, device(options.device))

@@ -4,28 +4,33 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from msdae import cli, codecs, config, folders, launcher
-from msdae.audio.mel import MelConfig
-from msdae.data.encode import Encoding
-from msdae.data.prepare import prepare_set
-from msdae.data.rendering import CLIPS, RenderConfig
 from msdae.data.sets import DATASETS
 from msdae.errors import UserError
-from msdae.limits import SEED, Range
-from msdae.nn.device import device
+from msdae.limits import CLIPS, SEED, Range
 from msdae.progress import silent
+
+if TYPE_CHECKING:
+    from msdae.audio.mel import MelConfig
+    from msdae.data.rendering import RenderConfig
 
 SHARD = Range(1, 10_000, reason="a shard is read into memory whole, 0.14 MB a clip")
 WORKERS = Range(1, 1024, reason="each takes 0.4 GB of memory, with large SoundFonts 2 GB")
+RENDERED = ("notes", "squares", "synth", "tracks")  # data sets
 # options that set a field of the rendering's settings
 FIELDS = ("clips", "seed", "soundfonts", "unseen_soundfonts", "samples", "unseen_samples")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
+    from msdae.data.encode import Encoding
+    from msdae.data.prepare import prepare_set
+    from msdae.nn.device import device
+
     out = options.out or folders.data() / options.dataset
     prepare_set(
         options.dataset,
@@ -52,7 +57,7 @@ def _say_what_follows(options: argparse.Namespace, out: Path) -> None:
         print(f"then: {cli.program('swap')} --timbre a.wav --melody b.wav --checkpoint runs/NAME/stage3")
 
 
-def _rendering(options: argparse.Namespace) -> RenderConfig | None:
+def _rendering(options: argparse.Namespace) -> "RenderConfig | None":
     """The settings of the rendering; None where the data set is not rendered.
 
     Raises:
@@ -75,8 +80,10 @@ def _rendering(options: argparse.Namespace) -> RenderConfig | None:
     return config.load(kind, options.config, [*overrides, *options.set])
 
 
-def _mel(path: Path | None) -> MelConfig:
+def _mel(path: Path | None) -> "MelConfig":
     """The mel of the model that the YAML file configures, or the default one."""
+    from msdae.audio.mel import MelConfig
+
     if path is None:
         return MelConfig()
     from msdae.training.autoencoder import TrainConfig
@@ -107,7 +114,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "continues when it is started again. Under `accelerate launch` all processes share the work.",
         "--dataset folder --source ~/Music --out data/mine",
     )
-    rendered = ", ".join(name for name in DATASETS if DATASETS[name].config)
+    rendered = ", ".join(RENDERED)
     parser.add_argument("--dataset", required=True, choices=list(DATASETS), help="what is in --source")
     parser.add_argument(
         "--source",

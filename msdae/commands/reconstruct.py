@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msdae import cli
-from msdae.inference.pipeline import Mix
+from msdae.inference.settings import Mix
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -6,10 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from msdae import cli, files, folders
-from msdae.analysis import umap as umaps
 from msdae.errors import UserError
-from msdae.evaluation.figures import check_plot
-from msdae.evaluation.swapbench import report
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -29,6 +26,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--case", type=Path, metavar="FILE", help="also draw a case as spectrograms")
     parser.add_argument("--number", type=cli.positive, default=1, help="which case of the page --case draws")
     options = parser.parse_args(argv)
+    from msdae.analysis import umap as umaps
+    from msdae.evaluation.figures import check_plot
+    from msdae.evaluation.swapbench import report
 
     figures = umaps.figure_paths(options.umap) if options.umap else []
     if options.umap and not figures:

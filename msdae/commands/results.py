@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msdae import cli, files, folders
 from msdae.commands import (
@@ -17,8 +18,9 @@ from msdae.commands import (
     train_metrics,
 )
 from msdae.errors import UserError
-from msdae.evaluation import code, documents, figures, tables
-from msdae.evaluation.swapbench import report
+
+if TYPE_CHECKING:
+    from msdae.evaluation import tables
 
 SHORT = ("swapbench/swapbench-test-split", "swapbench/swapbench-unseen-split")
 CASE = 3  # of the report's cases, the one in the README
@@ -58,6 +60,8 @@ def measure(name: str, docs: Path, again: bool = False) -> None:
 
     again: from its beginning in any case.
     """
+    from msdae.evaluation import code
+
     folder = folders.runs() / "results"
     record = folder / f"{name}.key.json"
     now = code.fingerprint([f"msdae.commands.{COMMANDS[name]}"], with_imports=True)
@@ -76,6 +80,8 @@ def measure(name: str, docs: Path, again: bool = False) -> None:
 
 def write(docs: Path) -> None:
     """Draw the figures of stored tables and write the tables into README.md and the documents in `docs`."""
+    from msdae.evaluation import documents, tables
+
     stored = documents.stored(docs / "results")
     with files.reading(docs / "results", "measure again"):
         if short := [stored[name] for name in SHORT if name in stored]:
@@ -86,8 +92,10 @@ def write(docs: Path) -> None:
         documents.update(path, sections)
 
 
-def summary(short: Sequence[tables.Table]) -> tables.Table:
+def summary(short: "Sequence[tables.Table]") -> "tables.Table":
     """The melodies of SwapBench's short tables side by side: what a reader sees first."""
+    from msdae.evaluation import tables
+
     columns = [f"melodies: {name}" for name in ("melody F1 ↑", "timbre top-1 ↑", "swap score ↑")]
     splits = [table.title.removeprefix("SwapBench, ") for table in short]
     header = [f"{split}: {name.removeprefix('melodies: ')}" for split in splits for name in columns]
@@ -107,8 +115,10 @@ def summary(short: Sequence[tables.Table]) -> tables.Table:
     return tables.Table("Swaps", ("output", *header), tuple(rows), command=short[0].command)
 
 
-def draw(stored: dict[str, tables.Table], folder: Path) -> None:
+def draw(stored: "dict[str, tables.Table]", folder: Path) -> None:
     """The figures that stored tables are enough for."""
+    from msdae.evaluation import figures
+
     titled = lambda prefix: [table for name, table in stored.items() if name.startswith(prefix)]  # noqa: E731
     if short := titled("swapbench/swapbench-test-split"):
         columns = ("melodies: melody F1 ↑", "melodies: timbre top-1 ↑", "melodies: swap score ↑")
@@ -125,12 +135,16 @@ def draw(stored: dict[str, tables.Table], folder: Path) -> None:
 
 def store(docs: Path, name: str, made: Path, command: str, *arguments: str) -> None:
     """Keep the tables in the file `made` as docs/results/NAME.json, below the line that makes them again."""
+    from msdae.evaluation import tables
+
     line = " ".join([cli.program(command), *arguments])
     tables.write(docs / "results" / f"{name}.json", [replace(t, command=line) for t in tables.read(made)])
 
 
 def swapbench(docs: Path) -> None:
     """Swaps of the model that ships, their figure, and one case as spectrograms."""
+    from msdae.evaluation.swapbench import report
+
     folder = folders.runs() / "results" / "swapbench"
     evaluate.main(["--out", str(folder)])
     store(docs, "swapbench", folder / "tables.json", "evaluate")

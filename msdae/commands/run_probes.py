@@ -7,14 +7,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import checkpoint, cli, folders
-from msdae.analysis import probes as probing
-from msdae.analysis.probes import inputs, report
-from msdae.analysis.probes.separation import separation
+from msdae import cli, folders
+from msdae.analysis.probes.tasks import TASKS
 from msdae.limits import SEED
 from msdae.locks import only_process
 from msdae.models.registry import MODELS
-from msdae.nn.device import device
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -36,9 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="folders with the caches train/ and test/, or single caches, of which three tenths of the "
         "pieces and notes score the probe; by default the embedded data, made on first use",
     )
-    parser.add_argument(
-        "--tasks", nargs="+", choices=list(probing.TASKS), default=list(probing.TASKS), help="what to probe"
-    )
+    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS), help="what to probe")
     parser.add_argument(
         "--seed", type=cli.ranged(SEED), default=0, help="of the probes, random encoders and intervals"
     )
@@ -50,12 +45,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     cli.add_device(parser)
     arguments = parser.parse_args(argv)
+    from msdae.analysis.probes import report
+
     report.check_folder(arguments.out)
     with only_process(arguments.out):
         _probe(arguments, cli.command_line("run-probes", argv))
 
 
 def _probe(arguments: argparse.Namespace, command: str) -> None:
+    from msdae import checkpoint
+    from msdae.analysis import probes as probing
+    from msdae.analysis.probes import inputs, report
+    from msdae.analysis.probes.separation import separation
+    from msdae.nn.device import device
+
     models = inputs.models(cli.named(arguments.checkpoint), arguments.model, device(arguments.device))
     cli.note(f"the probes of {len(models)} models take some minutes each on two cores")
     splits = {name: probing.open_split(path) for name, path in inputs.folders(arguments.data, tqdm).items()}

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from msdae import cli, files
 from msdae.errors import UserError, printable
-from msdae.evaluation import tables
-from msdae.evaluation.metrics import embeddings, scoring
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
+
+if TYPE_CHECKING:
+    from msdae.evaluation.metrics.scoring import Row
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -37,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     cli.add_threads(parser)
     arguments = parser.parse_args(argv)
+    from msdae.evaluation.metrics import embeddings, scoring
 
     if arguments.json:
         files.make_folder(arguments.json.parent)
@@ -69,7 +72,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
 
 
-def _print(rows: list[scoring.Row], sets: dict[str, float], embedding: str) -> None:
+def _print(rows: "list[Row]", sets: dict[str, float], embedding: str) -> None:
+    from msdae.evaluation import tables
+    from msdae.evaluation.metrics import scoring
+
     shown = rows if len(rows) == 1 else [*rows, scoring.mean(rows)]
     header = list(shown[0])
     print(tables.text(header, [[row["name"], *(_cell(row[name]) for name in header[1:])] for row in shown]))

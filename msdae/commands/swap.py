@@ -7,7 +7,7 @@ from pathlib import Path
 from msdae import cli, files
 from msdae.commands.learn_sound import SECONDS, forget, learn
 from msdae.errors import UserError
-from msdae.inference.pipeline import Mix
+from msdae.inference.settings import Mix
 from msdae.limits import LEARNING, SHARE
 
 LEVELS = (1, 2, 3)

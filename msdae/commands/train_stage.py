@@ -8,10 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from msdae import cli, config, folders, launcher
-from msdae.inference.listen import listen
 from msdae.models.registry import MODELS
-from msdae.training.autoencoder import TrainConfig
-from msdae.training.stages import stage_folder, train_stage
 
 DEFAULTS = {"msdae": "small.yaml", "hdae": "hdae.yaml"}
 
@@ -50,6 +47,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     cli.add_threads(parser)
     arguments = parser.parse_args(argv)
+    from msdae.inference.listen import listen
+    from msdae.training.autoencoder import TrainConfig
+    from msdae.training.stages import train_stage
+
     path = arguments.config or folders.configs() / DEFAULTS[arguments.model]
     settings = config.load(TrainConfig, path, arguments.set, "training")
     run = arguments.run or folders.runs() / path.stem
@@ -62,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _following(arguments: argparse.Namespace, stages: int, run: Path) -> str:
     """The line to type after this one: the next stage, or a swap."""
+    from msdae.training.stages import stage_folder
+
     stage = arguments.stage
     if stage == stages or arguments.model != "msdae":
         checkpoint = shlex.quote(str(stage_folder(run, stage)))

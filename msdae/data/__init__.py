@@ -1,24 +1,25 @@
 """Data sets, their preparation and the caches that training reads."""
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from msdae.data.cache import Batch, ClipCache, read_manifest
-from msdae.data.embedded import embedded
-from msdae.data.joined import JoinedCaches
-from msdae.data.shards import ShardStream
+from msdae.lazy import getter
 
-Clips = ClipCache | ShardStream  # what can be trained on: a manifest, `require` and `batches`
+if TYPE_CHECKING:
+    from msdae.data.cache import Batch, ClipCache
+    from msdae.data.embedded import embedded
+    from msdae.data.opening import Clips, open_clips
+    from msdae.data.shards import ShardStream
 
 __all__ = ["Batch", "ClipCache", "Clips", "ShardStream", "embedded", "open_clips"]
 
-
-def open_clips(*paths: str | Path) -> Clips:
-    """The clips of a prepared split, a memory-mapped cache or shards; of several caches, all as one.
-
-    Raises:
-        UserError: not a prepared split, a damaged one, or shards among several.
-    """
-    if len(paths) == 1 and "shards" in read_manifest(Path(paths[0])):
-        return ShardStream(paths[0])
-    caches = [ClipCache(path) for path in paths]
-    return caches[0] if len(caches) == 1 else JoinedCaches(caches)
+__getattr__ = getter(
+    __name__,
+    {
+        "Batch": "msdae.data.cache:Batch",
+        "ClipCache": "msdae.data.cache:ClipCache",
+        "Clips": "msdae.data.opening:Clips",
+        "ShardStream": "msdae.data.shards:ShardStream",
+        "embedded": "msdae.data.embedded:embedded",
+        "open_clips": "msdae.data.opening:open_clips",
+    },
+)

@@ -15,8 +15,7 @@ from msdae.audio.mel import MelConfig
 from msdae.codecs.base import Codec
 from msdae.data import order
 from msdae.data.draws import CPU
-from msdae.data.labels import check_clip, is_plain_name
-from msdae.data.sources import MELODY, NOTE
+from msdae.data.labels import MELODY, NOTE, check_clip, is_plain_name
 from msdae.errors import UserError, printable
 from msdae.files import read_json, read_json_lines, reading
 from msdae.limits import FINITE, Range

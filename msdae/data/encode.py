@@ -15,7 +15,8 @@ import torch
 from msdae import codecs
 from msdae.audio.mel import LogMel, MelConfig
 from msdae.codecs.base import Codec
-from msdae.data.sources import NOTE, ClipLength, SourceFile, cut, is_silent, read_notes
+from msdae.data.labels import NOTE
+from msdae.data.sources import ClipLength, SourceFile, cut, is_silent, read_notes
 from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.files import atomic, reading

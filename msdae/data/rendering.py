@@ -11,14 +11,13 @@ from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError, printable
 from msdae.files import atomic, read_json, reading
-from msdae.limits import SEED, Range, check
+from msdae.limits import CLIPS, SEED, Range, check
 from msdae.synthesis import soundfont
 
 RECORD, EARLIER = "rendering.json", "synth.json"  # files that say what a folder's rendering was made from
 HELD_OUT = 0.05  # of the training clips, for each other split
 FEWEST = 12  # clips of such a split
 BYTES, MOST_BYTES = 240_000, 400_000  # of a clip on disk, sound and cache, and while its cache is made
-CLIPS = Range(1, 10**6, reason="more take days to render and half a terabyte")
 
 
 @dataclass(frozen=True)

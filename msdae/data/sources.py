@@ -16,7 +16,6 @@ from msdae.symbolic.notes import read_midi
 SPLITS = ("train", "valid", "test", "unseen")
 SEEN_SPLITS = SPLITS[:3]
 SILENCE = 1e-3  # peak below which a clip is left out (-60 dBFS)
-NOTE, MELODY = "note", "melody"  # values of the label `kind`
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,11 @@ from collections.abc import Callable
 
 import torch
 
+from msdae.diffusion import SAMPLERS, STEPS
 from msdae.errors import UserError
-from msdae.registry import Registry
 
 Denoiser = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Sampler = Callable[[Denoiser, torch.Tensor, torch.Tensor], torch.Tensor]
-STEPS = 12
-SAMPLERS: Registry[Sampler] = Registry("sampler", "msdae.diffusion")
 
 
 def karras_sigmas(

@@ -5,10 +5,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from msdae import limits
-from msdae.diffusion.samplers import SAMPLERS, STEPS
-from msdae.inference.sounds import LearntSound
-from msdae.limits import SEED, SHARE, Range
-from msdae.models.config import GUIDANCE
+from msdae.diffusion import SAMPLERS, STEPS
+from msdae.limits import GUIDANCE, SEED, SHARE, Range
 
 SERIES = Range(2, 1000, reason="a series has two ends, and more steps cannot be told apart")
 
@@ -33,7 +31,8 @@ class Sampling:
 
     def __post_init__(self):
         limits.check(self)
-        SAMPLERS[self.sampler]  # says which ones there are
+        if self.sampler not in SAMPLERS:
+            SAMPLERS[self.sampler]  # says which ones there are
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,8 @@ class Mix:
     @property
     def recordings(self) -> list[Any]:
         """The sources of `levels` that are no learnt sounds."""
+        from msdae.inference.sounds import LearntSound
+
         return [source for source in self.levels.values() if not isinstance(source, LearntSound)]
 
 

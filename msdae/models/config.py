@@ -6,9 +6,8 @@ from typing import Annotated
 from msdae import limits
 from msdae.audio.mel import MelConfig
 from msdae.errors import UserError
-from msdae.limits import FINITE, SHARE, Choice, Range, Size
+from msdae.limits import FINITE, GUIDANCE, SHARE, Choice, Range, Size
 
-GUIDANCE = Range(-100, 100, reason="beyond, nothing of the sound is left")
 WIDTH = Range(1, 4096, reason="wider layers have hundreds of millions of weights")
 HOP = Range(1, 2**20, reason="longer frames than seconds")
 HEADS = Range(0, 64, reason="more than a code has numbers")

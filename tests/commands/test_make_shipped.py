@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from msdae import config, folders
-from msdae.commands.make_shipped import Recipe
+from msdae.training.recipe import Recipe
 from msdae.data import open_clips
 from msdae.models.autoencoder import Autoencoder, outlined
 from msdae.training.autoencoder import TrainConfig

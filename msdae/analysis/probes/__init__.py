@@ -4,8 +4,23 @@
 thesis's tables 2 and 3, tables of everything, and the disentanglement summary (`separation`).
 """
 
-from msdae.analysis.probes.splits import open_split
-from msdae.analysis.probes.study import Result, run
-from msdae.analysis.probes.tasks import TASKS
+from typing import TYPE_CHECKING
 
-__all__ = ["TASKS", "Result", "open_split", "run"]
+from msdae.lazy import getter
+
+if TYPE_CHECKING:
+    from msdae.analysis.probes.splits import open_split
+    from msdae.analysis.probes.study import Result, run
+    from msdae.analysis.probes.tasks import TASKS
+
+__all__ = ["Result", "TASKS", "open_split", "run"]
+
+__getattr__ = getter(
+    __name__,
+    {
+        "open_split": "msdae.analysis.probes.splits:open_split",
+        "Result": "msdae.analysis.probes.study:Result",
+        "run": "msdae.analysis.probes.study:run",
+        "TASKS": "msdae.analysis.probes.tasks:TASKS",
+    },
+)

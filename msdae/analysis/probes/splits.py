@@ -5,17 +5,14 @@ one group whatever their stem.
 """
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from msdae.analysis.probes.tasks import Clip
 from msdae.data import ClipCache
 from msdae.errors import UserError
-
-Clip = Mapping[str, Any]  # a label record of the cache
 
 HELD_OUT = 0.3  # share of groups that score the probe, where the data is one cache
 

@@ -5,15 +5,15 @@ instrument and velocity; Slakh has instrument and notes. Neither labels loudness
 for the one, the median interval between onsets for the other (it does not know a bar from a beat).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from msdae.analysis.probes.splits import Clip
-from msdae.data.sources import MELODY, NOTE
+from msdae.data.labels import MELODY, NOTE
 
+Clip = Mapping[str, Any]  # a label record of the cache
 CLASSES, VALUE, FRAMES = "classes", "value", "frames"
 SETS = {"notes": NOTE, "melodies": MELODY}  # kinds of clips -> their label `kind`
 

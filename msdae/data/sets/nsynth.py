@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from msdae import files
-from msdae.data.labels import check_labels, is_plain_name
+from msdae.data.labels import NOTE, check_labels, is_plain_name
 from msdae.data.sets import DATASETS, DataSet
-from msdae.data.sources import NOTE, SEEN_SPLITS, ClipLength, SourceFile, complete_clips
+from msdae.data.sources import SEEN_SPLITS, ClipLength, SourceFile, complete_clips
 from msdae.data.tally import Tally
 from msdae.errors import UserError, printable
 from msdae.progress import Progress, silent

@@ -12,9 +12,10 @@ import torch
 
 from msdae import audio
 from msdae.data import parts
+from msdae.data.labels import NOTE
 from msdae.data.rendering import RenderConfig, scan_folders
 from msdae.data.sets import DATASETS, DataSet
-from msdae.data.sources import NOTE, SPLITS, ClipLength, SourceFile
+from msdae.data.sources import SPLITS, ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.files import atomic_folder

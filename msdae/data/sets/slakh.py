@@ -9,9 +9,9 @@ from typing import Any
 
 from msdae import files
 from msdae.data import splits
-from msdae.data.labels import check_labels, is_plain_name
+from msdae.data.labels import MELODY, check_labels, is_plain_name
 from msdae.data.sets import DATASETS, DataSet
-from msdae.data.sources import MELODY, SEEN_SPLITS, ClipLength, SourceFile, complete_clips
+from msdae.data.sources import SEEN_SPLITS, ClipLength, SourceFile, complete_clips
 from msdae.data.tally import Tally
 from msdae.errors import UserError, printable
 from msdae.progress import Progress, silent

@@ -21,9 +21,10 @@ import torch
 from msdae import audio
 from msdae.config import require_ranges
 from msdae.data import parts
+from msdae.data.labels import MELODY, NOTE
 from msdae.data.rendering import CLIPS, RenderConfig, scan_folders
 from msdae.data.sets import DATASETS, DataSet
-from msdae.data.sources import MELODY, NOTE, ClipLength, SourceFile
+from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.files import atomic_folder

@@ -1,10 +1,11 @@
 """What FAD and KAD compare: embeddings of clips, by name."""
 
-from typing import Protocol
-
-import torch
+from typing import TYPE_CHECKING, Protocol
 
 from msdae.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 EMBEDDINGS = ("embedded", "clap")
 
@@ -20,7 +21,7 @@ class Embedding(Protocol):
     name: str
     fingerprint: str
 
-    def embed(self, waveforms: torch.Tensor, sample_rate: int) -> torch.Tensor:
+    def embed(self, waveforms: "torch.Tensor", sample_rate: int) -> "torch.Tensor":
         """waveforms: (batch, samples), mono, [-1, 1] -> (batch, dim), float32, on the CPU."""
 
 

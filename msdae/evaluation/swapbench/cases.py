@@ -10,7 +10,7 @@ from typing import Any
 from msdae.audio.files import SAMPLE_RATE
 from msdae.errors import UserError
 from msdae.evaluation.swapbench import real
-from msdae.limits import Range
+from msdae.evaluation.swapbench.settings import CASES
 from msdae.symbolic import corpus, instruments
 from msdae.symbolic.arrange import arrange
 from msdae.symbolic.instruments import POLYPHONIC, Instrument
@@ -20,7 +20,6 @@ CLIP_SAMPLES = 131072  # of every recording; the benchmark's own, whatever codec
 CLIP_SECONDS = CLIP_SAMPLES / SAMPLE_RATE  # 2.97
 SHORTEST = 0.03  # s of a note that is heard before the clip ends; a shorter rest of one is left out
 DEFAULT = 200  # cases of all splits but those of recorded samples, which add their own
-CASES = Range(1, 10_000, reason="more would take days")
 VERSION = 1  # of the drawing: raise it when the same seed gives other cases
 NOTES_VERSION = 2  # the same of single notes
 VOICES = {"monophonic": 1, "two voices": 2, "polyphonic": 3}  # notes that sound at once, at the most

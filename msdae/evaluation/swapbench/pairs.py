@@ -7,7 +7,7 @@ import torch
 
 from msdae.audio.files import SAMPLE_RATE
 from msdae.data import ClipCache
-from msdae.data.sources import MELODY, NOTE
+from msdae.data.labels import MELODY, NOTE
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import Case, Performance
 

@@ -4,14 +4,12 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import torch
 
-from msdae import audio, codecs, files, limits
+from msdae import audio, codecs, files
 from msdae.audio.files import SAMPLE_RATE
 from msdae.codecs import Codec
 from msdae.data import ClipCache
@@ -20,11 +18,12 @@ from msdae.evaluation.metrics import embeddings
 from msdae.evaluation.metrics.embeddings import Embedding
 from msdae.evaluation.swapbench import cases, pairs, real, tables
 from msdae.evaluation.swapbench import scores as scoring
-from msdae.evaluation.swapbench.cases import CASES, Case
+from msdae.evaluation.swapbench.cases import Case
 from msdae.evaluation.swapbench.known import Known
 from msdae.evaluation.swapbench.manifest import described, manifest, sizes
 from msdae.evaluation.swapbench.real import Library
 from msdae.evaluation.swapbench.results import Results
+from msdae.evaluation.swapbench.settings import EvaluationConfig
 from msdae.evaluation.swapbench.sounds import play
 from msdae.evaluation.swapbench.systems import (
     Batch,
@@ -41,7 +40,6 @@ from msdae.evaluation.swapbench.systems import (
 )
 from msdae.evaluation.tables import Table, write_folder
 from msdae.inference.pipeline import Pipeline, Sampling
-from msdae.limits import LEARNING, SEED, Range
 from msdae.progress import Progress, silent
 
 SOUNDS = ("timbre", "melody")  # files beside the outputs of a case
@@ -51,51 +49,6 @@ SPLIT_OF_TABLES = ("test", "valid", "unseen", *real.SPLITS)  # the first that is
 
 
 Recordings = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]  # timbre, melody, truth (batch, samples)
-
-
-@dataclass(frozen=True)
-class EvaluationConfig:
-    """What is evaluated on.
-
-    splits: of SwapBench, each once.
-    cases: how many, over all splits; by default 200, and 120 of the split "real", 36 of "real-valid".
-    seed: of the cases and of the sampler's noise.
-    sampling: how models render; its seed is that of the noise.
-    embedding: of FAD and KAD.
-    report_cases: cases to listen to in the report.
-    data: a prepared split (a cache), on pairs of whose clips Tables 1, 4 and 5 are made instead.
-    samples: libraries of recorded samples that play the splits "real" and "real-valid"; by default the data
-        folder's.
-    learn: seconds for which the models that can learn each timbre source, for one more row; None for none.
-
-    Raises:
-        UserError: a number outside its range, or a split that is named twice.
-    """
-
-    splits: tuple[str, ...] = ("test", "unseen")
-    cases: Annotated[int, CASES] | None = None
-    seed: Annotated[int, SEED] = 0
-    sampling: Sampling = Sampling()
-    embedding: str = "embedded"
-    report_cases: Annotated[int, Range(0, 100, reason="a page with more does not open everywhere")] = 12
-    data: Path | None = None
-    samples: tuple[Path, ...] = ()
-    learn: Annotated[float, LEARNING] | None = None
-
-    @property
-    def library(self) -> Library | None:
-        """What plays those of the splits that are of recorded samples, if any.
-
-        Raises:
-            UserError: as `real.library`.
-        """
-        recorded = tuple(split for split in real.SPLITS if split in self.splits)
-        return real.library(self.samples, recorded) if recorded else None
-
-    def __post_init__(self):
-        limits.check(self)
-        if len(set(self.splits)) < len(self.splits):
-            raise UserError(f"splits {', '.join(self.splits)}: name each once")
 
 
 def evaluate(

@@ -18,14 +18,13 @@ from msdae.errors import UserError, printable
 from msdae.evaluation.metrics.scoring import SLACK
 from msdae.evaluation.swapbench import neighbours
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, CLIP_SECONDS, Case
+from msdae.evaluation.swapbench.settings import SECONDS
 from msdae.inference.codes import Codes
 from msdae.inference.pipeline import Pipeline
 
 TRUTH, COPY_MELODY, COPY_TIMBRE, CODEC = "truth", "copy melody source", "copy timbre source", "codec"
 BOUNDS = (TRUTH, COPY_MELODY, COPY_TIMBRE, CODEC)
 SWAPS = ((1,), (2,), (3,), (1, 2), (2, 3))  # levels that come from the timbre source
-
-LEARNING = 20.0  # seconds that a sound is learnt for
 
 Swap = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # timbre, melody (samples,) -> (samples,)
 
@@ -132,7 +131,7 @@ class Learnt(Model):
         name: of the model's rows. seconds: that each case is learnt for.
     """
 
-    def __init__(self, name: str, pipeline: Pipeline, seconds: float = LEARNING):
+    def __init__(self, name: str, pipeline: Pipeline, seconds: float = SECONDS):
         super().__init__(name, pipeline)
         self.outputs, self.seconds = (Output(learnt_row(name, seconds)),), seconds
 
@@ -218,7 +217,7 @@ def can_learn(pipeline: Pipeline) -> bool:
 
 def learnt_row(name: str, seconds: float) -> str:
     """What the row of a model is called that learns for so long."""
-    return f"{name} {{1}} learnt" + ("" if seconds == LEARNING else f" {seconds:g} s")
+    return f"{name} {{1}} learnt" + ("" if seconds == SECONDS else f" {seconds:g} s")
 
 
 def unique(systems: Sequence[System]) -> Mapping[Output, System]:

@@ -1,0 +1,64 @@
+"""What SwapBench is run on: its splits, and how much of them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from msdae import limits
+from msdae.errors import UserError
+from msdae.inference.settings import Sampling
+from msdae.limits import LEARNING, SEED, Range
+
+if TYPE_CHECKING:
+    from msdae.evaluation.swapbench.real import Library
+
+SPLITS = ("valid", "test", "unseen", "real", "real-valid")
+CASES = Range(1, 10_000, reason="more would take days")
+SECONDS = 20.0  # that a sound is learnt for, where no other number is asked for
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What is evaluated on.
+
+    splits: of SwapBench, each once.
+    cases: how many, over all splits; by default 200, and 120 of the split "real", 36 of "real-valid".
+    seed: of the cases and of the sampler's noise.
+    sampling: how models render; its seed is that of the noise.
+    embedding: of FAD and KAD.
+    report_cases: cases to listen to in the report.
+    data: a prepared split (a cache), on pairs of whose clips Tables 1, 4 and 5 are made instead.
+    samples: libraries of recorded samples that play the splits "real" and "real-valid"; by default the data
+        folder's.
+    learn: seconds for which the models that can learn each timbre source, for one more row; None for none.
+
+    Raises:
+        UserError: a number outside its range, or a split that is named twice.
+    """
+
+    splits: tuple[str, ...] = ("test", "unseen")
+    cases: Annotated[int, CASES] | None = None
+    seed: Annotated[int, SEED] = 0
+    sampling: Sampling = field(default_factory=Sampling)
+    embedding: str = "embedded"
+    report_cases: Annotated[int, Range(0, 100, reason="a page with more does not open everywhere")] = 12
+    data: Path | None = None
+    samples: tuple[Path, ...] = ()
+    learn: Annotated[float, LEARNING] | None = None
+
+    @property
+    def library(self) -> "Library | None":
+        """What plays those of the splits that are of recorded samples, if any.
+
+        Raises:
+            UserError: as `real.library`.
+        """
+        from msdae.evaluation.swapbench import real
+
+        recorded = tuple(split for split in real.SPLITS if split in self.splits)
+        return real.library(self.samples, recorded) if recorded else None
+
+    def __post_init__(self):
+        limits.check(self)
+        if len(set(self.splits)) < len(self.splits):
+            raise UserError(f"splits {', '.join(self.splits)}: name each once")

@@ -1,0 +1,97 @@
+"""Nothing is imported before it is needed: what a process has imported, which no clock can blur."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from msdae import lazy
+from msdae.codecs import CODECS
+from msdae.data.sets import DATASETS
+from msdae.diffusion import SAMPLERS
+from msdae.models.registry import MODELS
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {
+    "torch",
+    "torchaudio",
+    "numpy",
+    "scipy",
+    "matplotlib",
+    "huggingface_hub",
+    "accelerate",
+    "transformers",
+}
+HELP = """
+import contextlib, io, json, sys
+from msdae import commands
+for name in commands.names():
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+        commands.run(name, ["--help"])
+    print(json.dumps([name, sorted(sys.modules)]))
+"""
+
+
+def modules(code: str) -> list:
+    """What a fresh process prints, line by line."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_help_of_every_command_imports_nothing_heavy():
+    allowed: set[str] = set()
+    for name, imported in modules(HELP):
+        if name == "run-probes":  # its tasks are functions of arrays
+            allowed = {"numpy"}
+        assert HEAVY & set(imported) <= allowed, name
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = "import json, sys, msdae; print(json.dumps(sorted(sys.modules)))"
+    [imported] = modules(code)
+    assert not HEAVY & set(imported)
+    ours = {name for name in imported if name.startswith("msdae")}
+    assert ours <= {"msdae", "msdae.lazy"} | {name for name in ours if "finder" in name}
+
+
+@pytest.mark.parametrize("registry", [CODECS, DATASETS, MODELS, SAMPLERS], ids=lambda entry: entry.noun)
+def test_names_that_are_read_from_files_are_those_that_register(registry):
+    place = {"codec": "codecs", "data set": "data.sets", "model": "models.registry", "sampler": "diffusion"}
+    code = f"""
+import importlib, json
+package = importlib.import_module("msdae.{place[registry.noun]}")
+[registry] = [value for value in vars(package).values() if type(value).__name__ == "Registry"]
+print(json.dumps(list(registry)))
+registry._import()
+print(json.dumps(list(registry)))
+"""
+    read, registered = modules(code)
+    assert read == registered and len(read) > 1
+
+
+def test_sets_that_are_rendered_are_those_with_settings():
+    from msdae.commands.prepare_data import RENDERED
+
+    assert list(RENDERED) == [name for name in DATASETS if DATASETS[name].config]
+
+
+def test_splits_are_those_of_the_cases():
+    from msdae.evaluation.swapbench import cases, settings
+
+    assert tuple(cases.SPLITS) == settings.SPLITS
+
+
+def test_shipped_codecs_load():
+    from msdae import codecs
+
+    assert codecs.shipped() == ["spectral", "spectral-neural"]
+    assert {codecs.load(name).name for name in codecs.shipped()} == set(codecs.shipped())
+
+
+def test_a_name_that_a_package_has_not():
+    get = lazy.getter("package", {"decode": "json:JSONDecoder.decode", "json": "json"})
+    assert get("json") is json and get("decode") is json.JSONDecoder.decode
+    with pytest.raises(AttributeError, match="module 'package' has no attribute 'nothing'"):
+        get("nothing")
