@@ -43,7 +43,7 @@ class NoiseEmbedding(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.register_buffer("frequencies", torch.randn(width // 2))
+        self.register_buffer("frequencies", torch.empty(width // 2).normal_())
         self.mlp = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
 
     def forward(self, c_noise: torch.Tensor) -> torch.Tensor:

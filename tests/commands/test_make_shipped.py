@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from msdae import config, folders
-from msdae.training.recipe import Recipe
 from msdae.data import open_clips
 from msdae.models.autoencoder import Autoencoder, outlined
 from msdae.training.autoencoder import TrainConfig
+from msdae.training.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
 TOY = [
