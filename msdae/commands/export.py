@@ -1,4 +1,4 @@
-"""Write a trained model in half precision, or push it to the Hugging Face hub."""
+"""Write a trained model in half precision or as ONNX, or push it to the Hugging Face hub."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,23 +14,29 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
         "export",
-        "Write a model's weights in half precision to a file, or push them to the hub.",
+        "Write a model's weights in half precision to a file, or push them to the hub; or write its encoders,\n"
+        "one evaluation of its denoiser and the network of its codec's decoder as ONNX files.",
         "runs/small/stage3/model.safetensors --out mine.safetensors",
     )
     parser.add_argument("checkpoint", help="model: a file, a folder or a hub id")
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--out", type=Path, help="file to write")
     target.add_argument("--push", metavar="OWNER/NAME", help="hub repository to push to (single precision)")
+    target.add_argument("--onnx", type=Path, metavar="FOLDER", help="folder of the ONNX files")
     options = parser.parse_args(argv)
     from msdae.models.autoencoder import HUB_ID, Autoencoder
 
     if options.out:
         files.check_replaceable(options.out)
-    elif not HUB_ID.fullmatch(options.push):
+    elif options.push and not HUB_ID.fullmatch(options.push):
         raise UserError(f"--push {printable(options.push)[:60]}: give a hub id, as owner/name")
     model = Autoencoder.from_pretrained(options.checkpoint)
     if options.push:
         print(_pushed(model, options.push))
+        return
+    if options.onnx:
+        for path in _onnx(model, options.onnx):
+            print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
         return
     write(model, options.out)
     size = options.out.stat().st_size / 1e6
@@ -49,6 +55,14 @@ def _pushed(model: "Autoencoder", name: str) -> str:
         reason = str(error).strip().partition("\n")[0][:120]
         fix = "check the network, and the login with hf auth login"
         raise UserError(f"--push {name}: the Hugging Face hub did not take it ({reason}); {fix}") from error
+
+
+def _onnx(model: "Autoencoder", folder: Path) -> list[Path]:
+    from msdae.inference import onnx
+    from msdae.models import codec_files
+
+    onnx.require_packages()
+    return onnx.write(model, codec_files.load(model.config.codec, model.folder), folder)
 
 
 def write(model: "Autoencoder", path: Path) -> None:

@@ -103,7 +103,7 @@ def main(clock: str, arguments: list[str]) -> None:
     commands.run("swap", arguments)
     with watch.part(REST):
         pass
-    print(json.dumps(watch.seconds))
+    sys.stdout.write(f"{json.dumps(watch.seconds)}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 import pytest
+from huggingface_hub.errors import HfHubHTTPError
 
 from msdae.commands import export
 from msdae.errors import UserError
@@ -19,7 +20,7 @@ def test_a_model_is_written_in_half_precision(checkpoint, tmp_path, capsys):
 )
 def test_what_the_hub_does_not_take_is_said(checkpoint, monkeypatch, name, said):
     def refused(self, name):
-        raise export.NETWORK("Name or service not known")
+        raise HfHubHTTPError.__base__("Name or service not known")
 
     monkeypatch.setattr(Autoencoder, "push_to_hub", refused)
     with pytest.raises(UserError, match=f"--push {name}: .*{said}"):

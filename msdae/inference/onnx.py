@@ -1,0 +1,202 @@
+"""A model and its codec as ONNX files: encoders, one evaluation of the denoiser, the codec's decoder.
+
+What stands between them is not in the files: log-mels, the sampler, guidance, and phases of the magnitudes.
+"""
+
+import contextlib
+import importlib.util
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn as nn
+from torch.export import Dim
+
+from msdae import config, files
+from msdae.codecs.base import Codec
+from msdae.errors import UserError
+from msdae.models.autoencoder import Autoencoder
+
+PACKAGES = ("onnx", "onnxscript")  # of the extra `onnx`
+ENCODERS, DENOISER, DECODER, SETTINGS = "encoders.onnx", "denoiser.onnx", "decoder.onnx", "settings.json"
+TOKENS = ("tokens", "weights")  # what the denoiser is given of a set of tokens
+Axes = Mapping[str, Mapping[int, str]]  # {input: {axis: name}} of the axes of any length
+
+
+class Encoders(nn.Module):
+    """A model's encoders: x3 (batch, bands, mel frames), or latents where it reads these, to codes.
+
+    The output is the codes of all levels; of a model that has tokens also these and how loud each is.
+    """
+
+    def __init__(self, model: Autoencoder):
+        super().__init__()
+        self.model = model
+
+    def forward(self, source: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        model = self.model
+        codes = model.encode(None, source) if model.needs_mel else model.encode(source, None)
+        tokens = model.encode_tokens(source) if has_tokens(model) else None
+        return (*codes, *(tokens or ()))
+
+
+class Denoiser(nn.Module):
+    """D(x; sigma) of a model for guidance to be put together from.
+
+    drop: (batch, levels) bool, which levels are left out.
+    conditions: the codes, and of a model that has tokens their values and weights.
+    """
+
+    def __init__(self, model: Autoencoder):
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, x: torch.Tensor, sigma: torch.Tensor, drop: torch.Tensor, *conditions: torch.Tensor
+    ) -> torch.Tensor:
+        codes, tokens = conditions[: self.model.stage], conditions[self.model.stage :]
+        if not tokens:
+            return self.model.denoise(x, sigma, codes, drop)
+        return self.model.denoise(x, sigma, codes, drop, _tokens(*tokens))
+
+
+class Decoder(nn.Module):
+    """A codec's network from latents (batch, channels, frames) to magnitudes (batch, bins, any)."""
+
+    def __init__(self, codec: Codec):
+        super().__init__()
+        self.codec = codec
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return self.codec.magnitude(z)
+
+
+def write(model: Autoencoder, codec: Codec, folder: Path) -> list[Path]:
+    """Write the files and settings.json, which says how to use them, to `folder`; return their paths.
+
+    A codec that has no network to magnitudes has no file.
+
+    Raises:
+        UserError: the packages are missing, or a file cannot be written.
+    """
+    require_packages()
+    files.make_folder(folder)
+    model, codec = model.eval().cpu(), codec.eval().cpu()
+    frames, source = codec.clip_frames, _source(model, codec)
+    with torch.no_grad():
+        encoded = Encoders(model)(source)
+    levels, tokens = encoded[: model.stage], encoded[model.stage :]
+    conditions = [f"h{level}" for level in range(1, model.stage + 1)] + list(TOKENS[: len(tokens)])
+    x, drop = torch.randn(2, codec.channels, frames), torch.zeros(2, model.stage, dtype=torch.bool)
+    batch: dict[str, dict[int, str]] = {name: {0: "batch"} for name in ("x", "sigma", "drop", *conditions)}
+    batch.update(
+        {name: {0: "batch", axis: "tokens"} for name, axis in zip(TOKENS, (2, 1), strict=True) if tokens}
+    )
+    weights = [torch.full_like(tokens[1], 1 / tokens[1].shape[1])] if tokens else []
+    given = {"mel" if model.needs_mel else "z": {0: "batch"}}
+    outputs = [
+        *(f"h{level}" for level in range(1, model.stage + 1)),
+        *(("tokens", "levels") if tokens else ()),
+    ]
+    paths = [
+        _export(folder / ENCODERS, Encoders(model), [source], given, outputs),
+        _export(
+            folder / DENOISER,
+            Denoiser(model),
+            [x, torch.ones(2), drop, *levels, *tokens[:1], *weights],
+            batch,
+            ["denoised"],
+        ),
+    ]
+    if hasattr(codec, "magnitude"):
+        axes = {"z": {0: "batch", 2: "frames"}}
+        paths.append(_export(folder / DECODER, Decoder(codec), [x], axes, ["magnitude"]))
+    with files.atomic(folder / SETTINGS) as temporary:
+        temporary.write_text(json.dumps(_settings(model, codec), indent=1))
+    return [*paths, folder / SETTINGS]
+
+
+def has_tokens(model: Autoencoder) -> bool:
+    """Whether the model has tokens beside codes."""
+    return getattr(model, "token_encoder", None) is not None
+
+
+def require_packages() -> None:
+    """Raise a UserError unless what writes ONNX is installed."""
+    for name in PACKAGES:
+        if importlib.util.find_spec(name) is None:
+            raise UserError(f"ONNX: the package {name} is missing; install it: pip install 'msdae[onnx]'")
+
+
+def _export(
+    path: Path, network: nn.Module, inputs: Sequence[torch.Tensor], axes: Axes, outputs: Sequence[str]
+) -> Path:
+    """Write a network whose inputs are named and of any length on the `axes`."""
+    lengths = {name: Dim(name, min=1) for of_input in axes.values() for name in of_input.values()}
+    shapes = [{axis: lengths[name] for axis, name in of_input.items()} for of_input in axes.values()]
+    own = 3 if isinstance(network, Denoiser) else len(shapes)  # what comes after is one tuple, of conditions
+    shapes = [*shapes[:own], *([tuple(shapes[own:])] if shapes[own:] else [])]
+    with files.atomic(path) as temporary, _quiet(), torch.no_grad():
+        torch.onnx.export(
+            network.eval(),
+            tuple(inputs),
+            str(temporary),
+            input_names=list(axes),
+            output_names=list(outputs),
+            dynamic_shapes=tuple(shapes),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    return path
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """What the exporter says of itself stays unsaid."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _source(model: Autoencoder, codec: Codec) -> torch.Tensor:
+    """What the encoders read of two clips: log-mels or latents."""
+    if not model.needs_mel:
+        return torch.randn(2, codec.channels, codec.clip_frames)
+    mel = model.config.mel
+    return torch.rand(2, mel.bands, codec.clip_samples // mel.hop)
+
+
+def _tokens(values: torch.Tensor, weights: torch.Tensor) -> Any:
+    from msdae.nn.tokens import Tokens
+
+    return Tokens(values, weights)
+
+
+def _settings(model: Autoencoder, codec: Codec) -> dict[str, Any]:
+    """What a program that runs the files has to know."""
+    return {
+        "model": model.kind,
+        "stage": model.stage,
+        "mel": config.to_mapping(model.config.mel),
+        "guidance": list(model.config.guidance[: model.stage]),
+        "sigma_min": model.edm.sigma_min,
+        "sigma_max": model.edm.sigma_max,
+        "sample_rate": codec.sample_rate,
+        "hop": codec.hop,
+        "frames": codec.clip_frames,
+        "codec": {"name": codec.name, "fingerprint": codec.fingerprint},
+    }
