@@ -56,6 +56,22 @@ def test_importing_the_package_imports_nothing_heavy():
     assert ours <= {"msdae", "msdae.lazy"} | {name for name in ours if "finder" in name}
 
 
+def test_a_swap_imports_what_it_needs(tmp_path):
+    """Each of these takes from a tenth of a second to a second."""
+    code = f"""
+import contextlib, io, json, sys, torch
+from msdae import audio, commands
+for name in ("a", "b"):
+    audio.write("{tmp_path}/" + name + ".wav", 0.1 * torch.randn(44100))
+with contextlib.redirect_stdout(io.StringIO()):
+    commands.run("swap", "--timbre {tmp_path}/a.wav --melody {tmp_path}/b.wav --out {tmp_path}/y.wav".split())
+print(json.dumps(sorted(sys.modules)))
+"""
+    [imported] = modules(code)
+    unneeded = {"scipy", "matplotlib", "huggingface_hub", "accelerate", "transformers", "torchaudio"}
+    assert not (unneeded | {"sympy", "torch._dynamo", "librosa", "pandas", "sklearn"}) & set(imported)
+
+
 @pytest.mark.parametrize("registry", [CODECS, DATASETS, MODELS, SAMPLERS], ids=lambda entry: entry.noun)
 def test_names_that_are_read_from_files_are_those_that_register(registry):
     place = {"codec": "codecs", "data set": "data.sets", "model": "models.registry", "sampler": "diffusion"}

@@ -83,7 +83,7 @@ class NeuralCodec(Codec):
     The fingerprint is of what makes latents: models and caches stay valid when the decoder is trained on.
     """
 
-    name, kind, shipped = "spectral-neural", "spectral-neural codec", True
+    name, kind = "spectral-neural", "spectral-neural codec"
     kernels = 5, 7  # frames that a block of the decoder looks at, at the latents' rate and the spectrogram's
 
     def __init__(self, config: NeuralConfig = NeuralConfig()):
@@ -104,7 +104,7 @@ class NeuralCodec(Codec):
         self.register_buffer("mean", torch.zeros(config.bands))
         self.register_buffer("std", torch.ones(config.bands))
         self.register_buffer("filters", mel_filters(config), persistent=False)
-        self.register_buffer("window", torch.hann_window(config.n_fft), persistent=False)
+        self.register_buffer("window", torch.hann_window(config.n_fft, device="cpu"), persistent=False)
 
     @property
     def fingerprint(self) -> str:  # type: ignore[override]

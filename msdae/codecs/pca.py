@@ -14,7 +14,6 @@ from typing import Annotated
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from torchaudio.functional import griffinlim
 
 from msdae import checkpoint, limits
 from msdae import config as configs
@@ -124,6 +123,8 @@ class SpectralCodec(Codec):
 
     def vocode(self, blocks: torch.Tensor) -> torch.Tensor:
         """blocks: (batch, frames, block * bands) -> waveform: (batch, frames * hop)."""
+        from torchaudio.functional import griffinlim
+
         rows = rearrange(blocks, "b n (t f) -> b (n t) f", t=self.config.block) / self.emphasis
         # The loudest possible band: a denoiser's z can be anything, and expm1 would make it infinite.
         loudest = math.log1p(self.config.gain * self.config.n_fft / 2)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
         "export",
-        "Write a model's weights in half precision to a file, or push them to the hub; or write its encoders,\n"
+        "Write a model's weights in half precision to a file, or push them to the hub, or its encoders,\n"
         "one evaluation of its denoiser and the network of its codec's decoder as ONNX files.",
         "runs/small/stage3/model.safetensors --out mine.safetensors",
     )
@@ -24,11 +24,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     target.add_argument("--push", metavar="OWNER/NAME", help="hub repository to push to (single precision)")
     target.add_argument("--onnx", type=Path, metavar="FOLDER", help="folder of the ONNX files")
     options = parser.parse_args(argv)
-    from msdae.models.autoencoder import HUB_ID, Autoencoder
+    from msdae.models import hub
+    from msdae.models.autoencoder import Autoencoder
 
     if options.out:
         files.check_replaceable(options.out)
-    elif options.push and not HUB_ID.fullmatch(options.push):
+    elif options.push and not hub.ID.fullmatch(options.push):
         raise UserError(f"--push {printable(options.push)[:60]}: give a hub id, as owner/name")
     model = Autoencoder.from_pretrained(options.checkpoint)
     if options.push:

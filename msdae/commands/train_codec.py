@@ -3,23 +3,20 @@
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from tqdm import tqdm
 
 from msdae import audio, cli, codecs, config, files, folders
-from msdae.codecs import neural
-from msdae.codecs import pca as spectral
-from msdae.codecs.check import check_round_trip, require_reconstruction
-from msdae.data.rendering import RECORD
 from msdae.data.sets import DATASETS
-from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
-from msdae.evaluation import round_trip
 from msdae.locks import only_process
-from msdae.nn.device import device
-from msdae.training.codec import CodecTrainConfig, train
+
+if TYPE_CHECKING:
+    import torch
+
+    from msdae.data.sources import SourceFile
 
 CHECKED = 16  # files whose round trip is measured
 RENDERED = {  # data sets by what a folder of theirs holds
@@ -28,7 +25,7 @@ RENDERED = {  # data sets by what a folder of theirs holds
     "notes": "train/Notes*",
     "squares": "train/Square*",
 }
-Files = dict[str, list[SourceFile]]  # by split
+Files = dict[str, "list[SourceFile]"]  # by split
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -39,6 +36,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _train(arguments: argparse.Namespace) -> None:
     """Train latents and decoder, or the decoder alone."""
+    from msdae.codecs import neural
+    from msdae.nn.device import device
+    from msdae.training.codec import CodecTrainConfig, train
+
     settings = config.load(CodecTrainConfig, arguments.config, arguments.set)
     files.make_folder(arguments.run)
     base = neural.NeuralCodec.from_file(arguments.latents) if arguments.latents is not None else None
@@ -57,6 +58,8 @@ def _train(arguments: argparse.Namespace) -> None:
 
 def _fit(arguments: argparse.Namespace) -> None:
     """Fit principal components and the linear prediction from them."""
+    from msdae.codecs import pca as spectral
+
     settings = config.load(spectral.SpectralConfig, arguments.config, arguments.set)
     files = _files(arguments)
     codec = spectral.fit(Clips(files["train"]), settings)
@@ -67,6 +70,11 @@ def _fit(arguments: argparse.Namespace) -> None:
 
 
 def _measure(codec: codecs.Codec, splits: Files, path: str) -> None:
+    import torch
+
+    from msdae.codecs.check import check_round_trip, require_reconstruction
+    from msdae.evaluation import round_trip
+
     held_out = _held_out(splits)
     clips = torch.cat(list(Clips(held_out[:: -(-len(held_out) // CHECKED)])))
     distance = check_round_trip(codec, clips)
@@ -77,17 +85,19 @@ def _measure(codec: codecs.Codec, splits: Files, path: str) -> None:
     print("held-out files: " + ", ".join(f"{name} {value:.3f}" for name, value in means.items()))
 
 
-def _held_out(splits: Files) -> list[SourceFile]:
+def _held_out(splits: Files) -> "list[SourceFile]":
     return splits.get("valid", splits["train"])
 
 
 class Clips:
     """The clips of each file, (clips, samples), as training will see them; may be read repeatedly."""
 
-    def __init__(self, files: Sequence[SourceFile]):
+    def __init__(self, files: "Sequence[SourceFile]"):
         self.files = files
 
-    def __iter__(self) -> Iterator[torch.Tensor]:
+    def __iter__(self) -> "Iterator[torch.Tensor]":
+        from msdae.data.sources import ClipLength
+
         for file in tqdm(self.files, unit="file"):
             first, samples = file.first, ClipLength().samples
             waveform = audio.read(file.path)[first * samples : (first + file.clips) * samples]
@@ -113,6 +123,8 @@ def _files(arguments: argparse.Namespace) -> Files:
 
 def _scan(source: Path, tally: Tally) -> Files:
     """Files of a folder of recordings, or those of a rendered data set that were made for training."""
+    from msdae.data.rendering import RECORD
+
     place = source / "source" if (source / "source" / RECORD).is_file() else source
     name = next((name for name, pattern in RENDERED.items() if any(place.glob(pattern))), "folder")
     found = DATASETS[name].scan(place, tally)

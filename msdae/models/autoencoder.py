@@ -4,9 +4,6 @@ A model is a pair of encoders of codes and a denoiser of latents that is conditi
 built for a stage of training: in stage K it has K levels, and what later stages add does not exist.
 """
 
-import contextlib
-import logging
-import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,36 +11,26 @@ from typing import Any, ClassVar
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from huggingface_hub import ModelHubMixin, hf_hub_download
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-)
 
 from msdae import checkpoint, config, files, limits
 from msdae.diffusion.edm import EDM
 from msdae.diffusion.samplers import guided
 from msdae.errors import UserError, printable
-from msdae.models import codec_files, training
+from msdae.models import codec_files, hub, training
 from msdae.models.config import ModelConfig
 from msdae.models.contrast import contrastive_loss
 from msdae.models.registry import MODELS
-from msdae.nn.layers import slerp, stretch
+from msdae.nn.layers import normal, slerp, stretch
 from msdae.nn.tokens import TokenEncoder, Tokens, normalised, weights_of
 from msdae.nn.unet import UNet
 
 EMBEDDED = Path(__file__).parents[1] / "assets" / "small.safetensors"
-WEIGHTS = "model.safetensors"  # the file's name in a folder or hub repository
-HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 Guidance = Sequence[float]
 HEADER = {"model": str, "stage": int, "config": dict, "provenance": dict}  # of a model's file
 SOURCES = "'embedded', a file, a folder or a hub id (owner/name)"
-logger = logging.getLogger(__name__)
 
 
-class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio", "music"]):
+class Autoencoder(nn.Module):
     """What MSDAE and HDAE share: conditioning, denoising, loss, mixing and checkpoints.
 
     Args:
@@ -79,7 +66,7 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
             config.attention,
         )
         self.token_encoder: TokenEncoder | None = None
-        self.null_codes = nn.ParameterList(nn.Parameter(0.1 * torch.randn(c, 1)) for c in codes)
+        self.null_codes = nn.ParameterList(nn.Parameter(normal(c, 1, scale=0.1)) for c in codes)
         mean = torch.tensor(codec.mean or [0.0] * codec.channels)
         self.register_buffer("latent_mean", mean[:, None], persistent=False)
 
@@ -299,9 +286,15 @@ class Autoencoder(nn.Module, ModelHubMixin, library_name="msdae", tags=["audio",
             raise UserError(f"{name}: holds a {type(model).__name__}, expected a {cls.__name__}")
         return model
 
-    def _save_pretrained(self, save_directory: Path) -> None:
-        self.save(save_directory / WEIGHTS)
-        codec_files.copy(codec_files.find(self.config.codec, self.folder), save_directory)
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the model to a folder, and its codec's file where it is none that ships."""
+        files.make_folder(Path(folder))
+        self.save(Path(folder) / hub.WEIGHTS)
+        codec_files.copy(codec_files.find(self.config.codec, self.folder), folder)
+
+    def push_to_hub(self, name: str, **options: Any) -> str:
+        """Upload the model to the hub repository `name`, as `msdae.models.hub.push`; return its address."""
+        return hub.push(self.save_pretrained, name, **options)
 
 
 def outlined(kind: str, config: ModelConfig, stage: int = 3) -> Autoencoder:
@@ -338,21 +331,10 @@ def _resolve(name: str, options: dict[str, Any]) -> Path:
     path = Path(name)
     with files.reading(name):
         if path.is_dir():
-            return path / WEIGHTS
+            return path / hub.WEIGHTS
         if path.exists() or path.suffix == ".safetensors":
             return path
-        elsewhere = HUB_ID.fullmatch(name) and not path.parent.exists()
+        elsewhere = hub.ID.fullmatch(name) and not path.parent.exists()
     if not elsewhere:
         raise UserError(f"{printable(name)}: no such file; give {SOURCES}")
-    try:
-        if not options.get("local_files_only"):
-            logger.info("%s: not a file here, asked for at the Hugging Face hub", name)
-        weights = Path(hf_hub_download(name, WEIGHTS, **options))
-        with contextlib.suppress(EntryNotFoundError, LocalEntryNotFoundError):  # most models' codec ships
-            hf_hub_download(name, codec_files.CODEC, **options)
-        return weights
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0][:120]
-        raise UserError(
-            f"{name}: no such file, and not to be had from the Hugging Face hub ({reason}); give {SOURCES}"
-        ) from error
+    return hub.download(name, f"give {SOURCES}", **options)

@@ -14,6 +14,15 @@ def group_norm(channels: int, **options) -> nn.GroupNorm:
     return nn.GroupNorm(groups, channels, **options)
 
 
+def normal(*shape: int, scale: float = 1.0) -> torch.Tensor:
+    """Normal numbers of the deviation `scale`; on the meta device, which has no numbers, their shape.
+
+    There torch would draw them by its compiler, whose import takes a second.
+    """
+    empty = torch.empty(*shape)
+    return empty if empty.is_meta else scale * empty.normal_()
+
+
 def stretch(x: torch.Tensor, frames: int) -> torch.Tensor:
     """x: (batch, channels, any) -> (batch, channels, frames), linear interpolation along time."""
     if x.shape[-1] == frames:
@@ -43,7 +52,7 @@ class NoiseEmbedding(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.register_buffer("frequencies", torch.empty(width // 2).normal_())
+        self.register_buffer("frequencies", normal(width // 2))
         self.mlp = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
 
     def forward(self, c_noise: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from einops import rearrange
 
 from msdae.nn.encoders import PatchTrunk
-from msdae.nn.layers import group_norm, zero_init
+from msdae.nn.layers import group_norm, normal, zero_init
 
 SILENCE = 0.01  # of the level of the loudest token: softer ones say nothing
 
@@ -82,7 +82,7 @@ class TokenEncoder(nn.Module):
         super().__init__()
         self.trunk = PatchTrunk(mean, std, hidden, patch)
         self.project = nn.Conv1d(hidden, channels, 1)
-        self.null = nn.Parameter(torch.randn(channels, 1))
+        self.null = nn.Parameter(normal(channels, 1))
 
     def forward(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """mel: x3, (batch, bands, mel frames) -> tokens (batch, channels, mel frames / patch), and how loud

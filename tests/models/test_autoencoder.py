@@ -376,7 +376,7 @@ def test_the_hub_is_not_asked_for_what_is_a_path(tmp_path, monkeypatch):
     def asked(*arguments, **options):
         raise AssertionError("the network was used")
 
-    monkeypatch.setattr("msdae.models.autoencoder.hf_hub_download", asked)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", asked)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs").mkdir()
     (tmp_path / "loop").symlink_to("loop")

@@ -126,7 +126,7 @@ def test_a_hub_repository_gives_its_codec_too(run, codec_file, tmp_path, monkeyp
             raise LocalEntryNotFoundError(f"no {name} in {repository}")
         return str(path)
 
-    monkeypatch.setattr("msdae.models.autoencoder.hf_hub_download", download)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
     Autoencoder.from_pretrained(run / "stage2").save_pretrained(tmp_path / "repositories/me/mine")
     Autoencoder.from_pretrained("embedded").save_pretrained(tmp_path / "repositories/me/shipped")
     fingerprint = Pipeline.from_pretrained("me/mine", "cpu").codec.fingerprint

@@ -1,0 +1,59 @@
+"""Models at the Hugging Face hub, whose client is imported when it is asked for one."""
+
+import contextlib
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from msdae.errors import UserError
+from msdae.models import codec_files
+
+ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+WEIGHTS = "model.safetensors"  # the file's name in a folder or repository
+logger = logging.getLogger(__name__)
+
+
+def download(name: str, fix: str, **options: Any) -> Path:
+    """The weights file of the repository `name`, fetched with its codec's where it has one.
+
+    options: of `hf_hub_download` (revision, token ...).
+
+    Raises:
+        UserError: the repository cannot be reached; `fix` says what to do.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
+
+    try:
+        if not options.get("local_files_only"):
+            logger.info("%s: not a file here, asked for at the Hugging Face hub", name)
+        weights = Path(hf_hub_download(name, WEIGHTS, **options))
+        with contextlib.suppress(EntryNotFoundError, LocalEntryNotFoundError):  # most models' codec ships
+            hf_hub_download(name, codec_files.CODEC, **options)
+        return weights
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0][:120]
+        raise UserError(
+            f"{name}: no such file, and not to be had from the Hugging Face hub ({reason}); {fix}"
+        ) from error
+
+
+def push(save: Callable[[Path], None], name: str, **options: Any) -> str:
+    """Upload what `save` writes to a folder, and a card, to the repository `name`; return its address.
+
+    options: of `ModelHubMixin.push_to_hub` (private, token ...). Raises errors of the hub's client.
+    """
+    from huggingface_hub import ModelHubMixin
+
+    class Upload(ModelHubMixin, library_name="msdae", tags=["audio", "music"]):
+        def _save_pretrained(self, save_directory: Path) -> None:
+            save(save_directory)
+
+    return Upload().push_to_hub(name, **options)
