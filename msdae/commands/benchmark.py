@@ -1,17 +1,21 @@
 """Measure how fast this machine trains and swaps."""
 
+import argparse
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+from tqdm import tqdm
 
 from msdae import cli, config, folders
-from msdae.evaluation import speed
-from msdae.evaluation.tables import Table, Value, check_file, write
-from msdae.inference.pipeline import Pipeline
-from msdae.models.autoencoder import build
-from msdae.nn.device import device
-from msdae.training.autoencoder import TrainConfig
+
+if TYPE_CHECKING:
+    import torch
+
+    from msdae.evaluation.tables import Table
+    from msdae.inference.pipeline import Pipeline
+    from msdae.training.autoencoder import TrainConfig
 
 TRAINING = [  # preset, stage, clips in a batch
     ("small", 1, 32),
@@ -21,47 +25,83 @@ TRAINING = [  # preset, stage, clips in a batch
     ("thesis", 3, 8),
     ("released", 3, 8),
 ]
+PARTS = ("training", "loop", "swap", "profile")
 SECONDS = (10, 60)
+PROFILED = (5, 60)  # seconds
+STEPS = 8  # of the loop that are measured
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = cli.parser(
-        "benchmark",
-        "Time training steps and swaps, taking turns, and print medians.",
-        "--rounds 5",
-    )
-    parser.add_argument(
-        "--rounds", type=cli.positive, default=5, help="measured rounds, after one that warms up"
-    )
-    parser.add_argument("--only", choices=["training", "swap"], help="leave the other out")
-    parser.add_argument("--checkpoint", default="embedded", help="model of the swaps")
-    cli.add_codec(parser)
-    cli.add_device(parser)
-    parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
-    options = parser.parse_args(argv)
+    options = parser().parse_args(argv)
+    import torch
+
+    from msdae.evaluation.tables import check_file, write
+    from msdae.inference.pipeline import Pipeline
+    from msdae.nn.device import device
+
     if options.out:
         check_file(options.out)
-    place = device(options.device)
-    threads, version = torch.get_num_threads(), torch.__version__
-    note = f"{threads} threads, device {place}, torch {version}; medians of {options.rounds} rounds."
+    place, parts = device(options.device), options.only or PARTS
+    machine = f"{torch.get_num_threads()} threads, device {place}, torch {torch.__version__}"
+    note = f"{machine}; medians of {options.rounds} rounds."
     command = cli.command_line("benchmark", argv)
     measured = []
-    if options.only != "swap":
+    if "training" in parts:
         measured.append(training(options.rounds, place, note, command))
-    if options.only != "training":
+    if "loop" in parts:
+        measured.append(loops(f"{machine}; medians of {STEPS} steps.", command))
+    if "swap" in parts:
         pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
         measured.append(swaps(pipeline, options.rounds, note, command))
+    if "profile" in parts:
+        measured.append(profiles(options, note, command))
     print("\n\n".join(table.text() for table in measured))
     if options.out:
         write(options.out, measured)
 
 
-def training(rounds: int, device: torch.device, note: str, command: str) -> Table:
+def parser() -> argparse.ArgumentParser:
+    """The options of this command line."""
+    parser = cli.parser(
+        "benchmark",
+        "Time training steps and swaps, taking turns, beside the configuration that was published, and\n"
+        "print medians, how much of a step is not the network, and where the time of a swap goes.",
+        "--rounds 5",
+    )
+    parser.add_argument(
+        "--rounds", type=cli.positive, default=5, help="measured rounds, after one that warms up"
+    )
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="leave the others out")
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="FOLDER",
+        help="checkout of another version, whose swaps are profiled too",
+    )
+    parser.add_argument(
+        "--clock",
+        choices=("wall", "processor"),
+        default="wall",
+        help="of the profile; processor: its time alone, which other processes blur less",
+    )
+    parser.add_argument("--checkpoint", default="embedded", help="model of the swaps")
+    cli.add_codec(parser)
+    cli.add_device(parser)
+    parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
+    return parser
+
+
+def training(rounds: int, device: "torch.device", note: str, command: str) -> "Table":
     """Size, cost and speed of a training step for each case of `TRAINING`."""
+    from msdae.evaluation import speed
+    from msdae.evaluation.tables import Table, Value
+
     models = {case: preset_model(*case[:2]) for case in TRAINING}
     steps = {case: speed.training_step(model, case[2], device) for case, model in models.items()}
+    medians = speed.medians(steps, rounds)
+    peer = next(case[2] / seconds for case, seconds in medians.items() if case[0] == speed.PUBLISHED)
     rows = []
-    for case, seconds in speed.medians(steps, rounds).items():
+    for case, seconds in medians.items():
         preset, stage, batch = case
         cost = speed.summarize(models[case], batch, frames=32)
         rows.append(
@@ -72,23 +112,77 @@ def training(rounds: int, device: torch.device, note: str, command: str) -> Tabl
                 Value(cost["flops"] / 1e9, digits=0),
                 Value(sum(cost["memory"].values()) / 1e6, digits=0),
                 Value(batch / seconds, digits=1),
+                Value(batch / seconds / peer, digits=1),
             )
         )
-    header = ("preset", "clips a step", "M parameters", "GFLOP a step", "MB", "clips/s ↑")
+    header = ("preset", "clips a step", "M parameters", "GFLOP a step", "MB", "clips/s ↑", "times released ↑")
     return Table("Training speed", header, tuple(rows), note, command)
 
 
-def swaps(pipeline: Pipeline, rounds: int, note: str, command: str) -> Table:
-    """How long swaps of `SECONDS` take."""
-    cases = {seconds: speed.swap(pipeline, seconds) for seconds in SECONDS}
-    rows = tuple(
-        (f"{seconds} s of sound", Value(taken, digits=2), Value(seconds / taken, digits=1))
-        for seconds, taken in speed.medians(cases, rounds).items()
-    )
-    return Table("Swap speed", ("swap", "seconds", "times real time ↑"), rows, note, command)
+def loops(note: str, command: str) -> "Table":
+    """Speed of the training loop for each case of `TRAINING`, and what of a step is not the network."""
+    from msdae.evaluation import loop_speed
+    from msdae.evaluation.tables import Table, Value
+
+    rows = []
+    for preset, stage, batch in tqdm(TRAINING, unit="case"):
+        settings = dataclasses.replace(preset_settings(preset), batch_size=batch)
+        step = loop_speed.measure(_kind(preset), stage, settings, STEPS)
+        speed, rest = Value(batch / step.seconds, digits=1), Value(step.rest, digits=1, percent=True)
+        rows.append((f"{preset}, stage {stage}", str(batch), speed, rest))
+    header = ("preset", "clips a step", "clips/s ↑", "not the network, % ↓")
+    note = f"{note} With contrast and views, from a cache on disk."
+    return Table("Training in its loop", header, tuple(rows), note, command)
 
 
-def preset_model(preset: str, stage: int) -> torch.nn.Module:
+def swaps(pipeline: "Pipeline", rounds: int, note: str, command: str) -> "Table":
+    """How long swaps of `SECONDS` take, and those of the configuration that was published."""
+    from msdae.evaluation import speed
+    from msdae.evaluation.tables import Table, Value
+
+    published = speed.published(pipeline.codec)
+    published.model.to(pipeline.device)
+    cases = {}
+    for seconds in SECONDS:
+        cases[seconds, True] = speed.swap(pipeline, seconds)
+        cases[seconds, False] = speed.swap(published, seconds)
+    medians = speed.medians(cases, rounds)
+    rows = []
+    for seconds in SECONDS:
+        ours, theirs = medians[seconds, True], medians[seconds, False]
+        numbers = (ours, seconds / ours, theirs, theirs / ours)
+        cells = (Value(x, digits=d) for x, d in zip(numbers, (2, 1, 2, 1), strict=True))
+        rows.append((f"{seconds} s of sound", *cells))
+    header = ("swap", "seconds", "times real time ↑", "released, seconds", "times as fast ↑")
+    note = f"{note} released: {speed.published.__doc__.partition('.')[0].lower()}, over the same codec."
+    return Table("Swap speed", header, tuple(rows), note, command)
+
+
+def profiles(options: argparse.Namespace, note: str, command: str) -> "Table":
+    """Where the time of swaps of `PROFILED` seconds goes, from cold processes."""
+    from msdae.evaluation import profile
+
+    checkouts = {"now": folders.CHECKOUT} | ({"before": options.against} if options.against else {})
+    chosen = {"checkpoint": options.checkpoint, "codec": options.codec, "device": options.device}
+    chosen["threads"] = options.threads
+    given = [word for name, value in chosen.items() if value for word in (f"--{name}", str(value))]
+    measured = profile.swaps(checkouts, PROFILED, options.rounds, given, options.clock, tqdm)
+    return profile.table(measured, f"Seconds by the {options.clock}'s clock. {note}", command)
+
+
+def preset_model(preset: str, stage: int) -> "torch.nn.Module":
     """The model that a configuration describes, with its initial weights."""
-    kind = "hdae" if preset == "hdae" else "msdae"
-    return build(kind, config.load(TrainConfig, folders.configs() / f"{preset}.yaml").model, stage)
+    from msdae.models.autoencoder import build
+
+    return build(_kind(preset), preset_settings(preset).model, stage)
+
+
+def preset_settings(preset: str) -> "TrainConfig":
+    """The settings of a configuration."""
+    from msdae.training.autoencoder import TrainConfig
+
+    return config.load(TrainConfig, folders.configs() / f"{preset}.yaml")
+
+
+def _kind(preset: str) -> str:
+    return "hdae" if preset == "hdae" else "msdae"

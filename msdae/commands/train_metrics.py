@@ -8,21 +8,23 @@ from pathlib import Path
 from tqdm import tqdm
 
 from msdae import cli, codecs, files, folders
-from msdae.evaluation.metrics import classifier, learning, renditions, timbre
-from msdae.evaluation.swapbench import real
-from msdae.evaluation.tables import check_file, write
+from msdae.evaluation.metrics.settings import MetricConfig
 from msdae.locks import only_process
-from msdae.nn.device import device
-from msdae.synthesis import soundfont
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
+    from msdae.evaluation.metrics import classifier, learning, renditions, timbre
+    from msdae.evaluation.swapbench import real
+    from msdae.evaluation.tables import check_file, write
+    from msdae.nn.device import device
+    from msdae.synthesis import soundfont
+
     if options.json:
         check_file(options.json)
 
-    hardened = dict.fromkeys([*learning.MetricConfig.codecs, *options.harden])
-    settings = cli.configured(learning.MetricConfig, options, codecs=tuple(hardened))
+    hardened = dict.fromkeys([*MetricConfig.codecs, *options.harden])
+    settings = cli.configured(MetricConfig, options, codecs=tuple(hardened))
     where = (settings, options.clips_folder)
     checked = [str(soundfont.default()), *options.check]
     if options.out and not options.only_check:
@@ -93,7 +95,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         default=[],
         metavar="CODEC",
         help=f"learn from and measure on clips that went through this codec or its file, beside "
-        f"{' and '.join(learning.MetricConfig.codecs)}; may be given several times",
+        f"{' and '.join(MetricConfig.codecs)}; may be given several times",
     )
     parser.add_argument(
         "--only-check", action="store_true", help="fit nothing, measure what --out holds or else what ships"
@@ -102,7 +104,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--clips-folder", type=Path, default=folders.data() / "timbre", help="of rendered clips"
     )
-    cli.add_config(parser, learning.MetricConfig, ("clips", "coded", "rooms", "steps", "seed"))
+    cli.add_config(parser, MetricConfig, ("clips", "coded", "rooms", "steps", "seed"))
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the table to this file")
     parser.add_argument("--workers", type=cli.positive, help="processes that render (default: the cores)")
     cli.add_device(parser)

@@ -3,17 +3,22 @@
 import copy
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from msdae import config, folders
+from msdae.codecs import Codec
 from msdae.data import Batch
 from msdae.data.draws import Draws
-from msdae.inference.pipeline import Pipeline
-from msdae.models.autoencoder import Autoencoder
+from msdae.inference.pipeline import Pipeline, Sampling
+from msdae.models.autoencoder import Autoencoder, build
+from msdae.training.autoencoder import TrainConfig
 
 FLOAT = 4  # bytes
+PUBLISHED = "released"  # the configuration that was published
 
 
 def medians(cases: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, float]:
@@ -53,6 +58,17 @@ def swap(pipeline: Pipeline, seconds: float) -> Callable[[], None]:
         pipeline.swap(timbre, melody)
 
     return case
+
+
+def published(codec: Codec) -> Pipeline:
+    """The published configuration with initial weights: Heun's sampler in 18 steps, no guidance.
+
+    codec: that it works over, in place of its own, which has a licence that forbids selling.
+    """
+    settings = config.load(TrainConfig, folders.configs() / f"{PUBLISHED}.yaml").model
+    trained_on = replace(settings.codec, name=codec.name, fingerprint=codec.fingerprint)
+    model = build("msdae", replace(settings, codec=trained_on))
+    return Pipeline(model, codec, Sampling(steps=18, sampler="heun", guidance=(1.0,)))
 
 
 def summarize(model: Autoencoder, batch: int, frames: int) -> dict[str, Any]:

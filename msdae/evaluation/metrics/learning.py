@@ -4,23 +4,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from msdae import checkpoint, codecs, limits
+from msdae import checkpoint
 from msdae.data.draws import Draws, mix_seed
-from msdae.errors import UserError
 from msdae.evaluation.metrics import accuracy, classifier, renditions, timbre
 from msdae.evaluation.metrics.classifier import Classifier
 from msdae.evaluation.metrics.mel import BANDS, RANGE_DB
 from msdae.evaluation.metrics.renditions import RECORDED, Plan, Recorded, Renditions
+from msdae.evaluation.metrics.settings import MetricConfig, short
 from msdae.evaluation.metrics.timbre import Timbre
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
-from msdae.limits import COUNT, SEED, SHARE, Range
 from msdae.progress import Progress, silent
 from msdae.symbolic import instruments
 from msdae.symbolic.instruments import Voice
@@ -37,37 +36,7 @@ RATE, CLIP = 2e-3, 1e3  # the highest learning rate and the longest gradient
 TIMES = 4  # as many clips of a recorded instrument as of one of the first SoundFont: there are fewer of them
 OFTEN = 3  # times as often as another instrument a recorded one is drawn
 LARGEST = 6.0  # dB, of an equaliser's swing
-CLIPS = Range(2, 1000, reason="an instrument has no more that differ")
 NOISE_DB = (25.0, 75.0)  # below the loudest band
-
-
-@dataclass(frozen=True)
-class MetricConfig:
-    """What the metrics' networks are fitted to and checked with.
-
-    clips: of each instrument of the first SoundFont to learn from, half as many of the others'.
-    coded: further ones, through each of the codecs: swaps are heard through one.
-    rooms: share of all these that are played in rooms.
-    references: of each instrument to check with.
-    checked: how many of them also go through each codec.
-    codecs: names or files.
-    steps: of each network.
-    seed: of clips and networks.
-    """
-
-    clips: Annotated[int, CLIPS] = 48
-    coded: Annotated[int, Range(0, CLIPS.high)] = 3
-    rooms: Annotated[float, SHARE] = 0.3
-    references: Annotated[int, CLIPS] = 18
-    checked: Annotated[int, Range(1, CLIPS.high)] = 3
-    codecs: tuple[str, ...] = (codecs.DEFAULT, "spectral")
-    steps: Annotated[int, COUNT] = 2000
-    seed: Annotated[int, SEED] = 0
-
-    def __post_init__(self):
-        limits.check(self)
-        if len(set(map(_short, self.codecs))) < len(self.codecs):
-            raise UserError(f"codecs {', '.join(self.codecs)}: name each once, files of different names")
 
 
 def fit(
@@ -111,7 +80,7 @@ def fit(
         "recorded": [[voice.instrument.name, voice.sampled.fingerprint] for voice in recorded],
         "clips": len(train.pieces),
         "instruments": len(voices) + len(recorded),
-        "settings": asdict(config) | {"codecs": [_short(codec) for codec in config.codecs]},
+        "settings": asdict(config) | {"codecs": [short(codec) for codec in config.codecs]},
     }
     timbre.save(network, out / TIMBRE, provenance)
     classifier.save(labeller, out / CLASSIFIER, provenance)
@@ -143,7 +112,7 @@ def check(
     groups |= {f"{Path(font).name}, held out": [v for v in unseen if v.soundfont == font] for font in fonts}
     groups |= {"recorded, learnt from": recorded, "recorded, held out": held_out}
     plain = ("", config.references, "", 0.0)
-    kinds = [(_short(codec), config.checked, codec, 0.0) for codec in config.codecs]
+    kinds = [(short(codec), config.checked, codec, 0.0) for codec in config.codecs]
     kinds.append(("in a room", config.checked, "", 1.0))
     plans = {
         (name, kind): _plans(voices, "validation", number, config.seed + 1, codec, rooms)
@@ -168,11 +137,6 @@ def check(
     nearest = ("nearest", *(f"nearest, {kind}" for kind, *_ in kinds))
     header = ("instruments", "clips", "triplets", *nearest, "program", "family")
     return Table("Accuracy of the learnt metrics", header, tuple(rows), note)
-
-
-def _short(codec: str) -> str:
-    """A codec's name, or that of its file."""
-    return Path(codec).stem
 
 
 def _plans(

@@ -1,0 +1,129 @@
+"""How fast the training loop is, and how much of a step is not the network: clips read, viewed and moved."""
+
+import dataclasses
+import functools
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from msdae import config
+from msdae.data import ClipCache
+from msdae.data.cache import CLIPS, FORMAT, LATENTS, MANIFEST, MELS
+from msdae.models.autoencoder import build
+from msdae.models.config import ModelConfig
+from msdae.training.autoencoder import AutoencoderTask, TrainConfig
+from msdae.training.loop import Loop
+
+WARM = 3  # steps before those that are measured
+NEVER = 10**6  # steps
+
+
+@dataclasses.dataclass(frozen=True)
+class StepSpeed:
+    """Seconds of a step, and of what the network takes of them: both passes and the optimizer."""
+
+    seconds: float
+    network: float
+
+    @property
+    def rest(self) -> float:
+        """The share of a step that is not the network."""
+        return max(0.0, 1 - self.network / self.seconds)
+
+
+def measure(kind: str, stage: int, settings: TrainConfig, steps: int) -> StepSpeed:
+    """Medians of `steps` steps of a stage in its loop, on squares of noise in a cache."""
+    settings = dataclasses.replace(
+        settings,
+        trackers=(),
+        log_every=NEVER,
+        save_every=NEVER,
+        validate_every=NEVER,
+        audio_every=NEVER,
+        validation_batches=1,
+        steps=(WARM + steps,) * len(settings.steps),
+        workers=0,
+    )
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        clips = _noise(folder / "clips", max(8, 2 * settings.batch_size), settings.model)
+        model = build(kind, settings.model, stage)
+        codec: Any = SimpleNamespace(sample_rate=settings.model.mel.sample_rate)
+        marks: list[float] = []
+        task = AutoencoderTask(model, settings, clips, clips, codec)
+        loop = Loop(task, settings, WARM + steps, folder / "run", functools.partial(_Marks, marks))
+        networks = _timed(loop)
+        loop.run()
+    passed = [after - before for before, after in zip(marks[WARM - 1 :], marks[WARM:], strict=False)]
+    return StepSpeed(statistics.median(passed), statistics.median(networks[WARM:]))
+
+
+class _Marks(tqdm):
+    """Notes when each step ends."""
+
+    def __init__(self, marks: list[float], **options: Any):
+        self.marks = marks
+        super().__init__(disable=True, **options)
+
+    def update(self, n: float | None = 1) -> bool | None:
+        self.marks.append(time.perf_counter())
+        return super().update(n)
+
+
+def _timed(loop: Loop) -> list[float]:
+    """The seconds that the turns of the networks will take in each step, in a list that grows."""
+    turns, seconds = loop._turns, []
+
+    def timed(*arguments: Any) -> Any:
+        before = time.perf_counter()
+        result = turns(*arguments)
+        if loop.device.type == "cuda":
+            torch.cuda.synchronize(loop.device)
+        seconds.append(time.perf_counter() - before)
+        return result
+
+    loop._turns = timed  # type: ignore[method-assign]
+    return seconds
+
+
+def _noise(folder: Path, clips: int, model: ModelConfig, frames: int = 32) -> ClipCache:
+    """A cache of squares whose latents and log-mels are noise."""
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    codec, mel = model.codec, model.mel
+    latents = generator.standard_normal((clips, codec.channels, frames), dtype=np.float32)
+    mels = generator.random((clips, mel.bands, frames * codec.hop // mel.hop), dtype=np.float32)
+    np.save(folder / LATENTS, latents.astype(np.float16))
+    np.save(folder / MELS, mels.astype(np.float16))
+    lines = []
+    for index in range(clips):
+        square, cell = divmod(index, 4)
+        labels = {"score": f"{square}/{cell // 2}", "sound": f"{square}/{cell % 2}"}
+        lines.append(json.dumps({"name": str(index), "path": f"{index}.wav", "start": 0.0, **labels}))
+    (folder / CLIPS).write_text("\n".join(lines) + "\n")
+    manifest = {
+        "format": FORMAT,
+        **dict.fromkeys(("key", "dataset", "split"), "noise"),
+        "source": str(folder),
+        "clips": clips,
+        "frames": frames,
+        "mel": config.to_mapping(mel),
+        "codec": {
+            "name": codec.name,
+            "fingerprint": codec.fingerprint,
+            "channels": codec.channels,
+            "hop": codec.hop,
+            "sample_rate": mel.sample_rate,
+        },
+        "latent": {"mean": [0.0] * codec.channels, "std": 1.0},
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    return ClipCache(folder)
