@@ -69,7 +69,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     codec.save(arguments.out)
 
 
-def _measure(codec: codecs.Codec, splits: Files, path: str) -> None:
+def _measure(codec: "codecs.Codec", splits: Files, path: str) -> None:
     import torch
 
     from msdae.codecs.check import check_round_trip, require_reconstruction

@@ -5,7 +5,7 @@ x: noise of standard deviation sigmas[0]
 sigmas: (steps + 1,), decreasing, the last one 0
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -107,18 +107,19 @@ def evaluations(sampler: str, steps: int) -> int:
     return calls
 
 
-def guided(full: Denoiser, without: dict[int, Denoiser], weights: dict[int, float]) -> Denoiser:
+def guided(denoisers: Callable[..., Sequence[torch.Tensor]], weights: Sequence[float]) -> Denoiser:
     """Guidance with a weight of its own for each level, around any denoiser.
 
-    D = D(all) + sum_k (w_k - 1) (D(all) - D(all but level k)): weight 1 leaves the level as it is and
-    costs nothing, more exaggerates what the level says, 0 takes it away.
+    D = D(all) + sum_k (w_k - 1) (D(all) - D(all but level k)): weight 1 leaves the level as it is, more
+    exaggerates what the level says, 0 takes it away.
 
-    without: for each guided level, the denoiser that has the null code in its place.
+    denoisers: gives D(all) and, for each of `weights`, D with the null code in the place of its level.
     """
 
     def denoiser(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-        denoised = full(x, sigma)
-        return denoised + sum((weights[k] - 1) * (denoised - without[k](x, sigma)) for k in without)
+        denoised, *without = denoisers(x, sigma)
+        pairs = zip(weights, without, strict=True)
+        return denoised + sum((weight - 1) * (denoised - other) for weight, other in pairs)
 
     return denoiser
 

@@ -214,15 +214,21 @@ class Autoencoder(nn.Module):
             UserError: as `guidance_weights`.
         """
         weights = self.guidance_weights(guidance)
+        levels = [level for level, weight in enumerate(weights) if weight != 1]
+        if not levels:
+            return lambda x, sigma: self.denoise(x, sigma, codes, None, tokens)
 
-        def without(level: int) -> Callable:
-            drop = torch.zeros(1, self.stage, dtype=torch.bool, device=codes[0].device)
-            drop[:, level] = True
-            return lambda x, sigma: self.denoise(x, sigma, codes, drop, tokens)
+        def denoisers(x: torch.Tensor, sigma: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            """All at once, which is faster than one after the other where windows are few."""
+            times, (batch, *_) = 1 + len(levels), x.shape
+            drop = torch.zeros(times, batch, self.stage, dtype=torch.bool, device=x.device)
+            drop[list(range(1, times)), :, levels] = True
+            given = [_repeated(code, batch, times) for code in codes]
+            heard = None if tokens is None else Tokens(*(_repeated(part, batch, times) for part in tokens))
+            everything = x.repeat(times, 1, 1), sigma.repeat(times), given, drop.flatten(0, 1), heard
+            return self.denoise(*everything).chunk(times)
 
-        guided_levels = {level: weight for level, weight in enumerate(weights) if weight != 1}
-        full = lambda x, sigma: self.denoise(x, sigma, codes, None, tokens)  # noqa: E731
-        return guided(full, {level: without(level) for level in guided_levels}, guided_levels)
+        return guided(denoisers, [weights[level] for level in levels])
 
     @staticmethod
     def mix(
@@ -295,6 +301,12 @@ class Autoencoder(nn.Module):
     def push_to_hub(self, name: str, **options: Any) -> str:
         """Upload the model to the hub repository `name`, as `msdae.models.hub.push`; return its address."""
         return hub.push(self.save_pretrained, name, **options)
+
+
+def _repeated(part: torch.Tensor, batch: int, times: int) -> torch.Tensor:
+    """`part` of a batch, or of each of its clips alike, so many times one after the other."""
+    whole = part.expand(batch, *part.shape[1:])
+    return whole.repeat(times, *[1] * (part.ndim - 1))
 
 
 def outlined(kind: str, config: ModelConfig, stage: int = 3) -> Autoencoder:

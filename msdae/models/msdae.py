@@ -56,7 +56,8 @@ class MSDAE(Autoencoder):
         """Mean and deviation of so many bands, (bands,) each."""
         c = self.config
         given = (c.bands.mean or (0.0,) * c.mel.bands, c.bands.std or (1.0,) * c.mel.bands)
-        mean, std = (torch.tensor(values, device="cpu").view(bands, -1).mean(dim=1) for values in given)
+        numbers = (torch.tensor(values, device="cpu").view(bands, -1).mean(dim=1) for values in given)
+        mean, std = (x.to(torch.get_default_device()) for x in numbers)
         return mean, std
 
     def encode(

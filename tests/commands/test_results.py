@@ -7,7 +7,7 @@ import pytest
 
 from msdae.commands import results
 from msdae.errors import UserError
-from msdae.evaluation import tables
+from msdae.evaluation import code, tables
 from msdae.evaluation.tables import Table, Value
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def test_a_measurement_is_stored_below_the_line_that_repeats_it(home, monkeypatc
 def test_what_is_unchanged_is_not_measured_again(home, monkeypatch, capsys):
     calls, key = [], ["a"]
     monkeypatch.setitem(results.MEASUREMENTS, "speed", calls.append)
-    monkeypatch.setattr(results.code, "fingerprint", lambda names, with_imports: f"{names} {key[0]}")
+    monkeypatch.setattr(code, "fingerprint", lambda names, with_imports: f"{names} {key[0]}")
     old = home / "runs" / "results" / "speed"
     old.mkdir(parents=True)
     results.main(["speed"])

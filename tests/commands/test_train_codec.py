@@ -8,6 +8,7 @@ import torch
 from msdae import audio, codecs
 from msdae.commands import train_codec
 from msdae.data.sets import DATASETS
+from msdae.training import codec
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "train_codec.py"
 
@@ -68,7 +69,7 @@ def test_sources_are_put_together_and_rendered_ones_known(music, tmp_path, monke
     DATASETS["squares"].render(DATASETS["squares"].config(clips=4), rendered, workers=1)
     seen = {}
     monkeypatch.setattr(
-        train_codec, "train", lambda settings, paths, *rest: seen.update(settings=settings, **paths)
+        codec, "train", lambda settings, paths, *rest: seen.update(settings=settings, **paths)
     )
     lines = ["--source", music, "--source", tmp_path / "data", "--out", tmp_path / "a.safetensors"]
     lines += ["--config", SCRIPT.parent / "configs/codec.yaml", "--set", "codec.channels=192"]
@@ -96,7 +97,7 @@ def test_bad_input_ends_at_once_with_exit_code_2(music, tmp_path, arguments, mes
 
 
 def test_a_stopped_training_says_so(music, tmp_path, monkeypatch):
-    monkeypatch.setattr(train_codec, "train", lambda *arguments: None)
+    monkeypatch.setattr(codec, "train", lambda *arguments: None)
     with pytest.raises(SystemExit) as end:
         train_codec.main(["--source", str(music), "--out", str(tmp_path / "a.safetensors")])
     assert end.value.code == 130 and not list(tmp_path.iterdir())

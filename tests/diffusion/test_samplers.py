@@ -61,10 +61,10 @@ def test_bad_requests_are_named():
 
 
 def test_guidance_moves_away_from_what_the_level_does_not_say():
-    full = lambda x, sigma: torch.full_like(x, 2.0)  # noqa: E731
-    without = {0: lambda x, sigma: torch.full_like(x, 1.5), 2: lambda x, sigma: torch.full_like(x, 5.0)}
     x = torch.zeros(1, 1, 1)
-    guided = samplers.guided(full, without, {0: 3.0, 2: 0.0})
+    guided = samplers.guided(
+        lambda x, sigma: [torch.full_like(x, value) for value in (2, 1.5, 5)], [3.0, 0.0]
+    )
     assert guided(x, torch.ones(1)).item() == pytest.approx(2.0 + 2 * 0.5 + (-1) * (-3.0))
 
 
