@@ -21,6 +21,7 @@ from msdae import config, files
 from msdae.codecs.base import Codec
 from msdae.errors import UserError
 from msdae.models.autoencoder import Autoencoder
+from msdae.nn.tokens import Tokens
 
 PACKAGES = ("onnx", "onnxscript")  # of the extra `onnx`
 ENCODERS, DENOISER, DECODER, SETTINGS = "encoders.onnx", "denoiser.onnx", "decoder.onnx", "settings.json"
@@ -62,7 +63,7 @@ class Denoiser(nn.Module):
         codes, tokens = conditions[: self.model.stage], conditions[self.model.stage :]
         if not tokens:
             return self.model.denoise(x, sigma, codes, drop)
-        return self.model.denoise(x, sigma, codes, drop, _tokens(*tokens))
+        return self.model.denoise(x, sigma, codes, drop, Tokens(*tokens))
 
 
 class Decoder(nn.Module):
@@ -123,7 +124,7 @@ def write(model: Autoencoder, codec: Codec, folder: Path) -> list[Path]:
 
 def has_tokens(model: Autoencoder) -> bool:
     """Whether the model has tokens beside codes."""
-    return getattr(model, "token_encoder", None) is not None
+    return model.token_encoder is not None
 
 
 def require_packages() -> None:
@@ -178,12 +179,6 @@ def _source(model: Autoencoder, codec: Codec) -> torch.Tensor:
         return torch.randn(2, codec.channels, codec.clip_frames)
     mel = model.config.mel
     return torch.rand(2, mel.bands, codec.clip_samples // mel.hop)
-
-
-def _tokens(values: torch.Tensor, weights: torch.Tensor) -> Any:
-    from msdae.nn.tokens import Tokens
-
-    return Tokens(values, weights)
 
 
 def _settings(model: Autoencoder, codec: Codec) -> dict[str, Any]:

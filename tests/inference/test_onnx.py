@@ -10,17 +10,17 @@ from msdae.errors import UserError
 from msdae.inference import onnx
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.registry import MODELS
+from msdae.nn.tokens import Tokens, weights_of
 
 CLOSE = {"rtol": 1e-3, "atol": 1e-3}
 
 
-def small(kind: str = "msdae"):
+def small(**settings):
     """A small model, whose every layer does something, and its codec."""
     torch.manual_seed(0)
     codec = NeuralCodec(NeuralConfig(encoder=(8, 1), context=(8, 1), frame=(8, 1)))
     trained_on = CodecConfig("spectral-neural", "", codec.fingerprint)
-    conv = {"encoder": "conv", "inject": (3, 2, 1), "widths": (16,) * 4} if kind == "hdae" else {}
-    model = MODELS[kind](ModelConfig(**{"widths": (16,) * 3, "hidden": 16, "codec": trained_on, **conv}))
+    model = MODELS["msdae"](ModelConfig(widths=(16,) * 3, hidden=16, codec=trained_on, **settings))
     for parameter in model.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     return model.eval(), codec.eval()
@@ -33,10 +33,13 @@ def run(path, **inputs):
     return [torch.from_numpy(y) for y in session.run(None, {k: v.numpy() for k, v in inputs.items()})]
 
 
-def test_files_say_what_the_model_says(tmp_path):
+@pytest.mark.parametrize(
+    "settings", [{}, {"tokens": 8, "token_hidden": 8, "heads": 2}], ids=["codes", "tokens"]
+)
+def test_files_say_what_the_model_says(settings, tmp_path):
     for package in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(package, reason=f"writing ONNX needs {package}: pip install 'msdae[onnx,eval]'")
-    model, codec = small()
+    model, codec = small(**settings)
     paths = onnx.write(model, codec, tmp_path)
     assert [path.name for path in paths] == [onnx.ENCODERS, onnx.DENOISER, onnx.DECODER, onnx.SETTINGS]
     mel = torch.rand(3, 128, 512)  # another batch than the one that was exported
@@ -46,7 +49,6 @@ def test_files_say_what_the_model_says(tmp_path):
             torch.testing.assert_close(code, ours, **CLOSE)
         x, sigma = torch.randn(3, codec.channels, codec.clip_frames), torch.tensor([0.1, 1.0, 20.0])
         drop = torch.tensor([[False, True, False], [True, False, False], [False, False, False]])
-        ours = model.denoise(x, sigma, expected[:3], drop)
         given = {
             "x": x,
             "sigma": sigma,
@@ -55,6 +57,10 @@ def test_files_say_what_the_model_says(tmp_path):
             "h2": expected[1],
             "h3": expected[2],
         }
+        if settings:
+            heard = Tokens(expected[3].repeat(1, 1, 2), weights_of(expected[4]).repeat(1, 2) / 2)
+            given |= {"tokens": heard.values, "weights": heard.weights}
+        ours = model.denoise(x, sigma, expected[:3], drop, heard if settings else None)
         torch.testing.assert_close(run(paths[1], **given)[0], ours, **CLOSE)
         z = torch.randn(1, codec.channels, 45)  # another length
         torch.testing.assert_close(run(paths[2], z=z)[0], codec.magnitude(z), **CLOSE)
