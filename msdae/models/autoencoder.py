@@ -133,7 +133,7 @@ class Autoencoder(nn.Module):
         tokens: Tokens | None = None,
     ) -> torch.Tensor:
         """D(x; sigma, h~). x: noisy latents (batch, channels, frames), sigma: (batch,) -> same as x"""
-        conditioned, attended = self.condition(codes, drop), self.attended(tokens, len(x), drop)
+        conditioned, attended = self.condition(codes, drop), self.attended(tokens, x.shape[0], drop)
         centred = self.edm.denoise(
             lambda x, c: self.unet(x, c, conditioned, attended), x - self.latent_mean, sigma
         )
