@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from nnAudio.librosa_functions import get_mel  # nnAudio's other modules import scipy, which takes a second
 
 from msdae import limits
 from msdae.errors import UserError
@@ -18,8 +19,6 @@ N_FFT = Range(16, 2**16, reason="a window of seconds")
 BANDS = Range(1, 1024, reason="narrower ones than an FFT has bins")
 HOP = Range(1, 2**16, reason="a hop of seconds")
 GAIN = Range(0, 1e6, above=True)
-# Slaney's scale: linear up to an edge, a logarithm above it
-_EDGE, _LINEAR, _STEP = 1000.0, 200 / 3, math.log(6.4) / 27  # Hz, Hz a mel, and the log of a mel's ratio
 
 
 @dataclass(frozen=True)
@@ -87,26 +86,8 @@ class LogMel(nn.Module):
 
 
 def _mel_filters(config: MelConfig) -> np.ndarray:
-    """(bands, n_fft // 2 + 1), triangles that peak at 1, as nnAudio's, whose import takes a second."""
-    bins = np.linspace(0, config.sample_rate / 2, config.n_fft // 2 + 1)
-    edges = mel_to_hertz(np.linspace(0, hertz_to_mel(config.sample_rate / 2), config.bands + 2))
-    widths = np.diff(edges)[:, None]
-    rising = (bins - edges[:-2, None]) / widths[:-1]
-    falling = (edges[2:, None] - bins) / widths[1:]
-    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
-
-
-def hertz_to_mel(hertz: np.ndarray | float) -> np.ndarray:
-    """Frequencies on Slaney's mel scale."""
-    above = _EDGE / _LINEAR + np.log(np.maximum(hertz, _EDGE) / _EDGE) / _STEP
-    return np.where(np.asarray(hertz) < _EDGE, np.asarray(hertz) / _LINEAR, above)
-
-
-def mel_to_hertz(mel: np.ndarray | float) -> np.ndarray:
-    """The inverse of `hertz_to_mel`."""
-    edge = _EDGE / _LINEAR
-    above = _EDGE * np.exp(_STEP * (np.maximum(mel, edge) - edge))
-    return np.where(np.asarray(mel) < edge, np.asarray(mel) * _LINEAR, above)
+    """(bands, n_fft // 2 + 1), triangles that peak at 1."""
+    return get_mel(config.sample_rate, config.n_fft, config.bands, norm=None)
 
 
 def scale(mel: torch.Tensor, halvings: int) -> torch.Tensor:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from nnAudio.librosa_functions import hz_to_mel
 
 from msdae.audio.files import SAMPLE_RATE
-from msdae.audio.mel import LogMel, MelConfig, hertz_to_mel
+from msdae.audio.mel import LogMel, MelConfig
 from msdae.audio.windows import Source
 from msdae.errors import UserError, printable
 from msdae.evaluation.tables import Cell, Table, Value
@@ -274,9 +275,9 @@ def plot_log_mels(path: str | Path, sources: Mapping[str, Source]) -> None:
 
 def hertz_marks(config: MelConfig) -> dict[int, float]:
     """Where `HERTZ` lie in a picture of a log-mel: {Hz: share of its height from below}."""
-    top = hertz_to_mel(config.sample_rate / 2)
+    top = hz_to_mel(config.sample_rate / 2)
     # Band i of the picture has its peak at (i + 1) / (bands + 1) of the mel scale and its middle at i + 1/2.
-    places = {hz: ((config.bands + 1) * hertz_to_mel(hz) / top - 0.5) / config.bands for hz in HERTZ}
+    places = {hz: ((config.bands + 1) * hz_to_mel(hz) / top - 0.5) / config.bands for hz in HERTZ}
     return {hz: float(place) for hz, place in places.items() if place < 1}
 
 
