@@ -1,0 +1,226 @@
+"""A transformer over four voices: one symbol a voice and sixteenth, soprano to bass."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from msdae import limits
+from msdae.errors import UserError
+from msdae.limits import FRACTION, Range
+from msdae.models.composers.base import COMPOSERS, Composer, Excerpts, Losses, Manner
+from msdae.nn.causal import Cache, CausalTransformer
+from msdae.symbolic.chorales import VOICES
+from msdae.symbolic.notes import Score
+from msdae.symbolic.tokens import BAR, LINE_REST, STEPS, score_of_voices, voices
+
+SYMBOLS, REST, BEGIN = 130, 128, 129  # MIDI pitches and two more
+HELD = 32  # steps that a note is held, counted so far
+PLACE = STEPS * BAR  # steps of a bar
+SHIFTS = range(-5, 7)
+WIDEST = 1024  # steps of a piece that is continued or filled
+CHOICES = 12  # symbols that are tried where a voice is filled in
+
+
+@dataclass(frozen=True)
+class FourVoicesConfig:
+    """Sizes of the transformer.
+
+    width: of the features. layers, heads: of attention. dropout: in training.
+    window: steps of an excerpt, of four symbols each.
+    """
+
+    width: Annotated[int, Range(8, 2048)] = 128
+    layers: Annotated[int, Range(1, 48)] = 3
+    heads: Annotated[int, Range(1, 64)] = 4
+    dropout: Annotated[float, FRACTION] = 0.15
+    window: Annotated[int, Range(4, 4096)] = 96
+
+    def __post_init__(self):
+        limits.check(self)
+        if self.width % (2 * self.heads):
+            raise UserError(f"width {self.width}: give a multiple of twice the {self.heads} heads")
+
+
+@COMPOSERS.register("four_voices")
+class FourVoices(Composer):
+    """Each symbol by all before it: the step's higher voices, and all voices of earlier steps."""
+
+    kind, voices, likelihood, prompted = "four_voices", VOICES, True, True
+    Config = FourVoicesConfig
+    schedule = {
+        "learning_rate": 1.5e-3,
+        "batch_size": 8,
+        "steps": 3000,
+        "weight_decay": 0.05,
+        "warmup": 100,
+        "betas": (0.9, 0.98),
+        "decay": 0.5,
+    }
+
+    def __init__(
+        self,
+        config: FourVoicesConfig,
+        vocabulary: Mapping[str, Any],
+        provenance: dict[str, Any] | None = None,
+    ):
+        super().__init__(config, vocabulary, provenance)
+        width = config.width
+        self.symbol, self.own = nn.Embedding(SYMBOLS, width), nn.Embedding(SYMBOLS, width)
+        self.voice, self.place = nn.Embedding(VOICES, width), nn.Embedding(PLACE, width)
+        self.held = nn.Embedding(HELD + 1, width)
+        self.body = CausalTransformer(width, config.layers, config.heads, config.dropout)
+        self.head = nn.Linear(2 * width, SYMBOLS)
+        for table in (self.symbol, self.own, self.voice, self.place, self.held):
+            nn.init.normal_(table.weight, std=0.05)
+
+    def encode(self, score: Score) -> np.ndarray:
+        """(steps, 4), high to low."""
+        if len(score.parts) != VOICES:
+            raise UserError(f"a score of {len(score.parts)} parts: {self.kind} needs {VOICES}, of one note each")
+        pitches = voices(score)
+        return np.where(pitches == LINE_REST, REST, pitches)
+
+    def excerpt(self, piece: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """(window + 1, 4) steps, whose first one is not to be predicted: BEGIN, or what was before."""
+        window = self.config.window + 1
+        whole = np.concatenate([np.full((1, VOICES), BEGIN), piece])
+        start = int(rng.integers(max(1, len(whole) - window + PLACE))) // PLACE * PLACE
+        part = whole[start : start + window]
+        sounding = part < REST
+        part = np.where(sounding, part + rng.integers(SHIFTS.start, SHIFTS.stop), part)
+        return np.pad(part, ((0, window - len(part)), (0, 0)), constant_values=-1)
+
+    def forward(self, batch: Excerpts, draws: Any) -> Losses:
+        losses = self._losses(batch.values)
+        counted = (batch.values[:, 1:] >= 0).flatten(1).sum(dim=1)
+        return {"symbol": losses.sum(dim=1) / counted}
+
+    def _losses(self, values: torch.Tensor) -> torch.Tensor:
+        """values: (batch, steps + 1, 4), -1 outside -> cross-entropies (batch, 4 * steps), 0 outside"""
+        logits = self._logits(values.clamp_min(0)).transpose(1, 2)
+        return F.cross_entropy(logits, values[:, 1:].flatten(1), ignore_index=-1, reduction="none")
+
+    def _logits(self, values: torch.Tensor) -> torch.Tensor:
+        """values: (batch, steps + 1, 4), its first step known -> of the others (batch, 4 * steps, symbols)"""
+        symbols = values.flatten(1)
+        held = _held(values).flatten(1)
+        length = symbols.shape[1] - VOICES
+        return self._predicted(
+            symbols[:, VOICES - 1 : -1], symbols[:, :-VOICES], held[:, :-VOICES], torch.arange(length), None
+        )
+
+    def _predicted(
+        self,
+        before: torch.Tensor,
+        own: torch.Tensor,
+        held: torch.Tensor,
+        places: torch.Tensor,
+        cache: Cache | None,
+    ) -> torch.Tensor:
+        """Logits of the symbols at `places` by the symbol before each, the own voice's last and its age."""
+        places = places.to(before.device)
+        own_features = self.own(own) + self.held(held)
+        x = self.symbol(before) + own_features + self.voice(places % VOICES)
+        x = x + self.place(places // VOICES % PLACE)
+        features = self.body(x, cache)
+        return self.head(torch.cat([features, own_features + self.voice(places % VOICES)], dim=-1))
+
+    def _compose(
+        self, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
+    ) -> Score:
+        known = np.zeros((0, VOICES), np.int64) if prompt is None else self.encode(prompt)
+        if len(known) > WIDEST:
+            raise UserError(f"--prompt: {len(known) // PLACE} bars; give at most {WIDEST // PLACE}")
+        total = len(known) + bars * PLACE
+        given = np.full((total, VOICES), -1)
+        given[: len(known)] = known
+        return self._score(self._filled(given, generator, manner), 80.0 if prompt is None else prompt.tempo)
+
+    def infill(
+        self, score: Score, voice: int, generator: torch.Generator, manner: Manner = Manner()
+    ) -> Score:
+        """The score with a new part in place of its `voice`, 0 (highest) to 3: each symbol by what was before
+        and by how well the step's given lower voices go with it.
+
+        Raises:
+            UserError: a score of other than four parts, or a voice that there is not.
+        """
+        Range(0, VOICES - 1).check(voice, "voice", int)
+        given = self.encode(score)
+        if len(given) > WIDEST:
+            raise UserError(f"a score of {len(given) // PLACE} bars: give at most {WIDEST // PLACE}")
+        given[:, voice] = -1
+        with torch.no_grad():
+            return self._score(self.eval()._filled(given, generator, manner), score.tempo)
+
+    def _filled(self, given: np.ndarray, generator: torch.Generator, manner: Manner) -> np.ndarray:
+        """(steps, 4) with what is -1 drawn, symbol by symbol."""
+        window = self.config.window
+        values = np.concatenate([np.full((1, VOICES), BEGIN), given])
+        cache, begin = [], 0  # step that the cache begins at
+        for step in range(1, len(values)):
+            if step - begin > window:
+                cache, begin = [], (step - window // 2) // PLACE * PLACE
+            for voice in range(VOICES):
+                choice = self._last(values[: step + 1], voice, begin, cache)
+                if values[step, voice] >= 0:
+                    continue
+                choice[:, BEGIN] = -torch.inf
+                if (values[step, voice + 1 :] >= 0).any():
+                    choice = self._weighed(choice, values[: step + 1], voice, cache)
+                values[step, voice] = int(manner.draw(choice, generator))
+        return values[1:]
+
+    def _last(self, values: np.ndarray, voice: int, begin: int, cache: Cache) -> torch.Tensor:
+        """Logits (rows, symbols) of a voice in the last step; the cache gets what it has not seen."""
+        part = torch.from_numpy(values[begin:])[None].clamp_min(0)
+        held, symbols = _held(part).flatten(1), part.flatten(1)
+        last = (len(values) - 1 - begin) * VOICES + voice  # the symbol's place among `symbols`
+        seen = cache[0][0].shape[2] if cache else 0
+        wanted = torch.arange(seen, last - VOICES + 1)
+        own = symbols[:, wanted], held[:, wanted]
+        before = symbols[:, wanted + VOICES - 1]
+        return self._predicted(before, *own, wanted + begin * VOICES, cache)[:, -1]
+
+    def _weighed(self, logits: torch.Tensor, values: np.ndarray, voice: int, cache: Cache) -> torch.Tensor:
+        """Logits of the likeliest symbols and of the step's lower voices after them, together."""
+        best = logits[0].topk(CHOICES).indices
+        rows = torch.from_numpy(values)[None].repeat(CHOICES, 1, 1)
+        rows[:, -1, voice] = best
+        wide = [(k.expand(CHOICES, -1, -1, -1), v.expand(CHOICES, -1, -1, -1)) for k, v in cache]
+        total = torch.log_softmax(logits[0], dim=-1)[best]
+        held = _held(rows.clamp_min(0))
+        for lower in range(voice + 1, VOICES):
+            if values[-1, lower] < 0:
+                break
+            place = torch.tensor([(len(values) - 2) * VOICES + lower])
+            before, own, age = rows[:, -1, lower - 1, None], rows[:, -2, lower, None], held[:, -2, lower, None]
+            after = torch.log_softmax(self._predicted(before, own, age, place, wide)[:, -1], dim=-1)
+            total = total + after[:, values[-1, lower]]
+        return torch.full_like(logits, -torch.inf).index_put((torch.tensor([0]), best), total)
+
+    def _score(self, symbols: np.ndarray, tempo: float) -> Score:
+        return score_of_voices(np.where(symbols >= REST, LINE_REST, symbols), tempo)
+
+    def _nll(self, score: Score) -> tuple[float, int]:
+        piece = torch.from_numpy(np.concatenate([np.full((1, VOICES), BEGIN), self.encode(score)]))
+        total, half = 0.0, self.config.window // 2 // PLACE * PLACE or 1
+        for start in range(0, len(piece) - 1, half):  # each symbol sees half a window at least
+            first = max(0, start - half)
+            losses = self._losses(piece[None, first : start + half + 1])
+            total += float(losses[0, (start - first) * VOICES :].sum())
+        return total, (len(piece) - 1) * VOICES
+
+
+def _held(values: torch.Tensor) -> torch.Tensor:
+    """For how many steps each voice has had its symbol: (batch, steps, voices) -> the same, 1 to HELD"""
+    changed = torch.ones_like(values)
+    changed[:, 1:] = values[:, 1:] != values[:, :-1]
+    steps = torch.arange(values.shape[1], device=values.device)[:, None]
+    began = (changed * steps).cummax(dim=1).values
+    return (steps - began + 1).clamp(max=HELD)
