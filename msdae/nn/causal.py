@@ -4,7 +4,9 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-Cache = list[tuple[torch.Tensor, torch.Tensor]]  # keys and values of each layer, (batch, heads, length, width)
+Cache = list[
+    tuple[torch.Tensor, torch.Tensor]
+]  # keys and values of each layer, (batch, heads, length, width)
 
 
 class CausalTransformer(nn.Module):

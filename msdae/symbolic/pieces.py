@@ -95,4 +95,7 @@ def _split_of(symbols: Line) -> str:
     return "train"
 
 
-SOURCES: dict[int, Callable[..., Pieces]] = {1: lines, VOICES: lambda progress=silent: chorales()}  # by voices
+SOURCES: dict[int, Callable[..., Pieces]] = {
+    1: lines,
+    VOICES: lambda progress=silent: chorales(),
+}  # by voices

@@ -132,7 +132,8 @@ class ComposerTask(Task):
 
         The averaged weights of the best one are written.
         """
-        if held_out and self.rank == 0 and held_out[-1] <= min(held_out):
+        best = self.composer.converges and held_out and held_out[-1] <= min(held_out)
+        if best and self.rank == 0:
             self._write(self.averaged, len(held_out) * self.settings.validate_every)
         patience = self.settings.patience
         return 0 < patience < len(held_out) and min(held_out[-patience:]) >= min(held_out[:-patience])

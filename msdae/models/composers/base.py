@@ -73,6 +73,7 @@ class Composer(nn.Module):
         kind: its name. voices: of the pieces that it learns from, 1 or 4. Config: of its sizes.
         schedule: settings of training that differ from the defaults. likelihood: whether it has one.
         prompted: whether it continues a score.
+        converges: whether a lower loss on held-out pieces means better weights.
     """
 
     kind: ClassVar[str]
@@ -81,6 +82,7 @@ class Composer(nn.Module):
     schedule: ClassVar[Mapping[str, Any]] = {}
     likelihood: ClassVar[bool] = False
     prompted: ClassVar[bool] = False
+    converges: ClassVar[bool] = True
 
     def __init__(self, config: Any, vocabulary: Mapping[str, Any], provenance: dict[str, Any] | None = None):
         super().__init__()
@@ -122,15 +124,26 @@ class Composer(nn.Module):
         Raises:
             UserError: a number of bars outside of `BARS`; a prompt that cannot be continued.
         """
+        return self.compose_many(1, bars, generator, prompt, manner)[0]
+
+    def compose_many(
+        self,
+        count: int,
+        bars: int,
+        generator: torch.Generator,
+        prompt: Score | None = None,
+        manner: Manner = Manner(),
+    ) -> list[Score]:
+        """`count` scores at once; see `compose`."""
         BARS.check(bars, "bars", int)
         if prompt is not None and not self.prompted:
             raise UserError(f"--prompt: {self.kind} continues no tune; take {', '.join(prompting())}")
         with torch.no_grad():
-            return self.eval()._compose(bars, generator, prompt, manner)
+            return self.eval()._compose(count, bars, generator, prompt, manner)
 
     def _compose(
-        self, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
-    ) -> Score:
+        self, count: int, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
+    ) -> list[Score]:
         raise NotImplementedError
 
     def nll(self, score: Score) -> tuple[float, int]:
@@ -146,6 +159,10 @@ class Composer(nn.Module):
 
     def _nll(self, score: Score) -> tuple[float, int]:
         raise NotImplementedError
+
+    def facts(self, scores: Sequence[Score]) -> dict[str, float]:
+        """What more is to be said of it, on held-out pieces: values by name."""
+        return {}
 
     # -- files
 

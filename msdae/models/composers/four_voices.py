@@ -1,6 +1,6 @@
 """A transformer over four voices: one symbol a voice and sixteenth, soprano to bass."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -22,6 +22,7 @@ SYMBOLS, REST, BEGIN = 130, 128, 129  # MIDI pitches and two more
 HELD = 32  # steps that a note is held, counted so far
 PLACE = STEPS * BAR  # steps of a bar
 SHIFTS = range(-5, 7)
+TEMPO = 80.0  # quarters a minute of what is composed
 WIDEST = 1024  # steps of a piece that is continued or filled
 CHOICES = 12  # symbols that are tried where a voice is filled in
 
@@ -81,7 +82,9 @@ class FourVoices(Composer):
     def encode(self, score: Score) -> np.ndarray:
         """(steps, 4), high to low."""
         if len(score.parts) != VOICES:
-            raise UserError(f"a score of {len(score.parts)} parts: {self.kind} needs {VOICES}, of one note each")
+            raise UserError(
+                f"a score of {len(score.parts)} parts: {self.kind} needs {VOICES}, of one note each"
+            )
         pitches = voices(score)
         return np.where(pitches == LINE_REST, REST, pitches)
 
@@ -131,15 +134,13 @@ class FourVoices(Composer):
         return self.head(torch.cat([features, own_features + self.voice(places % VOICES)], dim=-1))
 
     def _compose(
-        self, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
-    ) -> Score:
-        known = np.zeros((0, VOICES), np.int64) if prompt is None else self.encode(prompt)
-        if len(known) > WIDEST:
-            raise UserError(f"--prompt: {len(known) // PLACE} bars; give at most {WIDEST // PLACE}")
-        total = len(known) + bars * PLACE
-        given = np.full((total, VOICES), -1)
-        given[: len(known)] = known
-        return self._score(self._filled(given, generator, manner), 80.0 if prompt is None else prompt.tempo)
+        self, count: int, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
+    ) -> list[Score]:
+        known = np.zeros((0, VOICES), np.int64) if prompt is None else self._given(prompt)
+        given = np.full((count, len(known) + bars * PLACE, VOICES), -1)
+        given[:, : len(known)] = known
+        tempo = TEMPO if prompt is None else prompt.tempo
+        return [self._score(symbols, tempo) for symbols in self._filled(given, generator, manner)]
 
     def infill(
         self, score: Score, voice: int, generator: torch.Generator, manner: Manner = Manner()
@@ -151,57 +152,63 @@ class FourVoices(Composer):
             UserError: a score of other than four parts, or a voice that there is not.
         """
         Range(0, VOICES - 1).check(voice, "voice", int)
-        given = self.encode(score)
-        if len(given) > WIDEST:
-            raise UserError(f"a score of {len(given) // PLACE} bars: give at most {WIDEST // PLACE}")
+        given = self._given(score)
         given[:, voice] = -1
         with torch.no_grad():
-            return self._score(self.eval()._filled(given, generator, manner), score.tempo)
+            return self._score(self.eval()._filled(given[None], generator, manner)[0], score.tempo)
+
+    def _given(self, score: Score) -> np.ndarray:
+        symbols = self.encode(score)
+        if len(symbols) > WIDEST:
+            raise UserError(f"a score of {len(symbols) // PLACE} bars: give at most {WIDEST // PLACE}")
+        return symbols
 
     def _filled(self, given: np.ndarray, generator: torch.Generator, manner: Manner) -> np.ndarray:
-        """(steps, 4) with what is -1 drawn, symbol by symbol."""
-        window = self.config.window
-        values = np.concatenate([np.full((1, VOICES), BEGIN), given])
+        """(count, steps, 4) with what is -1 drawn, symbol by symbol; all of `count` have it in one place."""
+        window, count = self.config.window, len(given)
+        values = torch.from_numpy(np.concatenate([np.full((count, 1, VOICES), BEGIN), given], axis=1))
         cache, begin = [], 0  # step that the cache begins at
-        for step in range(1, len(values)):
+        for step in range(1, values.shape[1]):
             if step - begin > window:
                 cache, begin = [], (step - window // 2) // PLACE * PLACE
             for voice in range(VOICES):
-                choice = self._last(values[: step + 1], voice, begin, cache)
-                if values[step, voice] >= 0:
+                logits = self._last(values[:, begin : step + 1], voice, begin, cache)
+                if values[0, step, voice] >= 0:
                     continue
-                choice[:, BEGIN] = -torch.inf
-                if (values[step, voice + 1 :] >= 0).any():
-                    choice = self._weighed(choice, values[: step + 1], voice, cache)
-                values[step, voice] = int(manner.draw(choice, generator))
-        return values[1:]
+                logits[:, BEGIN] = -torch.inf
+                if count == 1 and (values[0, step, voice + 1 :] >= 0).any():
+                    logits = self._weighed(logits, values[:, begin : step + 1], voice, begin, cache)
+                values[:, step, voice] = manner.draw(logits, generator)
+        return values[:, 1:].numpy()
 
-    def _last(self, values: np.ndarray, voice: int, begin: int, cache: Cache) -> torch.Tensor:
-        """Logits (rows, symbols) of a voice in the last step; the cache gets what it has not seen."""
-        part = torch.from_numpy(values[begin:])[None].clamp_min(0)
+    def _last(self, values: torch.Tensor, voice: int, begin: int, cache: Cache) -> torch.Tensor:
+        """Logits (count, symbols) of a voice in the last step; the cache gets what it has not seen.
+
+        values: (count, steps, 4), from the step `begin` on.
+        """
+        part = values.clamp_min(0)
         held, symbols = _held(part).flatten(1), part.flatten(1)
-        last = (len(values) - 1 - begin) * VOICES + voice  # the symbol's place among `symbols`
+        last = (values.shape[1] - 1) * VOICES + voice  # the symbol's place among `symbols`
         seen = cache[0][0].shape[2] if cache else 0
         wanted = torch.arange(seen, last - VOICES + 1)
         own = symbols[:, wanted], held[:, wanted]
         before = symbols[:, wanted + VOICES - 1]
         return self._predicted(before, *own, wanted + begin * VOICES, cache)[:, -1]
 
-    def _weighed(self, logits: torch.Tensor, values: np.ndarray, voice: int, cache: Cache) -> torch.Tensor:
-        """Logits of the likeliest symbols and of the step's lower voices after them, together."""
+    def _weighed(
+        self, logits: torch.Tensor, values: torch.Tensor, voice: int, begin: int, cache: Cache
+    ) -> torch.Tensor:
+        """Logits of the likeliest symbols and of the step's given lower voices after them, together."""
         best = logits[0].topk(CHOICES).indices
-        rows = torch.from_numpy(values)[None].repeat(CHOICES, 1, 1)
+        rows = values.repeat(CHOICES, 1, 1)
         rows[:, -1, voice] = best
         wide = [(k.expand(CHOICES, -1, -1, -1), v.expand(CHOICES, -1, -1, -1)) for k, v in cache]
         total = torch.log_softmax(logits[0], dim=-1)[best]
-        held = _held(rows.clamp_min(0))
         for lower in range(voice + 1, VOICES):
-            if values[-1, lower] < 0:
+            if values[0, -1, lower] < 0:
                 break
-            place = torch.tensor([(len(values) - 2) * VOICES + lower])
-            before, own, age = rows[:, -1, lower - 1, None], rows[:, -2, lower, None], held[:, -2, lower, None]
-            after = torch.log_softmax(self._predicted(before, own, age, place, wide)[:, -1], dim=-1)
-            total = total + after[:, values[-1, lower]]
+            after = torch.log_softmax(self._last(rows, lower, begin, wide), dim=-1)
+            total = total + after[:, values[0, -1, lower]]
         return torch.full_like(logits, -torch.inf).index_put((torch.tensor([0]), best), total)
 
     def _score(self, symbols: np.ndarray, tempo: float) -> Score:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from msdae.errors import UserError
 from msdae.symbolic.notes import Score
@@ -61,32 +62,55 @@ def transposed(pitches: np.ndarray, low: int, high: int, rng: np.random.Generato
     return np.where(sounding, pitches + shift, pitches)
 
 
-def whole(symbols: Line, quarters: float, tempo: float) -> Score:
-    """The score of a line, cut to so many quarters."""
-    notes = [note for note in part_of(symbols) if note.onset < quarters]
-    last = [n._replace(duration=min(n.duration, quarters - n.onset)) for n in notes]
-    return Score((last,) if last else (), tempo)
+class Tunes:
+    """Lines that are being composed, several at once, each until it has so many bars.
+
+    prompt: what each begins with. durations: that are drawn.
+    """
+
+    def __init__(self, count: int, bars: int, prompt: Score | None, durations: Durations):
+        self.given = [] if prompt is None else melody(prompt)
+        begin = sum(ticks for _, ticks in self.given)
+        self.end = begin + BAR * bars * TICKS
+        self.durations, self.tempo = durations, TEMPO if prompt is None else prompt.tempo
+        self.drawn: list[Line] = [[] for _ in range(count)]
+        self.now = [begin] * count
+
+    @property
+    def complete(self) -> bool:
+        """Whether all have their length."""
+        return min(self.now) >= self.end
+
+    def places(self) -> torch.Tensor:
+        """Where the next notes begin: (count, 1) sixteenths of twelve quarters."""
+        return torch.tensor([[place(now)] for now in self.now])
+
+    def add(self, pitches: torch.Tensor, numbers: torch.Tensor) -> None:
+        """A symbol for each line: its pitch symbol and the number of its duration, (count,) each.
+
+        Rests are a quarter long at the most: a tune does not stop.
+        """
+        for row, (pitch, number) in enumerate(zip(pitches.tolist(), numbers.tolist(), strict=True)):
+            ticks = self.durations.ticks[number]
+            self.drawn[row].append((pitch, min(ticks, TICKS) if pitch == REST else ticks))
+            self.now[row] += ticks
+
+    def scores(self, joined: bool = False) -> list[Score]:
+        """The lines, cut to their length. joined: neighbours of equal pitch are one note."""
+        scores = []
+        for symbols in self.drawn:
+            symbols = _joined(symbols) if joined else symbols
+            notes, end = part_of([*self.given, *symbols]), self.end / TICKS
+            cut = [n._replace(duration=min(n.duration, end - n.onset)) for n in notes if n.onset < end]
+            scores.append(Score((cut,) if cut else (), self.tempo))
+        return scores
 
 
-def end_of(prompt: Score | None) -> tuple[Line, float]:
-    """The line of a prompt and its length in quarters, whole bars; nothing without one."""
-    if prompt is None:
-        return [], 0.0
-    symbols = melody(prompt)
-    return symbols, sum(ticks for _, ticks in symbols) / TICKS
-
-
-def length(bars: int) -> float:
-    """Quarters of so many bars."""
-    return float(BAR * bars)
-
-
-def tempo(prompt: Score | None) -> float:
-    """Of a prompt, or the default one."""
-    return TEMPO if prompt is None else prompt.tempo
-
-
-def flowing(symbols: Line, kept: int) -> Line:
-    """Rests that were drawn, after `kept` symbols, are a quarter long at the most: a tune does not stop."""
-    drawn = [(pitch, min(ticks, TICKS) if pitch == REST else ticks) for pitch, ticks in symbols[kept:]]
-    return [*symbols[:kept], *drawn]
+def _joined(symbols: Line) -> Line:
+    joined: Line = []
+    for pitch, ticks in symbols:
+        if joined and joined[-1][0] == pitch:
+            joined[-1] = (pitch, joined[-1][1] + ticks)
+        else:
+            joined.append((pitch, ticks))
+    return joined

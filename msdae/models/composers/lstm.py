@@ -21,12 +21,9 @@ from msdae.symbolic.tokens import (
     PITCHES,
     REST,
     SIXTEENTH,
-    STEPS,
-    TICKS,
-    line,
+    Durations,
     melody,
     part_of,
-    part_of_steps,
     steps,
 )
 
@@ -121,37 +118,25 @@ class LSTM(Composer):
         return self.duration_head(torch.cat([features, self.pitch(pitches)], dim=-1))
 
     def _compose(
-        self, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
-    ) -> Score:
-        symbols, begin = lines.end_of(prompt)
-        quarters = begin + lines.length(bars)
+        self, count: int, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
+    ) -> list[Score]:
+        durations = self.durations if self.timed else Durations((SIXTEENTH,))
+        tunes = lines.Tunes(count, bars, prompt, durations)
         known = np.array([[BEGIN, 0]]) if prompt is None else self.encode(prompt)[:-1]
-        drawn = list(symbols)
-        now, state, rows = round(begin * TICKS), None, torch.from_numpy(known)[None]
-        while now < quarters * TICKS:
+        state, rows = None, torch.from_numpy(known).repeat(count, 1, 1)
+        while not tunes.complete:
             features, state = self._features(rows, state)
             logits = self.pitch_head(features[:, -1])
             logits[:, [BEGIN, END]] = -torch.inf
-            pitch, number, ticks = manner.draw(logits, generator), 0, SIXTEENTH
+            pitches = manner.draw(logits, generator)
+            numbers = torch.zeros_like(pitches)
             if self.timed:
-                number = int(manner.draw(self._duration_logits(features[:, -1], pitch), generator))
-                ticks = self.durations.ticks[number]
-            rows = torch.tensor([[[int(pitch), number]]])
-            drawn.append((int(pitch), ticks))
-            now += ticks
-        if not self.timed:
-            drawn = [*symbols, *_joined(drawn[len(symbols) :])]
-        return lines.whole(lines.flowing(drawn, len(symbols)), quarters, lines.tempo(prompt))
+                numbers = manner.draw(self._duration_logits(features[:, -1], pitches), generator)
+            rows = torch.stack([pitches, numbers], dim=1)[:, None]
+            tunes.add(pitches, numbers)
+        return tunes.scores(joined=not self.timed)
 
     def _nll(self, score: Score) -> tuple[float, int]:
         piece = torch.from_numpy(self.encode(score))
         terms, _ = self._losses(piece[None])
         return float(sum(terms.values()).sum()), len(piece) - 1
-
-
-def _joined(symbols: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Steps of a sixteenth as notes: equal neighbours are one."""
-    pitches = np.array([LINE_REST if pitch == REST else pitch for pitch, _ in symbols])
-    silent = len(pitches) - len(np.trim_zeros(pitches != LINE_REST, "f"))
-    notes = line(part_of_steps(pitches))
-    return [(REST, silent * TICKS // STEPS), *notes] if silent and notes else notes

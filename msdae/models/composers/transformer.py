@@ -16,7 +16,7 @@ from msdae.models.composers import lines
 from msdae.models.composers.base import COMPOSERS, Composer, Excerpts, Losses, Manner
 from msdae.nn.causal import Cache, CausalTransformer
 from msdae.symbolic.notes import Score
-from msdae.symbolic.tokens import BEGIN, END, PITCHES, TICKS, melody
+from msdae.symbolic.tokens import BEGIN, END, PITCHES, melody
 
 WIDTH = Range(8, 2048, reason="wider networks are for more music than there is")
 
@@ -109,29 +109,25 @@ class Transformer(Composer):
         return self.duration_head(torch.cat([features, self.pitch(pitches)], dim=-1))
 
     def _compose(
-        self, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
-    ) -> Score:
-        symbols, begin = lines.end_of(prompt)
-        quarters = begin + lines.length(bars)
-        history = list(lines.encoded(symbols, self.durations)[:-1])
-        now = sum(self.durations.ticks[row[1]] for row in history[1:])
-        window, drawn, cache = self.config.window, list(symbols), []
-        rows = history[-window:]
-        while now < quarters * TICKS:
+        self, count: int, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
+    ) -> list[Score]:
+        tunes = lines.Tunes(count, bars, prompt, self.durations)
+        known = lines.encoded(tunes.given, self.durations)[:-1]
+        history = torch.from_numpy(known).repeat(count, 1, 1)
+        rows, cache, window = history[:, -self.config.window :], [], self.config.window
+        while not tunes.complete:
             if cache and cache[0][0].shape[2] >= window:
-                rows, cache = history[-(window // 2) :], []
-            before = torch.from_numpy(np.stack(rows))[None]
-            places = torch.cat([before[0, 1:, 2], torch.tensor([lines.place(now)])])[None]
-            features = self._features(before, places, cache)[:, -1]
+                rows, cache = history[:, -(window // 2) :], []
+            places = torch.cat([rows[:, 1:, 2], tunes.places()], dim=1)
+            features = self._features(rows, places, cache)[:, -1]
             logits = self.pitch_head(features)
             logits[:, [BEGIN, END]] = -torch.inf
-            pitch = manner.draw(logits, generator)
-            number = int(manner.draw(self._duration_logits(features, pitch), generator))
-            rows = [np.array([int(pitch), number, lines.place(now)])]
-            history += rows
-            drawn.append((int(pitch), self.durations.ticks[number]))
-            now += self.durations.ticks[number]
-        return lines.whole(lines.flowing(drawn, len(symbols)), quarters, lines.tempo(prompt))
+            pitches = manner.draw(logits, generator)
+            numbers = manner.draw(self._duration_logits(features, pitches), generator)
+            rows = torch.stack([pitches, numbers, tunes.places()[:, 0]], dim=1)[:, None]
+            history = torch.cat([history, rows], dim=1)
+            tunes.add(pitches, numbers)
+        return tunes.scores()
 
     def _nll(self, score: Score) -> tuple[float, int]:
         piece = torch.from_numpy(self.encode(score))
@@ -141,4 +137,3 @@ class Transformer(Composer):
             note, duration = self._losses(piece[None, first : start + window // 2 + 1])
             total += float((note + duration)[0, start - first :].sum())
         return total, len(piece) - 1
-
