@@ -128,9 +128,9 @@ def _train(kind: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = cli.parser(
         "compose",
-        "Compose a tune: MIDI, a picture of its notes, and sound. With --timbre or --sound it is played with\n"
-        "that sound, beside the plain rendering. --prompt continues a tune; --between leads from one tune to\n"
-        "another (vae); --voice writes a voice of the chorale --prompt anew (four_voices).",
+        "Compose a tune: MIDI, a picture of its notes, and sound. With --timbre or --sound it is played\n"
+        "with that sound, beside the plain rendering. --prompt continues a tune; --between leads from one\n"
+        "tune to another (vae); --voice writes a voice of the chorale --prompt anew (four_voices).",
         "--model transformer --bars 8 --seed 1 --out tune.mid --timbre a.wav",
     )
     parser.add_argument("--model", choices=list(COMPOSERS), default="transformer", help="which composer")

@@ -59,8 +59,8 @@ def _composers(trained: Sequence[str]) -> tuple[dict[str, Composer], dict[str, P
 def _parser() -> argparse.ArgumentParser:
     parser = cli.parser(
         "evaluate-composers",
-        "Score composers on held-out pieces and print one table: nats, overlapping area, copying; and what their\n"
-        "tunes are like. Baselines are n-grams. Without --trained: the composers that ship.",
+        "Score composers on held-out pieces and print one table: nats, overlapping area, copying; and what\n"
+        "their tunes are like. Baselines are n-grams. Without --trained: the composers that ship.",
         "--trained runs/composers/transformer mine=runs/mine --out composers.json",
     )
     parser.add_argument(

@@ -57,9 +57,9 @@ def load_pieces(voices: int, data: Path | None) -> Pieces:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = cli.parser(
         "train-composer",
-        "Train a composer on music21's corpus (four_voices, musegan, vae and roll_diffusion on Bach's chorales,\n"
-        "lstm and transformer on 1 059 fiddle tunes) or on a folder of MIDI and MusicXML. Killed and started\n"
-        "again, the same line continues.",
+        "Train a composer on music21's corpus (four_voices, musegan, vae and roll_diffusion on Bach's\n"
+        "chorales, lstm and transformer on 1 059 fiddle tunes) or on a folder of MIDI and MusicXML. Killed\n"
+        "and started again, the same line continues.",
         "--model transformer --data ~/midi --set model.width=256",
     )
     parser.add_argument("--model", choices=list(COMPOSERS), default="transformer", help="which composer")

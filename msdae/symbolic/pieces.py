@@ -1,4 +1,4 @@
-"""What composers learn from: single lines or chorales of music21's corpus, or a folder of MIDI and MusicXML."""
+"""What composers learn from: lines or chorales of music21's corpus, or a folder of MIDI and MusicXML."""
 
 import functools
 import hashlib
@@ -40,8 +40,8 @@ def _lines(progress: Progress) -> Pieces:
 def folder(path: str | Path, voices: int, progress: Progress = silent) -> tuple[Pieces, list[str]]:
     """The MIDI and MusicXML files below a folder, and what is said of those that cannot be used.
 
-    voices: 1 for any file, of which the highest part is taken; more: only files with so many parts of one note
-        at a time.
+    voices: 1 for any file, of which the highest part is taken; more: only files with so many parts of one
+        note at a time.
 
     Raises:
         UserError: no folder, or fewer than three files that can be used.
@@ -72,8 +72,8 @@ def folder(path: str | Path, voices: int, progress: Progress = silent) -> tuple[
 
 
 def split(scores: dict[str, Score]) -> Pieces:
-    """Pieces by a hash of the intervals that they begin with; a split that would be empty gets one of `train`,
-    where it has more than one."""
+    """Pieces by a hash of the intervals that they begin with; a split that would be empty gets one of
+    `train`, where it has more than one."""
     pieces: Pieces = {name: {} for name in SPLITS}
     for name, score in scores.items():
         pieces[_split_of(melody(score))][name] = score

@@ -95,10 +95,15 @@ def steps(part: Part, length: int | None = None) -> np.ndarray:
     length = int(np.ceil(end * STEPS - 1e-6)) if length is None else length
     pitches = np.full(length, LINE_REST, np.int64)
     for note in sorted(part):
-        first = int(np.ceil(note.onset * STEPS - 1e-6))
-        last = max(first + 1, int(np.ceil((note.onset + note.duration) * STEPS - 1e-6)))
+        first, last = _spanned(note)
         pitches[first:last] = note.pitch
     return pitches
+
+
+def _spanned(note: ScoreNote) -> tuple[int, int]:
+    """The steps of a note, one at least."""
+    first = int(np.ceil(note.onset * STEPS - 1e-6))
+    return first, max(first + 1, int(np.ceil((note.onset + note.duration) * STEPS - 1e-6)))
 
 
 def part_of_steps(pitches: Sequence[int] | np.ndarray) -> list[ScoreNote]:
@@ -133,10 +138,9 @@ def roll(score: Score, length: int, low: int, high: int) -> np.ndarray:
     Notes outside are moved by octaves."""
     active = np.zeros((length, high - low), np.float32)
     for part in score.parts:
-        pitches = steps(part, length)
-        sounding = np.flatnonzero(pitches != LINE_REST)
-        inside = [fold(int(pitches[step]), low, high) for step in sounding]
-        active[sounding, np.array(inside, int) - low] = 1
+        for note in part:
+            first, last = _spanned(note)
+            active[first:last, fold(note.pitch, low, high) - low] = 1
     return active
 
 

@@ -73,7 +73,8 @@ def train(
 
 
 class ComposerTask(Task):
-    """A composer is trained on excerpts of the pieces of "train"; `folder` gets its best weights on "valid"."""
+    """A composer is trained on excerpts of the pieces of "train"; `folder` gets the best weights on
+    "valid"."""
 
     stage = 0
 
@@ -118,7 +119,9 @@ class ComposerTask(Task):
     def _losses(self, name: str, batch: Excerpts, draws: Draws) -> Losses:
         for other, network in self.composer.turns().items():
             network.requires_grad_(other == name)
-        terms = self.networks[name](batch, draws)
+        with torch.random.fork_rng():  # dropout draws from the process's own generator
+            torch.manual_seed(draws.integer(2**31))
+            terms = self.networks[name](batch, draws)
         self.terms[name] = {key: term.detach() for key, term in terms.items()}
         return terms
 

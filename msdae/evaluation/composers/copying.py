@@ -12,14 +12,14 @@ LONGEST = 64  # notes of a run that is looked for
 
 @dataclass(frozen=True)
 class Copied:
-    """share: of a score's runs of `RUN` notes that the training set has. longest: notes of its longest one."""
+    """share: of a score's runs of `RUN` notes that the training set has. longest: notes of the longest."""
 
     share: float
     longest: int
 
 
 class Known:
-    """The runs of notes in the parts of a training set: intervals with durations, so that keys do not count."""
+    """The runs of notes in the parts of a training set: intervals with durations; keys do not count."""
 
     def __init__(self, scores: Iterable[Score]):
         self.text = "|".join(_text(run) for score in scores for run in _steps(score))

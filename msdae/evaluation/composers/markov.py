@@ -1,4 +1,4 @@
-"""Baselines that count: n-grams of symbols, each order interpolated with the one below (Witten and Bell 1991)."""
+"""Baselines that count: n-grams, each order interpolated with the one below (Witten and Bell 1991)."""
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence

@@ -36,10 +36,11 @@ HEADER = (
 )
 NOTE = (
     "{samples} samples of {bars} bars each; means with bootstrap 95 % intervals over samples or held-out "
-    "pieces. nats: of held-out pieces; a symbol is a note with its duration, of tunes, or a voice's sixteenth, of "
-    "chorales; an upper bound of the vae. Overlapping area: of {features} metrics of samples and of held-out "
-    f"excerpts, on average; the first row of a corpus has it of validation pieces. Copied runs: {RUN} notes in a "
-    "row, in any key, that are in the training set; longest: the median, in notes."
+    "pieces. Nats are of held-out pieces, of the vae an upper bound. A symbol of tunes is a note with its "
+    "duration (of LSTMs with 1D tokens a sixteenth), of chorales a voice's sixteenth. Overlapping area: of "
+    "{features} metrics of samples and of held-out excerpts, on average; the first row of a corpus has it "
+    f"of validation pieces. Copied runs: {RUN} notes in a row, in any key, that are in the training set; "
+    "longest: the median, in notes."
 )
 
 

@@ -49,8 +49,8 @@ def measure(
         f"What should play scores: {group[0].split} split",
         ("melody source played by", "melody F1 ↑", "timbre top-1 ↑", "probability of the right timbre ↑"),
         tuple(rows),
-        f"Swaps of level 1, {len(group)} melodies, one seed; means with bootstrap 95 % intervals over pieces. "
-        f"Scores are played by: {PLAYER}.",
+        f"Swaps of level 1, {len(group)} melodies, one seed; means with bootstrap 95 % intervals over "
+        f"pieces. Scores are played by: {PLAYER}.",
         command,
     )
 

@@ -92,7 +92,8 @@ class Tunes:
         """
         for row, (pitch, number) in enumerate(zip(pitches.tolist(), numbers.tolist(), strict=True)):
             ticks = self.durations.ticks[number]
-            self.drawn[row].append((pitch, min(ticks, TICKS) if pitch == REST else ticks))
+            ticks = min(ticks, TICKS) if pitch == REST else ticks
+            self.drawn[row].append((pitch, ticks))
             self.now[row] += ticks
 
     def scores(self, joined: bool = False) -> list[Score]:

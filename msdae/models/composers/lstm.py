@@ -1,4 +1,4 @@
-"""An LSTM over notes, in one of two alphabets: pitches sampled in time (1D), or pitches with durations (2D)."""
+"""An LSTM over notes: pitches sampled in time (1D tokens), or pitches with durations (2D tokens)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,7 +66,8 @@ class LSTM(Composer):
         count, width = len(self.durations.ticks), config.embedding
         self.pitch = nn.Embedding(PITCHES, width)
         self.duration = nn.Embedding(count, width) if self.timed else None
-        self.body = nn.LSTM(width, config.hidden, config.layers, batch_first=True, dropout=config.dropout)
+        dropout = config.dropout if config.layers > 1 else 0.0
+        self.body = nn.LSTM(width, config.hidden, config.layers, batch_first=True, dropout=dropout)
         self.pitch_head = nn.Linear(config.hidden, PITCHES)
         self.duration_head = nn.Linear(config.hidden + width, count) if self.timed else None
 

@@ -25,7 +25,8 @@ SOUNDS = 0.0  # least output of a note, of -1 to 1; below, a track is silent
 class MuseGANConfig:
     """Sizes of generator and critic.
 
-    noise: numbers of each of the four vectors. width: features of the generators of bars; critic: of its convs.
+    noise: numbers of each of the four vectors.
+    width: features of the generators of bars. critic: of its convolutions.
     penalty: weight of the gradient penalty. turns: steps of the critic to one of the generator.
     """
 

@@ -28,10 +28,10 @@ class RollDiffusionConfig:
     """The U-Net and what it predicts.
 
     channels: of its three depths. layers: blocks of each. prediction: of the noise or of the velocity.
-    betas: the schedule of the noise. wrap: an image has 12 semitones, which wrap, and a channel for each octave,
-        in place of 128 pitches.
-    bins: loudness of a note that is told apart. sampler: DPM-Solver, or DDPM's thousand steps. steps: of the
-        former.
+    betas: the schedule of the noise.
+    wrap: an image has 12 semitones, which wrap, and a channel for each octave, in place of 128 pitches.
+    bins: loudness of a note that is told apart.
+    sampler: DPM-Solver, or DDPM's thousand steps. steps: of the former.
     """
 
     channels: Annotated[tuple[Annotated[int, Range(4, 1024)], ...], Size(3, 3)] = (32, 64, 96)

@@ -1,4 +1,4 @@
-"""What composers of piano rolls share: excerpts of chorales as rolls, and rolls one after the other as a score."""
+"""What composers of piano rolls share: excerpts of chorales as rolls, and the way back to a score."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ def cut(roll: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def joined(rolls: Sequence[np.ndarray], low: int, bars: int) -> Score:
-    """Rolls (steps, pitches) one after the other, cut to so many bars; `low` is the pitch of the first row."""
+    """Rolls (steps, pitches) one after the other, cut to so many bars; `low`: pitch of the first row."""
     active = np.concatenate(rolls)[: bars * PER_BAR]
     return score_of_roll(active, low, TEMPO)
 
@@ -36,5 +36,6 @@ def joined(rolls: Sequence[np.ndarray], low: int, bars: int) -> Score:
 def phrases(scores: Sequence[Score], bars: int) -> Score:
     """Scores of two bars one after the other, cut to so many bars."""
     tune, end = whole_tune(scores, TEMPO), float(bars * BAR)
-    parts = ([n for n in part if n.onset < end] for part in tune.parts)
+    cut = lambda n: n._replace(duration=min(n.duration, end - n.onset))  # noqa: E731
+    parts = ([cut(n) for n in part if n.onset < end] for part in tune.parts)
     return Score(tuple(part for part in parts if part), TEMPO)

@@ -1,4 +1,4 @@
-"""A variational autoencoder of piano rolls: convolutions and a GRU to a code, a decoder without recurrence."""
+"""A variational autoencoder of piano rolls, with a recurrent encoder and a decoder without recurrence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,8 @@ class VAEConfig:
 
     channels: of the convolutions. hidden: of the GRU, each way. latent: numbers of a code.
     decoder: features between the decoder's two layers.
-    free: nats of each number of a code that cost nothing. warmup: steps in which the divergence gets its weight.
+    free: nats of each number of a code that cost nothing.
+    warmup: steps in which the divergence gets its weight.
     """
 
     channels: Annotated[int, Range(1, 2048)] = 96
@@ -91,7 +92,8 @@ class VAE(Composer):
         return self.decoder(codes).unflatten(-1, (STEPS, -1))
 
     def forward(self, batch: Excerpts, draws: Any) -> Losses:
-        """Cross-entropy and divergence in nats a step; the latter grows to its weight, but for its free nats."""
+        """Cross-entropy and divergence, but for its free nats, in nats a step; the latter grows to its
+        weight."""
         mean, variance = self.codes(batch.values)
         logits = self.decode(mean + (variance / 2).exp() * draws.normal(self.config.latent))
         divergence = _divergence(mean, variance).clamp_min(self.config.free).sum(dim=1)
