@@ -28,11 +28,11 @@ PLAIN = "-plain.wav"  # ends the name of the plain rendering, where a swap has t
 def main(argv: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(argv)
     _check(options)
+    prompt = read_score(options.prompt) if options.prompt else None
     composer = find(options.model, options.trained, _train)
     if options.between:
         _series(composer, options)
         return
-    prompt = read_score(options.prompt) if options.prompt else None
     generator = torch.Generator().manual_seed(options.seed)
     manner = cli.configured(Manner, options)
     if options.voice is not None:

@@ -11,7 +11,9 @@ from msdae.commands import (
     benchmark,
     compare_codecs,
     evaluate,
+    evaluate_composers,
     measure_interpolation,
+    measure_players,
     plot_umap,
     run_probes,
     train_metrics,
@@ -183,5 +185,7 @@ MEASUREMENTS: dict[str, Callable[[Path], None]] = {
     "probes": probes,
     "umap": umap,
     "metrics": of_command("metrics", "train-metrics", train_metrics.main, "--only-check", out="--json"),
+    "composers": of_command("composers", "evaluate-composers", evaluate_composers.main),
+    "players": of_command("players", "measure-players", measure_players.main),
     "speed": of_command("speed", "benchmark", benchmark.main),
 }

@@ -1,4 +1,4 @@
-"""experiments/train_composer.py, compose.py and evaluate_composers.py at toy size, on tunes that are made here."""
+"""experiments/train_composer.py and evaluate_composers.py at toy size, on tunes that are made here."""
 
 import json
 

@@ -87,7 +87,7 @@ def evaluate(
         UserError: a corpus that cannot be read.
     """
     samples: dict[str, list[Score]] = {}
-    first, tables = [], []
+    first, facts, tables = [], [], []
     groups = {n: {k: c for k, c in composers.items() if c.voices == n} for n in CORPORA}
     with progress(total=sum(4 + len(group) for group in groups.values() if group), unit="row") as bar:
         for number, group in groups.items():
@@ -102,12 +102,22 @@ def evaluate(
                 rows.append((row.name, *_means(known, row.samples)))
                 samples[row.name] = row.samples
                 bar.update()
+            test_facts = {name: composer.facts(test) for name, composer in group.items()}
+            facts += [
+                (n, key, Value(v, digits=1)) for n, some in test_facts.items() for key, v in some.items()
+            ]
             title = f"What composed {CORPORA[number]} are like"
             about = f"Means with bootstrap 95 % intervals; {settings.bars} bars each."
             tables.append(Table(title, ("composer", *known), tuple(rows), about, command))
     counts = sorted({len(features.LINES), len(features.VOICES)})
     note = NOTE.format(features=" or ".join(map(str, counts)), **vars(settings))
-    return [Table("Composers", HEADER, tuple(first), note, command), *tables], samples
+    main = Table("Composers", HEADER, tuple(first), note, command)
+    if facts:
+        about = "Measured on held-out pieces."
+        tables.append(
+            Table("Codes of composers", ("composer", "figure", "value"), tuple(facts), about, command)
+        )
+    return [main, *tables], samples
 
 
 def excerpts(scores: Sequence[Score], settings: Settings) -> list[Score]:

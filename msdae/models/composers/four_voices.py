@@ -83,7 +83,7 @@ class FourVoices(Composer):
         """(steps, 4), high to low."""
         if len(score.parts) != VOICES:
             raise UserError(
-                f"a score of {len(score.parts)} parts: {self.kind} needs {VOICES}, of one note each"
+                f"a score of {len(score.parts)} parts: {self.kind} needs {VOICES}; give one with as many"
             )
         pitches = voices(score)
         return np.where(pitches == LINE_REST, REST, pitches)

@@ -40,7 +40,7 @@ def test_infilling_keeps_the_other_voices(small):
     assert table.shape[1] == 4
     with pytest.raises(UserError, match="voice"):
         composer.infill(given, 4, torch.Generator())
-    with pytest.raises(UserError, match="needs 4"):
+    with pytest.raises(UserError, match="needs 4; give"):
         composer.infill(Score(given.parts[:2]), 0, torch.Generator())
 
 
