@@ -186,6 +186,6 @@ MEASUREMENTS: dict[str, Callable[[Path], None]] = {
     "umap": umap,
     "metrics": of_command("metrics", "train-metrics", train_metrics.main, "--only-check", out="--json"),
     "composers": of_command("composers", "evaluate-composers", evaluate_composers.main),
-    "players": of_command("players", "measure-players", measure_players.main),
+    "players": of_command("players", "measure-players", measure_players.main, "--cases", "24"),
     "speed": of_command("speed", "benchmark", benchmark.main),
 }

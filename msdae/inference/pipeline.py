@@ -388,8 +388,7 @@ class Pipeline:
             yield block
 
     def _mastered(self, blocks: Iterator[torch.Tensor], reference: Source) -> torch.Tensor:
-        rate = self.codec.sample_rate
-        return mastered(blocks, measure(reference, rate), rate)
+        return mastered(blocks, measure(reference, self.codec.sample_rate), self.codec.sample_rate)
 
     def _check_levels(self, levels: Mapping[int, Any] | Sequence[int]) -> None:
         if unknown := [level for level in levels if level not in self._levels]:

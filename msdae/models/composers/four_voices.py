@@ -71,9 +71,10 @@ class FourVoices(Composer):
     ):
         super().__init__(config, vocabulary, provenance)
         width = config.width
-        self.symbol, self.own = nn.Embedding(SYMBOLS, width), nn.Embedding(SYMBOLS, width)
+        self.symbol = nn.Embedding(VOICES * SYMBOLS, width)  # of each voice, its latest one
+        self.held = nn.Embedding(VOICES * (HELD + 1), width)  # of each voice, for how long
         self.voice, self.place = nn.Embedding(VOICES, width), nn.Embedding(PLACE, width)
-        self.held = nn.Embedding(HELD + 1, width)
+        self.own = nn.Embedding(SYMBOLS, width)
         self.body = CausalTransformer(width, config.layers, config.heads, config.dropout)
         self.head = nn.Linear(2 * width, SYMBOLS)
         for table in (self.symbol, self.own, self.voice, self.place, self.held):
@@ -110,28 +111,25 @@ class FourVoices(Composer):
 
     def _logits(self, values: torch.Tensor) -> torch.Tensor:
         """values: (batch, steps + 1, 4), its first step known -> of the others (batch, 4 * steps, symbols)"""
-        symbols = values.flatten(1)
-        held = _held(values).flatten(1)
-        length = symbols.shape[1] - VOICES
-        return self._predicted(
-            symbols[:, VOICES - 1 : -1], symbols[:, :-VOICES], held[:, :-VOICES], torch.arange(length), None
-        )
+        latest, held = _context(values)
+        return self._predicted(latest, held, torch.arange(latest.shape[1]), None)
 
     def _predicted(
-        self,
-        before: torch.Tensor,
-        own: torch.Tensor,
-        held: torch.Tensor,
-        places: torch.Tensor,
-        cache: Cache | None,
+        self, latest: torch.Tensor, held: torch.Tensor, places: torch.Tensor, cache: Cache | None
     ) -> torch.Tensor:
-        """Logits of the symbols at `places` by the symbol before each, the own voice's last and its age."""
-        places = places.to(before.device)
-        own_features = self.own(own) + self.held(held)
-        x = self.symbol(before) + own_features + self.voice(places % VOICES)
-        x = x + self.place(places // VOICES % PLACE)
-        features = self.body(x, cache)
-        return self.head(torch.cat([features, own_features + self.voice(places % VOICES)], dim=-1))
+        """Logits (batch, length, symbols) of the symbols at `places` by what each voice has just then.
+
+        latest: the symbol of each voice, (batch, length, 4); held: for how long.
+        """
+        places = places.to(latest.device)
+        voices = torch.arange(VOICES, device=latest.device)
+        voice = self.voice(places % VOICES)
+        x = self.symbol(latest + voices * SYMBOLS).sum(dim=2) + self.held(held + voices * (HELD + 1)).sum(
+            dim=2
+        )
+        features = self.body(x + voice + self.place(places // VOICES % PLACE), cache)
+        own = latest.gather(2, (places % VOICES).expand(len(latest), -1)[..., None])[..., 0]
+        return self.head(torch.cat([features, self.own(own) + voice], dim=-1))
 
     def _compose(
         self, count: int, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
@@ -186,14 +184,11 @@ class FourVoices(Composer):
 
         values: (count, steps, 4), from the step `begin` on.
         """
-        part = values.clamp_min(0)
-        held, symbols = _held(part).flatten(1), part.flatten(1)
-        last = (values.shape[1] - 1) * VOICES + voice  # the symbol's place among `symbols`
+        latest, held = _context(values.clamp_min(0))
+        last = (values.shape[1] - 2) * VOICES + voice  # the symbol's place among those that are predicted
         seen = cache[0][0].shape[2] if cache else 0
-        wanted = torch.arange(seen, last - VOICES + 1)
-        own = symbols[:, wanted], held[:, wanted]
-        before = symbols[:, wanted + VOICES - 1]
-        return self._predicted(before, *own, wanted + begin * VOICES, cache)[:, -1]
+        wanted = torch.arange(seen, last + 1)
+        return self._predicted(latest[:, wanted], held[:, wanted], wanted + begin * VOICES, cache)[:, -1]
 
     def _weighed(
         self, logits: torch.Tensor, values: torch.Tensor, voice: int, begin: int, cache: Cache
@@ -222,6 +217,17 @@ class FourVoices(Composer):
             losses = self._losses(piece[None, first : start + half + 1])
             total += float(losses[0, (start - first) * VOICES :].sum())
         return total, (len(piece) - 1) * VOICES
+
+
+def _context(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What is known before each symbol: the latest symbol of each voice, and for how long it has been held.
+
+    values: (batch, steps + 1, voices) -> (batch, steps * voices, voices) each, of the steps but the first
+    """
+    count = values.shape[2]
+    higher = torch.ones(count, count, dtype=torch.bool, device=values.device).tril(-1)
+    pair = (x[:, :, None] for x in (values, _held(values)))
+    return tuple(torch.where(higher, x[:, 1:], x[:, :-1]).flatten(1, 2) for x in pair)
 
 
 def _held(values: torch.Tensor) -> torch.Tensor:

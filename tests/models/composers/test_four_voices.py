@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from msdae.errors import UserError
-from msdae.models.composers.four_voices import _held
+from msdae.models.composers.four_voices import _context, _held
 from msdae.symbolic.notes import Score
 from msdae.symbolic.tokens import voices
 
@@ -11,6 +11,12 @@ from msdae.symbolic.tokens import voices
 def test_symbols_know_how_long_they_are_held():
     values = torch.tensor([[1], [1], [2], [2], [2], [1]])[None]
     assert _held(values).flatten().tolist() == [1, 2, 1, 2, 3, 1]
+
+
+def test_each_symbol_knows_the_latest_of_each_voice():
+    latest, held = _context(torch.tensor([[1, 2, 3, 4], [1, 6, 7, 8]])[None])
+    assert latest[0].tolist() == [[1, 2, 3, 4], [1, 2, 3, 4], [1, 6, 3, 4], [1, 6, 7, 4]]
+    assert held[0].tolist() == [[1, 1, 1, 1], [2, 1, 1, 1], [2, 1, 1, 1], [2, 1, 1, 1]]
 
 
 def test_what_is_sampled_step_by_step_is_what_is_scored(small):
