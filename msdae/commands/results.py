@@ -174,6 +174,8 @@ COMMANDS = {
     "probes": "run_probes",
     "umap": "plot_umap",
     "metrics": "train_metrics",
+    "composers": "evaluate_composers",
+    "players": "measure_players",
     "speed": "benchmark",
 }  # that the measurements call
 MEASUREMENTS: dict[str, Callable[[Path], None]] = {

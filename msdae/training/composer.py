@@ -12,13 +12,13 @@ import torch
 import torch.nn as nn
 
 from msdae import checkpoint, config
+from msdae.data.draws import Draws, mix_seed
 from msdae.errors import UserError
 from msdae.limits import NOT_NEGATIVE
 from msdae.models.composers.base import COMPOSERS, KIND, Composer, Excerpts, new
 from msdae.progress import Progress, silent
 from msdae.symbolic.notes import Score
 from msdae.training.loop import Loop
-from msdae.training.steps import Draws
 from msdae.training.task import Losses, Schedule, Steps, StepsOrNone, Task, Trackers
 
 PRODUCT = f"{KIND}.safetensors"
@@ -120,7 +120,7 @@ class ComposerTask(Task):
         for other, network in self.composer.turns().items():
             network.requires_grad_(other == name)
         with torch.random.fork_rng():  # dropout draws from the process's own generator
-            torch.manual_seed(draws.integer(2**31))
+            torch.manual_seed(mix_seed((*draws.seed, 1)))
             terms = self.networks[name](batch, draws)
         self.terms[name] = {key: term.detach() for key, term in terms.items()}
         return terms

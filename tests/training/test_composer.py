@@ -3,12 +3,12 @@ import json
 import pytest
 
 from msdae import config
+from msdae.data.draws import Draws
 from msdae.errors import UserError
 from msdae.models.composers import COMPOSERS
 from msdae.models.composers.base import load, new
 from msdae.symbolic.notes import Score, ScoreNote
 from msdae.training.composer import PRODUCT, ComposerTask, settings_of, train
-from msdae.training.steps import Draws
 
 TINY = {
     "transformer": ["model.width=16", "model.layers=1", "model.heads=2", "model.window=16"],

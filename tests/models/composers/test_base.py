@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from msdae import checkpoint
+from msdae.data.draws import Draws
 from msdae.errors import UserError
 from msdae.models.composers import COMPOSERS, Manner
 from msdae.models.composers.base import Excerpts, find, load
-from msdae.training.steps import Draws
 
 KINDS = [*COMPOSERS]
 

@@ -1,7 +1,7 @@
 import torch
 
+from msdae.data.draws import Draws
 from msdae.models.composers.base import Excerpts
-from msdae.training.steps import Draws
 
 
 def test_turns_train_their_own_network(small):
