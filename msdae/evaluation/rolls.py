@@ -35,6 +35,7 @@ def plot_roll(path: str | Path, scores: Mapping[str, Score], columns: int = 1) -
         marks = range(min(pitches) // 12 * 12, max(pitches) + 12, 12)
         axis.set_yticks(list(marks), [f"{NAMES[mark % 12]}{mark // 12 - 1}" for mark in marks])
         axis.set(title=plain(title), xlim=(0, end), ylim=(min(pitches) - 2, max(pitches) + 2))
+        axis.set_xlabel("quarter notes")
         axis.set_xticks(range(0, int(end) + 1, BAR))
         axis.grid(color="#E5E5E5", lw=0.8)
         axis.set_axisbelow(True)

@@ -1,5 +1,7 @@
 """experiments/compose.py with small composers and a tiny model."""
 
+import mido
+import music21
 import pytest
 import soundfile
 
@@ -41,6 +43,18 @@ def test_a_tune_is_midi_a_picture_and_sound(tmp_path, trained, run, capsys):
     run("compose", "--trained", trained["transformer"], "--bars", "2", "--seed", "3", "--out", again)
     assert again.read_bytes() == out.read_bytes()
     assert capsys.readouterr().out.splitlines()[0].startswith(f"wrote {out} (")
+
+
+@pytest.mark.parametrize("kind", ["transformer", "four_voices", "vae"])
+def test_other_programs_open_the_file(tmp_path, trained, run, kind):
+    out = tmp_path / "tune.mid"
+    run("compose", "--model", kind, "--trained", trained[kind], "--bars", "2", "--out", out)
+    opened = mido.MidiFile(out)
+    played = [event for event in opened if event.type == "note_on" and event.velocity]
+    notes = [note for part in read_score(out).parts for note in part]
+    assert len(played) == len(notes) and 4 < opened.length < 7
+    heard = music21.converter.parse(out).flatten().notes
+    assert {pitch.midi for note in heard for pitch in note.pitches} == {note.pitch for note in notes}
 
 
 def test_it_is_played_with_the_sound_that_is_asked_for(tmp_path, trained, sounds, checkpoint, run):
