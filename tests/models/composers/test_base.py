@@ -7,8 +7,8 @@ import torch
 from msdae import checkpoint
 from msdae.data.draws import Draws
 from msdae.errors import UserError
-from msdae.models.composers import COMPOSERS, Manner
-from msdae.models.composers.base import Excerpts, find, load
+from msdae.models.composers import COMPOSERS, Manner, base
+from msdae.models.composers.base import Excerpts, asset, find, load, shipped
 
 KINDS = [*COMPOSERS]
 
@@ -106,3 +106,17 @@ def test_files_of_others_are_refused(small, tmp_path):
     checkpoint.save(tmp_path / "vocabulary.safetensors", "composer", tensors, header)
     with pytest.raises(UserError, match="vocabulary.safetensors: damaged"):
         load(tmp_path / "vocabulary.safetensors")
+
+
+def test_what_ships_is_small_and_composes():
+    kinds = shipped()
+    assert "transformer" in kinds and sum(asset(kind).stat().st_size for kind in kinds) <= 8e6
+    for kind in kinds:
+        score = find(kind).compose(2, torch.Generator().manual_seed(0))
+        assert sum(map(len, score.parts)) >= 4
+
+
+def test_without_weights_it_says_how_to_train_them(monkeypatch, tmp_path):
+    monkeypatch.setattr(base, "ASSETS", tmp_path)
+    with pytest.raises(UserError, match="lstm: no trained weights ship; train it: train --model lstm"):
+        find("lstm", None, lambda kind: f"train --model {kind}")
