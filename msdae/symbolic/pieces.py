@@ -11,7 +11,7 @@ from msdae.symbolic import corpus
 from msdae.symbolic.chorales import VOICES, chorales, is_line
 from msdae.symbolic.notes import Score
 from msdae.symbolic.scores import SUFFIXES, read_score
-from msdae.symbolic.tokens import Line, melody
+from msdae.symbolic.tokens import Line, highest, melody
 
 SPLITS = ("train", "valid", "test")
 HELD_OUT = {"valid": 8, "test": 8}  # of the pieces, in percent
@@ -60,7 +60,9 @@ def folder(path: str | Path, voices: int, progress: Progress = silent) -> tuple[
         if voices > 1 and not (len(score.parts) == voices and all(map(is_line, score.parts))):
             refused.append(f"{printable(file)}: has not {voices} parts of one note at a time")
             continue
-        scores[file.relative_to(path).as_posix()] = score
+        scores[file.relative_to(path).as_posix()] = (
+            score if voices > 1 else Score((highest(score),), score.tempo)
+        )
     pieces = split(scores)
     if not all(pieces.values()):
         raise UserError(

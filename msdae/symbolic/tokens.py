@@ -55,15 +55,20 @@ def part_of(symbols: Iterable[tuple[int, int]]) -> list[ScoreNote]:
     return notes
 
 
-def melody(score: Score) -> Line:
-    """The line of the part whose notes are highest on average.
+def highest(score: Score) -> Part:
+    """The part whose notes are highest on average.
 
     Raises:
         UserError: the score has no notes.
     """
     if not score.parts:
         raise UserError("the score has no pitched notes; give one that has")
-    return line(max(score.parts, key=lambda part: sum(note.pitch for note in part) / len(part)))
+    return max(score.parts, key=lambda part: sum(note.pitch for note in part) / len(part))
+
+
+def melody(score: Score) -> Line:
+    """The line of the highest part; raises as `highest`."""
+    return line(highest(score))
 
 
 @dataclass(frozen=True)

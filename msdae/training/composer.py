@@ -137,7 +137,8 @@ class ComposerTask(Task):
         """
         best = self.composer.converges and held_out and held_out[-1] <= min(held_out)
         if best and self.rank == 0:
-            self._write(self.averaged, len(held_out) * self.settings.validate_every)
+            s = self.settings
+            self._write(self.averaged, min(len(held_out) * s.validate_every, s.steps))
         patience = self.settings.patience
         return 0 < patience < len(held_out) and min(held_out[-patience:]) >= min(held_out[:-patience])
 
