@@ -21,7 +21,7 @@ def plot_roll(path: str | Path, scores: Mapping[str, Score], columns: int = 1) -
     rows = -(-len(scores) // columns)
     figure = new(9, 0.5 + 2.2 * rows)
     axes = figure.subplots(rows, columns, squeeze=False).flat
-    for axis, (title, score) in zip(axes, scores.items(), strict=False):
+    for (title, score), axis in zip(scores.items(), axes, strict=False):
         for number, part in enumerate(score.parts):
             axis.barh(
                 [note.pitch for note in part],

@@ -25,7 +25,7 @@ def plot_curves(path: str | Path, logs: Mapping[str, str | Path]) -> None:
     """The losses of trainings by their logs, on the pieces they learn from and on held-out ones."""
     figure = new(9, 0.4 + 2.4 * -(-len(logs) // 2))
     axes = figure.subplots(-(-len(logs) // 2), 2, squeeze=False).flat
-    for axis, (title, log) in zip(axes, logs.items(), strict=False):
+    for (title, log), axis in zip(logs.items(), axes, strict=False):
         rows = read_json_lines(log)
         shown = [key for key in _curves(rows) if any(key in row for row in rows)]
         for number, key in enumerate(shown):

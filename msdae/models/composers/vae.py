@@ -32,14 +32,15 @@ class VAEConfig:
     channels: of the convolutions. hidden: of the GRU, each way. latent: numbers of a code.
     decoder: features between the decoder's two layers.
     free: nats of each number of a code that cost nothing.
-    warmup: steps in which the divergence gets its weight.
+    weight: of the divergence; 1 is that of the bound. warmup: steps in which the divergence gets it.
     """
 
     channels: Annotated[int, Range(1, 2048)] = 96
     hidden: Annotated[int, Range(1, 2048)] = 96
-    latent: Annotated[int, Range(1, 1024)] = 32
-    decoder: Annotated[int, Range(1, 8192)] = 256
+    latent: Annotated[int, Range(1, 1024)] = 64
+    decoder: Annotated[int, Range(1, 8192)] = 512
     free: Annotated[float, NOT_NEGATIVE] = 0.1
+    weight: Annotated[float, NOT_NEGATIVE] = 0.3
     warmup: Annotated[int, NOT_NEGATIVE] = 600
 
     def __post_init__(self):
@@ -52,7 +53,7 @@ class VAE(Composer):
 
     kind, voices, likelihood = "vae", VOICES, True
     Config = VAEConfig
-    schedule = {"learning_rate": 1e-3, "batch_size": 64, "steps": 3000, "warmup": 50, "weight_decay": 0.01}
+    schedule = {"learning_rate": 1e-3, "batch_size": 64, "steps": 6000, "warmup": 50, "weight_decay": 0.01}
 
     def __init__(
         self, config: VAEConfig, vocabulary: Mapping[str, Any], provenance: dict[str, Any] | None = None
@@ -97,7 +98,7 @@ class VAE(Composer):
         mean, variance = self.codes(batch.values)
         logits = self.decode(mean + (variance / 2).exp() * draws.normal(self.config.latent))
         divergence = _divergence(mean, variance).clamp_min(self.config.free).sum(dim=1)
-        weight = (batch.step.float() / max(1, self.config.warmup)).clamp(max=1)
+        weight = self.config.weight * (batch.step.float() / max(1, self.config.warmup)).clamp(max=1)
         return {
             "reconstruction": _cross_entropy(logits, batch.values) / STEPS,
             "divergence": weight * divergence / STEPS,
