@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import cli, files
+from msdae import cli, files, folders
 from msdae.commands.train_composer import load_pieces
 from msdae.errors import UserError
 from msdae.evaluation import tables
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         tables.check_file(options.out)
     if options.figures:
         files.make_folder(options.figures)
-    composers, folders = _composers(options.trained)
+    composers, runs = _composers(options.trained)
     settings = Settings(options.samples, options.bars, options.seed, cli.configured(Manner, options))
     command = cli.command_line("evaluate-composers", argv)
     pieces = partial(load_pieces, data=options.data)
@@ -36,31 +36,39 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name in composers:
             pictures.plot_samples(options.figures / f"composer-{name}.png", name, samples[name])
         pictures.plot_embeddings(options.figures / "composer-embeddings.png", composers)
-        if folders:
-            logs = {name: folder / LOG for name, folder in folders.items()}
+        if runs:
+            logs = {name: folder / LOG for name, folder in runs.items()}
             pictures.plot_curves(options.figures / "composer-curves.png", logs)
         print(f"wrote pictures to {options.figures}")
 
 
 def _composers(trained: Sequence[str]) -> tuple[dict[str, Composer], dict[str, Path]]:
     """Composers by name, and the folders of those that are of a training."""
-    composers, folders = {}, {}
-    paths = {kind: str(asset(kind)) for kind in shipped()} if not trained else cli.named(trained)
+    composers, runs = {}, {}
+    paths = (
+        cli.named(trained) if trained else {kind: str(asset(kind)) for kind in shipped()} | _trained_here()
+    )
     for name, value in paths.items():
         path = Path(value)
         if path.is_dir():
-            folders[name], path = path, path / f"{KIND}.safetensors"
+            runs[name], path = path, path / f"{KIND}.safetensors"
         composers[name] = load(path)
     if not composers:
         raise UserError("no trained composers ship; train one, and give its folder with --trained")
-    return composers, {name: folder for name, folder in folders.items() if (folder / LOG).is_file()}
+    return composers, {name: folder for name, folder in runs.items() if (folder / LOG).is_file()}
+
+
+def _trained_here() -> dict[str, str]:
+    """The folders in runs/composers that have trained weights, but of what ships."""
+    runs = sorted((folders.runs() / "composers").glob(f"*/{KIND}.safetensors"))
+    return {path.parent.name: str(path.parent) for path in runs if path.parent.name not in shipped()}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = cli.parser(
         "evaluate-composers",
         "Score composers on held-out pieces and print one table: nats, overlapping area, copying; and what\n"
-        "their tunes are like. Baselines are n-grams. Without --trained: the composers that ship.",
+        "their tunes are like. Baselines are n-grams. Without --trained: what ships, and runs/composers/*.",
         "--trained runs/composers/transformer mine=runs/mine --out composers.json",
     )
     parser.add_argument(

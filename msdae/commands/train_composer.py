@@ -21,7 +21,7 @@ SHOWN = 3  # files that cannot be used, said one by one
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
-    run = options.run or folders.runs() / "composers" / options.model.replace("_", "-")
+    run = options.run or folders.runs() / "composers" / options.model
     if options.out is not None:
         files.check_replaceable(options.out)
     settings = config.load(settings_of(options.model), options.config, options.set)

@@ -56,7 +56,7 @@ class FourVoices(Composer):
     schedule = {
         "learning_rate": 1.5e-3,
         "batch_size": 8,
-        "steps": 3000,
+        "steps": 4000,
         "weight_decay": 0.05,
         "warmup": 100,
         "betas": (0.9, 0.98),

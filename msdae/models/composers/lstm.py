@@ -56,7 +56,7 @@ class LSTM(Composer):
 
     kind, likelihood, prompted = "lstm", True, True
     Config = LSTMConfig
-    schedule = {"learning_rate": 2e-3, "batch_size": 64, "steps": 3000, "warmup": 50}
+    schedule = {"learning_rate": 2e-3, "batch_size": 64, "steps": 1500, "warmup": 50}
 
     def __init__(
         self, config: LSTMConfig, vocabulary: Mapping[str, Any], provenance: dict[str, Any] | None = None

@@ -50,7 +50,7 @@ class MuseGAN(Composer):
         "learning_rate": 5e-4,
         "betas": (0.0, 0.9),
         "batch_size": 32,
-        "steps": 4000,
+        "steps": 2000,
         "clip": 1e6,
         "patience": 0,
         "warmup": 0,

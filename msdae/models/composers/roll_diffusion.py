@@ -57,7 +57,7 @@ class RollDiffusion(Composer):
 
     kind, voices = "roll_diffusion", VOICES
     Config = RollDiffusionConfig
-    schedule = {"learning_rate": 4e-4, "batch_size": 16, "steps": 3000, "warmup": 100, "patience": 10}
+    schedule = {"learning_rate": 4e-4, "batch_size": 16, "steps": 2000, "warmup": 100, "patience": 10}
 
     def __init__(
         self,

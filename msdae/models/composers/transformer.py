@@ -47,7 +47,7 @@ class Transformer(Composer):
 
     kind, likelihood, prompted = "transformer", True, True
     Config = TransformerConfig
-    schedule = {"learning_rate": 1e-3, "batch_size": 16, "steps": 3000, "weight_decay": 0.05, "warmup": 100}
+    schedule = {"learning_rate": 1e-3, "batch_size": 16, "steps": 1200, "weight_decay": 0.05, "warmup": 100}
 
     def __init__(
         self,

@@ -53,7 +53,7 @@ class VAE(Composer):
 
     kind, voices, likelihood = "vae", VOICES, True
     Config = VAEConfig
-    schedule = {"learning_rate": 1e-3, "batch_size": 64, "steps": 6000, "warmup": 50, "weight_decay": 0.01}
+    schedule = {"learning_rate": 1e-3, "batch_size": 64, "steps": 5000, "warmup": 50, "weight_decay": 0.01}
 
     def __init__(
         self, config: VAEConfig, vocabulary: Mapping[str, Any], provenance: dict[str, Any] | None = None
