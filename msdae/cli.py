@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from msdae.audio import Recording
     from msdae.audio.windows import Source
     from msdae.inference.pipeline import Mix, Pipeline, Sampling
+    from msdae.inference.sources import PlayedScore
 
 # For torch, which is imported later: threads that spin while they wait take a core from whatever else is
 # running, and beside one busy process work lasts several times as long.
@@ -368,11 +369,11 @@ def pipeline(options: argparse.Namespace) -> "Pipeline":
     return Pipeline.from_pretrained(options.checkpoint, options.device, sampling(options), options.codec)
 
 
-def open_source(path: str | Path) -> "Recording":
-    """The recording in `path`; says so if it has several channels."""
-    from msdae import audio
+def open_source(path: str | Path) -> "Recording | PlayedScore":
+    """The recording in `path`, or the score, which is played; says so if there are several channels."""
+    from msdae.inference.sources import open_sound
 
-    recording = audio.open_recording(path)
+    recording = open_sound(path)
     if recording.channels > 1:
         note(f"{path}: {recording.channels} channels are processed as their mean (mid)")
     return recording

@@ -123,6 +123,10 @@ def test_what_the_library_logs_is_shown_once(capsys):
         ("compare-codecs", "--out"),
         ("ladder", "--out"),
         ("measure-interpolation", "--out"),
+        ("measure-players", "--out"),
+        ("evaluate-composers", "--out"),
+        ("compose", "--out"),
+        ("train-composer", "--out"),
         ("train-metrics", "--json"),
         ("score", "a.wav", "--reference", "b.wav", "--json"),
         ("run-probes", "--out"),
@@ -135,10 +139,13 @@ def test_a_result_that_cannot_be_written_ends_before_any_work(arguments, tmp_pat
     file = tmp_path / "file.txt"
     file.touch()
     with pytest.raises(UserError, match=re.escape(str(file))):
-        commands.run(arguments[0], [*arguments[1:], str(file / "tables.md")])
+        name = "tune.mid" if arguments[0] == "compose" else "tables.md"
+        commands.run(arguments[0], [*arguments[1:], str(file / name)])
 
 
-@pytest.mark.parametrize("name", ["benchmark", "compare-codecs", "ladder", "measure-interpolation"])
+@pytest.mark.parametrize(
+    "name", ["benchmark", "compare-codecs", "evaluate-composers", "ladder", "measure-interpolation"]
+)
 def test_tables_of_no_known_form_are_refused_before_any_work(name, tmp_path):
     with pytest.raises(UserError, match=r"tables\.txt: tables are written as"):
         commands.run(name, ["--out", str(tmp_path / "tables.txt")])

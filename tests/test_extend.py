@@ -13,8 +13,10 @@ from msdae.data import ClipCache
 from msdae.data.encode import Encoding
 from msdae.data.sets import DATASETS
 from msdae.inference.pipeline import Pipeline, Sampling
+from msdae.models.composers.base import COMPOSERS, new
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.registry import MODELS
+from msdae.symbolic.notes import Score, ScoreNote
 
 PAGE = Path(__file__).parents[1] / "docs" / "extend.md"
 EXAMPLES = dict(re.findall(r"```python (\w+)\n(.*?)```", PAGE.read_text(), flags=re.S))
@@ -40,7 +42,7 @@ def model(kind: str = "msdae", codec: str = "averages"):
 
 
 def test_examples_are_short():
-    assert EXAMPLES.keys() == {"codec", "sampler", "dataset", "model"}
+    assert EXAMPLES.keys() == {"codec", "sampler", "dataset", "model", "composer"}
     assert all(len(example.splitlines()) <= 25 for example in EXAMPLES.values())
 
 
@@ -50,6 +52,13 @@ def test_a_model_over_the_codec_swaps(kind, sampler):
     timbre, melody = 0.1 * torch.randn(2, 60_000)
     swapped = pipeline.swap(timbre, melody, sample_rate=48000)
     assert swapped.shape == (60_000,) and swapped.isfinite().all()
+
+
+def test_a_composer_composes():
+    tune = Score(([ScoreNote(n / 2, 0.5, 60 + n % 5) for n in range(20)],))
+    settings = COMPOSERS["gru"].Config(hidden=8, embedding=8)
+    score = new("gru", settings, [tune], 0).compose(2, torch.Generator().manual_seed(0))
+    assert sum(map(len, score.parts)) > 2
 
 
 def test_a_model_is_saved_and_loaded(tmp_path):

@@ -12,7 +12,9 @@ from msdae.commands import (
     benchmark,
     compare_codecs,
     evaluate,
+    evaluate_composers,
     measure_interpolation,
+    measure_players,
     plot_umap,
     run_probes,
     train_metrics,
@@ -186,6 +188,8 @@ COMMANDS = {
     "probes": "run_probes",
     "umap": "plot_umap",
     "metrics": "train_metrics",
+    "composers": "evaluate_composers",
+    "players": "measure_players",
     "speed": "benchmark",
 }  # that the measurements call
 MEASUREMENTS: dict[str, Callable[[Path], None]] = {
@@ -197,5 +201,7 @@ MEASUREMENTS: dict[str, Callable[[Path], None]] = {
     "probes": probes,
     "umap": umap,
     "metrics": of_command("metrics", "train-metrics", train_metrics.main, "--only-check", out="--json"),
+    "composers": of_command("composers", "evaluate-composers", evaluate_composers.main),
+    "players": of_command("players", "measure-players", measure_players.main, "--cases", "24"),
     "speed": of_command("speed", "benchmark", benchmark.main),
 }

@@ -15,7 +15,7 @@ import torch
 from msdae import audio, checkpoint
 from msdae.audio.loudness import Mastering, measure
 from msdae.audio.mel import LogMel
-from msdae.audio.windows import Source, as_source, batched, cut, looped, padded, starts
+from msdae.audio.windows import Source, batched, cut, looped, padded, starts
 from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
 from msdae.inference.codes import LENGTH, Codes, require
@@ -24,6 +24,7 @@ from msdae.inference.latents import Advance, latents, require_latents
 from msdae.inference.mastering import mastered, write_mastered
 from msdae.inference.settings import Mix, Sampling, strengths
 from msdae.inference.sounds import LearntSound, blended, mixed_tokens
+from msdae.inference.sources import as_source
 from msdae.limits import COUNT, SEED, SHARE, Range
 from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder
@@ -387,8 +388,7 @@ class Pipeline:
             yield block
 
     def _mastered(self, blocks: Iterator[torch.Tensor], reference: Source) -> torch.Tensor:
-        rate = self.codec.sample_rate
-        return mastered(blocks, measure(reference, rate), rate)
+        return mastered(blocks, measure(reference, self.codec.sample_rate), self.codec.sample_rate)
 
     def _check_levels(self, levels: Mapping[int, Any] | Sequence[int]) -> None:
         if unknown := [level for level in levels if level not in self._levels]:

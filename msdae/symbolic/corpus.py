@@ -11,6 +11,7 @@ from pathlib import Path
 from msdae import folders
 from msdae.errors import UserError
 from msdae.files import atomic, read_json, reading
+from msdae.symbolic.musicxml import notes_of
 from msdae.symbolic.notes import Part, ScoreNote
 
 # Collections of many short pieces, in one to eight parts.
@@ -41,6 +42,12 @@ def pieces(*splits: str) -> list[str]:
         UserError: music21 is not installed.
     """
     return [piece for piece in _pieces() if not splits or split_of(piece) in splits]
+
+
+def collection(name: str, pattern: str = "*") -> list[str]:
+    """All pieces of a collection whose file names match the pattern, in a fixed order; raises as `pieces`."""
+    root = _corpus_root()
+    return sorted(path.relative_to(root).as_posix() for path in (root / name).glob(pattern))
 
 
 def split_of(piece: str) -> str:
@@ -96,23 +103,11 @@ def _read(piece: str) -> list[Part]:
             score = music21.converter.parse(_corpus_root() / piece, forceSource=True)
     except music21.exceptions21.Music21Exception:
         return []
-    return [notes for part in getattr(score, "parts", ()) if (notes := _notes(part))]
+    return [notes for part in getattr(score, "parts", ()) if (notes := notes_of(part))]
 
 
 def _is_small_score(path: Path) -> bool:
     return path.suffix in MAX_BYTES and path.stat().st_size <= MAX_BYTES[path.suffix]
-
-
-def _notes(part) -> list[ScoreNote]:
-    from music21.harmony import Harmony
-
-    notes = []
-    for element in part.stripTies().flatten().notes:
-        if isinstance(element, Harmony) or element.quarterLength <= 0:
-            continue  # a chord symbol or a grace note: not sounded, or without a length of its own
-        for pitch in element.pitches:
-            notes.append(ScoreNote(float(element.offset), float(element.quarterLength), pitch.midi))
-    return sorted(notes)
 
 
 def _corpus_root() -> Path:

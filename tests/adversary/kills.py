@@ -13,6 +13,8 @@ import torch
 from msdae import audio, codecs
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
+from msdae.symbolic.notes import Score, ScoreNote
+from msdae.symbolic.scores import write_score
 
 TRAINING = (
     "--set batch_size=4 --set log_every=1 --set save_every=3 --set validate_every=1000 "
@@ -52,6 +54,11 @@ LINES = (
     Line(f"evaluate {SAMPLING} --cases 8 --split test --report-cases 1 --out out"),
     Line("score @/music/a.wav --reference @/music/b.wav --json scores.json"),
     Line("learn-sound @/music/a.wav --steps 12 --checkpoint @/tiny.safetensors --out a.sound"),
+    Line("compose --bars 4 --out t.mid"),
+    Line(
+        "train-composer --model musegan --data @/midi --run run --set steps=12 --set batch_size=4 "
+        "--set log_every=1 --set save_every=3 --set validate_every=5 --set model.width=8 --set model.critic=8"
+    ),
     Line("export @/tiny.safetensors --out half.safetensors"),
 )
 
@@ -61,6 +68,11 @@ def make_inputs(folder: Path, melody: Callable[[float, int], torch.Tensor], data
     (folder / "music").mkdir(parents=True)
     for seed, name in enumerate("abcdef"):
         audio.write(folder / f"music/{name}.wav", melody(6.5, seed)[0])
+    (folder / "midi").mkdir()
+    for number in range(4):
+        beats = [72 + 5 * (beat * (number + 1) % 7) - 12 for beat in range(24)]
+        parts = ([ScoreNote(b, 1, pitch - 5 * voice) for b, pitch in enumerate(beats)] for voice in range(4))
+        write_score(folder / f"midi/{number}.mid", Score(tuple(parts)))
     codec = codecs.load(codecs.DEFAULT)
     codec.save(folder / "codec.safetensors")
     torch.manual_seed(0)

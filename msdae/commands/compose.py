@@ -1,0 +1,152 @@
+"""Compose a tune, and play it with any sound."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from msdae import audio, cli, files
+from msdae.errors import UserError
+from msdae.evaluation.figures import check_plot
+from msdae.evaluation.rolls import plot_roll
+from msdae.limits import Range
+from msdae.models.composers import COMPOSERS, Composer, Manner
+from msdae.models.composers.base import BARS, find
+from msdae.symbolic.notes import Score
+from msdae.symbolic.scores import check_score, read_score, write_score
+from msdae.synthesis.players import play
+
+if TYPE_CHECKING:
+    from msdae.inference.sounds import LearntSound
+
+SERIES = Range(2, 64, reason="more cannot be told apart")
+PLAIN = "-plain.wav"  # ends the name of the plain rendering, where a swap has the other name
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = _parser().parse_args(argv)
+    _check(options)
+    prompt = read_score(options.prompt) if options.prompt else None
+    composer = find(options.model, options.trained, _train)
+    if options.between:
+        _series(composer, options)
+        return
+    generator = torch.Generator().manual_seed(options.seed)
+    manner = cli.configured(Manner, options)
+    if options.voice is not None:
+        score = _filled(composer, prompt, options.voice, generator, manner)
+    else:
+        score = composer.compose(options.bars, generator, prompt, manner)
+    _write(score, options, options.out)
+
+
+def _write(score: Score, options: argparse.Namespace, out: Path) -> None:
+    """The score as MIDI, picture and sound."""
+    if not score.parts:
+        raise UserError(f"{options.model} composed silence; take another --seed or a higher --temperature")
+    write_score(out, score)
+    print(f"wrote {out} ({sum(map(len, score.parts))} notes, {len(score.parts)} parts)")
+    plot = _plot(options, out)
+    plot_roll(plot, {out.name: score})
+    print(f"wrote {plot}")
+    wav = _wav(options, out)
+    asked = options.timbre or options.sound
+    plain = wav.with_name(f"{wav.stem}{PLAIN}") if asked else wav
+    audio.write(plain, play(score.notes()))
+    print(f"wrote {plain}")
+    if asked:
+        _swap(options, plain, wav)
+
+
+def _swap(options: argparse.Namespace, plain: Path, wav: Path) -> None:
+    """The plain rendering in the sound that is asked for."""
+    from msdae.inference.pipeline import Mix
+
+    renderer = cli.pipeline(options)
+    timbre: Path | LearntSound = options.timbre
+    level = renderer.load_sound(options.sound) if options.sound else cli.open_source(timbre)
+    cli.render(renderer, Mix(cli.open_source(plain), {1: level}), wav)
+
+
+def _series(composer: Composer, options: argparse.Namespace) -> None:
+    """Scores on the way between two."""
+    if not hasattr(composer, "between"):
+        raise UserError(f"--between: {composer.kind} has no codes of tunes; give --model vae")
+    first, last = (read_score(path) for path in options.between)
+    for number, score in enumerate(composer.between(first, last, options.count), start=1):
+        _write(score, options, _numbered(options.out, number))
+
+
+def _filled(
+    composer: Composer, prompt: Score | None, voice: int, generator: torch.Generator, manner: Manner
+) -> Score:
+    if not hasattr(composer, "infill") or prompt is None:
+        raise UserError("--voice: fills a part of the chorale --prompt; give both, and --model four_voices")
+    return composer.infill(prompt, voice - 1, generator, manner)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Say what cannot be written or read before anything is composed."""
+    if options.timbre and options.sound:
+        raise UserError("--timbre and --sound exclude each other; leave one out")
+    if options.between and (options.prompt or options.voice is not None):
+        raise UserError("--between has two tunes of its own; leave out --prompt and --voice")
+    outs = [options.out]
+    if options.between:
+        outs = [_numbered(options.out, number) for number in range(1, options.count + 1)]
+    check_score(options.out)
+    inputs = [
+        path for path in (options.prompt, options.timbre, options.sound, *(options.between or ())) if path
+    ]
+    for out in outs:
+        check_score(out)
+        check_plot(_plot(options, out))
+        audio.check_writable(_wav(options, out))
+        files.check_apart([out, _plot(options, out), _wav(options, out)], inputs)
+    if options.timbre:
+        cli.open_source(options.timbre)
+
+
+def _plot(options: argparse.Namespace, out: Path) -> Path:
+    return options.plot if options.plot and not options.between else out.with_suffix(".png")
+
+
+def _wav(options: argparse.Namespace, out: Path) -> Path:
+    return options.wav if options.wav and not options.between else out.with_suffix(".wav")
+
+
+def _numbered(out: Path, number: int) -> Path:
+    return out.with_name(f"{out.stem}-{number}{out.suffix}")
+
+
+def _train(kind: str) -> str:
+    return f"{cli.program('train-composer')} --model {kind}; then give its folder with --trained"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = cli.parser(
+        "compose",
+        "Compose a tune: MIDI, a picture of its notes, and sound. With --timbre or --sound it is played\n"
+        "with that sound, beside the plain rendering. --prompt continues a tune; --between leads from one\n"
+        "tune to another (vae); --voice writes a voice of the chorale --prompt anew (four_voices).",
+        "--model transformer --bars 8 --seed 1 --out tune.mid --timbre a.wav",
+    )
+    parser.add_argument("--model", choices=list(COMPOSERS), default="transformer", help="which composer")
+    parser.add_argument("--trained", type=Path, help="file or folder of its weights (default: what ships)")
+    parser.add_argument("--bars", type=cli.ranged(BARS), default=8, help="of four quarter notes")
+    parser.add_argument("--prompt", type=Path, metavar="FILE", help="MIDI or MusicXML to continue")
+    parser.add_argument("--voice", type=cli.ranged(Range(1, 4)), help="of --prompt, 1 (highest) to 4")
+    parser.add_argument("--between", type=Path, nargs=2, metavar="FILE", help="two tunes")
+    parser.add_argument(
+        "--count", type=cli.ranged(SERIES), default=5, help="tunes of --between, both ends too"
+    )
+    cli.add_config(parser, Manner)
+    parser.add_argument("--out", type=Path, default=Path("tune.mid"), help="the tune: .mid")
+    parser.add_argument("--wav", type=Path, metavar="FILE", help="its sound (default: named as --out)")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="its picture (default: named as --out)")
+    parser.add_argument("--timbre", type=Path, metavar="FILE", help="play it with this recording's sound")
+    parser.add_argument("--sound", type=Path, metavar="FILE", help="play it with a learnt sound")
+    cli.add_sampling(parser)
+    return parser

@@ -1,0 +1,86 @@
+"""Measure composers: likelihood, likeness of their tunes to held-out ones, and copying, in one table."""
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from msdae import cli, files, folders
+from msdae.commands.train_composer import load_pieces
+from msdae.errors import UserError
+from msdae.evaluation import tables
+from msdae.evaluation.composers import pictures
+from msdae.evaluation.composers.report import Settings, evaluate
+from msdae.models.composers import Composer, Manner
+from msdae.models.composers.base import KIND, asset, load, shipped
+from msdae.training.log import LOG
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = _parser().parse_args(argv)
+    if options.out:
+        tables.check_file(options.out)
+    if options.figures:
+        files.make_folder(options.figures)
+    composers, runs = _composers(options.trained)
+    settings = Settings(options.samples, options.bars, options.seed, cli.configured(Manner, options))
+    command = cli.command_line("evaluate-composers", argv)
+    pieces = partial(load_pieces, data=options.data)
+    made, samples = evaluate(composers, pieces, settings, command, tqdm)
+    print("\n\n".join(table.text() for table in made))
+    if options.out:
+        tables.write(options.out, made)
+    if options.figures:
+        for name in composers:
+            pictures.plot_samples(options.figures / f"composer-{name}.png", name, samples[name])
+        pictures.plot_embeddings(options.figures / "composer-embeddings.png", composers)
+        if runs:
+            logs = {name: folder / LOG for name, folder in runs.items()}
+            pictures.plot_curves(options.figures / "composer-curves.png", logs)
+        print(f"wrote pictures to {options.figures}")
+
+
+def _composers(trained: Sequence[str]) -> tuple[dict[str, Composer], dict[str, Path]]:
+    """Composers by name, and the folders of those that are of a training."""
+    composers, runs = {}, {}
+    paths = (
+        cli.named(trained) if trained else {kind: str(asset(kind)) for kind in shipped()} | _trained_here()
+    )
+    for name, value in paths.items():
+        path = Path(value)
+        if path.is_dir():
+            runs[name], path = path, path / f"{KIND}.safetensors"
+        composers[name] = load(path)
+    if not composers:
+        raise UserError("no trained composers ship; train one, and give its folder with --trained")
+    return composers, {name: folder for name, folder in runs.items() if (folder / LOG).is_file()}
+
+
+def _trained_here() -> dict[str, str]:
+    """The folders in runs/composers that have trained weights, but of what ships."""
+    runs = sorted((folders.runs() / "composers").glob(f"*/{KIND}.safetensors"))
+    return {path.parent.name: str(path.parent) for path in runs if path.parent.name not in shipped()}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = cli.parser(
+        "evaluate-composers",
+        "Score composers on held-out pieces and print one table: nats, overlapping area, copying; and what\n"
+        "their tunes are like. Baselines are n-grams. Without --trained: what ships, and runs/composers/*.",
+        "--trained runs/composers/transformer mine=runs/mine --out composers.json",
+    )
+    parser.add_argument(
+        "--trained", nargs="+", default=[], metavar="[NAME=]PATH", help="folders or files of composers"
+    )
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the pieces that they learnt from")
+    cli.add_config(parser, Settings, only=("samples", "bars", "seed"))
+    cli.add_config(parser, Manner)
+    parser.set_defaults(temperature=1.0, top_p=1.0)
+    parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
+    parser.add_argument(
+        "--figures", type=Path, metavar="FOLDER", help="pictures of tunes, embeddings, curves"
+    )
+    cli.add_threads(parser)
+    return parser

@@ -1,0 +1,72 @@
+"""Train a composer: a network that writes melodies or chorales."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from msdae import cli, config, files, folders
+from msdae.errors import UserError
+from msdae.locks import only_process
+from msdae.models.composers import COMPOSERS
+from msdae.models.composers.base import find
+from msdae.nn.device import device
+from msdae.symbolic.pieces import SOURCES, Pieces, folder
+from msdae.training.composer import PRODUCT, settings_of, train
+from msdae.training.processes import process_state
+
+SHOWN = 3  # files that cannot be used, said one by one
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = _parse(argv)
+    run = options.run or folders.runs() / "composers" / options.model
+    if options.out is not None:
+        files.check_replaceable(options.out)
+    settings = config.load(settings_of(options.model), options.config, options.set)
+    pieces = load_pieces(COMPOSERS[options.model].voices, options.data)
+    files.make_folder(run)
+    process_state(device(options.device))
+    with only_process(run):
+        if train(options.model, settings, pieces, run, tqdm) is None:
+            raise SystemExit(130)
+    if options.out is not None:
+        find(options.model, run).save(options.out, half=True)
+    product = options.out or run / PRODUCT
+    print(f"next: {cli.program('compose')} --model {options.model} --trained {product}")
+
+
+def load_pieces(voices: int, data: Path | None) -> Pieces:
+    """The corpus for composers of so many voices, or a folder's files; says what of it cannot be used."""
+    if data is None:
+        pieces = SOURCES[voices](tqdm)
+    else:
+        pieces, refused = folder(data, voices, tqdm)
+        for text in refused[:SHOWN]:
+            cli.note(text)
+        if len(refused) > SHOWN:
+            cli.note(f"{data}: {len(refused) - SHOWN} more files cannot be used")
+    sizes = ", ".join(f"{len(pieces[split])} {split}" for split in pieces)
+    cli.note(f"pieces: {sizes}")
+    if not pieces["train"]:
+        raise UserError(f"{data}: no pieces to learn from; give more files")
+    return pieces
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = cli.parser(
+        "train-composer",
+        "Train a composer on music21's corpus (four_voices, musegan, vae and roll_diffusion on Bach's\n"
+        "chorales, lstm and transformer on 1 059 fiddle tunes) or on a folder of MIDI and MusicXML. Killed\n"
+        "and started again, the same line continues.",
+        "--model transformer --data ~/midi --set model.width=256",
+    )
+    parser.add_argument("--model", choices=list(COMPOSERS), default="transformer", help="which composer")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="MIDI and MusicXML files to learn from")
+    parser.add_argument("--config", type=Path, help="YAML of what differs from the defaults")
+    cli.add_set(parser, "a setting, e.g. steps=500 or model.layers=2")
+    parser.add_argument("--run", type=Path, help="folder of the training (runs/composers/MODEL)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the weights, in half precision")
+    cli.add_device(parser)
+    return parser.parse_args(argv)

@@ -1,0 +1,63 @@
+"""How much of a tune stands in the training set: runs of notes, in whatever key."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from msdae.symbolic.notes import Score
+from msdae.symbolic.tokens import REST, line
+
+RUN = 8  # notes in a row that count as copied
+LONGEST = 64  # notes of a run that is looked for
+
+
+@dataclass(frozen=True)
+class Copied:
+    """share: of a score's runs of `RUN` notes that the training set has. longest: notes of the longest."""
+
+    share: float
+    longest: int
+
+
+class Known:
+    """The runs of notes in the parts of a training set: intervals with durations; keys do not count."""
+
+    def __init__(self, scores: Iterable[Score]):
+        self.text = "|".join(_text(run) for score in scores for run in _steps(score))
+        self.runs = {
+            run[first : first + RUN - 1]
+            for run in (tuple(piece.split()) for piece in self.text.split("|"))
+            for first in range(len(run) - RUN + 2)
+        }
+
+    def copied(self, score: Score) -> Copied:
+        """What a score has in common with the training set."""
+        total = known = longest = 0
+        for run in _steps(score):
+            words = tuple(_text(run).split())
+            flags = [words[i : i + RUN - 1] in self.runs for i in range(max(0, len(words) - RUN + 2))]
+            total, known = total + len(flags), known + sum(flags)
+            longest = max(longest, self._longest(words))
+        return Copied(known / total if total else 0.0, longest)
+
+    def _longest(self, words: Sequence[str]) -> int:
+        """Notes of the longest run that stands in the training set."""
+        best = 0
+        for first in range(len(words)):
+            while best < LONGEST and first + best + 1 <= len(words):
+                if f" {' '.join(words[first : first + best + 1])} " not in self.text:
+                    break
+                best += 1
+        return best + 1 if best else 0
+
+
+def _steps(score: Score) -> list[list[tuple[int, int]]]:
+    """Of each part the (interval to the note before, duration in ticks) from its second note on."""
+    runs = []
+    for part in score.parts:
+        notes = [(pitch, ticks) for pitch, ticks in line(part) if pitch != REST]
+        runs.append([(b[0] - a[0], b[1]) for a, b in zip(notes[:-1], notes[1:], strict=True)])
+    return runs
+
+
+def _text(run: Sequence[tuple[int, int]]) -> str:
+    return f" {' '.join(f'{interval}:{ticks}' for interval, ticks in run)} "

@@ -1,0 +1,189 @@
+"""What a score is like, in numbers: the metrics of MusPy and MuseGAN (Dong et al. 2018, 2020).
+
+Definitions are those of the packages; `None` where a metric says nothing about a score.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from msdae.symbolic.notes import Score
+from msdae.symbolic.tokens import BAR, LINE_REST, STEPS, steps
+
+Feature = Callable[[Score], float | None]
+SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
+QUALIFIED = 3  # steps of a note that is no fragment
+# Tonal space of Harte et al. 2006: circles of fifths, minor thirds and major thirds, with their radii.
+_CIRCLES = ((7 / 6, 1.0), (3 / 2, 1.0), (2 / 3, 0.5))
+
+
+def pitches(score: Score) -> list[int]:
+    """The pitches of all notes."""
+    return [note.pitch for part in score.parts for note in part]
+
+
+def pitch_range(score: Score) -> float | None:
+    """Semitones from the lowest note to the highest (MusPy)."""
+    sounding = pitches(score)
+    return float(max(sounding) - min(sounding)) if sounding else None
+
+
+def pitch_entropy(score: Score) -> float | None:
+    """Entropy of the pitches, in bits (MusPy)."""
+    return _entropy(pitches(score))
+
+
+def pitch_class_entropy(score: Score) -> float | None:
+    """Entropy of the pitch classes, in bits (MusPy)."""
+    return _entropy([pitch % 12 for pitch in pitches(score)])
+
+
+def scale_consistency(score: Score) -> float | None:
+    """The share of the notes in the major or minor scale that has most of them (MusPy)."""
+    sounding = pitches(score)
+    if not sounding:
+        return None
+    counts = np.bincount(np.array(sounding) % 12, minlength=12)
+    shares = [
+        counts[[(root + degree) % 12 for degree in scale]].sum() / counts.sum()
+        for scale in SCALES.values()
+        for root in range(12)
+    ]
+    return float(max(shares))
+
+
+def polyphony(score: Score) -> float | None:
+    """Notes that sound at once, where any does, on average (MusPy)."""
+    sounding = _sounding(score)
+    return float(sounding[sounding > 0].mean()) if sounding.any() else None
+
+
+def polyphony_rate(score: Score) -> float | None:
+    """The share of the steps in which two notes sound or more (MusPy)."""
+    sounding = _sounding(score)
+    return float((sounding > 1).mean()) if len(sounding) else None
+
+
+def empty_beat_rate(score: Score) -> float | None:
+    """The share of the quarter notes in which nothing sounds (MusPy)."""
+    sounding = _sounding(score)
+    beats = [sounding[first : first + STEPS].any() for first in range(0, len(sounding), STEPS)]
+    return float(1 - np.mean(beats)) if beats else None
+
+
+def groove_consistency(score: Score) -> float | None:
+    """How alike the onsets of neighbouring bars are: 1 less their mean Hamming distance (MusPy)."""
+    length = STEPS * BAR
+    bars = int(np.ceil(score.quarters / BAR - 1e-6))
+    onsets = np.zeros((bars, length), bool)
+    for part in score.parts:
+        for note in part:
+            step = int(note.onset * STEPS + 1e-6)
+            onsets[step // length, step % length] = True
+    return float(1 - (onsets[1:] != onsets[:-1]).mean()) if bars > 1 else None
+
+
+def note_length(score: Score) -> float | None:
+    """Quarters of a note on average."""
+    lengths = [note.duration for part in score.parts for note in part]
+    return float(np.mean(lengths)) if lengths else None
+
+
+def interval(score: Score) -> float | None:
+    """Semitones between neighbouring notes of a part, whichever way, on average."""
+    sizes = [abs(a.pitch - b.pitch) for p in score.parts for a, b in zip(p[1:], p[:-1], strict=True)]
+    return float(np.mean(sizes)) if sizes else None
+
+
+def empty_bars(score: Score) -> float | None:
+    """EB: the share of a part's bars that are empty, over all parts (MuseGAN)."""
+    bars = _bars(score)
+    return float(np.mean([not (bar != LINE_REST).any() for bar in bars])) if len(bars) else None
+
+
+def used_pitch_classes(score: Score) -> float | None:
+    """UPC: pitch classes in a part's bar, over its bars that are not empty (MuseGAN)."""
+    counts = [len(set(bar[bar != LINE_REST] % 12)) for bar in _bars(score) if (bar != LINE_REST).any()]
+    return float(np.mean(counts)) if counts else None
+
+
+def qualified_notes(score: Score) -> float | None:
+    """QN: the share of the notes of three steps or more (MuseGAN)."""
+    lengths = [note.duration * STEPS for part in score.parts for note in part]
+    return float(np.mean([length > QUALIFIED - 1e-6 for length in lengths])) if lengths else None
+
+
+def tonal_distance(score: Score) -> float | None:
+    """TD: distance of two parts' harmony in a half bar, over halves and pairs of parts (MuseGAN)."""
+    length, half = int(score.quarters * STEPS), STEPS * BAR // 2
+    points = [
+        [_tonal(steps(part, length)[first : first + half]) for first in range(0, length - half + 1, half)]
+        for part in score.parts
+    ]
+    distances = [
+        float(np.linalg.norm(a - b))
+        for place, one in enumerate(points)
+        for other in points[place + 1 :]
+        for a, b in zip(one, other, strict=True)
+        if a is not None and b is not None
+    ]
+    return float(np.mean(distances)) if distances else None
+
+
+LINES: dict[str, Feature] = {  # of single lines
+    "pitch range": pitch_range,
+    "pitch entropy": pitch_entropy,
+    "pitch-class entropy": pitch_class_entropy,
+    "scale consistency": scale_consistency,
+    "empty-beat rate": empty_beat_rate,
+    "groove consistency": groove_consistency,
+    "used pitch classes": used_pitch_classes,
+    "qualified notes": qualified_notes,
+    "note length": note_length,
+    "interval": interval,
+}
+VOICES: dict[str, Feature] = {  # of several
+    **LINES,
+    "polyphony": polyphony,
+    "polyphony rate": polyphony_rate,
+    "empty bars": empty_bars,
+    "tonal distance": tonal_distance,
+}
+
+
+def _entropy(values: Sequence[int]) -> float | None:
+    if not len(values):
+        return None
+    shares = np.bincount(np.asarray(values)) / len(values)
+    shares = shares[shares > 0]
+    return float(-(shares * np.log2(shares)).sum())
+
+
+def _sounding(score: Score) -> np.ndarray:
+    """How many notes sound at each step: (steps,)"""
+    length = int(np.ceil(score.quarters * STEPS - 1e-6))
+    counts = np.zeros(length, int)
+    for part in score.parts:
+        for note in part:
+            first = int(np.ceil(note.onset * STEPS - 1e-6))
+            last = int(np.ceil((note.onset + note.duration) * STEPS - 1e-6))
+            counts[first : max(first + 1, last)] += 1
+    return counts
+
+
+def _bars(score: Score) -> list[np.ndarray]:
+    """The steps of each whole bar of each part."""
+    size = STEPS * BAR
+    length = int(np.ceil(score.quarters / BAR - 1e-6)) * size
+    return [bar for part in score.parts for bar in np.split(steps(part, length), max(1, length // size))]
+
+
+def _tonal(pitches: np.ndarray) -> np.ndarray | None:
+    """The point of a half bar in the tonal space, (6,); None where it is silent."""
+    sounding = pitches[pitches != LINE_REST]
+    if not len(sounding):
+        return None
+    chroma = np.bincount(sounding % 12, minlength=12) / len(sounding)
+    angles = np.pi * np.arange(12)
+    circles = [(r * np.sin(angles * step), r * np.cos(angles * step)) for step, r in _CIRCLES]
+    return np.array([axis @ chroma for circle in circles for axis in circle])

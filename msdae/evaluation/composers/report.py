@@ -1,0 +1,248 @@
+"""The table of composers: likelihood of held-out pieces, likeness of samples to them, and copying."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+
+from msdae import limits
+from msdae.evaluation.composers import features
+from msdae.evaluation.composers.copying import RUN, Known
+from msdae.evaluation.composers.markov import Markov
+from msdae.evaluation.composers.overlap import areas
+from msdae.evaluation.metrics.bootstrap import interval, interval_of
+from msdae.evaluation.tables import EMPTY, Cell, Table, Value
+from msdae.limits import SEED, Range
+from msdae.models.composers import Composer, Manner, lines
+from msdae.models.composers.four_voices import REST as SILENT
+from msdae.models.composers.four_voices import SYMBOLS
+from msdae.progress import Progress, silent
+from msdae.symbolic.notes import Score
+from msdae.symbolic.tokens import BAR, END, LINE_REST, PITCHES, melody, part_of, score_of_voices, voices
+
+ORDERS = {"unigram": 0, "bigram": 1, "Markov-5": 5}
+CORPORA = {1: "tunes", 4: "chorales"}  # by voices
+HEADER = (
+    "composer",
+    "learnt from",
+    "nats a symbol ↓",
+    "nats a quarter ↓",
+    "overlapping area ↑",
+    "copied runs ↓",
+    "longest copied run",
+    f"samples with more than {RUN} notes copied ↓",
+)
+NOTE = (
+    "{samples} samples of {bars} bars each; means with bootstrap 95 % intervals over samples or held-out "
+    "pieces. Nats are of held-out pieces, of the vae an upper bound. A symbol of tunes is a note with its "
+    "duration (of LSTMs with 1D tokens a sixteenth), of chorales a voice's sixteenth. Overlapping area: of "
+    "{features} metrics of samples and of held-out excerpts, on average; the first row of a corpus has it "
+    f"of validation pieces. Copied runs: {RUN} notes in a row, in any key, that are in the training set; "
+    "longest: the median, in notes."
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """samples: of each composer. bars: of each sample. seed: of everything. manner: how samples are drawn."""
+
+    samples: Annotated[int, Range(2, 10_000)] = 200
+    bars: Annotated[int, Range(1, 64)] = 8
+    seed: Annotated[int, SEED] = 0
+    manner: Manner = Manner(1.0, 1.0)
+
+    def __post_init__(self):
+        limits.check(self)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is said of a composer or a baseline.
+
+    likelihood: (nats, symbols, quarters) of each held-out piece; empty where it has none. samples: of it.
+    """
+
+    name: str
+    likelihood: list[tuple[float, int, float]]
+    samples: list[Score]
+
+
+Pieces = Mapping[str, Mapping[str, Score]]  # {split: {name: score}}
+
+
+def evaluate(
+    composers: Mapping[str, Composer],
+    pieces: Callable[[int], Pieces],
+    settings: Settings = Settings(),
+    command: str = "",
+    progress: Progress = silent,
+) -> tuple[list[Table], dict[str, list[Score]]]:
+    """The tables, and the samples of each composer by its name.
+
+    pieces: what composers of so many voices learn from.
+
+    Raises:
+        UserError: a corpus that cannot be read.
+    """
+    samples: dict[str, list[Score]] = {}
+    first, facts, tables = [], [], []
+    groups = {n: {k: c for k, c in composers.items() if c.voices == n} for n in CORPORA}
+    with progress(total=sum(4 + len(group) for group in groups.values() if group), unit="row") as bar:
+        for number, group in groups.items():
+            if not group:
+                continue
+            corpus, known = pieces(number), features.LINES if number == 1 else features.VOICES
+            train, test = (list(corpus[split].values()) for split in ("train", "test"))
+            reference = excerpts(test, settings)
+            copies, rows = Known(train), []
+            for row in _rows(group, corpus, number, settings):
+                first.append(_cells(row, CORPORA[number], known, reference, copies))
+                rows.append((row.name, *_means(known, row.samples)))
+                samples[row.name] = row.samples
+                bar.update()
+            test_facts = {name: composer.facts(test) for name, composer in group.items()}
+            facts += [
+                (n, key, Value(v, digits=1)) for n, some in test_facts.items() for key, v in some.items()
+            ]
+            title = f"What composed {CORPORA[number]} are like"
+            about = f"Means with bootstrap 95 % intervals; {settings.bars} bars each."
+            tables.append(Table(title, ("composer", *known), tuple(rows), about, command))
+    counts = sorted({len(features.LINES), len(features.VOICES)})
+    note = NOTE.format(features=" or ".join(map(str, counts)), **vars(settings))
+    main = Table("Composers", HEADER, tuple(first), note, command)
+    if facts:
+        about = "Measured on held-out pieces."
+        tables.append(
+            Table("Codes of composers", ("composer", "figure", "value"), tuple(facts), about, command)
+        )
+    return [main, *tables], samples
+
+
+def excerpts(scores: Sequence[Score], settings: Settings) -> list[Score]:
+    """As many excerpts of pieces as there are samples, as long as they, from a bar on."""
+    rng, length = np.random.default_rng(settings.seed), settings.bars * BAR
+    chosen = []
+    for place in range(settings.samples):
+        score = scores[place % len(scores)]
+        bars = max(1, int((score.quarters - length) // BAR) + 1)
+        start = float(BAR * rng.integers(bars))
+        parts = tuple(
+            [
+                n._replace(onset=n.onset - start, duration=min(n.duration, start + length - n.onset))
+                for n in part
+                if start <= n.onset < start + length
+            ]
+            for part in score.parts
+        )
+        chosen.append(Score(tuple(part for part in parts if part), score.tempo))
+    return chosen
+
+
+def _rows(group: Mapping[str, Composer], pieces: Pieces, number: int, settings: Settings):
+    """The rows of a corpus: held-out pieces, baselines, composers."""
+    test, train = list(pieces["test"].values()), list(pieces["train"].values())
+    held_out = excerpts(list(pieces["valid"].values()), settings)
+    yield Row(f"held-out {CORPORA[number]}", [], held_out)
+    family = _Tunes(train) if number == 1 else _Chorales()
+    sequences = [family.sequence(score) for score in train]
+    for name, order in ORDERS.items():
+        model = Markov(sequences, order, family.size)
+        likelihood = [_of(score, *family.nll(model, score)) for score in test]
+        rng = np.random.default_rng(settings.seed)
+        drawn = [family.sample(model, settings.bars, rng) for _ in range(settings.samples)]
+        yield Row(f"{name}, {CORPORA[number]}", likelihood, drawn)
+    for name, composer in group.items():
+        likelihood = [_of(score, *composer.nll(score)) for score in test] if composer.likelihood else []
+        generator = torch.Generator().manual_seed(settings.seed)
+        drawn = composer.compose_many(settings.samples, settings.bars, generator, None, settings.manner)
+        yield Row(name, likelihood, drawn)
+
+
+class _Tunes:
+    """Symbols of lines, as the composers of lines have them."""
+
+    def __init__(self, train: Sequence[Score]):
+        self.durations = lines.durations(lines.count(train))
+        self.size = PITCHES * len(self.durations.ticks)
+
+    def sequence(self, score: Score) -> list[tuple[int, int]]:
+        return [(int(p), int(d)) for p, d, _ in lines.encoded(melody(score), self.durations)[1:]]
+
+    def nll(self, model: Markov, score: Score) -> tuple[float, int]:
+        sequence = self.sequence(score)
+        return model.nll(sequence), len(sequence)
+
+    def sample(self, model: Markov, bars: int, rng: np.random.Generator) -> Score:
+        tunes = lines.Tunes(1, bars, None, self.durations)
+        drawn = model.sample(bars * BAR * 6, rng, ends=[(END, 0)])
+        for pitch, number in drawn:
+            if tunes.complete:
+                break
+            tunes.add(torch.tensor([pitch]), torch.tensor([number]))
+        return tunes.scores()[0] if tunes.drawn[0] else Score((part_of([]),))
+
+
+class _Chorales:
+    """Symbols of four voices, as the composer of four voices has them."""
+
+    size = SYMBOLS
+
+    def sequence(self, score: Score) -> list[int]:
+        pitches = voices(score)
+        return [int(p) for p in np.where(pitches == LINE_REST, SILENT, pitches).flatten()]
+
+    def nll(self, model: Markov, score: Score) -> tuple[float, int]:
+        sequence = self.sequence(score)
+        return model.nll(sequence), len(sequence)
+
+    def sample(self, model: Markov, bars: int, rng: np.random.Generator) -> Score:
+        symbols = np.array(model.sample(bars * BAR * 16, rng)).reshape(-1, 4)
+        return score_of_voices(np.where(symbols == SILENT, LINE_REST, symbols))
+
+
+def _of(score: Score, nats: float, symbols: int) -> tuple[float, int, float]:
+    return nats, symbols, score.quarters
+
+
+def _cells(
+    row: Row, corpus: str, known: Mapping[str, Any], reference: Sequence[Score], copies: Known
+) -> tuple[Cell, ...]:
+    likelihood: tuple[Cell, ...] = (EMPTY, EMPTY)
+    if row.likelihood:
+        table = np.array(row.likelihood)
+        likelihood = _ratio(table[:, [0, 1]]), _ratio(table[:, [0, 2]])
+    overlap = Value(float(np.mean(list(areas(known, row.samples, reference).values()))))
+    copied = [copies.copied(score) for score in row.samples]
+    shares = np.array([one.share for one in copied])
+    over = np.array([float(one.longest > RUN) for one in copied])
+    return (
+        row.name,
+        corpus,
+        *likelihood,
+        overlap,
+        _mean(shares, percent=True),
+        Value(float(np.median([one.longest for one in copied])), digits=0),
+        _mean(over, percent=True),
+    )
+
+
+def _ratio(columns: np.ndarray) -> Value:
+    """Sum of the first column by the sum of the second, with its interval over the rows."""
+    groups = list(map(str, range(len(columns))))
+    low, high = interval_of(lambda means: means[:, 0] / means[:, 1], columns, groups)
+    return Value(float(columns[:, 0].sum() / columns[:, 1].sum()), low, high)
+
+
+def _mean(values: np.ndarray, percent: bool = False) -> Value:
+    low, high = interval(values, list(map(str, range(len(values)))))
+    return Value(float(values.mean()), low, high, digits=0 if percent else 2, percent=percent)
+
+
+def _means(known: Mapping[str, Any], scores: Sequence[Score]) -> list[Cell]:
+    cells: list[Cell] = []
+    for feature in known.values():
+        values = np.array([value for score in scores if (value := feature(score)) is not None])
+        cells.append(_mean(values) if len(values) else EMPTY)
+    return cells

@@ -1,0 +1,61 @@
+"""Which plain sound should play a score that is swapped: the one whose swaps are best."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from msdae.evaluation.metrics.bootstrap import interval
+from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, Case
+from msdae.evaluation.swapbench.run import batches, render
+from msdae.evaluation.swapbench.scores import melody_and_timbre
+from msdae.evaluation.swapbench.systems import Batch, Model
+from msdae.evaluation.tables import Table, Value
+from msdae.inference.pipeline import Pipeline
+from msdae.progress import Progress, silent
+from msdae.synthesis.players import PLAYER, PLAYERS, play
+
+ORIGINAL = "the case's own instrument"
+LEVELS = (1,)
+
+
+def measure(
+    pipeline: Pipeline,
+    group: Sequence[Case],
+    players: Sequence[str] = PLAYERS,
+    command: str = "",
+    progress: Progress = silent,
+) -> Table:
+    """Melody F1 and timbre of swaps whose melody source is played by each of the players.
+
+    Raises:
+        UserError: no such player; as `run.render`.
+    """
+    scores: dict[str, list[tuple[float, float, float]]] = {name: [] for name in (ORIGINAL, *players)}
+    system = Model("model", pipeline, [LEVELS])
+    with progress(total=len(scores) * len(group), desc="swaps", unit="swap") as bar:
+        for some in batches(group):
+            timbre, melody, truth = render(some)
+            for name in scores:
+                if name != ORIGINAL:
+                    played = [play(case.melody.notes, CLIP_SAMPLES, name) for case in some]
+                    melody = torch.stack(played)
+                swapped = system.swap(Batch(some, timbre, melody, truth), LEVELS)
+                scores[name] += melody_and_timbre(some, swapped)
+                bar.update(len(some))
+    pieces = [case.melody.piece for case in group]
+    rows = [(name, *_values(np.array(values), pieces)) for name, values in scores.items()]
+    return Table(
+        f"What should play scores: {group[0].split} split",
+        ("melody source played by", "melody F1 ↑", "timbre top-1 ↑", "probability of the right timbre ↑"),
+        tuple(rows),
+        f"Swaps of level 1, {len(group)} melodies, one seed; means with bootstrap 95 % intervals over "
+        f"pieces. Scores are played by: {PLAYER}.",
+        command,
+    )
+
+
+def _values(scores: np.ndarray, pieces: Sequence[str]) -> list[Value]:
+    """scores: (cases, figures)"""
+    columns = scores.T
+    return [Value(float(c.mean()), *interval(c, pieces), digits=2) for c in columns]

@@ -1,0 +1,68 @@
+"""Sources of sound: recordings, arrays, and scores that a plain sound plays."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from msdae.audio import windows
+from msdae.audio.files import SAMPLE_RATE, Recording, open_recording
+from msdae.audio.resample import resample
+from msdae.audio.windows import Source
+from msdae.symbolic.notes import Note
+from msdae.symbolic.scores import is_score, read_notes
+from msdae.synthesis.players import PLAYER, play
+
+
+@dataclass(frozen=True)
+class PlayedScore:
+    """A score as a source: MIDI or MusicXML, played by `players.PLAYER`.
+
+    Attributes:
+        sample_rate: Hz, of what `blocks` gives.
+        notes: in seconds.
+    """
+
+    path: Path
+    sample_rate: int
+    notes: tuple[Note, ...] = field(repr=False)
+    channels: int = 1
+
+    @cached_property
+    def _waveform(self) -> torch.Tensor:
+        waveform = play(self.notes, player=PLAYER)
+        if self.sample_rate == SAMPLE_RATE:
+            return waveform
+        return torch.cat(list(resample([waveform], SAMPLE_RATE, self.sample_rate)))
+
+    @property
+    def samples(self) -> int:
+        """Its length."""
+        return len(self._waveform)
+
+    def blocks(self) -> Iterator[torch.Tensor]:
+        """The waveform, (samples,), in one block."""
+        yield self._waveform
+
+
+def open_sound(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recording | PlayedScore:
+    """A recording, or a score that is played: by the ending of its name.
+
+    Raises:
+        UserError: as `open_recording` and `read_notes`.
+    """
+    if is_score(path):
+        return PlayedScore(Path(path), sample_rate, tuple(read_notes(path)))
+    return open_recording(path, sample_rate)
+
+
+def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
+    """As `windows.as_source`; files of scores are played."""
+    if isinstance(sound, PlayedScore):
+        return sound if sound.sample_rate == rate else PlayedScore(sound.path, rate, sound.notes)
+    if isinstance(sound, (str, Path)) and is_score(sound):
+        return open_sound(sound, rate)
+    return windows.as_source(sound, rate, sample_rate)

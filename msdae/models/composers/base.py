@@ -1,0 +1,240 @@
+"""What composers share: training on excerpts of pieces, composing, and their files."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import torch
+import torch.nn as nn
+
+from msdae import checkpoint, config, limits
+from msdae.errors import UserError, printable
+from msdae.files import reading
+from msdae.limits import Range
+from msdae.registry import Registry
+from msdae.symbolic.notes import Score
+
+COMPOSERS: Registry[type["Composer"]] = Registry("composer", "msdae.models.composers")
+ASSETS = Path(__file__).parents[2] / "assets"
+KIND = "composer"
+HEADER = {"composer": str, "config": dict, "vocabulary": dict, "provenance": dict}
+BARS = Range(1, 256, reason="a longer tune loses its thread")
+TEMPERATURE = Range(0, 10, above=True)
+TOP_P = Range(0, 1, above=True)
+Losses = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a composer draws.
+
+    temperature: below 1 it keeps to what is likely, above it dares more.
+    top_p: it draws from the likeliest symbols that have so much probability together (nucleus sampling).
+    """
+
+    temperature: Annotated[float, TEMPERATURE] = 1.0
+    top_p: Annotated[float, TOP_P] = 0.95
+
+    def __post_init__(self):
+        limits.check(self)
+
+    def draw(self, logits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """A symbol for each row: (batch, symbols) -> (batch,)"""
+        shares = torch.softmax(logits.double() / self.temperature, dim=-1)
+        ordered, places = shares.sort(dim=-1, descending=True)
+        ordered = ordered.where(ordered.cumsum(dim=-1) - ordered < self.top_p, 0.0)
+        drawn = torch.multinomial(ordered, 1, generator=generator)
+        return places.gather(-1, drawn)[:, 0]
+
+
+@dataclass(frozen=True)
+class Excerpts:
+    """A batch of excerpts of pieces.
+
+    values: (batch, ...), whatever the composer made of them. step: of the training, (batch,). names: of the
+    pieces.
+    """
+
+    values: torch.Tensor
+    step: torch.Tensor
+    names: list[str]
+
+
+class Composer(nn.Module):
+    """A network that writes scores.
+
+    Args:
+        config: sizes. vocabulary: what was counted in the pieces that it learns from, JSON-able.
+        provenance: how the weights came to be.
+
+    Attributes:
+        kind: its name. voices: of the pieces that it learns from, 1 or 4. Config: of its sizes.
+        schedule: settings of training that differ from the defaults. likelihood: whether it has one.
+        prompted: whether it continues a score.
+        converges: whether a lower loss on held-out pieces means better weights.
+    """
+
+    kind: ClassVar[str]
+    voices: ClassVar[int] = 1
+    Config: ClassVar[type]
+    schedule: ClassVar[Mapping[str, Any]] = {}
+    likelihood: ClassVar[bool] = False
+    prompted: ClassVar[bool] = False
+    converges: ClassVar[bool] = True
+
+    def __init__(self, config: Any, vocabulary: Mapping[str, Any], provenance: dict[str, Any] | None = None):
+        super().__init__()
+        self.config, self.vocabulary, self.provenance = config, dict(vocabulary), provenance or {}
+
+    # -- training
+
+    @classmethod
+    def count(cls, scores: Sequence[Score]) -> dict[str, Any]:
+        """The vocabulary of pieces."""
+        return {}
+
+    def encode(self, score: Score) -> np.ndarray:
+        """A piece as whole numbers, (length, ...)."""
+        raise NotImplementedError
+
+    def excerpt(self, piece: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """What a step of training sees of an encoded piece; all excerpts have one shape.
+
+        rng: chooses the place and the transposition.
+        """
+        raise NotImplementedError
+
+    def turns(self) -> dict[str, nn.Module]:
+        """The networks that training has, by name: modules of (batch, draws) to terms of losses, (batch,)."""
+        return {KIND: self}
+
+    def forward(self, batch: Excerpts, draws: Any) -> Losses:
+        """The terms of the loss, (batch,) each."""
+        raise NotImplementedError
+
+    # -- use
+
+    def compose(
+        self, bars: int, generator: torch.Generator, prompt: Score | None = None, manner: Manner = Manner()
+    ) -> Score:
+        """A score of so many bars of four quarters, the prompt's not counted, which it begins with.
+
+        Raises:
+            UserError: a number of bars outside of `BARS`; a prompt that cannot be continued.
+        """
+        return self.compose_many(1, bars, generator, prompt, manner)[0]
+
+    def compose_many(
+        self,
+        count: int,
+        bars: int,
+        generator: torch.Generator,
+        prompt: Score | None = None,
+        manner: Manner = Manner(),
+    ) -> list[Score]:
+        """`count` scores at once; see `compose`."""
+        BARS.check(bars, "bars", int)
+        if prompt is not None and not self.prompted:
+            raise UserError(f"--prompt: {self.kind} continues no tune; take {', '.join(prompting())}")
+        with torch.no_grad():
+            return self.eval()._compose(count, bars, generator, prompt, manner)
+
+    def _compose(
+        self, count: int, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
+    ) -> list[Score]:
+        raise NotImplementedError
+
+    def nll(self, score: Score) -> tuple[float, int]:
+        """Negative log-likelihood of a piece in nats, a bound of it where there is but that, and its symbols.
+
+        Raises:
+            UserError: the composer has none, or the piece is not of its kind.
+        """
+        if not self.likelihood:
+            raise UserError(f"{self.kind} has no likelihood; choose another composer")
+        with torch.no_grad():
+            return self.eval()._nll(score)
+
+    def _nll(self, score: Score) -> tuple[float, int]:
+        raise NotImplementedError
+
+    def facts(self, scores: Sequence[Score]) -> dict[str, float]:
+        """What more is to be said of it, on held-out pieces: values by name."""
+        return {}
+
+    # -- files
+
+    def save(self, path: str | Path, half: bool = False) -> None:
+        """Write a safetensors file, atomically. half: in half precision."""
+        tensors = {
+            name: tensor.half() if half and tensor.is_floating_point() else tensor
+            for name, tensor in self.state_dict().items()
+        }
+        header = {
+            "composer": self.kind,
+            "config": config.to_mapping(self.config),
+            "vocabulary": self.vocabulary,
+            "provenance": self.provenance,
+        }
+        checkpoint.save(path, KIND, tensors, header)
+
+
+def new(kind: str, settings: Any, scores: Sequence[Score], seed: int) -> Composer:
+    """An untrained composer for pieces like `scores`."""
+    family = COMPOSERS[kind]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return family(settings, family.count(scores))
+
+
+def load(path: str | Path) -> Composer:
+    """The composer in a file that `Composer.save` wrote.
+
+    Raises:
+        UserError: no such file, a damaged one, or one of no composer that is known.
+    """
+    header = checkpoint.read_header(path, KIND, HEADER)
+    family = COMPOSERS[header["composer"]]
+    settings = config.of_file(family.Config, header["config"], path)
+    with reading(path, checkpoint.FIX), torch.device("meta"):
+        empty = family(settings, header["vocabulary"], header["provenance"])
+    checkpoint.require_tensors(path, empty.state_dict())
+    tensors, _ = checkpoint.load(path, KIND)
+    composer = family(settings, header["vocabulary"], header["provenance"])
+    return checkpoint.restore(composer, tensors, path, checkpoint.FIX)
+
+
+def shipped() -> list[str]:
+    """The composers whose trained weights are part of the package."""
+    return [kind for kind in COMPOSERS if asset(kind).is_file()]
+
+
+def asset(kind: str) -> Path:
+    """The file of a composer's trained weights in the package; it need not be there."""
+    return ASSETS / f"composer-{kind.replace('_', '-')}.safetensors"
+
+
+def prompting() -> list[str]:
+    """The composers that continue a score."""
+    return [kind for kind in COMPOSERS if COMPOSERS[kind].prompted]
+
+
+def find(kind: str, trained: str | Path | None = None, train: Callable[[str], str] = str) -> Composer:
+    """The composer `kind`: from the file or folder `trained`, or the weights that ship.
+
+    train: the line that trains a composer, for the message.
+
+    Raises:
+        UserError: no such composer or file; the file is of another composer.
+    """
+    family = COMPOSERS[kind]
+    if trained is None and not asset(kind).is_file():
+        raise UserError(f"{kind}: no trained weights ship; train it: {train(kind)}")
+    path = asset(kind) if trained is None else Path(trained)
+    path = path / f"{KIND}.safetensors" if path.is_dir() else path
+    composer = load(path)
+    if not isinstance(composer, family):
+        raise UserError(f"{printable(path)}: holds a {composer.kind}, expected a {kind}; give --model for it")
+    return composer

@@ -1,0 +1,117 @@
+"""What composers of single lines share: notes with durations as symbols, and their places in time."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from msdae.errors import UserError
+from msdae.symbolic.notes import Score
+from msdae.symbolic.tokens import BAR, BEGIN, END, REST, SIXTEENTH, TICKS, Durations, Line, melody, part_of
+
+DURATIONS = 32  # in a vocabulary, at the most
+PLACES = 48  # sixteenths of twelve quarters, after which bars of three and of four begin together
+SHIFTS = range(-6, 7)  # semitones of transposition in training
+TEMPO = 100.0  # quarters a minute of what is composed
+OUTSIDE = -100  # symbols that no loss counts, as of torch's cross-entropy
+
+
+def count(scores: Sequence[Score]) -> dict[str, Any]:
+    """The vocabulary of lines: their durations in ticks, and the range of their pitches."""
+    lines = [melody(score) for score in scores]
+    pitches = [pitch for symbols in lines for pitch, _ in symbols if pitch < REST]
+    if not pitches:
+        raise UserError("the pieces have no notes; give others")
+    return {"ticks": list(Durations.of(lines, DURATIONS).ticks), "low": min(pitches), "high": max(pitches)}
+
+
+def durations(vocabulary: Mapping[str, Any]) -> Durations:
+    """The durations of a vocabulary; raises a ValueError where it has none."""
+    ticks = tuple(int(tick) for tick in vocabulary["ticks"])
+    if not 0 < len(ticks) <= DURATIONS or any(not 0 < tick <= 64 * TICKS for tick in ticks):
+        raise ValueError("its durations are none")
+    return Durations(ticks)
+
+
+def encoded(symbols: Line, vocabulary: Durations) -> np.ndarray:
+    """A line, from BEGIN to END: (length, 3) of pitch symbol, number of the duration, and place of its onset.
+
+    BEGIN and END have duration 0.
+    """
+    rows, now = [(BEGIN, 0, 0)], 0
+    for pitch, ticks in symbols:
+        number = vocabulary.index(ticks)
+        rows.append((pitch, number, place(now)))
+        now += vocabulary.ticks[number]
+    return np.array([*rows, (END, 0, place(now))], np.int64)
+
+
+def place(ticks: int) -> int:
+    """The place, in sixteenths of twelve quarters, of a time in ticks."""
+    return ticks // SIXTEENTH % PLACES
+
+
+def transposed(pitches: np.ndarray, low: int, high: int, rng: np.random.Generator) -> np.ndarray:
+    """Pitch symbols moved by a number of semitones within `SHIFTS`, not beyond MIDI's pitches."""
+    sounding = pitches < REST
+    notes = pitches[sounding]
+    if not len(notes):
+        return pitches
+    shift = int(np.clip(rng.integers(SHIFTS.start, SHIFTS.stop), -notes.min(), 127 - notes.max()))
+    return np.where(sounding, pitches + shift, pitches)
+
+
+class Tunes:
+    """Lines that are being composed, several at once, each until it has so many bars.
+
+    prompt: what each begins with. durations: that are drawn.
+    """
+
+    def __init__(self, count: int, bars: int, prompt: Score | None, durations: Durations):
+        self.given = [] if prompt is None else melody(prompt)
+        begin = sum(ticks for _, ticks in self.given)
+        self.end = begin + BAR * bars * TICKS
+        self.durations, self.tempo = durations, TEMPO if prompt is None else prompt.tempo
+        self.drawn: list[Line] = [[] for _ in range(count)]
+        self.now = [begin] * count
+
+    @property
+    def complete(self) -> bool:
+        """Whether all have their length."""
+        return min(self.now) >= self.end
+
+    def places(self) -> torch.Tensor:
+        """Where the next notes begin: (count, 1) sixteenths of twelve quarters."""
+        return torch.tensor([[place(now)] for now in self.now])
+
+    def add(self, pitches: torch.Tensor, numbers: torch.Tensor) -> None:
+        """A symbol for each line: its pitch symbol and the number of its duration, (count,) each.
+
+        Rests are a quarter long at the most: a tune does not stop.
+        """
+        for row, (pitch, number) in enumerate(zip(pitches.tolist(), numbers.tolist(), strict=True)):
+            ticks = self.durations.ticks[number]
+            ticks = min(ticks, TICKS) if pitch == REST else ticks
+            self.drawn[row].append((pitch, ticks))
+            self.now[row] += ticks
+
+    def scores(self, joined: bool = False) -> list[Score]:
+        """The lines, cut to their length. joined: neighbours of equal pitch are one note."""
+        scores = []
+        for symbols in self.drawn:
+            symbols = _joined(symbols) if joined else symbols
+            notes, end = part_of([*self.given, *symbols]), self.end / TICKS
+            cut = [n._replace(duration=min(n.duration, end - n.onset)) for n in notes if n.onset < end]
+            scores.append(Score((cut,) if cut else (), self.tempo))
+        return scores
+
+
+def _joined(symbols: Line) -> Line:
+    joined: Line = []
+    for pitch, ticks in symbols:
+        if joined and joined[-1][0] == pitch:
+            joined[-1] = (pitch, joined[-1][1] + ticks)
+        else:
+            joined.append((pitch, ticks))
+    return joined

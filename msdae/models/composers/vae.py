@@ -1,0 +1,174 @@
+"""A variational autoencoder of piano rolls, with a recurrent encoder and a decoder without recurrence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from msdae import limits
+from msdae.limits import NOT_NEGATIVE, Range
+from msdae.models.composers import rolls
+from msdae.models.composers.base import COMPOSERS, Composer, Excerpts, Losses, Manner
+from msdae.symbolic.chorales import VOICES
+from msdae.symbolic.notes import Score
+from msdae.symbolic.tokens import BAR, roll, score_of_roll
+
+LOW, HIGH = 36, 84  # MIDI pitches of a roll
+STEPS = 2 * rolls.PER_BAR  # of a roll: two bars
+SOUNDS = 0.4  # probability from which a note sounds
+KEPT = 0.7  # correlation of the codes of neighbouring phrases
+ACTIVE = 0.01  # variance of a code's mean over pieces, from which it is in use (Burda et al. 2016)
+SERIES = Range(2, 64, reason="more cannot be told apart")
+
+
+@dataclass(frozen=True)
+class VAEConfig:
+    """Sizes of the autoencoder, and its loss.
+
+    channels: of the convolutions. hidden: of the GRU, each way. latent: numbers of a code.
+    decoder: features between the decoder's two layers.
+    free: nats of each number of a code that cost nothing.
+    weight: of the divergence; 1 is that of the bound. warmup: steps in which the divergence gets it.
+    """
+
+    channels: Annotated[int, Range(1, 2048)] = 96
+    hidden: Annotated[int, Range(1, 2048)] = 96
+    latent: Annotated[int, Range(1, 1024)] = 64
+    decoder: Annotated[int, Range(1, 8192)] = 512
+    free: Annotated[float, NOT_NEGATIVE] = 0.1
+    weight: Annotated[float, NOT_NEGATIVE] = 0.3
+    warmup: Annotated[int, NOT_NEGATIVE] = 600
+
+    def __post_init__(self):
+        limits.check(self)
+
+
+@COMPOSERS.register("vae")
+class VAE(Composer):
+    """Two bars as a code of independent normal numbers, and back."""
+
+    kind, voices, likelihood = "vae", VOICES, True
+    Config = VAEConfig
+    schedule = {"learning_rate": 1e-3, "batch_size": 64, "steps": 5000, "warmup": 50, "weight_decay": 0.01}
+
+    def __init__(
+        self, config: VAEConfig, vocabulary: Mapping[str, Any], provenance: dict[str, Any] | None = None
+    ):
+        super().__init__(config, vocabulary, provenance)
+        c, pitches = config, HIGH - LOW
+        self.convs = nn.Sequential(
+            nn.Conv1d(pitches, c.channels, 3, padding=1),
+            nn.GELU(),
+            nn.Conv1d(c.channels, c.channels, 4, stride=2, padding=1),
+            nn.GELU(),
+        )
+        self.recurrent = nn.GRU(c.channels, c.hidden, batch_first=True, bidirectional=True)
+        self.code = nn.Linear(2 * c.hidden, 2 * c.latent)
+        self.decoder = nn.Sequential(
+            nn.Linear(c.latent, c.decoder), nn.ReLU(), nn.Linear(c.decoder, STEPS * pitches)
+        )
+
+    def encode(self, score: Score) -> np.ndarray:
+        """(steps, pitches) of 0 and 1."""
+        length = max(1, int(np.ceil(score.quarters / BAR - 1e-6))) * rolls.PER_BAR
+        return roll(score, length, LOW, HIGH).astype(np.int8)
+
+    def excerpt(self, piece: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """(32, 48): two bars."""
+        return rolls.cut(piece, STEPS, rng)
+
+    def codes(self, active: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rolls (batch, 32, 48) to mean and log-variance of their codes, (batch, latent) each."""
+        features = self.convs(active.float().transpose(1, 2)).transpose(1, 2)
+        _, last = self.recurrent(features)
+        mean, variance = self.code(torch.cat([last[0], last[1]], dim=-1)).chunk(2, dim=-1)
+        return mean, variance.clamp(-12, 4)
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """(batch, latent) -> logits (batch, 32, 48)"""
+        return self.decoder(codes).unflatten(-1, (STEPS, -1))
+
+    def forward(self, batch: Excerpts, draws: Any) -> Losses:
+        """Cross-entropy and divergence, but for its free nats, in nats a step; the latter grows to its
+        weight."""
+        mean, variance = self.codes(batch.values)
+        logits = self.decode(mean + (variance / 2).exp() * draws.normal(self.config.latent))
+        divergence = _divergence(mean, variance).clamp_min(self.config.free).sum(dim=1)
+        weight = self.config.weight * (batch.step.float() / max(1, self.config.warmup)).clamp(max=1)
+        return {
+            "reconstruction": _cross_entropy(logits, batch.values) / STEPS,
+            "divergence": weight * divergence / STEPS,
+        }
+
+    def _compose(
+        self, count: int, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
+    ) -> list[Score]:
+        shape = (count, self.config.latent)
+        code, active = torch.randn(shape, generator=generator), []
+        for _ in range(-(-bars // 2)):
+            active.append(self._active(manner.temperature * code))
+            fresh = torch.randn(shape, generator=generator)
+            code = KEPT * code + (1 - KEPT**2) ** 0.5 * fresh
+        return [rolls.joined([part[row] for part in active], LOW, bars) for row in range(count)]
+
+    @torch.no_grad()
+    def between(self, first: Score, last: Score, count: int) -> list[Score]:
+        """Two bars on the way from the beginning of one score to that of another, both ends too.
+
+        Raises:
+            UserError: fewer than two, or too many.
+        """
+        SERIES.check(count, "count", int)
+        codes = self.eval().codes(torch.stack([self._beginning(score) for score in (first, last)]))[0]
+        strengths = torch.linspace(0, 1, count)[:, None]
+        return self._scores(torch.lerp(codes[:1], codes[1:], strengths))
+
+    @torch.no_grad()
+    def mixed(self, first: Score, second: Score, numbers: Sequence[int]) -> Score:
+        """Style mixing: the beginning of `first` with these numbers of its code taken from `second`'s."""
+        codes = self.eval().codes(torch.stack([self._beginning(score) for score in (first, second)]))[0]
+        codes[0, list(numbers)] = codes[1, list(numbers)]
+        return self._scores(codes[:1])[0]
+
+    @torch.no_grad()
+    def facts(self, scores: Sequence[Score]) -> dict[str, float]:
+        """How much of the code is in use, over pieces: numbers whose mean varies, and nats of divergence."""
+        active = torch.stack([self._beginning(score) for score in scores])
+        mean, variance = self.eval().codes(active)
+        return {
+            "active units": float((mean.var(dim=0) > ACTIVE).sum()),
+            "divergence, nats": float(_divergence(mean, variance).sum(dim=1).mean()),
+        }
+
+    def _nll(self, score: Score) -> tuple[float, int]:
+        """The bound by the mean code, with its divergence; symbols are those of four voices."""
+        piece = torch.from_numpy(self.encode(score))
+        piece = F.pad(piece, (0, 0, 0, -len(piece) % STEPS)).unflatten(0, (-1, STEPS))
+        mean, variance = self.codes(piece)
+        fresh = torch.randn(mean.shape, generator=torch.Generator().manual_seed(0))
+        logits = self.decode(mean + (variance / 2).exp() * fresh)
+        nats = _cross_entropy(logits, piece) + _divergence(mean, variance).sum(dim=1)
+        return float(nats.sum()), len(piece) * STEPS * VOICES
+
+    def _beginning(self, score: Score) -> torch.Tensor:
+        return torch.from_numpy(roll(score, STEPS, LOW, HIGH))
+
+    def _active(self, codes: torch.Tensor) -> np.ndarray:
+        return (self.decode(codes).sigmoid() > SOUNDS).numpy()
+
+    def _scores(self, codes: torch.Tensor) -> list[Score]:
+        return [score_of_roll(active, LOW, rolls.TEMPO) for active in self._active(codes)]
+
+
+def _divergence(mean: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
+    """Kullback-Leibler divergence of each number from the standard normal; variance: its logarithm."""
+    return 0.5 * (mean.square() + variance.exp() - 1 - variance)
+
+
+def _cross_entropy(logits: torch.Tensor, active: torch.Tensor) -> torch.Tensor:
+    losses = F.binary_cross_entropy_with_logits(logits, active.float(), reduction="none")
+    return losses.flatten(1).sum(dim=1)

@@ -1,0 +1,78 @@
+"""A causal transformer: attention to what came before, with rotary positions and a cache for sampling."""
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+Cache = list[
+    tuple[torch.Tensor, torch.Tensor]
+]  # keys and values of each layer, (batch, heads, length, width)
+
+
+class CausalTransformer(nn.Module):
+    """Pre-norm blocks of attention and an MLP (GPT-2), with rotary positions (Su et al. 2021).
+
+    Args:
+        width: of the features. layers, heads: of them. dropout: after each branch, in training.
+    """
+
+    def __init__(self, width: int, layers: int, heads: int, dropout: float):
+        super().__init__()
+        self.blocks = nn.ModuleList(_Block(width, heads, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        frequencies = 10_000.0 ** -torch.arange(0, 1, 2 * heads / width)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def forward(self, x: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
+        """x: (batch, length, width) -> the same.
+
+        cache: what an earlier call has seen, a list that this one extends; an empty one at first.
+        """
+        past = cache[0][0].shape[2] if cache else 0
+        places = torch.arange(past, past + x.shape[1], device=x.device, dtype=torch.float32)
+        angles = places[:, None] * self.frequencies
+        turn = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+        for number, block in enumerate(self.blocks):
+            before = cache[number] if cache is not None and len(cache) > number else None
+            x, seen = block(x, turn, before)
+            if cache is not None:
+                cache[number : number + 1] = [seen]
+        return self.norm(x)
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int, heads: int, dropout: float):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attend = nn.Linear(width, 3 * width, bias=False)
+        self.join = nn.Linear(width, width, bias=False)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        turn: tuple[torch.Tensor, torch.Tensor],
+        before: tuple[torch.Tensor, torch.Tensor] | None,
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+        parts = self.attend(self.norm1(x)).unflatten(-1, (3, self.heads, -1))
+        query, key, value = parts.permute(2, 0, 3, 1, 4)  # (batch, heads, length, width of a head)
+        query, key = _turned(query, turn), _turned(key, turn)
+        if before is not None:
+            key, value = torch.cat([before[0], key], dim=2), torch.cat([before[1], value], dim=2)
+        if before is not None and x.shape[1] > 1:
+            length, past = x.shape[1], key.shape[2] - x.shape[1]
+            mask = torch.ones(length, past + length, dtype=torch.bool, device=x.device).tril(past)
+            heard = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        else:
+            heard = F.scaled_dot_product_attention(query, key, value, is_causal=before is None)
+        x = x + self.dropout(self.join(heard.transpose(1, 2).flatten(2)))
+        return x + self.dropout(self.mlp(self.norm2(x))), (key, value)
+
+
+def _turned(x: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """Pairs of features are turned by the angles of their places."""
+    first, second = x.chunk(2, dim=-1)
+    cos, sin = turn
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)

@@ -1,0 +1,103 @@
+"""What composers learn from: lines or chorales of music21's corpus, or a folder of MIDI and MusicXML."""
+
+import functools
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from msdae.errors import UserError, printable
+from msdae.progress import Progress, silent
+from msdae.symbolic import corpus
+from msdae.symbolic.chorales import VOICES, chorales, is_line
+from msdae.symbolic.notes import Score
+from msdae.symbolic.scores import SUFFIXES, read_score
+from msdae.symbolic.tokens import Line, highest, melody
+
+SPLITS = ("train", "valid", "test")
+HELD_OUT = {"valid": 8, "test": 8}  # of the pieces, in percent
+OPENING = 8  # notes; pieces that begin with the same intervals are in one split
+Pieces = dict[str, dict[str, Score]]  # {split: {name: score}}
+
+
+def lines(progress: Progress = silent) -> Pieces:
+    """The tunes of Ryan's Mammoth Collection, 1 059 fiddle tunes of one voice.
+
+    music21's corpus has no suites for cello. The first call reads for four minutes; what it read is cached.
+
+    Raises:
+        UserError: music21 is not installed.
+    """
+    return _lines(progress)
+
+
+@functools.lru_cache(maxsize=1)
+def _lines(progress: Progress) -> Pieces:
+    names = corpus.collection("ryansMammoth", "*.abc")
+    scores = {name: Score(tuple(corpus.parts(name))) for name in progress(names, "corpus", unit="piece")}
+    return split({name: score for name, score in scores.items() if len(score.parts) == 1})
+
+
+def folder(path: str | Path, voices: int, progress: Progress = silent) -> tuple[Pieces, list[str]]:
+    """The MIDI and MusicXML files below a folder, and what is said of those that cannot be used.
+
+    voices: 1 for any file, of which the highest part is taken; more: only files with so many parts of one
+        note at a time.
+
+    Raises:
+        UserError: no folder, or fewer than three files that can be used.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise UserError(f"{printable(path)}: no such folder; give one with MIDI or MusicXML files")
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    scores, refused = {}, []
+    for file in progress(files, "read", unit="file"):
+        try:
+            score = read_score(file)
+        except UserError as error:
+            refused.append(str(error))
+            continue
+        if voices > 1 and not (len(score.parts) == voices and all(map(is_line, score.parts))):
+            refused.append(f"{printable(file)}: has not {voices} parts of one note at a time")
+            continue
+        scores[file.relative_to(path).as_posix()] = (
+            score if voices > 1 else Score((highest(score),), score.tempo)
+        )
+    pieces = split(scores)
+    if not all(pieces.values()):
+        raise UserError(
+            f"{printable(path)}: {len(scores)} of {len(files)} files can be used, too few to hold some out; "
+            f"give three or more {'scores in four voices' if voices > 1 else 'with notes'}"
+            + (f" ({refused[0]})" if refused else "")
+        )
+    return pieces, refused
+
+
+def split(scores: dict[str, Score]) -> Pieces:
+    """Pieces by a hash of the intervals that they begin with; a split that would be empty gets one of
+    `train`, where it has more than one."""
+    pieces: Pieces = {name: {} for name in SPLITS}
+    for name, score in scores.items():
+        pieces[_split_of(melody(score))][name] = score
+    for other in SPLITS[1:]:
+        if not pieces[other] and len(pieces["train"]) > 1:
+            name = sorted(pieces["train"])[-1]
+            pieces[other][name] = pieces["train"].pop(name)
+    return pieces
+
+
+def _split_of(symbols: Line) -> str:
+    pitches = [pitch for pitch, _ in symbols if pitch < 128][: OPENING + 1]
+    intervals = [after - before for before, after in zip(pitches[:-1], pitches[1:], strict=True)]
+    place = int(hashlib.sha256(repr(intervals).encode()).hexdigest(), 16) % 100
+    for name, share in HELD_OUT.items():
+        if place < share:
+            return name
+        place -= share
+    return "train"
+
+
+SOURCES: dict[int, Callable[..., Pieces]] = {
+    1: lines,
+    VOICES: lambda progress=silent: chorales(),
+}  # by voices

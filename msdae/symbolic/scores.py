@@ -1,0 +1,90 @@
+"""Files of scores, whatever their form: MIDI and MusicXML are read, MIDI is written."""
+
+from pathlib import Path
+
+from msdae.errors import UserError, printable
+from msdae.files import atomic, check_replaceable, reading
+from msdae.symbolic.musicxml import read_musicxml
+from msdae.symbolic.notes import Note, Score, pretty_midi_package, read_midi, read_midi_score
+
+MIDI = (".mid", ".midi")
+MUSICXML = (".mxl", ".musicxml", ".xml")
+SUFFIXES = (*MIDI, *MUSICXML)
+RESOLUTION = 480  # ticks of a quarter note in files that are written
+LONGEST = 3600.0  # seconds of a score that is played or continued
+FIX = "give MIDI or MusicXML with pitched notes"
+
+
+def is_score(path: str | Path) -> bool:
+    """Whether a file's name is that of MIDI or MusicXML."""
+    return Path(path).suffix.lower() in SUFFIXES
+
+
+def read_score(path: str | Path) -> Score:
+    """The pitched notes of a MIDI or MusicXML file in quarter lengths.
+
+    Raises:
+        UserError: the file cannot be read, has no pitched notes, or lasts longer than an hour.
+    """
+    path = _checked(path)
+    score = read_musicxml(path) if path.suffix.lower() in MUSICXML else read_midi_score(path)
+    if not score.parts:
+        raise UserError(f"{printable(path)}: has no pitched notes; {FIX}")
+    _require_length(path, score.quarters * 60 / score.tempo)
+    return score
+
+
+def read_notes(path: str | Path) -> list[Note]:
+    """The pitched notes of a MIDI or MusicXML file as they are played, with all changes of its tempo in MIDI;
+    raises as `read_score`."""
+    path = _checked(path)
+    if path.suffix.lower() in MUSICXML:
+        return read_score(path).notes()
+    notes = [note for note in read_midi(path, drums=False) if note.offset > note.onset]
+    if not notes:
+        raise UserError(f"{printable(path)}: has no pitched notes; {FIX}")
+    _require_length(path, max(note.offset for note in notes))
+    return notes
+
+
+def check_score(path: str | Path) -> None:
+    """Raise the UserError that `write_score` would raise for `path`."""
+    path = Path(path)
+    if path.suffix.lower() not in MIDI:
+        raise UserError(f"{printable(path)}: scores are written as {', '.join(MIDI)}; choose one of these")
+    check_replaceable(path)
+
+
+def write_score(path: str | Path, score: Score, program: int = 0) -> None:
+    """Write a MIDI file, atomically: a track for each part, all of the General MIDI program (0-127).
+
+    Raises:
+        UserError: another extension, no such folder, or pretty_midi is not installed.
+    """
+    check_score(path)
+    pretty_midi = pretty_midi_package()
+    midi = pretty_midi.PrettyMIDI(resolution=RESOLUTION, initial_tempo=score.tempo)
+    for number, part in enumerate(score.parts, start=1):
+        track = pretty_midi.Instrument(program, name=f"part {number}")
+        track.notes = [
+            pretty_midi.Note(note.velocity, note.pitch, note.onset, note.offset)
+            for note in Score((part,), score.tempo).notes()
+        ]
+        midi.instruments.append(track)
+    with atomic(path) as temporary:
+        midi.write(str(temporary))
+
+
+def _checked(path: str | Path) -> Path:
+    path = Path(path)
+    with reading(path):
+        if not path.exists():
+            raise UserError(f"{printable(path)}: no such file; check the path")
+        if not path.is_file():
+            raise UserError(f"{printable(path)}: is not a file; {FIX}")
+    return path
+
+
+def _require_length(path: Path, seconds: float) -> None:
+    if seconds > LONGEST:
+        raise UserError(f"{printable(path)}: lasts {seconds / 3600:.1f} hours; give one of an hour at most")

@@ -1,0 +1,179 @@
+"""Scores as numbers: lines of notes with their durations, steps of a sixteenth, and their way back."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from msdae.errors import UserError
+from msdae.symbolic.notes import Part, Score, ScoreNote
+
+TICKS = 24  # of a quarter note: a sixteenth has 6, a triplet's eighth 8
+STEPS = 4  # of a quarter note, in rolls: sixteenths
+BAR = 4  # quarter notes
+SIXTEENTH = TICKS // STEPS
+SHORTEST_REST = SIXTEENTH // 2  # ticks; a shorter one is articulation
+LONGEST = 8 * TICKS  # ticks of a note or rest
+REST, BEGIN, END = 128, 129, 130  # beside the MIDI pitches
+PITCHES = 131  # symbols of the pitch
+LINE_REST = -1  # in steps of voices
+
+Line = list[tuple[int, int]]  # (MIDI pitch or REST, ticks), one after the other
+
+
+def line(part: Part) -> Line:
+    """The highest notes of a part, one after the other, with the rests between; from its first note on."""
+    notes: list[tuple[int, int, int]] = []  # onset, end, pitch
+    for note in sorted(part, key=lambda note: (round(note.onset * TICKS), -note.pitch)):
+        onset = round(note.onset * TICKS)
+        end = max(onset + 1, round((note.onset + note.duration) * TICKS))
+        if notes and onset < notes[-1][1]:
+            if onset == notes[-1][0]:
+                continue  # a lower note of the same chord
+            notes[-1] = (notes[-1][0], onset, notes[-1][2])
+        notes.append((onset, end, note.pitch))
+    symbols: Line = []
+    for place, (onset, end, pitch) in enumerate(notes):
+        following = notes[place + 1][0] if place + 1 < len(notes) else end
+        rest = following - end
+        if rest < SHORTEST_REST:
+            end, rest = following, 0
+        symbols.append((pitch, min(LONGEST, end - onset)))
+        if rest:
+            symbols.append((REST, min(LONGEST, rest)))
+    return symbols
+
+
+def part_of(symbols: Iterable[tuple[int, int]]) -> list[ScoreNote]:
+    """The notes of a line."""
+    notes, now = [], 0
+    for pitch, ticks in symbols:
+        if pitch < REST:
+            notes.append(ScoreNote(now / TICKS, ticks / TICKS, pitch))
+        now += ticks
+    return notes
+
+
+def highest(score: Score) -> Part:
+    """The part whose notes are highest on average.
+
+    Raises:
+        UserError: the score has no notes.
+    """
+    if not score.parts:
+        raise UserError("the score has no pitched notes; give one that has")
+    return max(score.parts, key=lambda part: sum(note.pitch for note in part) / len(part))
+
+
+def melody(score: Score) -> Line:
+    """The line of the highest part; raises as `highest`."""
+    return line(highest(score))
+
+
+@dataclass(frozen=True)
+class Durations:
+    """A vocabulary of durations, in ticks, ascending."""
+
+    ticks: tuple[int, ...]
+
+    @staticmethod
+    def of(lines: Iterable[Line], size: int) -> "Durations":
+        """The `size` most frequent ones."""
+        counts = Counter(ticks for symbols in lines for _, ticks in symbols)
+        return Durations(tuple(sorted(ticks for ticks, _ in counts.most_common(size))))
+
+    def index(self, ticks: int) -> int:
+        """The number of the duration nearest to `ticks`."""
+        return min(range(len(self.ticks)), key=lambda number: abs(self.ticks[number] - ticks))
+
+
+# -- steps of a sixteenth
+
+
+def steps(part: Part, length: int | None = None) -> np.ndarray:
+    """The pitch that a part has at each sixteenth, `LINE_REST` where it is silent: (length,)
+
+    length: steps; by default as many as the part lasts.
+    """
+    end = max((note.onset + note.duration for note in part), default=0.0)
+    length = int(np.ceil(end * STEPS - 1e-6)) if length is None else length
+    pitches = np.full(length, LINE_REST, np.int64)
+    for note in sorted(part):
+        first, last = _spanned(note)
+        pitches[first:last] = note.pitch
+    return pitches
+
+
+def _spanned(note: ScoreNote) -> tuple[int, int]:
+    """The steps of a note, one at least."""
+    first = int(np.ceil(note.onset * STEPS - 1e-6))
+    return first, max(first + 1, int(np.ceil((note.onset + note.duration) * STEPS - 1e-6)))
+
+
+def part_of_steps(pitches: Sequence[int] | np.ndarray) -> list[ScoreNote]:
+    """The inverse of `steps`: equal neighbours are one note."""
+    notes: list[ScoreNote] = []
+    changes = [0, *(np.flatnonzero(np.diff(pitches)) + 1), len(pitches)]
+    for first, last in zip(changes[:-1], changes[1:], strict=True):
+        if last > first and pitches[first] != LINE_REST:
+            notes.append(ScoreNote(first / STEPS, (last - first) / STEPS, int(pitches[first])))
+    return notes
+
+
+def voices(score: Score) -> np.ndarray:
+    """The steps of every part, high to low: (steps, parts)"""
+    length = int(np.ceil(score.quarters * STEPS - 1e-6))
+    order = sorted(score.parts, key=lambda part: -sum(note.pitch for note in part) / len(part))
+    return np.stack([steps(part, length) for part in order], axis=1)
+
+
+def score_of_voices(pitches: np.ndarray, tempo: float = 80.0) -> Score:
+    """The inverse of `voices`: (steps, parts) -> parts that have notes"""
+    parts = [part_of_steps(pitches[:, voice]) for voice in range(pitches.shape[1])]
+    return Score(tuple(part for part in parts if part), tempo)
+
+
+# -- rolls
+
+
+def roll(score: Score, length: int, low: int, high: int) -> np.ndarray:
+    """Which pitches from `low` to below `high` sound at each of `length` sixteenths: (length, high - low)
+
+    Notes outside are moved by octaves."""
+    active = np.zeros((length, high - low), np.float32)
+    for part in score.parts:
+        for note in part:
+            first, last = _spanned(note)
+            active[first:last, fold(note.pitch, low, high) - low] = 1
+    return active
+
+
+def score_of_roll(active: np.ndarray, low: int, tempo: float = 80.0) -> Score:
+    """The inverse of `roll`: neighbouring steps of a pitch are one note; one part."""
+    notes = [
+        note
+        for pitch in np.flatnonzero(active.any(axis=0))
+        for note in part_of_steps(np.where(active[:, pitch] > 0, low + pitch, LINE_REST))
+    ]
+    return Score((sorted(notes),) if notes else (), tempo)
+
+
+def fold(pitch: int, low: int, high: int) -> int:
+    """The pitch moved by octaves into `low` to below `high`, which is an octave at least."""
+    while pitch < low:
+        pitch += 12
+    while pitch >= high:
+        pitch -= 12
+    return pitch
+
+
+def whole_tune(scores: Sequence[Score], tempo: float) -> Score:
+    """Scores one after the other, in one part each voice; each takes up whole bars."""
+    parts: list[list[ScoreNote]] = [[] for _ in range(max((len(s.parts) for s in scores), default=0))]
+    now = 0.0
+    for score in scores:
+        for part, notes in zip(parts, score.parts, strict=False):
+            part += [note._replace(onset=note.onset + now) for note in notes]
+        now += BAR * max(1, int(np.ceil(score.quarters / BAR - 1e-6)))
+    return Score(tuple(part for part in parts if part), tempo)

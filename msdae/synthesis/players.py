@@ -1,0 +1,50 @@
+"""Plain sounds that play a score where no other sound is asked for."""
+
+from collections.abc import Sequence
+
+import torch
+
+from msdae.errors import UserError
+from msdae.symbolic.notes import Note
+from msdae.synthesis import procedural, soundfont
+from msdae.synthesis.procedural import Patch
+from msdae.synthesis.soundfont import SAMPLE_RATE
+
+PLAYER = "piano"  # what plays scores: docs/composers.md has the measurement
+PEAK = 0.5
+TAIL = 0.5  # seconds after the last note, in which it fades
+PROGRAMS = {  # of General MIDI, by the SoundFont that pretty_midi carries
+    "piano": 0,
+    "electric piano": 4,
+    "organ": 16,
+    "guitar": 24,
+    "violin": 40,
+    "trumpet": 56,
+    "clarinet": 71,
+    "flute": 73,
+    "square lead": 80,
+}
+PATCHES = {  # formulas
+    "struck formula": Patch(-9.0, 1.0, (), (40.0, 12.0), 0.004, 0.9, 0.0, 0.12, 0.05, 0.0, 1.0, 0.0),
+    "held formula": Patch(-9.0, 1.0, (), (40.0, 40.0), 0.02, 0.5, 0.8, 0.08, 0.0, 0.0, 1.0, 0.0),
+}
+PLAYERS = (*PROGRAMS, *PATCHES)
+
+
+def play(notes: Sequence[Note], samples: int | None = None, player: str = PLAYER) -> torch.Tensor:
+    """The notes by a plain sound: (samples,), mono at 44 100 Hz, with one peak whatever plays.
+
+    samples: by default until the last note has faded.
+
+    Raises:
+        UserError: no such player; what plays SoundFonts is not installed.
+    """
+    if samples is None:
+        samples = round((max(note[1] for note in notes) + TAIL) * SAMPLE_RATE)
+    if player in PROGRAMS:
+        waveform = soundfont.render(notes, soundfont.default(), PROGRAMS[player], samples)
+    elif player in PATCHES:
+        waveform = torch.from_numpy(procedural.render(notes, PATCHES[player], samples)).float()
+    else:
+        raise UserError(f"player '{player}': choose one of {', '.join(PLAYERS)}")
+    return waveform * (PEAK / max(float(waveform.abs().max()), soundfont.SILENCE))

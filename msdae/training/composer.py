@@ -1,0 +1,174 @@
+"""The task of a composer: excerpts of pieces, and the best weights on pieces that are held out."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, make_dataclass
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import torch.nn as nn
+
+from msdae import checkpoint, config
+from msdae.data.draws import Draws, mix_seed
+from msdae.errors import UserError
+from msdae.limits import NOT_NEGATIVE
+from msdae.models.composers.base import COMPOSERS, KIND, Composer, Excerpts, new
+from msdae.progress import Progress, silent
+from msdae.symbolic.notes import Score
+from msdae.training.loop import Loop
+from msdae.training.task import Losses, Schedule, Steps, StepsOrNone, Task, Trackers
+
+PRODUCT = f"{KIND}.safetensors"
+Pieces = Mapping[str, Mapping[str, Score]]  # {split: {name: score}}
+
+
+@dataclass(frozen=True)
+class ComposerSchedule(Schedule):
+    """How a composer is trained; `model` has its sizes.
+
+    steps: at the most. patience: validations without a better one, after which training ends; 0: never.
+    """
+
+    steps: Steps = 3000
+    patience: Annotated[int, NOT_NEGATIVE] = 8
+    log_every: Steps = 50
+    validate_every: Steps = 100
+    validation_batches: StepsOrNone = 16
+    save_every: Steps = 100
+    audio_every: Steps = 10**9
+    trackers: Trackers = ("tensorboard",)
+
+
+def settings_of(kind: str) -> type[ComposerSchedule]:
+    """The settings of training the composer `kind`: a schedule with its own defaults, and its sizes, `model`.
+
+    Raises:
+        UserError: there is no such composer.
+    """
+    family = COMPOSERS[kind]
+    hints = {**Schedule.__annotations__, **ComposerSchedule.__annotations__}
+    fields = [(name, hints[name], field(default=value)) for name, value in family.schedule.items()]
+    model = ("model", family.Config, field(default_factory=family.Config))
+    return make_dataclass("ComposerConfig", [*fields, model], bases=(ComposerSchedule,), frozen=True)
+
+
+def train(
+    kind: str, settings: Any, pieces: Pieces, folder: Path, progress: Progress = silent
+) -> Composer | None:
+    """A composer trained in `folder`, continuing what is there; None when a signal stopped it.
+
+    settings: of the type `settings_of(kind)`. pieces: of the splits "train" and "valid".
+
+    Raises:
+        UserError: pieces that the composer cannot learn from; as `Loop.run`.
+    """
+    composer = new(kind, settings.model, list(pieces["train"].values()), settings.seed)
+    task = ComposerTask(composer, settings, pieces, folder)
+    if not Loop(task, settings, settings.steps, folder, progress).run():
+        return None
+    return composer
+
+
+class ComposerTask(Task):
+    """A composer is trained on excerpts of the pieces of "train"; `folder` gets the best weights on
+    "valid"."""
+
+    stage = 0
+
+    def __init__(self, composer: Composer, settings: Any, pieces: Pieces, folder: Path):
+        self.composer, self.settings, self.folder, self.name = composer, settings, folder, composer.kind
+        self.train, self.valid = _encoded(composer, pieces["train"]), _encoded(composer, pieces["valid"])
+        self.key = checkpoint.fingerprint(
+            {name: torch.from_numpy(piece.copy()) for name, piece in self.train.items()}, {}
+        )
+        self.networks = dict(composer.turns())
+        self.rank, self.terms, self.averaged = 0, {}, {}
+
+    def modules(self) -> dict[str, nn.Module]:
+        return self.networks
+
+    def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Excerpts]:
+        share = self.settings.batch_size // world
+        for step in count(start):
+            places = range(rank * share, (rank + 1) * share)
+            yield self._batch(self.train, [np.random.default_rng([seed, step, p]) for p in places], step)
+
+    def example(self, clips: int) -> Excerpts:
+        return self._batch(self.train, [np.random.default_rng([0, 0, p]) for p in range(clips)], 0)
+
+    def validation(self, rank: int, world: int) -> Iterable[Excerpts]:
+        """The same excerpts every time, each of a piece drawn by its length."""
+        self.rank, share = rank, self.settings.batch_size // world
+        # here the networks have their averaged weights
+        self.averaged = {name: t.cpu().clone() for name, t in self.composer.state_dict().items()}
+        for number in range(self.settings.validation_batches):
+            places = range(rank * share, (rank + 1) * share)
+            rngs = [np.random.default_rng([1, number, place]) for place in places]
+            yield self._batch(self.valid, rngs, 10**9)
+
+    def losses(self, batch: Excerpts, draws: Draws) -> Losses:
+        """Of the last turn's network, which the others serve."""
+        return self._losses(list(self.networks)[-1], batch, draws)
+
+    def turns(self) -> dict[str, Callable[[Any, Draws], Losses]]:
+        return {name: partial(self._losses, name) for name in self.networks}
+
+    def _losses(self, name: str, batch: Excerpts, draws: Draws) -> Losses:
+        for other, network in self.composer.turns().items():
+            network.requires_grad_(other == name)
+        with torch.random.fork_rng():  # dropout draws from the process's own generator
+            torch.manual_seed(mix_seed((*draws.seed, 1)))
+            terms = self.networks[name](batch, draws)
+        self.terms[name] = {key: term.detach() for key, term in terms.items()}
+        return terms
+
+    def details(self, terms: Losses, draws: Draws) -> Losses:
+        """The losses of the other turns."""
+        others = [name for name in self.terms if name != list(self.networks)[-1]]
+        return {f"{name}: {key}": term for name in others for key, term in self.terms[name].items()}
+
+    def enough(self, held_out: Sequence[float]) -> bool:
+        """Whether the last `patience` validations were not better than one before them.
+
+        The averaged weights of the best one are written.
+        """
+        best = self.composer.converges and held_out and held_out[-1] <= min(held_out)
+        if best and self.rank == 0:
+            s = self.settings
+            self._write(self.averaged, min(len(held_out) * s.validate_every, s.steps))
+        patience = self.settings.patience
+        return 0 < patience < len(held_out) and min(held_out[-patience:]) >= min(held_out[:-patience])
+
+    def same(self) -> dict[str, Any]:
+        return {"composer": self.name, "model": config.to_mapping(self.settings.model), "pieces": self.key}
+
+    def finish(self, folder: Path) -> None:
+        """Write the weights, where no validation has said which were the best."""
+        if not (folder / PRODUCT).exists():
+            self._write(self.composer.state_dict(), self.settings.steps)
+
+    def _write(self, tensors: Mapping[str, torch.Tensor], step: int) -> None:
+        copy = type(self.composer)(self.settings.model, self.composer.vocabulary)
+        copy.load_state_dict(tensors)
+        training = {k: v for k, v in config.to_mapping(self.settings).items() if k != "model"}
+        copy.provenance = {"step": step, "pieces": len(self.train), "training": training}
+        copy.save(self.folder / PRODUCT)
+
+    def _batch(
+        self, pieces: Mapping[str, np.ndarray], rngs: Sequence[np.random.Generator], step: int
+    ) -> Excerpts:
+        names, sizes = list(pieces), np.array([len(piece) for piece in pieces.values()])
+        chosen = [names[rng.choice(len(names), p=sizes / sizes.sum())] for rng in rngs]
+        values = [self.composer.excerpt(pieces[name], rng) for name, rng in zip(chosen, rngs, strict=True)]
+        return Excerpts(torch.from_numpy(np.stack(values)), torch.full((len(rngs),), step), chosen)
+
+
+def _encoded(composer: Composer, scores: Mapping[str, Score]) -> dict[str, np.ndarray]:
+    pieces = {name: composer.encode(score) for name, score in scores.items() if score.parts}
+    pieces = {name: piece for name, piece in pieces.items() if len(piece) > 1}
+    if not pieces:
+        raise UserError("no piece has notes to learn from; give others with --data")
+    return pieces

@@ -1,0 +1,29 @@
+import pytest
+
+from msdae.evaluation.swapbench import cases, players
+from msdae.evaluation.tables import Value
+from msdae.synthesis.players import PEAK
+
+
+class Copy:
+    """A pipeline that swaps nothing."""
+
+    class model:
+        stage = 3
+
+    class sampling:
+        seed = 0
+
+
+def test_players_are_compared_on_equal_cases(monkeypatch):
+    """The loudness of the melody source itself stands for the scores of a swap."""
+    monkeypatch.setattr(players.Model, "swap", lambda self, batch, levels: batch.melody)
+    loudest = lambda group, waveforms: [(float(w.abs().max()), 0.5, 0.25) for w in waveforms]  # noqa: E731
+    monkeypatch.setattr(players, "melody_and_timbre", loudest)
+    group = cases.plan("valid", 0, {"monophonic": 2})
+    table = players.measure(Copy(), group, ("piano", "held formula"))
+    assert [row[0] for row in table.rows] == [players.ORIGINAL, "piano", "held formula"]
+    melody = table.column("melody F1 ↑")
+    assert all(isinstance(cell, Value) and cell.low <= cell.value <= cell.high for cell in melody.values())
+    assert [melody[name].value for name in ("piano", "held formula")] == pytest.approx([PEAK, PEAK], rel=1e-3)
+    assert table.column("timbre top-1 ↑")["piano"].value == 0.5

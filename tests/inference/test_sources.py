@@ -1,0 +1,40 @@
+import pytest
+import torch
+
+from msdae import audio
+from msdae.audio.files import Recording
+from msdae.errors import UserError
+from msdae.inference.sources import PlayedScore, as_source, open_sound
+from msdae.symbolic.notes import Note, write_midi
+
+
+@pytest.fixture
+def tune(tmp_path):
+    write_midi(tmp_path / "tune.mid", [Note(0.5, 1.0, 69, 90), Note(1.0, 1.5, 76, 90)], 0)
+    return tmp_path / "tune.mid"
+
+
+def test_a_score_is_played_at_any_rate(tune):
+    played = open_sound(tune)
+    assert isinstance(played, PlayedScore) and played.channels == 1
+    waveform = torch.cat(list(played.blocks()))
+    assert len(waveform) == played.samples == 2 * 44100
+    assert waveform[:20_000].abs().max() < 1e-3 < waveform.abs().max() <= 1
+    other = as_source(played, 22050)
+    assert other.samples == 44100 == len(next(other.blocks()))
+    assert as_source(played, 44100) is played
+    assert as_source(str(tune), 44100).notes == played.notes
+
+
+def test_recordings_and_arrays_are_what_they_were(tmp_path):
+    audio.write(tmp_path / "a.wav", torch.zeros(100))
+    assert isinstance(open_sound(tmp_path / "a.wav"), Recording)
+    assert as_source(torch.zeros(100), 44100).samples == 100
+
+
+def test_bad_scores_say_what_is_wrong(tmp_path):
+    (tmp_path / "a.mid").write_bytes(b"RIFF")
+    with pytest.raises(UserError, match=r"a\.mid: not a readable MIDI file"):
+        open_sound(tmp_path / "a.mid")
+    with pytest.raises(UserError, match=r"b\.mid: no such file"):
+        as_source(tmp_path / "b.mid", 44100)

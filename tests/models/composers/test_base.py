@@ -1,0 +1,122 @@
+"""What holds for every composer."""
+
+import numpy as np
+import pytest
+import torch
+
+from msdae import checkpoint
+from msdae.data.draws import Draws
+from msdae.errors import UserError
+from msdae.models.composers import COMPOSERS, Manner, base
+from msdae.models.composers.base import Excerpts, asset, find, load, shipped
+
+KINDS = [*COMPOSERS]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_composes_bars_that_follow_from_the_seed(small, kind):
+    composer, _ = small(kind)
+    first, again, other = (
+        composer.compose(3, torch.Generator().manual_seed(seed)).parts for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other or not first
+    assert all(
+        0 <= n.pitch < 128 and n.duration > 0 and n.onset + n.duration <= 12.01 for p in first for n in p
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_excerpts_have_one_shape_and_losses_one_value_a_clip(small, kind):
+    composer, pieces = small(kind)
+    rng = np.random.default_rng(0)
+    values = [composer.excerpt(composer.encode(piece), rng) for piece in pieces]
+    batch = Excerpts(torch.from_numpy(np.stack(values)), torch.full((4,), 5), ["x"] * 4)
+    for network in composer.turns().values():
+        terms = network(batch, Draws((0,), 4))
+        assert all(term.shape == (4,) and term.isfinite().all() for term in terms.values())
+        sum(terms.values()).mean().backward()
+        assert all(p.grad is not None for p in network.parameters())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_brings_it_back(small, kind, tmp_path):
+    composer, pieces = small(kind)
+    composer.save(tmp_path / "a.safetensors")
+    back = load(tmp_path / "a.safetensors")
+    generator = torch.Generator
+    assert back.compose(2, generator().manual_seed(0)) == composer.compose(2, generator().manual_seed(0))
+    if composer.likelihood:
+        assert back.nll(pieces[0]) == pytest.approx(composer.nll(pieces[0]))
+    else:
+        with pytest.raises(UserError, match="has no likelihood"):
+            composer.nll(pieces[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_prompt_is_continued_or_refused(small, kind):
+    composer, pieces = small(kind)
+    if not composer.prompted:
+        with pytest.raises(UserError, match="continues no tune; take"):
+            composer.compose(1, torch.Generator(), pieces[0])
+        return
+    score = composer.compose(2, torch.Generator().manual_seed(0), pieces[0])
+    assert score.quarters <= 20 + 8
+    first = [(n.onset, n.pitch) for n in score.parts[0] if n.onset < 4]
+    assert {pitch for _, pitch in first} == {n.pitch for n in pieces[0].parts[0] if n.onset < 4}
+
+
+def test_numbers_out_of_range_are_refused(small):
+    composer, _ = small("lstm")
+    for bars in (0, 257):
+        with pytest.raises(UserError, match="bars: is"):
+            composer.compose(bars, torch.Generator())
+    for wrong in ({"temperature": 0.0}, {"top_p": 0.0}, {"top_p": 1.5}, {"temperature": float("nan")}):
+        with pytest.raises(UserError, match="expected above 0"):
+            Manner(**wrong)
+
+
+def test_a_manner_draws_what_is_likely():
+    logits = torch.tensor([[0.0, 2.0, 1.0, -5.0]]).repeat(500, 1)
+    generator = torch.Generator().manual_seed(0)
+    assert set(Manner(1.0, 0.5).draw(logits, generator).tolist()) == {1}
+    assert set(Manner(1.0, 0.9).draw(logits, generator).tolist()) == {1, 2}
+    assert set(Manner(9.0, 1.0).draw(logits, generator).tolist()) == {0, 1, 2, 3}
+    shares = torch.bincount(Manner(1.0, 1.0).draw(logits, generator), minlength=4) / 500
+    torch.testing.assert_close(shares, logits[0].softmax(-1), atol=0.06, rtol=0)
+
+
+def test_files_of_others_are_refused(small, tmp_path):
+    composer, _ = small("lstm")
+    composer.save(tmp_path / "composer.safetensors")
+    with pytest.raises(UserError, match="holds a lstm, expected a transformer"):
+        find("transformer", tmp_path)
+    with pytest.raises(UserError, match="composer 'lstn': choose one of .*did you mean 'lstm'"):
+        find("lstn")
+    checkpoint.save(tmp_path / "other.safetensors", "model", {}, {})
+    with pytest.raises(UserError, match="holds a model, expected a composer"):
+        load(tmp_path / "other.safetensors")
+    tensors, header = checkpoint.load(tmp_path / "composer.safetensors", "composer")
+    header = {key: value for key, value in header.items() if key not in ("format", "kind")}
+    header["vocabulary"] = {"ticks": [6, 12]}
+    checkpoint.save(tmp_path / "vocabulary.safetensors", "composer", tensors, header)
+    with pytest.raises(UserError, match="do not fit its settings"):
+        load(tmp_path / "vocabulary.safetensors")
+    header["vocabulary"] = {}
+    checkpoint.save(tmp_path / "vocabulary.safetensors", "composer", tensors, header)
+    with pytest.raises(UserError, match="vocabulary.safetensors: damaged"):
+        load(tmp_path / "vocabulary.safetensors")
+
+
+def test_what_ships_is_small_and_composes():
+    kinds = shipped()
+    assert "transformer" in kinds and sum(asset(kind).stat().st_size for kind in kinds) <= 8e6
+    for kind in kinds:
+        score = find(kind).compose(2, torch.Generator().manual_seed(0))
+        assert sum(map(len, score.parts)) >= 4
+
+
+def test_without_weights_it_says_how_to_train_them(monkeypatch, tmp_path):
+    monkeypatch.setattr(base, "ASSETS", tmp_path)
+    with pytest.raises(UserError, match="lstm: no trained weights ship; train it: train --model lstm"):
+        find("lstm", None, lambda kind: f"train --model {kind}")

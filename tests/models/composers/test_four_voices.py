@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+import torch
+
+from msdae.errors import UserError
+from msdae.models.composers.four_voices import _context, _held
+from msdae.symbolic.notes import Score
+from msdae.symbolic.tokens import voices
+
+
+def test_symbols_know_how_long_they_are_held():
+    values = torch.tensor([[1], [1], [2], [2], [2], [1]])[None]
+    assert _held(values).flatten().tolist() == [1, 2, 1, 2, 3, 1]
+
+
+def test_each_symbol_knows_the_latest_of_each_voice():
+    latest, held = _context(torch.tensor([[1, 2, 3, 4], [1, 6, 7, 8]])[None])
+    assert latest[0].tolist() == [[1, 2, 3, 4], [1, 2, 3, 4], [1, 6, 3, 4], [1, 6, 7, 4]]
+    assert held[0].tolist() == [[1, 1, 1, 1], [2, 1, 1, 1], [2, 1, 1, 1], [2, 1, 1, 1]]
+
+
+def test_what_is_sampled_step_by_step_is_what_is_scored(small):
+    """The logits by the cache are those of the whole piece."""
+    composer, pieces = small("four_voices")
+    composer.eval()
+    whole = np.concatenate([np.full((1, 4), 129), composer.encode(pieces[0])[:10]])
+    values = torch.from_numpy(whole)[None]
+    with torch.no_grad():
+        expected = composer._logits(values)
+        cache = []
+        for step in range(1, 11):
+            for voice in range(4):
+                logits = composer._last(values[:, : step + 1], voice, 0, cache)
+                torch.testing.assert_close(logits, expected[:, (step - 1) * 4 + voice], atol=1e-4, rtol=1e-4)
+
+
+def test_infilling_keeps_the_other_voices(small):
+    composer, pieces = small("four_voices")
+    filled = composer.infill(pieces[0], 1, torch.Generator().manual_seed(0))
+    table, given = composer.encode(pieces[0]), pieces[0]
+    steps = {tuple(row) for row in voices(filled)[:, [0, 1, 2, 3][: voices(filled).shape[1]]]}
+    assert steps and filled.quarters == given.quarters
+    for voice in (0, 2, 3):
+        column = [n.pitch for n in given.parts[voice]]
+        assert any([n.pitch for n in p] == _merged(column) for p in filled.parts)
+    assert table.shape[1] == 4
+    with pytest.raises(UserError, match="voice"):
+        composer.infill(given, 4, torch.Generator())
+    with pytest.raises(UserError, match="needs 4; give"):
+        composer.infill(Score(given.parts[:2]), 0, torch.Generator())
+
+
+def _merged(pitches):
+    return [pitch for place, pitch in enumerate(pitches) if place == 0 or pitches[place - 1] != pitch]

@@ -1,0 +1,34 @@
+import torch
+
+from msdae.data.draws import Draws
+from msdae.models.composers.base import Excerpts
+
+
+def test_turns_train_their_own_network(small):
+    composer, _ = small("musegan")
+    turns = composer.turns()
+    names = {name: {n for n, _ in turn.named_parameters()} for name, turn in turns.items()}
+    assert all(n.startswith("critic.") for n in names["critic"])
+    assert all(n.startswith("generator.") for n in names["generator"])
+    assert list(turns) == ["critic", "generator"]
+
+
+def test_the_generator_steps_once_in_five(small):
+    composer, pieces = small("musegan")
+    values = torch.zeros(2, 2, 16, 84, 4, dtype=torch.int8)
+    losses = [
+        composer.turns()["generator"](Excerpts(values, torch.full((2,), step), ["x"] * 2), Draws((0,), 2))
+        for step in (4, 5)
+    ]
+    assert losses[0]["generator"].abs().sum() == 0 and losses[1]["generator"].abs().sum() > 0
+
+
+def test_chords_move_all_tracks_and_melodies_one(small):
+    composer, _ = small("musegan")
+    composer.eval()
+    noise = [torch.randn(1, 4), torch.randn(1, 4), torch.randn(1, 4, 4), torch.randn(1, 4, 4)]
+    with torch.no_grad():
+        before = composer.generator(*noise)
+        noise[2][:, 1] += 1
+        changed = (composer.generator(*noise) != before).flatten(0, 3).any(dim=0)
+    assert changed.tolist() == [False, True, False, False] and before.shape == (1, 2, 16, 84, 4)

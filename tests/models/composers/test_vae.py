@@ -1,0 +1,28 @@
+import pytest
+import torch
+
+from msdae.errors import UserError
+
+
+def test_the_way_between_two_tunes_has_both_ends(small):
+    composer, pieces = small("vae")
+    series = composer.between(pieces[0], pieces[1], 3)
+    ends = composer.between(pieces[0], pieces[1], 2)
+    assert len(series) == 3 and [series[0], series[-1]] == ends
+    with pytest.raises(UserError, match="count"):
+        composer.between(pieces[0], pieces[1], 1)
+
+
+def test_mixing_all_numbers_gives_the_other_tune(small):
+    composer, pieces = small("vae")
+    assert composer.mixed(pieces[0], pieces[1], range(4)) == composer.between(pieces[0], pieces[1], 2)[1]
+    assert composer.mixed(pieces[0], pieces[1], []) == composer.between(pieces[0], pieces[1], 2)[0]
+
+
+def test_a_collapsed_code_has_no_active_units(small):
+    composer, pieces = small("vae")
+    with torch.no_grad():
+        composer.code.weight.zero_()
+        composer.code.bias.zero_()
+    facts = composer.facts(pieces)
+    assert facts["active units"] == 0 and facts["divergence, nats"] == pytest.approx(0, abs=1e-6)

@@ -1,0 +1,99 @@
+import json
+
+import pytest
+
+from msdae import config
+from msdae.data.draws import Draws
+from msdae.errors import UserError
+from msdae.models.composers import COMPOSERS
+from msdae.models.composers.base import load, new
+from msdae.symbolic.notes import Score, ScoreNote
+from msdae.training.composer import PRODUCT, ComposerTask, settings_of, train
+
+TINY = {
+    "transformer": ["model.width=16", "model.layers=1", "model.heads=2", "model.window=16"],
+    "musegan": ["model.noise=4", "model.width=8", "model.critic=8"],
+    "vae": ["model.channels=8", "model.hidden=8", "model.latent=4", "model.decoder=16"],
+}
+FAST = ["batch_size=4", "validation_batches=1", "warmup=0", "trackers=[]", "validate_every=2", "save_every=2"]
+
+
+def tune(seed, voices=1):
+    pitches = [60 + (7 * n * (seed + 1)) % 12 for n in range(24)]
+    lines = [[ScoreNote(0.5 * n, 0.5, p - 6 * v) for n, p in enumerate(pitches)] for v in range(voices)]
+    return Score(tuple(lines))
+
+
+def pieces(voices=1):
+    return {"train": {str(n): tune(n, voices) for n in range(3)}, "valid": {"v": tune(5, voices)}}
+
+
+def settings(kind, *changes):
+    return config.load(settings_of(kind), None, [*TINY[kind], *FAST, *changes])
+
+
+def test_settings_have_the_composers_defaults_and_its_sizes():
+    made = settings_of("musegan")()
+    assert made.betas == (0.0, 0.9) and made.patience == 0 and made.model == COMPOSERS["musegan"].Config()
+    with pytest.raises(UserError, match="did you mean 'width'"):
+        config.load(settings_of("transformer"), None, ["model.widht=3"])
+    with pytest.raises(UserError, match="dropout: is 2"):
+        config.load(settings_of("transformer"), None, ["model.dropout=2.0"])
+
+
+@pytest.mark.parametrize("kind", list(TINY))
+def test_a_training_that_is_resumed_repeats_the_one_that_is_not(kind, tmp_path):
+    voices = COMPOSERS[kind].voices
+    losses = {}
+    for name, stops in (("whole", [6]), ("parts", [2, 6])):
+        for steps in stops:  # the rate falls with the steps that are planned: none here
+            made = settings(kind, f"steps={steps}", "decay=0.0", "learning_rate=0.01")
+            train(kind, made, pieces(voices), tmp_path / name)
+        lines = (tmp_path / name / "log.jsonl").read_text().splitlines()
+        losses[name] = [json.loads(line).get("valid/loss") for line in lines]
+    whole = [value for value in losses["whole"] if value is not None]
+    parts = [value for value in losses["parts"] if value is not None]
+    assert whole == pytest.approx(parts, rel=1e-5) and len(set(whole)) > 1
+    assert load(tmp_path / "whole" / PRODUCT).kind == kind
+
+
+def test_the_best_weights_are_kept(tmp_path):
+    made = settings("transformer", "steps=8", "patience=2", "learning_rate=0.05", "ema=0.0", "decay=0.0")
+    train("transformer", made, pieces(), tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    held_out = {line["step"]: line["valid/loss"] for line in lines if "valid/loss" in line}
+    best = min(held_out, key=held_out.get)
+    assert load(tmp_path / PRODUCT).provenance["step"] == best
+
+
+def test_patience_ends_it(tmp_path):
+    task = ComposerTask(*_parts("transformer"), pieces(), tmp_path)
+    next(iter(task.validation(0, 1)))
+    patience = task.settings.patience
+    assert not task.enough([1.0] * patience)
+    assert task.enough([0.5, *[1.0] * patience]) and not task.enough([0.5, *[1.0] * (patience - 1), 0.4])
+
+
+def test_turns_leave_the_other_network_alone(tmp_path):
+    task = ComposerTask(*_parts("musegan"), pieces(4), tmp_path)
+    batch = next(task.batches(0, 0, 0, 1))
+    for name, other in (("critic", "generator"), ("generator", "critic")):
+        terms = task.turns()[name](batch, Draws((0,), 4))
+        sum(terms.values()).mean().backward()
+        touched = {
+            n for n, network in task.networks.items() for p in network.parameters() if p.grad is not None
+        }
+        assert touched == {name}, other
+        for parameter in task.networks[name].parameters():
+            parameter.grad = None
+
+
+def _parts(kind):
+    made = settings(kind)
+    return new(kind, made.model, list(pieces(COMPOSERS[kind].voices)["train"].values()), 0), made
+
+
+def test_pieces_without_notes_are_refused(tmp_path):
+    empty = {"train": {"a": Score(())}, "valid": {"b": tune(1)}}
+    with pytest.raises(UserError, match="no"):
+        train("transformer", settings("transformer"), empty, tmp_path)
