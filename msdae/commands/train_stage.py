@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--config",
         type=Path,
-        help="YAML of what differs from the defaults (experiments/configs), or a recipe, as shipped.yaml",
+        help="YAML of what differs from the defaults (experiments/configs), or a recipe, as recordings.yaml",
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. seed=1"

@@ -36,7 +36,7 @@ def test_a_toy_of_the_shipped_recipe_is_prepared_trained_and_exported(tmp_path):
     assert done.returncode == 0, done.stderr
     model = Autoencoder.from_pretrained(str(tmp_path / "model.safetensors"))
     assert model.stage == 3
-    clips = open_clips(*(tmp_path / "data" / name / "train" for name in ("many", "natural", "notes")))
+    clips = open_clips(*(tmp_path / "data" / name / "train" for name in ("many", "dry", "notes")))
     assert model.config.codec.std == pytest.approx(clips.manifest["latent"]["std"])
     again = run(tmp_path, *toy)  # nothing is left to do
     assert again.returncode == 0, again.stderr
@@ -44,11 +44,11 @@ def test_a_toy_of_the_shipped_recipe_is_prepared_trained_and_exported(tmp_path):
 
 def test_the_shipped_recipe_is_valid_and_names_its_sets():
     recipe = config.load(Recipe, folders.configs() / "shipped.yaml")
-    assert [dataset.name for dataset in recipe.data] == ["many", "natural", "notes"]
-    assert sum(dataset.squares.clips for dataset in recipe.data) == 60000
-    assert recipe.training.steps == (2500, 1500, 24000)
+    assert [dataset.name for dataset in recipe.data] == ["many", "dry", "notes"]
+    assert sum(dataset.squares.clips for dataset in recipe.data) == 46000
+    assert recipe.training.steps == (1000, 400, 28000)
     tenth = recipe.scaled(0.1, ["a.sf2"])
-    assert tenth.data[2].squares.clips == 1000 and tenth.training.steps == (250, 150, 2400)
+    assert tenth.data[2].squares.clips == 1400 and tenth.training.steps == (100, 40, 2800)
     assert tenth.data[1].squares.soundfonts == ("a.sf2",) and tenth.data[1].squares.weights == ()
     assert not any(dataset.squares.samples or dataset.squares.unseen_samples for dataset in tenth.data)
     sampled = recipe.scaled(1, (), ["lib"], ["lib/bassoon"])
@@ -56,8 +56,8 @@ def test_the_shipped_recipe_is_valid_and_names_its_sets():
     assert all(dataset.squares.unseen_samples == ("lib/bassoon",) for dataset in sampled.data)
 
 
-@pytest.mark.parametrize(("name", "hop"), [("shipped", 4096), ("half-hop", 2048)])
-def test_what_ships_is_25_megabytes_in_half_precision_at_the_most(name, hop):
+@pytest.mark.parametrize(("name", "hop"), [("recordings", 4096), ("half-hop", 2048)])
+def test_models_with_tokens_are_25_megabytes_in_half_precision_at_the_most(name, hop):
     recipe = config.load(Recipe, folders.configs() / f"{name}.yaml")
     trained = config.load(TrainConfig, folders.configs() / f"{name}.yaml", [], "training")
     assert trained == recipe.training and trained.model.tokens

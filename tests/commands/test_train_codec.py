@@ -72,7 +72,7 @@ def test_sources_are_put_together_and_rendered_ones_known(music, tmp_path, monke
         codec, "train", lambda settings, paths, *rest: seen.update(settings=settings, **paths)
     )
     lines = ["--source", music, "--source", tmp_path / "data", "--out", tmp_path / "a.safetensors"]
-    lines += ["--config", SCRIPT.parent / "configs/codec.yaml", "--set", "codec.channels=192"]
+    lines += ["--config", SCRIPT.parent / "configs/codec-wide.yaml", "--set", "codec.channels=192"]
     with pytest.raises(SystemExit):
         train_codec.main([*map(str, lines), "--run", str(tmp_path / "run")])
     folders = {path.relative_to(rendered).parts[0] for path in seen["train"] if path.is_relative_to(rendered)}
