@@ -153,6 +153,7 @@ class ComposerTask(Task):
     def _write(self, tensors: Mapping[str, torch.Tensor], step: int) -> None:
         copy = type(self.composer)(self.settings.model, self.composer.vocabulary)
         copy.load_state_dict(tensors)
+        copy.runs = self.composer.runs
         training = {k: v for k, v in config.to_mapping(self.settings).items() if k != "model"}
         copy.provenance = {"step": step, "pieces": len(self.train), "training": training}
         copy.save(self.folder / PRODUCT)

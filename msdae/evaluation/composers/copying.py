@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from msdae.symbolic.notes import Score
-from msdae.symbolic.tokens import REST, line
+from msdae.symbolic.runs import RUN, intervals
+from msdae.symbolic.tokens import line
 
-RUN = 8  # notes in a row that count as copied
 LONGEST = 64  # notes of a run that is looked for
 
 
@@ -51,12 +51,7 @@ class Known:
 
 
 def _steps(score: Score) -> list[list[tuple[int, int]]]:
-    """Of each part the (interval to the note before, duration in ticks) from its second note on."""
-    runs = []
-    for part in score.parts:
-        notes = [(pitch, ticks) for pitch, ticks in line(part) if pitch != REST]
-        runs.append([(b[0] - a[0], b[1]) for a, b in zip(notes[:-1], notes[1:], strict=True)])
-    return runs
+    return [intervals(line(part)) for part in score.parts]
 
 
 def _text(run: Sequence[tuple[int, int]]) -> str:

@@ -15,10 +15,13 @@ from msdae.files import reading
 from msdae.limits import Range
 from msdae.registry import Registry
 from msdae.symbolic.notes import Score
+from msdae.symbolic.runs import PITCHES, Runs
+from msdae.symbolic.tokens import Line
 
 COMPOSERS: Registry[type["Composer"]] = Registry("composer", "msdae.models.composers")
 ASSETS = Path(__file__).parents[2] / "assets"
 KIND = "composer"
+RUNS = "runs"  # the tensor of a file that has those of the pieces which were learnt
 HEADER = {"composer": str, "config": dict, "vocabulary": dict, "provenance": dict}
 BARS = Range(1, 256, reason="a longer tune loses its thread")
 TEMPERATURE = Range(0, 10, above=True)
@@ -32,10 +35,13 @@ class Manner:
 
     temperature: below 1 it keeps to what is likely, above it dares more.
     top_p: it draws from the likeliest symbols that have so much probability together (nucleus sampling).
+    copies: it may write more than 8 notes in a row as a piece has them that it learnt from; vae, musegan and
+        roll_diffusion may anyway.
     """
 
     temperature: Annotated[float, TEMPERATURE] = 1.0
     top_p: Annotated[float, TOP_P] = 0.95
+    copies: bool = False
 
     def __post_init__(self):
         limits.check(self)
@@ -74,6 +80,8 @@ class Composer(nn.Module):
         schedule: settings of training that differ from the defaults. likelihood: whether it has one.
         prompted: whether it continues a score.
         converges: whether a lower loss on held-out pieces means better weights.
+        guarded: whether it keeps the runs of the pieces that it learnt from, and leaves them out.
+        runs: these; None where it does not know them.
     """
 
     kind: ClassVar[str]
@@ -83,6 +91,8 @@ class Composer(nn.Module):
     likelihood: ClassVar[bool] = False
     prompted: ClassVar[bool] = False
     converges: ClassVar[bool] = True
+    guarded: ClassVar[bool] = False
+    runs: Runs | None = None
 
     def __init__(self, config: Any, vocabulary: Mapping[str, Any], provenance: dict[str, Any] | None = None):
         super().__init__()
@@ -146,6 +156,21 @@ class Composer(nn.Module):
     ) -> list[Score]:
         raise NotImplementedError
 
+    def _own(
+        self, logits: torch.Tensor, written: Sequence[Line], manner: Manner, held: bool = False
+    ) -> torch.Tensor:
+        """Logits of pitches without those that would complete a run of the pieces that were learnt; where
+        nothing is left, all.
+
+        logits: (batch, symbols), MIDI pitches first. written: what each line has. held: see `Runs`.
+        """
+        if manner.copies or self.runs is None:
+            return logits
+        copied = np.stack([self.runs.completed_by(symbols, held) for symbols in written])
+        left = logits.clone()
+        left[:, :PITCHES][torch.from_numpy(copied)] = -torch.inf
+        return left.where(left.isfinite().any(dim=1, keepdim=True), logits)
+
     def nll(self, score: Score) -> tuple[float, int]:
         """Negative log-likelihood of a piece in nats, a bound of it where there is but that, and its symbols.
 
@@ -172,11 +197,14 @@ class Composer(nn.Module):
             name: tensor.half() if half and tensor.is_floating_point() else tensor
             for name, tensor in self.state_dict().items()
         }
+        if self.runs is not None:
+            tensors[RUNS] = torch.from_numpy(self.runs.hashes)
         header = {
             "composer": self.kind,
             "config": config.to_mapping(self.config),
             "vocabulary": self.vocabulary,
             "provenance": self.provenance,
+            RUNS: 0 if self.runs is None else len(self.runs.hashes),
         }
         checkpoint.save(path, KIND, tensors, header)
 
@@ -186,7 +214,9 @@ def new(kind: str, settings: Any, scores: Sequence[Score], seed: int) -> Compose
     family = COMPOSERS[kind]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return family(settings, family.count(scores))
+        composer = family(settings, family.count(scores))
+    composer.runs = Runs.of(scores) if family.guarded else None
+    return composer
 
 
 def load(path: str | Path) -> Composer:
@@ -200,9 +230,15 @@ def load(path: str | Path) -> Composer:
     settings = config.of_file(family.Config, header["config"], path)
     with reading(path, checkpoint.FIX), torch.device("meta"):
         empty = family(settings, header["vocabulary"], header["provenance"])
-    checkpoint.require_tensors(path, empty.state_dict())
+        expected = empty.state_dict()
+        count = int(header.get(RUNS, 0))  # files of composers that had none yet do not say so
+        if count:
+            expected[RUNS] = torch.empty(count, dtype=torch.int32)
+    checkpoint.require_tensors(path, expected)
     tensors, _ = checkpoint.load(path, KIND)
     composer = family(settings, header["vocabulary"], header["provenance"])
+    if RUNS in tensors:
+        composer.runs = Runs(tensors.pop(RUNS).numpy())
     return checkpoint.restore(composer, tensors, path, checkpoint.FIX)
 
 

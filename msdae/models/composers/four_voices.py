@@ -16,6 +16,7 @@ from msdae.models.composers.base import COMPOSERS, Composer, Excerpts, Losses, M
 from msdae.nn.causal import Cache, CausalTransformer
 from msdae.symbolic.chorales import VOICES
 from msdae.symbolic.notes import Score
+from msdae.symbolic.runs import line_of_steps
 from msdae.symbolic.tokens import BAR, LINE_REST, STEPS, score_of_voices, voices
 
 SYMBOLS, REST, BEGIN = 130, 128, 129  # MIDI pitches and two more
@@ -51,7 +52,7 @@ class FourVoicesConfig:
 class FourVoices(Composer):
     """Each symbol by all before it: the step's higher voices, and all voices of earlier steps."""
 
-    kind, voices, likelihood, prompted = "four_voices", VOICES, True, True
+    kind, voices, likelihood, prompted, guarded = "four_voices", VOICES, True, True, True
     Config = FourVoicesConfig
     schedule = {
         "learning_rate": 1.5e-3,
@@ -174,6 +175,8 @@ class FourVoices(Composer):
                 if values[0, step, voice] >= 0:
                     continue
                 logits[:, BEGIN] = -torch.inf
+                written = [line_of_steps(row) for row in values[:, 1:step, voice].tolist()]
+                logits = self._own(logits, written, manner, held=True)
                 if count == 1 and (values[0, step, voice + 1 :] >= 0).any():
                     logits = self._weighed(logits, values[:, begin : step + 1], voice, begin, cache)
                 values[:, step, voice] = manner.draw(logits, generator)

@@ -81,6 +81,11 @@ class Tunes:
         """Whether all have their length."""
         return min(self.now) >= self.end
 
+    @property
+    def written(self) -> list[Line]:
+        """What each line has so far, the prompt too."""
+        return [[*self.given, *symbols] for symbols in self.drawn]
+
     def places(self) -> torch.Tensor:
         """Where the next notes begin: (count, 1) sixteenths of twelve quarters."""
         return torch.tensor([[place(now)] for now in self.now])
@@ -96,22 +101,23 @@ class Tunes:
             self.drawn[row].append((pitch, ticks))
             self.now[row] += ticks
 
-    def scores(self, joined: bool = False) -> list[Score]:
-        """The lines, cut to their length. joined: neighbours of equal pitch are one note."""
+    def scores(self, joint: bool = False) -> list[Score]:
+        """The lines, cut to their length. joint: neighbours of equal pitch are one note."""
         scores = []
         for symbols in self.drawn:
-            symbols = _joined(symbols) if joined else symbols
+            symbols = joined(symbols) if joint else symbols
             notes, end = part_of([*self.given, *symbols]), self.end / TICKS
             cut = [n._replace(duration=min(n.duration, end - n.onset)) for n in notes if n.onset < end]
             scores.append(Score((cut,) if cut else (), self.tempo))
         return scores
 
 
-def _joined(symbols: Line) -> Line:
-    joined: Line = []
+def joined(symbols: Line) -> Line:
+    """The line with neighbours of equal pitch as one note."""
+    whole: Line = []
     for pitch, ticks in symbols:
-        if joined and joined[-1][0] == pitch:
-            joined[-1] = (pitch, joined[-1][1] + ticks)
+        if whole and whole[-1][0] == pitch:
+            whole[-1] = (pitch, whole[-1][1] + ticks)
         else:
-            joined.append((pitch, ticks))
-    return joined
+            whole.append((pitch, ticks))
+    return whole

@@ -54,7 +54,7 @@ class LSTMConfig:
 class LSTM(Composer):
     """The next symbol by all before it."""
 
-    kind, likelihood, prompted = "lstm", True, True
+    kind, likelihood, prompted, guarded = "lstm", True, True, True
     Config = LSTMConfig
     schedule = {"learning_rate": 2e-3, "batch_size": 64, "steps": 1500, "warmup": 50}
 
@@ -129,13 +129,14 @@ class LSTM(Composer):
             features, state = self._features(rows, state)
             logits = self.pitch_head(features[:, -1])
             logits[:, [BEGIN, END]] = -torch.inf
-            pitches = manner.draw(logits, generator)
+            written = tunes.written if self.timed else [lines.joined(symbols) for symbols in tunes.written]
+            pitches = manner.draw(self._own(logits, written, manner, not self.timed), generator)
             numbers = torch.zeros_like(pitches)
             if self.timed:
                 numbers = manner.draw(self._duration_logits(features[:, -1], pitches), generator)
             rows = torch.stack([pitches, numbers], dim=1)[:, None]
             tunes.add(pitches, numbers)
-        return tunes.scores(joined=not self.timed)
+        return tunes.scores(joint=not self.timed)
 
     def _nll(self, score: Score) -> tuple[float, int]:
         piece = torch.from_numpy(self.encode(score))

@@ -45,7 +45,7 @@ class TransformerConfig:
 class Transformer(Composer):
     """Note and duration of each note of a line, the duration by the note that was chosen."""
 
-    kind, likelihood, prompted = "transformer", True, True
+    kind, likelihood, prompted, guarded = "transformer", True, True, True
     Config = TransformerConfig
     schedule = {"learning_rate": 1e-3, "batch_size": 16, "steps": 1200, "weight_decay": 0.05, "warmup": 100}
 
@@ -122,7 +122,7 @@ class Transformer(Composer):
             features = self._features(rows, places, cache)[:, -1]
             logits = self.pitch_head(features)
             logits[:, [BEGIN, END]] = -torch.inf
-            pitches = manner.draw(logits, generator)
+            pitches = manner.draw(self._own(logits, tunes.written, manner), generator)
             numbers = manner.draw(self._duration_logits(features, pitches), generator)
             rows = torch.stack([pitches, numbers, tunes.places()[:, 0]], dim=1)[:, None]
             history = torch.cat([history, rows], dim=1)

@@ -7,8 +7,12 @@ import torch
 from msdae import checkpoint
 from msdae.data.draws import Draws
 from msdae.errors import UserError
+from msdae.evaluation.composers.copying import Known
 from msdae.models.composers import COMPOSERS, Manner, base
 from msdae.models.composers.base import Excerpts, asset, find, load, shipped
+from msdae.symbolic.notes import Score, ScoreNote
+from msdae.symbolic.runs import RUN, Runs
+from msdae.symbolic.tokens import part_of
 
 KINDS = [*COMPOSERS]
 
@@ -45,6 +49,8 @@ def test_a_file_brings_it_back(small, kind, tmp_path):
     composer.save(tmp_path / "a.safetensors")
     back = load(tmp_path / "a.safetensors")
     generator = torch.Generator
+    if composer.guarded:
+        assert len(composer.runs.hashes) and np.array_equal(back.runs.hashes, composer.runs.hashes)
     assert back.compose(2, generator().manual_seed(0)) == composer.compose(2, generator().manual_seed(0))
     if composer.likelihood:
         assert back.nll(pieces[0]) == pytest.approx(composer.nll(pieces[0]))
@@ -86,6 +92,54 @@ def test_a_manner_draws_what_is_likely():
     torch.testing.assert_close(shares, logits[0].softmax(-1), atol=0.06, rtol=0)
 
 
+LARGER = {
+    "transformer": {"width": 32, "window": 64},
+    "lstm": {"embedding": 64, "hidden": 128, "window": 80},
+    "four_voices": {"width": 32, "window": 64},
+}
+HEART = [60, 62, 64, 67, 65, 62, 59, 60, 64, 69, 67, 71, 72, 69, 65, 64, 62, 65, 60, 67, 66, 69, 62, 64]
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"), [("transformer", {}), ("lstm", {}), ("lstm", {"tokens": "1d"}), ("four_voices", {})]
+)
+def test_one_that_has_learnt_a_piece_by_heart_does_not_copy_it(small, kind, more):
+    """The longest runs that four samples have of it, with and without --copies."""
+    composer, _ = small(kind, **{**LARGER[kind], **more})
+    voices = range(composer.voices)
+    piece = Score(tuple([ScoreNote(0.5 * n, 0.5, p - 7 * v) for n, p in enumerate(HEART)] for v in voices))
+    composer.runs, known = Runs.of([piece]), Known([piece])
+    _learn(composer, piece)
+    longest = {}
+    for copies in (True, False):
+        manner, generator = Manner(0.2, 0.9, copies), torch.Generator().manual_seed(0)
+        scores = composer.compose_many(4, 3, generator, None, manner)
+        longest[copies] = [known.copied(score).longest for score in scores]
+    assert min(longest[True]) > RUN >= max(longest[False])
+
+
+def _learn(composer, piece):
+    rng, optimizer = np.random.default_rng(0), torch.optim.Adam(composer.train().parameters(), 1e-2)
+    for step in range(200):
+        values = np.stack([composer.excerpt(composer.encode(piece), rng) for _ in range(8)])
+        batch = Excerpts(torch.from_numpy(values), torch.full((8,), step), ["x"] * 8)
+        optimizer.zero_grad()
+        sum(composer(batch, Draws((step,), 8)).values()).mean().backward()
+        optimizer.step()
+
+
+def test_where_only_copies_are_left_one_is_written(small):
+    composer, _ = small("lstm")
+    symbols = [(60 + n, 12) for n in range(RUN + 1)]
+    composer.runs = Runs.of([Score((part_of(symbols),))])
+    logits = torch.full((1, 131), -torch.inf)
+    logits[0, 60 + RUN] = 0.0
+    assert composer._own(logits, [symbols[:RUN]], Manner()).equal(logits)
+    logits[0, 40] = -9.0
+    assert composer._own(logits, [symbols[:RUN]], Manner()).isfinite().nonzero().tolist() == [[0, 40]]
+    assert composer._own(logits, [symbols[:RUN]], Manner(copies=True)).equal(logits)
+
+
 def test_files_of_others_are_refused(small, tmp_path):
     composer, _ = small("lstm")
     composer.save(tmp_path / "composer.safetensors")
@@ -110,6 +164,7 @@ def test_files_of_others_are_refused(small, tmp_path):
 
 def test_what_ships_is_small_and_composes():
     kinds = shipped()
+    assert all(len(find(kind).runs.hashes) > 10_000 for kind in kinds if COMPOSERS[kind].guarded)
     assert "transformer" in kinds and sum(asset(kind).stat().st_size for kind in kinds) <= 8e6
     for kind in kinds:
         score = find(kind).compose(2, torch.Generator().manual_seed(0))

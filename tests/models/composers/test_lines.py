@@ -33,7 +33,7 @@ def test_equal_steps_are_one_note():
     tunes = lines.Tunes(1, 1, None, Durations((6,)))
     for pitch in [60] * 8 + [62] * 8:
         tunes.add(torch.tensor([pitch]), torch.tensor([0]))
-    assert tunes.scores(joined=True)[0].parts == ([ScoreNote(0, 2, 60), ScoreNote(2, 2, 62)],)
+    assert tunes.scores(joint=True)[0].parts == ([ScoreNote(0, 2, 60), ScoreNote(2, 2, 62)],)
 
 
 def test_a_vocabulary_without_durations_is_none():
