@@ -13,7 +13,7 @@ from msdae.inference.pipeline import Pipeline
 ROOT = Path(__file__).parents[1]
 NETWORK = {"urllib", "requests", "http", "socket", "ftplib", "aiohttp", "httpx"}  # modules that fetch
 OF_THE_HUB = {  # when they are asked to
-    "msdae/models/autoencoder.py",
+    "msdae/models/hub.py",
     "msdae/codecs/music2latent.py",
     "msdae/evaluation/metrics/clap.py",
     "msdae/commands/export.py",

@@ -53,11 +53,13 @@ def make(recipe: "Recipe", data: Path, run: Path, out: Path, workers: int | None
     from msdae.data.encode import Encoding
     from msdae.data.prepare import prepare_set
     from msdae.models.autoencoder import Autoencoder
+    from msdae.synthesis import soundfont
     from msdae.training.stages import stage_folder, train_stage
 
     training, sets = recipe.training, [data / dataset.name for dataset in recipe.data]
     for dataset in recipe.data:
-        dataset.squares.fonts()  # says what is missing before hours of work
+        for font in set(dataset.squares.fonts()):  # says what is missing before hours of work
+            soundfont.check(font)
         dataset.squares.instruments()
     encoding = Encoding(training.model.codec.name, training.model.mel)
     progress = tqdm if launcher.rank() == 0 else silent

@@ -14,7 +14,6 @@ from msdae.audio.resample import resample
 from msdae.audio.windows import Source
 from msdae.symbolic.notes import Note
 from msdae.symbolic.scores import is_score, read_notes
-from msdae.synthesis.players import PLAYER, play
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,8 @@ class PlayedScore:
 
     @cached_property
     def _waveform(self) -> torch.Tensor:
+        from msdae.synthesis.players import PLAYER, play  # formulas take a second to import
+
         waveform = play(self.notes, player=PLAYER)
         if self.sample_rate == SAMPLE_RATE:
             return waveform

@@ -88,6 +88,12 @@ def render(notes: Sequence[Note], soundfont: str | Path, program: int, samples: 
     return torch.from_numpy(np.concatenate(pieces))
 
 
+def check(soundfont: str | Path) -> None:
+    """Raise a UserError unless the file is an sf2 or sf3 file that is whole."""
+    with reading(soundfont, "give another sf2 or sf3 file"):
+        sf2.check(Path(soundfont))
+
+
 @functools.lru_cache(maxsize=64)
 def fingerprint(soundfont: str | Path) -> str:
     """A hash of the SoundFont's bytes.
@@ -168,8 +174,7 @@ def _load(soundfont: str):
             "rendering needs tinysoundfont: pip install --no-deps tinysoundfont "
             "(its PyAudio dependency is for live playback only)"
         ) from error
-    with reading(soundfont, "give another sf2 or sf3 file"):
-        sf2.check(Path(soundfont))
+    check(soundfont)
     synth = tinysoundfont.Synth(samplerate=SAMPLE_RATE)
     try:
         return synth, synth.sfload(soundfont)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from msdae.commands import ladder
+from msdae.evaluation.swapbench import selection
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "ladder.py"
 TINY = ["model.widths=[16,16,24]", "model.hidden=16", "batch_size=4", "validation_batches=1", "trackers=[]"]
@@ -19,8 +19,8 @@ def run(monkeypatch, *arguments):
 
 
 def test_every_recipe_is_trained_and_scored(tiny, tmp_path, monkeypatch, capsys):
-    few = functools.partial(ladder.quick, counts={"monophonic": 1})
-    monkeypatch.setattr(ladder, "quick", few)
+    few = functools.partial(selection.quick, counts={"monophonic": 1})
+    monkeypatch.setattr(selection, "quick", few)
     sets = [word for setting in TINY for word in ("--set", setting)]
     out = tmp_path / "ladder.md"
     run(monkeypatch, "--steps", "2,2", "--data", tiny, "--run", tmp_path / "runs", "--out", out, *sets)

@@ -38,6 +38,8 @@ def test_the_command_measures_and_refuses_a_codec_that_does_not_reconstruct(musi
         music,
         "--out",
         "mine.safetensors",
+        "--run",
+        "run",
         "--set",
         "steps=[2,2,2]",
         "--set",

@@ -18,6 +18,7 @@ from msdae.data import ClipCache
 from msdae.data.parts import cores
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
+from msdae.training import stages
 from msdae.training.stages import measure_bands
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +123,6 @@ def test_a_misspelt_setting_is_named(tmp_path):
     ],
 )
 def test_the_next_line_to_type_is_printed(monkeypatch, capsys, line, following):
-    monkeypatch.setattr(train_stage, "train_stage", lambda *arguments: True)
+    monkeypatch.setattr(stages, "train_stage", lambda *arguments: True)
     train_stage.main([*line, "--run", "runs/x"])
     assert capsys.readouterr().out == f"next: {following}\n"

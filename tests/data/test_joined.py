@@ -8,7 +8,8 @@ import torch
 
 from msdae import codecs, data
 from msdae.audio.mel import MelConfig
-from msdae.data import ClipCache, JoinedCaches
+from msdae.data import ClipCache
+from msdae.data.joined import JoinedCaches
 from msdae.data.views import Partners, ViewConfig, Views
 from msdae.errors import UserError
 

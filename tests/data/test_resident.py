@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from msdae.data import ClipCache, JoinedCaches
+from msdae.data import ClipCache
+from msdae.data.joined import JoinedCaches
 from msdae.data.resident import ResidentClips, fits
 from msdae.data.views import ViewConfig, Views
 
