@@ -144,7 +144,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         default=codecs.DEFAULT,
         help="which kind",
     )
-    parser.add_argument("--config", type=Path, help="YAML of settings, as experiments/configs/codec-wide.yaml")
+    parser.add_argument(
+        "--config", type=Path, help="YAML of settings, as experiments/configs/codec-wide.yaml"
+    )
     parser.add_argument(
         "--source",
         action="append",
