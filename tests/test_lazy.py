@@ -51,8 +51,6 @@ def test_help_of_every_command_imports_nothing_heavy():
     for name, imported in modules(HELP):
         if name in COMPOSING:
             allowed = HEAVY
-        if name == "results":  # it runs probes, whose tasks are functions of arrays
-            allowed = {"numpy"}
         assert HEAVY & set(imported) <= allowed, name
 
 
