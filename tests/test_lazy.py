@@ -24,12 +24,13 @@ HEAVY = {
     "accelerate",
     "transformers",
 }
-COMPOSING = {
+COMPOSING = {  # whose choices are networks, and what runs them
     "compose",
     "evaluate-composers",
     "measure-players",
+    "results",
     "train-composer",
-}  # whose choices are networks
+}
 HELP = f"""
 import contextlib, io, json, sys
 from msdae import commands
