@@ -52,6 +52,8 @@ def test_help_of_every_command_imports_nothing_heavy():
     for name, imported in modules(HELP):
         if name in COMPOSING:
             allowed = HEAVY
+        elif name == "run-probes":  # whose tasks are functions of arrays
+            allowed = {"numpy"}
         assert HEAVY & set(imported) <= allowed, name
 
 
