@@ -35,7 +35,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     generator = torch.Generator().manual_seed(options.seed)
     manner = cli.configured(Manner, options)
-    if options.voice is not None:
+    if options.style:
+        score = _styled(composer, prompt, read_score(options.style), generator)
+    elif options.voice is not None:
         score = _filled(composer, prompt, options.voice, generator, manner)
     else:
         score = composer.compose(options.bars, generator, prompt, manner)
@@ -87,18 +89,30 @@ def _filled(
     return composer.infill(prompt, voice - 1, generator, manner)
 
 
+def _styled(composer: Composer, prompt: Score | None, style: Score, generator: torch.Generator) -> Score:
+    """`prompt` with half of the numbers of its code, drawn at random, taken from that of `style`."""
+    if not hasattr(composer, "mixed") or prompt is None:
+        raise UserError("--style: mixes a tune's code into that of --prompt; give both, and --model vae")
+    size = composer.config.latent
+    return composer.mixed(prompt, style, torch.randperm(size, generator=generator)[: size // 2].tolist())
+
+
 def _check(options: argparse.Namespace) -> None:
     """Say what cannot be written or read before anything is composed."""
     if options.timbre and options.sound:
         raise UserError("--timbre and --sound exclude each other; leave one out")
     if options.between and (options.prompt or options.voice is not None):
         raise UserError("--between has two tunes of its own; leave out --prompt and --voice")
+    if options.style and (options.between or options.voice is not None):
+        raise UserError("--style mixes one tune into --prompt; leave out --between and --voice")
     outs = [options.out]
     if options.between:
         outs = [_numbered(options.out, number) for number in range(1, options.count + 1)]
     check_score(options.out)
     inputs = [
-        path for path in (options.prompt, options.timbre, options.sound, *(options.between or ())) if path
+        path
+        for path in (options.prompt, options.style, options.timbre, options.sound, *(options.between or ()))
+        if path
     ]
     for out in outs:
         check_score(out)
@@ -130,7 +144,8 @@ def _parser() -> argparse.ArgumentParser:
         "compose",
         "Compose a tune: MIDI, a picture of its notes, and sound. With --timbre or --sound it is played\n"
         "with that sound, beside the plain rendering. --prompt continues a tune; --between leads from one\n"
-        "tune to another (vae); --voice writes a voice of the chorale --prompt anew (four_voices).",
+        "tune to another, --style mixes one into --prompt (vae); --voice writes a voice of the chorale\n"
+        "--prompt anew (four_voices).",
         "--model transformer --bars 8 --seed 1 --out tune.mid --timbre a.wav",
     )
     parser.add_argument("--model", choices=list(COMPOSERS), default="transformer", help="which composer")
@@ -138,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bars", type=cli.ranged(BARS), default=8, help="of four quarter notes")
     parser.add_argument("--prompt", type=Path, metavar="FILE", help="MIDI or MusicXML to continue")
     parser.add_argument("--voice", type=cli.ranged(Range(1, 4)), help="of --prompt, 1 (highest) to 4")
+    parser.add_argument("--style", type=Path, metavar="FILE", help="tune whose code is mixed into --prompt's")
     parser.add_argument("--between", type=Path, nargs=2, metavar="FILE", help="two tunes")
     parser.add_argument(
         "--count", type=cli.ranged(SERIES), default=5, help="tunes of --between, both ends too"

@@ -106,6 +106,9 @@ def test_prompts_voices_and_the_way_between(tmp_path, trained, run):
     run("compose", *arguments, "--out", tmp_path / "v.mid")
     pitches = [[note.pitch for note in part] for part in read_score(tmp_path / "v.mid").parts]
     assert [note.pitch for note in _score(4).parts[0]] in pitches
+    styled = ["--model", "vae", "--trained", trained["vae"], "--prompt", one, "--style", four]
+    run("compose", *styled, "--out", tmp_path / "styled.mid")
+    assert (tmp_path / "styled.mid").exists() and (tmp_path / "styled.wav").exists()
     arguments = ["--model", "vae", "--trained", trained["vae"], "--between", one, four, "--count", "3"]
     run("compose", *arguments, "--out", tmp_path / "b.mid")
     assert all((tmp_path / f"b-{n}.{end}").exists() for n in (1, 2, 3) for end in ("mid", "png", "wav"))
@@ -125,6 +128,8 @@ def test_prompts_voices_and_the_way_between(tmp_path, trained, run):
         (["--timbre", "missing.wav"], "missing.wav: no such file"),
         (["--timbre", "a.wav", "--sound", "a.sound"], "exclude each other"),
         (["--between", "one.mid", "one.mid"], "give --model vae"),
+        (["--style", "one.mid"], "give both, and --model vae"),
+        (["--style", "one.mid", "--voice", "2"], "leave out --between and --voice"),
         (["--voice", "2"], "give both"),
         (["--prompt", "one.mid", "--out", "one.mid"], "is also an input"),
         (["--model", "four_voices"], "holds a transformer, expected a four_voices"),
