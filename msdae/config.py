@@ -93,12 +93,12 @@ def _parsed(override: str) -> dict[str, Any]:
 
 
 def require_ranges(config: Any, *names: str) -> None:
-    """Check that the fields `names` of a dataclass are a lower and an upper bound.
+    """Check that the fields `names` of a dataclass, by default all tuples, are a lower and an upper bound.
 
     Raises:
         UserError: one is not two numbers in order.
     """
-    for name in names:
+    for name in names or (name for name, value in vars(config).items() if isinstance(value, tuple)):
         value = getattr(config, name)
         if len(value) != 2 or value[0] > value[1]:
             raise UserError(f"{name} is {list(value)}; give two numbers, the lower one first")

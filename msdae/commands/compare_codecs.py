@@ -6,6 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from msdae import cli, codecs
+from msdae.commands._arguments import add_samples
 from msdae.evaluation.swapbench.settings import CASES, SPLITS
 from msdae.limits import SEED
 
@@ -33,14 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         default="test",
         help="compared on, beside the unseen one or real alone",
     )
-    parser.add_argument(
-        "--samples",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="library of recorded samples for the split 'real' (repeatable); by default data/samples",
-    )
+    add_samples(parser, "the split 'real'")
     parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the recordings")
     parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
     options = parser.parse_args(argv)

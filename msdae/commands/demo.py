@@ -14,7 +14,7 @@ from msdae import audio, cli, files
 from msdae.commands import learn_sound
 from msdae.errors import UserError, printable
 from msdae.inference.settings import Mix
-from msdae.limits import LEARNING
+from msdae.limits import LEARNING, LEARNING_SECONDS
 from msdae.symbolic.instruments import INSTRUMENTS
 from msdae.symbolic.notes import Note
 
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results")
     seconds = cli.ranged(LEARNING, float)
-    parser.add_argument("--learn", type=seconds, default=learn_sound.SECONDS, help="seconds of learning")
+    parser.add_argument("--learn", type=seconds, default=LEARNING_SECONDS, help="seconds of learning")
     cli.add_sampling(parser)
     options = parser.parse_args(argv)
     from msdae.evaluation.tables import Table

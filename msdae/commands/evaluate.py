@@ -8,8 +8,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from msdae import cli, files, folders, limits, locks
+from msdae.commands._arguments import add_samples
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
-from msdae.evaluation.swapbench.settings import SECONDS, SPLITS, EvaluationConfig
+from msdae.evaluation.swapbench.settings import SPLITS, EvaluationConfig
 from msdae.inference.settings import Sampling
 
 
@@ -146,23 +147,15 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_real(parser: argparse.ArgumentParser) -> None:
     """Options of real instruments and recordings."""
-    parser.add_argument(
-        "--samples",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="library of recorded samples for the splits 'real' and 'real-valid' (repeatable); by default "
-        "data/samples",
-    )
+    add_samples(parser, "the splits 'real' and 'real-valid'")
     parser.add_argument(
         "--learn",
         type=cli.ranged(limits.LEARNING, float),
         nargs="?",
-        const=SECONDS,
+        const=limits.LEARNING_SECONDS,
         metavar="SECONDS",
         help="one more row: the model learns each timbre source first, for about so long "
-        f"({SECONDS:g} where no number is given)",
+        f"({limits.LEARNING_SECONDS:g} where no number is given)",
     )
     parser.add_argument(
         "--pairs",

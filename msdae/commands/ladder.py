@@ -8,6 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from msdae import cli, config, folders
+from msdae.commands._arguments import add_samples
 from msdae.errors import UserError
 
 RECIPES = ("same-clip", "cross-excerpt", "perturbed-content", "small")
@@ -73,14 +74,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="of SwapBench, that recipes are scored on; real-valid, of instruments that models may know, "
         "needs --samples",
     )
-    parser.add_argument(
-        "--samples",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="library of recorded samples for real-valid (repeatable); by default data/samples",
-    )
+    add_samples(parser, "real-valid")
     parser.add_argument("--codec", help="codec or its file, which the data was prepared with")
     parser.add_argument("--run", type=Path, default=folders.runs() / "ladder", help="folder of the runs")
     parser.add_argument("--out", type=Path, help="file for the table: .md, .json or .csv")

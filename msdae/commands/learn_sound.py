@@ -11,15 +11,13 @@ from tqdm import tqdm
 
 from msdae import cli, files
 from msdae.errors import UserError
-from msdae.limits import LEARNING
+from msdae.limits import LEARNING, LEARNING_SECONDS
 from msdae.locks import only_process
 
 if TYPE_CHECKING:
     from msdae.audio import Recording
     from msdae.inference.pipeline import Pipeline
     from msdae.inference.sounds import LearntSound
-
-SECONDS = 20.0  # of learning, where no other number is asked for
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -32,7 +30,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("recordings", nargs="+", type=Path, help="wav, flac, ogg or mp3 files of the sound")
     parser.add_argument("--out", type=Path, default=Path("a.sound"), help="the learnt sound")
     seconds = cli.ranged(LEARNING, float)
-    parser.add_argument("--seconds", type=seconds, default=SECONDS, help="about how long learning takes")
+    parser.add_argument(
+        "--seconds", type=seconds, default=LEARNING_SECONDS, help="about how long learning takes"
+    )
     parser.add_argument("--steps", type=cli.positive, help="of learning, instead of --seconds")
     parser.add_argument("--checkpoint", default="embedded", help="the model: 'embedded', a file or a folder")
     cli.add_codec(parser)

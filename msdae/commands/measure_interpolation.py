@@ -1,13 +1,11 @@
 """Measure how steadily the timbre moves between two recordings."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from tqdm import tqdm
 
 from msdae import cli
-from msdae.evaluation.swapbench.settings import CASES, SPLITS
-from msdae.limits import SEED
+from msdae.commands._arguments import add_melodies
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -17,13 +15,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "correlation with the strength) and what the melody's note F1 does meanwhile.",
         "--split test --cases 36",
     )
-    parser.add_argument("--checkpoint", default="embedded", help="embedded, a file, a folder or a hub id")
-    parser.add_argument("--split", choices=SPLITS, default="test", help="of SwapBench")
-    parser.add_argument("--cases", type=cli.ranged(CASES), default=36, help="monophonic melodies")
-    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the cases")
-    parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
-    cli.add_codec(parser)
-    cli.add_device(parser)
+    add_melodies(parser, "test", 36, "tables")
     options = parser.parse_args(argv)
     from msdae.evaluation.swapbench import cases, interpolation
     from msdae.evaluation.swapbench.systems import Model

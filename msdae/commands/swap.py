@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msdae import cli, files
-from msdae.commands.learn_sound import SECONDS, forget, learn
+from msdae.commands.learn_sound import forget, learn
 from msdae.errors import UserError
 from msdae.inference.settings import Mix
-from msdae.limits import LEARNING, SHARE
+from msdae.limits import LEARNING, LEARNING_SECONDS, SHARE
 
 LEVELS = (1, 2, 3)
 
@@ -64,9 +64,10 @@ def parser() -> argparse.ArgumentParser:
         "--learn",
         type=seconds,
         nargs="?",
-        const=SECONDS,
+        const=LEARNING_SECONDS,
         metavar="SECONDS",
-        help=f"learn the source of level 1 first, for about so long ({SECONDS:g} where no number is given)",
+        help="learn the source of level 1 first, for about so long "
+        f"({LEARNING_SECONDS:g} where no number is given)",
     )
     cli.add_out(parser, "swap.wav")
     cli.add_levels(parser, default="1")

@@ -42,8 +42,7 @@ class Encoders(nn.Module):
     def forward(self, source: torch.Tensor) -> tuple[torch.Tensor, ...]:
         model = self.model
         codes = model.encode(None, source) if model.needs_mel else model.encode(source, None)
-        tokens = model.encode_tokens(source) if has_tokens(model) else None
-        return (*codes, *(tokens or ()))
+        return (*codes, *(model.encode_tokens(source) or ()))
 
 
 class Denoiser(nn.Module):
@@ -120,11 +119,6 @@ def write(model: Autoencoder, codec: Codec, folder: Path) -> list[Path]:
     with files.atomic(folder / SETTINGS) as temporary:
         temporary.write_text(json.dumps(_settings(model, codec), indent=1))
     return [*paths, folder / SETTINGS]
-
-
-def has_tokens(model: Autoencoder) -> bool:
-    """Whether the model has tokens beside codes."""
-    return model.token_encoder is not None
 
 
 def require_packages() -> None:

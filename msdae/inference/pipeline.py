@@ -25,7 +25,7 @@ from msdae.inference.mastering import mastered, write_mastered
 from msdae.inference.settings import Mix, Sampling, strengths
 from msdae.inference.sounds import LearntSound, blended, mixed_tokens
 from msdae.inference.sources import as_source
-from msdae.limits import COUNT, SEED, SHARE, Range
+from msdae.limits import COUNT, LEARNING_SECONDS, SEED, SHARE, Range
 from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.device import device as device_of
@@ -216,7 +216,7 @@ class Pipeline:
     def learn(
         self,
         sources: Any,
-        seconds: float = 20.0,
+        seconds: float = LEARNING_SECONDS,
         steps: int | None = None,
         sample_rate: int | None = None,
         folder: str | Path | None = None,

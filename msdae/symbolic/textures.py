@@ -62,7 +62,7 @@ class TextureConfig:
 
     def __post_init__(self):
         check(self)
-        require_ranges(self, *(name for name, value in vars(self).items() if isinstance(value, tuple)))
+        require_ranges(self)
         if not self.arpeggios + self.runs + self.long_notes:
             raise UserError("arpeggios, runs and long_notes are 0; a sound of one voice has nothing to play")
 

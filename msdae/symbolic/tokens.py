@@ -22,6 +22,11 @@ LINE_REST = -1  # in steps of voices
 Line = list[tuple[int, int]]  # (MIDI pitch or REST, ticks), one after the other
 
 
+def bar_count(score: Score) -> int:
+    """How many bars a score takes up, the last one begun."""
+    return int(np.ceil(score.quarters / BAR - 1e-6))
+
+
 def line(part: Part) -> Line:
     """The highest notes of a part, one after the other, with the rests between; from its first note on."""
     notes: list[tuple[int, int, int]] = []  # onset, end, pitch
@@ -175,5 +180,5 @@ def whole_tune(scores: Sequence[Score], tempo: float) -> Score:
     for score in scores:
         for part, notes in zip(parts, score.parts, strict=False):
             part += [note._replace(onset=note.onset + now) for note in notes]
-        now += BAR * max(1, int(np.ceil(score.quarters / BAR - 1e-6)))
+        now += BAR * max(1, bar_count(score))
     return Score(tuple(part for part in parts if part), tempo)

@@ -15,6 +15,7 @@ from scipy.signal import lfilter
 from msdae.config import require_ranges
 from msdae.limits import SHARE, Range, check
 from msdae.symbolic.notes import Note
+from msdae.synthesis.effects import upsampled
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
 STEP = 64  # samples between two points of a curve
@@ -68,7 +69,7 @@ class PlayingConfig:
 
     def __post_init__(self):
         check(self)
-        require_ranges(self, *(name for name, value in vars(self).items() if isinstance(value, tuple)))
+        require_ranges(self)
 
 
 @dataclass(frozen=True)
@@ -129,9 +130,9 @@ class Player:
             return waveform
         points = -(-len(waveform) // STEP) + 1
         if self.vibrato or self.scoop or self.drift:
-            waveform = _read(waveform, _upsample(_places(self._cents(notes, points)), len(waveform)))
+            waveform = _read(waveform, upsampled(_places(self._cents(notes, points)), STEP, len(waveform)))
         if self.swell:
-            waveform = waveform * _upsample(10 ** (self._decibels(notes, points) / 20), len(waveform))
+            waveform = waveform * upsampled(10 ** (self._decibels(notes, points) / 20), STEP, len(waveform))
         return waveform.astype(np.float32)
 
     def _cents(self, notes: Sequence[Note], points: int) -> np.ndarray:
@@ -191,13 +192,6 @@ def _places(cents: np.ndarray) -> np.ndarray:
     """(points,) how many samples ahead to read for a curve of pitch, slowly back to 0."""
     ahead = (2 ** (cents / 1200) - 1) * STEP
     return lfilter([1.0], [1.0, -np.exp(-STEP / (RETURN * SAMPLE_RATE))], ahead)
-
-
-def _upsample(curve: np.ndarray, samples: int) -> np.ndarray:
-    """(samples,) float32 of a curve with a point every `STEP` samples."""
-    steps = np.arange(STEP, dtype=np.float32) / STEP
-    lines = curve[:-1, None] + np.diff(curve)[:, None] * steps
-    return lines.reshape(-1)[:samples].astype(np.float32)
 
 
 def _read(waveform: np.ndarray, ahead: np.ndarray) -> np.ndarray:

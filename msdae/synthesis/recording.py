@@ -17,7 +17,7 @@ from scipy.signal import lfilter, oaconvolve
 from msdae.config import require_ranges
 from msdae.limits import SHARE, Range, check
 from msdae.symbolic.notes import Note
-from msdae.synthesis.effects import Decibels, Effect, Hertz, Level, Seconds, logarithmic
+from msdae.synthesis.effects import Decibels, Effect, Hertz, Level, Seconds, logarithmic, upsampled
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
 SOUND = 343.0  # metres a second
@@ -94,7 +94,7 @@ class RecordingConfig:
 
     def __post_init__(self):
         check(self)
-        require_ranges(self, *(name for name, value in vars(self).items() if isinstance(value, tuple)))
+        require_ranges(self)
 
 
 def breath(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: RecordingConfig) -> np.ndarray:
@@ -175,7 +175,7 @@ def riding(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: R
     chance = _chance(notes, rng)
     at = np.linspace(0, len(waveform), knots)
     curve = _smooth(np.arange(0, len(waveform) + HOP, HOP), at, chance.uniform(-size, size, knots))
-    return waveform * _spread(10 ** (curve / 20), len(waveform))
+    return waveform * upsampled(10 ** (curve / 20), HOP, len(waveform))
 
 
 def hum(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: RecordingConfig) -> np.ndarray:
@@ -283,16 +283,7 @@ def _follow(waveform: np.ndarray, seconds: float) -> np.ndarray:
     """(samples,) the loudness of the last moments."""
     power = np.pad(waveform**2, (0, -len(waveform) % HOP)).reshape(-1, HOP).mean(axis=1)
     keep = np.exp(-HOP / (seconds * SAMPLE_RATE))
-    return _spread(np.sqrt(np.maximum(lfilter([1 - keep], [1, -keep], power), 0)), len(waveform))
-
-
-def _spread(curve: np.ndarray, samples: int) -> np.ndarray:
-    """(samples,) float32 of a curve with a value every `HOP` samples."""
-    steps = np.arange(HOP, dtype=np.float32) / HOP
-    lines = curve[:, None] + np.append(np.diff(curve), 0)[:, None] * steps
-    return np.pad(lines.reshape(-1), (0, max(0, samples - lines.size)), mode="edge")[:samples].astype(
-        np.float32
-    )
+    return upsampled(np.sqrt(np.maximum(lfilter([1 - keep], [1, -keep], power), 0)), HOP, len(waveform))
 
 
 def _peak(waveform: np.ndarray) -> float:

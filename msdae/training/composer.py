@@ -19,7 +19,7 @@ from msdae.models.composers.base import COMPOSERS, KIND, Composer, Excerpts, new
 from msdae.progress import Progress, silent
 from msdae.symbolic.notes import Score
 from msdae.training.loop import Loop
-from msdae.training.task import Losses, Schedule, Steps, StepsOrNone, Task, Trackers
+from msdae.training.task import Losses, Schedule, Steps, StepsOrNone, Task, Trackers, settled
 
 PRODUCT = f"{KIND}.safetensors"
 Pieces = Mapping[str, Mapping[str, Score]]  # {split: {name: score}}
@@ -139,8 +139,7 @@ class ComposerTask(Task):
         if best and self.rank == 0:
             s = self.settings
             self._write(self.averaged, min(len(held_out) * s.validate_every, s.steps))
-        patience = self.settings.patience
-        return 0 < patience < len(held_out) and min(held_out[-patience:]) >= min(held_out[:-patience])
+        return settled(held_out, self.settings.patience)
 
     def same(self) -> dict[str, Any]:
         return {"composer": self.name, "model": config.to_mapping(self.settings.model), "pieces": self.key}

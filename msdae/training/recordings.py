@@ -11,7 +11,7 @@ import torch
 
 from msdae import audio
 from msdae.data import pcm
-from msdae.data.draws import mix_seed
+from msdae.data.draws import CPU, mix_seed
 from msdae.progress import Progress, silent
 
 
@@ -57,7 +57,7 @@ class Excerpts:
         samples: int,
         rate: int,
         folder: Path,
-        device: torch.device = torch.device("cpu"),
+        device: torch.device = CPU,
         progress: Progress = silent,
     ):
         self.names = [str(path) for path in paths]

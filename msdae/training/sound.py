@@ -21,7 +21,7 @@ from msdae.data.cache import Batch
 from msdae.data.draws import Draws
 from msdae.data.excerpts import TOGETHER, ExcerptConfig, Excerpts, excerpts
 from msdae.errors import UserError, printable
-from msdae.limits import COUNT, FRACTION, LEARNING, NOT_NEGATIVE, Range
+from msdae.limits import COUNT, FRACTION, LEARNING, LEARNING_SECONDS, NOT_NEGATIVE, Range
 from msdae.locks import only_process
 from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
@@ -42,6 +42,7 @@ from msdae.training.task import (
     StepsOrNone,
     Task,
     Trackers,
+    settled,
 )
 
 PRODUCT, PLAN, KIND = "adapter.safetensors", "plan.json", "adapter"
@@ -61,7 +62,7 @@ class LearnConfig(Schedule):
     excerpts: which are made.
     """
 
-    seconds: Annotated[float, LEARNING] = 20.0
+    seconds: Annotated[float, LEARNING] = LEARNING_SECONDS
     steps: Annotated[int, COUNT] | None = None
     rank: Annotated[int, Range(1, 24, reason="the file would be larger than 2 MB")] = 16
     patience: Annotated[int, NOT_NEGATIVE] = 3
@@ -136,8 +137,7 @@ class SoundTask(Task):
 
     def enough(self, held_out: Sequence[float]) -> bool:
         """Whether the last `patience` validations were not better than one before them."""
-        patience = self.config.patience
-        return 0 < patience < len(held_out) and min(held_out[-patience:]) >= min(held_out[:-patience])
+        return settled(held_out, self.config.patience)
 
     def same(self) -> dict[str, Any]:
         return {"model": self.model, "rank": self.config.rank, "excerpts": self.train.key}

@@ -26,6 +26,11 @@ Trackers = tuple[Annotated[str, TRACKERS], ...]
 Losses = dict[str, torch.Tensor]
 
 
+def settled(held_out: Sequence[float], patience: int) -> bool:
+    """Whether the last `patience` losses are not better than one before them; never with a patience of 0."""
+    return 0 < patience < len(held_out) and min(held_out[-patience:]) >= min(held_out[:-patience])
+
+
 @dataclass(frozen=True)
 class Schedule:
     """How networks are trained, whatever they are: by AdamW, in batches, with saved states and a log.

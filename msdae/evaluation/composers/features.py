@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from msdae.symbolic.notes import Score
-from msdae.symbolic.tokens import BAR, LINE_REST, STEPS, steps
+from msdae.symbolic.tokens import BAR, LINE_REST, STEPS, bar_count, steps
 
 Feature = Callable[[Score], float | None]
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
@@ -74,7 +74,7 @@ def empty_beat_rate(score: Score) -> float | None:
 def groove_consistency(score: Score) -> float | None:
     """How alike the onsets of neighbouring bars are: 1 less their mean Hamming distance (MusPy)."""
     length = STEPS * BAR
-    bars = int(np.ceil(score.quarters / BAR - 1e-6))
+    bars = bar_count(score)
     onsets = np.zeros((bars, length), bool)
     for part in score.parts:
         for note in part:
@@ -174,7 +174,7 @@ def _sounding(score: Score) -> np.ndarray:
 def _bars(score: Score) -> list[np.ndarray]:
     """The steps of each whole bar of each part."""
     size = STEPS * BAR
-    length = int(np.ceil(score.quarters / BAR - 1e-6)) * size
+    length = bar_count(score) * size
     return [bar for part in score.parts for bar in np.split(steps(part, length), max(1, length // size))]
 
 

@@ -12,7 +12,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from msdae import checkpoint
-from msdae.data.draws import Draws, mix_seed
+from msdae.data.draws import CPU, Draws, mix_seed
 from msdae.evaluation.metrics import accuracy, classifier, renditions, timbre
 from msdae.evaluation.metrics.classifier import Classifier
 from msdae.evaluation.metrics.mel import BANDS, RANGE_DB
@@ -47,7 +47,7 @@ def fit(
     workers: int | None = None,
     progress: Progress = silent,
     recorded: Sequence[Recorded] = (),
-    device: torch.device = renditions.CPU,
+    device: torch.device = CPU,
 ) -> tuple[Timbre, Classifier]:
     """Fit both networks to the seen programs of `fonts` and to `recorded` on training pieces, and write them.
 
@@ -97,7 +97,7 @@ def check(
     progress: Progress = silent,
     recorded: Sequence[Recorded] = (),
     held_out: Sequence[Recorded] = (),
-    device: torch.device = renditions.CPU,
+    device: torch.device = CPU,
 ) -> Table:
     """How well both networks tell instruments apart, on validation pieces.
 

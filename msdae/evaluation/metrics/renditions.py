@@ -12,6 +12,7 @@ import torchaudio
 
 from msdae import checkpoint, codecs, files, limits
 from msdae.data import parts
+from msdae.data.draws import CPU
 from msdae.data.sources import ClipLength
 from msdae.errors import UserError, printable
 from msdae.evaluation.metrics.mel import BANDS, mel_db
@@ -33,7 +34,6 @@ EXCERPT_SECONDS = 4 * CLIP_SECONDS  # that a clip is cut from
 ATTEMPTS = 50
 BYTES = 4 * BANDS * 100  # of memory that the mel of a clip takes, twice for a moment
 TOGETHER, TOGETHER_ELSEWHERE = 8, 64  # clips at once, on the CPU and on an accelerator
-CPU = torch.device("cpu")
 RECORDED = 128  # recorded instruments are numbered from here on, after the General MIDI programs
 ROOM = EffectsConfig(room_seconds=(0.2, 1.5), room_hertz=(1500, 10000), room_level=(0.1, 0.8))
 

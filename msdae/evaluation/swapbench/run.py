@@ -13,6 +13,7 @@ from msdae import audio, codecs, files
 from msdae.audio.files import SAMPLE_RATE
 from msdae.codecs import Codec
 from msdae.data import ClipCache
+from msdae.data.draws import CPU
 from msdae.errors import UserError
 from msdae.evaluation.metrics import embeddings
 from msdae.evaluation.metrics.embeddings import Embedding
@@ -55,7 +56,7 @@ def evaluate(
     models: Mapping[str, str | Path],
     out: str | Path,
     settings: EvaluationConfig = EvaluationConfig(),
-    device: torch.device = torch.device("cpu"),
+    device: torch.device = CPU,
     functions: Mapping[str, Callable] | None = None,
     outputs: Mapping[str, str | Path] | None = None,
     command: str = "",

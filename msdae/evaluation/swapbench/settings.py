@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 SPLITS = ("valid", "test", "unseen", "real", "real-valid")
 CASES = Range(1, 10_000, reason="more would take days")
-SECONDS = 20.0  # that a sound is learnt for, where no other number is asked for
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from msdae.errors import UserError, printable
 from msdae.evaluation.metrics.scoring import SLACK
 from msdae.evaluation.swapbench import neighbours
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, CLIP_SECONDS, Case
-from msdae.evaluation.swapbench.settings import SECONDS
 from msdae.inference.codes import Codes
 from msdae.inference.pipeline import Pipeline
+from msdae.limits import LEARNING_SECONDS
 
 TRUTH, COPY_MELODY, COPY_TIMBRE, CODEC = "truth", "copy melody source", "copy timbre source", "codec"
 BOUNDS = (TRUTH, COPY_MELODY, COPY_TIMBRE, CODEC)
@@ -131,7 +131,7 @@ class Learnt(Model):
         name: of the model's rows. seconds: that each case is learnt for.
     """
 
-    def __init__(self, name: str, pipeline: Pipeline, seconds: float = SECONDS):
+    def __init__(self, name: str, pipeline: Pipeline, seconds: float = LEARNING_SECONDS):
         super().__init__(name, pipeline)
         self.outputs, self.seconds = (Output(learnt_row(name, seconds)),), seconds
 
@@ -217,7 +217,7 @@ def can_learn(pipeline: Pipeline) -> bool:
 
 def learnt_row(name: str, seconds: float) -> str:
     """What the row of a model is called that learns for so long."""
-    return f"{name} {{1}} learnt" + ("" if seconds == SECONDS else f" {seconds:g} s")
+    return f"{name} {{1}} learnt" + ("" if seconds == LEARNING_SECONDS else f" {seconds:g} s")
 
 
 def unique(systems: Sequence[System]) -> Mapping[Output, System]:

@@ -52,7 +52,15 @@ def place(ticks: int) -> int:
     return ticks // SIXTEENTH % PLACES
 
 
-def transposed(pitches: np.ndarray, low: int, high: int, rng: np.random.Generator) -> np.ndarray:
+def excerpt(piece: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
+    """So many symbols of a piece from anywhere, transposed; after its end OUTSIDE: (length, columns)"""
+    start = int(rng.integers(max(1, len(piece) - length + 1)))
+    part = piece[start : start + length].copy()
+    part[:, 0] = transposed(part[:, 0], rng)
+    return np.pad(part, ((0, length - len(part)), (0, 0)), constant_values=OUTSIDE)
+
+
+def transposed(pitches: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Pitch symbols moved by a number of semitones within `SHIFTS`, not beyond MIDI's pitches."""
     sounding = pitches < REST
     notes = pitches[sounding]

@@ -86,11 +86,7 @@ class LSTM(Composer):
 
     def excerpt(self, piece: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """(window + 1, 2); after the end of the piece OUTSIDE."""
-        window = self.config.window + 1
-        start = int(rng.integers(max(1, len(piece) - window + 1)))
-        part = piece[start : start + window].copy()
-        part[:, 0] = lines.transposed(part[:, 0], 0, 127, rng)
-        return np.pad(part, ((0, window - len(part)), (0, 0)), constant_values=lines.OUTSIDE)
+        return lines.excerpt(piece, self.config.window + 1, rng)
 
     def forward(self, batch: Excerpts, draws: Any) -> Losses:
         counted = (batch.values[:, 1:, 0] != lines.OUTSIDE).sum(dim=1)

@@ -15,7 +15,7 @@ from msdae.models.composers import rolls
 from msdae.models.composers.base import COMPOSERS, Composer, Excerpts, Losses, Manner
 from msdae.symbolic.chorales import VOICES
 from msdae.symbolic.notes import Score
-from msdae.symbolic.tokens import BAR, roll
+from msdae.symbolic.tokens import bar_count, roll
 
 PITCHES, OCTAVE, OCTAVES = 128, 12, 11  # of a roll; 11 octaves have all pitches
 LENGTH = 4 * rolls.PER_BAR  # steps of an image: four bars
@@ -83,7 +83,7 @@ class RollDiffusion(Composer):
 
     def encode(self, score: Score) -> np.ndarray:
         """(steps, 128) of 0 and 1."""
-        length = max(1, int(np.ceil(score.quarters / BAR - 1e-6))) * rolls.PER_BAR
+        length = max(1, bar_count(score)) * rolls.PER_BAR
         return roll(score, length, 0, PITCHES).astype(np.int8)
 
     def excerpt(self, piece: np.ndarray, rng: np.random.Generator) -> np.ndarray:

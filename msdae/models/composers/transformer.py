@@ -76,12 +76,7 @@ class Transformer(Composer):
 
     def excerpt(self, piece: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """(window + 1, 3); after the end of the piece OUTSIDE."""
-        window = self.config.window + 1
-        start = int(rng.integers(max(1, len(piece) - window + 1)))
-        part = piece[start : start + window].copy()
-        part[:, 0] = lines.transposed(part[:, 0], 0, 127, rng)
-        missing = window - len(part)
-        return np.pad(part, ((0, missing), (0, 0)), constant_values=lines.OUTSIDE)
+        return lines.excerpt(piece, self.config.window + 1, rng)
 
     def forward(self, batch: Excerpts, draws: Any) -> Losses:
         note, duration = self._losses(batch.values)

@@ -15,7 +15,7 @@ def test_lines_are_encoded_with_their_places():
 def test_transposition_moves_notes_alone():
     pitches = np.array([BEGIN, 60, REST, 127, END])
     for seed in range(20):
-        moved = lines.transposed(pitches, 0, 127, np.random.default_rng(seed))
+        moved = lines.transposed(pitches, np.random.default_rng(seed))
         assert moved[[0, 2, 4]].tolist() == [BEGIN, REST, END]
         assert moved[3] <= 127 and moved[3] - moved[1] == 67
 

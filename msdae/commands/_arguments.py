@@ -1,0 +1,31 @@
+"""Arguments that several commands have."""
+
+import argparse
+from pathlib import Path
+
+from msdae import cli
+from msdae.evaluation.swapbench.settings import CASES, SPLITS
+from msdae.limits import SEED
+
+
+def add_samples(parser: argparse.ArgumentParser, splits: str) -> None:
+    """--samples, for the `splits` of SwapBench, in words."""
+    parser.add_argument(
+        "--samples",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help=f"library of recorded samples for {splits} (repeatable); by default data/samples",
+    )
+
+
+def add_melodies(parser: argparse.ArgumentParser, split: str, cases: int, tables: str) -> None:
+    """The model, the melodies of SwapBench that it is measured on, and the file for the `tables`."""
+    parser.add_argument("--checkpoint", default="embedded", help="embedded, a file, a folder or a hub id")
+    parser.add_argument("--split", choices=SPLITS, default=split, help="of SwapBench")
+    parser.add_argument("--cases", type=cli.ranged(CASES), default=cases, help="monophonic melodies")
+    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the cases")
+    parser.add_argument("--out", type=Path, help=f"file for the {tables}: .md, .json or .csv")
+    cli.add_codec(parser)
+    cli.add_device(parser)
