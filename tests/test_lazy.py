@@ -24,17 +24,10 @@ HEAVY = {
     "accelerate",
     "transformers",
 }
-COMPOSING = {  # whose choices are networks, and what runs them
-    "compose",
-    "evaluate-composers",
-    "measure-players",
-    "results",
-    "train-composer",
-}
-HELP = f"""
+HELP = """
 import contextlib, io, json, sys
 from msdae import commands
-for name in sorted(commands.names(), key={COMPOSING}.__contains__):
+for name in commands.names():
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
         commands.run(name, ["--help"])
     print(json.dumps([name, sorted(sys.modules)]))
@@ -50,9 +43,7 @@ def modules(code: str) -> list:
 def test_help_of_every_command_imports_nothing_heavy():
     allowed: set[str] = set()
     for name, imported in modules(HELP):
-        if name in COMPOSING:
-            allowed = HEAVY
-        elif name == "run-probes":  # whose tasks are functions of arrays
+        if name in {"results", "run-probes"}:  # whose tasks are functions of arrays
             allowed = {"numpy"}
         assert HEAVY & set(imported) <= allowed, name
 

@@ -5,28 +5,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from msdae import audio, cli, files
 from msdae.errors import UserError
-from msdae.evaluation.figures import check_plot
-from msdae.evaluation.rolls import plot_roll
 from msdae.limits import Range
-from msdae.models.composers import COMPOSERS, Composer, Manner
-from msdae.models.composers.base import BARS, find
+from msdae.models.composers import COMPOSERS, Manner
+from msdae.models.composers.settings import BARS, SERIES
 from msdae.symbolic.notes import Score
 from msdae.symbolic.scores import check_score, read_score, write_score
-from msdae.synthesis.players import play
 
 if TYPE_CHECKING:
-    from msdae.inference.sounds import LearntSound
+    import torch
 
-SERIES = Range(2, 64, reason="more cannot be told apart")
+    from msdae.models.composers import Composer
+
 PLAIN = "-plain.wav"  # ends the name of the plain rendering, where a swap has the other name
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(argv)
+    import torch
+
+    from msdae.models.composers.base import find
+
     _check(options)
     prompt = read_score(options.prompt) if options.prompt else None
     composer = find(options.model, options.trained, _train)
@@ -46,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _write(score: Score, options: argparse.Namespace, out: Path) -> None:
     """The score as MIDI, picture and sound."""
+    from msdae.evaluation.rolls import plot_roll
+    from msdae.synthesis.players import play
+
     if not score.parts:
         raise UserError(f"{options.model} composed silence; take another --seed or a higher --temperature")
     write_score(out, score)
@@ -67,12 +70,11 @@ def _swap(options: argparse.Namespace, plain: Path, wav: Path) -> None:
     from msdae.inference.pipeline import Mix
 
     renderer = cli.pipeline(options)
-    timbre: Path | LearntSound = options.timbre
-    level = renderer.load_sound(options.sound) if options.sound else cli.open_source(timbre)
+    level = renderer.load_sound(options.sound) if options.sound else cli.open_source(options.timbre)
     cli.render(renderer, Mix(cli.open_source(plain), {1: level}), wav)
 
 
-def _series(composer: Composer, options: argparse.Namespace) -> None:
+def _series(composer: "Composer", options: argparse.Namespace) -> None:
     """Scores on the way between two."""
     if not hasattr(composer, "between"):
         raise UserError(f"--between: {composer.kind} has no codes of tunes; give --model vae")
@@ -82,15 +84,17 @@ def _series(composer: Composer, options: argparse.Namespace) -> None:
 
 
 def _filled(
-    composer: Composer, prompt: Score | None, voice: int, generator: torch.Generator, manner: Manner
+    composer: "Composer", prompt: Score | None, voice: int, generator: "torch.Generator", manner: Manner
 ) -> Score:
     if not hasattr(composer, "infill") or prompt is None:
         raise UserError("--voice: fills a part of the chorale --prompt; give both, and --model four_voices")
     return composer.infill(prompt, voice - 1, generator, manner)
 
 
-def _styled(composer: Composer, prompt: Score | None, style: Score, generator: torch.Generator) -> Score:
+def _styled(composer: "Composer", prompt: Score | None, style: Score, generator: "torch.Generator") -> Score:
     """`prompt` with half of the numbers of its code, drawn at random, taken from that of `style`."""
+    import torch
+
     if not hasattr(composer, "mixed") or prompt is None:
         raise UserError("--style: mixes a tune's code into that of --prompt; give both, and --model vae")
     size = composer.config.latent
@@ -99,6 +103,8 @@ def _styled(composer: Composer, prompt: Score | None, style: Score, generator: t
 
 def _check(options: argparse.Namespace) -> None:
     """Say what cannot be written or read before anything is composed."""
+    from msdae.evaluation.figures import check_plot
+
     if options.timbre and options.sound:
         raise UserError("--timbre and --sound exclude each other; leave one out")
     if options.between and (options.prompt or options.voice is not None):

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -11,15 +12,19 @@ from msdae import cli, files, folders
 from msdae.commands.train_composer import load_pieces
 from msdae.errors import UserError
 from msdae.evaluation import tables
-from msdae.evaluation.composers import pictures
-from msdae.evaluation.composers.report import Settings, evaluate
-from msdae.models.composers import Composer, Manner
-from msdae.models.composers.base import KIND, asset, load, shipped
-from msdae.training.log import LOG
+from msdae.evaluation.composers.settings import Settings
+from msdae.models.composers import Manner
+
+if TYPE_CHECKING:
+    from msdae.models.composers import Composer
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(argv)
+    from msdae.evaluation.composers import pictures
+    from msdae.evaluation.composers.report import evaluate
+    from msdae.training.log import LOG
+
     if options.out:
         tables.check_file(options.out)
     if options.figures:
@@ -42,8 +47,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"wrote pictures to {options.figures}")
 
 
-def _composers(trained: Sequence[str]) -> tuple[dict[str, Composer], dict[str, Path]]:
+def _composers(trained: Sequence[str]) -> "tuple[dict[str, Composer], dict[str, Path]]":
     """Composers by name, and the folders of those that are of a training."""
+    from msdae.models.composers.base import KIND, asset, load, shipped
+    from msdae.training.log import LOG
+
     composers, runs = {}, {}
     paths = (
         cli.named(trained) if trained else {kind: str(asset(kind)) for kind in shipped()} | _trained_here()
@@ -60,6 +68,8 @@ def _composers(trained: Sequence[str]) -> tuple[dict[str, Composer], dict[str, P
 
 def _trained_here() -> dict[str, str]:
     """The folders in runs/composers that have trained weights, but of what ships."""
+    from msdae.models.composers.base import KIND, shipped
+
     runs = sorted((folders.runs() / "composers").glob(f"*/{KIND}.safetensors"))
     return {path.parent.name: str(path.parent) for path in runs if path.parent.name not in shipped()}
 

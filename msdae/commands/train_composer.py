@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -10,17 +11,20 @@ from msdae import cli, config, files, folders
 from msdae.errors import UserError
 from msdae.locks import only_process
 from msdae.models.composers import COMPOSERS
-from msdae.models.composers.base import find
-from msdae.nn.device import device
-from msdae.symbolic.pieces import SOURCES, Pieces, folder
-from msdae.training.composer import PRODUCT, settings_of, train
-from msdae.training.processes import process_state
+
+if TYPE_CHECKING:
+    from msdae.symbolic.pieces import Pieces
 
 SHOWN = 3  # files that cannot be used, said one by one
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
+    from msdae.models.composers.base import find
+    from msdae.nn.device import device
+    from msdae.training.composer import PRODUCT, settings_of, train
+    from msdae.training.processes import process_state
+
     run = options.run or folders.runs() / "composers" / options.model
     if options.out is not None:
         files.check_replaceable(options.out)
@@ -37,8 +41,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"next: {cli.program('compose')} --model {options.model} --trained {product}")
 
 
-def load_pieces(voices: int, data: Path | None) -> Pieces:
+def load_pieces(voices: int, data: Path | None) -> "Pieces":
     """The corpus for composers of so many voices, or a folder's files; says what of it cannot be used."""
+    from msdae.symbolic.pieces import SOURCES, folder
+
     if data is None:
         pieces = SOURCES[voices](tqdm)
     else:

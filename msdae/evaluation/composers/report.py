@@ -2,20 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
 
-from msdae import limits
 from msdae.evaluation.composers import features
 from msdae.evaluation.composers.copying import RUN, Known
 from msdae.evaluation.composers.markov import Markov
 from msdae.evaluation.composers.overlap import areas
+from msdae.evaluation.composers.settings import Settings
 from msdae.evaluation.metrics.bootstrap import interval, interval_of
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
-from msdae.limits import SEED, Range
-from msdae.models.composers import Composer, Manner, lines
+from msdae.models.composers import Composer, lines
 from msdae.models.composers.four_voices import REST as SILENT
 from msdae.models.composers.four_voices import SYMBOLS
 from msdae.progress import Progress, silent
@@ -42,19 +41,6 @@ NOTE = (
     f"of validation pieces. Copied runs: {RUN} notes in a row, in any key, that are in the training set; "
     "longest: the median, in notes."
 )
-
-
-@dataclass(frozen=True)
-class Settings:
-    """samples: of each composer. bars: of each sample. seed: of everything. manner: how samples are drawn."""
-
-    samples: Annotated[int, Range(2, 10_000)] = 200
-    bars: Annotated[int, Range(1, 64)] = 8
-    seed: Annotated[int, SEED] = 0
-    manner: Manner = Manner(1.0, 1.0)
-
-    def __post_init__(self):
-        limits.check(self)
 
 
 @dataclass(frozen=True)

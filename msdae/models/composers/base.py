@@ -3,56 +3,26 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn as nn
 
-from msdae import checkpoint, config, limits
+from msdae import checkpoint, config
 from msdae.errors import UserError, printable
 from msdae.files import reading
-from msdae.limits import Range
-from msdae.registry import Registry
+from msdae.models.composers.registry import COMPOSERS
+from msdae.models.composers.settings import BARS, Manner
 from msdae.symbolic.notes import Score
 from msdae.symbolic.runs import PITCHES, Runs
 from msdae.symbolic.tokens import Line
 
-COMPOSERS: Registry[type["Composer"]] = Registry("composer", "msdae.models.composers")
 ASSETS = Path(__file__).parents[2] / "assets"
 KIND = "composer"
 RUNS = "runs"  # the tensor of a file that has those of the pieces which were learnt
 HEADER = {"composer": str, "config": dict, "vocabulary": dict, "provenance": dict}
-BARS = Range(1, 256, reason="a longer tune loses its thread")
-TEMPERATURE = Range(0, 10, above=True)
-TOP_P = Range(0, 1, above=True)
 Losses = dict[str, torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Manner:
-    """How a composer draws.
-
-    temperature: below 1 it keeps to what is likely, above it dares more.
-    top_p: it draws from the likeliest symbols that have so much probability together (nucleus sampling).
-    copies: it may write more than 8 notes in a row as a piece has them that it learnt from; vae, musegan and
-        roll_diffusion may anyway.
-    """
-
-    temperature: Annotated[float, TEMPERATURE] = 1.0
-    top_p: Annotated[float, TOP_P] = 0.95
-    copies: bool = False
-
-    def __post_init__(self):
-        limits.check(self)
-
-    def draw(self, logits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """A symbol for each row: (batch, symbols) -> (batch,)"""
-        shares = torch.softmax(logits.double() / self.temperature, dim=-1)
-        ordered, places = shares.sort(dim=-1, descending=True)
-        ordered = ordered.where(ordered.cumsum(dim=-1) - ordered < self.top_p, 0.0)
-        drawn = torch.multinomial(ordered, 1, generator=generator)
-        return places.gather(-1, drawn)[:, 0]
 
 
 @dataclass(frozen=True)

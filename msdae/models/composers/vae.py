@@ -13,16 +13,16 @@ from msdae import limits
 from msdae.limits import NOT_NEGATIVE, Range
 from msdae.models.composers import rolls
 from msdae.models.composers.base import COMPOSERS, Composer, Excerpts, Losses, Manner
+from msdae.models.composers.settings import SERIES
 from msdae.symbolic.chorales import VOICES
 from msdae.symbolic.notes import Score
-from msdae.symbolic.tokens import BAR, roll, score_of_roll
+from msdae.symbolic.tokens import bar_count, roll, score_of_roll
 
 LOW, HIGH = 36, 84  # MIDI pitches of a roll
 STEPS = 2 * rolls.PER_BAR  # of a roll: two bars
 SOUNDS = 0.4  # probability from which a note sounds
 KEPT = 0.7  # correlation of the codes of neighbouring phrases
 ACTIVE = 0.01  # variance of a code's mean over pieces, from which it is in use (Burda et al. 2016)
-SERIES = Range(2, 64, reason="more cannot be told apart")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class VAE(Composer):
 
     def encode(self, score: Score) -> np.ndarray:
         """(steps, pitches) of 0 and 1."""
-        length = max(1, int(np.ceil(score.quarters / BAR - 1e-6))) * rolls.PER_BAR
+        length = max(1, bar_count(score)) * rolls.PER_BAR
         return roll(score, length, LOW, HIGH).astype(np.int8)
 
     def excerpt(self, piece: np.ndarray, rng: np.random.Generator) -> np.ndarray:

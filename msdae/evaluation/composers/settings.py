@@ -1,0 +1,21 @@
+"""How composers are measured."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from msdae import limits
+from msdae.limits import SEED, Range
+from msdae.models.composers import Manner
+
+
+@dataclass(frozen=True)
+class Settings:
+    """samples: of each composer. bars: of each sample. seed: of everything. manner: how samples are drawn."""
+
+    samples: Annotated[int, Range(2, 10_000)] = 200
+    bars: Annotated[int, Range(1, 64)] = 8
+    seed: Annotated[int, SEED] = 0
+    manner: Manner = Manner(1.0, 1.0)
+
+    def __post_init__(self):
+        limits.check(self)

@@ -1,0 +1,41 @@
+"""How much composers write, and how they draw."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from msdae import limits
+from msdae.limits import Range
+
+if TYPE_CHECKING:
+    import torch
+
+BARS = Range(1, 256, reason="a longer tune loses its thread")
+SERIES = Range(2, 64, reason="more cannot be told apart")  # tunes on the way from one to another
+TEMPERATURE = Range(0, 10, above=True)
+TOP_P = Range(0, 1, above=True)
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a composer draws.
+
+    temperature: below 1 it keeps to what is likely, above it dares more.
+    top_p: it draws from the likeliest symbols that have so much probability together (nucleus sampling).
+    copies: it may write more than 8 notes in a row as a piece has them that it learnt from; vae, musegan and
+        roll_diffusion may anyway.
+    """
+
+    temperature: Annotated[float, TEMPERATURE] = 1.0
+    top_p: Annotated[float, TOP_P] = 0.95
+    copies: bool = False
+
+    def __post_init__(self):
+        limits.check(self)
+
+    def draw(self, logits: "torch.Tensor", generator: "torch.Generator") -> "torch.Tensor":
+        """A symbol for each row: (batch, symbols) -> (batch,)"""
+        shares = (logits.double() / self.temperature).softmax(dim=-1)
+        ordered, places = shares.sort(dim=-1, descending=True)
+        ordered = ordered.where(ordered.cumsum(dim=-1) - ordered < self.top_p, 0.0)
+        drawn = ordered.multinomial(1, generator=generator)
+        return places.gather(-1, drawn)[:, 0]
