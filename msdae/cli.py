@@ -61,7 +61,7 @@ def parser(name: str, description: str, example: str) -> argparse.ArgumentParser
     return _Parser(
         prog=program(name),
         description=description,
-        epilog=f"example:\n  {program(name)} {example}",
+        epilog=f"example:\n  {program(name)} {example}".rstrip(),
         formatter_class=_HelpFormatter,
         allow_abbrev=False,
     )
