@@ -150,7 +150,7 @@ def extras() -> Iterator[Finding]:
     apart = [name for name in APART if _version(name) is None]
     line = f"missing {', '.join(apart)}: pip install --no-deps {' '.join(apart)}"
     yield Finding(
-        "notes", line if apart else "SoundFonts are played, notes are transcribed and texts are read"
+        "notes", line if apart else "SoundFonts play, notes are transcribed, texts are read"
     )
 
 
