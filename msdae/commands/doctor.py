@@ -149,9 +149,7 @@ def extras() -> Iterator[Finding]:
         yield Finding(f"[{extra}]", text)
     apart = [name for name in APART if _version(name) is None]
     line = f"missing {', '.join(apart)}: pip install --no-deps {' '.join(apart)}"
-    yield Finding(
-        "notes", line if apart else "SoundFonts play, notes are transcribed, texts are read"
-    )
+    yield Finding("notes", line if apart else "SoundFonts play, notes are transcribed, texts are read")
 
 
 def requirements() -> "Iterator[tuple[Requirement, str]]":
