@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SHARD = Range(1, 10_000, reason="a shard is read into memory whole, 0.14 MB a clip")
 WORKERS = Range(1, 1024, reason="each takes 0.4 GB of memory, with large SoundFonts 2 GB")
-RENDERED = ("notes", "squares", "synth", "tracks")  # data sets
+RENDERED = ("maqam", "notes", "squares", "synth", "tracks")  # data sets
 # options that set a field of the rendering's settings
 FIELDS = ("clips", "seed", "soundfonts", "unseen_soundfonts", "samples", "unseen_samples")
 
