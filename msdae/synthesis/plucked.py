@@ -1,8 +1,8 @@
 """Plucked strings by physical models, whose pitch may bend: a string, and an oud.
 
 A string is a delay line with a loss (Karplus and Strong 1983, Jaffe and Smith 1983), plucked at a place and
-read at the speed that its pitch asks for. An oud has courses of two strings that are not quite in tune, a
-soft pluck with the noise of the plectrum, and a body whose resonances stay where they are when the pitch moves.
+read at the speed that its pitch asks for. An oud has courses of two strings that are not quite in tune, the
+noise of a plectrum, and a body whose resonances stay where they are when the pitch moves.
 """
 
 import random
@@ -31,8 +31,8 @@ class PluckedString:
 
     kind: one of `KINDS`. decay: seconds in which its lowest partials fall by 60 dB at 220 Hz. damping: how
     much faster high partials die away, 0 to .5. place: where it is plucked, as a share of its length.
-    hardness: cutoff of the pluck in multiples of the pitch.
-    detuning: cents between the strings of a course; None: one string. plectrum: level of its noise. body: (Hz, Q, dB) of the resonances.
+    hardness: cutoff of the pluck in multiples of the pitch. detuning: cents between the strings of a course;
+    None: one string. plectrum: level of its noise. body: (Hz, Q, dB) of the resonances.
     """
 
     kind: str
