@@ -1,7 +1,7 @@
 """Pieces in maqamat by plucked strings, with known answers.
 
 On disk: `SPLIT/Piece00000/{piece.flac, piece.json}`. A piece has three sections of whole clips; in some the
-middle one is in another maqam. Labels of a clip: `maqam` and `tonic` (MIDI pitch, any fraction) of its section,
+middle one is in another maqam. Labels: `maqam` and `tonic` (MIDI pitch, any fraction) of the section,
 `home` and `home_tonic` of the piece, `notes`, `room`, and what plays.
 """
 
