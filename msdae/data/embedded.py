@@ -6,15 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msdae import codecs, folders, launcher
+from msdae.audio import SAMPLE_RATE
 from msdae.audio.mel import MelConfig
 from msdae.data import cache, prepare
 from msdae.data.encode import Encoding
 from msdae.data.rendering import BYTES
 from msdae.data.sets import DATASETS
+from msdae.data.sources import ClipLength, SourceFile
+from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.progress import Progress, silent
 
 log = logging.getLogger(__name__)
+PIECE = ClipLength(32 * SAMPLE_RATE)  # of those that priors learn from
+PIECES = {"clips": 600, "single_notes": 0.0, "mixed": 0.0, "textures": 0.1, "least_notes": 12, "seed": 7}
 
 
 def embedded(
@@ -43,6 +48,20 @@ def embedded(
         prepare.prepare_set(dataset, folder, Encoding(codec, mel), progress=progress)
     _require_codec(folder, codec, splits)
     return folder
+
+
+def pieces(
+    root: str | Path | None = None, clips: int = PIECES["clips"], progress: Progress = silent
+) -> dict[str, list[SourceFile]]:
+    """Long pieces, {split: recordings}, as squares whose clips are 32 s; rendered to `root` where missing.
+
+    root: by default "pieces" in the folder of prepared data sets. clips: for training.
+    """
+    entry, folder = DATASETS["squares"], Path(root or folders.data() / "pieces")
+    settings = entry.config(**{**PIECES, "clips": clips})
+    log.info("pieces of 32 s in %s (rendered once: %d min on two cores)", folder, math.ceil(clips / 110))
+    entry.render(settings, folder / "source", PIECE, None, progress)
+    return entry.scan(folder / "source", Tally(), PIECE, progress)
 
 
 def _require_codec(folder: Path, name: str, splits: Sequence[str]) -> None:

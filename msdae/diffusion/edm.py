@@ -50,13 +50,21 @@ class EDM:
         c_skip, c_out, c_in, c_noise = self.scalings(sigma)
         return c_skip * x + c_out * F(c_in * x, c_noise).to(x.dtype)
 
-    def loss(self, F: Callable, y: torch.Tensor, n: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    def loss(
+        self,
+        F: Callable,
+        y: torch.Tensor,
+        n: torch.Tensor,
+        sigma: torch.Tensor,
+        weight: torch.Tensor | float = 1.0,
+    ) -> torch.Tensor:
         """Eq. 8, per item: |F(c_in (y + n); c_noise) - (y - c_skip (y + n)) / c_out|^2.
 
         In the network's target space the weight lambda(sigma) = 1 / c_out^2 becomes exactly 1.
 
         y: clean latents (batch, channels, frames); n: sigma times standard normal noise -> (batch,)
+        weight: of each value, as y; 0 leaves it out.
         """
         c_skip, c_out, c_in, c_noise = self.scalings(sigma)
         target = (y - c_skip * (y + n)) / c_out
-        return (F(c_in * (y + n), c_noise).float() - target).square().mean(dim=(1, 2))
+        return (weight * (F(c_in * (y + n), c_noise).float() - target).square()).mean(dim=(1, 2))

@@ -4,6 +4,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from msdae.nn.transformer import rotated
+
 Cache = list[
     tuple[torch.Tensor, torch.Tensor]
 ]  # keys and values of each layer, (batch, heads, length, width)
@@ -58,7 +60,7 @@ class _Block(nn.Module):
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
         parts = self.attend(self.norm1(x)).unflatten(-1, (3, self.heads, -1))
         query, key, value = parts.permute(2, 0, 3, 1, 4)  # (batch, heads, length, width of a head)
-        query, key = _turned(query, turn), _turned(key, turn)
+        query, key = rotated(query, turn), rotated(key, turn)
         if before is not None:
             key, value = torch.cat([before[0], key], dim=2), torch.cat([before[1], value], dim=2)
         if before is not None and x.shape[1] > 1:
@@ -69,10 +71,3 @@ class _Block(nn.Module):
             heard = F.scaled_dot_product_attention(query, key, value, is_causal=before is None)
         x = x + self.dropout(self.join(heard.transpose(1, 2).flatten(2)))
         return x + self.dropout(self.mlp(self.norm2(x))), (key, value)
-
-
-def _turned(x: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-    """Pairs of features are turned by the angles of their places."""
-    first, second = x.chunk(2, dim=-1)
-    cos, sin = turn
-    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)

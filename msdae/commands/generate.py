@@ -1,0 +1,82 @@
+"""Generate music: from nothing, from words, for a sound, for a melody, or as a recording goes on."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from msdae import audio, cli, files
+from msdae.errors import UserError
+from msdae.models.priors import PRIORS, Manner
+from msdae.models.priors.settings import SECONDS
+
+DEFAULT = 10.0  # seconds where none are asked for
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = _parser().parse_args(argv)
+    _check(options)
+    audio.check_writable(options.out)
+    given = [path for path in (options.timbre, options.sound, options.melody, options.continued) if path]
+    files.check_apart([options.out], given)
+    timbre, melody, beginning = (
+        cli.open_source(path) if path else None
+        for path in (options.timbre, options.melody, options.continued)
+    )
+    from msdae.inference.generation import Generator, Request
+    from msdae.inference.wording import asked
+    from msdae.models.priors.base import find
+
+    prior = find(options.prior, options.trained, _train)
+    text = None if options.text is None else asked(options.text)
+    pipeline = cli.pipeline(options)
+    if options.sound:
+        timbre = pipeline.load_sound(options.sound)
+    generator = Generator(pipeline, prior, cli.configured(Manner, options))
+    request = Request(options.seconds or DEFAULT, timbre, melody, beginning, text, options.seed)
+    generator.render_file(request, options.out, tqdm)
+    written = audio.open_recording(options.out)
+    print(f"wrote {options.out} ({written.samples / written.sample_rate:.2f} s)")
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Say what excludes each other before anything is read."""
+    if options.timbre and options.sound:
+        raise UserError("--timbre and --sound exclude each other; leave one out")
+    if options.melody and (options.timbre or options.sound):
+        raise UserError(
+            f"--melody with --timbre or --sound leaves nothing to generate; use {cli.program('swap')}"
+        )
+    if options.melody and (options.continued or options.seconds):
+        other = "--continue" if options.continued else "--seconds"
+        raise UserError(f"--melody has its own length and {other} another; leave one out")
+
+
+def _train(kind: str) -> str:
+    return f"{cli.program('train-prior')} --prior {kind}; then give its folder with --trained"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = cli.parser(
+        "generate",
+        "Generate music. What is given is kept, what is missing is sampled: a melody for a sound (--timbre,\n"
+        "--sound), a sound for a melody (--melody), both, or what comes after a recording (--continue).",
+        "--timbre a.wav --seconds 30 --seed 1 --out y.wav",
+    )
+    parser.add_argument("--prior", choices=list(PRIORS), default="dit", help="which prior")
+    parser.add_argument("--trained", type=Path, help="file or folder of its weights (default: what ships)")
+    parser.add_argument("--text", help="what should sound, in English: 'slow low oud, dry room'")
+    parser.add_argument("--timbre", type=Path, metavar="FILE", help="the timbre source")
+    parser.add_argument("--sound", type=Path, metavar="FILE", help="a learnt sound")
+    parser.add_argument("--melody", type=Path, metavar="FILE", help="the melody source")
+    parser.add_argument(
+        "--continue", dest="continued", type=Path, metavar="FILE", help="a recording that is continued"
+    )
+    parser.add_argument(
+        "--seconds", type=cli.ranged(SECONDS, float), help=f"of new music ({DEFAULT:g}, or the melody's)"
+    )
+    cli.add_out(parser, "generated.wav")
+    cli.add_config(parser, Manner)
+    cli.add_sampling(parser)
+    return parser

@@ -1,0 +1,218 @@
+"""Music that a prior draws and a model renders: what is given is kept, what is missing is sampled."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from msdae import audio
+from msdae.audio.loudness import PEAK, Mastering, measure
+from msdae.audio.windows import Source
+from msdae.data.draws import mix_seed
+from msdae.errors import UserError
+from msdae.inference.codes import Codes
+from msdae.inference.mastering import mastered, write_mastered
+from msdae.inference.pipeline import Pipeline
+from msdae.inference.sounds import LearntSound
+from msdae.inference.sources import as_source
+from msdae.inference.timelines import room, timeline, windowed
+from msdae.models.priors.base import Condition, Prior, kept_frames
+from msdae.models.priors.settings import SECONDS, Manner
+from msdae.progress import Progress, silent, wholes
+
+LOUDNESS = -18.0  # LUFS of what has no source to be as loud as
+QUIET = 1e-4  # root mean square of what is not made louder
+FADE = 0.05  # seconds in which a recording goes over into its continuation
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    seconds: of new music; with a melody source its length.
+    timbre: the timbre source, or a `LearntSound`. melody: the melody source. beginning: what is continued.
+    text: vector of a text, (1, numbers). seed: of everything that is drawn.
+
+    Raises:
+        UserError: sources that exclude each other.
+    """
+
+    seconds: float = 10.0
+    timbre: Any = None
+    melody: Any = None
+    beginning: Any = None
+    text: torch.Tensor | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        SECONDS.check(self.seconds, "seconds")
+        if self.melody is not None and self.timbre is not None:
+            raise UserError("timbre and melody are both given, which leaves nothing to generate; use swap")
+        if self.melody is not None and self.beginning is not None:
+            raise UserError("a given melody continues no recording; leave out --melody or --continue")
+
+
+class Generator:
+    """A prior and the pipeline that renders its codes.
+
+    Raises:
+        UserError: the prior is of another model.
+    """
+
+    def __init__(self, pipeline: Pipeline, prior: Prior, manner: Manner = Manner()):
+        prior.require(pipeline.fingerprint)
+        self.pipeline, self.prior, self.manner = pipeline, prior.to(pipeline.device), manner
+        self.rate = pipeline.codec.sample_rate
+
+    def codes(self, request: Request) -> Codes:
+        """The codes of what is asked for; of a continuation with as much of the recording as a window keeps.
+
+        Raises:
+            UserError: as `Pipeline.encode` and `Prior.sample`.
+        """
+        pipeline, grid = self.pipeline, self.prior.grid
+        generator = torch.Generator().manual_seed(mix_seed((request.seed,)))
+        sample = partial(self.prior.sample, generator=generator, manner=self.manner)
+        if request.melody is not None:
+            content = pipeline.encode(request.melody, levels=grid.timed)
+            given, frames = timeline(content, grid), content.length
+            drawn = sample(frames, Condition(given, request.text))
+            levels = {**content.levels, **{level: drawn[level].cpu() for level in grid.pooled}}
+            return dataclasses.replace(content, levels=dict(sorted(levels.items())))
+        samples, given, sound = round(request.seconds * self.rate), {}, request.timbre or request.beginning
+        if sound is not None:
+            sound = pipeline.encode(sound, levels=grid.pooled)
+            given = dict(sound.levels)
+        end = self._end(request.beginning)
+        prefix = timeline(pipeline.encode(end, levels=grid.timed), grid) if len(end) else {}
+        lead, samples = len(end) // pipeline.codec.hop, samples + len(end)
+        drawn = sample(room(pipeline, samples) - lead, Condition(given, request.text), prefix=prefix)
+        for level, code in prefix.items():
+            drawn[level] = torch.cat([code, drawn[level].cpu()], dim=-1)
+        codes = windowed(drawn, grid, pipeline, samples)
+        return codes if sound is None else pipeline.mix(codes, dict.fromkeys(grid.pooled, sound))
+
+    def stream(self, request: Request, progress: Progress = silent) -> Iterator[torch.Tensor]:
+        """Consecutive blocks (samples,) of what is asked for, before its loudness is set."""
+        request = self._opened(request)
+        codes = self.codes(request)
+        with progress(total=codes.windows, desc="render", unit="window") as bar:
+            blocks = self._rendered(codes, wholes(bar))
+            yield from self._continued(request.beginning, blocks) if request.beginning else blocks
+
+    def render(self, request: Request, progress: Progress = silent) -> torch.Tensor:
+        """What is asked for: (samples,) at the codec's rate, peaks under -1 dBFS.
+
+        It is as loud as the source that is given, a continuation as loud as its beginning.
+
+        Raises:
+            UserError: as `codes`.
+        """
+        request = self._opened(request)
+        if request.beginning is not None:
+            return torch.cat(list(self.stream(request, progress)))
+        return mastered(self.stream(request, progress), self._reference(request), self.rate)
+
+    def render_file(self, request: Request, path: str | Path, progress: Progress = silent) -> Mastering:
+        """`render` into a wav, flac or ogg file, in memory that hardly grows with the length.
+
+        Raises:
+            UserError: as `codes`; the file cannot be written.
+        """
+        audio.check_writable(path)
+        request = self._opened(request)
+        if request.beginning is not None:
+            audio.write_blocks(path, self.stream(request, progress), self.rate)
+            return Mastering(1.0, limited=False)
+        return write_mastered(path, self.stream(request, progress), self._reference(request), self.rate)
+
+    # -- how
+
+    def _opened(self, request: Request) -> Request:
+        """The request with sources at the codec's rate."""
+        sources = {}
+        for name in ("timbre", "melody", "beginning"):
+            sound = getattr(request, name)
+            keep = sound is None or isinstance(sound, LearntSound)
+            sources[name] = sound if keep else as_source(sound, self.rate)
+        return dataclasses.replace(request, **sources)
+
+    def _reference(self, request: Request) -> Any:
+        source = request.melody or request.timbre
+        if source is None or isinstance(source, LearntSound):
+            return _Level(LOUDNESS)
+        return measure(source, self.rate)
+
+    def _end(self, beginning: Source | None) -> torch.Tensor:
+        """The last samples of a recording, in whole steps of the grid, as many as a window keeps at most."""
+        if beginning is None:
+            return torch.zeros(0)
+        step = self.prior.grid.step * self.pipeline.codec.hop
+        kept = kept_frames(self.prior.config.window, self.prior.grid.step, self.manner.keep)
+        size = min(kept * self.pipeline.codec.hop, beginning.samples) // step * step
+        end = torch.zeros(0)
+        for block in beginning.blocks():
+            end = torch.cat([end, block])[-size:] if size else end
+        return end
+
+    def _rendered(self, codes: Codes, advance: Any) -> Iterator[torch.Tensor]:
+        """Blocks of the codes' sound, as long as they say."""
+        hop, device = self.pipeline.codec.hop, self.pipeline.device
+        z = self.pipeline.sample(codes)[:, : -(-codes.samples // hop)]
+        left = codes.samples
+        with torch.no_grad():
+            parts = (part[None].to(device) for part in z.split(self.pipeline.window, dim=-1))
+            for block in self.pipeline.codec.stream(parts):
+                block = block[0, :left].cpu()
+                left -= len(block)
+                advance(codes.windows * len(block) / codes.samples)
+                yield block
+
+    def _continued(self, beginning: Source, blocks: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """The recording as it is, and then what follows it in `blocks`, which begin with its last moments.
+
+        The two go over into each other in its last `FADE` seconds; what follows is as loud as these moments.
+        """
+        end = self._end(beginning)
+        again, blocks = _split(blocks, len(end))
+        gain = float((_level(end) / _level(again).clamp_min(QUIET)).clamp(0.1, 10)) if len(end) else 1.0
+        fade = min(round(FADE * self.rate), len(end))
+        left = beginning.samples - fade
+        for block in beginning.blocks():
+            yield block[:left]
+            left -= len(block[:left])
+        if fade:
+            ramp = torch.linspace(0, 1, fade)
+            yield (1 - ramp) * end[-fade:] + ramp * gain * again[-fade:]
+        for block in blocks:
+            yield (gain * block).clamp(-PEAK, PEAK)
+
+
+def _level(waveform: torch.Tensor) -> torch.Tensor:
+    return waveform.square().mean().sqrt()
+
+
+def _split(blocks: Iterator[torch.Tensor], samples: int) -> tuple[torch.Tensor, Iterator[torch.Tensor]]:
+    """The first samples of consecutive blocks, and what follows them in blocks."""
+    first = torch.zeros(0)
+    while len(first) < samples:
+        first = torch.cat([first, next(blocks)])
+    return first[:samples], chain([first[samples:]], blocks)
+
+
+@dataclass(frozen=True)
+class _Level:
+    """A loudness that a rendering is brought to, where a `Loudness` is measured elsewhere."""
+
+    lufs: float
+
+    def integrated(self) -> float:
+        return self.lufs
+
+    def level(self) -> float:
+        return self.lufs

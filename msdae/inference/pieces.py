@@ -1,0 +1,115 @@
+"""Recordings to pieces, what priors are trained on."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+
+from msdae.audio import open_recording
+from msdae.codecs.base import Codec
+from msdae.data.pieces import Piece
+from msdae.data.sources import SourceFile
+from msdae.errors import UserError
+from msdae.inference.pipeline import Pipeline
+from msdae.models.autoencoder import Autoencoder
+from msdae.models.priors.grid import Grid
+from msdae.progress import Progress, silent
+
+QUIET = 1e-3  # of the loudest sample (-60 dB): sound that is over
+PART = 16  # clips that are encoded at once
+Describe = Callable[[Mapping[str, Any]], torch.Tensor]  # labels to vectors of captions, (captions, numbers)
+
+
+def key(files: Mapping[str, Sequence[SourceFile]]) -> str:
+    """A hash of which recordings there are, by name, size and labels."""
+    facts = [
+        [split, f.name, f.path.stat().st_size, f.first, f.clips, f.labels]
+        for split, members in files.items()
+        for f in members
+    ]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def encoded(
+    pipeline: Pipeline,
+    files: Mapping[str, Sequence[SourceFile]],
+    describe: Describe | None = None,
+    progress: Progress = silent,
+) -> dict[str, list[Piece]]:
+    """The codes of recordings, {split: pieces}; silence at their ends is left out, and what is silent.
+
+    describe: says what is said of a recording.
+
+    Raises:
+        UserError: a recording that cannot be read, or nothing is left of them.
+    """
+    grid = Grid.of(pipeline.model)
+    pieces: dict[str, list[Piece]] = {}
+    with progress(total=sum(map(len, files.values())), desc="encode", unit="recording") as bar:
+        for split, members in files.items():
+            read = (_piece(pipeline, grid, file, describe) for file in members)
+            pieces[split] = [piece for piece in _counted(read, bar) if piece is not None]
+    if not pieces.get("train"):
+        raise UserError("no recording with sound to learn from; give others with --data")
+    return pieces
+
+
+def _counted(items: Iterator[Any], bar: Any) -> Iterator[Any]:
+    for item in items:
+        bar.update()
+        yield item
+
+
+def _piece(pipeline: Pipeline, grid: Grid, file: SourceFile, describe: Describe | None) -> Piece | None:
+    waveform = _sound(file, pipeline.codec)
+    if not len(waveform):
+        return None
+    frames = max(1, len(waveform) // pipeline.codec.hop // grid.step) * grid.step
+    waveform = torch.nn.functional.pad(waveform, (0, max(0, frames * pipeline.codec.hop - len(waveform))))
+    parts = waveform[: frames * pipeline.codec.hop].split(PART * pipeline.codec.clip_samples)
+    codes = [_codes(pipeline, grid, part) for part in parts]
+    timbres = {level: torch.cat([one[level] for one in codes]) for level in grid.pooled}
+    melody = {level: torch.cat([one[level] for one in codes], dim=1) for level in grid.timed}
+    texts = describe(file.labels) if describe else None
+    labels = {name: value for name, value in file.labels.items() if name != "notes"}
+    return Piece(file.name, timbres, melody, frames, labels, texts)
+
+
+def _sound(file: SourceFile, codec: Codec) -> torch.Tensor:
+    """The clips of the file as one waveform (samples,), without the silence at its end."""
+    first = file.first * codec.clip_samples
+    # one clip stands for all of the recording
+    last = first + file.clips * codec.clip_samples if file.first or file.clips > 1 else None
+    parts, done = [], 0
+    for block in open_recording(file.path, codec.sample_rate).blocks():
+        parts.append(block[max(0, first - done) : None if last is None else max(0, last - done)])
+        done += len(block)
+    waveform = torch.cat(parts) if parts else torch.zeros(0)
+    heard = (
+        (waveform.abs() > QUIET * waveform.abs().max().clamp_min(QUIET)).nonzero() if len(waveform) else []
+    )
+    return waveform[: int(heard[-1]) + 1] if len(heard) else waveform[:0]
+
+
+@torch.no_grad()
+def _codes(pipeline: Pipeline, grid: Grid, waveform: torch.Tensor) -> dict[int, torch.Tensor]:
+    """Codes of a waveform in whole steps of the grid: of timed levels (channels, code frames), of pooled ones
+    those of its windows, (windows, channels)."""
+    model, codec = pipeline.model, pipeline.codec
+    waveform = waveform[None].to(pipeline.device)
+    if not model.needs_mel:
+        read, encode = codec.encode(waveform), partial(_latent_code, model)
+    else:
+        read, encode = pipeline.log_mel(waveform), lambda x, level: model.encode_level(level - 1, x)
+    frames = len(waveform[0]) // codec.hop
+    size = read.shape[-1] // frames * min(pipeline.window, frames)  # of what is read in a window
+    windows = torch.cat(read.split(size, dim=-1)[: read.shape[-1] // size])
+    codes = {level: encode(windows, level)[..., 0] for level in grid.pooled}
+    return {k: code.cpu() for k, code in (codes | {k: encode(read, k)[0] for k in grid.timed}).items()}
+
+
+def _latent_code(model: Autoencoder, z: torch.Tensor, level: int) -> torch.Tensor:
+    return model.encode(z, None)[level - 1]

@@ -1,0 +1,14 @@
+"""Priors: codes out of nothing, out of words or around what is given, behind one interface."""
+
+from typing import TYPE_CHECKING
+
+from msdae.lazy import getter
+from msdae.models.priors.registry import PRIORS
+from msdae.models.priors.settings import Manner
+
+if TYPE_CHECKING:
+    from msdae.models.priors.base import Prior
+
+__all__ = ["PRIORS", "Manner", "Prior"]
+
+__getattr__ = getter(__name__, {"Prior": "msdae.models.priors.base:Prior"})

@@ -1,0 +1,337 @@
+"""What priors share: what they are over, what is given to them, drawing window by window, and their files.
+
+A prior is a distribution of a model's codes: timbre (pooled levels, one code a piece), melody (the others).
+All lie side by side at the latent's rate (`grid`), so that sizes come from model and codec alone.
+One mask says what is given: given codes stay as they are, the rest is drawn around them.
+A piece of any length is drawn in windows, each around the end of the one before, and told its place.
+The model's denoiser renders the codes as those of any recording: a prior can do all that a swap can.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+import torch.nn as nn
+
+from msdae import checkpoint, config
+from msdae.errors import UserError, printable
+from msdae.files import reading
+from msdae.models.priors.grid import Grid, Level, Timeline
+from msdae.models.priors.registry import PRIORS
+from msdae.models.priors.settings import Manner
+
+ASSETS = Path(__file__).parents[2] / "assets"
+KIND = "prior"
+HEADER = {"prior": str, "config": dict, "levels": list, "model": str, "provenance": dict}
+FACTS = 3  # numbers by which a window knows its place
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is known of pieces, one a row.
+
+    codes: of levels that are given, at any length; a batch of one stands for all.
+    text: vectors, (batch, numbers), zeros where nothing is said.
+    start, length: of a window and of the piece that it is in, in latent frames, (batch,) each; for `loss`.
+    """
+
+    codes: Timeline = field(default_factory=dict)
+    text: torch.Tensor | None = None
+    start: torch.Tensor | None = None
+    length: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window that is to be drawn; tensors are standardised.
+
+    y: (batch, channels, frames), what is known, anything elsewhere. known: (batch, levels, frames) bool.
+    facts: (batch, FACTS). text: (batch, numbers).
+    """
+
+    y: torch.Tensor
+    known: torch.Tensor
+    facts: torch.Tensor
+    text: torch.Tensor | None
+
+
+class Prior(nn.Module):
+    """A distribution of codes.
+
+    Args:
+        config: sizes, `window` among them: the latent frames that are drawn at once.
+        grid: of the codes. model: fingerprint of the model whose codes they are.
+        provenance: how the prior came to be.
+
+    Attributes:
+        kind: its name. Config: of its sizes. schedule: settings of training that differ from the defaults.
+        closed: whether `fit` is all of its training.
+
+    Raises:
+        UserError: a window in which levels have no whole code frames.
+    """
+
+    kind: ClassVar[str]
+    Config: ClassVar[type]
+    schedule: ClassVar[Mapping[str, Any]] = {}
+    closed: ClassVar[bool] = False
+
+    def __init__(self, config: Any, grid: Grid, model: str, provenance: dict[str, Any] | None = None):
+        super().__init__()
+        self.config, self.grid, self.model, self.provenance = config, grid, model, provenance or {}
+        if config.window % grid.step:
+            raise UserError(f"window: is {config.window}, expected a multiple of {grid.step}")
+        self.register_buffer("mean", torch.zeros(grid.channels, 1))
+        self.register_buffer("std", torch.ones(grid.channels, 1))
+
+    # -- training
+
+    def fit(self, codes: Timeline) -> None:
+        """Measure what is needed of codes of windows: here the mean and deviation of each channel."""
+        x = self.grid.spread(codes, self.config.window)
+        self.mean.copy_(x.mean(dim=(0, 2))[:, None])
+        self.std.copy_(x.std(dim=(0, 2)).clamp_min(1e-3)[:, None])
+
+    def loss(self, codes: Timeline, condition: Condition, draws: Any) -> torch.Tensor:
+        """The loss of each window, (batch,). codes: of all levels. condition: text and place of the windows.
+
+        draws: `msdae.data.draws.Draws` of the batch.
+        """
+        raise NotImplementedError
+
+    def forward(self, codes: Timeline, condition: Condition, draws: Any) -> torch.Tensor:
+        """`loss`: what several processes and mixed precision wrap is a module's forward."""
+        return self.loss(codes, condition, draws)
+
+    # -- use
+
+    @torch.no_grad()
+    def sample(
+        self,
+        frames: int,
+        condition: Condition,
+        generator: torch.Generator,
+        prefix: Timeline | None = None,
+        manner: Manner = Manner(),
+        count: int = 1,
+    ) -> dict[int, torch.Tensor]:
+        """Codes of `count` pieces of so many latent frames, or a little more, in whole steps of the grid.
+
+        condition: codes that are given are returned as they are. prefix: codes of what the pieces go on from;
+            it is not returned.
+
+        Raises:
+            UserError: all levels are given, or a text to a prior that reads none.
+        """
+        self.eval()
+        if condition.text is not None and not getattr(self.config, "text", 0):
+            raise UserError(f"--text: the prior {self.kind} reads none; give one that does")
+        pending = [level for level in range(1, len(self.grid.levels) + 1) if level not in condition.codes]
+        if not pending:
+            raise UserError(
+                "timbre and melody are both given, and nothing is left to generate; leave one out"
+            )
+        frames += -frames % self.grid.step
+        before = self._before(prefix, manner, count)
+        given = self._given(condition, frames, before, count)
+        parts = _Parts(self, given, condition.text, generator, manner, count)
+        x = parts.middle(frames) if set(pending) <= set(self.grid.pooled) else parts.all(before, frames)
+        codes = self.grid.gather(x * self.std + self.mean)
+        return {**codes, **{level: code.expand(count, -1, -1) for level, code in condition.codes.items()}}
+
+    def _before(self, prefix: Timeline | None, manner: Manner, count: int) -> torch.Tensor:
+        """The end of the prefix, standardised, as much of it as a window keeps: (count, channels, frames)."""
+        empty = self.mean.new_zeros(count, self.grid.channels, 0)
+        if not prefix:
+            return empty
+        kept = kept_frames(self.config.window, self.grid.step, manner.keep)
+        lengths = [prefix[level].shape[-1] * self.grid.levels[level - 1].frames for level in self.grid.timed]
+        kept = min(kept, min(lengths) // self.grid.step * self.grid.step)
+        if not kept:
+            return empty
+        ends = {k: prefix[k][..., -(kept // self.grid.levels[k - 1].frames) :] for k in self.grid.timed}
+        for k in self.grid.pooled:
+            ends[k] = prefix.get(k, self.mean.new_zeros(1, self.grid.levels[k - 1].channels, 1))
+        x = self.grid.spread({k: code.to(self.mean) for k, code in sorted(ends.items())}, kept)
+        return ((x - self.mean) / self.std).expand(count, -1, -1)
+
+    def _given(
+        self, condition: Condition, frames: int, before: torch.Tensor, count: int
+    ) -> dict[int, torch.Tensor]:
+        """Standardised codes of given levels at the latent's rate, those of `before` ahead of them."""
+        given, first = {}, 0
+        for number, level in enumerate(self.grid.levels, 1):
+            part = slice(first, first := first + level.channels)
+            if (code := condition.codes.get(number)) is None:
+                continue
+            x = self.grid.repeated(number, code.to(self.mean), frames)[..., :frames]
+            x = torch.cat([x, x[..., -1:].expand(-1, -1, frames - x.shape[-1])], dim=-1)
+            x = ((x - self.mean[part]) / self.std[part]).expand(count, -1, -1)
+            ahead = before[:, part] if level.frames else x[..., :1].expand(-1, -1, before.shape[-1])
+            given[number] = torch.cat([ahead, x], dim=-1)
+        return given
+
+    def _window(self, window: Window, generator: torch.Generator, manner: Manner) -> torch.Tensor:
+        """A draw of the window: standardised, (batch, channels, frames), what is known as it is."""
+        raise NotImplementedError
+
+    # -- files
+
+    def save(self, path: str | Path, half: bool = False) -> None:
+        """Write a safetensors file, atomically. half: in half precision."""
+        tensors = {name: t.half() if half else t for name, t in self.state_dict().items()}
+        header = {
+            "prior": self.kind,
+            "config": config.to_mapping(self.config),
+            "levels": [[level.channels, level.frames] for level in self.grid.levels],
+            "model": self.model,
+            "provenance": self.provenance,
+        }
+        checkpoint.save(path, KIND, tensors, header)
+
+    def require(self, model: str) -> None:
+        """Raise a UserError unless the prior is of the model with this fingerprint."""
+        if self.model != model:
+            raise UserError(
+                f"the prior {self.kind} is of another model or codec ({self.model[:12]}, not {model[:12]}); "
+                "train one for this model with experiments/train_prior.py, or leave out --checkpoint"
+            )
+
+
+def kept_frames(window: int, step: int, share: float) -> int:
+    """Frames that a window keeps of the one before: whole steps, at least one and not all."""
+    return max(1, min(window // step - 1, round(share * window / step))) * step
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """A piece drawn in windows."""
+
+    prior: Prior
+    given: Mapping[int, torch.Tensor]
+    text: torch.Tensor | None
+    generator: torch.Generator
+    manner: Manner
+    count: int
+
+    def middle(self, frames: int) -> torch.Tensor:
+        """One window, in the middle of the piece: for what does not change with time."""
+        size, step = self.prior.config.window, self.prior.grid.step
+        empty = self.prior.mean.new_zeros(self.count, self.prior.grid.channels, 0)
+        return self._draw(empty, max(0, (frames - size) // 2 // step * step), frames)
+
+    def all(self, before: torch.Tensor, frames: int) -> torch.Tensor:
+        """All windows after `before`: (count, channels, frames)."""
+        size, step = self.prior.config.window, self.prior.grid.step
+        kept, total = kept_frames(size, step, self.manner.keep), before.shape[-1] + frames
+        pieces, done, first = [], before.shape[-1], True
+        end = before
+        while done < total:
+            x = self._draw(end, done - end.shape[-1], total, first)
+            pieces.append(x[..., end.shape[-1] :])
+            done += pieces[-1].shape[-1]
+            end, first = x[..., -kept:], False
+        return torch.cat(pieces, dim=-1)[..., :frames]
+
+    def _draw(self, end: torch.Tensor, start: int, total: int, first: bool = True) -> torch.Tensor:
+        """The window from `start` on, which begins with `end`. first: nothing was drawn before it."""
+        prior, kept = self.prior, end.shape[-1]
+        size, grid = prior.config.window, prior.grid
+        y = prior.mean.new_zeros(self.count, grid.channels, size)
+        known = torch.zeros(self.count, len(grid.levels), size, dtype=torch.bool, device=y.device)
+        y[..., :kept] = end
+        known[..., :kept] = True
+        place = 0
+        for number, level in enumerate(grid.levels, 1):
+            part = slice(place, place := place + level.channels)
+            if number in self.given:
+                code = self.given[number][..., start : start + size]
+                y[:, part, : code.shape[-1]] = code
+                y[:, part, code.shape[-1] :] = code[..., -1:]
+                known[:, number - 1] = True
+            elif not level.frames:  # of a piece there is one, which the first window draws
+                y[:, part] = end[:, part, :1] if kept and not first else 0.0
+                known[:, number - 1] = bool(kept) and not first
+        facts = facts_of(
+            *(torch.full((self.count,), float(number), device=y.device) for number in (start, total)), size
+        )
+        window = Window(y, known, facts, self.text_vectors())
+        return prior._window(window, self.generator, self.manner)
+
+    def text_vectors(self) -> torch.Tensor | None:
+        """What is said of each piece, zeros where nothing is; None for a prior that reads no text."""
+        numbers = getattr(self.prior.config, "text", 0)
+        if not numbers:
+            return None
+        if self.text is None:
+            return self.prior.mean.new_zeros(self.count, numbers)
+        return self.text.to(self.prior.mean).expand(self.count, -1)
+
+
+def facts_of(start: torch.Tensor, length: torch.Tensor, window: int) -> torch.Tensor:
+    """Where a window begins and ends in its piece, from 0 to 1, and how many windows long the piece is, as a
+    logarithm: (batch, FACTS). start, length: in latent frames, (batch,)."""
+    return torch.stack([start / length, (start + window) / length, (length / window).log2() / 4], dim=1)
+
+
+def new(kind: str, settings: Any, grid: Grid, model: str, seed: int) -> Prior:
+    """An untrained prior of the codes of a model."""
+    family = PRIORS[kind]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return family(settings, grid, model)
+
+
+def load(path: str | Path) -> Prior:
+    """The prior in a file that `Prior.save` wrote.
+
+    Raises:
+        UserError: no such file, a damaged one, or one of no prior that is known.
+    """
+    header = checkpoint.read_header(path, KIND, HEADER)
+    family = PRIORS[header["prior"]]
+    settings = config.of_file(family.Config, header["config"], path)
+    with reading(path, checkpoint.FIX):
+        grid = Grid(tuple(Level(int(channels), int(frames)) for channels, frames in header["levels"]))
+        with torch.device("meta"):
+            expected = family(settings, grid, header["model"]).state_dict()
+    checkpoint.require_tensors(path, expected)
+    tensors, _ = checkpoint.load(path, KIND)
+    prior = family(settings, grid, header["model"], header["provenance"])
+    return checkpoint.restore(prior, tensors, path, checkpoint.FIX)
+
+
+def shipped() -> list[str]:
+    """The priors whose trained weights are part of the package."""
+    return [kind for kind in PRIORS if asset(kind).is_file()]
+
+
+def asset(kind: str) -> Path:
+    """The file of a prior's trained weights in the package; it need not be there."""
+    return ASSETS / f"prior-{kind}.safetensors"
+
+
+def find(kind: str, trained: str | Path | None = None, train: Callable[[str], str] = str) -> Prior:
+    """The prior `kind`: from the file or folder `trained`, or the weights that ship.
+
+    train: the line that trains a prior, for the message.
+
+    Raises:
+        UserError: no such prior or file; the file is of another prior.
+    """
+    family = PRIORS[kind]
+    if trained is None and not asset(kind).is_file():
+        raise UserError(f"{kind}: no trained weights ship; train it: {train(kind)}")
+    path = asset(kind) if trained is None else Path(trained)
+    path = path / f"{KIND}.safetensors" if path.is_dir() else path
+    prior = load(path)
+    if not isinstance(prior, family):
+        raise UserError(f"{printable(path)}: holds a {prior.kind}, expected a {kind}; give --prior for it")
+    return prior
+
+
+def windows_of(codes: Sequence[Timeline]) -> dict[int, torch.Tensor]:
+    """Windows of equal length as one batch."""
+    return {level: torch.cat([window[level] for window in codes]) for level in codes[0]}

@@ -1,0 +1,149 @@
+"""Priors that are diffusion models: what is given stays clean, the rest is denoised."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+
+from msdae.diffusion.ddpm import DDPM, ancestral
+from msdae.diffusion.edm import EDM
+from msdae.diffusion.samplers import guided, sample
+from msdae.models.priors.base import Condition, Prior, Window, facts_of
+from msdae.models.priors.grid import Grid, Timeline
+from msdae.models.priors.settings import Manner
+
+PROCESSES = ("edm", "linear", "cosine")  # EDM, and DDPM with either schedule
+# Shares of the windows of a training step.
+TIMBRE_KNOWN, TIMBRE_ABSENT, MELODY_KNOWN, MELODY_ABSENT, CONTINUED, NO_TEXT = 0.5, 0.1, 0.15, 0.1, 0.6, 0.2
+
+
+class DiffusionPrior(Prior):
+    """EDM or DDPM by any network over windows.
+
+    A network reads, of each frame, codes that are noisy where they are to be drawn, clean where they are
+    known and zero where they are absent, and two flags a level that say which; and the window's place.
+    """
+
+    def __init__(self, config: Any, grid: Grid, model: str, provenance: dict[str, Any] | None = None):
+        super().__init__(config, grid, model, provenance)
+        self.edm = EDM(1.0, config.P_mean, config.P_std)
+        schedule = config.process if config.process != "edm" else "linear"
+        self.ddpm = DDPM(schedule, config.error)
+
+    @property
+    def inputs(self) -> int:
+        """Channels that the network reads of a frame."""
+        return self.grid.channels + 2 * len(self.grid.levels)
+
+    def network(
+        self, x: torch.Tensor, c_noise: torch.Tensor, facts: torch.Tensor, text: torch.Tensor | None
+    ) -> torch.Tensor:
+        """x: (batch, inputs, frames), c_noise: (batch,), facts: (batch, FACTS), text: (batch, numbers)
+        -> (batch, channels, frames)"""
+        raise NotImplementedError
+
+    # -- training
+
+    def loss(self, codes: Timeline, condition: Condition, draws: Any) -> torch.Tensor:
+        frames = self.config.window
+        y = (self.grid.spread(codes, frames) - self.mean) / self.std
+        level, chance = draws.normal(), draws.uniform()
+        shapes = self.grid.shapes(frames)
+        noise = self.grid.spread({k: draws.normal(*shape) for k, shape in enumerate(shapes, 1)}, frames)
+        known, absent = self._masks(frames, draws)
+        facts = facts_of(condition.start, condition.length, frames)
+        text = condition.text
+        if text is not None:
+            text = torch.where(draws.uniform(1) < NO_TEXT, 0.0, text)
+        weight = self.grid.by_channel((~known & ~absent).float())
+        weight = weight / weight.mean(dim=(1, 2), keepdim=True)
+        network = partial(self._masked, y=y, known=known, absent=absent, facts=facts, text=text)
+        if self.config.process == "edm":
+            sigma = self.edm.sigmas(level)
+            return self.edm.loss(network, y, sigma[:, None, None] * noise, sigma, weight)
+        return self.ddpm.loss(network, y, noise, chance, weight)
+
+    def _masks(self, frames: int, draws: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is known and what is absent of windows in training: (batch, levels, frames) bool each."""
+        timbre, melody, continued, share = draws.uniform(4).unbind(1)
+        pooled = torch.tensor([not level.frames for level in self.grid.levels], device=timbre.device)
+        known_timbre = timbre < TIMBRE_KNOWN
+        absent_timbre = timbre > 1 - TIMBRE_ABSENT
+        drawn = ~known_timbre & ~absent_timbre  # then the melody may be given, or be absent
+        known_melody = drawn & (melody < MELODY_KNOWN)
+        absent_melody = drawn & (melody > 1 - MELODY_ABSENT)
+        steps = frames // self.grid.step
+        kept = (1 + (share * (steps - 1)).long()) * self.grid.step
+        kept = torch.where((continued < CONTINUED) & ~known_melody & ~absent_melody, kept, 0)
+        begun = torch.arange(frames, device=timbre.device) < kept[:, None]  # (batch, frames)
+        known = torch.where(pooled[:, None], known_timbre[:, None, None], begun[:, None])
+        known = known | (~pooled[:, None] & known_melody[:, None, None])
+        absent = torch.where(pooled[:, None], absent_timbre[:, None, None], absent_melody[:, None, None])
+        return known, absent.expand(-1, -1, frames)
+
+    def _masked(
+        self,
+        x: torch.Tensor,
+        c_noise: torch.Tensor,
+        y: torch.Tensor,
+        known: torch.Tensor,
+        absent: torch.Tensor,
+        facts: torch.Tensor,
+        text: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """The network with what is known in its place at its input; the output is one that codes can have."""
+        x = torch.where(self.grid.by_channel(known), y, x) * ~self.grid.by_channel(absent)
+        x = torch.cat([x, known.to(x), absent.to(x)], dim=1)
+        facts = facts if self.config.index else torch.zeros_like(facts)
+        return self.grid.project(self.network(x, c_noise, facts, text))
+
+    # -- use
+
+    def _window(self, window: Window, generator: torch.Generator, manner: Manner) -> torch.Tensor:
+        denoiser = self._guided(window, manner)
+        shapes, frames = self.grid.shapes(window.y.shape[-1]), window.y.shape[-1]
+
+        def normal() -> torch.Tensor:
+            drawn = {
+                k: torch.randn(len(window.y), *shape, generator=generator)
+                for k, shape in enumerate(shapes, 1)
+            }
+            return self.grid.spread(drawn, frames).to(window.y)
+
+        if self.config.process == "edm":
+            sigmas = {"sigma_min": self.edm.sigma_min, "sigma_max": self.edm.sigma_max}
+            x = sample(denoiser, normal(), manner.prior_steps, **sigmas)
+        else:
+            sigmas = self.ddpm.sigmas(manner.prior_steps)
+            x = ancestral(denoiser, sigmas[0].float() * normal(), sigmas, normal)
+        return torch.where(self.grid.by_channel(window.known), window.y, x)
+
+    def _guided(self, window: Window, manner: Manner) -> Callable:
+        """The denoiser of a window, with a weight for each condition that is there."""
+        process = self.edm if self.config.process == "edm" else self.ddpm
+        keep = self.grid.by_channel(window.known)
+        none = torch.zeros_like(window.known)
+
+        def denoise(x: torch.Tensor, sigma: torch.Tensor, absent: torch.Tensor, text: Any) -> torch.Tensor:
+            network = partial(self._masked, y=window.y, known=window.known & ~absent, absent=absent)
+            network = partial(network, facts=window.facts, text=text)
+            return torch.where(keep, window.y, process.denoise(network, x, sigma))
+
+        weights, variants = [], []
+        given = window.known.all(dim=2).all(dim=0)  # (levels,)
+        silent = None if window.text is None else torch.zeros_like(window.text)
+        for levels, weight in zip((self.grid.pooled, self.grid.timed), manner.prior_guidance, strict=False):
+            rows = [level - 1 for level in levels]
+            if rows and given[rows].all() and weight != 1:
+                absent = none.clone()
+                absent[:, rows] = True
+                weights.append(weight)
+                variants.append((absent, window.text))
+        if window.text is not None and window.text.any() and manner.prior_guidance[-1] != 1:
+            weights.append(manner.prior_guidance[-1])
+            variants.append((none, silent))
+        if not weights:
+            return lambda x, sigma: denoise(x, sigma, none, window.text)
+        every = [(none, window.text), *variants]
+        return guided(lambda x, sigma: [denoise(x, sigma, *one) for one in every], weights)

@@ -1,0 +1,27 @@
+"""How much priors draw, and how."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from msdae import limits
+from msdae.limits import GUIDANCE, Range, Size
+
+SECONDS = Range(0.1, 36000, reason="ten hours; more is another piece")  # that are generated
+CONDITIONS = ("timbre", "melody", "text")  # that have a weight of their own
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a prior draws.
+
+    prior_steps: of its sampler.
+    prior_guidance: weights of a given timbre, a given melody and a text; 1 is as trained.
+    keep: share of a window that the next one keeps.
+    """
+
+    prior_steps: Annotated[int, Range(1, 1000, reason="more change nothing that can be heard")] = 24
+    prior_guidance: Annotated[tuple[Annotated[float, GUIDANCE], ...], Size(3, 3)] = (1.0, 1.0, 2.5)
+    keep: Annotated[float, Range(0, 0.9, reason="nothing new would fit")] = 0.5
+
+    def __post_init__(self):
+        limits.check(self)

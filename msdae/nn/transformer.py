@@ -1,0 +1,112 @@
+"""A diffusion transformer: attention over patches of time, with adaptive norm and rotary positions.
+
+Source: Peebles and Xie 2023, "Scalable Diffusion Models with Transformers"; one modulation that all blocks
+share, with an offset for each, as Chen et al. 2024, "PixArt-alpha".
+"""
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from einops import rearrange
+
+from msdae.nn.layers import NoiseEmbedding, normal, zero_init
+
+BASE = 1000.0  # of the wavelengths of positions, in patches
+
+
+class DiT(nn.Module):
+    """F(c_in x; c_noise, conditions) over patches of frames.
+
+    Args:
+        inputs, outputs: channels of a frame that is read and that is said.
+        width: of the features. layers, heads: of them. patch: frames of a patch.
+        facts: numbers that are known of the whole, such as its place in a piece.
+        text: numbers of a text's vector, which is a token of its own; 0: there is none.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        width: int,
+        layers: int,
+        heads: int,
+        patch: int,
+        facts: int,
+        text: int,
+    ):
+        super().__init__()
+        self.patch = patch
+        self.embed = NoiseEmbedding(width)
+        self.facts = nn.Sequential(nn.Linear(facts, width), nn.SiLU(), zero_init(nn.Linear(width, width)))
+        self.enter = nn.Linear(patch * inputs, width)
+        self.text = nn.Linear(text, width) if text else None
+        self.modulation = nn.Sequential(nn.SiLU(), zero_init(nn.Linear(width, 6 * width)))
+        self.blocks = nn.ModuleList(_Block(width, heads) for _ in range(layers))
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.last = nn.Sequential(nn.SiLU(), zero_init(nn.Linear(width, 2 * width)))
+        self.head = zero_init(nn.Linear(width, patch * outputs))
+        frequencies = BASE ** -torch.arange(0, 1, 2 * heads / width)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def forward(
+        self, x: torch.Tensor, c_noise: torch.Tensor, facts: torch.Tensor, text: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """x: (batch, inputs, frames), c_noise: (batch,), facts: (batch, facts), text: (batch, text), zeros
+        where there is none -> (batch, outputs, frames). frames: a multiple of `patch`."""
+        condition = self.embed(c_noise) + self.facts(facts)
+        tokens = self.enter(rearrange(x, "b c (n p) -> b n (c p)", p=self.patch))
+        if self.text is not None and text is not None:
+            said = self.text(text)
+            condition = condition + said
+            tokens = torch.cat([said[:, None], tokens], dim=1)
+        parts = rearrange(self.modulation(condition), "b (six w) -> six b 1 w", six=6)
+        turn = self._turn(tokens)
+        for block in self.blocks:
+            tokens = block(tokens, parts, turn)
+        shift, scale = self.last(condition)[:, None].chunk(2, dim=-1)
+        patches = self.head(torch.addcmul(shift, self.norm(tokens), 1 + scale))
+        frames = patches[:, -(x.shape[-1] // self.patch) :]
+        return rearrange(frames, "b n (c p) -> b c (n p)", p=self.patch)
+
+    def _turn(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cosine and sine of the angles of each token's place, (tokens, width / heads / 2) each."""
+        places = torch.arange(tokens.shape[1], device=tokens.device, dtype=torch.float32)
+        angles = places[:, None] * self.frequencies
+        return angles.cos().to(tokens.dtype), angles.sin().to(tokens.dtype)
+
+
+class _Block(nn.Module):
+    """Attention and an MLP, each after a norm whose scale and shift, and before a gate, that depend on what
+    is known."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.offsets = nn.Parameter(normal(6, 1, 1, width, scale=width**-0.5))
+        self.attend = nn.Linear(width, 3 * width, bias=False)
+        self.join = nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(
+        self, x: torch.Tensor, parts: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor]
+    ) -> torch.Tensor:
+        shift, scale, gate, shift_mlp, scale_mlp, gate_mlp = parts + self.offsets
+        heard = self._attention(torch.addcmul(shift, self.norm(x), 1 + scale), turn)
+        x = torch.addcmul(x, gate, heard)
+        return torch.addcmul(x, gate_mlp, self.mlp(torch.addcmul(shift_mlp, self.norm(x), 1 + scale_mlp)))
+
+    def _attention(self, x: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        query, key, value = rearrange(
+            self.attend(x), "b n (three h w) -> three b h n w", three=3, h=self.heads
+        )
+        heard = F.scaled_dot_product_attention(rotated(query, turn), rotated(key, turn), value)
+        return self.join(rearrange(heard, "b h n w -> b n (h w)"))
+
+
+def rotated(x: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """Pairs of features are turned by the angles of their places (Su et al. 2021): (..., places, width)."""
+    first, second = x.chunk(2, dim=-1)
+    cos, sin = turn
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)

@@ -1,0 +1,206 @@
+"""The task of a prior: windows of pieces, and the best weights on pieces that are held out."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, make_dataclass
+from itertools import count
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import torch.nn as nn
+
+from msdae import config
+from msdae.data.draws import Draws, mix_seed
+from msdae.data.pieces import Piece, Splits
+from msdae.errors import UserError
+from msdae.limits import NOT_NEGATIVE
+from msdae.models.priors.base import KIND, Condition, Prior, new
+from msdae.models.priors.grid import Grid
+from msdae.models.priors.registry import PRIORS
+from msdae.progress import Progress, silent
+from msdae.training.loop import Loop
+from msdae.training.task import Losses, Schedule, Steps, StepsOrNone, Task, Trackers, settled
+
+PRODUCT = f"{KIND}.safetensors"
+FITTED = 4000  # windows by which statistics are measured
+MEAN_TIMBRE = 0.3  # share of the windows whose timbre is the mean of their piece's
+
+
+@dataclass(frozen=True)
+class PriorSchedule(Schedule):
+    """How a prior is trained; `model` has its sizes.
+
+    steps: at the most. patience: validations without a better one, after which training ends; 0: never.
+    """
+
+    steps: Steps = 3000
+    patience: Annotated[int, NOT_NEGATIVE] = 0
+    validate_every: Steps = 250
+    validation_batches: StepsOrNone = 4
+    save_every: Steps = 250
+    audio_every: Steps = 10**9
+    trackers: Trackers = ("tensorboard",)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A batch of windows of pieces.
+
+    codes: (batch, channels, frames), as `Grid.spread`. start, length: of the window and its piece, in latent
+    frames, (batch,). text: vectors, (batch, numbers), without numbers where there are none.
+    names: of the pieces.
+    """
+
+    codes: torch.Tensor
+    start: torch.Tensor
+    length: torch.Tensor
+    text: torch.Tensor
+    names: list[str]
+
+
+def settings_of(kind: str) -> type[PriorSchedule]:
+    """The settings of training the prior `kind`: a schedule with its own defaults, and its sizes, `model`.
+
+    Raises:
+        UserError: there is no such prior.
+    """
+    family = PRIORS[kind]
+    hints = {**Schedule.__annotations__, **PriorSchedule.__annotations__}
+    fields = [(name, hints[name], field(default=value)) for name, value in family.schedule.items()]
+    model = ("model", family.Config, field(default_factory=family.Config))
+    return make_dataclass("PriorConfig", [*fields, model], bases=(PriorSchedule,), frozen=True)
+
+
+def train(
+    kind: str,
+    settings: Any,
+    pieces: Splits,
+    grid: Grid,
+    model: str,
+    folder: Path,
+    provenance: dict[str, Any] | None = None,
+    progress: Progress = silent,
+) -> bool:
+    """Train the prior `kind` in `folder`, continuing what is there; False when a signal stopped it.
+
+    settings: of the type `settings_of(kind)`. pieces: of the splits "train" and, to validate, "valid".
+    grid, model: of the codes. provenance: what the file should say of its making.
+
+    Raises:
+        UserError: pieces that are shorter than a window; as `Loop.run`.
+    """
+    prior = new(kind, settings.model, grid, model, settings.seed)
+    task = PriorTask(prior, settings, pieces, provenance)
+    prior.fit(grid.gather(task.some(FITTED).codes))
+    if prior.closed:
+        task.finish(folder)
+        return True
+    return Loop(task, settings, settings.steps, folder, progress).run()
+
+
+class PriorTask(Task):
+    """A prior is trained on windows of the pieces of "train".
+
+    Raises:
+        UserError: no piece is as long as a window, or pieces without the texts that the prior reads.
+    """
+
+    stage = 0
+
+    def __init__(self, prior: Prior, settings: Any, pieces: Splits, provenance: dict[str, Any] | None = None):
+        self.prior, self.settings, self.name = prior, settings, prior.kind
+        self.provenance = provenance or {}
+        self.text = getattr(prior.config, "text", 0)
+        self.train, self.valid = (self._usable(pieces.get(split, ())) for split in ("train", "valid"))
+        if not self.train:
+            seconds = f"{prior.config.window} latent frames"
+            raise UserError(
+                f"no piece is as long as a window of {seconds}; give longer ones, or set model.window"
+            )
+        self.networks: dict[str, nn.Module] = {KIND: prior}
+
+    def _usable(self, pieces: Sequence[Piece]) -> list[Piece]:
+        window = self.prior.config.window
+        usable = [piece for piece in pieces if piece.frames >= window]
+        if self.text and any(p.texts is None or p.texts.shape[1] != self.text for p in usable):
+            raise UserError(f"model.text: is {self.text}, and the pieces have no texts of so many numbers")
+        return usable
+
+    def modules(self) -> dict[str, nn.Module]:
+        return self.networks
+
+    def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Windows]:
+        share = self.settings.batch_size // world
+        for step in count(start):
+            places = range(rank * share, (rank + 1) * share)
+            yield self._batch(self.train, [np.random.default_rng([seed, step, place]) for place in places])
+
+    def example(self, clips: int) -> Windows:
+        return self.some(clips)
+
+    def some(self, windows: int) -> Windows:
+        """So many windows of the pieces of "train"."""
+        return self._batch(self.train, [np.random.default_rng([0, 0, place]) for place in range(windows)])
+
+    def validation(self, rank: int, world: int) -> Iterable[Windows]:
+        share = self.settings.batch_size // world
+        for number in range(self.settings.validation_batches if self.valid else 0):
+            places = range(rank * share, (rank + 1) * share)
+            yield self._batch(self.valid, [np.random.default_rng([1, number, place]) for place in places])
+
+    def losses(self, batch: Windows, draws: Draws) -> Losses:
+        condition = Condition({}, batch.text if self.text else None, batch.start, batch.length)
+        codes = self.prior.grid.gather(batch.codes)
+        with torch.random.fork_rng():
+            torch.manual_seed(mix_seed((*draws.seed, 1)))
+            return {"denoising": self.networks[KIND](codes, condition, draws)}
+
+    def enough(self, held_out: Sequence[float]) -> bool:
+        return settled(held_out, self.settings.patience)
+
+    def same(self) -> dict[str, Any]:
+        return {
+            "prior": self.name,
+            "model": config.to_mapping(self.settings.model),
+            "codes": self.prior.model,
+            "pieces": [piece.name for piece in self.train],
+        }
+
+    def finish(self, folder: Path) -> None:
+        """Write prior.safetensors."""
+        training = {k: v for k, v in config.to_mapping(self.settings).items() if k != "model"}
+        prior = self.networks[KIND]
+        prior.provenance = {**self.provenance, "pieces": len(self.train), "training": training}
+        prior.save(folder / PRODUCT)
+
+    def _batch(self, pieces: Sequence[Piece], rngs: Sequence[np.random.Generator]) -> Windows:
+        sizes = np.array([piece.frames for piece in pieces], float)
+        chosen = [pieces[rng.choice(len(pieces), p=sizes / sizes.sum())] for rng in rngs]
+        window, step = self.prior.config.window, self.prior.grid.step
+        starts = [
+            step * int(rng.integers((piece.frames - window) // step + 1))
+            for rng, piece in zip(rngs, chosen, strict=True)
+        ]
+        rows = [self._codes(*one) for one in zip(chosen, starts, rngs, strict=True)]
+        texts = [self._text(piece, rng) for piece, rng in zip(chosen, rngs, strict=True)]
+        lengths = torch.tensor([float(piece.frames) for piece in chosen])
+        names = [piece.name for piece in chosen]
+        return Windows(torch.cat(rows), torch.tensor(starts).float(), lengths, torch.stack(texts), names)
+
+    def _codes(self, piece: Piece, start: int, rng: np.random.Generator) -> torch.Tensor:
+        """A window, (1, channels, frames); its timbre is that of any window of the piece, or their mean."""
+        grid, window = self.prior.grid, self.prior.config.window
+        codes, mean = {}, rng.random() < MEAN_TIMBRE
+        for level, timbres in piece.timbres.items():
+            timbre = timbres.mean(dim=0) if mean else timbres[int(rng.integers(len(timbres)))]
+            codes[level] = timbre[None, :, None]
+        for level, code in piece.melody.items():
+            size = grid.levels[level - 1].frames
+            codes[level] = code[None, :, start // size : (start + window) // size]
+        return grid.spread(codes, window)
+
+    def _text(self, piece: Piece, rng: np.random.Generator) -> torch.Tensor:
+        if not self.text:
+            return torch.zeros(0)
+        return piece.texts[int(rng.integers(len(piece.texts)))]

@@ -1,0 +1,258 @@
+"""Priors: what is given is kept, what is missing is drawn, and closed forms where there are any."""
+
+import math
+
+import pytest
+import torch
+
+from msdae.data.draws import Draws
+from msdae.errors import UserError
+from msdae.models.priors import PRIORS, Manner
+from msdae.models.priors.base import Condition, facts_of, find, kept_frames, load, new
+from msdae.models.priors.grid import Grid, Level
+
+GRID = Grid((Level(3, 0), Level(4, 4), Level(2, 1)))
+SIZES = {
+    "gaussian": {"window": 16, "components": 6},
+    "unet": {"window": 16, "widths": (8, 8, 8)},
+    "dit": {"window": 16, "width": 16, "layers": 1, "heads": 2, "text": 5},
+}
+QUICK = Manner(prior_steps=3)
+KINDS = tuple(SIZES)
+
+
+def prior(kind, **sizes):
+    made = new(kind, PRIORS[kind].Config(**{**SIZES[kind], **sizes}), GRID, "a model", 0)
+    for name, parameter in made.named_parameters():  # an untrained network ends in zeros
+        parameter.data += 0.05 * torch.randn(parameter.shape, generator=seeded(len(name)))
+    made.fit(codes(64, 16))
+    return made
+
+
+def codes(batch, frames, seed=0):
+    generator = seeded(seed)
+    shapes = enumerate(GRID.shapes(frames), 1)
+    return {number: number + torch.randn(batch, *shape, generator=generator) for number, shape in shapes}
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pieces_of_any_length(kind):
+    made = prior(kind)
+    for frames in (1, 16, 50):
+        drawn = made.sample(frames, Condition(), seeded(1), manner=QUICK, count=2)
+        whole = frames + -frames % 4
+        assert {level: tuple(code.shape) for level, code in drawn.items()} == {
+            1: (2, 3, 1),
+            2: (2, 4, whole // 4),
+            3: (2, 2, whole),
+        }
+        assert all(code.isfinite().all() for code in drawn.values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_seed_is_a_piece(kind):
+    made = prior(kind)
+    first, again, other = (made.sample(24, Condition(), seeded(n), manner=QUICK) for n in (1, 1, 2))
+    assert all(torch.equal(first[level], again[level]) for level in first)
+    assert all(not torch.allclose(first[level], other[level]) for level in first)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("levels", [(1,), (2, 3), (3,)])
+def test_what_is_given_is_kept(kind, levels):
+    made, known = prior(kind), codes(1, 40)
+    given = {level: known[level] for level in levels}
+    drawn = made.sample(40, Condition(given), seeded(1), manner=QUICK, count=2)
+    assert all(torch.equal(drawn[level][1], known[level][0]) for level in levels)
+    others = made.sample(40, Condition(given), seeded(2), manner=QUICK)
+    assert all(not torch.allclose(drawn[k][:1], others[k]) for k in drawn if k not in levels)
+
+
+def test_what_is_given_matters():
+    """Each given thing changes what is drawn of the rest."""
+    made, one, two = prior("dit"), codes(1, 16), codes(1, 16, seed=9)
+    plain = made.sample(16, Condition({1: one[1]}), seeded(1), manner=QUICK)
+    other = made.sample(16, Condition({1: two[1]}), seeded(1), manner=QUICK)
+    assert not torch.allclose(plain[3], other[3])
+    said = made.sample(16, Condition({1: one[1]}, torch.ones(1, 5)), seeded(1), manner=QUICK)
+    assert not torch.allclose(plain[3], said[3])
+    guided = Manner(prior_steps=3, prior_guidance=(3.0, 1.0, 1.0))
+    assert not torch.allclose(plain[3], made.sample(16, Condition({1: one[1]}), seeded(1), manner=guided)[3])
+
+
+@pytest.mark.parametrize("kind", ["unet", "dit"])
+def test_windows_keep_the_end_of_the_one_before(kind):
+    """The network sees the end of the window before, clean, and its place in the piece."""
+    made, seen = prior(kind), []
+    network = made.network
+
+    def watched(x, c_noise, facts, text):
+        seen.append((x.clone(), facts.clone()))
+        return network(x, c_noise, facts, text)
+
+    made.network = watched
+    drawn = made.sample(32, Condition(), seeded(1), manner=QUICK)
+    spread = (GRID.spread(drawn, 32) - made.mean) / made.std
+    (first, start), (last, end) = seen[0], seen[-1]
+    assert not first[:, 9:].any() and start[0].tolist() == pytest.approx([0.0, 0.5, math.log2(2) / 4])
+    assert end[0, 1] >= 1.0
+    kept = kept_frames(16, 4, QUICK.keep)
+    torch.testing.assert_close(last[:, :9, :kept], spread[..., 16 : 16 + kept])
+    assert last[:, 9:12, :kept].all() and not last[:, 10:12, kept:].any()
+
+
+def test_without_its_index_a_window_has_no_place():
+    made = prior("dit", index=False)
+    condition = Condition({}, torch.zeros(8, 5), torch.arange(8) * 4.0, torch.full((8,), 64.0))
+    elsewhere = Condition({}, torch.zeros(8, 5), torch.zeros(8), torch.full((8,), 640.0))
+    losses = [made.loss(codes(8, 16), c, Draws((0,), 8)) for c in (condition, elsewhere)]
+    assert torch.equal(*losses)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_prefix_is_continued(kind):
+    made, prefix = prior(kind), codes(1, 32, seed=3)
+    drawn = made.sample(20, Condition(), seeded(1), prefix, QUICK)
+    fresh = made.sample(20, Condition(), seeded(1), None, QUICK)
+    assert drawn[3].shape == fresh[3].shape and not torch.allclose(drawn[3], fresh[3])
+
+
+def test_everything_given_leaves_nothing():
+    known = codes(1, 16)
+    with pytest.raises(UserError, match="nothing is left"):
+        prior("gaussian").sample(16, Condition(known), seeded(1))
+
+
+def test_a_text_needs_a_prior_that_reads_it():
+    with pytest.raises(UserError, match="the prior unet reads none"):
+        prior("unet").sample(16, Condition({}, torch.ones(1, 5)), seeded(1))
+
+
+# -- the Gaussian
+
+
+def gaussian_codes(batch, seed=0):
+    """Windows of 16 frames whose 35 + 3 numbers are three factors and a little noise."""
+    generator = seeded(5)
+    size = sum(channels * frames for channels, frames in GRID.shapes(16))
+    mixing, factors = torch.randn(size, 3, generator=generator), torch.randn(batch, 3, generator=seeded(seed))
+    rows = 2 + factors @ mixing.T + 0.1 * torch.randn(batch, size, generator=seeded(seed + 100))
+    made = prior("gaussian")
+    return made.grid.gather(made._windows(rows, 16)), mixing
+
+
+def test_the_gaussian_has_the_moments_of_its_windows():
+    known, _ = gaussian_codes(4000)
+    made = new("gaussian", PRIORS["gaussian"].Config(window=16, components=3), GRID, "", 0)
+    made.fit(known)
+    drawn = made.sample(16, Condition(), seeded(1), count=4000)
+    for level, code in known.items():
+        a, b = code.flatten(1), drawn[level].flatten(1)
+        torch.testing.assert_close(a.mean(dim=0), b.mean(dim=0), atol=0.15, rtol=0.1)
+        torch.testing.assert_close(torch.cov(a.T), torch.cov(b.T), atol=0.4, rtol=0.15)
+
+
+def test_the_gaussian_fills_in_what_follows_from_what_is_given():
+    """Three factors are known from a timbre of three numbers: the melody follows, but for the noise."""
+    known, _ = gaussian_codes(4000)
+    made = new("gaussian", PRIORS["gaussian"].Config(window=16, components=3), GRID, "", 0)
+    made.fit(known)
+    held, _ = gaussian_codes(1, seed=7)
+    drawn = made.sample(16, Condition({k: held[k] for k in (2, 3)}), seeded(1), count=500)
+    torch.testing.assert_close(drawn[1].mean(dim=0), held[1][0], atol=0.15, rtol=0.1)
+
+
+def test_its_likelihood_is_the_gaussians():
+    """Against torch's own, of the covariance that the components and the rest make."""
+    known, _ = gaussian_codes(200)
+    made = new("gaussian", PRIORS["gaussian"].Config(window=16, components=3), GRID, "", 0)
+    made.fit(known)
+    rows = made._rows(made._standardised(known)).double()
+    axes = made.axes.double()
+    covariance = axes @ axes.T + made.rest.double() * torch.eye(len(axes))
+    exact = torch.distributions.MultivariateNormal(made.centre.double(), covariance).log_prob(rows)
+    losses = made.loss(known, Condition(), Draws((0,), 200))
+    torch.testing.assert_close(losses.double(), -exact / rows.shape[1], rtol=1e-3, atol=1e-3)
+
+
+def test_more_components_than_windows():
+    made = new("gaussian", PRIORS["gaussian"].Config(window=16, components=64), GRID, "", 0)
+    with pytest.raises(UserError, match="more than the 64 components"):
+        made.fit(codes(64, 16))
+
+
+# -- diffusion
+
+
+@pytest.mark.parametrize("process", ["edm", "linear", "cosine"])
+def test_diffusion_learns_a_distribution(process):
+    """Codes of two kinds: after a few hundred steps samples are near one or the other, not between."""
+    made = prior("unet", process=process, widths=(16, 16))
+    optimizer = torch.optim.Adam(made.parameters(), 3e-3)
+    sign = torch.where(torch.rand(64, 1, 1, generator=seeded(0)) < 0.5, -1.0, 1.0)
+    data = {k: sign.expand(64, *shape).clone() for k, shape in enumerate(GRID.shapes(16), 1)}
+    made.mean.zero_()
+    made.std.fill_(1.0)
+    where = Condition({}, None, torch.zeros(64), torch.full((64,), 16.0))
+    for step in range(150 if process == "edm" else 300):
+        optimizer.zero_grad()
+        made.loss(data, where, Draws((step,), 64)).mean().backward()
+        optimizer.step()
+    drawn = made.sample(16, Condition(), seeded(1), manner=Manner(prior_steps=50), count=64)
+    melody = drawn[3].flatten(1).mean(dim=1)
+    assert (melody > 0).any() and (melody < 0).any()
+    right = 0.65
+    if process == "edm":  # of DDPM's noise, a small error is a large one of the codes at first
+        assert (melody.abs() - 1).abs().median() < 0.35
+        right = 0.9
+    given = {1: torch.ones(1, 3, 1)}
+    drawn = made.sample(16, Condition(given), seeded(1), manner=Manner(prior_steps=50), count=128)
+    assert (drawn[3].flatten(1).mean(dim=1) > 0).float().mean() > right
+
+
+def test_known_codes_are_no_part_of_the_loss():
+    """Masks leave in each window something to draw, and the weights average 1."""
+    made = prior("dit")
+    known, absent = made._masks(16, Draws((3,), 512))
+    assert not (known & absent).any()
+    assert (~known & ~absent).flatten(1).any(dim=1).all()
+    shares = known[:, 0].all(dim=1).float().mean(), known[:, 1:].all(dim=2).all(dim=1).float().mean()
+    assert shares[0] == pytest.approx(0.5, abs=0.08) and 0.02 < shares[1] < 0.15
+
+
+def test_facts_say_where_a_window_is():
+    facts = facts_of(torch.tensor([0.0, 64.0]), torch.tensor([128.0, 128.0]), 64)
+    assert facts.tolist() == [[0.0, 0.5, 0.25], [0.5, 1.0, 0.25]]
+
+
+# -- files
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_files(kind, tmp_path):
+    made = prior(kind)
+    made.provenance = {"data": "pieces"}
+    made.save(tmp_path / "prior.safetensors")
+    again = find(kind, tmp_path)
+    assert again.provenance == {"data": "pieces"} and again.grid == GRID and again.config == made.config
+    one, two = (p.sample(16, Condition(), seeded(1), manner=QUICK) for p in (made, again))
+    assert all(torch.equal(one[level], two[level]) for level in one)
+
+
+def test_files_of_something_else(tmp_path):
+    prior("unet").save(tmp_path / "prior.safetensors")
+    with pytest.raises(UserError, match="holds a unet, expected a dit; give --prior"):
+        find("dit", tmp_path)
+    with pytest.raises(UserError, match="no such file"):
+        load(tmp_path / "none.safetensors")
+    with pytest.raises(UserError, match="the prior unet is of another model or codec"):
+        find("unet", tmp_path).require("b model")
+
+
+def test_windows_fit_the_grid():
+    with pytest.raises(UserError, match="window: is 18, expected a multiple of 4"):
+        new("unet", PRIORS["unet"].Config(window=18), GRID, "", 0)
