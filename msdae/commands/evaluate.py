@@ -161,6 +161,6 @@ def _add_real(parser: argparse.ArgumentParser) -> None:
         "--pairs",
         type=Path,
         metavar="FOLDER",
-        help="score on recordings without a truth instead: timbre/NAME.wav and melody/NAME.wav, and "
-        "NAME.wav in the folders of --outputs",
+        help="score on recordings without a truth instead: timbre/NAME.wav and melody/NAME.wav or "
+        "melody/NAME.mid, and NAME.wav in the folders of --outputs",
     )

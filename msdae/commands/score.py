@@ -25,10 +25,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("path", help="a recording, or a folder of them")
     parser.add_argument(
-        "--reference", required=True, help="its reference, or a folder with files of the same names"
+        "--reference",
+        required=True,
+        help="its reference, or a folder with files of the same names; MIDI and MusicXML are played",
     )
     parser.add_argument(
-        "--midi", action="store_true", help="the notes are in a .mid file next to each reference"
+        "--midi",
+        action="store_true",
+        help="the notes are in a .mid file next to each reference, or in the reference",
     )
     parser.add_argument(
         "--embedding",
@@ -46,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         files.check_replaceable(arguments.json)
     pairs, unpaired = scoring.pair_up(arguments.path, arguments.reference, arguments.midi)
     if arguments.json:
-        read = [*scoring.recordings(arguments.path), *scoring.recordings(arguments.reference)]
+        read = [*scoring.recordings(arguments.path), *scoring.recordings(arguments.reference, played=True)]
         files.check_apart([arguments.json], [*read, *(pair.midi for pair in pairs if pair.midi)])
     if len(pairs) >= scoring.FEWEST:
         embeddings.load(arguments.embedding)  # says before the work what is missing

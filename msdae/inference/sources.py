@@ -60,6 +60,11 @@ def open_sound(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recording | 
     return open_recording(path, sample_rate)
 
 
+def read_sound(path: str | Path, sample_rate: int = SAMPLE_RATE) -> torch.Tensor:
+    """The whole of `open_sound`: (samples,), float32, mono; raises as it and as `Recording.blocks`."""
+    return torch.cat(list(open_sound(path, sample_rate).blocks()))
+
+
 def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
     """As `windows.as_source`; files of scores are played."""
     if isinstance(sound, PlayedScore):

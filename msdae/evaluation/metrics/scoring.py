@@ -1,4 +1,5 @@
-"""Recordings against their references: a number a metric and pair of files, or a metric and pair of folders.
+"""Recordings against their references, which may be scores: a number a metric and pair of files, or a
+metric and pair of folders.
 
 A new metric is a function of a `Pair` in `METRICS`, or of two sets of embeddings in `SET_METRICS`.
 """
@@ -21,6 +22,8 @@ from msdae.evaluation.metrics.frechet import fad, fad_infinity
 from msdae.evaluation.metrics.kernel import kad
 from msdae.evaluation.metrics.melody import note_f1, pitch_accuracy, transcribe
 from msdae.files import atomic
+from msdae.inference.sources import read_sound
+from msdae.symbolic import scores
 from msdae.symbolic.notes import read_midi
 
 FEWEST = 4  # pairs that sets are compared from
@@ -33,8 +36,8 @@ LOUDEST = 1e12  # a sample; squares of larger ones overflow
 class Pair:
     """A file and what it is compared with.
 
-    name: relative to the folder that was given.
-    midi: the reference's notes, where they are not to be heard from `reference`.
+    name: relative to the folder that was given. reference: a score is played.
+    midi: a score of the reference's notes, where they are not to be heard from `reference`.
     """
 
     name: str
@@ -62,16 +65,18 @@ class Pair:
 
     @cached_property
     def notes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Notes of the reference (MIDI or heard) and notes heard in the file, (notes, 3) each."""
+        """Notes of the reference (written or heard) and notes heard in the file, (notes, 3) each."""
         reference, estimate = self.waveforms
         heard = transcribe(estimate, audio.SAMPLE_RATE)
         if self.midi is None:
             return transcribe(reference, audio.SAMPLE_RATE), heard
-        return np.array(read_midi(self.midi, drums=False), dtype=float).reshape(-1, 4)[:, :3], heard
+        written = self.midi.suffix.lower() in scores.MIDI  # may be silent, as a recording may be
+        notes = read_midi(self.midi, drums=False) if written else scores.read_notes(self.midi)
+        return np.array(notes, dtype=float).reshape(-1, 4)[:, :3], heard
 
 
 def _read(path: Path) -> torch.Tensor:
-    waveform = audio.read(path)
+    waveform = read_sound(path)
     if len(waveform) < SHORTEST * audio.SAMPLE_RATE:
         raise UserError(f"{printable(path)}: shorter than {SHORTEST} s; give more of it")
     if (peak := float(waveform.abs().max())) > LOUDEST:
@@ -161,7 +166,7 @@ def write(rows: Sequence[Row], sets: dict[str, float], path: str | Path, errors:
 def pair_up(path: str | Path, reference: str | Path, midi: bool = False) -> tuple[list[Pair], list[str]]:
     """Two files, or the files of two folders that have the same relative path without extension.
 
-    midi: take the reference's notes from the .mid file next to it.
+    midi: take the reference's notes from the .mid file next to it, or from the reference that is a score.
 
     Returns the pairs, and what is wrong with files of a folder that have none.
 
@@ -177,7 +182,7 @@ def pair_up(path: str | Path, reference: str | Path, midi: bool = False) -> tupl
         raise UserError(f"{printable(path)} and {printable(reference)}: give two files or two folders")
     if not path.is_dir():
         return [Pair(path.name, path, reference, _midi_of(reference) if midi else None)], []
-    references = {_name(file, reference): file for file in recordings(reference)}
+    references = by_name(reference, played=True)
     pairs: dict[str, Pair] = {}
     errors: list[str] = []
     for file in recordings(path):
@@ -193,8 +198,10 @@ def pair_up(path: str | Path, reference: str | Path, midi: bool = False) -> tupl
     return list(pairs.values()), errors
 
 
-def recordings(path: str | Path) -> list[Path]:
+def recordings(path: str | Path, played: bool = False) -> list[Path]:
     """The recordings of a folder and of those in it, by name; hidden ones are left out. Of a file: itself.
+
+    played: scores (MIDI, MusicXML) too, where there is no recording of their name.
 
     Raises:
         UserError: there are none.
@@ -202,15 +209,22 @@ def recordings(path: str | Path) -> list[Path]:
     path = Path(path)
     if not path.is_dir():
         return [path]
-    files = sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() in audio.SUFFIXES
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-    )
+    shown = [
+        file for file in path.rglob("*") if not any(p.startswith(".") for p in file.relative_to(path).parts)
+    ]
+    files = [file for file in shown if file.suffix.lower() in audio.SUFFIXES]
+    names = {file.with_suffix("") for file in files}
+    if played:
+        files += [file for file in shown if scores.is_score(file) and file.with_suffix("") not in names]
     if not files:
-        raise UserError(f"{printable(path)}: has no recordings; give files of {', '.join(audio.SUFFIXES)}")
-    return files
+        suffixes = (*audio.SUFFIXES, *scores.SUFFIXES) if played else audio.SUFFIXES
+        raise UserError(f"{printable(path)}: has no recordings; give files of {', '.join(suffixes)}")
+    return sorted(files)
+
+
+def by_name(folder: Path, played: bool = False) -> dict[str, Path]:
+    """`recordings` of a folder by their names relative to it, without extension; raises as it."""
+    return {_name(file, folder): file for file in recordings(folder, played)}
 
 
 def _name(file: Path, folder: Path) -> str:
@@ -218,6 +232,8 @@ def _name(file: Path, folder: Path) -> str:
 
 
 def _midi_of(reference: Path) -> Path:
+    if scores.is_score(reference):
+        return reference
     for suffix in (".mid", ".midi"):
         if reference.with_suffix(suffix).exists():
             return reference.with_suffix(suffix)

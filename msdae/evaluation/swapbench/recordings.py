@@ -1,4 +1,5 @@
-"""Pairs of recordings without a truth: the melody is compared with one source, the timbre with the other."""
+"""Pairs of recordings, or of a recording and a score, without a truth: the melody is compared with one
+source, the timbre with the other."""
 
 import hashlib
 import json
@@ -18,7 +19,7 @@ from msdae.errors import UserError, printable
 from msdae.evaluation.metrics import mfcc
 from msdae.evaluation.metrics.bootstrap import interval
 from msdae.evaluation.metrics.melody import note_f1, transcribe_batch
-from msdae.evaluation.metrics.scoring import recordings
+from msdae.evaluation.metrics.scoring import by_name
 from msdae.evaluation.swapbench import neighbours
 from msdae.evaluation.swapbench.systems import (
     CODEC,
@@ -31,6 +32,7 @@ from msdae.evaluation.swapbench.systems import (
 )
 from msdae.evaluation.tables import Table, Value
 from msdae.inference.pipeline import Pipeline
+from msdae.inference.sources import read_sound
 from msdae.progress import Progress, silent
 
 FOLDER, SCORES, AUDIO = "recordings", "scores.json", "audio"  # of results: subfolder, what it has
@@ -41,7 +43,7 @@ RESERVED = (COPY_MELODY, COPY_TIMBRE, CODEC, neighbours.ROW)  # rows that no sys
 
 @dataclass(frozen=True)
 class Pair:
-    """Two recordings of one name; key: hash of both."""
+    """Two recordings of one name, the melody's may be a score; key: hash of both."""
 
     name: str
     timbre: Path
@@ -50,7 +52,7 @@ class Pair:
 
     def sounds(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Timbre source and melody source, (samples,) each at 44.1 kHz."""
-        return audio.read(self.timbre), audio.read(self.melody)
+        return audio.read(self.timbre), read_sound(self.melody)
 
 
 Sounds = tuple[
@@ -70,12 +72,12 @@ class Row:
 
 
 def pairs(folder: str | Path) -> list[Pair]:
-    """The pairs `timbre/NAME.wav` and `melody/NAME.wav` of a folder, by name.
+    """The pairs `timbre/NAME.wav` and `melody/NAME.wav` or `melody/NAME.mid` of a folder, by name.
 
     Raises:
         UserError: one of the folders has no recordings, or a recording has no counterpart.
     """
-    sources = {role: _by_name(Path(folder) / role) for role in ROLES}
+    sources = {role: _by_name(Path(folder) / role, played=role == "melody") for role in ROLES}
     for role, other in (ROLES, ROLES[::-1]):
         if alone := sorted(sources[role].keys() - sources[other].keys()):
             path = printable(sources[role][alone[0]])
@@ -234,11 +236,11 @@ def _table(
     return Table("Pairs of recordings", ("output", f"{MELODY} ↑", f"{TIMBRE} ↑"), tuple(rows), note, command)
 
 
-def _by_name(folder: Path) -> dict[str, Path]:
-    """The recordings in a folder by their names without extension."""
+def _by_name(folder: Path, played: bool = False) -> dict[str, Path]:
+    """As `by_name`; raises for a folder that is not there, too."""
     if not folder.is_dir():
         raise UserError(f"{printable(folder)}: no such folder; make it, with NAME.wav for each pair")
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in recordings(folder)}
+    return by_name(folder, played)
 
 
 def _hash(*paths: Path) -> str:

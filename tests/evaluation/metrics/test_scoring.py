@@ -4,14 +4,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pretty_midi
 import pytest
 import soundfile
 import torch
 
+from msdae import audio
 from msdae.commands import score as command
 from msdae.errors import UserError
 from msdae.evaluation.metrics import scoring
+from msdae.inference.sources import read_sound
+from msdae.symbolic.notes import Score, ScoreNote
+from msdae.symbolic.scores import write_score
 
 SCRIPT = Path(__file__).parents[3] / "experiments" / "score.py"
 
@@ -68,6 +73,27 @@ def test_sets_are_compared_with_the_embedding_asked_for(tmp_path, capsys):
         scoring.score_sets(pairs, "clap")
     with pytest.raises(UserError, match="3 recordings are too few"):
         scoring.score_sets(pairs[:3])
+
+
+def test_a_score_is_a_reference(tmp_path, capsys):
+    tune = Score(([ScoreNote(0.0, 1.0, 60), ScoreNote(1.0, 1.0, 64)],), 120.0)
+    for name in ("a", "b"):
+        (tmp_path / "reference").mkdir(exist_ok=True)
+        write_score(tmp_path / "reference" / f"{name}.mid", tune)
+    (tmp_path / "swaps").mkdir()
+    audio.write(tmp_path / "swaps" / "a.wav", read_sound(tmp_path / "reference" / "a.mid"))
+    tone(tmp_path / "swaps" / "b.wav", 70)
+    tone(tmp_path / "reference" / "b.wav", 70)  # a recording is preferred to the score beside it
+    run(tmp_path / "swaps", "--reference", tmp_path / "reference")
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[:2] for line in lines[1:]] == [["a", "1.000"], ["b", "1.000"], ["mean", "1.000"]]
+    assert lines[1][3] == "0.000"  # dB between the sound and what the score sounds like
+    [pair], _ = scoring.pair_up(tmp_path / "swaps" / "a.wav", tmp_path / "reference" / "a.mid", midi=True)
+    notes, _ = pair.notes
+    np.testing.assert_allclose(notes, [[0, 0.5, 60], [0.5, 1, 64]])
+    (tmp_path / "reference" / "a.mid").write_bytes(b"MThd")
+    with pytest.raises(UserError, match=r"a\.mid"):
+        run(tmp_path / "swaps" / "a.wav", "--reference", tmp_path / "reference" / "a.mid")
 
 
 def test_notes_of_the_reference_from_midi(tmp_path):

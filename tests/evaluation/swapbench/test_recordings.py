@@ -9,6 +9,8 @@ from msdae.errors import UserError
 from msdae.evaluation.swapbench import neighbours, recordings
 from msdae.evaluation.swapbench.recordings import evaluate, pairs
 from msdae.inference.pipeline import Pipeline, Sampling
+from msdae.symbolic.notes import Score, ScoreNote
+from msdae.symbolic.scores import write_score
 from msdae.synthesis import pitch
 
 RATE = 44100
@@ -55,6 +57,20 @@ def test_rows_and_both_measures(folder, codec):
     assert timbre["nearest neighbours"].value > timbre["copy melody source"].value
     assert timbre["nearest neighbours"].low is not None
     assert (folder / "out" / "audio" / "a" / "nearest neighbours.wav").is_file()
+
+
+def test_a_score_is_a_melody_source(folder, codec):
+    (folder / "melody" / "b.wav").unlink()
+    tune = Score(([ScoreNote(0.0, 1.0, 62), ScoreNote(1.0, 1.0, 65), ScoreNote(2.0, 1.0, 69)],), 120.0)
+    write_score(folder / "melody" / "b.mid", tune)
+    group = pairs(folder)
+    assert [pair.melody.name for pair in group] == ["a.wav", "b.mid"]
+    table = evaluate(group, {}, codec, folder / "out")
+    melody = table.column(f"{recordings.MELODY} ↑")
+    assert melody["copy melody source"].value == pytest.approx(1) and melody["codec"].value > 0.5
+    (folder / "melody" / "b.mid").rename(folder / "timbre" / "b.mid")  # a score has no timbre
+    with pytest.raises(UserError, match=r"timbre/b\.wav: no recording of its name in melody/"):
+        pairs(folder)
 
 
 def test_it_continues_and_notices_what_has_changed(folder, codec, monkeypatch):
