@@ -13,7 +13,9 @@ from msdae.locks import only_process
 from msdae.models.priors import PRIORS
 
 if TYPE_CHECKING:
+    from msdae.codecs.base import Codec
     from msdae.data.pieces import Piece
+    from msdae.data.sources import SourceFile
     from msdae.inference.pipeline import Pipeline
 
 
@@ -35,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     files.make_folder(run)
     process_state(device(options.device))
     with only_process(run):
-        pieces = load_pieces(pipeline, options.data, options.pieces, getattr(settings.model, "text", 0) > 0)
+        found = recordings(options.data, options.pieces, pipeline.codec)
+        pieces = load_pieces(pipeline, found, getattr(settings.model, "text", 0) > 0)
         provenance = {"data": str(options.data.name if options.data else "pieces")}
         facts = pieces, grid, pipeline.fingerprint, run, provenance
         if not train(options.prior, settings, *facts, tqdm):
@@ -46,36 +49,42 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"next: {cli.program('generate')} --prior {options.prior} --trained {product}")
 
 
-def load_pieces(pipeline: "Pipeline", data: Path | None, clips: int, text: bool) -> "dict[str, list[Piece]]":
-    """The pieces in the folder `data`, or those that are rendered where none is given, as codes of a model.
+def recordings(data: Path | None, clips: int, codec: "Codec") -> "dict[str, list[SourceFile]]":
+    """{split: recordings} of the folder `data`, or of the pieces that are rendered where none is given.
 
-    They are encoded once, into a file beside them (of recordings of one's own: in the folder of caches).
-
-    clips: pieces that are rendered for training. text: with captions.
+    clips: pieces that are rendered for training.
     """
     from msdae.data import embedded
-    from msdae.data import pieces as stored
     from msdae.data.sets import DATASETS
     from msdae.data.sources import ClipLength
     from msdae.data.tally import Tally
+
+    if data is None:
+        return embedded.pieces(clips=clips, progress=tqdm)
+    tally = Tally()
+    found = DATASETS["folder"].scan(data, tally, ClipLength.of(codec), tqdm)
+    for line in tally.lines("files"):
+        cli.note(line)
+    return found
+
+
+def load_pieces(
+    pipeline: "Pipeline", found: "dict[str, list[SourceFile]]", text: bool
+) -> "dict[str, list[Piece]]":
+    """Recordings as codes of a model, which are encoded once, into a file in the folder of caches.
+
+    text: with captions.
+    """
+    from msdae.data import pieces as stored
     from msdae.inference.pieces import encoded, key
     from msdae.inference.wording import described
     from msdae.models.priors.grid import Grid
 
-    if data is None:
-        recordings, folder = embedded.pieces(clips=clips, progress=tqdm), folders.data() / "pieces"
-    else:
-        tally = Tally()
-        recordings = DATASETS["folder"].scan(data, tally, ClipLength.of(pipeline.codec), tqdm)
-        for line in tally.lines("files"):
-            cli.note(line)
-        folder = folders.cache()
-    facts = pipeline.fingerprint, key(recordings) + "text" * text
-    path = folder / f"codes-{facts[0][:8]}-{facts[1][:8]}.safetensors"
-    path = path.with_stem(f"{path.stem}-text") if text else path
+    facts = pipeline.fingerprint, key(found) + "text" * text
+    path = folders.cache() / f"codes-{facts[0][:8]}-{facts[1][:8]}{'-text' * text}.safetensors"
     if not path.exists():
-        files.make_folder(folder)
-        stored.save(path, encoded(pipeline, recordings, described if text else None, tqdm), *facts)
+        files.make_folder(path.parent)
+        stored.save(path, encoded(pipeline, found, described if text else None, tqdm), *facts)
     pieces = stored.load(path, *facts, Grid.of(pipeline.model).pooled)
     cli.note("pieces: " + ", ".join(f"{len(members)} {split}" for split, members in pieces.items()))
     return pieces

@@ -131,6 +131,22 @@ class Generator:
             return Mastering(1.0, limited=False)
         return write_mastered(path, self.stream(request, progress), self._reference(request), self.rate)
 
+    @torch.no_grad()
+    def many(
+        self, count: int, seconds: float, seed: int = 0, text: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """So many pieces at once, as the model renders them: (count, samples).
+
+        text: vectors, (count, numbers).
+        """
+        samples, grid = round(seconds * self.rate), self.prior.grid
+        frames, generator = room(self.pipeline, samples), torch.Generator().manual_seed(mix_seed((seed,)))
+        drawn = self.prior.sample(frames, Condition({}, text), generator, None, self.manner, count)
+        rows = [{level: code[row : row + 1] for level, code in drawn.items()} for row in range(count)]
+        codes = [windowed(row, grid, self.pipeline, samples) for row in rows]
+        latents = self.pipeline.sample(codes, seeds=[mix_seed((seed, row)) for row in range(count)])
+        return torch.stack([self.pipeline.decode(z)[:samples] for z in latents])
+
     # -- how
 
     def _opened(self, request: Request) -> Request:
@@ -153,7 +169,7 @@ class Generator:
         if beginning is None:
             return torch.zeros(0)
         step = self.prior.grid.step * self.pipeline.codec.hop
-        kept = kept_frames(self.prior.config.window, self.prior.grid.step, self.manner.keep)
+        kept = kept_frames(self.prior.size(self.manner), self.prior.grid.step, self.manner.keep)
         size = min(kept * self.pipeline.codec.hop, beginning.samples) // step * step
         end = torch.zeros(0)
         for block in beginning.blocks():

@@ -7,6 +7,7 @@ A piece of any length is drawn in windows, each around the end of the one before
 The model's denoiser renders the codes as those of any recording: a prior can do all that a swap can.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,11 +124,14 @@ class Prior(nn.Module):
             it is not returned.
 
         Raises:
-            UserError: all levels are given, or a text to a prior that reads none.
+            UserError: all levels are given, a text to a prior that reads none, or another window to one that
+            has but its own.
         """
         self.eval()
         if condition.text is not None and not getattr(self.config, "text", 0):
             raise UserError(f"--text: the prior {self.kind} reads none; give one that does")
+        if manner.window and self.closed:
+            raise UserError(f"--window: the prior {self.kind} draws windows of {self.config.window} alone")
         pending = [level for level in range(1, len(self.grid.levels) + 1) if level not in condition.codes]
         if not pending:
             raise UserError(
@@ -141,12 +145,17 @@ class Prior(nn.Module):
         codes = self.grid.gather(x * self.std + self.mean)
         return {**codes, **{level: code.expand(count, -1, -1) for level, code in condition.codes.items()}}
 
+    def size(self, manner: Manner) -> int:
+        """Latent frames that are drawn at once, in whole steps of the grid and of the network."""
+        step = math.lcm(self.grid.step, getattr(self.config, "patch", 1))
+        return -(-(manner.window or self.config.window) // step) * step
+
     def _before(self, prefix: Timeline | None, manner: Manner, count: int) -> torch.Tensor:
         """The end of the prefix, standardised, as much of it as a window keeps: (count, channels, frames)."""
         empty = self.mean.new_zeros(count, self.grid.channels, 0)
         if not prefix:
             return empty
-        kept = kept_frames(self.config.window, self.grid.step, manner.keep)
+        kept = kept_frames(self.size(manner), self.grid.step, manner.keep)
         lengths = [prefix[level].shape[-1] * self.grid.levels[level - 1].frames for level in self.grid.timed]
         kept = min(kept, min(lengths) // self.grid.step * self.grid.step)
         if not kept:
@@ -218,13 +227,13 @@ class _Parts:
 
     def middle(self, frames: int) -> torch.Tensor:
         """One window, in the middle of the piece: for what does not change with time."""
-        size, step = self.prior.config.window, self.prior.grid.step
+        size, step = self.prior.size(self.manner), self.prior.grid.step
         empty = self.prior.mean.new_zeros(self.count, self.prior.grid.channels, 0)
         return self._draw(empty, max(0, (frames - size) // 2 // step * step), frames)
 
     def all(self, before: torch.Tensor, frames: int) -> torch.Tensor:
         """All windows after `before`: (count, channels, frames)."""
-        size, step = self.prior.config.window, self.prior.grid.step
+        size, step = self.prior.size(self.manner), self.prior.grid.step
         kept, total = kept_frames(size, step, self.manner.keep), before.shape[-1] + frames
         pieces, done, first = [], before.shape[-1], True
         end = before
@@ -238,7 +247,7 @@ class _Parts:
     def _draw(self, end: torch.Tensor, start: int, total: int, first: bool = True) -> torch.Tensor:
         """The window from `start` on, which begins with `end`. first: nothing was drawn before it."""
         prior, kept = self.prior, end.shape[-1]
-        size, grid = prior.config.window, prior.grid
+        size, grid = prior.size(self.manner), prior.grid
         y = prior.mean.new_zeros(self.count, grid.channels, size)
         known = torch.zeros(self.count, len(grid.levels), size, dtype=torch.bool, device=y.device)
         y[..., :kept] = end

@@ -36,7 +36,7 @@ class DiTConfig:
     index: bool = True
     process: Annotated[str, Choice(PROCESSES)] = "edm"
     error: Annotated[str, Choice(ERRORS)] = "mse"
-    P_mean: Annotated[float, Range(-10, 10)] = -0.4
+    P_mean: Annotated[float, Range(-10, 10)] = 0.0
     P_std: Annotated[float, Range(0, 10, above=True)] = 1.2
     text: Annotated[int, Range(0, 4096)] = 384
 

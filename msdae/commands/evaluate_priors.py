@@ -1,0 +1,208 @@
+"""Measure priors: nearness to held-out recordings, what is asked for, long pieces, and speed."""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from msdae import cli, folders
+from msdae.commands.train_prior import load_pieces, recordings
+from msdae.errors import UserError
+from msdae.evaluation import tables
+from msdae.evaluation.metrics.embeddings import EMBEDDINGS
+from msdae.evaluation.priors.settings import Settings
+from msdae.limits import CLIPS, Range
+from msdae.models.priors import Manner
+
+if TYPE_CHECKING:
+    import torch
+
+    from msdae.evaluation.priors.samples import Samples
+    from msdae.evaluation.tables import Table
+    from msdae.inference.pipeline import Pipeline
+    from msdae.models.priors import Prior
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = _parse(argv)
+    if options.out:
+        tables.check_file(options.out)
+    from msdae.inference.pipeline import Pipeline
+
+    priors = _priors(options.trained)
+    pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
+    for prior in priors.values():
+        prior.require(pipeline.fingerprint)
+    made = _Study(pipeline, priors, options, cli.command_line("evaluate-priors", argv)).tables()
+    print("\n\n".join(table.text() for table in made))
+    if options.out:
+        tables.write(options.out, made)
+
+
+class _Study:
+    """The tables that are asked for."""
+
+    def __init__(
+        self,
+        pipeline: "Pipeline",
+        priors: "dict[str, Prior]",
+        options: argparse.Namespace,
+        command: str,
+    ):
+        from msdae.evaluation.metrics.embeddings import load
+
+        self.pipeline, self.priors, self.options, self.command = pipeline, priors, options, command
+        self.settings, self.manner = cli.configured(Settings, options), cli.configured(Manner, options)
+        self.files = recordings(options.data, options.rendered, pipeline.codec)
+        self.embedding, self.rate = load(options.embedding), pipeline.codec.sample_rate
+
+    def tables(self) -> "list[Table]":
+        """All of them; the order is that of the document."""
+        from msdae.evaluation.priors import report
+
+        made = [self._main(report)]
+        if self.settings.texts and any(getattr(p.config, "text", 0) for p in self.priors.values()):
+            made.append(self._asked(report))
+        if self.settings.pieces:
+            made.append(self._middle(report))
+        if self.options.steps:
+            made.append(self._steps(report))
+        return made
+
+    def _main(self, report: ModuleType) -> "Table":
+        from msdae.evaluation.priors import samples as kinds
+
+        s = self.settings
+        facts = s.seconds, self.rate, s.samples
+        held_out = kinds.excerpts("held-out recordings", self.files["valid"], *facts)
+        reference = kinds.excerpts("reference", self.files["test"], *facts)
+        reference = kinds.through_codec("reference", reference, self.pipeline)
+        systems = [
+            held_out,
+            kinds.through_codec("codec", held_out, self.pipeline),
+            kinds.through_model("codes of recordings", held_out, self.pipeline),
+        ]
+        for name in self.priors:
+            systems.append(self._drawn(name, s.samples, s.seconds))
+        with tqdm(total=len(systems), desc="measure", unit="system") as bar:
+            facts = self.embedding, self.rate, self.command, bar.update
+            return report.main_table(systems, reference, *facts)
+
+    def _drawn(
+        self,
+        name: str,
+        count: int,
+        seconds: float,
+        texts: "torch.Tensor | None" = None,
+        manner: Manner | None = None,
+        title: str | None = None,
+    ) -> "Samples":
+        from msdae.evaluation.priors.samples import drawn
+        from msdae.inference.generation import Generator
+
+        generator = Generator(self.pipeline, self.priors[name], manner or self.manner)
+        with tqdm(total=count, desc=title or name, unit="sample") as bar:
+            return drawn(title or name, generator, count, seconds, self.settings.seed, texts, bar.update)
+
+    def _asked(self, report: ModuleType) -> "Table":
+        import torch
+
+        from msdae.evaluation.metrics import classifier
+        from msdae.evaluation.priors.samples import excerpts
+        from msdae.inference.wording import asked
+
+        s, judge = self.settings, classifier.load()
+        recordings = excerpts("recordings", self.files["test"], s.seconds, self.rate, s.samples)
+        right = report.recognised(recordings, judge, self.rate)
+        requests = report.requests(s.texts)
+        texts = torch.cat([asked(text) for _, _, text in requests])
+        wanted, rows = [(family, register) for family, register, _ in requests], []
+        for name, prior in self.priors.items():
+            if not getattr(prior.config, "text", 0):
+                continue
+            for weight in self.options.guidance:
+                manner = dataclasses.replace(self.manner, prior_guidance=(1.0, 1.0, weight))
+                title = f"{name}, guidance {weight:g}"
+                made = self._drawn(name, s.texts, s.seconds, texts, manner, title)
+                rows.append(report.asked_row(title, made, wanted, judge, self.rate))
+        return report.asked_table(rows, s.texts, right, self.command)
+
+    def _middle(self, report: ModuleType) -> "Table":
+        from msdae.evaluation.priors import samples as kinds
+
+        s = self.settings
+        facts = s.long, self.rate, s.pieces
+        reference = kinds.excerpts("reference", self.files["test"], *facts)
+        systems = [kinds.excerpts("held-out recordings", self.files["valid"], *facts)]
+        frames = self.pipeline.codec.frames(round(s.long * self.rate))
+        for name, prior in self.priors.items():
+            systems.append(self._drawn(name, s.pieces, s.long, title=f"{name}, windows"))
+            if not prior.closed:
+                once = dataclasses.replace(self.manner, window=frames)
+                systems.append(self._drawn(name, s.pieces, s.long, None, once, f"{name}, at once"))
+        with tqdm(total=len(systems), desc="middle", unit="system") as bar:
+            return report.middle_table(
+                systems, reference, self.embedding, self.rate, self.command, bar.update
+            )
+
+    def _steps(self, report: ModuleType) -> "Table":
+        from msdae.evaluation.priors.codes import distance
+
+        pieces = load_pieces(self.pipeline, self.files, False)["test"]
+        priors = {name: prior for name, prior in self.priors.items() if not prior.closed}
+        found: dict[str, dict[int, float]] = {name: {} for name in priors}
+        with tqdm(total=len(priors) * len(self.options.steps), desc="steps", unit="setting") as bar:
+            for name, prior in priors.items():
+                for count in self.options.steps:
+                    manner = dataclasses.replace(self.manner, prior_steps=count)
+                    found[name][count] = distance(prior, pieces, manner, seed=self.settings.seed)
+                    bar.update()
+        return report.steps_table(found, self.command)
+
+
+def _priors(trained: Sequence[str]) -> "dict[str, Prior]":
+    """Priors by name: those that are given, or what ships and was trained here."""
+    from msdae.models.priors.base import KIND, asset, load, shipped
+
+    paths = {kind: str(asset(kind)) for kind in shipped()}
+    here = sorted((folders.runs() / "priors").glob(f"*/{KIND}.safetensors"))
+    paths |= {path.parent.name: str(path) for path in here if path.parent.name not in paths}
+    found = {}
+    for name, value in (cli.named(trained) if trained else paths).items():
+        path = Path(value)
+        found[name] = load(path / f"{KIND}.safetensors" if path.is_dir() else path)
+    if not found:
+        raise UserError("no trained priors ship; train one, and give its folder with --trained")
+    return found
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = cli.parser(
+        "evaluate-priors",
+        "Score priors beside held-out recordings: KAD, FAD and notes of samples, what is heard of what was\n"
+        "asked for in words, the middle of long pieces beside their ends, and how many steps are enough.\n"
+        "Without --trained: what ships, and runs/priors/*.",
+        "--trained runs/priors/dit windows=runs/priors/unet --samples 100 --out priors.json",
+    )
+    parser.add_argument(
+        "--trained", nargs="+", default=[], metavar="[NAME=]PATH", help="folders or files of priors"
+    )
+    cli.add_config(parser, Settings)
+    cli.add_config(parser, Manner, only=("prior_steps", "keep"))
+    parser.add_argument(
+        "--guidance", type=cli.numbers(float), default=(1.0, 2.5, 5.0), help="weights of texts, side by side"
+    )
+    counts = cli.numbers(int, Range(1, 1000))
+    parser.add_argument("--steps", type=counts, default=(), help="numbers of sampling steps, side by side")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="recordings, as of train-prior")
+    parser.add_argument("--rendered", type=cli.ranged(CLIPS), default=600, help="as --pieces of train-prior")
+    parser.add_argument("--embedding", choices=EMBEDDINGS, default="embedded", help="of KAD and FAD")
+    parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
+    parser.add_argument("--checkpoint", default="embedded", help="the model whose codes the priors are of")
+    cli.add_codec(parser)
+    cli.add_device(parser)
+    return parser.parse_args(argv)

@@ -1,0 +1,73 @@
+"""What is heard in samples: notes by Basic Pitch, and figures of them."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+MAJOR = (0, 2, 4, 5, 7, 9, 11)  # pitch classes of the major scale, and of its relative minor
+REPEATED = 4  # intervals in a row that make a figure of a melody
+
+Notes = np.ndarray  # (notes, 3): onset s, offset s, MIDI pitch, as `metrics.melody.transcribe` gives them
+Figure = Callable[[Notes, float], float]  # of notes in so many seconds; NaN where there are none to speak of
+
+
+def density(notes: Notes, seconds: float) -> float:
+    """Onsets a second."""
+    return len(notes) / seconds
+
+
+def pitch_class_entropy(notes: Notes, seconds: float) -> float:
+    """Of the pitch classes by how often they are, in bits: 0 to 3.58."""
+    if not len(notes):
+        return float("nan")
+    counts = np.bincount(notes[:, 2].round().astype(int) % 12, minlength=12)
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log2(shares)).sum())
+
+
+def in_scale(notes: Notes, seconds: float) -> float:
+    """Share of the notes in the major scale that has most of them."""
+    if not len(notes):
+        return float("nan")
+    counts = np.bincount(notes[:, 2].round().astype(int) % 12, minlength=12)
+    return max(float(np.roll(counts, -tonic)[list(MAJOR)].sum() / counts.sum()) for tonic in range(12))
+
+
+def length(notes: Notes, seconds: float) -> float:
+    """Median seconds of a note."""
+    return float(np.median(notes[:, 1] - notes[:, 0])) if len(notes) else float("nan")
+
+
+def pitch(notes: Notes, seconds: float) -> float:
+    """Median MIDI pitch."""
+    return float(np.median(notes[:, 2])) if len(notes) else float("nan")
+
+
+def repetition(notes: Notes, seconds: float) -> float:
+    """Share of the runs of four intervals that were heard before."""
+    steps = np.diff(notes[np.lexsort((notes[:, 2], notes[:, 0])), 2].round().astype(int))
+    runs = [tuple(steps[first : first + REPEATED]) for first in range(len(steps) - REPEATED + 1)]
+    return 1 - len(set(runs)) / len(runs) if runs else float("nan")
+
+
+FIGURES: Mapping[str, Figure] = {
+    "notes a second": density,
+    "median pitch": pitch,
+    "note length, s": length,
+    "pitch-class entropy, bits": pitch_class_entropy,
+    "notes in one scale": in_scale,
+}
+LONG: Mapping[str, Figure] = {
+    "notes a second": density,
+    "pitch-class entropy, bits": pitch_class_entropy,
+    "repetition": repetition,
+}
+
+
+def thirds(notes: Notes, seconds: float) -> list[Notes]:
+    """The notes that begin in each third, their times from its start."""
+    size = seconds / 3
+    parts = [notes[(notes[:, 0] >= k * size) & (notes[:, 0] < (k + 1) * size)].copy() for k in range(3)]
+    for number, part in enumerate(parts):
+        part[:, :2] -= number * size
+    return parts

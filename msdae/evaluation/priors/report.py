@@ -1,0 +1,236 @@
+"""The tables of priors."""
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import wasserstein_distance
+
+from msdae.evaluation.metrics.bootstrap import interval
+from msdae.evaluation.metrics.classifier import Classifier
+from msdae.evaluation.metrics.embeddings import Embedding
+from msdae.evaluation.metrics.frechet import fad
+from msdae.evaluation.metrics.kernel import kad
+from msdae.evaluation.metrics.melody import transcribe_batch
+from msdae.evaluation.priors.notes import FIGURES, LONG, Notes, thirds
+from msdae.evaluation.priors.samples import Samples
+from msdae.evaluation.tables import EMPTY, Cell, Table, Value
+from msdae.symbolic.captions import REGISTERS, Traits, captions
+from msdae.symbolic.instruments import FAMILIES, INSTRUMENTS
+
+TOGETHER = 16  # samples that are embedded or transcribed at once
+PART = 3.0  # seconds of the parts of a third that are compared with each other
+ABOUT = (
+    "{count} samples of {seconds:g} s; KAD and FAD against held-out recordings of the test split through the "
+    "codec, by the embedding {embedding}. Notes are heard by Basic Pitch; their distance is the mean of the "
+    "Wasserstein distances of the five figures after it, each in deviations of the recordings' own. Speed: "
+    "seconds of music a second, rendering included, on this machine."
+)
+MIDDLE = (
+    "{count} pieces of {seconds:g} s: the middle third beside the mean of both ends, and the interval of the "
+    "difference. Repetition: the share of runs of four intervals that the same third had before. "
+    "Self-similarity: the mean cosine of embeddings of its parts of three seconds. KAD: against thirds of "
+    "held-out recordings at the same place."
+)
+ASKED = (
+    "{count} samples asked for by family and register in words. Heard: by the instrument classifier, which "
+    "knows {right} of the recordings' families, and by Basic Pitch's median pitch. Chance is {chance} and a "
+    "third."
+)
+
+
+def embedded(samples: Samples, embedding: Embedding, rate: int) -> np.ndarray:
+    """Points of the samples, (samples, dim)."""
+    parts = samples.waveforms.split(TOGETHER)
+    return torch.cat([embedding.embed(part, rate) for part in parts]).double().numpy()
+
+
+def transcribed(samples: Samples, rate: int) -> list[Notes]:
+    """Notes of each sample."""
+    return [
+        notes for part in samples.waveforms.split(TOGETHER) for notes in transcribe_batch(list(part), rate)
+    ]
+
+
+def main_table(
+    systems: Sequence[Samples],
+    reference: Samples,
+    embedding: Embedding,
+    rate: int,
+    command: str = "",
+    advance: Callable[[], Any] = lambda: None,
+) -> Table:
+    """How near systems are to recordings, a row each."""
+    seconds = reference.waveforms.shape[1] / rate
+    points, known = embedded(reference, embedding, rate), _figures(transcribed(reference, rate), seconds)
+    rows = []
+    for system in systems:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # few clips: the note says how many
+            own = embedded(system, embedding, rate)
+            distances = Value(kad(points, own), digits=2), Value(fad(points, own), digits=1)
+        figures = _figures(transcribed(system, rate), seconds)
+        away = [_distance(known[name], figures[name]) for name in FIGURES]
+        means = [_mean(figures[name]) for name in FIGURES]
+        speed = Value(system.speed, digits=1) if system.speed else EMPTY
+        rows.append((system.name, *distances, Value(float(np.mean(away)), digits=2), *means, speed))
+        advance()
+    header = ("system", "KAD ↓", "FAD ↓", "distance of notes ↓", *FIGURES, "speed ↑")
+    about = ABOUT.format(count=len(systems[-1].waveforms), seconds=seconds, embedding=embedding.name)
+    return Table("Priors", header, tuple(rows), about, command)
+
+
+def middle_table(
+    systems: Sequence[Samples],
+    reference: Samples,
+    embedding: Embedding,
+    rate: int,
+    command: str = "",
+    advance: Callable[[], Any] = lambda: None,
+) -> Table:
+    """The middle third of long pieces beside their ends."""
+    seconds = reference.waveforms.shape[1] / rate
+    known = [_points(third, embedding, rate) for third in _thirds(reference)]
+    rows = []
+    for system in systems:
+        parts = [thirds(notes, seconds) for notes in transcribed(system, rate)]
+        cells: list[Cell] = []
+        for figure in LONG.values():
+            values = np.array([[figure(third, seconds / 3) for third in piece] for piece in parts])
+            cells.append(_beside(values[:, 1], values[:, [0, 2]]))
+        points = [_points(third, embedding, rate) for third in _thirds(system)]
+        similar = np.array([[_similarity(rows) for rows in third] for third in points]).T
+        cells.append(_beside(similar[:, 1], similar[:, [0, 2]]))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            distances = [kad(_flat(a), _flat(b)) for a, b in zip(known, points, strict=True)]
+        cells.append(f"{distances[1]:.1f} / {(distances[0] + distances[2]) / 2:.1f}")
+        rows.append((system.name, *cells))
+        advance()
+    header = ("system", *LONG, "self-similarity", "KAD")
+    about = MIDDLE.format(count=len(systems[-1].waveforms), seconds=seconds)
+    return Table("The middle of long pieces", header, tuple(rows), about, command)
+
+
+def requests(count: int) -> list[tuple[str, str, str]]:
+    """(family, register, text) of so many texts, families and registers in turn."""
+    found = []
+    for number in range(count):
+        family, register = FAMILIES[number % len(FAMILIES)], REGISTERS[number % len(REGISTERS)][0]
+        (text,) = captions(Traits(family=family, register=register), 1, number)
+        found.append((family, register, text))
+    return found
+
+
+def asked_row(
+    name: str, samples: Samples, asked: Sequence[tuple[str, str]], classifier: Classifier, rate: int
+) -> tuple[Cell, ...]:
+    """A row of `asked_table`. asked: family and register of each sample."""
+    heard = families(samples, classifier, rate)
+    same = np.array([family == one for family, (one, _) in zip(heard, asked, strict=True)], float)
+    groups = [family for family, _ in asked]
+    places = [_register(notes) for notes in transcribed(samples, rate)]
+    high = np.array([place == one for place, (_, one) in zip(places, asked, strict=True)], float)
+    return name, _share(same, groups), _share(high, [str(n) for n in range(len(asked))])
+
+
+def asked_table(
+    rows: Sequence[tuple[Cell, ...]], count: int, right: float | None, command: str = ""
+) -> Table:
+    """What is heard of what was asked for. right: the share of recordings whose family is recognised."""
+    share = "an unknown share" if right is None else f"{right:.0%}"
+    about = ASKED.format(count=count, right=share, chance=f"{1 / len(FAMILIES):.0%}")
+    return Table("Asked for in words", ("system", "family ↑", "register ↑"), tuple(rows), about, command)
+
+
+def families(samples: Samples, classifier: Classifier, rate: int) -> list[str]:
+    """The family that the classifier hears in each sample; "" for instruments without one."""
+    known = {instrument.program: instrument.family for instrument in INSTRUMENTS}
+    parts = samples.waveforms.split(TOGETHER)
+    return [known.get(program, "") for part in parts for program in classifier.program(part, rate)]
+
+
+def recognised(recordings: Samples, classifier: Classifier, rate: int) -> float | None:
+    """The share of recordings whose family the classifier hears; None where the families are not known."""
+    places = [place for place, labels in enumerate(recordings.labels) if labels.get("family")]
+    if not places:
+        return None
+    known = dataclasses.replace(recordings, waveforms=recordings.waveforms[places])
+    heard = families(known, classifier, rate)
+    return float(np.mean([recordings.labels[p]["family"] == h for p, h in zip(places, heard, strict=True)]))
+
+
+def _register(notes: Notes) -> str:
+    if not len(notes):
+        return ""
+    middle = float(np.median(notes[:, 2]))
+    return [name for name, start in REGISTERS if middle >= start or start == REGISTERS[0][1]][-1]
+
+
+def _figures(transcriptions: Sequence[Notes], seconds: float) -> dict[str, np.ndarray]:
+    found = {name: np.array([f(notes, seconds) for notes in transcriptions]) for name, f in FIGURES.items()}
+    return {name: values[np.isfinite(values)] for name, values in found.items()}
+
+
+def _distance(reference: np.ndarray, values: np.ndarray) -> float:
+    """Wasserstein distance in deviations of the reference; of nothing heard at all, its whole spread."""
+    deviation = max(float(reference.std()), 1e-6)
+    return wasserstein_distance(reference, values) / deviation if len(values) else float(np.ptp(reference))
+
+
+def _mean(values: np.ndarray) -> Cell:
+    if not len(values):
+        return EMPTY
+    low, high = interval(values, [str(n) for n in range(len(values))])
+    return Value(float(values.mean()), low, high, digits=2)
+
+
+def _share(values: np.ndarray, groups: Sequence[str]) -> Value:
+    low, high = interval(values, groups)
+    return Value(float(values.mean()), low, high, digits=0, percent=True)
+
+
+def _thirds(samples: Samples) -> Sequence[torch.Tensor]:
+    size = samples.waveforms.shape[1] // 3
+    return samples.waveforms[:, : 3 * size].split(size, dim=1)
+
+
+def _points(third: torch.Tensor, embedding: Embedding, rate: int) -> np.ndarray:
+    """Embeddings of the parts of a third of each piece, (pieces, parts, dim)."""
+    size = min(third.shape[1], round(PART * rate))
+    count = third.shape[1] // size
+    parts = third[:, : count * size].reshape(-1, size)
+    points = torch.cat([embedding.embed(part, rate) for part in parts.split(TOGETHER)])
+    return points.view(len(third), count, -1).double().numpy()
+
+
+def _flat(points: np.ndarray) -> np.ndarray:
+    return points.reshape(-1, points.shape[-1])
+
+
+def _similarity(points: np.ndarray) -> float:
+    """Mean cosine of (parts, dim) with each other."""
+    length = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9)
+    pairs = np.triu_indices(len(points), 1)
+    return float((length @ length.T)[pairs].mean()) if len(points) > 1 else 1.0
+
+
+def _beside(middle: np.ndarray, ends: np.ndarray) -> str:
+    """The mean of the middle and of the ends: "0.41 / 0.39", with the interval of their difference."""
+    usable = np.isfinite(middle) & np.isfinite(ends).all(axis=1)
+    if not usable.any():
+        return EMPTY
+    middle, outer = middle[usable], ends[usable].mean(axis=1)
+    low, high = interval(middle - outer, [str(n) for n in range(len(middle))])
+    return f"{middle.mean():.2f} / {outer.mean():.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def steps_table(distances: Mapping[str, Mapping[int, float]], command: str = "") -> Table:
+    """KAD of codes by sampling steps. distances: {prior: {steps: KAD}}."""
+    counts = list(next(iter(distances.values())))
+    rows = [(name, *(Value(by[count], digits=2) for count in counts)) for name, by in distances.items()]
+    about = "KAD ↓ of windows of three seconds of codes, not rendered, against those of held-out recordings."
+    return Table("Steps", ("prior", *(f"{count} steps" for count in counts)), tuple(rows), about, command)

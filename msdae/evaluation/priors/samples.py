@@ -1,0 +1,103 @@
+"""Sound to be measured: excerpts of held-out recordings, and what priors draw."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from msdae.audio import open_recording
+from msdae.data.sources import SourceFile
+from msdae.errors import UserError
+from msdae.inference.generation import Generator
+from msdae.inference.pipeline import Pipeline
+
+PEAK = 0.5  # that every sample has
+TOGETHER = 16  # pieces that are drawn at once
+AUDIBLE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Sounds of one system.
+
+    waveforms: (samples, any), peaks of `PEAK`. speed: seconds of music that it made in a second; 0: it made
+    none. labels: what is known of each, as far as it is.
+    """
+
+    name: str
+    waveforms: torch.Tensor
+    speed: float = 0.0
+    labels: Sequence[dict[str, Any]] = field(default_factory=list)
+
+
+def excerpts(name: str, files: Sequence[SourceFile], seconds: float, rate: int, most: int) -> Samples:
+    """Consecutive excerpts of recordings, `most` at most, evenly of all of them; silent ones are left out.
+
+    Raises:
+        UserError: the recordings hold fewer than two.
+    """
+    size = round(seconds * rate)
+    found = [
+        (part, file.labels)
+        for file in files
+        for part in _waveform(file, rate).split(size)
+        if len(part) == size and part.abs().max() > AUDIBLE
+    ]
+    if len(found) < 2:
+        raise UserError(
+            f"fewer than two excerpts of {seconds:g} s in the held-out recordings; give longer ones"
+        )
+    chosen = torch.linspace(0, len(found) - 1, min(most, len(found))).round().long().tolist()
+    labels = [found[place][1] for place in chosen]
+    return Samples(name, levelled(torch.stack([found[place][0] for place in chosen])), 0.0, labels)
+
+
+def _waveform(file: SourceFile, rate: int) -> torch.Tensor:
+    return torch.cat(list(open_recording(file.path, rate).blocks()))
+
+
+def through_codec(name: str, samples: Samples, pipeline: Pipeline) -> Samples:
+    """The samples through the model's codec: what no system that ends with it can be nearer to."""
+    size, codec = samples.waveforms.shape[1], pipeline.codec
+    made = [
+        codec.decode(codec.encode(w[None].to(pipeline.device)))[0, :size].cpu() for w in samples.waveforms
+    ]
+    return Samples(name, levelled(torch.stack(made)), 0.0, samples.labels)
+
+
+def through_model(name: str, samples: Samples, pipeline: Pipeline) -> Samples:
+    """The samples' codes rendered: what a prior of codes would give, were it perfect."""
+    began, waveforms = time.perf_counter(), samples.waveforms
+    made = torch.stack([pipeline.reconstruct(waveform) for waveform in waveforms])
+    speed = waveforms.numel() / pipeline.codec.sample_rate / (time.perf_counter() - began)
+    return Samples(name, levelled(made), speed, samples.labels)
+
+
+def drawn(
+    name: str,
+    generator: Generator,
+    count: int,
+    seconds: float,
+    seed: int,
+    texts: torch.Tensor | None = None,
+    advance: Any = lambda samples: None,
+) -> Samples:
+    """Samples of a prior. texts: vectors, one for each, (count, numbers)."""
+    parts, began = [], time.perf_counter()
+    for number, places in enumerate(_batches(count)):
+        text = None if texts is None else texts[places]
+        parts.append(generator.many(len(places), seconds, seed * 1000 + number, text))
+        advance(len(places))
+    speed = count * seconds / (time.perf_counter() - began)
+    return Samples(name, levelled(torch.cat(parts)), speed)
+
+
+def _batches(count: int) -> Iterator[range]:
+    return (range(first, min(count, first + TOGETHER)) for first in range(0, count, TOGETHER))
+
+
+def levelled(waveforms: torch.Tensor) -> torch.Tensor:
+    """Waveforms (samples, any) with peaks of `PEAK`; silence stays silent."""
+    return PEAK * waveforms / waveforms.abs().amax(dim=1, keepdim=True).clamp_min(1e-6)

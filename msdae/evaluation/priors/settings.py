@@ -1,0 +1,32 @@
+"""How priors are measured."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from msdae import limits
+from msdae.limits import SEED, Range
+
+SAMPLES = Range(2, 10_000)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is drawn.
+
+    samples: of each prior.
+    seconds: of a sample.
+    texts: samples that are asked for in words; 0: none.
+    pieces: long samples, whose thirds are compared; 0: none.
+    long: seconds of a long sample.
+    seed: of everything.
+    """
+
+    samples: Annotated[int, SAMPLES] = 200
+    seconds: Annotated[float, Range(1, 600)] = 10.0
+    texts: Annotated[int, Range(0, SAMPLES.high)] = 110
+    pieces: Annotated[int, Range(0, SAMPLES.high)] = 24
+    long: Annotated[float, Range(6, 600)] = 30.0
+    seed: Annotated[int, SEED] = 0
+
+    def __post_init__(self):
+        limits.check(self)

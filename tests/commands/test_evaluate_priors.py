@@ -1,0 +1,83 @@
+"""experiments/evaluate_priors.py with small priors of a tiny model, on tones."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from msdae.evaluation import tables
+from msdae.inference.pipeline import Pipeline
+from msdae.models.priors import PRIORS
+from msdae.models.priors.base import new
+from msdae.models.priors.grid import Grid
+
+SIZES = {
+    "gaussian": {"window": 32, "components": 4},
+    "dit": {"window": 32, "width": 16, "layers": 1, "heads": 2, "text": 384},
+}
+
+
+@pytest.fixture
+def trained(tmp_path, checkpoint):
+    pipeline = Pipeline.from_pretrained(checkpoint, "cpu")
+    for kind, sizes in SIZES.items():
+        facts = Grid.of(pipeline.model), pipeline.fingerprint, 0
+        new(kind, PRIORS[kind].Config(**sizes), *facts).save(tmp_path / f"{kind}.safetensors")
+    return [tmp_path / f"{kind}.safetensors" for kind in SIZES]
+
+
+def test_every_table_by_one_command(tmp_path, monkeypatch, run, trained, checkpoint):
+    monkeypatch.setenv("MSDAE_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "music"
+    folder.mkdir()
+    for number in range(12):
+        tone = np.sin(2 * np.pi * 110 * (1 + number / 7) * np.arange(44100 * 13) / 44100)
+        soundfile.write(folder / f"{number}.wav", 0.3 * tone, 44100)
+    sizes = (
+        "--samples",
+        "2",
+        "--seconds",
+        "3",
+        "--texts",
+        "2",
+        "--guidance",
+        "1,2",
+        "--pieces",
+        "2",
+        "--long",
+        "6",
+    )
+    run(
+        *("evaluate_priors", "--trained", *trained, "--data", folder, "--checkpoint", checkpoint, *sizes),
+        *("--prior-steps", "1", "--steps", "1,2", "--device", "cpu", "--out", tmp_path / "t.json"),
+    )
+    main, asked, middle, steps = tables.read(tmp_path / "t.json")
+    first = ["held-out recordings", "codec", "codes of recordings"]
+    assert [row[0] for row in main.rows] == [*first, "gaussian", "dit"]
+    assert [row[0] for row in asked.rows] == ["dit, guidance 1", "dit, guidance 2"]
+    assert [row[0] for row in middle.rows] == [
+        "held-out recordings",
+        "gaussian, windows",
+        "dit, windows",
+        "dit, at once",
+    ]
+    assert [row[0] for row in steps.rows] == ["dit"] and steps.header == ("prior", "1 steps", "2 steps")
+    assert json.loads((tmp_path / "t.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--samples", "1"], "--samples: is 1"),
+        (["--trained", "missing.safetensors"], "missing.safetensors: no such file"),
+        (["--checkpoint", "embedded"], "is of another model or codec"),
+        (["--out", "t.pdf"], "t.pdf"),
+    ],
+)
+def test_bad_input(tmp_path, monkeypatch, run, trained, checkpoint, capsys, arguments, message):
+    monkeypatch.setenv("MSDAE_HOME", str(tmp_path / "home"))
+    defaults = {"--trained": trained[0], "--checkpoint": checkpoint, arguments[0]: arguments[1]}
+    with pytest.raises(SystemExit) as end:
+        run("evaluate_priors", *(part for pair in defaults.items() for part in pair))
+    assert end.value.code == 2 and message in capsys.readouterr().err

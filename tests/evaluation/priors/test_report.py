@@ -1,0 +1,74 @@
+"""The tables of priors, of sounds whose place in them is known."""
+
+import numpy as np
+import torch
+
+from msdae.evaluation.metrics import embeddings
+from msdae.evaluation.priors import report
+from msdae.evaluation.priors.samples import PEAK, Samples, levelled
+from msdae.symbolic.instruments import FAMILIES
+
+RATE = 22050
+
+
+def tones(name, base, count=4, seconds=6.0, step=0.5):
+    """Lines of plucked tones over the major scale on `base`."""
+    rows = []
+    for row in range(count):
+        rng, time = np.random.default_rng(row), np.arange(int(step * RATE)) / RATE
+        notes = []
+        for _ in range(int(seconds / step)):
+            pitch = base + int(rng.choice([0, 2, 4, 5, 7, 9, 11, 12]))
+            hertz = 440 * 2 ** ((pitch - 69) / 12)
+            overtones = sum(np.sin(2 * np.pi * k * hertz * time) / k for k in range(1, 5))
+            notes.append(overtones * np.exp(-4 * time))
+        rows.append(np.concatenate(notes))
+    return Samples(name, levelled(torch.tensor(np.stack(rows), dtype=torch.float32)))
+
+
+def noise(name, count=4, seconds=6.0):
+    generator = torch.Generator().manual_seed(0)
+    return Samples(name, levelled(torch.randn(count, int(seconds * RATE), generator=generator)), speed=2.0)
+
+
+def test_music_is_nearer_to_music_than_noise():
+    embedding = embeddings.load("embedded")
+    systems = [tones("same", 60), noise("noise")]
+    table = report.main_table(systems, tones("reference", 60), embedding, RATE, "line")
+    kad, notes = table.column("KAD ↓"), table.column("distance of notes ↓")
+    assert kad["same"].value < 1e-6 < kad["noise"].value
+    assert notes["same"].value < 1e-6 < notes["noise"].value
+    assert table.column("speed ↑") == {"same": "-", "noise": table.column("speed ↑")["noise"]}
+    assert table.column("notes in one scale")["same"].value > 0.9 and table.command == "line"
+
+
+def test_a_middle_that_is_another_is_seen():
+    embedding = embeddings.load("embedded")
+    even = tones("even", 60, seconds=18.0)
+    size = even.waveforms.shape[1] // 3
+    odd = Samples("odd", even.waveforms.clone())
+    odd.waveforms[:, size : 2 * size] = noise("noise", seconds=18.0).waveforms[:, :size]
+    table = report.middle_table([even, odd], even, embedding, RATE)
+    middle, ends = map(float, table.column("KAD")["odd"].split(" / "))
+    assert middle > ends + 1 and table.column("KAD")["even"] == "0.0 / 0.0"
+
+
+def test_texts_ask_for_every_family():
+    asked = report.requests(33)
+    assert [family for family, _, _ in asked[:11]] == list(FAMILIES)
+    assert {register for _, register, _ in asked} == {"low", "middle", "high"}
+    assert len({text for _, _, text in asked}) > 25
+
+
+def test_what_is_heard_is_counted():
+    class Judge:
+        def program(self, waveforms, rate):
+            return [0] * len(waveforms)  # a piano
+
+    asked = [("keyboard", "middle"), ("keyboard", "high"), ("flute", "middle"), ("flute", "high")]
+    name, family, register = report.asked_row("dit", tones("dit", 60), asked, Judge(), RATE)
+    assert (name, family.value, register.value) == ("dit", 0.5, 0.5)
+
+
+def test_peaks_are_one_level():
+    assert levelled(torch.tensor([[0.1, -0.2], [0.0, 0.0]])).tolist() == [[PEAK / 2, -PEAK], [0.0, 0.0]]
