@@ -31,12 +31,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
     if options.out:
         tables.check_file(options.out)
+    from msdae.inference.mels import generator_of
     from msdae.inference.pipeline import Pipeline
 
     priors = _priors(options.trained)
     pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
     for prior in priors.values():
-        prior.require(pipeline.fingerprint)
+        generator_of(pipeline, prior)  # says where one is of another model
     made = _Study(pipeline, priors, options, cli.command_line("evaluate-priors", argv)).tables()
     print("\n\n".join(table.text() for table in made))
     if options.out:
@@ -73,6 +74,10 @@ class _Study:
             made.append(self._steps(report))
         return made
 
+    def _of_codes(self, prior: "Prior") -> bool:
+        """Whether it draws codes of the model in windows of any length."""
+        return prior.model == self.pipeline.fingerprint and not prior.closed
+
     def _main(self, report: ModuleType) -> "Table":
         from msdae.evaluation.priors import samples as kinds
 
@@ -102,9 +107,9 @@ class _Study:
         title: str | None = None,
     ) -> "Samples":
         from msdae.evaluation.priors.samples import drawn
-        from msdae.inference.generation import Generator
+        from msdae.inference.mels import generator_of
 
-        generator = Generator(self.pipeline, self.priors[name], manner or self.manner)
+        generator = generator_of(self.pipeline, self.priors[name], manner or self.manner)
         with tqdm(total=count, desc=title or name, unit="sample") as bar:
             return drawn(title or name, generator, count, seconds, self.settings.seed, texts, bar.update)
 
@@ -141,7 +146,7 @@ class _Study:
         frames = self.pipeline.codec.frames(round(s.long * self.rate))
         for name, prior in self.priors.items():
             systems.append(self._drawn(name, s.pieces, s.long, title=f"{name}, windows"))
-            if not prior.closed:
+            if self._of_codes(prior):
                 once = dataclasses.replace(self.manner, window=frames)
                 systems.append(self._drawn(name, s.pieces, s.long, None, once, f"{name}, at once"))
         with tqdm(total=len(systems), desc="middle", unit="system") as bar:
@@ -153,7 +158,7 @@ class _Study:
         from msdae.evaluation.priors.codes import distance
 
         pieces = load_pieces(self.pipeline, self.files, False)["test"]
-        priors = {name: prior for name, prior in self.priors.items() if not prior.closed}
+        priors = {name: prior for name, prior in self.priors.items() if self._of_codes(prior)}
         found: dict[str, dict[int, float]] = {name: {} for name in priors}
         with tqdm(total=len(priors) * len(self.options.steps), desc="steps", unit="setting") as bar:
             for name, prior in priors.items():

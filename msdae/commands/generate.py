@@ -24,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         cli.open_source(path) if path else None
         for path in (options.timbre, options.melody, options.continued)
     )
-    from msdae.inference.generation import Generator, Request
+    from msdae.inference.generation import Request
+    from msdae.inference.mels import generator_of
     from msdae.inference.wording import asked
     from msdae.models.priors.base import find
 
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     pipeline = cli.pipeline(options)
     if options.sound:
         timbre = pipeline.load_sound(options.sound)
-    generator = Generator(pipeline, prior, cli.configured(Manner, options))
+    generator = generator_of(pipeline, prior, cli.configured(Manner, options))
     request = Request(options.seconds or DEFAULT, timbre, melody, beginning, text, options.seed)
     generator.render_file(request, options.out, tqdm)
     written = audio.open_recording(options.out)

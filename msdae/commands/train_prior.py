@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,16 @@ if TYPE_CHECKING:
     from msdae.codecs.base import Codec
     from msdae.data.pieces import Piece
     from msdae.data.sources import SourceFile
+    from msdae.inference.mels import MelSpace
     from msdae.inference.pipeline import Pipeline
+
+CODES = "codes"  # of a model
+SPACES = (CODES, "mel-64", "mel-128")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
+    from msdae.inference.mels import MelSpace
     from msdae.inference.pipeline import Pipeline
     from msdae.models.priors.base import find
     from msdae.models.priors.grid import Grid
@@ -33,14 +39,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         files.check_replaceable(options.out)
     settings = config.load(settings_of(options.prior), options.config, options.set)
     pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
-    grid = Grid.of(pipeline.model)
+    space = pipeline if options.over == CODES else MelSpace(options.over)
+    grid = Grid.of(pipeline.model) if options.over == CODES else space.grid
     files.make_folder(run)
     process_state(device(options.device))
     with only_process(run):
         found = recordings(options.data, options.pieces, pipeline.codec)
-        pieces = load_pieces(pipeline, found, getattr(settings.model, "text", 0) > 0)
+        pieces = load_pieces(space, found, getattr(settings.model, "text", 0) > 0)
         provenance = {"data": str(options.data.name if options.data else "pieces")}
-        facts = pieces, grid, pipeline.fingerprint, run, provenance
+        facts = pieces, grid, space.fingerprint, run, provenance
         if not train(options.prior, settings, *facts, tqdm):
             raise SystemExit(130)
     if options.out is not None:
@@ -69,9 +76,9 @@ def recordings(data: Path | None, clips: int, codec: "Codec") -> "dict[str, list
 
 
 def load_pieces(
-    pipeline: "Pipeline", found: "dict[str, list[SourceFile]]", text: bool
+    space: "Pipeline | MelSpace", found: "dict[str, list[SourceFile]]", text: bool
 ) -> "dict[str, list[Piece]]":
-    """Recordings as codes of a model, which are encoded once, into a file in the folder of caches.
+    """Recordings as codes of a model, or as log-mels, encoded once, into a file in the folder of caches.
 
     text: with captions.
     """
@@ -80,12 +87,14 @@ def load_pieces(
     from msdae.inference.wording import described
     from msdae.models.priors.grid import Grid
 
-    facts = pipeline.fingerprint, key(found) + "text" * text
+    pooled = () if hasattr(space, "encoded") else Grid.of(space.model).pooled
+    facts = space.fingerprint, key(found) + "text" * text
     path = folders.cache() / f"codes-{facts[0][:8]}-{facts[1][:8]}{'-text' * text}.safetensors"
     if not path.exists():
         files.make_folder(path.parent)
-        stored.save(path, encoded(pipeline, found, described if text else None, tqdm), *facts)
-    pieces = stored.load(path, *facts, Grid.of(pipeline.model).pooled)
+        encode = getattr(space, "encoded", partial(encoded, space))
+        stored.save(path, encode(found, described if text else None, tqdm), *facts)
+    pieces = stored.load(path, *facts, pooled)
     cli.note("pieces: " + ", ".join(f"{len(members)} {split}" for split, members in pieces.items()))
     return pieces
 
@@ -99,6 +108,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--prior dit --data ~/Music --set model.width=256",
     )
     parser.add_argument("--prior", choices=list(PRIORS), default="dit", help="which prior")
+    parser.add_argument(
+        "--over", choices=SPACES, default=CODES, help="codes of a model, or log-mels of 10 kHz by bands"
+    )
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="recordings to learn from")
     parser.add_argument(
         "--pieces", type=cli.ranged(CLIPS), default=600, help="that are rendered without --data"

@@ -1,5 +1,6 @@
 """The task of a prior: windows of pieces, and the best weights on pieces that are held out."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from itertools import count
@@ -22,6 +23,7 @@ from msdae.progress import Progress, silent
 from msdae.training.loop import Loop
 from msdae.training.task import Losses, Schedule, Steps, StepsOrNone, Task, Trackers, settled
 
+logger = logging.getLogger(__name__)
 PRODUCT = f"{KIND}.safetensors"
 FITTED = 4000  # windows by which statistics are measured
 MEAN_TIMBRE = 0.3  # share of the windows whose timbre is the mean of their piece's
@@ -92,9 +94,13 @@ def train(
     """
     prior = new(kind, settings.model, grid, model, settings.seed)
     task = PriorTask(prior, settings, pieces, provenance)
-    prior.fit(grid.gather(task.some(FITTED).codes))
+    windows = grid.gather(task.some(FITTED).codes)
+    prior.fit(windows)
     if prior.closed:
         task.finish(folder)
+        mean, components = prior.shares(windows)
+        text = "%s: the mean is %.0f %% of the mean square of windows, the components are %.0f %% of the rest"
+        logger.info(text, kind, 100 * mean, 100 * components)
         return True
     return Loop(task, settings, settings.steps, folder, progress).run()
 

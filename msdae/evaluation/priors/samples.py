@@ -11,6 +11,7 @@ from msdae.audio import open_recording
 from msdae.data.sources import SourceFile
 from msdae.errors import UserError
 from msdae.inference.generation import Generator
+from msdae.inference.mels import MelGenerator
 from msdae.inference.pipeline import Pipeline
 
 PEAK = 0.5  # that every sample has
@@ -77,7 +78,7 @@ def through_model(name: str, samples: Samples, pipeline: Pipeline) -> Samples:
 
 def drawn(
     name: str,
-    generator: Generator,
+    generator: Generator | MelGenerator,
     count: int,
     seconds: float,
     seed: int,

@@ -70,7 +70,8 @@ class DiffusionPrior(Prior):
         pooled = torch.tensor([not level.frames for level in self.grid.levels], device=timbre.device)
         known_timbre = timbre < TIMBRE_KNOWN
         absent_timbre = timbre > 1 - TIMBRE_ABSENT
-        drawn = ~known_timbre & ~absent_timbre  # then the melody may be given, or be absent
+        # where a timbre is drawn, the melody may be given, or be absent
+        drawn = ~known_timbre & ~absent_timbre & pooled.any()
         known_melody = drawn & (melody < MELODY_KNOWN)
         absent_melody = drawn & (melody > 1 - MELODY_ABSENT)
         steps = frames // self.grid.step

@@ -68,6 +68,16 @@ class GaussianPrior(Prior):
         self.rest.copy_(rest[None])
         self.axes.copy_(directions[:wanted].T * (variances[:wanted] - rest).clamp_min(0).sqrt())
 
+    def shares(self, codes: Timeline) -> tuple[float, float]:
+        """How much of the mean square of windows is their mean's, and of the rest the components'."""
+        rows = self._rows(self.grid.spread(codes, self.config.window))
+        scale = self._rows(self.std.expand(-1, self.config.window)[None])
+        centre = self.centre * scale + self._rows(self.mean.expand(-1, self.config.window)[None])
+        spread = (rows - centre).square().sum()
+        left = len(rows) * (self.rest * scale.square()).sum()
+        whole = len(rows) * centre.square().sum() + spread
+        return float(1 - spread / whole), float((1 - left / spread).clamp(0, 1))
+
     def loss(self, codes: Timeline, condition: Condition, draws: Any) -> torch.Tensor:
         """The negative log-likelihood of each window in nats a number, (batch,)."""
         rows = self._rows(self._standardised(codes)) - self.centre

@@ -12,6 +12,7 @@ from msdae.models.priors.base import Condition, facts_of, find, kept_frames, loa
 from msdae.models.priors.grid import Grid, Level
 
 GRID = Grid((Level(3, 0), Level(4, 4), Level(2, 1)))
+IMAGE = Grid((Level(8, 1),))  # of log-mels
 SIZES = {
     "gaussian": {"window": 16, "components": 6},
     "unet": {"window": 16, "widths": (8, 8, 8)},
@@ -179,6 +180,17 @@ def test_its_likelihood_is_the_gaussians():
     torch.testing.assert_close(losses.double(), -exact / rows.shape[1], rtol=1e-3, atol=1e-3)
 
 
+def test_shares_of_the_mean_and_the_components():
+    """Windows around 2 with three factors of known variance, and a hundredth of noise."""
+    known, mixing = gaussian_codes(4000)
+    made = new("gaussian", PRIORS["gaussian"].Config(window=16, components=3), GRID, "", 0)
+    made.fit(known)
+    mean, components = made.shares(known)
+    spread = float(mixing.square().mean() * 3 + 0.01)
+    assert mean == pytest.approx(4 / (4 + spread), abs=0.05)
+    assert components == pytest.approx(1 - 0.01 / spread, abs=0.01)
+
+
 def test_more_components_than_windows():
     made = new("gaussian", PRIORS["gaussian"].Config(window=16, components=64), GRID, "", 0)
     with pytest.raises(UserError, match="more than the 64 components"):
@@ -256,3 +268,26 @@ def test_files_of_something_else(tmp_path):
 def test_windows_fit_the_grid():
     with pytest.raises(UserError, match="window: is 18, expected a multiple of 4"):
         new("unet", PRIORS["unet"].Config(window=18), GRID, "", 0)
+
+
+# -- images of log-mels
+
+
+def test_an_image_is_drawn_window_by_window():
+    made = new("image", PRIORS["image"].Config(window=16, channels=(8, 8, 8), text=3), IMAGE, "mel-8", 0)
+    drawn = made.sample(40, Condition({}, torch.ones(1, 3)), seeded(1), manner=QUICK, count=2)[1]
+    other = made.sample(40, Condition({}, -torch.ones(1, 3)), seeded(1), manner=QUICK, count=2)[1]
+    assert drawn.shape == (2, 8, 40) and not torch.equal(drawn, other)
+
+
+def test_images_can_be_halved():
+    with pytest.raises(UserError, match="window 18: give a multiple of 4"):
+        PRIORS["image"].Config(window=18)
+    with pytest.raises(UserError, match="an image of 9 rows"):
+        new("image", PRIORS["image"].Config(channels=(8, 8, 8)), GRID, "", 0)
+
+
+def test_without_timbres_there_is_always_a_melody_to_draw():
+    made = new("unet", PRIORS["unet"].Config(window=16, widths=(8, 8)), IMAGE, "mel-8", 0)
+    known, absent = made._masks(16, Draws((0,), 256))
+    assert (~known & ~absent).flatten(1).any(dim=1).all()

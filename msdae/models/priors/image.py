@@ -1,0 +1,90 @@
+"""The prior of a text-to-music project: a 2D U-Net over log-mels as images, with attention, by diffusers."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+
+from msdae import limits
+from msdae.diffusion.ddpm import ERRORS
+from msdae.errors import UserError
+from msdae.limits import Choice, Range, Size
+from msdae.models.priors.base import FACTS
+from msdae.models.priors.diffusion import PROCESSES, DiffusionPrior
+from msdae.models.priors.grid import Grid
+from msdae.models.priors.registry import PRIORS
+
+GROUPS = 8  # of features that are normalised together
+
+
+@dataclass(frozen=True)
+class ImageConfig:
+    """Sizes of the U-Net and the process.
+
+    window: frames of an image. channels: of its three depths. layers: residual blocks of each.
+    index: whether it is told where a window is in its piece, and how long that is.
+    process: DDPM with a "linear" or a "cosine" schedule, or "edm". error: of DDPM, "mse" or "mae".
+    P_mean, P_std: of EDM's ln sigma in training.
+    text: numbers of a text's vector, which the features attend to; 0: it reads none.
+    """
+
+    window: Annotated[int, Range(8, 4096, reason="more is more than a piece")] = 200
+    channels: Annotated[tuple[Annotated[int, Range(8, 1024)], ...], Size(3, 3)] = (64, 128, 256)
+    layers: Annotated[int, Range(1, 8)] = 1
+    index: bool = False
+    process: Annotated[str, Choice(PROCESSES)] = "cosine"
+    error: Annotated[str, Choice(ERRORS)] = "mse"
+    P_mean: Annotated[float, Range(-10, 10)] = -0.4
+    P_std: Annotated[float, Range(0, 10, above=True)] = 1.2
+    text: Annotated[int, Range(0, 4096)] = 384
+    patch = 4  # frames by which a window has to be divisible, to be halved twice
+
+    def __post_init__(self):
+        limits.check(self)
+        if any(width % GROUPS for width in self.channels):
+            raise UserError(f"channels {self.channels}: give multiples of {GROUPS}")
+        if self.window % self.patch:
+            raise UserError(f"window {self.window}: give a multiple of {self.patch}")
+
+
+@PRIORS.register("image")
+class ImagePrior(DiffusionPrior):
+    """Channels of codes are the rows of an image: of log-mels, their bands."""
+
+    kind, Config = "image", ImageConfig
+    schedule = {"learning_rate": 2e-4, "batch_size": 8, "steps": 3000}
+
+    def __init__(self, config: ImageConfig, grid: Grid, model: str, provenance: dict[str, Any] | None = None):
+        super().__init__(config, grid, model, provenance)
+        if grid.channels % config.patch:
+            raise UserError(f"an image of {grid.channels} rows cannot be halved twice; give another space")
+        kinds = ("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D")
+        self.unet = _diffusers().UNet2DConditionModel(
+            sample_size=(grid.channels, config.window),
+            in_channels=1 + 2 * len(grid.levels) + FACTS,
+            out_channels=1,
+            down_block_types=kinds,
+            up_block_types=tuple(kind.replace("Down", "Up") for kind in reversed(kinds)),
+            block_out_channels=config.channels,
+            layers_per_block=config.layers,
+            norm_num_groups=GROUPS,
+            cross_attention_dim=config.text or 1,
+            attention_head_dim=GROUPS,
+        )
+
+    def network(
+        self, x: torch.Tensor, c_noise: torch.Tensor, facts: torch.Tensor, text: torch.Tensor | None
+    ) -> torch.Tensor:
+        rows, frames = self.grid.channels, x.shape[-1]
+        wide = torch.cat([x[:, rows:], facts[:, :, None].expand(-1, -1, frames)], dim=1)
+        image = torch.cat([x[:, None, :rows], wide[:, :, None].expand(-1, -1, rows, -1)], dim=1)
+        said = x.new_zeros(len(x), 1, 1) if text is None else text[:, None]
+        return self.unet(image, 250 * (c_noise + 2), said).sample[:, 0]  # as steps of the schedule
+
+
+def _diffusers() -> Any:
+    try:
+        import diffusers
+    except ImportError as error:
+        raise UserError("the prior image needs diffusers: pip install 'msdae[composers]'") from error
+    return diffusers

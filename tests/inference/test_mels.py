@@ -1,0 +1,62 @@
+"""Priors over log-mels: there and back, and what they cannot do."""
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from msdae import audio
+from msdae.data.sources import SourceFile
+from msdae.errors import UserError
+from msdae.inference.generation import Request
+from msdae.inference.mels import MelGenerator, MelSpace
+from msdae.models.priors import PRIORS
+from msdae.models.priors.base import new
+
+SPACE = MelSpace("mel-64")
+
+
+def tone(seconds=3.0):
+    time = np.arange(int(44100 * seconds)) / 44100
+    return torch.tensor(0.3 * np.sin(2 * np.pi * 440 * time), dtype=torch.float32)
+
+
+def test_three_seconds_are_an_image_of_the_sources():
+    assert SPACE.encode(tone(), 44100).shape == (64, 200)
+    assert MelSpace("mel-128").encode(tone(), 44100).shape == (128, 200)
+
+
+def test_a_tone_is_a_tone_after_its_way_back():
+    mel = SPACE.encode(tone(), 44100)
+    waveform = SPACE.decode(mel)
+    spectrum = torch.fft.rfft(waveform[:88200] * torch.hann_window(88200)).abs()
+    assert spectrum.argmax().item() / 2 == pytest.approx(440, abs=15)
+    again = SPACE.encode(waveform, 44100)
+    assert (again[:, 5:-5] - mel[:, 5 : again.shape[1] - 5]).abs().mean() < 0.3
+
+
+def test_recordings_are_pieces_of_one_level(tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone().numpy(), 44100)
+    files = {"train": [SourceFile("a", tmp_path / "a.wav", 1)]}
+    (piece,) = SPACE.encoded(files)["train"]
+    assert piece.timbres == {} and piece.melody[1].shape == (64, piece.frames) and piece.frames == 200
+
+
+def generator():
+    prior = new("unet", PRIORS["unet"].Config(window=64, widths=(8, 8)), SPACE.grid, "mel-64", 0)
+    for parameter in prior.parameters():
+        parameter.data += 0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0))
+    prior.mean.fill_(1.0)
+    return MelGenerator(prior)
+
+
+def test_what_is_drawn_is_a_file(tmp_path):
+    generator().render_file(Request(seconds=2.0, seed=1), tmp_path / "y.wav")
+    heard = audio.read(tmp_path / "y.wav")
+    assert len(heard) == 88200 and 0.4 < heard.abs().max() < 0.5
+
+
+def test_log_mels_know_no_timbre(tmp_path):
+    with pytest.raises(UserError, match="which know no timbre and no melody"):
+        generator().render_file(Request(timbre=tone()), tmp_path / "y.wav")
+    assert not list(tmp_path.iterdir())
