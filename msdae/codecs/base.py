@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn as nn
@@ -97,6 +97,20 @@ class Codec(nn.Module, ABC):
         latents: blocks (batch, channels, any) of z, however cut -> blocks (batch, any) of the waveform, hop
             samples a frame.
         """
+
+    @torch.no_grad()
+    def continued(
+        self, z: torch.Tensor, before: int, own: int, state: Any = None
+    ) -> tuple[torch.Tensor, Any]:
+        """Decode a piece of a stream from its own frames on, and what is known of those after them.
+
+        z: (batch, channels, before + own + after); pieces own neighbouring frames. before: of the last piece.
+        state: that the piece before gave, so that what sounds goes on from there; None: the first piece.
+
+        Returns:
+            the waveform (batch, (own + after) * hop), and the next piece's state.
+        """
+        return self.decode(z)[:, before * self.hop :], None
 
     @torch.no_grad()
     def decode(self, z: torch.Tensor) -> torch.Tensor:

@@ -162,19 +162,26 @@ class NeuralCodec(Codec):
         Chunks see as much of their neighbours as they depend on, and phases go on from one to the next, so
         that the result is that of the whole but for rounding.
         """
-        c, phase, margin = self.config, None, self._margin
+        phase, margin = None, self._margin
         for chunk in chunks(latents, max(CHUNK, self._reach + margin), self._reach + margin):
-            magnitude = self.magnitude(chunk.z)
-            before, after = min(chunk.before, margin), min(chunk.after, margin)
-            first = (chunk.before - before) * c.block
-            frames = (before + chunk.own + after) * c.block
-            # A centred transform has one frame more than hops: the next frame, or at the end the last again.
-            inside = F.pad(magnitude, (0, 1), mode="replicate")[..., first : first + frames + 1]
-            phases = accumulated(inside, c.hop, phase)
-            if chunk.after:
-                phase = phases[..., (before + chunk.own - margin) * c.block - 1]
-            waveform = griffin_lim(inside, phases, self.window, c.hop, c.rounds)
-            yield waveform[:, before * self.hop : (before + chunk.own) * self.hop]
+            waveform, phase = self.continued(chunk.z, chunk.before, chunk.own, phase)
+            yield waveform[:, : chunk.own * self.hop]
+
+    @torch.no_grad()
+    def continued(
+        self, z: torch.Tensor, before: int, own: int, state: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `Codec.continued`: the state is the phases of the last frame that the next piece begins with."""
+        c, margin = self.config, self._margin
+        magnitude = self.magnitude(z)
+        known, after = min(before, margin), min(z.shape[-1] - before - own, margin)
+        first, frames = (before - known) * c.block, (known + own + after) * c.block
+        # A centred transform has one frame more than hops: the next frame, or at the end the last again.
+        inside = F.pad(magnitude, (0, 1), mode="replicate")[..., first : first + frames + 1]
+        phases = accumulated(inside, c.hop, state)
+        waveform = griffin_lim(inside, phases, self.window, c.hop, c.rounds)
+        last = max((known + own - margin) * c.block, 1) - 1
+        return waveform[:, known * self.hop :], phases[..., last]
 
     @property
     def _reach(self) -> int:

@@ -75,13 +75,13 @@ class Layout:
         return denoiser
 
 
-def noise(seed: int, channels: int, frames: int, block: int) -> torch.Tensor:
+def noise(seed: int, channels: int, frames: int, block: int, first: int = 0) -> torch.Tensor:
     """Standard normal (channels, frames); a frame's follows from the seed and its place alone.
 
-    block: frames that one generator draws.
+    block: frames that one generator draws. first: place of the first frame.
     """
     blocks = [
         np.random.default_rng([seed, number]).standard_normal((channels, block), dtype=np.float32)
-        for number in range(-(-frames // block))
+        for number in range(first // block, -(-(first + frames) // block))
     ]
-    return torch.from_numpy(np.concatenate(blocks, axis=1)[:, :frames])
+    return torch.from_numpy(np.concatenate(blocks, axis=1)[:, first % block :][:, :frames])

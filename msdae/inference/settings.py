@@ -8,6 +8,7 @@ from msdae import limits
 from msdae.diffusion import SAMPLERS, STEPS
 from msdae.limits import GUIDANCE, SEED, SHARE, Range
 
+FRAMES = Range(1, 64, reason="longer than a window")
 SERIES = Range(2, 1000, reason="a series has two ends, and more steps cannot be told apart")
 
 
@@ -63,6 +64,24 @@ class Mix:
         from msdae.inference.sounds import LearntSound
 
         return [source for source in self.levels.values() if not isinstance(source, LearntSound)]
+
+
+@dataclass(frozen=True)
+class LiveConfig:
+    """When windows of a stream are sampled.
+
+    stride: latent frames between two windows, which are played at once. Fewer delay less and compute more.
+    ahead: latent frames at the end of a window that are not played yet.
+
+    Raises:
+        UserError: a number outside its range.
+    """
+
+    stride: Annotated[int, FRAMES] = 4
+    ahead: Annotated[int, FRAMES] = 2
+
+    def __post_init__(self):
+        limits.check(self)
 
 
 def strengths(count: int) -> list[float]:

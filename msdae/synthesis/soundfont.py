@@ -5,7 +5,7 @@ import hashlib
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from msdae.errors import UserError, printable
 from msdae.files import reading
 from msdae.symbolic.notes import Note
 from msdae.synthesis import sf2
+
+if TYPE_CHECKING:
+    import tinysoundfont
 
 SAMPLE_RATE = 44100
 SILENCE = 1e-3  # peak below which an instrument does not reach a note
@@ -76,14 +79,14 @@ def render(notes: Sequence[Note], soundfont: str | Path, program: int, samples: 
         if time >= samples:
             break
         if time > now:
-            pieces.append(_generate(synth, time - now))
+            pieces.append(generate(synth, time - now))
             now = time
         if kind == _ON:
             synth.set_tuning(channel, cents / 100)
             synth.noteon(channel, key, velocity)
         else:
             synth.noteoff(channel, key)
-    pieces.append(_generate(synth, samples - now))
+    pieces.append(generate(synth, samples - now))
     _silence(synth, channels)
     return torch.from_numpy(np.concatenate(pieces))
 
@@ -147,7 +150,7 @@ def _events(notes: Sequence[Note]) -> list[_Event]:
     return sorted(events)
 
 
-def _generate(synth, samples: int) -> np.ndarray:
+def generate(synth: "tinysoundfont.Synth", samples: int) -> np.ndarray:
     """The next `samples` samples, the mid of left and right."""
     if samples == 0:
         return np.zeros(0, np.float32)
@@ -160,13 +163,16 @@ def _silence(synth, channels: range) -> None:
     for channel in channels:
         synth.sounds_off(channel)
         synth.set_tuning(channel, 0.0)
-    while np.any(_generate(synth, 4096)):
+    while np.any(generate(synth, 4096)):
         pass
 
 
-@functools.lru_cache(maxsize=8)
-def _load(soundfont: str):
-    """The synthesiser that holds this SoundFont, and its number there; large ones take seconds to load."""
+def synthesizer(soundfont: str) -> "tuple[tinysoundfont.Synth, int]":
+    """A synthesiser that holds this SoundFont, and its number there; large ones take seconds to load.
+
+    Raises:
+        UserError: no such SoundFont, or tinysoundfont is not installed.
+    """
     try:
         import tinysoundfont
     except ImportError as error:
@@ -180,3 +186,6 @@ def _load(soundfont: str):
         return synth, synth.sfload(soundfont)
     except RuntimeError as error:
         raise UserError(f"{printable(soundfont)}: not a SoundFont that can be read (sf2 or sf3)") from error
+
+
+_load = functools.lru_cache(maxsize=8)(synthesizer)

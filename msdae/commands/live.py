@@ -1,0 +1,151 @@
+"""Play a microphone, a line or a MIDI keyboard with another sound while it is being played."""
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msdae import cli, files
+from msdae.errors import UserError
+from msdae.inference.settings import LiveConfig
+from msdae.limits import Range
+
+if TYPE_CHECKING:
+    import torch
+
+    from msdae.inference.streaming import Engine
+
+STEPS = 4  # of the sampler; twelve take three times as long
+SPARE = 0.5  # share of a stride for which the output waits while the engine computes
+BLOCK = Range(256, 8192, reason="samples that a sound card takes at once")
+SECONDS = Range(0, 86400, above=True, reason="a day")
+MEASURED = 60  # seconds of a recording in which delay and joins are measured
+SHIFT = 0.2  # seconds by which the measured delay may differ; a beat further all sounds alike
+POLL = 0.1  # seconds between two looks at how it goes
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parser().parse_args(argv)
+    if options.list:
+        from msdae.inference import devices
+
+        print(devices.listing())
+        return
+    if not (given := options.sound or options.timbre):
+        raise UserError("no sound; give --sound FILE, which learn-sound wrote, or --timbre FILE")
+    if options.in_file:
+        source = cli.open_source(options.in_file)
+        cli.check_outputs([options.out], None, [source])
+        files.check_apart([options.out], [given])
+        play_file(engine(options), options.in_file, options.out)
+    else:
+        play_live(options)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this command line."""
+    parser = cli.parser(
+        "live",
+        "Play what is heard with the sound of a recording, or with one that learn-sound has learnt, while\n"
+        "it is being played: from a sound card or, with --midi, a keyboard; with --in-file, from a file.",
+        "--sound a.sound",
+    )
+    sound = parser.add_mutually_exclusive_group()
+    sound.add_argument("--sound", type=Path, metavar="FILE", help="a learnt sound")
+    sound.add_argument("--timbre", type=Path, metavar="FILE", help="a recording, the timbre source")
+    parser.add_argument("--list", action="store_true", help="show the devices and end")
+    parser.add_argument("--input", metavar="DEVICE", help="name or number of what is heard")
+    parser.add_argument("--output", metavar="DEVICE", help="name or number of what plays")
+    midi = "hear a MIDI keyboard: the first one, or the port whose name begins so"
+    parser.add_argument("--midi", nargs="?", const="", metavar="PORT", help=midi)
+    block = "samples that the sound card takes at once"
+    parser.add_argument("--block", type=cli.ranged(BLOCK), default=512, help=block)
+    seconds = cli.ranged(SECONDS, float)
+    parser.add_argument("--seconds", type=seconds, metavar="N", help="end after so long (default: at Ctrl-C)")
+    parser.add_argument(
+        "--in-file", type=Path, metavar="FILE", help="a recording or score in place of a card"
+    )
+    cli.add_out(parser, "live.wav")
+    cli.add_config(parser, LiveConfig)
+    cli.add_sampling(parser)
+    parser.set_defaults(steps=STEPS)
+    return parser
+
+
+def engine(options: argparse.Namespace) -> "Engine":
+    """The engine that the options ask for."""
+    from msdae.inference.streaming import Engine
+
+    pipeline = cli.pipeline(options)
+    if options.sound:
+        codes = pipeline.load_sound(options.sound).codes
+    else:
+        codes = pipeline.encode(options.timbre, levels=(1,))
+    return Engine(pipeline, codes, cli.configured(LiveConfig, options))
+
+
+def play_file(engine: "Engine", path: Path, output: Path) -> None:
+    """Play a file to a file, without the delay, and say how it went."""
+    from msdae import audio
+    from msdae.audio.windows import cut
+    from msdae.evaluation import live
+    from msdae.inference.sources import open_sound
+    from msdae.inference.streaming import FADE, rendered
+
+    rate = engine.sample_rate
+    source = open_sound(path, rate)
+    clock, processor = time.perf_counter(), time.process_time()
+    audio.write_blocks(output, rendered(engine, source.blocks()), rate)
+    clock, processor = time.perf_counter() - clock, time.process_time() - processor
+    seconds = source.samples / rate
+    print(f"wrote {output} ({seconds:.2f} s)")
+    both = (source, open_sound(output, rate))
+    heard, played = (next(cut(sound.blocks(), [0], MEASURED * rate)) for sound in both)
+    measured = engine.delay + live.lag(heard, played, round(SHIFT * rate))
+    joins = live.roughness(played, engine.stride, FADE)
+    print(
+        f"delay: {engine.delay / rate:.3f} s, {measured / rate:.3f} s measured\n"
+        f"time: {clock / seconds:.2f} of real time, {processor / seconds:.2f} of one core's\n"
+        f"joins: changes are {joins:.2f} times as sudden as elsewhere"
+    )
+
+
+def play_live(options: argparse.Namespace) -> None:
+    """Play until Ctrl-C, or for so long, and say how it went."""
+    from msdae.inference import devices
+    from msdae.inference.duplex import Duplex
+
+    keyboard = None if options.midi is None else _keyboard(options.midi)
+    devices.require()  # before the model is read
+    player = engine(options)
+    duplex = Duplex(player, round(SPARE * player.stride))
+    begin = time.perf_counter()
+    try:
+        facts = player.sample_rate, options.block, options.input, options.output
+        with devices.opened(duplex.exchange, *facts, keyboard):
+            cli.note(f"playing {duplex.delay / player.sample_rate:.2f} s behind; Ctrl-C ends it")
+            while options.seconds is None or time.perf_counter() < begin + options.seconds:
+                time.sleep(POLL)
+                duplex.check()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        duplex.close()
+    late, dropped = duplex.late / player.sample_rate, duplex.dropped / player.sample_rate
+    print(f"played {time.perf_counter() - begin:.1f} s; {late:.1f} s late, {dropped:.1f} s dropped")
+
+
+def _keyboard(port: str) -> "Callable[[int], torch.Tensor]":
+    """What a MIDI keyboard plays in the time of so many samples."""
+    from msdae.inference import devices
+    from msdae.synthesis.keyboard import Keyboard
+
+    messages, keyboard = devices.port(port), Keyboard()
+
+    def heard(samples: int) -> "torch.Tensor":
+        for message in messages.iter_pending():
+            keyboard.tell(message)
+        return keyboard(samples)
+
+    return heard

@@ -1,0 +1,112 @@
+"""Sound cards and MIDI keyboards, by PortAudio and RtMidi (extra `live`)."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from msdae.errors import UserError, printable
+
+if TYPE_CHECKING:
+    import mido
+    import sounddevice
+
+EXTRA = "pip install 'msdae[live]'"
+LIBRARY = "install it (Debian: apt install libportaudio2, Fedora: dnf install portaudio), or use --in-file"
+LIST = "--list shows which there are"
+
+
+def require() -> Any:
+    """The package sounddevice.
+
+    Raises:
+        UserError: it, or PortAudio, is missing.
+    """
+    try:
+        import sounddevice
+    except ImportError as error:
+        raise UserError(f"a sound card needs sounddevice: {EXTRA}") from error
+    except OSError as error:
+        raise UserError(f"a sound card needs PortAudio, which is not on this machine; {LIBRARY}") from error
+    return sounddevice
+
+
+def listing() -> str:
+    """The devices of the sound card, numbered, and the MIDI ports.
+
+    Raises:
+        UserError: PortAudio or a package is missing.
+    """
+    try:
+        ports = _ports()
+    except UserError as error:
+        ports = [str(error)]
+    cards = str(require().query_devices()) or "  none"
+    return "\n".join(
+        ["sound (> input, < output):", cards, "MIDI:", *(f"  {port}" for port in ports or ["none"])]
+    )
+
+
+def opened(
+    exchange: Callable[[torch.Tensor], torch.Tensor],
+    sample_rate: int,
+    block: int,
+    source: str | None = None,
+    output: str | None = None,
+    keyboard: Callable[[int], torch.Tensor] | None = None,
+) -> "sounddevice.Stream | sounddevice.OutputStream":
+    """A stream, for a `with` block, that gives `exchange` each block (samples,) and plays what it returns.
+
+    source, output: names or numbers of devices; by default the system's.
+    keyboard: gives so many samples, which are heard in place of `source`.
+
+    Raises:
+        UserError: PortAudio is missing, or there is no such device, or not at this rate.
+    """
+    sounddevice = require()
+
+    def both(heard: Any, played: Any, frames: int, moment: Any, status: Any) -> None:
+        played[:, 0] = exchange(torch.from_numpy(heard[:, 0].copy())).numpy()
+
+    def keys(played: Any, frames: int, moment: Any, status: Any) -> None:
+        played[:, 0] = exchange(keyboard(frames)).numpy()
+
+    source, output = (int(name) if name and name.isdecimal() else name for name in (source, output))
+    try:
+        if keyboard:
+            return sounddevice.OutputStream(sample_rate, block, output, 1, "float32", callback=keys)
+        return sounddevice.Stream(sample_rate, block, (source, output), 1, "float32", callback=both)
+    except (sounddevice.PortAudioError, ValueError) as error:
+        reason = printable(error).strip()[:160]
+        raise UserError(f"sound card: cannot be opened at {sample_rate} Hz ({reason}); {LIST}") from error
+
+
+def port(name: str = "") -> "mido.ports.BaseInput":
+    """The MIDI port whose name begins with `name`; the first by default.
+
+    Raises:
+        UserError: a package or the system's MIDI is missing, or there is no such port.
+    """
+    ports = _ports()
+    for known in ports:
+        if known.startswith(name):
+            import mido
+
+            return mido.open_input(known)
+    raise UserError(
+        f"MIDI port {printable(name)[:60] or '(any)'}: there are {', '.join(ports) or 'none'}; {LIST}"
+    )
+
+
+def _ports() -> list[str]:
+    try:
+        import mido
+        import rtmidi
+    except ImportError as error:
+        raise UserError(f"a MIDI keyboard needs mido and python-rtmidi: {EXTRA}") from error
+    try:
+        return mido.get_input_names()
+    except rtmidi.RtMidiError as error:
+        raise UserError(
+            f"MIDI: not on this machine ({printable(error)[:120]}); connect a keyboard"
+        ) from error

@@ -1,0 +1,99 @@
+"""An engine beside a sound card, which waits for nobody: what is late is silence, and the delay stays."""
+
+import threading
+
+import torch
+
+from msdae.errors import UserError
+from msdae.inference.streaming import Engine
+
+FADE = 256  # samples in which sound that stops or comes back fades
+MOST = 4  # strides of input that may wait; what comes then is dropped
+
+
+class Duplex:
+    """Blocks in and out at once, while an engine works on a thread of its own.
+
+    Args:
+        engine: what plays.
+        spare: samples for which the output waits, so that the engine may take as long; part of the delay.
+
+    Attributes:
+        delay: samples from input to output.
+        late: samples that were silence since the engine was not ready. dropped: of input that it never got.
+    """
+
+    def __init__(self, engine: Engine, spare: int):
+        self.engine, self.delay = engine, engine.delay + spare
+        self.late = self.dropped = 0
+        self._ready = torch.zeros(spare)
+        self._last, self._silent = 0.0, True  # the last sample, and whether silence came after it
+        self._owed = 0  # samples that were silence in place of output to come; below 0: that never comes
+        self._inputs: list[torch.Tensor] = []
+        self._waiting = 0  # samples that the engine has not answered
+        self._error: Exception | None = None
+        self._closed = False
+        self._change = threading.Condition()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def exchange(self, block: torch.Tensor) -> torch.Tensor:
+        """The next block of input, (samples,) -> as much output; returns at once."""
+        with self._change:
+            if self._waiting > MOST * self.engine.stride:
+                self.dropped += len(block)
+                self._owed -= len(block)
+            else:
+                self._inputs.append(block)
+                self._waiting += len(block)
+                self._change.notify()
+            output, self._ready = self._ready[: len(block)], self._ready[len(block) :]
+            missing = len(block) - len(output)
+            self.late += missing
+            self._owed += missing
+        return self._joined(output, missing)
+
+    def check(self) -> None:
+        """Raise the error with which the engine ended, if it did."""
+        if self._error is not None:
+            raise UserError(f"the engine stopped: {self._error}; start again") from self._error
+
+    def close(self) -> None:
+        """Stop the engine, after the block that it is at."""
+        with self._change:
+            self._closed = True
+            self._change.notify()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._inputs or self._closed)
+                if self._closed:
+                    return
+                block = torch.cat(self._inputs)
+                self._inputs.clear()
+            try:
+                output = self.engine(block)
+            except Exception as error:  # said by `check` on the thread that waits
+                self._error = error
+                return
+            with self._change:
+                self._waiting -= len(block)
+                self._deliver(output)
+
+    def _deliver(self, output: torch.Tensor) -> None:
+        """Put output behind what is ready, without what is too late and with silence for what never comes."""
+        skipped = min(max(self._owed, 0), len(output))
+        absent = torch.zeros(max(-self._owed, 0))
+        self._ready = torch.cat([self._ready, absent, output[skipped:]])
+        self._owed -= skipped - len(absent)
+
+    def _joined(self, output: torch.Tensor, missing: int) -> torch.Tensor:
+        """Output and silence after it, without clicks where sound stops or comes back."""
+        if self._silent and len(output):
+            output = output * (torch.arange(1, len(output) + 1) / FADE).clamp(max=1)
+        self._last = float(output[-1]) if len(output) else 0.0 if self._silent else self._last
+        self._silent = missing > 0
+        tail = self._last * torch.linspace(1, 0, FADE)
+        return torch.cat([output, torch.nn.functional.pad(tail, (0, max(0, missing - FADE)))[:missing]])

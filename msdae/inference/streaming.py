@@ -1,0 +1,162 @@
+"""A swap while its melody source is being played: blocks of sound in, blocks of sound out.
+
+The windows of the pipeline, one every few latent frames, each ending with what was heard last. Frames that an
+earlier window has given stay as they are: the denoiser is told them at every noise level, as in outpainting
+(Lugmayr et al. 2022, "RePaint", without its resampling). The last frames of a window, of which the future is
+not known, are sampled again by the next one and are not played.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from itertools import chain
+from typing import Any
+
+import torch
+
+from msdae.audio.loudness import PEAK, Loudness, matching_gain
+from msdae.audio.windows import crossfade_level
+from msdae.diffusion.samplers import sample
+from msdae.errors import UserError
+from msdae.inference.codes import Codes
+from msdae.inference.encoding import window_codes
+from msdae.inference.longform import noise
+from msdae.inference.pipeline import Pipeline
+from msdae.inference.settings import LiveConfig
+
+FADE = 1024  # samples of the cross-fade from one window's sound to the next one's, and to its gain
+KNEE = 0.7 * PEAK  # above which samples are bent, so that all stay under -1 dBFS
+MEMORY = 1.0  # seconds over which loudness is matched
+LOUDEST = 8.0  # most that the gain may be: noise of an empty room stays noise
+
+
+class Engine:
+    """A function block -> block: what it is given is played with a sound, `delay` samples later.
+
+    The result does not depend on how the sound is cut into blocks.
+
+    Args:
+        pipeline: model, codec and sampling; fewer steps are faster.
+        sound: codes with level 1, as `Pipeline.encode` gives them of a timbre source or a learnt sound.
+        config: when windows are sampled.
+
+    Attributes:
+        sample_rate: of blocks, in Hz. stride, delay: samples.
+
+    Raises:
+        UserError: a model whose level 1 is not pooled, or a window that is too short for `config`.
+    """
+
+    def __init__(self, pipeline: Pipeline, sound: Codes, config: LiveConfig = LiveConfig()):
+        model, codec = pipeline.model, pipeline.codec
+        if not model.pooled[0]:
+            raise UserError("level 1 of this model changes over time; live it has to be pooled")
+        if 2 * (config.stride + config.ahead) > pipeline.window:
+            reason = f"windows of {pipeline.window} latent frames"
+            raise UserError(f"stride {config.stride} and ahead {config.ahead}: too long for {reason}")
+        self.pipeline, self.config = pipeline, config
+        self.sample_rate, self.stride = codec.sample_rate, config.stride * codec.hop
+        self.delay = (config.stride + config.ahead) * codec.hop
+        self._adapter = sound.adapter and sound.adapter.copy().to(pipeline.device)
+        self._timbre = sound[1].to(pipeline.device)
+        self._tokens = sound.tokens and sound.tokens.to(pipeline.device)
+        silence = torch.zeros(1, codec.clip_samples)
+        self._heard = silence[0]  # the last window of the input
+        self._played = silence[0].clone()  # the last of the rendering
+        self._z = codec.encode(silence.to(pipeline.device))
+        self._windows = 0  # that were sampled
+        self._phases: Any = None  # of the codec's last piece
+        self._tail = torch.zeros(FADE)  # of the last piece, over which the next one is faded in
+        self._gain = 0.0
+        self._waiting = torch.zeros(0)  # input of less than a stride
+        self._ready = torch.zeros(self.stride)  # output; the rest of the delay is in what is played
+
+    def __call__(self, block: torch.Tensor) -> torch.Tensor:
+        """(samples,) -> as many, on the CPU. NaN and infinity are silence, and full scale is the loudest."""
+        finite = torch.nan_to_num(block.float(), 0.0, 0.0, 0.0).clamp(-1, 1)
+        self._waiting = torch.cat([self._waiting, finite])
+        while len(self._waiting) >= self.stride:
+            piece, self._waiting = self._waiting[: self.stride], self._waiting[self.stride :]
+            self._ready = torch.cat([self._ready, self._swapped(piece)])
+        output, self._ready = self._ready[: len(block)], self._ready[len(block) :]
+        return output
+
+    @torch.no_grad()
+    def _swapped(self, piece: torch.Tensor) -> torch.Tensor:
+        """The next stride of the input -> the next stride of the output, `config.ahead` frames behind it."""
+        self._heard = torch.cat([self._heard[self.stride :], piece])
+        self._z = self._sampled()
+        self._windows += 1
+        sound, tail = self._decoded()
+        faded = crossfade_level(self._tail, sound[:FADE])
+        self._tail = tail
+        return self._mastered(torch.cat([faded, sound[FADE:]]))
+
+    def _sampled(self) -> torch.Tensor:
+        """Latents of the window that ends with what was heard last: (1, channels, frames)."""
+        pipeline, config, model = self.pipeline, self.config, self.pipeline.model
+        levels = range(2, model.stage + 1)
+        heard = self._heard[None].to(pipeline.device)
+        codes = window_codes(model, pipeline.codec, pipeline.log_mel, heard, levels)
+        conditions = [self._timbre, *(codes[level] for level in levels)]
+        before = torch.cat([self._z[..., config.stride :], self._z[..., : config.stride]], dim=-1)
+        known = torch.arange(pipeline.window, device=pipeline.device)
+        known = known < pipeline.window - config.stride - config.ahead
+        start = noise(
+            pipeline.sampling.seed,
+            before.shape[1],
+            pipeline.window,
+            config.stride,
+            self._windows * config.stride,
+        )
+        with self._adapter.applied(model.unet) if self._adapter else nullcontext():
+            inner = model.denoiser(conditions, pipeline.sampling.guidance, self._tokens)
+            return sample(
+                lambda x, sigma: torch.where(known, before, inner(x, sigma)),
+                start[None].to(pipeline.device),
+                pipeline.sampling.steps,
+                pipeline.sampling.sampler,
+                sigma_min=model.edm.sigma_min,
+                sigma_max=model.edm.sigma_max,
+            )
+
+    def _decoded(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The frames that are played now as sound (stride,), and how it would go on (FADE,)."""
+        codec, config = self.pipeline.codec, self.config
+        before = self.pipeline.window - config.stride - config.ahead
+        waveform, self._phases = codec.continued(self._z, before, config.stride, self._phases)
+        waveform = waveform[0].cpu()
+        return waveform[: self.stride], waveform[self.stride : self.stride + FADE]
+
+    def _mastered(self, sound: torch.Tensor) -> torch.Tensor:
+        """The next stride of the rendering with the loudness that the input had at that time."""
+        self._played = torch.cat([self._played[self.stride :], sound])
+        ahead, samples = self.delay - self.stride, round(MEMORY * self.sample_rate)
+        heard = self._heard[: len(self._heard) - ahead]
+        gain = min(_gain(self._played[-samples:], heard[-samples:], self.sample_rate), LOUDEST)
+        ramp = torch.cat([torch.linspace(self._gain, gain, FADE), torch.full((len(sound) - FADE,), gain)])
+        self._gain = gain
+        return _bent(ramp * sound)
+
+
+def rendered(engine: Engine, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+    """Blocks of a recording through the engine, without its delay: as long as the recording in all."""
+    early = engine.delay
+    for block in chain(blocks, torch.zeros(engine.delay).split(engine.stride)):
+        output = engine(block)
+        yield output[early:]
+        early = max(0, early - len(output))
+
+
+def _gain(rendering: torch.Tensor, reference: torch.Tensor, sample_rate: int) -> float:
+    """The factor that gives `rendering` the loudness of `reference`."""
+    measured = Loudness(sample_rate), Loudness(sample_rate)
+    for loudness, waveform in zip(measured, (rendering, reference), strict=True):
+        loudness.add(waveform)
+    return matching_gain(*measured)
+
+
+def _bent(waveform: torch.Tensor) -> torch.Tensor:
+    """`waveform` as it is up to KNEE, and bent from there on so that it stays under PEAK."""
+    over = (waveform.abs() - KNEE).clamp_min(0)
+    room = PEAK - KNEE
+    return waveform - waveform.sign() * (over - room * torch.tanh(over / room))

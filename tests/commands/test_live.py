@@ -1,0 +1,92 @@
+import ctypes.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pretty_midi
+import pytest
+import soundfile
+
+from msdae.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def midi(tmp_path_factory):
+    path = tmp_path_factory.mktemp("score") / "tune.mid"
+    score, part = pretty_midi.PrettyMIDI(), pretty_midi.Instrument(0)
+    part.notes = [
+        pretty_midi.Note(100, pitch, 0.4 * k, 0.4 * k + 0.3) for k, pitch in enumerate((60, 64, 67))
+    ]
+    score.instruments.append(part)
+    score.write(str(path))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["recording", "score"])
+def test_a_file_is_played_without_a_card(run, sounds, midi, tmp_path, capsys, kind):
+    timbre, melody = sounds
+    source = melody if kind == "recording" else midi
+    run("live", "--timbre", timbre, "--in-file", source, "--out", tmp_path / "y.wav", "--steps", 1)
+    said = capsys.readouterr().out
+    seconds = 80_001 / 22050 if kind == "recording" else 1.6
+    assert soundfile.info(tmp_path / "y.wav").duration == pytest.approx(seconds, abs=0.01)
+    assert re.search(
+        r"delay: 0.557 s, [\d.]+ s measured\ntime: [\d.]+ of real time, [\d.]+ of one core's", said
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--in-file", "b"], "no sound; give --sound FILE"),
+        (["--timbre", "a", "--in-file", "b", "--out", "b"], "is also an input"),
+        (["--timbre", "a", "--in-file", "b", "--out", "y.txt"], "choose one of these extensions"),
+        (["--sound", "a", "--in-file", "b"], "a safetensors file"),
+        (["--timbre", "a", "--block", "1"], "expected 256 to 8 192"),
+        (["--timbre", "a", "--midi", "no such keyboard"], "MIDI"),
+    ],
+)
+def test_what_does_not_go(sounds, arguments, said):
+    from msdae.commands import live
+
+    names = {"a": sounds[0], "b": sounds[1]}
+    with pytest.raises(UserError, match=said):
+        live.main([str(names.get(argument, argument)) for argument in arguments])
+
+
+def card(folder: Path) -> dict[str, str]:
+    """The environment with a sound card that hears silence and plays to nobody, faster than real time."""
+    (folder / "asound.conf").write_text(
+        "</usr/share/alsa/alsa.conf>\npcm.!default { type null }\npcm.quiet { type null hint { show on } }\n"
+    )
+    return {**os.environ, "ALSA_CONFIG_PATH": str(folder / "asound.conf"), "PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.skipif(
+    not ctypes.util.find_library("portaudio") or not Path("/usr/share/alsa/alsa.conf").exists(),
+    reason="needs PortAudio over ALSA",
+)
+def test_a_card_for_which_the_engine_is_too_slow_stops_nothing(sounds, tmp_path):
+    pytest.importorskip("cffi")
+    line = [
+        sys.executable,
+        "experiments/live.py",
+        "--timbre",
+        str(sounds[0]),
+        "--seconds",
+        "2",
+        "--steps",
+        "1",
+    ]
+    done = subprocess.run(line, cwd=ROOT, env=card(tmp_path), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    played = re.search(r"played ([\d.]+) s; ([\d.]+) s late, ([\d.]+) s dropped", done.stdout)
+    assert played and float(played[1]) >= 1 and float(played[2]) > 0 and float(played[3]) > 0
+    listing = subprocess.run(
+        [*line[:2], "--list"], cwd=ROOT, env=card(tmp_path), capture_output=True, text=True, timeout=300
+    )
+    assert "quiet" in listing.stdout and "MIDI:" in listing.stdout

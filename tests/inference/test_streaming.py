@@ -1,0 +1,131 @@
+import math
+
+import pytest
+import torch
+
+from msdae import codecs
+from msdae.errors import UserError
+from msdae.evaluation import live
+from msdae.inference.pipeline import Pipeline
+from msdae.inference.settings import LiveConfig, Sampling
+from msdae.inference.streaming import FADE, Engine, rendered
+from msdae.models.config import CodecConfig, ModelConfig
+from msdae.models.msdae import MSDAE
+
+RATE = 44100
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A pipeline of a tiny model that is not trained, with a pooled level 1."""
+    torch.manual_seed(0)
+    codec = codecs.load(codecs.DEFAULT)
+    config = ModelConfig(
+        widths=(16, 16, 16),
+        inject=(2, 1, 0),
+        pooled=(1,),
+        code_channels=(8, 8, 8),
+        encoder_widths=(8, 8),
+        guidance=(2.0, 1.0, 1.0),
+        codec=CodecConfig(fingerprint=codec.fingerprint),
+    )
+    model = MSDAE(config)
+    for parameter in model.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    return Pipeline(model, codec, Sampling(steps=2))
+
+
+def engine(pipeline: Pipeline, timbre: torch.Tensor, **settings) -> Engine:
+    return Engine(pipeline, pipeline.encode(timbre, levels=(1,)), LiveConfig(**settings))
+
+
+def heard(engine: Engine, waveform: torch.Tensor, block: int) -> torch.Tensor:
+    """What comes out, with the delay, of blocks of one size."""
+    return torch.cat([engine(part) for part in waveform.split(block)])
+
+
+def clicks(seconds: float) -> torch.Tensor:
+    """Notes that begin like clicks, not evenly: an onset is at one place only."""
+    waveform = torch.zeros(int(seconds * RATE))
+    onset, pitch = 0.2, 0
+    while onset < seconds - 0.3:
+        since = torch.arange(int(0.25 * RATE)) / RATE
+        tone = sum(torch.sin(2 * math.pi * 330 * 2 ** (pitch / 12) * k * since) / k for k in range(1, 6))
+        start = int(onset * RATE)
+        waveform[start : start + len(since)] += 0.2 * tone * torch.exp(-12 * since)
+        onset, pitch = onset + (0.27, 0.41, 0.33)[pitch % 3], (pitch + 5) % 12
+    return waveform
+
+
+@pytest.fixture(scope="module")
+def played(melody) -> tuple[torch.Tensor, torch.Tensor, Engine]:
+    """Notes, loud and then soft, and what the model that ships makes of them, with the delay."""
+    pipeline = Pipeline.from_pretrained(sampling=Sampling(steps=4))
+    source = clicks(6.0)
+    source[len(source) // 2 :] *= 0.1
+    player = engine(pipeline, melody(3.0)[0])
+    return source, heard(player, source, 4410), player
+
+
+@pytest.mark.parametrize("block", [1, 999, 16384, 200_000])
+def test_blocks_of_any_size_give_the_same(small, melody, block):
+    source = melody(1.2)[0] if block > 1 else melody(0.6)[0]
+    reference = heard(engine(small, source), source, 4096)
+    torch.testing.assert_close(heard(engine(small, source), source, block), reference, atol=1e-3, rtol=0)
+    assert reference.shape == source.shape and reference.abs().max() > 1e-3
+
+
+def test_the_delay_is_what_it_says(played):
+    source, output, player = played
+    assert player.delay == 6 * 4096
+    assert abs(live.lag(source, output, 2 * player.delay) - player.delay) <= 0.01 * RATE
+
+
+def test_pieces_cannot_be_told_from_each_other(played):
+    _, output, player = played
+    assert live.roughness(output, player.stride, FADE) < 1.1
+    clicking = output.clone()
+    clicking[:: player.stride] += 0.1 * output.abs().max()
+    assert live.roughness(clicking, player.stride, FADE) > 1.1
+
+
+def test_loudness_follows(played):
+    source, output, player = played
+    halves = slice(0, 3 * RATE), slice(4 * RATE, None)  # a second after it has become soft
+    level = lambda x: 20 * x.square().mean().sqrt().log10().item()  # noqa: E731
+    for half in halves:
+        assert level(output[player.delay :][half]) == pytest.approx(
+            level(source[: len(source) - player.delay][half]), abs=3
+        )
+
+
+def test_a_recording_keeps_its_length_and_place(small, melody):
+    source = melody(1.0)[0]
+    blocks = list(rendered(engine(small, source), source.split(3000)))
+    player = engine(small, source)
+    late = heard(player, torch.cat([source, torch.zeros(player.delay)]), 4410)
+    torch.testing.assert_close(torch.cat(blocks), late[player.delay :], atol=1e-3, rtol=0)
+
+
+def test_silence_stays_silent_and_what_is_no_sound_does_no_harm(small, melody):
+    source = melody(1.5)[0]
+    player = engine(small, source)
+    assert heard(player, torch.zeros(RATE), 4410).abs().max() < 1e-3
+    bad = torch.full((RATE,), float("nan"))
+    bad[::3], bad[1::3] = float("inf"), 1e30
+    output = heard(player, torch.cat([bad, source]), 4410)
+    assert output.isfinite().all() and output.abs().max() < 0.9 and output[-RATE:].abs().max() > 1e-3
+
+
+def test_a_longer_stride_delays_more(small, melody):
+    assert engine(small, melody(1.0)[0], stride=8, ahead=1).delay == 9 * 4096
+    with pytest.raises(UserError, match="stride 12 and ahead 8: too long for windows of 32"):
+        engine(small, melody(1.0)[0], stride=12, ahead=8)
+
+
+def test_a_model_whose_timbre_moves_is_refused(melody):
+    codec = codecs.load(codecs.DEFAULT)
+    sizes = {"widths": (16, 16, 16, 16, 16), "code_channels": (8, 8, 8), "encoder_widths": (8, 8)}
+    model = MSDAE(ModelConfig(**sizes, pooled=(), codec=CodecConfig(fingerprint=codec.fingerprint)))
+    with pytest.raises(UserError, match="level 1 of this model changes over time"):
+        engine(Pipeline(model, codec), melody(1.0)[0])

@@ -1,0 +1,44 @@
+import mido
+import pytest
+import torch
+
+from msdae.synthesis.keyboard import Keyboard
+
+RATE = 44100
+
+
+@pytest.fixture
+def keyboard():
+    return Keyboard()
+
+
+def pitch(waveform: torch.Tensor) -> float:
+    """Hz of the loudest partial."""
+    spectrum = torch.fft.rfft(waveform * torch.hann_window(len(waveform))).abs()
+    return float(spectrum.argmax()) * RATE / len(waveform)
+
+
+def test_a_key_sounds_until_it_is_released(keyboard):
+    assert not keyboard(512).any()
+    keyboard.tell(mido.Message("note_on", note=69, velocity=127))
+    sound = torch.cat([keyboard(512) for _ in range(60)])
+    assert pitch(sound) == pytest.approx(440, rel=0.01) and 0.05 < sound.abs().max() < 1
+    keyboard.tell(mido.Message("note_on", note=69, velocity=0))
+    keyboard(RATE)
+    assert keyboard(512).abs().max() < 0.02 * sound.abs().max()
+
+
+def test_the_pedal_holds_and_the_wheel_bends(keyboard):
+    keyboard.tell(mido.Message("control_change", control=64, value=127))
+    keyboard.tell(mido.Message("note_on", note=69, velocity=127))
+    loud = keyboard(RATE // 4).abs().max()
+    keyboard.tell(mido.Message("note_off", note=69))
+    keyboard(RATE // 2)
+    assert keyboard(RATE // 4).abs().max() > 0.1 * loud
+    keyboard.tell(mido.Message("control_change", control=64, value=0))
+    keyboard.tell(mido.Message("program_change", program=3))  # says nothing
+    keyboard(RATE)
+    keyboard.tell(mido.Message("note_on", note=69, velocity=127))
+    keyboard.tell(mido.Message("pitchwheel", pitch=8191))
+    keyboard(2048)
+    assert pitch(keyboard(RATE // 2)) == pytest.approx(440 * 2 ** (2 / 12), rel=0.01)
