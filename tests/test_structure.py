@@ -32,6 +32,7 @@ ROOMS = [
     ("inference",),
     ("evaluation",),
     ("analysis",),
+    ("app",),
     ("cli",),
     ("commands",),
     ("__main__",),
@@ -86,7 +87,8 @@ def _imported(name: str, tree: ast.Module, names: set[str]) -> Iterator[str]:
 
 
 def room(module: str) -> str:
-    return module.split(".")[1]
+    """The part of the name after `msdae`; a folder's __main__ is of the last room, as the package's."""
+    return "__main__" if module.endswith(".__main__") else module.split(".")[1]
 
 
 def circles(graph: dict[str, set[str]]) -> set[str]:

@@ -17,6 +17,7 @@ from msdae.inference.settings import Mix
 from msdae.limits import LEARNING, LEARNING_SECONDS
 from msdae.symbolic.instruments import INSTRUMENTS
 from msdae.symbolic.notes import Note
+from msdae.symbolic.tunes import BEAT, FRERE_JACQUES, ODE_TO_JOY, notes_of
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from msdae.evaluation.tables import Table, Value
     from msdae.inference.pipeline import Pipeline
 
-BEAT = 0.5  # seconds
 LEVEL = 0.5  # peak of the rendered recordings
 # (timbre source, melody source): names and General MIDI programs
 PAIRS = (
@@ -41,16 +41,6 @@ PAIRS = (
 
 # What is learnt: an instrument of a SoundFont that the model was not trained on, and seconds of it.
 UNKNOWN, UNKNOWN_PROGRAM, HEARD = "sitar", 104, 5.0
-
-# (MIDI pitch, beats); traditional melodies
-FRERE_JACQUES = [
-    *[(60, 1), (62, 1), (64, 1), (60, 1)] * 2,
-    *[(64, 1), (65, 1), (67, 2)] * 2,
-]  # fmt: skip
-ODE_TO_JOY = [
-    (64, 1), (64, 1), (65, 1), (67, 1), (67, 1), (65, 1), (64, 1), (62, 1),
-    (60, 1), (60, 1), (62, 1), (64, 1), (64, 1.5), (62, 0.5), (62, 2),
-]  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -178,15 +168,6 @@ def copy_first(folder: Path) -> None:
         with files.atomic(name) as temporary:
             shutil.copyfile(source, temporary)
         print(f"wrote {name}, a copy of {source}")
-
-
-def notes_of(tune: Sequence[tuple[int, float]]) -> list[Note]:
-    """`tune` once, from its beginning."""
-    notes, onset = [], 0.0
-    for pitch, beats in tune:
-        notes.append((onset, onset + beats * BEAT, pitch, 100))
-        onset += beats * BEAT
-    return notes
 
 
 def play(notes: Sequence[Note], program: int, font: Path | None = None) -> "torch.Tensor":

@@ -1,0 +1,139 @@
+"""Sounds and melodies to begin with, rendered at the first start, and the map on which sounds lie."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from msdae import audio, files
+from msdae.app.clips import Clip, opened, rolled
+from msdae.errors import UserError
+from msdae.inference.pipeline import Pipeline
+from msdae.symbolic.tunes import BEAT, FRERE_JACQUES, GREENSLEEVES, ODE_TO_JOY, TWINKLE, notes_of
+from msdae.synthesis import players, soundfont
+from msdae.synthesis.soundfont import SAMPLE_RATE
+
+SOUNDS = {  # name: General MIDI program
+    "Grand piano": 0, "Electric piano": 4, "Harpsichord": 6, "Celesta": 8, "Vibraphone": 11, "Marimba": 12,
+    "Organ": 16, "Accordion": 21, "Nylon guitar": 24, "Steel guitar": 25, "Overdriven guitar": 29,
+    "Synth bass": 38, "Violin": 40, "Cello": 42, "Harp": 46, "Strings": 48, "Choir": 52, "Trumpet": 56,
+    "Trombone": 57, "French horn": 60, "Soprano sax": 64, "Oboe": 68, "Clarinet": 71, "Flute": 73,
+    "Ocarina": 79, "Saw lead": 81, "Sitar": 104, "Koto": 107, "Kalimba": 108, "Steel drums": 114,
+}  # fmt: skip
+MELODIES = {  # name: (tune, player)
+    "Ode to Joy, flute": (ODE_TO_JOY, 73),
+    "Frère Jacques, piano": (FRERE_JACQUES, 0),
+    "Greensleeves, violin": (GREENSLEEVES, 40),
+    "Twinkle, twinkle, clarinet": (TWINKLE, 71),
+}
+LEVEL = 0.5  # peak
+ABOUT = "about.json"
+
+
+@dataclass(frozen=True)
+class Map:
+    """Where level-1 codes lie on a plane: their first two principal components.
+
+    mean: (channels,). axes: (2, channels). low, high: (2,), what is seen of the plane.
+    """
+
+    mean: np.ndarray
+    axes: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    @classmethod
+    def of(cls, codes: np.ndarray) -> "Map":
+        """The map on which `codes`, (sounds, channels), are spread most."""
+        mean = codes.mean(axis=0)
+        axes = np.linalg.svd(codes - mean, full_matrices=False)[2][:2]
+        places = (codes - mean) @ axes.T
+        return cls(mean, axes, places.min(axis=0), places.max(axis=0))
+
+    def place(self, code: Any) -> tuple[float, float]:
+        """Of a code, (channels,): across and down, 0 to 1; at the edge where it lies beyond."""
+        spread = np.maximum(self.high - self.low, 1e-9)
+        across, down = (((np.asarray(code) - self.mean) @ self.axes.T - self.low) / spread).clip(0, 1)
+        return round(float(across), 4), round(float(down), 4)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Clips that every visitor has."""
+
+    sounds: dict[str, Clip]
+    melodies: dict[str, Clip]
+    map: Map
+
+    def find(self, key: str) -> Clip | None:
+        """The clip of that id."""
+        return self.sounds.get(key) or self.melodies.get(key)
+
+
+def load(pipeline: Pipeline, cache: Path, progress: Any) -> Examples:
+    """The examples, out of the folder `cache` or rendered; their places by the codes of `pipeline`.
+
+    Raises:
+        UserError: the cache cannot be written to.
+    """
+    key = hashlib.sha256(repr((SOUNDS, MELODIES, _font(), 1)).encode()).hexdigest()[:12]
+    folder = cache / f"examples-{key}"
+    if not (folder / ABOUT).is_file():
+        files.make_folder(folder.parent)
+        with files.atomic_folder(folder) as temporary:
+            _render(temporary, progress)
+    names = files.read_json(folder / ABOUT, fix="delete its folder")
+    sounds = {name: opened(folder / file, name) for name, file in names["sounds"].items()}
+    codes = np.stack([level_1(pipeline, clip.path) for clip in progress(sounds.values(), total=len(sounds))])
+    chart = Map.of(codes)
+    for clip, code in zip(sounds.values(), codes, strict=True):
+        clip.place = chart.place(code)
+    melodies = {}
+    for name, file in names["melodies"].items():
+        notes = rolled(notes_of(MELODIES[name][0]))
+        melodies[name] = opened(folder / file, name, score=True, notes=notes)
+    groups = ({clip.id: clip for clip in group.values()} for group in (sounds, melodies))
+    return Examples(*groups, chart)
+
+
+def level_1(pipeline: Pipeline, sound: Any) -> np.ndarray:
+    """The code of level 1 of a recording, (channels,), averaged over time."""
+    return pipeline.encode(sound, levels=[1]).mean()[1].numpy()
+
+
+def _font() -> Path | None:
+    """The SoundFont that plays; None where none can."""
+    try:
+        font = soundfont.default()
+        soundfont.render([(0.0, 0.1, 60, 100)], font, 0, SAMPLE_RATE // 10)
+    except UserError:
+        return None
+    return font
+
+
+def _render(folder: Path, progress: Any) -> None:
+    """Write the examples and which there are; formulas play where no SoundFont can."""
+    font = _font()
+    sounds = {name: (FRERE_JACQUES, program) for name, program in SOUNDS.items()}
+    if font is None:
+        sounds = {name.capitalize(): (FRERE_JACQUES, name) for name in players.PATCHES}
+    names: dict[str, dict[str, str]] = {"sounds": {}, "melodies": {}}
+    tunes = [("sounds", sounds), ("melodies", MELODIES)]
+    jobs = [(kind, name, *tune) for kind, group in tunes for name, tune in group.items()]
+    for number, (kind, name, tune, player) in enumerate(progress(jobs, total=len(jobs))):
+        file = f"{number}.flac"
+        audio.write(folder / file, _played(tune, player, font))
+        names[kind][name] = file
+    (folder / ABOUT).write_text(json.dumps(names), "utf-8")
+
+
+def _played(tune: Any, player: int | str, font: Path | None) -> torch.Tensor:
+    notes = notes_of(tune)
+    if font is None:
+        return players.play(notes, player=player if isinstance(player, str) else next(iter(players.PATCHES)))
+    waveform = soundfont.render(notes, font, int(player), round((notes[-1][1] + BEAT) * SAMPLE_RATE))
+    return LEVEL * waveform / waveform.abs().max().clamp_min(1e-6)

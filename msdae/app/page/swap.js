@@ -1,0 +1,164 @@
+// The swap: what is chosen, the order, and the result beside its sources.
+
+import { lane, player, span } from "./lane.js";
+import { ask, finish, get, post, stop, watch } from "./net.js";
+import { Slot } from "./slot.js";
+import { Deck } from "./sound.js";
+import { $, Progress, attempt, clock, h, save, say } from "./tools.js";
+
+const takes = [];
+const deck = new Deck();
+let seed = 0;
+let busy = false;
+let view = null;
+
+const swapButton = $("#swap-button");
+const slots = {};
+slots.third = new Slot($("#third-slot"), "third", "Third source", "for the levels that ask for it", "x", ready);
+slots.melody = new Slot($("#melody-slot"), "melody", "Melody", "what is played", "b", ready);
+slots.sound = new Slot($("#sound-slot"), "sound", "Sound", "what it sounds like", "a", ready);
+export const { melody, sound } = slots;
+
+const FROM = { melody: "the melody", sound: "the sound", third: "a third source" };
+for (const level of ["#level2", "#level3"]) {
+  $(level).append(...Object.entries(FROM).map(([value, text]) => h("option", { value }, text)));
+  $(level).addEventListener("change", ready);
+}
+$("#strength").addEventListener("input", (event) => ($("output[for=strength]").value = `${event.target.value} %`));
+$("#guidance").addEventListener("input", (event) => {
+  event.target.dataset.given = "1";
+  $("output[for=guidance]").value = (event.target.value / 10).toFixed(1);
+});
+$("#as-trained").addEventListener("click", () => {
+  delete $("#guidance").dataset.given;
+  $("#guidance").value = 20;
+  $("output[for=guidance]").value = "as trained";
+});
+swapButton.addEventListener("click", () => swap());
+deck.changed = () => view?.follow();
+
+function ready() {
+  if (!slots.sound) return;
+  $("#third-slot").hidden = !["#level2", "#level3"].some((level) => $(level).value === "third");
+  swapButton.disabled = busy || !slots.sound.value || !slots.melody.clip || !levels();
+}
+
+/** {level: source}; null where one is missing. */
+function levels() {
+  const chosen = { 1: slots.sound.value };
+  for (const level of [2, 3]) {
+    const from = $(`#level${level}`).value;
+    if (from === "melody") continue;
+    const source = slots[from].value;
+    if (!source?.clip) return null;
+    chosen[level] = source;
+  }
+  return chosen;
+}
+
+async function swap() {
+  if (swapButton.disabled) return;
+  busy = true;
+  ready();
+  const sources = { sound: sound.clip || sound.heard, melody: melody.clip };
+  const guidance = $("#guidance");
+  const box = $("#swap-progress");
+  await attempt(async () => {
+    const begun = await post("/api/swaps", {
+      levels: levels(),
+      melody: melody.clip.id,
+      strength: $("#strength").value / 100,
+      guidance: guidance.dataset.given ? guidance.value / 10 : null,
+      seed,
+    });
+    const bar = new Progress(box, "Swapping", () => stop(begun.job));
+    const result = await finish(begun, (job) => bar.show(job)).finally(() => bar.end());
+    if (!result) return say("The swap was stopped.");
+    takes.push({ ...sources, swap: await get(`/api/clips/${result.clip}`), seed });
+    await open(takes.length - 1);
+    $("#result").scrollIntoView({ behavior: "smooth", block: "nearest" });
+    await deck.play(0);
+  });
+  busy = false;
+  ready();
+}
+
+/** Show a result beside its sources. */
+async function open(index) {
+  const take = takes[index];
+  const clips = [take.sound, take.melody, take.swap];
+  const paths = clips.map((clip) => clip.path || `/api/clips/${clip.id}/sound`);
+  deck.chosen = 2;
+  await deck.load(paths);
+  draw(index);
+  deck.choose(2);
+}
+
+function draw(index) {
+  const take = takes[index];
+  const clips = [take.sound, take.melody, take.swap];
+  const pitches = span(take.melody.notes ? take.melody : take.swap, 4);
+  const names = ["Sound", "Melody", "Swap"];
+  const tracks = clips.map((clip, i) => {
+    const label = h("span", {}, names[i], h("small", {}, i < 2 ? clip.name : `take ${take.seed + 1}`));
+    const button = h("button", { type: "button", "aria-pressed": "false", onclick: () => hear(i) }, h("span", { class: "badge" }, String(i + 1)), label);
+    const shown = lane(clip, deck, i, i ? pitches : span(clip));
+    const track = h("div", { class: `track tone-${"abx"[i]}` }, button, shown);
+    track.follow = () => {
+      track.classList.toggle("heard", deck.chosen === i);
+      button.setAttribute("aria-pressed", String(deck.chosen === i));
+      shown.follow();
+    };
+    return track;
+  });
+  const play = player(deck, "the result");
+  const time = h("span", { class: "time" });
+  view = {
+    index,
+    follow() {
+      tracks.forEach((track) => track.follow());
+      play.follow();
+      time.textContent = `${clock(deck.now)} / ${clock(deck.seconds)}`;
+    },
+  };
+  const others = takes.map((other, i) =>
+    h("button", { type: "button", "aria-pressed": String(i === index), onclick: () => attempt(() => open(i)) }, `${i + 1}`),
+  );
+  const row = h("div", { class: "row" }, play, time, h("span", { class: "end" }),
+    h("button", { type: "button", id: "again", onclick: () => again() }, "Another take"),
+    h("button", { type: "button", onclick: () => melody.show(take.swap) }, "Use as melody"),
+    h("button", { type: "button", id: "download", onclick: () => attempt(() => download(take.swap)) }, "Download"),
+  );
+  const heading = h("div", { class: "row" }, h("h2", {}, "The result"));
+  if (takes.length > 1) heading.append(h("div", { class: "takes end", role: "group", "aria-label": "Results so far" }, ...others));
+  $("#result").replaceChildren(heading, h("div", { class: "tracks" }, ...tracks), row);
+  $("#result").hidden = false;
+  view.follow();
+}
+
+function hear(index) {
+  deck.choose(index);
+  if (!deck.playing) deck.play();
+}
+
+function again() {
+  seed += 1;
+  swap();
+}
+
+async function download(clip) {
+  const answer = await ask("GET", `/api/clips/${clip.id}/sound`);
+  save(await answer.blob(), `${clip.name}.wav`);
+}
+
+watch(async (state) => {
+  const take = view && takes[view.index];
+  if (!take || take.asked || take.swap.place || !state.heard.includes(take.swap.id)) return;
+  take.asked = true;
+  take.swap = await get(`/api/clips/${take.swap.id}`);
+  if (melody.clip && melody.clip.id === take.melody.id) take.melody = melody.clip;
+  if (sound.clip && sound.clip.id === take.sound.id) take.sound = sound.clip;
+  if (takes[view.index] === take) draw(view.index);
+});
+
+ready();

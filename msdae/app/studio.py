@@ -1,0 +1,293 @@
+"""What is done with a visitor's clips, by the worker alone: swap, learn, compose, listen."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from msdae import audio
+from msdae.app.clips import Clip, kept, played, rolled
+from msdae.app.examples import Examples, level_1, load
+from msdae.app.jobs import Job, Queue
+from msdae.app.library import Library
+from msdae.app.visits import Visit
+from msdae.errors import UserError
+from msdae.inference.pipeline import Mix, Pipeline, Sampling
+from msdae.inference.sounds import LearntSound
+from msdae.limits import GUIDANCE, SEED, SHARE, Range
+from msdae.symbolic.tunes import ODE_TO_JOY, notes_of
+from msdae.training.log import LOG
+
+PREVIEW = notes_of(ODE_TO_JOY[:8])  # in which a learnt sound is heard
+LEARNING = Range(5, 120)  # seconds that a visitor may ask for
+BARS = Range(2, 16)
+QUALITY_EVERY = 5  # steps between looks at the log of learning
+LEVELS = ("1", "2", "3")
+HELD_OUT, TRAINED = "valid/loss", "train/loss"  # in the log of learning
+
+
+@dataclass(frozen=True)
+class Order:
+    """A swap that a visitor asked for, checked.
+
+    melody: the melody source. levels: {level: what its codes come from}. guidance: None as it is configured.
+    """
+
+    melody: Clip
+    levels: Mapping[int, "Clip | Blend"]
+    strength: float
+    guidance: float | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class Blend:
+    """A learnt sound of the library, or one on the way from it to another. share: 0 is `first`."""
+
+    first: str
+    second: str | None = None
+    share: float = 0.0
+
+
+class Quality:
+    """How well a sound is denoised so far, out of the log of learning, for the page."""
+
+    def __init__(self, job: Job, log: Path):
+        self.job, self.log, self.step = job, log, 0
+
+    def __call__(self, step: float) -> None:
+        """Note it where there is more to know: learning writes a line every so many steps."""
+        if step < self.step + QUALITY_EVERY:
+            return
+        self.step = int(step)
+        with suppress(OSError, ValueError):
+            lines = [json.loads(line) for line in self.log.read_text("utf-8").splitlines()]
+            held_out, trained = (
+                [line[name] for line in lines if name in line] for name in (HELD_OUT, TRAINED)
+            )
+            self.job.facts = {"losses": [round(loss, 4) for loss in held_out or trained]}
+
+
+class Studio:
+    """The pipeline and what it needs.
+
+    Args:
+        make: makes the pipeline, which takes seconds; called by the worker.
+        library: of learnt sounds. cache: folder of the examples. queue: of the worker.
+
+    Attributes:
+        ready: whether the pipeline and the examples are there.
+        pace: seconds of rendering for a second of sound, as measured last.
+    """
+
+    def __init__(self, make: Callable[[], Pipeline], library: Library, cache: Path, queue: Queue):
+        self._make, self.library, self.cache, self.queue = make, library, cache, queue
+        self.pipeline: Pipeline | None = None
+        self.examples: Examples | None = None
+        self.pace = 0.3
+        self._composer: Any = None
+        self.opening = Job("open", "", self._open, expected=20.0)
+
+    @property
+    def ready(self) -> bool:
+        """Whether visitors can begin."""
+        return self.examples is not None
+
+    # -- requests, which only put jobs into the queue
+
+    def clip(self, visit: Visit, key: Any) -> Clip:
+        """A clip of the visitor or of the examples.
+
+        Raises:
+            UserError: there is none of that id.
+        """
+        clip = visit.clips.get(key) if isinstance(key, str) else None
+        if clip is None and self.examples is not None and isinstance(key, str):
+            clip = self.examples.find(key)
+        if clip is None:
+            raise UserError("this clip is no longer here; choose it again")
+        return clip
+
+    def order(self, visit: Visit, asked: Mapping[str, Any]) -> Order:
+        """A swap out of what the page sent.
+
+        Raises:
+            UserError: a clip or sound that is not there, a number outside its range.
+        """
+        levels = asked.get("levels")
+        if not isinstance(levels, dict) or not levels or set(levels) - set(LEVELS):
+            raise UserError("choose a sound first")
+        melody = self.clip(visit, asked.get("melody"))
+        sources = {int(level): self._source(visit, source) for level, source in levels.items()}
+        if any(isinstance(source, Blend) for level, source in sources.items() if level > 1):
+            raise UserError("a learnt sound gives level 1 only; choose a clip for the others")
+        strength, guidance, seed = (asked.get(name) for name in ("strength", "guidance", "seed"))
+        SHARE.check(strength, "strength")
+        if guidance is not None:
+            GUIDANCE.check(guidance, "guidance")
+        SEED.check(seed, "take", int)
+        return Order(melody, sources, float(strength), guidance, int(seed))
+
+    def swap(self, visit: Visit, asked: Mapping[str, Any]) -> Job:
+        """Begin a swap; raises as `order` and `Queue.put`."""
+        order = self.order(visit, asked)
+        expected = 1 + self.pace * order.melody.seconds
+        return self._put(visit, Job("swap", visit.id, lambda job: self._swap(job, visit, order), expected))
+
+    def learn(self, visit: Visit, asked: Mapping[str, Any], name: str) -> Job:
+        """Begin to learn the sound of a clip; raises as `clip` and `Queue.put`."""
+        clip, seconds = self.clip(visit, asked.get("clip")), asked.get("seconds")
+        LEARNING.check(seconds, "seconds")
+        work = lambda job: self._learn(job, visit, clip, float(seconds), name)  # noqa: E731
+        return self._put(visit, Job("learn", visit.id, work, 8 + float(seconds)))
+
+    def compose(self, visit: Visit, asked: Mapping[str, Any]) -> Job:
+        """Begin to compose a melody; raises as `Queue.put`."""
+        bars, seed = asked.get("bars"), asked.get("seed")
+        BARS.check(bars, "bars", int)
+        SEED.check(seed, "seed", int)
+        work = lambda job: self._compose(job, visit, int(bars), int(seed))  # noqa: E731
+        return self._put(visit, Job("compose", visit.id, work, 4.0))
+
+    def bring(self, visit: Visit, path: Path, name: str) -> Job:
+        """Add a `.sound` file that was sent to the library; raises as `Queue.put`."""
+        return self._put(visit, Job("bring", visit.id, lambda job: self._bring(job, path, name), 3.0))
+
+    def listen(self, visit: Visit, clip: Clip) -> None:
+        """Have the notes of a clip and its place on the map found when there is time."""
+        self.queue.put(Job("listen", visit.id, lambda job: self._listen(clip), 1.0, light=True))
+
+    def places(self) -> list[dict[str, Any]]:
+        """The map: examples and learnt sounds."""
+        if self.examples is None or self.pipeline is None:
+            return []
+        model = self.pipeline.fingerprint
+        learnt = [entry for entry in self.library.entries() if entry.model == model]
+        return [
+            *(
+                {"clip": clip.id, "name": clip.name, "place": clip.place}
+                for clip in self.examples.sounds.values()
+            ),
+            *({"sound": entry.id, "name": entry.name, "place": self._place(entry.code)} for entry in learnt),
+        ]
+
+    # -- work
+
+    def _open(self, job: Job) -> dict[str, Any]:
+        self.pipeline = self._make()
+        self.pipeline.fingerprint  # noqa: B018, a second that no visitor waits for
+        job.advance(0.3)
+        examples = load(self.pipeline, self.cache, job.progress(rest=(0.3, 0.9)))
+        clip = next(iter(examples.sounds.values()))
+        self.pipeline.render(Mix(clip.path, {1: clip.path}))  # the first rendering takes longer
+        self.examples = examples
+        return {}
+
+    def _swap(self, job: Job, visit: Visit, order: Order) -> dict[str, Any]:
+        begin = time.monotonic()
+        pipeline = self._pipeline()
+        pipeline.sampling = Sampling(seed=order.seed, guidance=order.guidance and (order.guidance,))
+        sources = {level: self._opened(source) for level, source in order.levels.items()}
+        mix = Mix(order.melody.path, sources, order.strength)
+        waveform = pipeline.render(mix, job.progress(rest=(0.0, 0.98)))
+        self.pace = 0.5 * self.pace + 0.5 * (time.monotonic() - begin) / order.melody.seconds
+        source = order.levels.get(1)
+        sound = self.library.find(source.first).name if isinstance(source, Blend) else source and source.name
+        clip = kept(waveform, f"{order.melody.name} – {sound}", visit.folder, ".wav")
+        self.listen(visit, visit.keep(clip))
+        return {"clip": clip.id}
+
+    def _learn(self, job: Job, visit: Visit, clip: Clip, seconds: float, name: str) -> dict[str, Any]:
+        pipeline, state = self._pipeline(), visit.folder / f"learning-{job.id}"
+        quality = Quality(job, state / LOG)
+        bar = job.progress(quality, excerpts=(0.0, 0.05), learning=(0.05, 0.9), rest=(0.0, 0.05))
+        try:
+            sound = pipeline.learn(clip.path, seconds, folder=state, progress=bar)
+        finally:
+            shutil.rmtree(state, ignore_errors=True)
+        return {"sound": self._keep(job, sound, name)}
+
+    def _bring(self, job: Job, path: Path, name: str) -> dict[str, Any]:
+        try:
+            return {"sound": self._keep(job, self._pipeline().load_sound(path), name)}
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _keep(self, job: Job, sound: LearntSound, name: str) -> str:
+        """Add a sound to the library with a melody in which it is heard; its id."""
+        pipeline = self._pipeline()
+        pipeline.sampling = Sampling()
+        melody = played(PREVIEW)
+        preview = pipeline.render(Mix(melody, {1: sound}), job.progress(rest=(0.9, 0.99)))
+        return self.library.add(sound, name, preview).id
+
+    def _compose(self, job: Job, visit: Visit, bars: int, seed: int) -> dict[str, Any]:
+        from msdae.models.composers.base import find
+        from msdae.symbolic.scores import write_score
+
+        self._composer = self._composer or find("transformer")
+        score = self._composer.compose(bars, torch.Generator().manual_seed(seed))
+        if not score.parts:
+            raise UserError("silence was composed this time; try again")
+        notes = score.notes()
+        clip = kept(played(notes), f"Tune {seed}", visit.folder, score=True, notes=rolled(notes))
+        clip.midi = clip.path.with_suffix(".mid")
+        with suppress(UserError):  # without pretty_midi there is no file of the notes
+            write_score(clip.midi, score)
+        return {"clip": visit.keep(clip).id}
+
+    def _listen(self, clip: Clip) -> dict[str, Any]:
+        """Notes by Basic Pitch where it is installed, and the place on the map."""
+        if not clip.path.is_file():  # the visitor has left
+            return {}
+        waveform = audio.read(clip.path)
+        if clip.notes is None:
+            from msdae.evaluation.metrics.melody import transcribe
+
+            with suppress(UserError):
+                clip.notes = rolled(transcribe(waveform, audio.SAMPLE_RATE))
+        clip.place = self._place(level_1(self._pipeline(), waveform))
+        return {}
+
+    # -- parts
+
+    def _put(self, visit: Visit, job: Job) -> Job:
+        self.queue.put(job)
+        visit.add(job)
+        return job
+
+    def _pipeline(self) -> Pipeline:
+        if self.pipeline is None:
+            raise UserError("the model could not be loaded; the server's log says why")
+        return self.pipeline
+
+    def _place(self, code: Any) -> tuple[float, float]:
+        return self.examples.map.place(np.asarray(code)) if self.examples else (0.5, 0.5)
+
+    def _source(self, visit: Visit, source: Any) -> Clip | Blend:
+        if not isinstance(source, dict):
+            raise UserError("choose a sound first")
+        if "clip" in source:
+            return self.clip(visit, source["clip"])
+        names = [source.get("sound"), source.get("second")]
+        first, second = (None if name is None else self.library.find(str(name)).id for name in names)
+        if first is None:
+            raise UserError("choose a sound first")
+        share = source.get("share", 0.0)
+        SHARE.check(share, "share")
+        return Blend(first, second, float(share))
+
+    def _opened(self, source: Clip | Blend) -> Path | LearntSound:
+        if isinstance(source, Clip):
+            return source.path
+        first = self._pipeline().load_sound(self.library.sound(source.first))
+        if source.second is None:
+            return first
+        return first.blend(self._pipeline().load_sound(self.library.sound(source.second)), source.share)

@@ -1,0 +1,64 @@
+"""Open the web page: swap, learn and hear sounds in a browser."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from msdae import cli, folders
+from msdae.errors import UserError
+from msdae.limits import Range
+
+PORT = 7860
+LOCAL = "127.0.0.1"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = cli.parser(
+        "app",
+        "Open a page in which sounds are swapped, learnt and heard. It is reached from this machine alone\n"
+        "unless --host says otherwise; nothing is sent anywhere else.",
+        "--port 7860",
+    )
+    parser.add_argument(
+        "--host", default=LOCAL, help="address to listen on; 0.0.0.0 for all of this machine's"
+    )
+    parser.add_argument(
+        "--port", type=cli.ranged(Range(0, 65535)), default=PORT, help="0 for any that is free"
+    )
+    parser.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        help="by which others reach the page, as studio.local (repeatable)",
+    )
+    parser.add_argument(
+        "--library", type=Path, metavar="DIR", help="folder of learnt sounds; by default sounds/"
+    )
+    parser.add_argument(
+        "--longest", type=cli.ranged(Range(1, 3600), float), default=120.0, help="seconds of a clip"
+    )
+    parser.add_argument(
+        "--largest", type=cli.ranged(Range(0.1, 2000), float), default=40.0, help="MB of an upload"
+    )
+    parser.add_argument("--checkpoint", default="embedded", help="the model: 'embedded', a file or a folder")
+    cli.add_codec(parser)
+    cli.add_device(parser)
+    options = parser.parse_args(argv)
+    try:
+        from msdae.app import serving
+    except ImportError as error:
+        raise UserError(f"the page needs {error.name}: pip install 'msdae[app]'") from error
+    from msdae.app.clips import Bounds
+    from msdae.app.server import Server
+    from msdae.inference.pipeline import Pipeline
+
+    logging.getLogger("msdae.training").setLevel(logging.WARNING)  # the page shows how learning goes on
+    server = Server(
+        lambda: Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec),
+        options.library or folders.home() / "sounds",
+        folders.cache() / "app",
+        Bounds(options.longest, options.largest),
+        (folders.runs(),),
+        (*options.name, options.host),
+    )
+    serving.serve(server.app, options.host, options.port, lambda url: print(f"open {url}", flush=True))
