@@ -98,12 +98,11 @@ def kept(
     name: str,
     folder: Path,
     kind: str = KEPT,
-    subtype: str | None = None,
     **facts: Any,
 ) -> Clip:
     """The clip of a waveform (samples,) at 44.1 kHz, of which a file of the kind `kind` is written."""
     path = folder / f"{secrets.token_hex(8)}{kind}"
-    audio.write(path, waveform, subtype=subtype)
+    audio.write(path, waveform)
     return Clip(name, path, round(len(waveform) / audio.SAMPLE_RATE, 3), picture(waveform), **facts)
 
 
@@ -129,7 +128,7 @@ def played(notes: Sequence[Note]) -> torch.Tensor:
 
 def rolled(notes: Sequence[Note]) -> list[tuple[float, float, float]]:
     """Notes as the page draws them."""
-    return [(round(note[0], 3), round(note[1], 3), round(float(note[2]), 2)) for note in notes]
+    return [(round(float(note[0]), 3), round(float(note[1]), 3), round(float(note[2]), 2)) for note in notes]
 
 
 def _score(path: Path, name: str, folder: Path, bounds: Bounds) -> Clip:
@@ -138,7 +137,7 @@ def _score(path: Path, name: str, folder: Path, bounds: Bounds) -> Clip:
     first = [note._replace(offset=min(note.offset, bounds.longest)) for note in first]
     if not first:
         raise UserError(f"{name}: its first note comes after {bounds.longest:g} s; move it to the beginning")
-    whole = max(note[1] for note in notes) <= bounds.longest
+    whole = bool(max(note[1] for note in notes) <= bounds.longest)
     facts = {"score": True, "whole": whole, "notes": rolled(first)}
     return kept(played(first), name, folder, **facts)
 

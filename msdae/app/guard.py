@@ -1,4 +1,4 @@
-"""What every request passes: whose page it comes from, how large it is, and what browsers may do with answers."""
+"""What every request passes: whose page it comes from, and what browsers may do with answers."""
 
 import ipaddress
 import json
@@ -82,7 +82,7 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
             return "asked for by the page of another site"
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not _is_visit(
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not _is_followed(
             scope, headers
         ):
             return "asked for by the page of another site"
@@ -91,7 +91,7 @@ class Guard:
         return None
 
 
-def _is_visit(scope: Scope, headers: dict[str, str]) -> bool:
+def _is_followed(scope: Scope, headers: dict[str, str]) -> bool:
     """Whether a person follows a link to the page itself."""
     shown = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
     return scope["method"] == "GET" and scope["path"] == "/" and shown

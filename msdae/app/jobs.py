@@ -25,8 +25,8 @@ class Stopped(Exception):
 class Job:
     """Work for one visitor.
 
-    kind: what is done, "swap". visit: id of the visitor. work: does it, told of the job; returns what the page
-    is told. expected: seconds. light: what is done only when nothing else waits.
+    kind: what is done, "swap". visit: id of the visitor. work: does it, and is told of the job; returns what
+    the page is told. expected: seconds. light: whether it is done only when nothing else waits.
 
     Attributes:
         share: 0 to 1, how much is done. facts: what is known on the way. result: of `work`. text: an error.

@@ -1,6 +1,7 @@
 """The page's server: what its script asks for, and the page itself.
 
-A path of an address names things by ids that were drawn; files are found in tables, never by a visitor's words.
+A path of an address names things by ids that were drawn; files are found in tables, never by what a visitor
+sends.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from starlette.routing import Route
 
 import msdae
 from msdae.app import clips, guard, sending
-from msdae.app.jobs import FAILED, Job, Queue
+from msdae.app.jobs import FAILED, FAULT, Job, Queue
 from msdae.app.library import Library
 from msdae.app.studio import PREVIEW, Studio
 from msdae.app.visits import Visit, Visits
@@ -75,7 +76,7 @@ class Server:
         inner = Starlette(
             routes=self._routes(),
             lifespan=self._lifespan,
-            exception_handlers={UserError: _said, OSError: _said, MemoryError: _said, HTTPException: _http},
+            exception_handlers={UserError: _said, OSError: _said, HTTPException: _http, Exception: _fault},
         )
         self.app = guard.Guard(inner, names)
 
@@ -194,12 +195,11 @@ class Server:
 
     def _state(self, visit: Visit) -> dict[str, Any]:
         places, opening = self.queue.places(), self.studio.opening
-        jobs = [job for job in list(visit.jobs.values())]
         return {
             "ready": self.studio.ready,
             "opening": round(opening.share, 2),
             "failed": self._plain(opening.text, visit) if opening.state == FAILED else "",
-            "jobs": [self._described(job, places, visit) for job in jobs],
+            "jobs": [self._described(job, places, visit) for job in list(visit.jobs.values())],
             "heard": [clip.id for clip in list(visit.clips.values()) if clip.place is not None],
         }
 
@@ -361,6 +361,11 @@ async def _said(request: Request, error: Exception) -> Response:
     if not isinstance(error, UserError):
         logger.error("%s: %s", request.url.path, error)
     return JSONResponse({"error": str(said)}, 400)
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    """An error of the program, which the guard writes to the log."""
+    return JSONResponse({"error": FAULT}, 500)
 
 
 async def _http(request: Request, error: Exception) -> Response:

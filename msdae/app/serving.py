@@ -1,7 +1,7 @@
 """The server's process: its address, and uvicorn."""
 
+import os
 import socket
-from collections.abc import Callable
 
 import uvicorn
 
@@ -11,17 +11,29 @@ from msdae.errors import UserError
 AT_ONCE = 400  # connections; a visitor has two or three
 
 
-def serve(app: App, host: str, port: int, told: Callable[[str], None]) -> None:
-    """Answer requests until the process is told to end.
-
-    port: 0 for any that is free. told: the address, when it is there.
+def listener(host: str, port: int) -> socket.socket:
+    """An address to listen on. port: 0 for any that is free.
 
     Raises:
         UserError: the address is no one of this machine's, or taken.
     """
-    listener = _listener(host, port)
-    place = f"[{host}]" if ":" in host else host
-    config = uvicorn.Config(
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        known = isinstance(error.errno, int) and error.errno > 0  # not of names that are not found
+        reason = (os.strerror(error.errno) if known else str(error.strerror)).lower()
+        raise UserError(f"{host}:{port}: {reason}; choose another with --host and --port") from error
+
+
+def address(host: str, listener: socket.socket) -> str:
+    """What is typed into a browser."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+
+
+def config(app: App) -> uvicorn.Config:
+    """How uvicorn serves: it says nothing of itself, believes no proxy, and waits for nobody at the end."""
+    return uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
@@ -30,14 +42,8 @@ def serve(app: App, host: str, port: int, told: Callable[[str], None]) -> None:
         limit_concurrency=AT_ONCE,
         timeout_graceful_shutdown=2,
     )
-    told(f"http://{place}:{listener.getsockname()[1]}")
-    uvicorn.Server(config).run(sockets=[listener])
 
 
-def _listener(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UserError(f"{host}:{port}: {reason}; choose another with --host and --port") from error
+def serve(app: App, listener: socket.socket) -> None:
+    """Answer requests until the process is told to end."""
+    uvicorn.Server(config(app)).run(sockets=[listener])

@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,7 @@ class Studio:
         self.examples: Examples | None = None
         self.pace = 0.3
         self._composer: Any = None
+        self._sampling = Sampling()
         self.opening = Job("open", "", self._open, expected=20.0)
 
     @property
@@ -182,6 +183,7 @@ class Studio:
 
     def _open(self, job: Job) -> dict[str, Any]:
         self.pipeline = self._make()
+        self._sampling = self.pipeline.sampling
         self.pipeline.fingerprint  # noqa: B018, a second that no visitor waits for
         job.advance(0.3)
         examples = load(self.pipeline, self.cache, job.progress(rest=(0.3, 0.9)))
@@ -193,7 +195,8 @@ class Studio:
     def _swap(self, job: Job, visit: Visit, order: Order) -> dict[str, Any]:
         begin = time.monotonic()
         pipeline = self._pipeline()
-        pipeline.sampling = Sampling(seed=order.seed, guidance=order.guidance and (order.guidance,))
+        guidance = self._sampling.guidance if order.guidance is None else (order.guidance,)
+        pipeline.sampling = replace(self._sampling, seed=order.seed, guidance=guidance)
         sources = {level: self._opened(source) for level, source in order.levels.items()}
         mix = Mix(order.melody.path, sources, order.strength)
         waveform = pipeline.render(mix, job.progress(rest=(0.0, 0.98)))
@@ -223,7 +226,7 @@ class Studio:
     def _keep(self, job: Job, sound: LearntSound, name: str) -> str:
         """Add a sound to the library with a melody in which it is heard; its id."""
         pipeline = self._pipeline()
-        pipeline.sampling = Sampling()
+        pipeline.sampling = self._sampling
         melody = played(PREVIEW)
         preview = pipeline.render(Mix(melody, {1: sound}), job.progress(rest=(0.9, 0.99)))
         return self.library.add(sound, name, preview).id

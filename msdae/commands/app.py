@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from msdae.app import serving
     except ImportError as error:
         raise UserError(f"the page needs {error.name}: pip install 'msdae[app]'") from error
+    listener = serving.listener(options.host, options.port)
     from msdae.app.clips import Bounds
     from msdae.app.server import Server
     from msdae.inference.pipeline import Pipeline
@@ -61,4 +62,5 @@ def main(argv: Sequence[str] | None = None) -> None:
         (folders.runs(),),
         (*options.name, options.host),
     )
-    serving.serve(server.app, options.host, options.port, lambda url: print(f"open {url}", flush=True))
+    print(f"open {serving.address(options.host, listener)}", flush=True)
+    serving.serve(server.app, listener)

@@ -5,7 +5,7 @@ import { show as showMap } from "./map.js";
 import { begin, watch } from "./net.js";
 import { Deck } from "./sound.js";
 import { show as showSounds } from "./sounds.js";
-import { melody, sound } from "./swap.js";
+import { slots } from "./swap.js";
 import { $, attempt, h, say } from "./tools.js";
 
 const VIEWS = { swap: null, sounds: showSounds, map: showMap, bench: reports, about: facts };
@@ -55,8 +55,7 @@ watch((state) => {
   if (state.ready && !awake) {
     awake = true;
     box.replaceChildren();
-    sound.list();
-    melody.list();
+    for (const slot of Object.values(slots)) slot.list();
     view();
   }
   if (!state.ready && !state.failed && state.opening !== undefined) {

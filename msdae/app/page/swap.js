@@ -13,7 +13,7 @@ let busy = false;
 let view = null;
 
 const swapButton = $("#swap-button");
-const slots = {};
+export const slots = {};
 slots.third = new Slot($("#third-slot"), "third", "Third source", "for the levels that ask for it", "x", ready);
 slots.melody = new Slot($("#melody-slot"), "melody", "Melody", "what is played", "b", ready);
 slots.sound = new Slot($("#sound-slot"), "sound", "Sound", "what it sounds like", "a", ready);

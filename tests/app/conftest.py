@@ -1,0 +1,89 @@
+"""A server with a tiny model in a thread of this process, and a visitor of it."""
+
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("uvicorn", reason="the extra `app` is not installed")
+sys.path.insert(0, str(Path(__file__).parent))  # tests import visitors by name
+
+import uvicorn
+from visitors import until, visitor
+
+from msdae import codecs
+from msdae.app import examples, serving
+from msdae.app.clips import Bounds
+from msdae.app.server import Server
+from msdae.inference.pipeline import Pipeline, Sampling
+from msdae.models.config import CodecConfig, ModelConfig
+from msdae.models.msdae import MSDAE
+
+BOUNDS = Bounds(longest=6.0, largest=2.0)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory):
+    """A file of an untrained model whose codes count."""
+    torch.manual_seed(0)
+    codec = CodecConfig(fingerprint=codecs.load(codecs.DEFAULT).fingerprint)
+    sizes = {"widths": (16,) * 5, "code_channels": (8, 8, 8), "encoder_widths": (8, 8)}
+    model = MSDAE(ModelConfig(**sizes, codec=codec))
+    for parameter in model.parameters():  # it would end in zeros and ignore its codes
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    model.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """Where the examples are kept, for all servers of the tests; there are fewer of them."""
+    few = dict(list(examples.SOUNDS.items())[:6])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(examples, "SOUNDS", few)
+        yield tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def serve(tiny_model, cache):
+    """A context of a running server; its arguments are `Server`'s."""
+
+    @contextmanager
+    def running(library, **options):
+        def make():
+            return Pipeline.from_pretrained(tiny_model, "cpu", Sampling(steps=2))
+
+        server = Server(make, library, cache, **{"bounds": BOUNDS, **options})
+        config = serving.config(server.app)
+        config.port = 0
+        process = uvicorn.Server(config)
+        thread = threading.Thread(target=process.run, daemon=True)
+        thread.start()
+        until(lambda: process.started)
+        server.port = process.servers[0].sockets[0].getsockname()[1]
+        try:
+            until(lambda: server.studio.ready or server.studio.opening.ended)
+            yield server
+        finally:
+            process.should_exit = True
+            thread.join(30)
+
+    return running
+
+
+@pytest.fixture(scope="module")
+def server(serve, tmp_path_factory):
+    """A server for the tests of a module."""
+    with serve(tmp_path_factory.mktemp("library") / "sounds") as running:
+        yield running
+
+
+@pytest.fixture
+def client(server):
+    """A visitor of the server."""
+    with visitor(server) as client:
+        yield client

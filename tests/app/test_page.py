@@ -1,0 +1,204 @@
+"""The page in a real browser: Debian's Chromium, driven by playwright; skipped where one of them is not."""
+
+import io
+import os
+import re
+import shutil
+
+import pytest
+import soundfile
+from visitors import tone
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `dev`)")
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium (apt-get install chromium)")
+expect = playwright.expect
+SLOW = 60_000  # milliseconds that a job may take on a busy machine
+VIEWS = ("swap", "sounds", "map", "bench", "about")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    flags = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", "--mute-audio"]
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=BROWSER, args=flags + root)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser, server):
+    """A function that opens the page; afterwards nothing was asked of other hosts, and no script failed."""
+    asked, faults, contexts = [], [], []
+
+    def open_page(**options):
+        context = browser.new_context(**{"viewport": {"width": 1180, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(SLOW)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(f"http://127.0.0.1:{server.port}/")
+        expect(page.locator("#sound-slot option", has_text="Grand piano")).to_be_attached(timeout=SLOW)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    here = (f"http://127.0.0.1:{server.port}/", "blob:", "data:")
+    assert [url for url in asked if not url.startswith(here)] == []
+    assert faults == []
+
+
+def sent(page, slot, name, content):
+    """Choose a file in a slot, and wait until it is there."""
+    file = {"name": name, "mimeType": "audio/wav", "buffer": content}
+    page.set_input_files(f"#{slot}-slot input[type=file]", file)
+    expect(page.locator(f"#{slot}-slot .name")).to_contain_text(name, timeout=SLOW)
+
+
+def swapped(page):
+    page.click("#swap-button")
+    expect(page.locator("#result .track")).to_have_count(3, timeout=SLOW)
+    expect(page.get_by_role("button", name="Pause the result")).to_be_visible(timeout=SLOW)
+
+
+def test_upload_swap_play_and_download(opened):
+    page = opened()
+    expect(page.locator("#swap-button")).to_be_disabled()
+    sent(page, "sound", "oboe.wav", tone(2.0, 330))
+    sent(page, "melody", "tune.flac", tone(3.0, 220, "FLAC"))
+    swapped(page)
+    heard = page.locator("#result .track > button:first-child")
+    expect(heard.nth(2)).to_have_attribute("aria-pressed", "true")
+    place = page.locator("#result .time")
+    expect(place).to_have_text(re.compile("0:0[12] / 0:03"), timeout=SLOW)  # it goes on
+    page.keyboard.press("1")
+    expect(heard.nth(0)).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Pause the result")).to_be_visible()  # at the same place
+    page.locator("h1").first.click()
+    page.keyboard.press("Space")
+    expect(page.get_by_role("button", name="Play the result")).to_be_visible()
+    with page.expect_download() as download:
+        page.click("#download")
+    assert download.value.suggested_filename == "tune.flac – oboe.wav.wav"
+    with open(download.value.path(), "rb") as file:
+        assert soundfile.info(io.BytesIO(file.read())).duration == 3.0
+    page.click("#again")
+    expect(page.locator("#result .takes button")).to_have_count(2, timeout=SLOW)
+
+
+def test_examples_strength_and_three_sources(opened):
+    page = opened()
+    page.select_option("#sound-slot select", label="Grand piano")
+    page.select_option("#melody-slot select", label="Ode to Joy, flute")
+    expect(page.locator("#melody-slot .lane rect")).to_have_count(15)
+    page.locator("#strength").fill("60")
+    expect(page.locator("output[for=strength]")).to_have_text("60 %")
+    page.click("#more summary")
+    page.locator("#guidance").fill("15")
+    expect(page.locator("output[for=guidance]")).to_have_text("1.5")
+    page.select_option("#level2", "third")
+    expect(page.locator("#swap-button")).to_be_disabled()
+    page.select_option("#third-slot select", label="Marimba")
+    swapped(page)
+
+
+def test_learn_name_play_and_delete(opened):
+    page = opened()
+    sent(page, "sound", "my horn.wav", tone(4.0, 260))
+    page.get_by_role("button", name="Learn this sound").click()
+    page.locator("#sound-slot form input").fill("Horn at home")
+    page.locator("#sound-slot form").get_by_role("button", name="Learn").click()
+    expect(page.locator("#sound-slot progress")).to_be_visible(timeout=SLOW)
+    expect(page.locator("#sound-slot .name")).to_contain_text("learnt sound", timeout=SLOW)
+    page.get_by_role("link", name="Sounds").click()
+    entry = page.locator(".sounds li")
+    expect(entry).to_contain_text("Horn at home")
+    entry.get_by_role("button", name="Play Horn at home").click()
+    expect(entry.get_by_role("button", name="Pause Horn at home")).to_be_visible()
+    with page.expect_download() as download:
+        entry.get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename == "Horn at home.sound"
+    entry.get_by_role("button", name="Rename").click()
+    entry.locator("input").fill("Old horn")
+    entry.locator("input").press("Enter")
+    expect(entry).to_contain_text("Old horn")
+    page.get_by_role("link", name="Map").click()
+    page.locator("#chart g.learnt circle").click()
+    expect(page.locator("#chosen")).to_contain_text("Old horn")
+    page.get_by_role("link", name="Sounds").click()
+    entry.get_by_role("button", name="Delete").click()
+    expect(entry).to_be_visible()
+    entry.get_by_role("button", name="Really delete").click()
+    expect(page.locator(".empty")).to_be_visible()
+
+
+def test_a_bad_file_is_said_and_another_may_be_chosen(opened):
+    page = opened()
+    file = {"name": "notes.wav", "mimeType": "audio/wav", "buffer": b"no sound at all" * 20}
+    page.set_input_files("#sound-slot input[type=file]", file)
+    expect(page.get_by_role("alert")).to_contain_text("notes.wav: not a readable recording", timeout=SLOW)
+    big = {"name": "big.wav", "mimeType": "audio/wav", "buffer": bytes(2_100_000)}
+    page.set_input_files("#sound-slot input[type=file]", big)
+    expect(page.get_by_role("alert").nth(1)).to_contain_text("big.wav is larger than 2 MB", timeout=SLOW)
+    sent(page, "sound", "good.wav", tone())
+
+
+def test_recording_and_composing(opened):
+    page = opened()
+    page.locator("#sound-slot").get_by_role("button", name="Record").click()
+    stop = page.locator("#sound-slot .recording")
+    expect(stop).to_have_text("Stop · 0:01", timeout=SLOW)
+    stop.click()
+    expect(page.locator("#sound-slot .name")).to_contain_text("Recording", timeout=SLOW)
+    page.get_by_role("button", name="Compose one").click()
+    expect(page.locator("#melody-slot .name")).to_contain_text("Tune", timeout=SLOW)
+    swapped(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone(opened, scheme):
+    page = opened(viewport={"width": 360, "height": 740}, color_scheme=scheme, has_touch=True, is_mobile=True)
+    page.select_option("#sound-slot select", label="Celesta")
+    page.select_option("#melody-slot select", label="Greensleeves, violin")
+    swapped(page)
+    shades = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", shades))) > 384) == (scheme == "light")
+    for view in VIEWS:
+        page.locator(f"nav a[href='#{view}']").click()
+        expect(page.locator(f"#{view}")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, view
+        small = page.locator(f"#{view} button:visible, nav a:visible").evaluate_all(
+            "all => all.filter(one => !one.matches('.text, .takes button')).map(one => one.offsetHeight)"
+        )
+        assert min(small) >= 36, "fingers need room"
+
+
+def test_the_keyboard_alone(opened):
+    page = opened()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the page")).to_be_focused()
+    page.locator("nav a[href='#map']").focus()
+    page.keyboard.press("Enter")
+    dot = page.locator("#chart g").first
+    expect(dot).to_be_visible()
+    dot.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#chosen")).to_contain_text("Use as sound")
+    expect(page.locator("#chosen button").first).to_have_attribute(
+        "aria-label", re.compile("Pause"), timeout=SLOW
+    )
+
+
+def test_what_stops_is_not_a_failure(opened):
+    page = opened()
+    sent(page, "sound", "a.wav", tone(4.0))
+    page.get_by_role("button", name="Learn this sound").click()
+    page.locator("#sound-slot form select").select_option("110")
+    page.locator("#sound-slot form").get_by_role("button", name="Learn").click()
+    page.locator("#sound-slot").get_by_role("button", name="Stop").click()
+    expect(page.locator("#sound-slot progress")).to_have_count(0, timeout=SLOW)
+    expect(page.get_by_role("button", name="Learn this sound")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)

@@ -1,0 +1,92 @@
+"""The page's server as a process: started, told to end, killed in learning, and two on one library."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from visitors import Client, until, visitor
+
+ROOT = Path(__file__).parents[2]
+
+
+class Process:
+    """`msdae app` on any free port."""
+
+    def __init__(self, home, checkpoint):
+        self.home = home
+        command = [sys.executable, "-m", "msdae.app", "--port", "0", "--checkpoint", str(checkpoint)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "MSDAE_HOME": str(home), "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [*command, "--device", "cpu"], env=environment, cwd=home, stdout=subprocess.PIPE, text=True
+        )
+        line = self.process.stdout.readline()
+        assert line.startswith("open http://127.0.0.1:"), line
+        self.port = int(line.rpartition(":")[2])
+
+    def kill(self, number=signal.SIGKILL):
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def start(tmp_path, tiny_model):
+    """A function that starts a server; none is left."""
+    processes = []
+
+    def begun():
+        processes.append(Process(tmp_path, tiny_model))
+        return processes[-1]
+
+    yield begun
+    for one in processes:
+        if one.process.poll() is None:
+            one.kill()
+
+
+def learn(client, name):
+    until(lambda: client.state.get("ready"))
+    clip = client.get("/api/examples")["sounds"][0]["id"]
+    return client.post("/api/lessons", {"clip": clip, "name": name, "seconds": 5})
+
+
+def test_killed_in_learning_and_in_a_swap_the_library_is_whole(start, tmp_path):
+    first, second = start(), start()
+    with visitor(first) as client, visitor(second) as other:
+        assert client.end(learn(client, "kept"))["state"] == "done"
+        until(lambda: other.state.get("ready"))
+        assert [one["name"] for one in other.get("/api/sounds")["sounds"]] == ["kept"]  # of the other process
+        lost = learn(client, "lost")
+        until(lambda: (job := client.job(lost["job"])) and job["share"] > 0.1)
+        assert first.kill() == -signal.SIGKILL
+        assert [one["name"] for one in other.get("/api/sounds")["sounds"]] == ["kept"]
+        key = other.get("/api/sounds")["sounds"][0]["id"]
+        tune = other.get("/api/examples")["melodies"][0]["id"]
+        asked = {"levels": {"1": {"sound": key}}, "melody": tune, "strength": 1, "guidance": None, "seed": 0}
+        begun = other.post("/api/swaps", asked)
+        until(lambda: (job := other.job(begun["job"])) and job["state"] == "running")
+        second.kill()
+    [folder] = (tmp_path / "sounds").iterdir()
+    assert json.loads((folder / "about.json").read_text())["name"] == "kept"
+    assert sorted(path.name for path in folder.iterdir()) == ["about.json", "learnt.sound", "preview.flac"]
+
+
+def test_it_ends_when_it_is_told_and_takes_its_files_along(start, tmp_path):
+    server = start()
+    client = Client(server.port)
+    client.visit = client.ask("POST", "/api/visits")[1]["visit"]
+    visits = tmp_path / "data" / "cache" / "app" / "visits"
+    assert len(list(visits.iterdir())) == 1
+    server.kill(signal.SIGTERM)
+    assert list(visits.iterdir()) == []
+
+
+def test_a_taken_port_is_said(start, tmp_path):
+    server = start()
+    command = [sys.executable, "-m", "msdae", "app", "--port", str(server.port)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MSDAE_HOME": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2 and "address already in use; choose another with" in done.stderr
