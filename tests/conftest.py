@@ -79,3 +79,61 @@ def _melody(seconds: float, seed: int = 0) -> torch.Tensor:
 def tune() -> torch.Tensor:
     """(1, 131072): one clip."""
     return _melody(3.0)[:, :131072]
+
+
+DX7 = """
+import os, time
+import numpy as np
+
+class Patch:
+    def __init__(self, algorithm):
+        self.algorithm = algorithm
+
+    @classmethod
+    def from_packed(cls, voice):
+        return cls(voice[110])
+
+    @classmethod
+    def from_raw(cls, parameters):
+        return cls(parameters[134] * (parameters[134] != 5))  # no voice at random hangs
+
+class DexedSynth:
+    def __init__(self, rate):
+        self.rate = rate
+
+    def load_patch(self, patch):
+        self.fault = {1: "silent", 2: "clipped", 3: "out of tune", 4: "crash", 5: "hang"}.get(patch.algorithm)
+
+    def render(self, key, velocity, held, seconds):
+        print("what packages print is no answer")
+        if self.fault == "crash":
+            os.abort()
+        if self.fault == "hang":
+            time.sleep(60)
+        time_axis = np.arange(round(seconds * self.rate)) / self.rate
+        key = key / 2 if self.fault == "out of tune" else key
+        phase = 2 * np.pi * 440 * 2 ** ((key - 69) / 12) * time_axis
+        sound = sum(np.sin(k * phase) / k for k in range(1, 6)) * (time_axis < held) * velocity / 127
+        sound *= self.fault != "silent"
+        return np.clip(sound, -0.5, 0.5) if self.fault == "clipped" else sound
+"""
+
+
+@pytest.fixture
+def dx7(tmp_path, monkeypatch):
+    """A package dexed-py that plays sums of sines; voices of the first algorithms have faults."""
+    from msdae.synthesis import plugins
+
+    folder = tmp_path / "packages"
+    (folder / "dexed_py-9.0.dist-info").mkdir(parents=True)
+    (folder / "dexed_py-9.0.dist-info" / "METADATA").write_text("Name: dexed-py\nVersion: 9.0\n")
+    (folder / "dexed.py").write_text(DX7)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setattr("msdae.synthesis.plugin_presets.BANKS", str(tmp_path / "none"))
+    for cache in (plugins._host, plugins.judge, plugins.voices):
+        cache.cache_clear()
+    plugins.refused.clear()
+    yield
+    for cache in (plugins._host, plugins.judge, plugins.voices):
+        cache.cache_clear()

@@ -22,7 +22,8 @@ SHARD = Range(1, 10_000, reason="a shard is read into memory whole, 0.14 MB a cl
 WORKERS = Range(1, 1024, reason="each takes 0.4 GB of memory, with large SoundFonts 2 GB")
 RENDERED = ("maqam", "notes", "squares", "synth", "tracks")  # data sets
 # options that set a field of the rendering's settings
-FIELDS = ("clips", "seed", "soundfonts", "unseen_soundfonts", "samples", "unseen_samples")
+PLAYING = ("samples", "unseen_samples", "synthesizers")  # of squares
+FIELDS = ("clips", "seed", "soundfonts", "unseen_soundfonts", *PLAYING)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -64,9 +65,10 @@ def _rendering(options: argparse.Namespace) -> "RenderConfig | None":
         UserError: settings for such a data set, or unknown ones.
     """
     kind = DATASETS[options.dataset].config
-    if (options.samples or options.unseen_samples) and not hasattr(kind, "samples"):
+    if any(getattr(options, name) for name in PLAYING) and not hasattr(kind, "samples"):
         raise UserError(
-            f"--dataset {options.dataset}: plays no samples; leave out --samples and --unseen-samples"
+            f"--dataset {options.dataset}: plays no samples or synthesizers; leave out --samples, "
+            "--unseen-samples and --synthesizer"
         )
     values = {name: getattr(options, name) for name in FIELDS if getattr(options, name) is not None}
     overrides = [f"{name}={json.dumps(value)}" for name, value in values.items()]
@@ -144,5 +146,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--unseen-soundfont", dest="unseen_soundfonts", action="append", help="for the unseen split"
     )
     add_samples(rendering)
+    rendering.add_argument(
+        "--synthesizer",
+        dest="synthesizers",
+        action="append",
+        help="squares: dx7, faust or vita, which the extra 'synthesizers' brings; repeatable",
+    )
     cli.add_device(parser)
     return parser.parse_args(argv)

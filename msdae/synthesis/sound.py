@@ -1,4 +1,4 @@
-"""What plays: voices of SoundFonts, a formula or recorded samples, dry or through effects."""
+"""What plays: voices of SoundFonts, a formula, recorded samples or a synthesizer, dry or through effects."""
 
 import math
 import random
@@ -13,9 +13,10 @@ from msdae.config import require_ranges
 from msdae.limits import SHARE, Range, check
 from msdae.symbolic.instruments import POLYPHONIC, Voice
 from msdae.symbolic.notes import Note
-from msdae.synthesis import effects, procedural, recording, sampler, soundfont
+from msdae.synthesis import effects, plugins, procedural, recording, sampler, soundfont
 from msdae.synthesis.effects import EffectsConfig
 from msdae.synthesis.playing import Player, PlayingConfig
+from msdae.synthesis.plugin_presets import Preset
 from msdae.synthesis.procedural import PatchConfig
 from msdae.synthesis.recording import RecordingConfig
 from msdae.synthesis.sampler import SampledInstrument
@@ -25,6 +26,7 @@ RANGE = (36, 96)  # MIDI pitches that a formula plays
 KEYS = (12, 120)  # keys that are asked for of what plays
 DRY = "soundfont "  # beginning of the names of voices without effects: the same name, the same sound
 SAMPLES = "samples "  # the same of recorded samples
+PRESET = "preset "  # and of synthesizers
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class SoundConfig:
 
 @dataclass(frozen=True)
 class Sound:
-    """What plays: voices of SoundFonts, a formula and recorded samples at once, through effects or dry.
+    """What plays: voices of SoundFonts and recorded samples at once, a formula or a synthesizer's preset.
 
     Attributes:
         name: equal for all that is played by exactly this.
@@ -78,6 +80,7 @@ class Sound:
         balance: loudness of the second layer, where there are two.
         player: whose habits the notes have; None: as they are written.
         recording: what the traces of a recording are drawn from; None for none.
+        preset: what another package's synthesizer plays.
     """
 
     name: str
@@ -90,6 +93,7 @@ class Sound:
     balance: float = 1.0
     player: Player | None = None
     recording: RecordingConfig | None = None
+    preset: Preset | None = None
 
     @property
     def low(self) -> int:
@@ -105,7 +109,7 @@ class Sound:
     def polyphonic(self) -> bool:
         """Whether the sound may play several notes at once."""
         voices = all(voice.instrument.family in POLYPHONIC for voice in self.voices)
-        return voices and (self.sampled is None or self.sampled.polyphonic)
+        return voices and all(layer is None or layer.polyphonic for layer in (self.sampled, self.preset))
 
     def play(self, notes: Sequence[Note], samples: int) -> np.ndarray:
         """(samples,), float32, at 44.1 kHz; of no particular level."""
@@ -123,8 +127,7 @@ class Sound:
     def _ranges(self) -> list[tuple[int, int]]:
         """The lowest and highest key of each layer."""
         ranges = [(voice.instrument.low, voice.instrument.high) for voice in self.voices]
-        if self.sampled is not None:
-            ranges.append((self.sampled.low, self.sampled.high))
+        ranges += [(layer.low, layer.high) for layer in (self.sampled, self.preset) if layer is not None]
         return ranges + [RANGE] * (self.patch is not None or not ranges)
 
     def _moved(self, notes: Sequence[Note], samples: int) -> np.ndarray:
@@ -149,6 +152,8 @@ class Sound:
             levels.append((sampler.level, (self.sampled,)))
         if self.patch is not None:
             return procedural.render(notes, self.patch, samples)
+        if self.preset is not None:
+            return plugins.render(notes, self.preset, samples)
         if len(layers) == 1:
             return layers[0]
         peaks = [max(measure(*of), SILENCE) for measure, of in levels]
@@ -193,6 +198,22 @@ class Sound:
         if not layers and sound.is_dry:
             return replace(sound, name=f"{SAMPLES}{instrument.fingerprint}")
         return sound
+
+    @staticmethod
+    def draw_synthesized(
+        synthesizers: Sequence[str],
+        rng: random.Random,
+        name: str,
+        config: SoundConfig = SoundConfig(),
+        banks: Sequence[str] = (),
+    ) -> "Sound":
+        """A preset of one of the synthesizers; a dry one is named after itself, others `name`.
+
+        banks: of DX7 voices, see `plugins.draw`.
+        """
+        preset = plugins.draw(rng.choice(synthesizers), random.Random(f"{name}/preset"), banks)
+        sound = _dressed(Sound(name, preset=preset), rng, config)
+        return replace(sound, name=f"{PRESET}{preset.fingerprint}") if sound.is_dry else sound
 
     @property
     def is_dry(self) -> bool:

@@ -72,6 +72,15 @@ def test_samples_are_for_squares_only(tmp_path):
         prepare_data.main(["--dataset", "squares", "--samples", "gone", "--out", str(tmp_path / "out")])
 
 
+def test_synthesizers_are_for_squares_and_need_their_extra(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="--dataset synth: plays no samples or synthesizers"):
+        prepare_data.main(["--dataset", "synth", "--synthesizer", "vita"])
+    monkeypatch.setitem(sys.modules, "vita", None)
+    with pytest.raises(UserError, match=r"needs vita: pip install 'msdae\[synthesizers\]'"):
+        prepare_data.main(["--dataset", "squares", "--synthesizer", "vita", "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out" / "source").exists()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="kills a process group")
 def test_synth_killed_at_any_moment_continues_with_the_same_bytes(tmp_path):
     arguments = ("--dataset", "synth", "--clips", 8, "--workers", 2, "--out")

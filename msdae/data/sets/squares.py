@@ -28,7 +28,7 @@ from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.files import atomic_folder
-from msdae.limits import POSITIVE, SHARE, Range
+from msdae.limits import POSITIVE, SHARE, Choice, Range
 from msdae.progress import Progress, silent
 from msdae.symbolic import corpus, textures
 from msdae.symbolic.arrange import excerpt, loosen, perform, without_unisons
@@ -36,7 +36,8 @@ from msdae.symbolic.instruments import Voice, reserved
 from msdae.symbolic.instruments import voices as voices_of
 from msdae.symbolic.notes import Note, ScoreNote
 from msdae.symbolic.textures import TextureConfig
-from msdae.synthesis import sampler
+from msdae.synthesis import plugins, sampler
+from msdae.synthesis.plugin_presets import SYNTHESIZERS
 from msdae.synthesis.sampler import SampledInstrument
 from msdae.synthesis.sound import Sound, SoundConfig
 from msdae.synthesis.soundfont import SAMPLE_RATE, SILENCE
@@ -60,6 +61,9 @@ class SquaresConfig(RenderConfig):
     samples: libraries of recorded samples that play too: folders with SFZ files or folders of samples.
     unseen_samples: libraries whose instruments play in no split but "unseen", where nothing else plays.
     sampled: share of the sounds that are of `samples`, where there are any.
+    synthesizers: that play too, of other packages: "dx7", "faust", "vita".
+    synthesized: share of the sounds that are of `synthesizers`, where there are any.
+    banks: of DX7 voices, files or folders; none: those of Debian's package hexter, where it is installed.
     single_notes: share of the squares whose excerpts are one note each.
     mixed: share of the squares with one excerpt of one note and one of several.
     textures: share of the other excerpts that are chords, arpeggios, runs or long notes, not of a piece.
@@ -78,6 +82,9 @@ class SquaresConfig(RenderConfig):
     samples: tuple[str, ...] = ()
     unseen_samples: tuple[str, ...] = ()
     sampled: Annotated[float, SHARE] = 0.5
+    synthesizers: tuple[Annotated[str, Choice(SYNTHESIZERS)], ...] = ()
+    synthesized: Annotated[float, SHARE] = 0.3
+    banks: tuple[str, ...] = ()
     single_notes: Annotated[float, SHARE] = 0.3
     mixed: Annotated[float, SHARE] = 0.1
     textures: Annotated[float, SHARE] = 0.3
@@ -97,7 +104,7 @@ class SquaresConfig(RenderConfig):
             raise UserError("unseen_soundfonts: squares have no unseen split; leave it out")
 
     def record(self) -> dict[str, Any]:
-        """See `RenderConfig.record`; without libraries of samples it does not speak of them."""
+        """See `RenderConfig.record`; it does not speak of samples and synthesizers where there are none."""
         record = super().record()
         for name in ("samples", "unseen_samples"):
             libraries = getattr(self, name)
@@ -105,6 +112,10 @@ class SquaresConfig(RenderConfig):
         if not self.samples and not self.unseen_samples:
             for name in ("samples", "unseen_samples", "sampled"):
                 del record[name]
+        if self.synthesizers:
+            return record | plugins.record(self.synthesizers, self.banks)
+        for name in ("synthesizers", "synthesized", "banks"):
+            del record[name]
         return record
 
     def instruments(self) -> tuple[list[SampledInstrument], list[SampledInstrument]]:
@@ -137,6 +148,7 @@ class Square:
 def work(config: SquaresConfig, folder: Path, clip: ClipLength) -> list[parts.Part]:
     """See `DataSet.work`."""
     voices, _ = voices_of(config.fonts(), ())
+    plugins.require(config.synthesizers)
     seen, unseen = config.instruments()
     every = []
     for name, split in FOLDERS.items():
@@ -175,22 +187,30 @@ def render_square(square: Square, folder: Path) -> None:
 
 
 def _cells(square: Square, rng: random.Random) -> dict[str, tuple[torch.Tensor, str, list[Note], Sound]]:
-    """{cell: (waveform, name of the piece, notes, sound)}; drawn again where an instrument lacks the notes.
+    """{cell: (waveform, name of the piece, notes, sound)}; drawn again where one is silent or crashes.
 
     Raises:
-        UserError: as `compose`, or everything is silent.
+        UserError: as `compose`, or everything is silent or crashes.
     """
     samples = square.clip.at(SAMPLE_RATE)
     for _ in range(PIECES):
         sounds, excerpts = compose(square, rng)
-        cells = {
-            letter + role: (torch.from_numpy(sound.play(notes, samples)).nan_to_num(), piece, notes, sound)
-            for letter, (piece, notes) in zip("XY", excerpts, strict=True)
-            for role, sound in zip("PQ", sounds, strict=True)
-        }
+        try:
+            cells = {
+                letter + role: (
+                    torch.from_numpy(sound.play(notes, samples)).nan_to_num(),
+                    piece,
+                    notes,
+                    sound,
+                )
+                for letter, (piece, notes) in zip("XY", excerpts, strict=True)
+                for role, sound in zip("PQ", sounds, strict=True)
+            }
+        except plugins.Crash:
+            continue
         if all(float(cell[0].abs().max()) > SILENCE for cell in cells.values()):
             return cells
-    raise UserError(f"{square.name}: its instruments are silent; use other SoundFonts or samples")
+    raise UserError(f"{square.name}: its instruments are silent or crash; use other SoundFonts or samples")
 
 
 def compose(square: Square, rng: random.Random) -> tuple[list[Sound], Excerpts]:
@@ -218,12 +238,15 @@ def compose(square: Square, rng: random.Random) -> tuple[list[Sound], Excerpts]:
 
 
 def _sound(square: Square, rng: random.Random, name: str) -> Sound:
-    """A sound of the libraries or any other; in the split of what is held out all are of its libraries."""
-    share = 1.0 if square.split == UNSEEN else square.config.sampled
+    """A sound of synthesizers, libraries or any other; in the split of what is held out, of its libraries."""
+    config = square.config
+    if config.synthesizers and square.split != UNSEEN and rng.random() < config.synthesized:
+        return Sound.draw_synthesized(config.synthesizers, rng, name, config.sound, config.banks)
+    share = 1.0 if square.split == UNSEEN else config.sampled
     if square.instruments and rng.random() < share:
         voices = () if square.split == UNSEEN else square.voices
-        return Sound.draw_sampled(square.instruments, rng, name, square.config.sound, voices)
-    return Sound.draw(square.voices, rng, name, square.config.sound)
+        return Sound.draw_sampled(square.instruments, rng, name, config.sound, voices)
+    return Sound.draw(square.voices, rng, name, config.sound)
 
 
 def _wide(libraries: Sequence[str], semitones: int) -> list[SampledInstrument]:
@@ -272,7 +295,7 @@ def _labels(score: str, piece: str, notes: Sequence[Note], sound: Sound) -> dict
         "piece": piece,
         "score": score,
         "sound": sound.name,
-        "instrument": sound.sampled.name if sound.sampled else kind.name if kind else "procedural",
+        "instrument": named.name if (named := sound.sampled or sound.preset or kind) else "procedural",
         **({"family": kind.family, "program": kind.program} if kind else {}),
         "notes": [[round(n[0], 4), round(n[1], 4), n[2], n[3]] for n in notes],
     }

@@ -17,7 +17,7 @@ from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.symbolic.corpus import split_of
 from msdae.symbolic.instruments import HELD_OUT, reserved, voices
-from msdae.synthesis import effects, procedural, recording, soundfont
+from msdae.synthesis import effects, plugins, procedural, recording, soundfont
 from msdae.synthesis.sound import Sound, SoundConfig
 
 CONFIG = SquaresConfig(clips=8, seed=4)
@@ -298,3 +298,48 @@ def test_silent_squares_are_drawn_again(tmp_path, monkeypatch):
     monkeypatch.setattr(Sound, "play", lambda sound, notes, samples: np.zeros(samples, np.float32))
     with pytest.raises(UserError, match="Square00000: its instruments are silent"):
         squares.render_square(square(0), tmp_path / "Square00001")
+
+
+def test_presets_of_synthesizers_play_squares_by_their_share_and_seed(dx7, tmp_path):
+    dry = SoundConfig(processed=0, layered=0, moved=0, played=0, recorded=0)
+    config = SquaresConfig(4, 4, synthesizers=("dx7",), synthesized=1, single_notes=1, sound=dry)
+    for name in ("one", "two"):
+        squares.render_square(square(0, config), tmp_path / name)
+        plugins._host.cache_clear()
+        plugins.judge.cache_clear()
+    one, two = ({p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("one", "two"))
+    assert one == two
+    labels = json.loads(one["square.json"])
+    assert {cell["instrument"] for cell in labels.values()} == {"dx7/random"}
+    assert labels["XP"]["sound"] == labels["YP"]["sound"] != labels["XQ"]["sound"]
+    assert labels["XP"]["sound"].startswith("preset ")
+    kinds = []
+    for index in range(20):
+        sounds, _ = squares.compose(square(index, replace(config, synthesized=0.5)), random.Random(index))
+        kinds += [sound.preset is not None for sound in sounds]
+    assert 10 <= sum(kinds) <= 30
+
+
+def test_a_preset_that_crashes_in_a_square_is_drawn_again(dx7, tmp_path, monkeypatch):
+    config = SquaresConfig(4, 4, synthesizers=("dx7",), synthesized=1, single_notes=1)
+    play, played = plugins.render, []
+
+    def once_crashed(notes, preset, samples):
+        played.append(preset.name)
+        if len(played) == 1:
+            raise plugins.Crash
+        return play(notes, preset, samples)
+
+    monkeypatch.setattr(plugins, "render", once_crashed)
+    squares.render_square(square(0, config), tmp_path / "Square00000")
+    assert len(played) == 5
+    assert all(audio.read(path).abs().max() > 0.2 for path in (tmp_path / "Square00000").glob("*.flac"))
+
+
+def test_synthesizers_are_written_down_where_there_are_some(dx7):
+    names = {"synthesizers", "synthesized", "banks"}
+    assert names.isdisjoint(SquaresConfig(synthesized=0.9).record())
+    record = SquaresConfig(synthesizers=("dx7",)).record()
+    assert names < set(record) and record["synthesizers"] == [["dx7", "9.0"]]
+    with pytest.raises(UserError, match="synthesizers: is moog, expected one of dx7, faust, vita"):
+        SquaresConfig(synthesizers=("moog",))
