@@ -1,16 +1,15 @@
 """A second judge of melodies, of single lines: their fundamental frequency by a small network (SwiftF0)."""
 
-import functools
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 import torchaudio
 
+from msdae.audio.pitch import RATE
+from msdae.audio.pitch import detector as _detector
 from msdae.symbolic.notes import Note
 
-RATE = 16000  # Hz that the network was built for
 CENTS = 50  # by which a frame may be off
 ATTACK = 0.03  # seconds after an onset in which a note has no pitch yet
 MISSING = "pip install 'msdae[judges]' for the raw pitch accuracy of SwiftF0"
@@ -44,13 +43,3 @@ def raw_pitch_accuracy(notes: Sequence[Note], waveform: torch.Tensor, sample_rat
     pitches = 69 + 12 * np.log2(np.maximum(heard.pitch_hz[inside], 1e-3) / 440)
     right = np.abs(pitches - played[inside]) <= CENTS / 100
     return float(np.mean(right & (heard.confidence[inside] > 0)))
-
-
-@functools.cache
-def _detector() -> Any:
-    """The network, which may be called from several threads; None where it is not installed."""
-    try:
-        from swift_f0 import SwiftF0
-    except ImportError:
-        return None
-    return SwiftF0(threads=1)

@@ -1,0 +1,1 @@
+"""Maqam of a recording: tonic, scale, ornaments; and how well they are found."""

@@ -1,0 +1,192 @@
+"""How often tonic, maqam and ornaments are found in rendered pieces with known answers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torchaudio
+
+from msdae.analysis.maqam import scales, spectrum
+from msdae.analysis.maqam.recording import ends
+from msdae.audio import pitch
+from msdae.audio.ornaments import Ornaments, ornaments
+from msdae.data.sets.maqam import MaqamConfig, Piece, Rendering, render
+from msdae.evaluation.metrics.bootstrap import interval
+from msdae.evaluation.tables import EMPTY, Cell, Table, Value
+from msdae.progress import Progress, silent
+from msdae.symbolic.maqam import Tone
+from msdae.synthesis.soundfont import SAMPLE_RATE
+
+SPLIT = "test"
+WITHIN = 25.0  # cents of a tonic that is right
+ALPHA, SIGMA = 40.0, 1.0
+METHODS = ("strongest frequencies", "pitch histogram", "pitch histogram and cadence")
+PARTS = ("whole", "first and last third")
+LATE = 0.1  # seconds by which an ornament may be heard before or after it is played
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One piece: whether (tonic, maqam) are right by method and part, and what of its ornaments is heard."""
+
+    right: dict[tuple[str, str], tuple[bool, bool]]
+    modulated: bool
+    ornaments: dict[str, list[tuple[str, float]]]
+
+
+def outcome(piece: Piece) -> Outcome:
+    """Render and analyse a piece."""
+    rendering = render(piece)
+    waveform = torch.from_numpy(rendering.waveform)
+    waveform = torchaudio.functional.resample(waveform, SAMPLE_RATE, pitch.RATE)
+    track = pitch.track(waveform, pitch.RATE)
+    hertz, decibels = spectrum.spectrogram(waveform, pitch.RATE)
+    amplitudes = spectrum.cleaned(decibels, ALPHA, SIGMA)
+    home = rendering.sections[0]
+    right = {}
+    for part in PARTS:
+        take = ends if part == PARTS[1] else lambda frames: frames
+        answers = _answers(track.cents, take(track.cents), hertz, take(amplitudes))
+        for method, (tonic, maqam) in zip(METHODS, answers, strict=True):
+            near = scales.distance(tonic, 100 * home.tonic) <= WITHIN
+            right[method, part] = (near, maqam == home.maqam)
+    return Outcome(right, rendering.modulated, _heard(rendering, track.seconds, ornaments(track.cents)))
+
+
+def tables(pieces: int, seed: int, command: str, progress: Progress = silent) -> list[Table]:
+    """Tonic and maqam by each method; the first and last third against the whole; ornaments.
+
+    pieces: of the split that priors are not trained on.
+    """
+    config = MaqamConfig(seed=seed)
+    indices = progress(range(pieces), desc="pieces", unit="piece")
+    outcomes = [outcome(Piece(SPLIT, index, config)) for index in indices]
+    modulated = sum(one.modulated for one in outcomes)
+    note = (
+        f"{pieces} rendered pieces of half a minute, the middle third of {modulated} in another maqam. A "
+        f"tonic is right within {WITHIN:.0f} cents in any octave, a maqam one time in eight by chance; 95 % intervals."
+    )
+    header = ("from", "part", "tonic ↑", "maqam ↑", "maqam, modulated ↑", "maqam, not modulated ↑")
+    rows = tuple(_row(method, part, outcomes) for method in METHODS for part in PARTS)
+    claim = (
+        "The first and last third less the whole, piece by piece.",
+        ("from", "tonic ↑", "maqam ↑", "maqam, modulated ↑", "maqam, not modulated ↑"),
+        tuple(_difference(method, outcomes) for method in METHODS),
+    )
+    return [
+        Table("Tonic and maqam", header, rows, note, command),
+        Table("What leaving out the middle third brings", claim[1], claim[2], claim[0], command),
+        _ornament_table(outcomes, command),
+    ]
+
+
+def _answers(
+    line: np.ndarray, cents: np.ndarray, hertz: np.ndarray, amplitudes: np.ndarray
+) -> Iterator[tuple[float, str]]:
+    """(tonic, maqam) by each of `METHODS`; line: the pitches of the whole, whose end is the cadence."""
+    peaks, levels = spectrum.cents(spectrum.dominant(hertz, amplitudes))
+    best = scales.fits(scales.histogram(peaks, levels))[0]
+    yield best.tonic, best.maqam
+    pitches = scales.steady(cents)
+    counts = scales.histogram(pitches)
+    for ending in (None, scales.cadence(line)):
+        best = scales.fits(counts, ending)[0]
+        yield scales.refined(best.tonic, pitches), best.maqam
+
+
+def _row(method: str, part: str, outcomes: Sequence[Outcome]) -> tuple[Cell, ...]:
+    key = (method, part)
+    cells = _cells(outcomes, lambda one, which: float(one.right[key][which]))
+    return (method, part, *cells)
+
+
+def _difference(method: str, outcomes: Sequence[Outcome]) -> tuple[Cell, ...]:
+    whole, outer = ((method, part) for part in PARTS)
+    cells = _cells(
+        outcomes, lambda one, which: float(one.right[outer][which]) - float(one.right[whole][which])
+    )
+    return (method, *cells)
+
+
+def _cells(outcomes: Sequence[Outcome], figure: Callable[[Outcome, int], float]) -> Iterator[Cell]:
+    """Tonic (0) and maqam (1) of all pieces, and maqam of those with and without modulation."""
+    groups = [(outcomes, 0), (outcomes, 1)]
+    groups += [([one for one in outcomes if one.modulated is modulated], 1) for modulated in (True, False)]
+    for group, which in groups:
+        yield _mean([figure(one, which) for one in group])
+
+
+def _mean(values: Sequence[float]) -> Cell:
+    if not values:
+        return EMPTY
+    low, high = interval(np.array(values), list(map(str, range(len(values)))))
+    return Value(float(np.mean(values)), low, high, 2)
+
+
+def _ornament_table(outcomes: Sequence[Outcome], command: str) -> Table:
+    rows = []
+    for kind in ("vibrato", "trill", "slide"):
+        marks = [mark for one in outcomes for mark in one.ornaments[kind]]
+        values = {
+            name: [value for label, value in marks if label == name]
+            for name in ("played", "heard", "rate", "extent")
+        }
+        error = {
+            name: Value(float(np.median(values[name])), digits=2) if values[name] else EMPTY
+            for name in ("rate", "extent")
+        }
+        rows.append(
+            (
+                kind,
+                str(len(values["played"])),
+                _mean(values["played"]),
+                _mean(values["heard"]),
+                *error.values(),
+            )
+        )
+    header = (
+        "ornament",
+        "played",
+        "found ↑",
+        "of those heard, played ↑",
+        "rate off by, Hz ↓",
+        "extent off by, cents ↓",
+    )
+    note = "Shares of the ornaments played and heard, and medians of what they are off by."
+    return Table("Ornaments", header, tuple(rows), note, command)
+
+
+def _heard(rendering: Rendering, seconds: np.ndarray, heard: Ornaments) -> dict[str, list[tuple[str, float]]]:
+    """{ornament: [("played", 1 if found), ("heard", 1 if played), ("rate", error), ("extent", error)]}."""
+    marks = {"vibrato": heard.vibrato_rate > 0, "trill": heard.trill_rate > 0, "slide": heard.slide != 0}
+    result: dict[str, list[tuple[str, float]]] = {}
+    for kind, mark in marks.items():
+        result[kind] = entries = []
+        tones = [tone for tone in rendering.tones if getattr(tone, kind)[1]]
+        played = np.zeros(len(seconds), bool)
+        for tone in tones:
+            inside = _during(tone, kind, seconds)
+            played |= inside
+            entries.append(("played", float(mark[inside].any())))
+            if kind != "slide" and mark[inside].any():
+                rates, extents = (
+                    (heard.vibrato_rate, heard.vibrato_extent)
+                    if kind == "vibrato"
+                    else (heard.trill_rate, heard.trill_interval)
+                )
+                true = getattr(tone, kind)
+                extent = true[1] * (1 if kind == "vibrato" else 100)
+                entries.append(("rate", abs(float(np.median(rates[inside & mark])) - true[0])))
+                entries.append(("extent", abs(float(np.median(extents[inside & mark])) - extent)))
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], mark.astype(np.int8), [0]])))
+        runs = zip(edges[::2], edges[1::2], strict=True)
+        entries += [("heard", float(played[start:end].any())) for start, end in runs]
+    return result
+
+
+def _during(tone: Tone, kind: str, seconds: np.ndarray) -> np.ndarray:
+    """The frames in which an ornament of the tone sounds."""
+    begin = tone.onset + (0 if kind == "slide" else tone.slide[1])
+    end = tone.onset + tone.slide[1] if kind == "slide" else tone.offset
+    return (seconds >= begin - LATE) & (seconds <= end + LATE)

@@ -1,0 +1,201 @@
+"""The analysis of a recording: dominant frequencies, pitch, tonic, scales and ornaments."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from msdae import audio
+from msdae.analysis.maqam import scales, spectrum
+from msdae.analysis.maqam.scales import Fit
+from msdae.audio import pitch
+from msdae.audio.ornaments import Ornaments, ornaments
+from msdae.audio.pitch import Track
+from msdae.errors import UserError
+
+SHORTEST, LONGEST = 3.0, 3600.0  # seconds
+SILENCE = 1e-4  # peak, -80 dBFS
+VOICED, STEADY_SECONDS = (
+    0.15,
+    1.5,
+)  # share of the sounding frames, and seconds, that have a steady pitch, at least
+SOUNDING = 40.0  # dB below the loudest frame
+SHOWN = 8  # dominant frequencies
+KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What is heard in a recording.
+
+    seconds: its length. tonic: cents above MIDI pitch 0. fits: the scales, the nearest first. thirds: the
+    nearest scale of each third on its own. counts: the histogram of pitches. spectrogram: (bins,) Hz and
+    (bins, frames) amplitudes. dominant: (Hz, level) of the whole, and of the first and last third.
+    """
+
+    seconds: float
+    tonic: float
+    fits: list[Fit]
+    thirds: list[Fit]
+    counts: np.ndarray
+    track: Track
+    ornaments: Ornaments
+    spectrogram: tuple[np.ndarray, np.ndarray]
+    dominant: tuple[list[tuple[float, float]], list[tuple[float, float]]]
+
+    def document(self) -> dict[str, Any]:
+        """The same for JSON, without the spectrogram."""
+        whole, outer = ([[round(hz, 2), round(level, 3)] for hz, level in peaks] for peaks in self.dominant)
+        return {
+            "seconds": round(self.seconds, 2),
+            "tonic": {"hertz": round(pitch.hertz(self.tonic), 2), "name": name(self.tonic)},
+            "scales": [_scale(fit) for fit in self.fits],
+            "thirds": [_scale(fit) for fit in self.thirds],
+            "dominant_frequencies": {"whole": whole, "first_and_last_third": outer},
+            "histogram": {"bin_cents": scales.BIN, "from_tonic": _rounded(self.from_tonic(), 5)},
+            "ornaments": self.summary(),
+            "frames": {
+                "per_second": pitch.FRAMES,
+                "hertz": _rounded(pitch.hertz(self.track.cents), 2),
+                **{field: _rounded(values, 2) for field, values in self.ornaments._asdict().items()},
+            },
+        }
+
+    def from_tonic(self) -> np.ndarray:
+        """The histogram, the tonic first."""
+        return np.roll(self.counts, -round(self.tonic / scales.BIN) % scales.BINS)
+
+    def summary(self) -> dict[str, float]:
+        """Ornaments in one number each: seconds, medians, counts."""
+        o = self.ornaments
+        vibrato, trill = o.vibrato_rate > 0, o.trill_rate > 0
+        return {
+            "vibrato_seconds": round(float(vibrato.sum()) / pitch.FRAMES, 2),
+            "vibrato_rate_hertz": round(_median(o.vibrato_rate[vibrato]), 2),
+            "vibrato_extent_cents": round(_median(o.vibrato_extent[vibrato]), 1),
+            "trills": _runs(trill),
+            "trill_rate_hertz": round(_median(o.trill_rate[trill]), 2),
+            "slides": _runs(o.slide != 0),
+        }
+
+    def lines(self) -> Iterator[str]:
+        """The text of a report."""
+        best, summary = self.fits[0], self.summary()
+        yield f"tonic    {pitch.hertz(self.tonic):.2f} Hz, {name(self.tonic)}"
+        yield f"scale    {best.maqam}; within 35 cents of its degrees: {100 * best.inside:.0f} % of the pitches"
+        ranking = ", ".join(f"{fit.maqam} {fit.score:.2f}" for fit in self.fits)
+        yield f"nearest  {ranking} (nats above evenly spread pitches)"
+        thirds = (f"{fit.maqam} on {name(fit.tonic, octave=False)}" for fit in self.thirds)
+        yield f"thirds   {', '.join(thirds)}"
+        for label, peaks in zip(("whole", "first and last third"), self.dominant, strict=True):
+            yield f"strongest frequencies, {label}: {', '.join(f'{hz:.1f}' for hz, _ in peaks[:SHOWN])} Hz"
+        yield (
+            f"vibrato  {summary['vibrato_seconds']} s, {summary['vibrato_rate_hertz']} Hz, "
+            f"{summary['vibrato_extent_cents']} cents either way"
+        )
+        yield f"slides   {summary['slides']}, trills {summary['trills']} ({summary['trill_rate_hertz']} Hz)"
+
+
+def analyse(path: Path, alpha: float = 40.0, sigma: float = 1.0, outer: bool = True) -> Analysis:
+    """The analysis of a recording.
+
+    alpha: dB below the loudest cell of the spectrogram from which on nothing counts. sigma: of the smoothing,
+    in cells. outer: tonic and scale from the first and last third, not from the whole.
+
+    Raises:
+        UserError: unreadable, too short or long, silent, or without a line of pitches; SwiftF0 is missing.
+    """
+    recording = audio.open_recording(path, pitch.RATE)
+    seconds = recording.samples / pitch.RATE
+    if not SHORTEST <= seconds <= LONGEST:
+        raise UserError(f"{path}: has {seconds:.1f} s; give {SHORTEST:.0f} s to an hour")
+    waveform = torch.cat(list(recording.blocks()))
+    if float(waveform.abs().max()) < SILENCE:
+        raise UserError(f"{path}: is silent; give a recording of a melody")
+    return of_waveform(waveform, pitch.track(waveform, pitch.RATE), alpha, sigma, outer, str(path))
+
+
+def of_waveform(
+    waveform: torch.Tensor,
+    track: Track,
+    alpha: float = 40.0,
+    sigma: float = 1.0,
+    outer: bool = True,
+    name: str = "",
+) -> Analysis:
+    """The analysis of `waveform`, (samples,) at 16 kHz, whose pitch is `track`; else as `analyse`."""
+    _require_line(waveform, track.cents, name)
+    hertz, decibels = spectrum.spectrogram(waveform, pitch.RATE)
+    amplitudes = spectrum.cleaned(decibels, alpha, sigma)
+    cents = ends(track.cents) if outer else track.cents
+    ranking = scales.fits(scales.histogram(scales.steady(cents)), scales.cadence(track.cents))
+    pitches = scales.steady(cents)
+    tonic = scales.octave(scales.refined(ranking[0].tonic, pitches), scales.steady(track.cents))
+    return Analysis(
+        len(waveform) / pitch.RATE,
+        tonic,
+        ranking,
+        [fit for third in np.array_split(track.cents, 3) for fit in _nearest(third)],
+        scales.histogram(scales.steady(track.cents)),
+        track,
+        ornaments(track.cents),
+        (hertz, amplitudes),
+        (spectrum.dominant(hertz, amplitudes), spectrum.dominant(hertz, ends(amplitudes))),
+    )
+
+
+def ends(frames: np.ndarray) -> np.ndarray:
+    """The first and the last third of an array along its last axis."""
+    third = max(1, frames.shape[-1] // 3)
+    return np.concatenate([frames[..., :third], frames[..., -third:]], axis=-1)
+
+
+def name(cents: float, octave: bool = True) -> str:
+    """A pitch in cents above MIDI pitch 0 as key and cents: "D3 +12 cents"."""
+    key = round(cents / 100)
+    off = round(cents - 100 * key)
+    label = f"{KEYS[key % 12]}{key // 12 - 1}" if octave else KEYS[key % 12]
+    return f"{label} {off:+d} cents" if off else label
+
+
+def _require_line(waveform: torch.Tensor, cents: np.ndarray, name: str) -> None:
+    """Raise a UserError where too little of what sounds has a steady pitch, as of drums."""
+    hop = round(pitch.RATE / pitch.FRAMES)
+    frames = waveform[: len(waveform) // hop * hop].reshape(-1, hop).abs().amax(dim=1)
+    sounding = int((frames > float(frames.max()) * 10 ** (-SOUNDING / 20)).sum())
+    steady = len(scales.steady(cents))
+    if steady < max(VOICED * sounding, STEADY_SECONDS * pitch.FRAMES):
+        raise UserError(
+            f"{name or 'the sound'}: only {steady / pitch.FRAMES:.1f} s have a steady pitch, of "
+            f"{sounding / pitch.FRAMES:.1f} s of sound; give a recording of one melody, without drums"
+        )
+
+
+def _nearest(cents: np.ndarray) -> list[Fit]:
+    """The scale that fits a third best; none where it has no pitch."""
+    pitches = scales.steady(cents)
+    return scales.fits(scales.histogram(pitches), scales.cadence(cents))[:1] if len(pitches) else []
+
+
+def _scale(fit: Fit) -> dict[str, Any]:
+    return {
+        "maqam": fit.maqam,
+        "tonic": name(fit.tonic, octave=False),
+        "score": round(fit.score, 4),
+        "inside": round(fit.inside, 4),
+    }
+
+
+def _runs(marks: np.ndarray) -> int:
+    return int((np.diff(marks.astype(np.int8), prepend=0) == 1).sum())
+
+
+def _median(values: np.ndarray) -> float:
+    return float(np.median(values)) if len(values) else 0.0
+
+
+def _rounded(values: np.ndarray, digits: int) -> list[float | None]:
+    return [round(float(value), digits) if np.isfinite(value) else None for value in values]

@@ -1,0 +1,111 @@
+"""Which scale on which tonic fits pitches: histograms of 10 cents against the eight maqamat."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from msdae.audio.pitch import FRAMES
+from msdae.symbolic.maqam import MAQAMAT, Maqam
+
+BIN = 10.0  # cents
+BINS = 120  # of an octave
+SPREAD = 20.0  # cents around a degree, standard deviation
+ELSEWHERE = 0.15  # share of what lies on no degree
+TONIC, GHAMMAZ = 2.0, 1.5  # weights of these degrees, of any other 1
+CADENCE_SECONDS, CADENCE = 1.5, 0.4  # of the end, and its weight beside the histogram's
+STEADY = 200.0  # cents a second above which a pitch is on its way
+NEAR = 40.0  # cents around the tonic that it is refined from
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A scale on a tonic.
+
+    tonic: cents above MIDI pitch 0, below 1200. score: mean log-likelihood in nats; 0 for even spread.
+    inside: share of the pitches within 35 cents of a degree.
+    """
+
+    maqam: str
+    tonic: float
+    score: float
+    inside: float
+
+
+def steady(cents: np.ndarray) -> np.ndarray:
+    """The pitches of the frames that stay where they are; cents: (frames,), NaN where no pitch is."""
+    if len(cents) < 2:
+        return cents[:0]
+    moves = np.abs(np.gradient(cents)) * FRAMES
+    return cents[np.isfinite(moves) & (moves < STEADY)]
+
+
+def histogram(cents: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """(120,) shares of the octave's bins of 10 cents, whatever the octave; the first is around pitch class C.
+
+    cents: (pitches,). weights: (pitches,), of each.
+    """
+    places = np.round(cents / BIN).astype(int) % BINS
+    counts = np.bincount(places, weights, BINS).astype(float)
+    return counts / max(counts.sum(), 1e-12)
+
+
+def cadence(cents: np.ndarray) -> np.ndarray:
+    """The histogram of the last steady pitches of a line; cents: as `steady`."""
+    return histogram(steady(cents)[-round(CADENCE_SECONDS * FRAMES) :])
+
+
+def fits(counts: np.ndarray, ending: np.ndarray | None = None) -> list[Fit]:
+    """The best tonic of each maqam, the maqam that fits best first.
+
+    counts: histogram of the pitches. ending: of the last ones, which tell the tonic; None: nothing is known.
+    """
+    found = []
+    tonics = np.log(_template(np.array([0.0]), np.ones(1)) * BINS)
+    for maqam in MAQAMAT.values():
+        scale = np.log(_of(maqam) * BINS)
+        scores = np.array([counts @ np.roll(scale, tonic) for tonic in range(BINS)])
+        if ending is not None:
+            scores += CADENCE * np.array([ending @ np.roll(tonics, tonic) for tonic in range(BINS)])
+        tonic = int(scores.argmax())
+        inside = _inside(maqam, tonic)
+        found.append(Fit(maqam.name, tonic * BIN, float(scores[tonic]), float(counts[inside].sum())))
+    return sorted(found, key=lambda fit: -fit.score)
+
+
+def refined(tonic: float, cents: np.ndarray) -> float:
+    """The tonic, in cents of any octave, as the median of the pitches near it; cents: (pitches,)."""
+    off = (cents - tonic + 600) % 1200 - 600
+    near = off[np.abs(off) < NEAR]
+    return tonic + float(np.median(near)) if len(near) else tonic
+
+
+def octave(tonic: float, cents: np.ndarray) -> float:
+    """The tonic in the octave in which the last pitches near it are, or the most of all pitches."""
+    off = (cents - tonic + 600) % 1200 - 600
+    near = cents[np.abs(off) < NEAR]
+    place = float(np.median(near[-round(CADENCE_SECONDS * FRAMES) :] if len(near) else cents))
+    return tonic + 1200 * round((place - tonic) / 1200)
+
+
+def distance(a: float, b: float) -> float:
+    """Cents between two pitch classes, 0 to 600."""
+    return abs((a - b + 600) % 1200 - 600)
+
+
+def _of(maqam: Maqam) -> np.ndarray:
+    weights = np.ones(len(maqam.degrees))
+    weights[0], weights[maqam.ghammaz] = TONIC, GHAMMAZ
+    return _template(np.array(maqam.degrees, float), weights)
+
+
+def _template(degrees: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(120,) how likely each bin above the tonic is."""
+    off = np.abs((np.arange(BINS) * BIN - degrees[:, None] + 600) % 1200 - 600)
+    bells = np.exp(-0.5 * (off / SPREAD) ** 2)
+    density = (weights / weights.sum()) @ (bells / bells.sum(axis=1, keepdims=True))
+    return (1 - ELSEWHERE) * density + ELSEWHERE / BINS
+
+
+def _inside(maqam: Maqam, tonic: int) -> np.ndarray:
+    off = ((np.arange(BINS) - tonic) * BIN - np.array(maqam.degrees)[:, None] + 600) % 1200 - 600
+    return (np.abs(off) <= 35).any(axis=0)

@@ -1,0 +1,67 @@
+"""Dominant frequencies: a spectrogram without what is weak, smoothed, and the peaks of its sum over time."""
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+from scipy.signal import find_peaks
+
+from msdae.audio.pitch import A4
+
+WINDOW, HOP = 0.5, 0.128  # seconds
+LOW, HIGH = 55.0, 1500.0  # Hz
+PEAKS = 24  # that a scale is read from
+
+
+def spectrogram(waveform: torch.Tensor, rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies (bins,) in Hz and decibels (bins, frames) below the loudest cell, from 55 to 1 500 Hz.
+
+    waveform: (samples,).
+    """
+    size = round(WINDOW * rate)
+    spectrum = torch.stft(
+        waveform,
+        2 * size,
+        round(HOP * rate),
+        size,
+        torch.hann_window(size),
+        return_complex=True,
+        pad_mode="constant",
+    )
+    hertz = np.arange(size + 1) * rate / (2 * size)
+    inside = (hertz >= LOW) & (hertz <= HIGH)
+    magnitude = spectrum.abs()[torch.from_numpy(inside)].numpy()
+    return hertz[inside], 20 * np.log10(np.maximum(magnitude / max(float(magnitude.max()), 1e-9), 1e-6))
+
+
+def cleaned(decibels: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
+    """Amplitudes (bins, frames) of the cells within `alpha` dB of the loudest, smoothed by a Gaussian kernel.
+
+    sigma: standard deviation of the kernel, in cells.
+
+    Source: El Haddad, "Context-Aware Generative Audio Model for Maqam Music", phase 1.
+    """
+    return gaussian_filter(np.where(decibels >= -alpha, 10 ** (decibels / 20), 0.0), sigma)
+
+
+def dominant(hertz: np.ndarray, amplitudes: np.ndarray, count: int = PEAKS) -> list[tuple[float, float]]:
+    """(Hz, share of the strongest) of the peaks of the sum over time, the strongest first.
+
+    amplitudes: (bins, frames), as `cleaned`.
+    """
+    total = amplitudes.sum(axis=1)
+    places, _ = find_peaks(total)
+    places = places[np.argsort(-total[places])][:count]
+    peaks = []
+    for place in places:
+        left, middle, right = np.log(np.maximum(total[place - 1 : place + 2], 1e-12))
+        bend = left - 2 * middle + right
+        shift = 0.5 * (left - right) / bend if bend else 0.0
+        peaks.append((float(hertz[place] + shift * (hertz[1] - hertz[0])), float(total[place])))
+    strongest = max((level for _, level in peaks), default=1.0)
+    return [(frequency, level / strongest) for frequency, level in peaks]
+
+
+def cents(peaks: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
+    """The peaks as (pitches,) in cents above MIDI pitch 0 and (pitches,) weights."""
+    frequencies, levels = np.array(peaks).reshape(-1, 2).T
+    return A4 + 1200 * np.log2(frequencies / 440), levels

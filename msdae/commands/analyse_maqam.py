@@ -1,0 +1,52 @@
+"""Analyse the maqam of a recording: tonic, nearest scales with quarter tones, ornaments."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from msdae import cli, files
+from msdae.limits import Range
+
+ALPHA = Range(1, 120, reason="nothing is louder than the loudest")
+SIGMA = Range(0, 50)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = cli.parser(
+        "analyse-maqam",
+        "Say on which tonic and in which of eight maqamat a melody is (rast, bayati, hijaz, saba, sikah,\n"
+        "nahawand, ajam, kurd), which frequencies are strongest, and where it has vibrato, slides and trills.\n"
+        "Any tuning, 3 seconds to an hour of one line. Needs pip install 'msdae[judges]'.",
+        "a.wav --plot a.png",
+    )
+    parser.add_argument("recording", type=Path, help="wav, flac, ogg or mp3 file of one melody")
+    parser.add_argument("--json", action="store_true", help="print all as JSON, frame by frame")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="a picture of it: .png, .pdf or .svg")
+    parser.add_argument(
+        "--part",
+        choices=("outer", "whole"),
+        default="outer",
+        help="what tonic and scale are read from: the first and last third, or everything",
+    )
+    parser.add_argument(
+        "--alpha", type=cli.ranged(ALPHA, float), default=40.0, help="dB below the loudest that count"
+    )
+    parser.add_argument(
+        "--sigma", type=cli.ranged(SIGMA, float), default=1.0, help="of the spectrogram's smoothing, in cells"
+    )
+    options = parser.parse_args(argv)
+    if options.plot is not None:
+        from msdae.evaluation import figures
+
+        figures.check_plot(options.plot)
+        files.check_apart([options.plot], [options.recording])
+    from msdae.analysis.maqam.recording import analyse
+
+    analysis = analyse(options.recording, options.alpha, options.sigma, options.part == "outer")
+    if options.plot is not None:
+        from msdae.analysis.maqam.picture import draw
+
+        draw(analysis, options.plot, options.recording.name)
+    print(json.dumps(analysis.document()) if options.json else "\n".join(analysis.lines()))
+    if options.plot is not None:
+        cli.note(f"wrote {options.plot}")
