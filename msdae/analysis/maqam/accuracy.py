@@ -64,8 +64,8 @@ def tables(pieces: int, seed: int, command: str, progress: Progress = silent) ->
     outcomes = [outcome(Piece(SPLIT, index, config)) for index in indices]
     modulated = sum(one.modulated for one in outcomes)
     note = (
-        f"{pieces} rendered pieces of half a minute, the middle third of {modulated} in another maqam. A "
-        f"tonic is right within {WITHIN:.0f} cents in any octave, a maqam one time in eight by chance; 95 % intervals."
+        f"{pieces} rendered pieces of half a minute, the middle third of {modulated} in another maqam. "
+        f"A tonic is right within {WITHIN:.0f} cents in any octave; a maqam is right by chance one time in eight."
     )
     header = ("from", "part", "tonic ↑", "maqam ↑", "maqam, modulated ↑", "maqam, not modulated ↑")
     rows = tuple(_row(method, part, outcomes) for method in METHODS for part in PARTS)

@@ -85,7 +85,8 @@ class Analysis:
         """The text of a report."""
         best, summary = self.fits[0], self.summary()
         yield f"tonic    {pitch.hertz(self.tonic):.2f} Hz, {name(self.tonic)}"
-        yield f"scale    {best.maqam}; within 35 cents of its degrees: {100 * best.inside:.0f} % of the pitches"
+        share = f"{100 * best.inside:.0f} % of the pitches are within 35 cents of its degrees"
+        yield f"scale    {best.maqam}; {share}"
         ranking = ", ".join(f"{fit.maqam} {fit.score:.2f}" for fit in self.fits)
         yield f"nearest  {ranking} (nats above evenly spread pitches)"
         thirds = (f"{fit.maqam} on {name(fit.tonic, octave=False)}" for fit in self.thirds)

@@ -12,7 +12,7 @@ BINS = 120  # of an octave
 SPREAD = 20.0  # cents around a degree, standard deviation
 ELSEWHERE = 0.15  # share of what lies on no degree
 TONIC, GHAMMAZ = 2.0, 1.5  # weights of these degrees, of any other 1
-CADENCE_SECONDS, CADENCE = 1.5, 0.4  # of the end, and its weight beside the histogram's
+CADENCE_SECONDS, CADENCE = 1.5, 0.05  # of the end, and its weight beside the histogram's
 STEADY = 200.0  # cents a second above which a pitch is on its way
 NEAR = 40.0  # cents around the tonic that it is refined from
 
@@ -36,7 +36,7 @@ def steady(cents: np.ndarray) -> np.ndarray:
     if len(cents) < 2:
         return cents[:0]
     moves = np.abs(np.gradient(cents)) * FRAMES
-    return cents[np.isfinite(moves) & (moves < STEADY)]
+    return cents[np.isfinite(cents) & (moves < STEADY)]
 
 
 def histogram(cents: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
