@@ -15,10 +15,8 @@ DRIFT = 1.5  # of the extent, by which the pitch may move in a window; more is a
 REACH = 8  # frames around the middle of a window that swing with it
 STEP = 5  # frames over which a slope is measured
 SLOPE = 300.0  # cents a second of a slide, at least
-SLIDE_FRAMES, SLIDE_CENTS = (
-    6,
-    80.0,
-)  # of a slide, at least; a step from key to key is smeared over five frames
+# Of a slide, at least; a step from key to key is smeared over five frames.
+SLIDE_FRAMES, SLIDE_CENTS = 7, 80.0
 NAMES = ("vibrato rate", "vibrato extent", "slide", "trill rate")
 
 

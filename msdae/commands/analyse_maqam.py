@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
         "analyse-maqam",
         "Say on which tonic and in which of eight maqamat a melody is (rast, bayati, hijaz, saba, sikah,\n"
-        "nahawand, ajam, kurd), which frequencies are strongest, where there are vibrato, slides and trills.\n"
+        "nahawand, ajam, kurd), which frequencies are strongest, where vibrato, slides and trills are.\n"
         "Any tuning, 3 seconds to an hour of one line. Needs pip install 'msdae[judges]'.",
         "a.wav --plot a.png",
     )

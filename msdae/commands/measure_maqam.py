@@ -14,8 +14,8 @@ PIECES = Range(2, 10_000, reason="each takes seconds")
 def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
         "measure-maqam",
-        "Render pieces in eight maqamat that no prior is trained on, analyse them, and print how often tonic,\n"
-        "maqam and ornaments are right: by the strongest frequencies and by pitch, from the whole and from\n"
+        "Render pieces in eight maqamat, of no training set, analyse them, and print how often tonic, maqam\n"
+        "and ornaments are right: by the strongest frequencies and by pitch, from the whole and from\n"
         "the first and last third. A piece takes about two seconds of a core.",
         "--pieces 96 --out maqam.md",
     )

@@ -68,14 +68,20 @@ def test_a_piano_out_of_tune(tmp_path, capsys):
 
 
 def test_quarter_tones_with_the_vibrato_of_a_voice(tmp_path, capsys):
-    bayati = (62, 63.5, 65, 67, 69, 70, 72, 67, 65, 63.5, 62, 62)
-    document = said(tmp_path, capsys, melody(bayati, vibrato=(5.5, 35), seconds=0.8))
+    phrase = (62, 63.5, 65, 67, 67, 65, 63.5, 62)
+    bayati = (*phrase, 67, 69, 70, 72, 70, 69, 67, 67, *phrase, 62)
+    waveform = melody(bayati, vibrato=(5.5, 35), seconds=0.6)
+    document = said(tmp_path, capsys, waveform, "--part", "whole")
     assert document["scales"][0]["maqam"] == "bayati"
     assert document["ornaments"]["vibrato_rate_hertz"] == pytest.approx(5.5, abs=0.3)
     assert document["ornaments"]["vibrato_extent_cents"] == pytest.approx(35, rel=0.2)
     assert document["ornaments"]["vibrato_seconds"] > 5
     frames = document["frames"]
-    assert len(frames["hertz"]) == len(frames["vibrato_rate"]) == pytest.approx(12 * 0.8 * 62.5, abs=3)
+    assert (
+        len(frames["hertz"])
+        == len(frames["vibrato_rate"])
+        == pytest.approx(len(waveform) / RATE * 62.5, abs=3)
+    )
 
 
 def test_parts(tmp_path, capsys):

@@ -65,7 +65,7 @@ def tables(pieces: int, seed: int, command: str, progress: Progress = silent) ->
     modulated = sum(one.modulated for one in outcomes)
     note = (
         f"{pieces} rendered pieces of half a minute, the middle third of {modulated} in another maqam. "
-        f"A tonic is right within {WITHIN:.0f} cents in any octave; a maqam is right by chance one time in eight."
+        f"A tonic is right within {WITHIN:.0f} cents in any octave; by chance one maqam in eight is."
     )
     header = ("from", "part", "tonic ↑", "maqam ↑", "maqam, modulated ↑", "maqam, not modulated ↑")
     rows = tuple(_row(method, part, outcomes) for method in METHODS for part in PARTS)
