@@ -114,37 +114,33 @@ def _cells(outcomes: Sequence[Outcome], figure: Callable[[Outcome, int], float])
     groups = [(outcomes, 0), (outcomes, 1)]
     groups += [([one for one in outcomes if one.modulated is modulated], 1) for modulated in (True, False)]
     for group, which in groups:
-        yield _mean([figure(one, which) for one in group])
+        yield _mean([figure(one, which) for one in group], range(len(group)))
 
 
-def _mean(values: Sequence[float]) -> Cell:
+def _mean(values: Sequence[float], pieces: Sequence[int]) -> Cell:
+    """The mean with its interval over pieces, not over ornaments."""
     if not values:
         return EMPTY
-    low, high = interval(np.array(values), list(map(str, range(len(values)))))
+    low, high = interval(np.array(values), list(map(str, pieces)))
     return Value(float(np.mean(values)), low, high, 2)
 
 
 def _ornament_table(outcomes: Sequence[Outcome], command: str) -> Table:
     rows = []
     for kind in ("vibrato", "trill", "slide"):
-        marks = [mark for one in outcomes for mark in one.ornaments[kind]]
-        values = {
-            name: [value for label, value in marks if label == name]
-            for name in ("played", "heard", "rate", "extent")
-        }
-        error = {
-            name: Value(float(np.median(values[name])), digits=2) if values[name] else EMPTY
-            for name in ("rate", "extent")
-        }
-        rows.append(
-            (
-                kind,
-                str(len(values["played"])),
-                _mean(values["played"]),
-                _mean(values["heard"]),
-                *error.values(),
-            )
-        )
+        marks = [(*mark, piece) for piece, one in enumerate(outcomes) for mark in one.ornaments[kind]]
+        shares = [
+            _mean(*zip(*entries, strict=True)) if entries else EMPTY
+            for label in ("played", "heard")
+            for entries in [[mark[1:] for mark in marks if mark[0] == label]]
+        ]
+        errors = [
+            Value(float(np.median(values)), digits=2) if values else EMPTY
+            for label in ("rate", "extent")
+            for values in [[mark[1] for mark in marks if mark[0] == label]]
+        ]
+        count = sum(mark[0] == "played" for mark in marks)
+        rows.append((kind, str(count), *shares, *errors))
     header = (
         "ornament",
         "played",
@@ -153,7 +149,7 @@ def _ornament_table(outcomes: Sequence[Outcome], command: str) -> Table:
         "rate off by, Hz ↓",
         "extent off by, cents ↓",
     )
-    note = "Shares of the ornaments played and heard, and medians of what they are off by."
+    note = "Shares of the ornaments played and of those heard, and medians of what they are off by."
     return Table("Ornaments", header, tuple(rows), note, command)
 
 
