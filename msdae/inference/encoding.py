@@ -1,14 +1,25 @@
 """Windows of sound to codes and tokens."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
 from msdae.audio.mel import LogMel
+from msdae.audio.windows import Source
 from msdae.codecs.base import Codec
 from msdae.models.autoencoder import Autoencoder
 
 TOKENS, LEVELS = "tokens", "levels of tokens"  # beside the codes of windows
+
+
+@dataclass(frozen=True)
+class Job:
+    """A source to encode: `samples` of it (None: as it is), for `levels`."""
+
+    source: Source
+    samples: int | None
+    levels: tuple[int, ...]
 
 
 def window_codes(

@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn as nn
 
-from msdae.diffusion.samplers import evaluations, sample
+from msdae.diffusion import SAMPLERS, STEPS
+from msdae.diffusion.samplers import evaluations, karras_sigmas
 from msdae.errors import UserError
 from msdae.inference.codes import Codes
 from msdae.inference.longform import Layout, noise
-from msdae.inference.settings import Sampling
+from msdae.inference.settings import FEW, Sampling
 from msdae.models.autoencoder import Autoencoder
+from msdae.models.student import Student
 from msdae.nn.tokens import Tokens
 
 Advance = Callable[[float], Any]  # told of windows that are done
@@ -26,6 +30,31 @@ def require_latents(z: Any, channels: int) -> None:
         raise UserError("latents with NaN, infinity or whole numbers: give finite floats")
 
 
+class Route(NamedTuple):
+    """How latents are come to: noise levels, a sampler, the network, and denoiser(codes, tokens=) by it."""
+
+    sigmas: torch.Tensor
+    sampler: str
+    unet: nn.Module
+    denoiser: Callable
+
+
+def route(model: Autoencoder, sampling: Sampling, student: Student | None) -> Route:
+    """The route of the student, where there is one that knows what is asked for, or of the model itself.
+
+    Raises:
+        UserError: weights of guidance for other levels, more steps than the student takes.
+    """
+    edm = model.edm
+    if student is not None and student.knows(weights := model.guidance_weights(sampling.guidance)):
+        sigmas, unet = student.sigmas(model, sampling.steps or FEW), student.unet(model)
+        denoiser = partial(student.denoiser, model, sigmas.tolist(), weights)
+        return Route(sigmas, "euler", unet, denoiser)
+    sigmas = karras_sigmas(sampling.steps or STEPS, edm.sigma_min, edm.sigma_max)
+    denoiser = partial(model.denoiser, guidance=sampling.guidance)
+    return Route(sigmas, sampling.sampler or "dpmpp_2m", model.unet, denoiser)
+
+
 @torch.no_grad()
 def latents(
     model: Autoencoder,
@@ -34,21 +63,23 @@ def latents(
     sampling: Sampling,
     batch: int,
     advance: Advance = lambda windows: None,
+    student: Student | None = None,
 ) -> list[torch.Tensor]:
     """Latents z (channels, frames) of each recording, on the CPU.
 
     recordings: codes of all levels, with windows of one size. seeds: of each one's noise.
-    batch: windows that go through the network at once.
+    batch: windows that go through the network at once. student: of the model, by which it renders.
 
     Raises:
-        UserError: the model gives NaN.
+        UserError: the model gives NaN; as `route`.
     """
     if not recordings:
         return []
     if len({id(codes.adapter) for codes in recordings}) > 1:  # the network is one at a time
         pairs = zip(recordings, seeds, strict=True)
-        return [z for codes, seed in pairs for z in latents(model, [codes], [seed], sampling, batch, advance)]
-    first, edm, channels = recordings[0], model.edm, model.config.codec.channels
+        rest = sampling, batch, advance, student
+        return [z for codes, seed in pairs for z in latents(model, [codes], [seed], *rest)]
+    first, channels, way = recordings[0], model.config.codec.channels, route(model, sampling, student)
     device = next(model.parameters()).device
     layout = Layout(first.frames, first.stride, [codes.length for codes in recordings])
     rooms = zip(seeds, layout.rooms, strict=True)
@@ -58,18 +89,17 @@ def latents(
         for level in range(1, model.stage + 1)
     ]
     tokens = _tokens(recordings, device)
-    share = 1 / evaluations(sampling.sampler, sampling.steps)
+    share = 1 / evaluations(way.sampler, len(way.sigmas) - 1)
 
     def denoise(windows: torch.Tensor, sigma: torch.Tensor, part: slice) -> torch.Tensor:
         heard = None if tokens is None else Tokens(*(x[part] for x in tokens))
-        denoiser = model.denoiser([code[part] for code in conditions], sampling.guidance, heard)
+        denoiser = way.denoiser([code[part] for code in conditions], tokens=heard)
         advance(share * len(windows))
         return denoiser(windows, sigma)
 
-    denoiser, start = layout.blended(denoise, batch), start[None].to(device)
-    sigmas = {"sigma_min": edm.sigma_min, "sigma_max": edm.sigma_max}
-    with first.adapter.copy().to(device).applied(model.unet) if first.adapter else nullcontext():
-        z = sample(denoiser, start, sampling.steps, sampling.sampler, **sigmas)[0].cpu()
+    denoiser, start = layout.blended(denoise, batch), start[None].to(device) * way.sigmas[0].item()
+    with first.adapter.copy().to(device).applied(way.unet) if first.adapter else nullcontext():
+        z = SAMPLERS[way.sampler](denoiser, start, way.sigmas)[0].cpu()
     if not torch.isfinite(z).all():
         raise UserError("the model gave NaN or infinite latents; use another checkpoint")
     return layout.split(z)

@@ -5,7 +5,6 @@ import functools
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,14 @@ from msdae.audio.windows import Source, batched, cut, looped, padded, starts
 from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
 from msdae.inference.codes import LENGTH, Codes, require
-from msdae.inference.encoding import LEVELS, TOKENS, window_codes
+from msdae.inference.encoding import LEVELS, TOKENS, Job, window_codes
 from msdae.inference.latents import Advance, latents, require_latents
 from msdae.inference.mastering import mastered, write_mastered
 from msdae.inference.settings import Mix, Sampling, strengths
 from msdae.inference.sounds import LearntSound, blended, mixed_tokens
 from msdae.inference.sources import as_source
 from msdae.limits import COUNT, LEARNING_SECONDS, SEED, SHARE, Range
-from msdae.models import codec_files
+from msdae.models import codec_files, student
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.device import device as device_of
 from msdae.nn.tokens import gathered
@@ -34,15 +33,6 @@ from msdae.progress import Progress, silent, wholes
 
 __all__ = ["Mix", "Pipeline", "Sampling", "strengths"]
 OVERLAP = 4  # neighbouring windows share one part in so many
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A source to encode: `samples` of it (None: as it is), for `levels`."""
-
-    source: Source
-    samples: int | None
-    levels: tuple[int, ...]
 
 
 class Pipeline:
@@ -96,6 +86,12 @@ class Pipeline:
         """Hash of the model, by which its codes know it."""
         return checkpoint.fingerprint(self.model.state_dict(), {"codec": self.codec.fingerprint})
 
+    @cached_property
+    def student(self) -> student.Student | None:
+        """The model's student, by which `sampling` of quality "fast" renders: that beside its file, if
+        any."""
+        return student.beside(self.model)
+
     # -- the four verbs
 
     def encode(
@@ -122,7 +118,7 @@ class Pipeline:
             return source.codes
         wanted = self._levels if levels is None else tuple(levels)
         self._check_levels(wanted)
-        return self._encode(_Job(as_source(source, self.codec.sample_rate, sample_rate), samples, wanted))
+        return self._encode(Job(as_source(source, self.codec.sample_rate, sample_rate), samples, wanted))
 
     def mix(self, content: Codes, others: Mapping[int, Codes], strength: float = 1.0) -> Codes:
         """`content` with the codes of `others`, {level: codes}, on their levels, or on the way there.
@@ -316,7 +312,7 @@ class Pipeline:
         levels = {level: sources.get(id(sound), sound) for level, sound in mix.levels.items()}
         return Mix(sources[id(mix.melody)], levels, mix.strength)
 
-    def _jobs(self, mix: Mix) -> list[_Job]:
+    def _jobs(self, mix: Mix) -> list[Job]:
         """What has to be encoded for a resolved mix, its melody source first; nothing is encoded twice.
 
         A pooled level hears all of its source, others as much of it as the melody lasts, repeated if need be.
@@ -330,8 +326,8 @@ class Pipeline:
             heard.setdefault((source, max(samples, clip)), []).append(level)
         kept = tuple(level for level in self._levels if level not in mix.levels or mix.strength < 1)
         return [
-            _Job(mix.melody, None, kept),
-            *(_Job(source, samples, tuple(levels)) for (source, samples), levels in heard.items()),
+            Job(mix.melody, None, kept),
+            *(Job(source, samples, tuple(levels)) for (source, samples), levels in heard.items()),
         ]
 
     def _codes(self, mix: Mix, advance: Advance = lambda windows: None) -> tuple[Codes, Mapping[int, Codes]]:
@@ -342,7 +338,7 @@ class Pipeline:
         return content, {**by_level, **sounds}
 
     @torch.no_grad()
-    def _encode(self, job: _Job, advance: Advance = lambda windows: None) -> Codes:
+    def _encode(self, job: Job, advance: Advance = lambda windows: None) -> Codes:
         samples, hop = job.samples or job.source.samples, self.codec.hop
         length = self.codec.frames(samples)
         LENGTH.check(length, "length, in latent frames")
@@ -376,7 +372,8 @@ class Pipeline:
         each = [seeds] * len(recordings) if isinstance(seeds, int) else list(seeds)
         for seed in each:
             SEED.check(seed, "seed", int)
-        return latents(self.model, recordings, each, self.sampling, self.batch, advance)
+        pupil = self.student if self.sampling.by_student else None
+        return latents(self.model, recordings, each, self.sampling, self.batch, advance, pupil)
 
     @torch.no_grad()
     def _decoded(self, z: torch.Tensor, samples: int) -> Iterator[torch.Tensor]:

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from msdae import limits
-from msdae.diffusion import SAMPLERS, STEPS
-from msdae.limits import GUIDANCE, SEED, SHARE, Range
+from msdae.diffusion import SAMPLERS
+from msdae.limits import GUIDANCE, SEED, SHARE, Choice, Range
 
+FAST, BEST = "fast", "best"
+FEW = 4  # steps of a student
 FRAMES = Range(1, 64, reason="longer than a window")
 SERIES = Range(2, 1000, reason="a series has two ends, and more steps cannot be told apart")
 
@@ -16,24 +18,34 @@ SERIES = Range(2, 1000, reason="a series has two ends, and more steps cannot be 
 class Sampling:
     """How latents are sampled.
 
-    steps: sampling steps.
-    sampler: the solver of the ODE.
-    guidance: one weight, or one a level, coarse to fine; 1 is as trained; None: the configured ones.
+    quality: "fast" is by the model's student, where it has one, each step one evaluation; "best" by the model
+        itself.
+    steps: sampling steps; by default 4 of a student and 12 of the model itself.
+    sampler: the solver of the ODE of the model itself, by default dpmpp_2m; naming one leaves the student
+        out.
+    guidance: one weight, or one a level, coarse to fine; 1 is as trained; None: the configured ones. What the
+        student has not learnt is left to the model itself.
     seed: the noise of each latent frame follows from it and the frame's position alone.
 
     Raises:
         UserError: a number outside its range, or an unknown sampler.
     """
 
-    steps: Annotated[int, Range(1, 1000, reason="more change nothing that can be heard")] = STEPS
-    sampler: str = "dpmpp_2m"
+    quality: Annotated[str, Choice((FAST, BEST))] = FAST
+    steps: Annotated[int, Range(1, 1000, reason="more change nothing that can be heard")] | None = None
+    sampler: str | None = None
     guidance: tuple[Annotated[float, GUIDANCE], ...] | None = None
     seed: Annotated[int, SEED] = 0
 
     def __post_init__(self):
         limits.check(self)
-        if self.sampler not in SAMPLERS:
+        if self.sampler is not None and self.sampler not in SAMPLERS:
             SAMPLERS[self.sampler]  # says which ones there are
+
+    @property
+    def by_student(self) -> bool:
+        """Whether the student renders, where there is one."""
+        return self.quality == FAST and self.sampler is None
 
 
 @dataclass(frozen=True)

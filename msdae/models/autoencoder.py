@@ -131,11 +131,16 @@ class Autoencoder(nn.Module):
         codes: Sequence[torch.Tensor],
         drop: torch.Tensor | None = None,
         tokens: Tokens | None = None,
+        unet: Callable | None = None,
     ) -> torch.Tensor:
-        """D(x; sigma, h~). x: noisy latents (batch, channels, frames), sigma: (batch,) -> same as x"""
+        """D(x; sigma, h~). x: noisy latents (batch, channels, frames), sigma: (batch,) -> same as x
+
+        unet: in the place of the model's own.
+        """
         conditioned, attended = self.condition(codes, drop), self.attended(tokens, x.shape[0], drop)
+        unet = unet or self.unet
         centred = self.edm.denoise(
-            lambda x, c: self.unet(x, c, conditioned, attended), x - self.latent_mean, sigma
+            lambda x, c: unet(x, c, conditioned, attended), x - self.latent_mean, sigma
         )
         return centred + self.latent_mean
 

@@ -43,6 +43,7 @@ class UNet(nn.Module):
     ):
         super().__init__()
         self.inject = inject
+        self.embedding = embedding
         self.pooled = pooled or (False,) * len(inject)
         self.embed = NoiseEmbedding(embedding)
         self.conv_in = nn.Conv1d(channels, widths[0], 3, padding=1)
@@ -81,11 +82,13 @@ class UNet(nn.Module):
         c_noise: torch.Tensor,
         codes: list[torch.Tensor],
         tokens: tuple[torch.Tensor, torch.Tensor] | None = None,
+        control: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """x: (batch, channels, frames), any number of frames; c_noise: (batch,);
         codes: one per level, (batch, code_channels, any); tokens, where there are any: (batch, channels, any)
-        and the bias of the attention to each, (batch, any) -> (batch, channels, frames)"""
-        embedding = self.embed(c_noise)
+        and the bias of the attention to each, (batch, any); control: (batch, embedding), added to the
+        embedding of the noise level -> (batch, channels, frames)"""
+        embedding = self.embed(c_noise) if control is None else self.embed(c_noise) + control
         steady = [code for code, pooled in zip(codes, self.pooled, strict=True) if pooled]
         timed = [code for code, pooled in zip(codes, self.pooled, strict=True) if not pooled]
         for code, modulation in zip(steady, self.modulations, strict=True):

@@ -1,0 +1,192 @@
+"""The student of a model: a small file by which its denoiser takes few evaluations
+(`diffusion.distillation`).
+
+It is low-rank changes to the model's U-Net, as those of a learnt sound are, to which they add up, and an
+embedding of what is asked for: guidance and the length of a step. Both start as nothing: before any training
+the student is the model without guidance. Source: Luo et al. 2023, "LCM-LoRA".
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import torch.nn as nn
+
+from msdae import checkpoint, config, limits
+from msdae.diffusion.distillation import below, places
+from msdae.diffusion.samplers import karras_sigmas
+from msdae.errors import UserError, printable
+from msdae.limits import GUIDANCE, Range, Size
+from msdae.models.adapter import Adapter
+from msdae.models.autoencoder import Autoencoder
+from msdae.nn.layers import zero_init
+from msdae.nn.tokens import Tokens
+
+FILE, KIND = "student.safetensors", "student"  # beside a checkpoint
+HEADER = {"teacher": str, "config": dict, "provenance": dict}
+ADAPTER = "adapter."
+WAVES = 8  # of the embedding of a step's length
+FIX = "delete it, or make it again with distill.py"
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """What a student is.
+
+    rank: of the changes to the U-Net. points: steps of the teacher's trajectories, at whose noise levels its
+    own steps begin and end. guidance: lowest and highest weight of a level that it knows.
+    """
+
+    rank: Annotated[int, Range(1, 1024, reason="more than layers have features")] = 64
+    points: Annotated[int, Range(1, 1000)] = 16
+    guidance: Annotated[tuple[Annotated[float, GUIDANCE], ...], Size(2, 2)] = (1.0, 4.0)
+
+    def __post_init__(self):
+        limits.check(self)
+        config.require_ranges(self, "guidance")
+
+
+class Control(nn.Module):
+    """Guidance weights and the length of a step as an addition to the embedding of the noise level.
+
+    levels: of the model. highest: weight. width: of the embedding.
+    """
+
+    def __init__(self, levels: int, highest: float, width: int):
+        super().__init__()
+        self.scale = max(1.0, highest - 1)
+        self.mlp = nn.Sequential(
+            nn.Linear(WAVES + levels, width), nn.SiLU(), zero_init(nn.Linear(width, width))
+        )
+
+    def forward(self, weights: torch.Tensor, ratio: torch.Tensor) -> torch.Tensor:
+        """weights: (batch, levels); ratio: (batch,), of the noise level after a step to that before, from 0
+        to 1, which is the estimate of a denoiser -> (batch, width)"""
+        waves = torch.arange(1, WAVES + 1, device=ratio.device) * torch.pi
+        return self.mlp(torch.cat([(waves * ratio[:, None]).cos(), (weights - 1) / self.scale], dim=1))
+
+
+class Student(nn.Module):
+    """What turns a model's U-Net into one that takes few steps.
+
+    teacher: fingerprint of the model. provenance: how the weights came to be.
+    """
+
+    def __init__(
+        self,
+        settings: StudentConfig,
+        adapter: Adapter,
+        control: Control,
+        teacher: str,
+        provenance: dict[str, Any] | None = None,
+    ):
+        super().__init__()
+        self.config, self.teacher, self.provenance = settings, teacher, provenance or {}
+        self.adapter, self.control = adapter, control
+        self._unet: list[nn.Module] = []  # a list is no part of a module
+
+    @staticmethod
+    def fresh(model: Autoencoder, settings: StudentConfig, generator: torch.Generator) -> "Student":
+        """A student that changes nothing yet."""
+        adapter = Adapter.fresh(model.unet, settings.rank, generator)
+        return Student(settings, adapter, _control(model, settings, generator), fingerprint(model))
+
+    def knows(self, weights: Sequence[float]) -> bool:
+        """Whether guidance by these weights was learnt."""
+        low, high = self.config.guidance
+        return all(low <= weight <= high for weight in weights)
+
+    def sigmas(self, model: Autoencoder, steps: int) -> torch.Tensor:
+        """The noise levels at which `steps` steps begin and, at last, end: (steps + 1,).
+
+        Raises:
+            UserError: more steps than the teacher took.
+        """
+        points, edm = self.config.points, model.edm
+        if steps > points:
+            raise UserError(f"steps: the student takes 1 to {points}, got {steps}; quality best takes more")
+        return karras_sigmas(points, edm.sigma_min, edm.sigma_max)[places(points, steps)]
+
+    def unet(self, model: Autoencoder) -> nn.Module:
+        """The model's U-Net with the student's changes, made once."""
+        if not self._unet:
+            self._unet.append(self.adapter.merged(model.unet))
+        return self._unet[0]
+
+    def denoiser(
+        self,
+        model: Autoencoder,
+        sigmas: Sequence[float],
+        weights: Sequence[float],
+        codes: Sequence[torch.Tensor],
+        tokens: Tokens | None = None,
+    ) -> Callable:
+        """f(x, sigma) for Euler steps between `sigmas`, of guidance `weights`, one a level."""
+        unet = self.unet(model)
+
+        def denoise(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+            ratio = below(sigmas, sigma[0].item()) / sigma
+            control = self.control(x.new_tensor(weights).expand(len(x), -1), ratio)
+            return model.denoise(x, sigma, codes, None, tokens, partial(unet, control=control))
+
+        return denoise
+
+    def save(self, path: str | Path) -> None:
+        """Write the student to a safetensors file in half precision, atomically."""
+        tensors = {f"{ADAPTER}{name}": tensor.half() for name, tensor in self.adapter.tensors().items()}
+        tensors |= {name: tensor.half() for name, tensor in self.control.state_dict().items()}
+        header = {
+            "teacher": self.teacher,
+            "config": config.to_mapping(self.config),
+            "provenance": self.provenance,
+        }
+        checkpoint.save(path, KIND, tensors, header)
+
+    @staticmethod
+    def load(path: str | Path, model: Autoencoder) -> "Student":
+        """The student of `model` in a file that `save` wrote.
+
+        Raises:
+            UserError: no such file, a truncated, damaged or foreign one, or the student of another model.
+        """
+        header = checkpoint.read_header(path, KIND, HEADER)
+        settings = config.of_file(StudentConfig, header["config"], path)
+        if header["teacher"] != fingerprint(model):
+            raise UserError(f"{printable(path)}: the student of another model than that beside it; {FIX}")
+        student = Student.fresh(model, settings, torch.Generator())
+        expected = {f"{ADAPTER}{name}": tensor for name, tensor in student.adapter.tensors().items()}
+        checkpoint.require_tensors(path, expected | student.control.state_dict())
+        tensors, _ = checkpoint.load(path, KIND)
+        tensors = {name: tensor.float() for name, tensor in tensors.items()}
+        weights = {name.removeprefix(ADAPTER): x for name, x in tensors.items() if name.startswith(ADAPTER)}
+        student.adapter = Adapter(weights)
+        student.control.load_state_dict(
+            {name: x for name, x in tensors.items() if not name.startswith(ADAPTER)}
+        )
+        student.provenance = header["provenance"]
+        return student.to(model.latent_mean.device).requires_grad_(False).eval()
+
+
+def beside(model: Autoencoder) -> Student | None:
+    """The student in the folder of the model's file, if there is one.
+
+    Raises:
+        UserError: as `Student.load`.
+    """
+    path = None if model.folder is None else model.folder / FILE
+    return Student.load(path, model) if path is not None and path.is_file() else None
+
+
+def fingerprint(model: Autoencoder) -> str:
+    """By which a student knows its teacher."""
+    return checkpoint.fingerprint(model.state_dict(), {"sigma": [model.edm.sigma_min, model.edm.sigma_max]})
+
+
+def _control(model: Autoencoder, settings: StudentConfig, generator: torch.Generator) -> Control:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator.initial_seed())
+        control = Control(model.stage, settings.guidance[1], model.unet.embedding)
+    return control.to(model.latent_mean.device)

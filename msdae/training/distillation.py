@@ -1,0 +1,199 @@
+"""The task of making a model's student: segments of the model's own trajectories, each by one evaluation."""
+
+import logging
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import torch.nn as nn
+
+from msdae import data, files
+from msdae.checkpoint import fingerprint
+from msdae.config import to_mapping
+from msdae.data.draws import Draws
+from msdae.data.views import ViewConfig, Views
+from msdae.errors import UserError
+from msdae.limits import CLIPS, Range, Size
+from msdae.locks import only_process
+from msdae.models import codec_files, student
+from msdae.models.autoencoder import Autoencoder
+from msdae.models.student import Student, StudentConfig
+from msdae.nn.tokens import Tokens
+from msdae.progress import Progress, silent
+from msdae.training.autoencoder import data_keys
+from msdae.training.loop import Loop
+from msdae.training.processes import process_state
+from msdae.training.task import Betas, Losses, Rate, Schedule, Share, Steps, StepsOrNone, Task, Trackers
+from msdae.training.trajectories import Segments, Trajectories, TrajectoryConfig, make
+
+HELD_OUT = 8  # clips of training for one of validation
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DistillConfig(Schedule):
+    """How a student is made.
+
+    student: what it is. steps: of its training.
+    clips: whose trajectories the student is trained on, which the teacher renders first. shard: clips of a
+        file of trajectories.
+    segments: into how many a trajectory is cut, each number as often. local: share of segments without
+        length, whose target is the teacher's guided estimate: guidance as an input alone.
+    usual: share of the clips with the model's configured guidance. crossed: share of the clips that are
+        played by another clip's sound, which nobody has rendered.
+    views: what the encoders see of a clip.
+    """
+
+    student: StudentConfig = field(default_factory=StudentConfig)
+    steps: Steps = 2500
+    clips: Annotated[int, CLIPS] = 2048
+    shard: Annotated[int, Range(1, 2**16)] = 256
+    segments: Annotated[tuple[Annotated[int, Range(1, 1000)], ...], Size(1, 16)] = (1, 2, 2, 4, 4, 8)
+    local: Share = 0.1
+    usual: Share = 0.5
+    crossed: Share = 0.5
+    views: ViewConfig = field(default_factory=ViewConfig)
+    learning_rate: Rate = 1e-3
+    warmup: StepsOrNone = 100
+    decay: Share = 0.5
+    betas: Betas = (0.9, 0.99)
+    trackers: Trackers = ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        if max(self.segments) > self.student.points:
+            raise UserError(f"segments {self.segments}: a trajectory has {self.student.points} points")
+
+
+class Lesson(nn.Module):
+    """A student as a network whose forward is the loss of segments; the teacher is not part of it."""
+
+    def __init__(self, model: Autoencoder, pupil: Student, shapes: Trajectories):
+        super().__init__()
+        self.student, self._model, self._unpacked = pupil, [model], shapes.unpacked
+
+    def forward(self, batch: Segments) -> torch.Tensor:
+        """The loss of each segment, (batch,)"""
+        (model,) = self._model
+        tokens = Tokens(batch.tokens, batch.weights) if model.tokens else None
+        conditioned = model.condition(self._unpacked(batch.codes))
+        attended = model.attended(tokens, len(batch.x))
+        control = self.student.control(batch.guidance, batch.following / batch.sigma)
+        with self.student.adapter.applied(model.unet):
+            return model.edm.loss(
+                lambda x, c: model.unet(x, c, conditioned, attended, control),
+                batch.target - model.latent_mean,
+                batch.x - batch.target,
+                batch.sigma,
+            )
+
+
+class DistillationTask(Task):
+    """The student of `model` is trained on segments of its trajectories."""
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        pupil: Student,
+        train: Trajectories,
+        valid: Trajectories,
+        settings: DistillConfig,
+        key: str,
+    ):
+        self.model, self.train, self.valid, self.settings, self.key = model, train, valid, settings, key
+        self.name, self.stage = "student", model.stage
+        self.networks: dict[str, nn.Module] = {"student": Lesson(model, pupil, train)}
+
+    def modules(self) -> dict[str, nn.Module]:
+        return self.networks
+
+    def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Segments]:
+        s = self.settings
+        return self.train.batches(s.batch_size, s.segments, s.local, seed, start, rank, world)
+
+    def validation(self, rank: int, world: int) -> Iterable[Segments]:
+        s = self.settings
+        return self.valid.batches(s.batch_size, s.segments, s.local, 0, 0, rank, world)
+
+    def losses(self, batch: Segments, draws: Draws) -> Losses:
+        self.seen = batch.steps
+        return {"segments": self.networks["student"](batch)}
+
+    def details(self, terms: Losses, draws: Draws) -> Losses:
+        """The loss by the number of segments that the trajectory was cut into."""
+        loss = terms["segments"]
+        named = {f"loss, {count} steps": count for count in self.settings.segments} | {"loss, guidance": 0}
+        return {name: torch.where(self.seen == count, loss, math.nan) for name, count in named.items()}
+
+    def same(self) -> dict[str, Any]:
+        s = self.settings
+        kept = {name: getattr(s, name) for name in ("segments", "local")}
+        return {"trajectories": self.key, "student": to_mapping(s.student), **kept}
+
+    def finish(self, folder: Path) -> None:
+        """Write student.safetensors."""
+        pupil = self.networks["student"].student
+        pupil.provenance = {"steps": self.settings.steps, "clips": len(self.train)}
+        pupil.save(folder / student.FILE)
+
+
+def distill(
+    checkpoint: str,
+    settings: DistillConfig,
+    run: str | Path,
+    datasets: Sequence[str | Path] = (),
+    device: torch.device | None = None,
+    codec: str | Path | None = None,
+    progress: Progress = silent,
+) -> bool:
+    """Make the student of a model in the folder `run`, or continue with it.
+
+    datasets: folders with train/ and valid/, as in training; none: rendered squares, made if missing.
+    device: where the teacher renders. codec: name or file of the model's codec.
+
+    Returns:
+        True when it is complete, False when a signal stopped it (the state is saved).
+
+    Raises:
+        UserError: no such checkpoint; data of another codec or mel; a folder of another student.
+    """
+    place = process_state(device).device
+    model = Autoencoder.from_pretrained(checkpoint).requires_grad_(False).to(place)
+    known = codec_files.load(model.config.codec, model.folder, codec)
+    run = Path(run)
+    files.make_folder(run)
+    files.check_replaceable(run / student.FILE)
+    with only_process(run):
+        if not datasets:
+            name = model.config.codec.name
+            datasets = [data.embedded(codec=name, mel=model.config.mel, dataset="squares", progress=progress)]
+        sets, key = [], fingerprint({}, {"teacher": student.fingerprint(model)})
+        for split in ("train", "valid"):
+            clips = data.open_clips(*(Path(folder) / split for folder in datasets))
+            clips.require(known, model.config.mel)
+            sets.append(_trajectories(model, clips, settings, run / "trajectories" / split, progress))
+        generator = torch.Generator().manual_seed(settings.seed)
+        pupil = Student.fresh(model, settings.student, generator)
+        task = DistillationTask(model, pupil, *sets, settings, key)
+        return Loop(task, settings, settings.steps, run, progress).run()
+
+
+def _trajectories(
+    model: Autoencoder, clips: data.Clips, settings: DistillConfig, folder: Path, progress: Progress
+) -> Trajectories:
+    """The trajectories of one split."""
+    count = settings.clips if folder.name == "train" else max(1, settings.clips // HELD_OUT)
+    s = settings
+    made = TrajectoryConfig(count, s.shard, s.student.points, s.student.guidance, s.usual, s.crossed)
+    facts = {
+        "teacher": student.fingerprint(model),
+        "data": data_keys(clips),
+        "views": to_mapping(s.views),
+        "seed": s.seed,
+        **to_mapping(made),
+    }
+    views = clips if s.views.plain else Views(clips, s.views)
+    return make(model, views, made, folder, fingerprint({}, facts), s.seed, progress)

@@ -1,0 +1,135 @@
+"""Making a student of a tiny model: it begins as its teacher, learns its trajectories, and continues."""
+
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+
+from msdae import codecs
+from msdae.diffusion.samplers import euler
+from msdae.errors import UserError
+from msdae.models import student
+from msdae.models.autoencoder import Autoencoder
+from msdae.models.config import CodecConfig, ModelConfig
+from msdae.models.msdae import MSDAE
+from msdae.models.student import Student, StudentConfig
+from msdae.training import distillation
+from msdae.training.distillation import DistillConfig, Lesson, distill
+from msdae.training.trajectories import Trajectories
+
+SETTINGS = DistillConfig(
+    student=StudentConfig(rank=8, points=4),
+    segments=(1, 2, 4),
+    steps=2,
+    clips=16,
+    shard=8,
+    batch_size=16,
+    learning_rate=5e-3,
+    warmup=1,
+    ema=0.5,
+    log_every=1,
+    save_every=1,
+)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A tiny model with tokens, whose weights are random."""
+    torch.manual_seed(0)
+    codec = CodecConfig(fingerprint=codecs.load(codecs.DEFAULT).fingerprint)
+    sizes = {"widths": (16, 16, 24), "hidden": 16, "tokens": 8, "token_hidden": 16}
+    model = MSDAE(ModelConfig(**sizes, codec=codec))
+    for parameter in model.parameters():  # an untrained model ends in zeros
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    path = tmp_path_factory.mktemp("teacher") / "model.safetensors"
+    model.save(path)
+    return path
+
+
+def made(checkpoint, run, tiny, settings=SETTINGS):
+    return distill(str(checkpoint), settings, run, [tiny], torch.device("cpu"))
+
+
+def known(run):
+    return Trajectories(sorted((run / "trajectories/train").glob("*.safetensors")))
+
+
+def loss(model, pupil, trajectories):
+    batch = next(trajectories.batches(16, SETTINGS.segments, 0.25, seed=5))
+    with torch.no_grad():
+        return Lesson(model, pupil, trajectories)(batch).mean().item()
+
+
+def test_a_student_learns_the_trajectories_of_the_model_that_ships(tiny, tmp_path):
+    settings = replace(SETTINGS, steps=15, batch_size=8, learning_rate=2e-3)
+    assert made("embedded", tmp_path, tiny, settings)
+    model = Autoencoder.from_pretrained("embedded")
+    trajectories, pupil = known(tmp_path), Student.load(tmp_path / student.FILE, model)
+    fresh = Student.fresh(model, settings.student, torch.Generator().manual_seed(0))
+    assert len(trajectories) == 16
+    assert loss(model, pupil, trajectories) < 0.9 * loss(model, fresh, trajectories)
+    assert pupil.knows((1.0, 4.0, 2.5)) and not pupil.knows((0.5, 1.0, 1.0))
+
+
+def test_one_euler_step_to_the_target_lands_on_the_trajectory(checkpoint, tiny, tmp_path):
+    made(checkpoint, tmp_path, tiny, replace(SETTINGS, steps=1))
+    trajectories = known(tmp_path)
+    segment = next(trajectories.batches(8, (2,), 0, seed=0))
+    for row in range(8):
+        levels = torch.stack([segment.sigma[row], segment.following[row]])
+        landed = euler(
+            lambda x, sigma, row=row: segment.target[row : row + 1], segment.x[row : row + 1], levels
+        )
+        points = trajectories.tensors["points"].float()
+        assert (points - landed).abs().amax(dim=(2, 3)).min() < 0.05
+    guided = next(trajectories.batches(8, (2,), 1, seed=0))
+    assert (guided.sigma == guided.following).all() and guided.steps.eq(0).all()
+
+
+def test_an_untrained_student_is_its_teacher_without_guidance(checkpoint):
+    model = MSDAE.from_pretrained(checkpoint)
+    pupil = Student.fresh(model, StudentConfig(points=4), torch.Generator())
+    codes = [torch.randn(2, 32, 1), torch.randn(2, 32, 8), torch.randn(2, 32, 32)]
+    x, sigmas = torch.randn(2, 64, 32), pupil.sigmas(model, 2).tolist()
+    denoise = pupil.denoiser(model, sigmas, (2.0, 1.0, 3.0), codes)
+    sigma = torch.full((2,), sigmas[1])
+    with torch.no_grad():
+        torch.testing.assert_close(denoise(x, sigma), model.denoise(x, sigma, codes))
+
+
+def test_what_was_stopped_continues_bit_for_bit(checkpoint, tiny, tmp_path, monkeypatch):
+    settings = replace(SETTINGS, steps=6)
+    made(checkpoint, tmp_path / "whole", tiny, settings)
+
+    class Stopped(distillation.DistillationTask):
+        seen_steps = 0
+
+        def losses(self, batch, draws):
+            if self.seen_steps == 3:
+                signal.raise_signal(signal.SIGTERM)
+            self.seen_steps += 1
+            return super().losses(batch, draws)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(distillation, "DistillationTask", Stopped)
+        assert not made(checkpoint, tmp_path / "parts", tiny, settings)
+    (tmp_path / "parts/trajectories/train/00001.safetensors").unlink()  # as if killed before it was written
+    assert made(checkpoint, tmp_path / "parts", tiny, settings)
+    whole, parts = ((tmp_path / name / student.FILE).read_bytes() for name in ("whole", "parts"))
+    assert whole == parts
+
+
+def test_refusals(checkpoint, tiny, tmp_path):
+    made(checkpoint, tmp_path, tiny, replace(SETTINGS, steps=1))
+    with pytest.raises(UserError, match="trajectories of another model, data or settings"):
+        made(checkpoint, tmp_path, tiny, replace(SETTINGS, steps=1, crossed=0.25))
+    with pytest.raises(UserError, match="a trajectory has 4 points"):
+        replace(SETTINGS, segments=(8,))
+    model = MSDAE.from_pretrained(checkpoint)
+    pupil = Student.load(tmp_path / student.FILE, model)
+    with pytest.raises(UserError, match="the student takes 1 to 4, got 5"):
+        pupil.sigmas(model, 5)
+    model.unet.head[-1].bias.data += 1
+    with pytest.raises(UserError, match="the student of another model"):
+        Student.load(tmp_path / student.FILE, model)
