@@ -151,6 +151,39 @@ def course(table: Table) -> Figure:
 
 
 @style()
+def curves(table: Table, over: str, columns: Sequence[str]) -> Figure:
+    """A panel for each of `columns`: its values over the column `over`, whose axis is logarithmic, a line for
+    what rows are named before their comma; a row without such a value is drawn as a level line."""
+    figure = new(WIDTH, 3.2)
+    places = table.column(over)
+    lines: dict[str, list[str]] = {}
+    for name, place in places.items():
+        if isinstance(place, Value):
+            lines.setdefault(name.partition(",")[0], []).append(name)
+    for axis, column in zip(figure.subplots(1, len(columns)), columns, strict=True):
+        cells = table.column(column)
+        for number, (line, names) in enumerate(lines.items()):
+            values = [cells[name] for name in names]
+            middle = [cell.value for cell in values]
+            reach = [
+                [cell.value - cell.low for cell in values],
+                [cell.high - cell.value for cell in values],
+            ]
+            look = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
+            x = [places[name].value for name in names]
+            axis.errorbar(x, middle, reach, label=plain(line), ms=5, elinewidth=0.8, **look)
+        for name, place in places.items():
+            if not isinstance(place, Value):
+                axis.axhline(cells[name].value, color=QUIET, lw=1, ls="--", label=plain(name))
+        axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.set(xlabel=plain(over), title=plain(column.rstrip(" ↑↓")))
+        axis.grid(color="#E5E5E5", lw=0.8)
+    axis.legend(frameon=False, loc="best", fontsize=9)
+    return figure
+
+
+@style()
 def bars(tables: Sequence[Table], columns: Sequence[str]) -> Figure:
     """Codecs: a panel for each of `columns`, a group of bars for each table, a bar for each of its rows."""
     figure = new(WIDTH, 2.3 * len(columns) + 0.7)

@@ -118,3 +118,10 @@ def test_a_copy_moves_alone(unet):
     adapter = random(unet, 1)
     adapter.copy().to("meta")
     assert not any(tensor.is_meta for tensor in adapter.tensors().values())
+
+
+def test_a_merged_network_computes_the_changes(unet, inputs):
+    adapter = random(unet, 0)
+    before = {name: tensor.clone() for name, tensor in unet.state_dict().items()}
+    torch.testing.assert_close(adapter.merged(unet)(*inputs), applied(adapter, unet, inputs))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in unet.state_dict().items())

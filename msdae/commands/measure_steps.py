@@ -1,0 +1,53 @@
+"""Measure what fewer evaluations of the network cost."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from msdae import cli
+from msdae.evaluation.swapbench.settings import CASES, SPLITS
+from msdae.limits import SEED
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = cli.parser(
+        "measure-steps",
+        "Swap SwapBench melodies by the model's student and by samplers of the model itself, in few steps\n"
+        "and in many, with the same noise, and print melody F1, timbre and swap score over evaluations.",
+        "--split valid --cases 48 --plot steps.svg",
+    )
+    parser.add_argument("--checkpoint", default="embedded", help="embedded, a file, a folder or a hub id")
+    parser.add_argument("--split", nargs="+", choices=SPLITS, default=["test", "unseen"], help="of SwapBench")
+    parser.add_argument(
+        "--cases", type=cli.ranged(CASES), default=48, help="monophonic melodies of each split"
+    )
+    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the cases and of the noise")
+    parser.add_argument("--out", type=Path, help="file for the table: .md, .json or .csv")
+    cli.add_plot(parser)
+    cli.add_codec(parser)
+    cli.add_device(parser)
+    options = parser.parse_args(argv)
+    from msdae.evaluation import figures
+    from msdae.evaluation.swapbench import cases, steps
+    from msdae.evaluation.tables import check_file, write
+    from msdae.inference.pipeline import Pipeline
+
+    if options.out:
+        check_file(options.out)
+    if options.plot:
+        figures.check_plot(options.plot)
+    pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
+    group = [
+        case
+        for split in options.split
+        for case in cases.plan(split, options.seed, {"monophonic": options.cases})
+    ]
+    command = cli.command_line("measure-steps", argv)
+    compared = steps.samplings(pipeline)
+    table = steps.measure(pipeline, group, compared, options.seed, command, tqdm)
+    print(table.text())
+    if options.out:
+        write(options.out, [table])
+    if options.plot:
+        figures.save(figures.curves(table, steps.COUNT, steps.PANELS), options.plot)

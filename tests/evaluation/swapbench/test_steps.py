@@ -1,0 +1,39 @@
+import pytest
+
+from msdae.evaluation import figures
+from msdae.evaluation.swapbench import cases, steps
+from msdae.evaluation.tables import EMPTY, Value
+from msdae.inference.pipeline import Pipeline
+from tests.inference.test_inference import Toy, random_model
+
+
+def test_rows_say_how_good_and_how_dear_each_way_is(monkeypatch):
+    """How often the network is called stands for what is heard: the more, the better."""
+    pipeline, heard = Pipeline(random_model(Toy()), Toy()), []
+
+    def output(name, batch, system, codec, compared, seed):
+        heard.append((name, seed))
+        return name
+
+    def scores(group, name):
+        worth = {steps.CODEC: 1.0, "dpmpp_2m, 4 steps": 0.25}.get(name, 0.5)
+        return [(worth, float(worth > 0.4), worth)] * len(group)
+
+    monkeypatch.setattr(steps, "_output", output)
+    monkeypatch.setattr(steps, "melody_and_timbre", scores)
+    compared = steps.samplings(pipeline)
+    assert not any(name.startswith(steps.STUDENT) for name in compared)  # this model has none
+    group = cases.plan("valid", 0, {"monophonic": 2})
+    table = steps.measure(pipeline, group, compared, seed=3)
+    assert {name for name, seed in heard if seed == 3} == {steps.CODEC, *compared}
+    count = table.column(steps.COUNT)
+    assert count["dpmpp_2m, 20 steps"].value == 60 and count["heun, 10 steps"].value == 57
+    assert count[steps.CODEC] == EMPTY
+    f1, less = table.column("melody F1 ↑"), table.column(f"F1, less {steps.REFERENCE}")
+    assert f1["heun, 2 steps"].value == 0.5 and less["dpmpp_2m, 4 steps"].value == -0.25
+    assert less[steps.REFERENCE] == EMPTY
+    score = table.column("swap score ↑")
+    assert score["dpmpp_2m, 4 steps"].value == 0 and score["heun, 2 steps"].value == pytest.approx(2 / 3)
+    drawn = figures.svg(figures.curves(table, steps.COUNT, steps.PANELS))
+    assert all(word in drawn for word in ("dpmpp_2m", "heun", "codec", "evaluations", "swap score"))
+    assert isinstance(f1["heun, 2 steps"], Value)

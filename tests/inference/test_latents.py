@@ -1,0 +1,94 @@
+"""By a student and by the model itself: which of them renders, and that all controls go on working."""
+
+import pytest
+import torch
+
+from msdae.errors import UserError
+from msdae.inference.pipeline import Mix, Pipeline, Sampling
+from msdae.models.adapter import Adapter
+from msdae.models.autoencoder import Autoencoder
+from msdae.models.student import FILE, Student, StudentConfig
+from tests.inference.test_inference import Toy, random_model
+from tests.inference.test_sounds import sound
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model with a student whose changes are random."""
+    folder, codec = tmp_path_factory.mktemp("taught"), Toy()
+    random_model(codec).save(folder / "model.safetensors")
+    model = Autoencoder.from_pretrained(folder)
+    student = Student.fresh(model, StudentConfig(rank=2, points=8), torch.Generator().manual_seed(0))
+    changes = {name: 0.1 * torch.randn_like(x) for name, x in student.adapter.tensors().items()}
+    student.adapter = Adapter(changes)
+    for parameter in student.control.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    student.save(folder / FILE)
+    return folder
+
+
+@pytest.fixture
+def source(melody):
+    return melody(4.0)[0]
+
+
+def swap(folder, source, guidance=None, timbre=None, strength=1.0, **sampling):
+    pipeline = Pipeline(Autoencoder.from_pretrained(folder), Toy(), Sampling(guidance=guidance, **sampling))
+    timbre = source.flip(0) if timbre is None else timbre(pipeline)
+    return pipeline.render(Mix(source, {1: timbre}, strength))
+
+
+def test_the_student_beside_a_checkpoint_renders(folder, source, tmp_path):
+    fast, best = swap(folder, source), swap(folder, source, quality="best")
+    assert (fast - best).abs().max() > 0.01
+    assert torch.equal(fast, swap(folder, source, steps=4))
+    assert torch.equal(best, swap(folder, source, steps=12, sampler="dpmpp_2m"))  # a sampler is of the model
+    (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    assert torch.equal(best, swap(tmp_path, source))  # without a student
+
+
+def test_few_steps_are_as_many_evaluations(folder, source, monkeypatch):
+    calls = []
+    denoise = Autoencoder.denoise
+    counted = lambda self, x, *rest: calls.append(len(x)) or denoise(self, x, *rest)  # noqa: E731
+    monkeypatch.setattr(Autoencoder, "denoise", counted)
+    swap(folder, source)
+    few = sum(calls)
+    swap(folder, source, quality="best")
+    assert sum(calls) - few == 12 * 3 / 4 * few  # twelve steps of three for guidance, not four of one
+
+
+def test_guidance_and_strength_are_controls_of_the_student(folder, source):
+    usual, plain, more = (
+        swap(folder, source, guidance=weights) for weights in (None, (1.0,), (3.0, 1.0, 2.0))
+    )
+    assert (usual - plain).abs().max() > 1e-3 < (usual - more).abs().max()
+    unknown = {"guidance": (0.5, 1.0, 2.0)}  # is left to the model itself
+    assert torch.equal(swap(folder, source, **unknown), swap(folder, source, **unknown, quality="best"))
+    none, half = (swap(folder, source, strength=strength) for strength in (0.0, 0.5))
+    pipeline = Pipeline(Autoencoder.from_pretrained(folder), Toy())
+    torch.testing.assert_close(none, pipeline.reconstruct(source), atol=1e-5, rtol=0)
+    assert (none - half).abs().max() > 1e-3 < (usual - half).abs().max()
+
+
+def test_a_learnt_sound_adds_up_with_the_student(folder, source):
+    learnt = swap(folder, source, timbre=lambda pipeline: sound(pipeline, 0))
+
+    def merged(pipeline):
+        """The same changes, written into the student instead."""
+        known = sound(pipeline, 0)
+        pipeline.student._unet[:] = [known.adapter.merged(pipeline.student.unet(pipeline.model))]
+        return type(known)(known.code, Adapter.sum([known.adapter], [0.0]), known.model)
+
+    torch.testing.assert_close(learnt, swap(folder, source, timbre=merged), atol=1e-3, rtol=0)
+    best = swap(folder, source, timbre=lambda pipeline: sound(pipeline, 0), quality="best")
+    assert (learnt - best).abs().max() > 0.01
+
+
+def test_refusals(folder, source):
+    with pytest.raises(UserError, match="the student takes 1 to 8, got 9; quality best takes more"):
+        swap(folder, source, steps=9)
+    with pytest.raises(UserError, match="guidance: give one weight or 3"):
+        swap(folder, source, guidance=(1.0, 2.0))
+    with pytest.raises(UserError, match="quality: is good, expected one of fast, best"):
+        Sampling(quality="good")
