@@ -2,10 +2,12 @@ import json
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
-from msdae import checkpoint, files
+from msdae import checkpoint, codecs, files
 from msdae.errors import UserError
+from msdae.models.autoencoder import EMBEDDED, Autoencoder
 
 
 @pytest.fixture
@@ -134,3 +136,15 @@ def test_tensors_are_compared_by_the_index_of_the_file(tmp_path, tensors, said):
         return checkpoint.require_tensors(path, expected)
     with pytest.raises(UserError, match=said):
         checkpoint.require_tensors(path, expected)
+
+
+def test_networks_that_are_read_from_a_file_draw_no_random_numbers():
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    model, codec = Autoencoder.load(EMBEDDED), codecs.load(codecs.DEFAULT)
+    assert torch.equal(torch.get_rng_state(), before)
+    with safe_open(EMBEDDED, "pt") as file:
+        assert all(
+            torch.equal(tensor, file.get_tensor(name).float()) for name, tensor in model.state_dict().items()
+        )
+    assert all(tensor.isfinite().all() for tensor in codec.state_dict().values())

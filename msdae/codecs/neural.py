@@ -229,4 +229,6 @@ class NeuralCodec(Codec):
         with torch.device("meta"):
             outline = cls(config).state_dict()
         checkpoint.require_tensors(path, outline, FIX)
-        return checkpoint.restore(cls(config), checkpoint.load(path, cls.kind)[0], path, FIX)
+        with checkpoint.Unset():
+            codec = cls(config)
+        return checkpoint.restore(codec, checkpoint.load(path, cls.kind)[0], path, FIX)

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cli.add_codec(parser)
     cli.add_device(parser)
     options = parser.parse_args(argv)
-    from msdae.models.student import FILE
+    from msdae.models.hub import STUDENT
     from msdae.nn.device import device
     from msdae.training.distillation import DistillConfig, distill
 
@@ -43,4 +43,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     ):
         raise SystemExit(130)
     if launcher.rank() == 0:
-        print(f"wrote {run / FILE}: put it beside the checkpoint, whose folder is looked into")
+        print(f"wrote {run / STUDENT}: put it beside the checkpoint, whose folder is looked into")

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
         "export",
-        "Write a model's weights in half precision to a file, or push them to the hub, or its encoders,\n"
-        "one evaluation of its denoiser and the network of its codec's decoder as ONNX files.",
+        "Write a model's weights in half precision to a file, or push them to the hub, or its encoders, one\n"
+        "evaluation of its denoiser and of its student, and the network of its codec's decoder as ONNX.",
         "runs/small/stage3/model.safetensors --out mine.safetensors",
     )
     parser.add_argument("checkpoint", help="model: a file, a folder or a hub id")
@@ -60,21 +60,24 @@ def _pushed(model: "Autoencoder", name: str) -> str:
 
 def _onnx(model: "Autoencoder", folder: Path) -> list[Path]:
     from msdae.inference import onnx
-    from msdae.models import codec_files
+    from msdae.models import codec_files, student
 
     onnx.require_packages()
-    return onnx.write(model, codec_files.load(model.config.codec, model.folder), folder)
+    codec = codec_files.load(model.config.codec, model.folder)
+    return onnx.write(model, codec, folder, student.beside(model))
 
 
 def write(model: "Autoencoder", path: Path) -> None:
-    """Write the model in half precision, and beside it the file of a codec that does not ship.
+    """Write the model in half precision, and beside it its student and the file of a codec that does not
+    ship.
 
     Raises:
-        UserError: the file cannot be written, or another codec's file lies beside it.
+        UserError: the file cannot be written, or another codec's or student's file lies beside it.
     """
     import torch
 
-    from msdae.models import codec_files
+    from msdae.models import codec_files, hub
 
     codec_files.copy(codec_files.find(model.config.codec, model.folder), path.parent)
+    hub.copy_student(model.folder, path.parent)
     model.save(path, torch.float16)

@@ -18,6 +18,8 @@ IMPORTS, REST = "imports", "the rest"
 PARTS = (  # what the time of a part is spent in: (part, module, function or method)
     ("models read", "msdae.models.autoencoder", "Autoencoder.load"),
     ("models read", "msdae.models.codec_files", "load"),
+    ("models read", "msdae.models.student", "beside"),
+    ("models read", "msdae.models.student", "Student.unet"),
     ("recordings read", "msdae.audio.files", "Recording.blocks"),
     ("log-mels", "msdae.audio.mel", "LogMel.forward"),
     ("encoders", "msdae.nn.encoders", "PatchEncoder.forward"),

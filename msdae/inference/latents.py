@@ -31,12 +31,12 @@ def require_latents(z: Any, channels: int) -> None:
 
 
 class Route(NamedTuple):
-    """How latents are come to: noise levels, a sampler, the network, and denoiser(codes, tokens=) by it."""
+    """How latents are come to: noise levels, a sampler, denoiser(codes, tokens=), and its network."""
 
     sigmas: torch.Tensor
     sampler: str
-    unet: nn.Module
     denoiser: Callable
+    unet: Callable[[], nn.Module]
 
 
 def route(model: Autoencoder, sampling: Sampling, student: Student | None) -> Route:
@@ -47,12 +47,12 @@ def route(model: Autoencoder, sampling: Sampling, student: Student | None) -> Ro
     """
     edm = model.edm
     if student is not None and student.knows(weights := model.guidance_weights(sampling.guidance)):
-        sigmas, unet = student.sigmas(model, sampling.steps or FEW), student.unet(model)
+        sigmas = student.sigmas(model, sampling.steps or FEW)
         denoiser = partial(student.denoiser, model, sigmas.tolist(), weights)
-        return Route(sigmas, "euler", unet, denoiser)
+        return Route(sigmas, "euler", denoiser, lambda: student.unet(model))
     sigmas = karras_sigmas(sampling.steps or STEPS, edm.sigma_min, edm.sigma_max)
     denoiser = partial(model.denoiser, guidance=sampling.guidance)
-    return Route(sigmas, sampling.sampler or "dpmpp_2m", model.unet, denoiser)
+    return Route(sigmas, sampling.sampler or "dpmpp_2m", denoiser, lambda: model.unet)
 
 
 @torch.no_grad()
@@ -98,7 +98,7 @@ def latents(
         return denoiser(windows, sigma)
 
     denoiser, start = layout.blended(denoise, batch), start[None].to(device) * way.sigmas[0].item()
-    with first.adapter.copy().to(device).applied(way.unet) if first.adapter else nullcontext():
+    with first.adapter.copy().to(device).applied(way.unet()) if first.adapter else nullcontext():
         z = SAMPLERS[way.sampler](denoiser, start, way.sigmas)[0].cpu()
     if not torch.isfinite(z).all():
         raise UserError("the model gave NaN or infinite latents; use another checkpoint")

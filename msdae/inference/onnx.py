@@ -1,4 +1,5 @@
-"""A model and its codec as ONNX files: encoders, one evaluation of the denoiser, the codec's decoder.
+"""A model and its codec as ONNX files: encoders, one evaluation of the denoiser and one of the student, the
+codec's decoder.
 
 What stands between them is not in the files: log-mels, the sampler, guidance, and phases of the magnitudes.
 """
@@ -10,6 +11,7 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,14 @@ from torch.export import Dim
 from msdae import config, files
 from msdae.codecs.base import Codec
 from msdae.errors import UserError
+from msdae.inference.settings import FEW
 from msdae.models.autoencoder import Autoencoder
+from msdae.models.student import Student
 from msdae.nn.tokens import Tokens
 
 PACKAGES = ("onnx", "onnxscript")  # of the extra `onnx`
-ENCODERS, DENOISER, DECODER, SETTINGS = "encoders.onnx", "denoiser.onnx", "decoder.onnx", "settings.json"
+ENCODERS, DENOISER, STUDENT, DECODER = "encoders.onnx", "denoiser.onnx", "student.onnx", "decoder.onnx"
+SETTINGS = "settings.json"
 TOKENS = ("tokens", "weights")  # what the denoiser is given of a set of tokens
 Axes = Mapping[str, Mapping[int, str]]  # {input: {axis: name}} of the axes of any length
 
@@ -65,6 +70,30 @@ class Denoiser(nn.Module):
         return self.model.denoise(x, sigma, codes, drop, Tokens(*tokens))
 
 
+class FewSteps(nn.Module):
+    """What a model's student says for an Euler step: guidance is an input, and one evaluation is all of it.
+
+    guidance: (batch, levels), weights. following: (batch,), the noise level after the step.
+    conditions: as of `Denoiser`.
+    """
+
+    def __init__(self, model: Autoencoder, student: Student):
+        super().__init__()
+        self.model, self.student, self.unet = model, student, student.unet(model)
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        sigma: torch.Tensor,
+        guidance: torch.Tensor,
+        following: torch.Tensor,
+        *conditions: torch.Tensor,
+    ) -> torch.Tensor:
+        codes, tokens = conditions[: self.model.stage], conditions[self.model.stage :]
+        unet = partial(self.unet, control=self.student.control(guidance, following / sigma))
+        return self.model.denoise(x, sigma, codes, None, Tokens(*tokens) if tokens else None, unet)
+
+
 class Decoder(nn.Module):
     """A codec's network from latents (batch, channels, frames) to magnitudes (batch, bins, any)."""
 
@@ -76,10 +105,10 @@ class Decoder(nn.Module):
         return self.codec.magnitude(z)
 
 
-def write(model: Autoencoder, codec: Codec, folder: Path) -> list[Path]:
+def write(model: Autoencoder, codec: Codec, folder: Path, student: Student | None = None) -> list[Path]:
     """Write the files and settings.json, which says how to use them, to `folder`; return their paths.
 
-    A codec that has no network to magnitudes has no file.
+    A codec that has no network to magnitudes has no file, nor has a student that is not there.
 
     Raises:
         UserError: the packages are missing, or a file cannot be written.
@@ -113,11 +142,24 @@ def write(model: Autoencoder, codec: Codec, folder: Path) -> list[Path]:
             ["denoised"],
         ),
     ]
+    if student is not None:
+        given = {
+            "x": {0: "batch"},
+            "sigma": {0: "batch"},
+            "guidance": {0: "batch"},
+            "following": {0: "batch"},
+        }
+        asked = [x, torch.ones(2), torch.ones(2, model.stage), torch.full((2,), 0.5)]
+        axes = {**given, **{name: batch[name] for name in conditions}}
+        few = FewSteps(model, student.eval().cpu())
+        paths.append(
+            _export(folder / STUDENT, few, [*asked, *levels, *tokens[:1], *weights], axes, ["denoised"])
+        )
     if hasattr(codec, "magnitude"):
         axes = {"z": {0: "batch", 2: "frames"}}
         paths.append(_export(folder / DECODER, Decoder(codec), [x], axes, ["magnitude"]))
     with files.atomic(folder / SETTINGS) as temporary:
-        temporary.write_text(json.dumps(_settings(model, codec), indent=1))
+        temporary.write_text(json.dumps(_settings(model, codec, student), indent=1))
     return [*paths, folder / SETTINGS]
 
 
@@ -134,7 +176,7 @@ def _export(
     """Write a network whose inputs are named and of any length on the `axes`."""
     lengths = {name: Dim(name, min=1) for of_input in axes.values() for name in of_input.values()}
     shapes = [{axis: lengths[name] for axis, name in of_input.items()} for of_input in axes.values()]
-    own = 3 if isinstance(network, Denoiser) else len(shapes)  # what comes after is one tuple, of conditions
+    own = {Denoiser: 3, FewSteps: 4}.get(type(network), len(shapes))  # the rest is one tuple, of conditions
     shapes = [*shapes[:own], *([tuple(shapes[own:])] if shapes[own:] else [])]
     with files.atomic(path) as temporary, _quiet(), torch.no_grad():
         torch.onnx.export(
@@ -175,9 +217,11 @@ def _source(model: Autoencoder, codec: Codec) -> torch.Tensor:
     return torch.rand(2, mel.bands, codec.clip_samples // mel.hop)
 
 
-def _settings(model: Autoencoder, codec: Codec) -> dict[str, Any]:
+def _settings(model: Autoencoder, codec: Codec, student: Student | None) -> dict[str, Any]:
     """What a program that runs the files has to know."""
+    few = {} if student is None else {"sigmas of the student": student.sigmas(model, FEW).tolist()}
     return {
+        **few,
         "model": model.kind,
         "stage": model.stage,
         "mel": config.to_mapping(model.config.mel),

@@ -278,7 +278,8 @@ class Autoencoder(nn.Module):
         except UserError as error:  # sizes that do not fit together
             raise UserError(f"{printable(path)}: {error}; {checkpoint.FIX}") from error
         checkpoint.require_tensors(path, outline.state_dict())
-        model = build(kind, model_config, stage, header["provenance"])
+        with checkpoint.Unset():
+            model = build(kind, model_config, stage, header["provenance"])
         tensors, _ = checkpoint.load(path, "model")
         model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
         model.folder = Path(path).parent
@@ -298,10 +299,11 @@ class Autoencoder(nn.Module):
         return model
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the model to a folder, and its codec's file where it is none that ships."""
+        """Write the model to a folder, with its student, and its codec's file where it is none that ships."""
         files.make_folder(Path(folder))
         self.save(Path(folder) / hub.WEIGHTS)
         codec_files.copy(codec_files.find(self.config.codec, self.folder), folder)
+        hub.copy_student(self.folder, Path(folder))
 
     def push_to_hub(self, name: str, **options: Any) -> str:
         """Upload the model to the hub repository `name`, as `msdae.models.hub.push`; return its address."""

@@ -2,16 +2,20 @@
 
 import contextlib
 import logging
+import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from msdae import files
 from msdae.errors import UserError
 from msdae.models import codec_files
 
 ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 WEIGHTS = "model.safetensors"  # the file's name in a folder or repository
+STUDENT = "student.safetensors"  # beside it, where the model has one (see `models.student`)
 logger = logging.getLogger(__name__)
 
 
@@ -35,14 +39,31 @@ def download(name: str, fix: str, **options: Any) -> Path:
         if not options.get("local_files_only"):
             logger.info("%s: not a file here, asked for at the Hugging Face hub", name)
         weights = Path(hf_hub_download(name, WEIGHTS, **options))
-        with contextlib.suppress(EntryNotFoundError, LocalEntryNotFoundError):  # most models' codec ships
-            hf_hub_download(name, codec_files.CODEC, **options)
+        for file in (codec_files.CODEC, STUDENT):
+            with contextlib.suppress(EntryNotFoundError, LocalEntryNotFoundError):  # most models' codec ships
+                hf_hub_download(name, file, **options)
         return weights
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0][:120]
         raise UserError(
             f"{name}: no such file, and not to be had from the Hugging Face hub ({reason}); {fix}"
         ) from error
+
+
+def copy_student(source: Path | None, folder: Path) -> None:
+    """Put the student in the folder `source` beside a copy of its model in `folder`; nothing where there is
+    none.
+
+    Raises:
+        UserError: the folder has the student of another model.
+    """
+    path, target = (source or folder) / STUDENT, folder / STUDENT
+    if source is None or not path.is_file() or os.path.realpath(path) == os.path.realpath(target):
+        return
+    if target.exists() and target.read_bytes() != path.read_bytes():
+        raise UserError(f"{target}: is another student than the model's; choose another folder")
+    with files.atomic(target) as temporary:
+        shutil.copyfile(path, temporary)
 
 
 def push(save: Callable[[Path], None], name: str, **options: Any) -> str:

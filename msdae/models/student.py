@@ -6,6 +6,7 @@ embedding of what is asked for: guidance and the length of a step. Both start as
 the student is the model without guidance. Source: Luo et al. 2023, "LCM-LoRA".
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,14 +23,20 @@ from msdae.errors import UserError, printable
 from msdae.limits import GUIDANCE, Range, Size
 from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
+from msdae.models.hub import STUDENT
 from msdae.nn.layers import zero_init
 from msdae.nn.tokens import Tokens
 
-FILE, KIND = "student.safetensors", "student"  # beside a checkpoint
+KIND = "student"  # of the file
 HEADER = {"teacher": str, "config": dict, "provenance": dict}
 ADAPTER = "adapter."
+logger = logging.getLogger(__name__)
 WAVES = 8  # of the embedding of a step's length
 FIX = "delete it, or make it again with distill.py"
+
+
+class OfAnother(UserError):
+    """A student is of another model."""
 
 
 @dataclass(frozen=True)
@@ -150,13 +157,15 @@ class Student(nn.Module):
         """The student of `model` in a file that `save` wrote.
 
         Raises:
-            UserError: no such file, a truncated, damaged or foreign one, or the student of another model.
+            UserError: no such file, a truncated, damaged or foreign one.
+            OfAnother: the student of another model.
         """
         header = checkpoint.read_header(path, KIND, HEADER)
         settings = config.of_file(StudentConfig, header["config"], path)
         if header["teacher"] != fingerprint(model):
-            raise UserError(f"{printable(path)}: the student of another model than that beside it; {FIX}")
-        student = Student.fresh(model, settings, torch.Generator())
+            raise OfAnother(f"{printable(path)}: the student of another model than that beside it; {FIX}")
+        with checkpoint.Unset():
+            student = Student.fresh(model, settings, torch.Generator())
         expected = {f"{ADAPTER}{name}": tensor for name, tensor in student.adapter.tensors().items()}
         checkpoint.require_tensors(path, expected | student.control.state_dict())
         tensors, _ = checkpoint.load(path, KIND)
@@ -171,18 +180,24 @@ class Student(nn.Module):
 
 
 def beside(model: Autoencoder) -> Student | None:
-    """The student in the folder of the model's file, if there is one.
+    """The student in the folder of the model's file, if there is one; that of another model is left out.
 
     Raises:
-        UserError: as `Student.load`.
+        UserError: a truncated, damaged or foreign file.
     """
-    path = None if model.folder is None else model.folder / FILE
-    return Student.load(path, model) if path is not None and path.is_file() else None
+    path = None if model.folder is None else model.folder / STUDENT
+    if path is None or not path.is_file():
+        return None
+    try:
+        return Student.load(path, model)
+    except OfAnother as error:
+        logger.warning("note: rendering without a student: %s", error)
+        return None
 
 
 def fingerprint(model: Autoencoder) -> str:
-    """By which a student knows its teacher."""
-    return checkpoint.fingerprint(model.state_dict(), {"sigma": [model.edm.sigma_min, model.edm.sigma_max]})
+    """By which a student knows its teacher, also in half precision."""
+    return checkpoint.fingerprint({name: tensor.half() for name, tensor in model.state_dict().items()}, {})
 
 
 def _control(model: Autoencoder, settings: StudentConfig, generator: torch.Generator) -> Control:

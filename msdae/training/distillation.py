@@ -20,6 +20,7 @@ from msdae.limits import CLIPS, Range, Size
 from msdae.locks import only_process
 from msdae.models import codec_files, student
 from msdae.models.autoencoder import Autoencoder
+from msdae.models.hub import STUDENT
 from msdae.models.student import Student, StudentConfig
 from msdae.nn.tokens import Tokens
 from msdae.progress import Progress, silent
@@ -137,7 +138,7 @@ class DistillationTask(Task):
         """Write student.safetensors."""
         pupil = self.networks["student"].student
         pupil.provenance = {"steps": self.settings.steps, "clips": len(self.train)}
-        pupil.save(folder / student.FILE)
+        pupil.save(folder / STUDENT)
 
 
 def distill(
@@ -165,7 +166,7 @@ def distill(
     known = codec_files.load(model.config.codec, model.folder, codec)
     run = Path(run)
     files.make_folder(run)
-    files.check_replaceable(run / student.FILE)
+    files.check_replaceable(run / STUDENT)
     with only_process(run):
         if not datasets:
             name = model.config.codec.name

@@ -5,9 +5,11 @@ import torch
 
 from msdae.errors import UserError
 from msdae.inference.pipeline import Mix, Pipeline, Sampling
+from msdae.models import hub, student
 from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
-from msdae.models.student import FILE, Student, StudentConfig
+from msdae.models.hub import STUDENT
+from msdae.models.student import Student, StudentConfig
 from tests.inference.test_inference import Toy, random_model
 from tests.inference.test_sounds import sound
 
@@ -18,12 +20,12 @@ def folder(tmp_path_factory):
     folder, codec = tmp_path_factory.mktemp("taught"), Toy()
     random_model(codec).save(folder / "model.safetensors")
     model = Autoencoder.from_pretrained(folder)
-    student = Student.fresh(model, StudentConfig(rank=2, points=8), torch.Generator().manual_seed(0))
-    changes = {name: 0.1 * torch.randn_like(x) for name, x in student.adapter.tensors().items()}
-    student.adapter = Adapter(changes)
-    for parameter in student.control.parameters():
+    pupil = Student.fresh(model, StudentConfig(rank=2, points=8), torch.Generator().manual_seed(0))
+    changes = {name: 0.1 * torch.randn_like(x) for name, x in pupil.adapter.tensors().items()}
+    pupil.adapter = Adapter(changes)
+    for parameter in pupil.control.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
-    student.save(folder / FILE)
+    pupil.save(folder / STUDENT)
     return folder
 
 
@@ -83,6 +85,27 @@ def test_a_learnt_sound_adds_up_with_the_student(folder, source):
     torch.testing.assert_close(learnt, swap(folder, source, timbre=merged), atol=1e-3, rtol=0)
     best = swap(folder, source, timbre=lambda pipeline: sound(pipeline, 0), quality="best")
     assert (learnt - best).abs().max() > 0.01
+
+
+def test_the_student_of_another_model_is_left_out(folder, source, tmp_path, caplog):
+    random_model(Toy(), hidden=24).save(tmp_path / "model.safetensors")
+    (tmp_path / STUDENT).write_bytes((folder / STUDENT).read_bytes())
+    assert torch.equal(swap(tmp_path, source), swap(tmp_path, source, quality="best"))
+    assert "the student of another model than that beside it" in caplog.text
+    (tmp_path / STUDENT).write_bytes((folder / STUDENT).read_bytes()[:-9])
+    with pytest.raises(UserError, match="truncated"):
+        swap(tmp_path, source)
+
+
+def test_copies_of_a_model_have_its_student(folder, tmp_path):
+    model = Autoencoder.from_pretrained(folder)
+    model.save(tmp_path / "model.safetensors", torch.float16)  # as export does
+    hub.copy_student(model.folder, tmp_path)
+    assert student.beside(Autoencoder.from_pretrained(tmp_path)) is not None
+    hub.copy_student(None, tmp_path)
+    (tmp_path / STUDENT).write_bytes(b"another")
+    with pytest.raises(UserError, match="another student than the model's"):
+        hub.copy_student(model.folder, tmp_path)
 
 
 def test_refusals(folder, source):

@@ -10,6 +10,7 @@ from msdae.errors import UserError
 from msdae.inference import onnx
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.registry import MODELS
+from msdae.models.student import Student, StudentConfig
 from msdae.nn.tokens import Tokens, weights_of
 
 CLOSE = {"rtol": 1e-3, "atol": 1e-3}
@@ -40,8 +41,12 @@ def test_files_say_what_the_model_says(settings, tmp_path):
     for package in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(package, reason=f"writing ONNX needs {package}: pip install 'msdae[onnx,eval]'")
     model, codec = small(**settings)
-    paths = onnx.write(model, codec, tmp_path)
-    assert [path.name for path in paths] == [onnx.ENCODERS, onnx.DENOISER, onnx.DECODER, onnx.SETTINGS]
+    student = Student.fresh(model, StudentConfig(rank=2), torch.Generator().manual_seed(0))
+    for parameter in student.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    *paths, decoder, facts = onnx.write(model, codec, tmp_path, student)
+    names = [path.name for path in (*paths, decoder, facts)]
+    assert names == [onnx.ENCODERS, onnx.DENOISER, onnx.STUDENT, onnx.DECODER, onnx.SETTINGS]
     mel = torch.rand(3, 128, 512)  # another batch than the one that was exported
     with torch.no_grad():
         expected = onnx.Encoders(model)(mel)
@@ -62,9 +67,15 @@ def test_files_say_what_the_model_says(settings, tmp_path):
             given |= {"tokens": heard.values, "weights": heard.weights}
         ours = model.denoise(x, sigma, expected[:3], drop, heard if settings else None)
         torch.testing.assert_close(run(paths[1], **given)[0], ours, **CLOSE)
+        weights, following = torch.tensor([[2.0, 1.0, 2.0]] * 3), sigma / torch.tensor([1.0, 2.0, 50.0])
+        ours = onnx.FewSteps(model, student)(x, sigma, weights, following, *list(given.values())[3:])
+        del given["drop"]
+        few = run(paths[2], **given, guidance=weights, following=following)[0]
+        torch.testing.assert_close(few, ours, **CLOSE)
         z = torch.randn(1, codec.channels, 45)  # another length
-        torch.testing.assert_close(run(paths[2], z=z)[0], codec.magnitude(z), **CLOSE)
-    settings = json.loads(paths[3].read_text())
+        torch.testing.assert_close(run(decoder, z=z)[0], codec.magnitude(z), **CLOSE)
+    settings = json.loads(facts.read_text())
+    assert settings["sigmas of the student"][0] == pytest.approx(model.edm.sigma_max)
     assert (settings["frames"], settings["hop"], settings["mel"]["bands"]) == (32, 4096, 128)
 
 

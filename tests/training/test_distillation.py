@@ -9,9 +9,9 @@ import torch
 from msdae import codecs
 from msdae.diffusion.samplers import euler
 from msdae.errors import UserError
-from msdae.models import student
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import CodecConfig, ModelConfig
+from msdae.models.hub import STUDENT
 from msdae.models.msdae import MSDAE
 from msdae.models.student import Student, StudentConfig
 from msdae.training import distillation
@@ -65,7 +65,7 @@ def test_a_student_learns_the_trajectories_of_the_model_that_ships(tiny, tmp_pat
     settings = replace(SETTINGS, steps=15, batch_size=8, learning_rate=2e-3)
     assert made("embedded", tmp_path, tiny, settings)
     model = Autoencoder.from_pretrained("embedded")
-    trajectories, pupil = known(tmp_path), Student.load(tmp_path / student.FILE, model)
+    trajectories, pupil = known(tmp_path), Student.load(tmp_path / STUDENT, model)
     fresh = Student.fresh(model, settings.student, torch.Generator().manual_seed(0))
     assert len(trajectories) == 16
     assert loss(model, pupil, trajectories) < 0.9 * loss(model, fresh, trajectories)
@@ -116,7 +116,7 @@ def test_what_was_stopped_continues_bit_for_bit(checkpoint, tiny, tmp_path, monk
         assert not made(checkpoint, tmp_path / "parts", tiny, settings)
     (tmp_path / "parts/trajectories/train/00001.safetensors").unlink()  # as if killed before it was written
     assert made(checkpoint, tmp_path / "parts", tiny, settings)
-    whole, parts = ((tmp_path / name / student.FILE).read_bytes() for name in ("whole", "parts"))
+    whole, parts = ((tmp_path / name / STUDENT).read_bytes() for name in ("whole", "parts"))
     assert whole == parts
 
 
@@ -127,9 +127,9 @@ def test_refusals(checkpoint, tiny, tmp_path):
     with pytest.raises(UserError, match="a trajectory has 4 points"):
         replace(SETTINGS, segments=(8,))
     model = MSDAE.from_pretrained(checkpoint)
-    pupil = Student.load(tmp_path / student.FILE, model)
+    pupil = Student.load(tmp_path / STUDENT, model)
     with pytest.raises(UserError, match="the student takes 1 to 4, got 5"):
         pupil.sigmas(model, 5)
     model.unet.head[-1].bias.data += 1
     with pytest.raises(UserError, match="the student of another model"):
-        Student.load(tmp_path / student.FILE, model)
+        Student.load(tmp_path / STUDENT, model)

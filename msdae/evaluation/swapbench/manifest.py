@@ -47,22 +47,25 @@ def manifest(
 
 def described(models: Mapping[str, str | Path], pipelines: Mapping[str, Pipeline]) -> dict[str, dict]:
     """Of each checkpoint: where it is, the hash of its weights and settings, what it is."""
-    loaded = {name: pipeline.model for name, pipeline in pipelines.items()}
     return {
         name: {
             "path": str(models[name]),
-            "hash": checkpoint.fingerprint(model.state_dict(), _settings(model.config)),
-            "model": model.kind,
-            "steps": sum(model.provenance.get("steps", [])),
+            "hash": checkpoint.fingerprint(pipeline.model.state_dict(), _settings(pipeline)),
+            "model": pipeline.model.kind,
+            "steps": sum(pipeline.model.provenance.get("steps", [])),
         }
-        for name, model in loaded.items()
+        for name, pipeline in pipelines.items()
     }
 
 
-def _settings(model: ModelConfig) -> dict[str, Any]:
-    """What of a configuration is no default: the same when a later msdae has more to configure."""
-    defaults = config.to_mapping(ModelConfig())
-    return {key: value for key, value in config.to_mapping(model).items() if value != defaults[key]}
+def _settings(pipeline: Pipeline) -> dict[str, Any]:
+    """What of a configuration is no default: the same when a later msdae has more to configure; and which
+    student renders."""
+    defaults, student = config.to_mapping(ModelConfig()), pipeline.student
+    own = {k: v for k, v in config.to_mapping(pipeline.model.config).items() if v != defaults[k]}
+    if student is None or not pipeline.sampling.by_student:
+        return own
+    return {**own, "student": checkpoint.fingerprint(student.state_dict(), {})}
 
 
 def sizes(drawn: Sequence[Case]) -> dict[str, dict[str, int]]:
