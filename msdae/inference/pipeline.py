@@ -21,6 +21,7 @@ from msdae.inference.codes import LENGTH, Codes, require
 from msdae.inference.encoding import LEVELS, TOKENS, Job, window_codes
 from msdae.inference.latents import Advance, latents, require_latents
 from msdae.inference.mastering import mastered, write_mastered
+from msdae.inference.route import Route, route
 from msdae.inference.settings import Mix, Sampling, strengths
 from msdae.inference.sounds import LearntSound, blended, mixed_tokens
 from msdae.inference.sources import as_source
@@ -91,6 +92,10 @@ class Pipeline:
         """The model's student, by which `sampling` of quality "fast" renders: that beside its file, if
         any."""
         return student.beside(self.model)
+
+    def route(self) -> Route:
+        """How `sampling` comes to latents; raises as `route.route`."""
+        return route(self.model, self.sampling, self.student if self.sampling.by_student else None)
 
     # -- the four verbs
 
@@ -206,8 +211,7 @@ class Pipeline:
         mix = self._resolved(Mix(melody, dict.fromkeys(levels, timbre), 0.0, sample_rate))
         content, by_level = self._codes(mix)
         mixes = [self.mix(content, by_level, strength) for strength in series]
-        samples = mix.melody.samples
-        return [self._mastered(self._decoded(z, samples), mix.melody) for z in self.sample(mixes)]
+        return [self._mastered(self._decoded(z, mix.melody.samples), mix.melody) for z in self.sample(mixes)]
 
     def learn(
         self,
@@ -372,8 +376,7 @@ class Pipeline:
         each = [seeds] * len(recordings) if isinstance(seeds, int) else list(seeds)
         for seed in each:
             SEED.check(seed, "seed", int)
-        pupil = self.student if self.sampling.by_student else None
-        return latents(self.model, recordings, each, self.sampling, self.batch, advance, pupil)
+        return latents(self.model, recordings, each, self.route(), self.batch, advance)
 
     @torch.no_grad()
     def _decoded(self, z: torch.Tensor, samples: int) -> Iterator[torch.Tensor]:

@@ -18,24 +18,24 @@ SERIES = Range(2, 1000, reason="a series has two ends, and more steps cannot be 
 class Sampling:
     """How latents are sampled.
 
-    quality: "fast" is by the model's student, where it has one, each step one evaluation; "best" by the model
-        itself.
     steps: sampling steps; by default 4 of a student and 12 of the model itself.
     sampler: the solver of the ODE of the model itself, by default dpmpp_2m; naming one leaves the student
         out.
     guidance: one weight, or one a level, coarse to fine; 1 is as trained; None: the configured ones. What the
         student has not learnt is left to the model itself.
     seed: the noise of each latent frame follows from it and the frame's position alone.
+    quality: "fast" is by the model's student, where it has one, each step one evaluation; "best" by the model
+        itself.
 
     Raises:
         UserError: a number outside its range, or an unknown sampler.
     """
 
-    quality: Annotated[str, Choice((FAST, BEST))] = FAST
     steps: Annotated[int, Range(1, 1000, reason="more change nothing that can be heard")] | None = None
     sampler: str | None = None
     guidance: tuple[Annotated[float, GUIDANCE], ...] | None = None
     seed: Annotated[int, SEED] = 0
+    quality: Annotated[str, Choice((FAST, BEST))] = FAST
 
     def __post_init__(self):
         limits.check(self)

@@ -15,7 +15,6 @@ import torch
 
 from msdae.audio.loudness import PEAK, Loudness, matching_gain
 from msdae.audio.windows import crossfade_level
-from msdae.diffusion.samplers import sample
 from msdae.errors import UserError
 from msdae.inference.codes import Codes
 from msdae.inference.encoding import window_codes
@@ -108,15 +107,12 @@ class Engine:
             config.stride,
             self._windows * config.stride,
         )
-        with self._adapter.applied(model.unet) if self._adapter else nullcontext():
-            inner = model.denoiser(conditions, pipeline.sampling.guidance, self._tokens)
-            return sample(
+        way = pipeline.route()
+        with self._adapter.applied(way.unet()) if self._adapter else nullcontext():
+            inner = way.denoiser(conditions, tokens=self._tokens)
+            return way.solve(
                 lambda x, sigma: torch.where(known, before, inner(x, sigma)),
                 start[None].to(pipeline.device),
-                pipeline.sampling.steps,
-                pipeline.sampling.sampler,
-                sigma_min=model.edm.sigma_min,
-                sigma_max=model.edm.sigma_max,
             )
 
     def _decoded(self) -> tuple[torch.Tensor, torch.Tensor]:

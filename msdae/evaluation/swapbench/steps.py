@@ -15,7 +15,6 @@ from msdae.evaluation.swapbench.systems import CODEC, Batch, Bounds, Model, Outp
 from msdae.evaluation.swapbench.tables import swap_score
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
 from msdae.inference.pipeline import Pipeline, Sampling
-from msdae.inference.settings import BEST
 from msdae.progress import Progress, silent
 
 STUDENT, LEVELS = "student", (1,)
@@ -30,7 +29,7 @@ def samplings(pipeline: Pipeline) -> dict[str, Sampling]:
     for sampler, counts in STEPS.items():
         for steps in counts:
             if sampler != STUDENT:
-                compared[f"{sampler}, {steps} steps"] = Sampling(BEST, steps, sampler)
+                compared[f"{sampler}, {steps} steps"] = Sampling(steps, sampler)
             elif pipeline.student is not None:
                 compared[f"{STUDENT}, {steps} steps"] = Sampling(steps=steps)
     return compared

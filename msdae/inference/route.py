@@ -1,0 +1,49 @@
+"""Which way latents are come to: by a model, or by its student in few steps."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+import torch.nn as nn
+
+from msdae.diffusion import SAMPLERS, STEPS
+from msdae.diffusion.samplers import Denoiser, evaluations, karras_sigmas
+from msdae.inference.settings import FEW, Sampling
+from msdae.models.autoencoder import Autoencoder
+from msdae.models.student import Student
+
+
+class Route(NamedTuple):
+    """How latents are come to: noise levels, a sampler, denoiser(codes, tokens=), and its network."""
+
+    sigmas: torch.Tensor
+    sampler: str
+    denoiser: Callable
+    unet: Callable[[], nn.Module]
+
+    @property
+    def evaluations(self) -> int:
+        """How often the denoiser is asked."""
+        return evaluations(self.sampler, len(self.sigmas) - 1)
+
+    def solve(self, denoiser: Denoiser, noise: torch.Tensor) -> torch.Tensor:
+        """Latents from standard normal `noise` (batch, channels, frames) by `denoiser`, made of this
+        one's."""
+        return SAMPLERS[self.sampler](denoiser, noise * self.sigmas[0].item(), self.sigmas)
+
+
+def route(model: Autoencoder, sampling: Sampling, student: Student | None) -> Route:
+    """The route of the student, where there is one that knows what is asked for, or of the model itself.
+
+    Raises:
+        UserError: weights of guidance for other levels, more steps than the student takes.
+    """
+    edm = model.edm
+    if student is not None and student.knows(weights := model.guidance_weights(sampling.guidance)):
+        sigmas = student.sigmas(model, sampling.steps or FEW)
+        denoiser = partial(student.denoiser, model, sigmas.tolist(), weights)
+        return Route(sigmas, "euler", denoiser, lambda: student.unet(model))
+    sigmas = karras_sigmas(sampling.steps or STEPS, edm.sigma_min, edm.sigma_max)
+    denoiser = partial(model.denoiser, guidance=sampling.guidance)
+    return Route(sigmas, sampling.sampler or "dpmpp_2m", denoiser, lambda: model.unet)
