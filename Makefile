@@ -9,7 +9,7 @@ FITS := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(shell for name in python3 python3.12 python3.11 python3.10 python; do \
 	$$name -c '$(FITS)' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: demo test adversary audit lint format results clean
+.PHONY: demo test adversary audit lint format results docs clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -19,6 +19,7 @@ help:
 	@echo "make adversary try every bad input, read 20 000 damaged files, kill every command twenty times"
 	@echo "make audit   compare the versions of constraints.txt with known advisories (needs the network)"
 	@echo "make results set up .venv, measure again and write tables and figures into README.md and docs/"
+	@echo "make docs    set up .venv and write the documentation as a site to build/site, with swaps to listen to"
 	@echo "make lint    ruff check and ruff format --check"
 	@echo "make format  let ruff rewrite the files"
 	@echo "make clean   remove .venv"
@@ -48,6 +49,9 @@ format: $(STAMP)
 
 results: $(STAMP)
 	$(BIN)/msdae results
+
+docs: $(STAMP)
+	$(BIN)/msdae make-docs
 
 clean:
 	rm -rf $(VENV) $(VENV)-audit

@@ -41,6 +41,7 @@ FILE_LINES, FUNCTION_LINES = 400, 60
 OF_NO_MODULE = {
     "test_api.py",
     "test_extend.py",
+    "test_notebooks.py",
     "test_packaging.py",
     "test_security.py",
     "test_structure.py",
