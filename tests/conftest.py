@@ -24,6 +24,24 @@ def tiny(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    """A file of an untrained model of the shipped codec, so small that it takes no time."""
+    from msdae import codecs
+    from msdae.models.config import CodecConfig, ModelConfig
+    from msdae.models.msdae import MSDAE
+
+    torch.manual_seed(0)
+    codec = CodecConfig(fingerprint=codecs.load(codecs.DEFAULT).fingerprint)
+    sizes = {"widths": (16, 16, 16, 16, 16), "code_channels": (8, 8, 8), "encoder_widths": (8, 8)}
+    model = MSDAE(ModelConfig(**sizes, codec=codec))
+    for parameter in model.parameters():  # an untrained model ends in zeros and would ignore its codes
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    model.save(path)
+    return path
+
+
 @pytest.fixture(autouse=True)
 def process():
     """What command lines set for their process ends with the test: the log, SIGTERM, errors of threads."""

@@ -46,6 +46,7 @@ OF_NO_MODULE = {
     "test_security.py",
     "test_structure.py",
     "golden/test_golden.py",
+    "app/test_load.py",
     "adversary/test_cases.py",
     "adversary/test_kills.py",
     "adversary/test_mutations.py",

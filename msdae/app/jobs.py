@@ -142,17 +142,20 @@ class Queue:
         self._thread.start()
 
     def put(self, job: Job) -> Job:
-        """Let the job wait for its turn.
+        """Let the job wait for its turn. Of too many light ones the oldest goes.
 
         Raises:
             UserError: there are too many of them, or of this visitor's.
         """
         with self._change:
-            if not job.light:
-                heavy = [other for other in self._waiting if not other.light]
-                if len(heavy) >= MOST:
+            alike = [other for other in self._waiting if other.light == job.light]
+            if job.light:
+                for other in alike[: max(0, len(alike) + 1 - MOST)]:
+                    self._drop(other)
+            else:
+                if len(alike) >= MOST:
                     raise UserError(f"{MOST} jobs wait already; try again in a few minutes")
-                if sum(other.visit == job.visit for other in heavy) >= MOST_OF_ONE:
+                if sum(other.visit == job.visit for other in alike) >= MOST_OF_ONE:
                     raise UserError(f"{MOST_OF_ONE} of your jobs wait already; wait for one, or stop it")
             self._waiting.append(job)
             self._change.notify()
@@ -163,8 +166,14 @@ class Queue:
         with self._change:
             job.stop()
             if job in self._waiting:
-                self._waiting.remove(job)
-                job.state = STOPPED
+                self._drop(job)
+
+    def leave(self, visit: str) -> None:
+        """End all jobs of a visitor."""
+        with self._change:
+            jobs = [job for job in (*self._waiting, self._running) if job is not None and job.visit == visit]
+        for job in jobs:
+            self.stop(job)
 
     def places(self) -> dict[str, tuple[int, float]]:
         """{id of a waiting job: (how many are before it, seconds until its turn)}."""
@@ -186,14 +195,17 @@ class Queue:
         """End all jobs and the thread, for which so long is waited."""
         with self._change:
             self._open = False
-            for job in self._waiting:
-                job.state = STOPPED
-            self._waiting.clear()
+            for job in list(self._waiting):
+                self._drop(job)
             if self._running is not None:
                 self._running.stop()
             self._change.notify()
         if self._thread.is_alive():
             self._thread.join(seconds)
+
+    def _drop(self, job: Job) -> None:
+        self._waiting.remove(job)
+        job.state = STOPPED
 
     def _ordered(self) -> list[Job]:
         return sorted(self._waiting, key=lambda job: job.light)

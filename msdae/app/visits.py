@@ -98,19 +98,13 @@ class Visits:
         for visit in list(self._visits.values()):
             away = 0.0 if visit.streams else now - visit.seen
             if away > GRACE:
-                self.stop(visit)
+                self.queue.leave(visit.id)
             if away > KEEP or (away > GRACE and not visit.clips):
                 self.forget(visit)
 
-    def stop(self, visit: Visit) -> None:
-        """End the jobs of a visit."""
-        for job in list(visit.jobs.values()):
-            if not job.ended:
-                self.queue.stop(job)
-
     def forget(self, visit: Visit) -> None:
         """Remove what is of a visit; not yet where one of its jobs still runs."""
-        self.stop(visit)
+        self.queue.leave(visit.id)
         if not self.queue.is_at(visit.id):
             self._visits.pop(visit.id, None)
             shutil.rmtree(visit.folder, ignore_errors=True)

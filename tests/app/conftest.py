@@ -6,37 +6,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import torch
 
 pytest.importorskip("uvicorn", reason="the extra `app` is not installed")
 sys.path.insert(0, str(Path(__file__).parent))  # tests import visitors by name
 
 import uvicorn
-from visitors import until, visitor
+from visitors import Process, until, visitor
 
-from msdae import codecs
 from msdae.app import examples, serving
 from msdae.app.clips import Bounds
 from msdae.app.server import Server
 from msdae.inference.pipeline import Pipeline, Sampling
-from msdae.models.config import CodecConfig, ModelConfig
-from msdae.models.msdae import MSDAE
 
 BOUNDS = Bounds(longest=6.0, largest=2.0)
-
-
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory):
-    """A file of an untrained model whose codes count."""
-    torch.manual_seed(0)
-    codec = CodecConfig(fingerprint=codecs.load(codecs.DEFAULT).fingerprint)
-    sizes = {"widths": (16,) * 5, "code_channels": (8, 8, 8), "encoder_widths": (8, 8)}
-    model = MSDAE(ModelConfig(**sizes, codec=codec))
-    for parameter in model.parameters():  # it would end in zeros and ignore its codes
-        parameter.data += 0.1 * torch.randn_like(parameter)
-    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    model.save(path)
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -49,13 +31,13 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def serve(tiny_model, cache):
+def serve(checkpoint, cache):
     """A context of a running server; its arguments are `Server`'s."""
 
     @contextmanager
     def running(library, **options):
         def make():
-            return Pipeline.from_pretrained(tiny_model, "cpu", Sampling(steps=2))
+            return Pipeline.from_pretrained(checkpoint, "cpu", Sampling(steps=2))
 
         server = Server(make, library, cache, **{"bounds": BOUNDS, **options})
         config = serving.config(server.app)
@@ -87,3 +69,17 @@ def client(server):
     """A visitor of the server."""
     with visitor(server) as client:
         yield client
+
+
+@pytest.fixture
+def start(tmp_path, checkpoint):
+    """A function that starts `msdae app` as a process; none is left."""
+    processes = []
+
+    def begun(model=checkpoint):
+        processes.append(Process(tmp_path, model))
+        return processes[-1]
+
+    yield begun
+    for one in processes:
+        one.kill()

@@ -92,6 +92,22 @@ def test_there_are_so_many_at_most(queue):
         queue.put(quick("z"))
 
 
+def test_of_too_many_light_ones_the_oldest_goes(queue):
+    jobs = [queue.put(quick(str(number), light=True)) for number in range(MOST + 2)]
+    assert [job.state for job in jobs] == ["stopped"] * 2 + ["waiting"] * MOST
+
+
+def test_a_visitor_who_leaves_takes_all_along(queue):
+    begun = threading.Event()
+    theirs = [queue.put(endless(begun)), queue.put(quick("a")), queue.put(quick("a", light=True))]
+    other = queue.put(quick("b"))
+    queue.start()
+    begun.wait(5)
+    queue.leave("a")
+    until(lambda: other.state == "done", 5)
+    assert [job.state for job in theirs] == ["stopped"] * 3
+
+
 def test_progress_goes_from_one_share_to_another():
     shares = []
 

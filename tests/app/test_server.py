@@ -448,12 +448,12 @@ def test_reports_are_found_and_stand_apart(serve, tmp_path):
         assert client.ask("GET", "/bench/1")[0] == 404
 
 
-def test_a_model_that_cannot_be_loaded_is_said(serve, tmp_path, tiny_model):
-    tiny = tiny_model.read_bytes()
+def test_a_model_that_cannot_be_loaded_is_said(serve, tmp_path, checkpoint):
+    whole = checkpoint.read_bytes()
     try:
-        tiny_model.write_bytes(tiny[:1000])
+        checkpoint.write_bytes(whole[:1000])
         with serve(tmp_path / "sounds") as running, visitor(running) as client:
             until(lambda: client.state.get("failed"))
             assert "tiny.safetensors" in client.state["failed"] and not client.state["ready"]
     finally:
-        tiny_model.write_bytes(tiny)
+        checkpoint.write_bytes(whole)

@@ -7,44 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from visitors import Client, until, visitor
 
 ROOT = Path(__file__).parents[2]
-
-
-class Process:
-    """`msdae app` on any free port."""
-
-    def __init__(self, home, checkpoint):
-        self.home = home
-        command = [sys.executable, "-m", "msdae.app", "--port", "0", "--checkpoint", str(checkpoint)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "MSDAE_HOME": str(home), "OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(
-            [*command, "--device", "cpu"], env=environment, cwd=home, stdout=subprocess.PIPE, text=True
-        )
-        line = self.process.stdout.readline()
-        assert line.startswith("open http://127.0.0.1:"), line
-        self.port = int(line.rpartition(":")[2])
-
-    def kill(self, number=signal.SIGKILL):
-        self.process.send_signal(number)
-        return self.process.wait(60)
-
-
-@pytest.fixture
-def start(tmp_path, tiny_model):
-    """A function that starts a server; none is left."""
-    processes = []
-
-    def begun():
-        processes.append(Process(tmp_path, tiny_model))
-        return processes[-1]
-
-    yield begun
-    for one in processes:
-        if one.process.poll() is None:
-            one.kill()
 
 
 def learn(client, name):

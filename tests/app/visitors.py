@@ -3,13 +3,19 @@
 import http.client
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import soundfile
 
+ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0  # seconds that a job may take on a busy machine
 
 
@@ -84,14 +90,35 @@ class Client:
         """What the page knows of a job."""
         return next((one for one in self.state.get("jobs", []) if one["id"] == job), None)
 
-    def end(self, begun):
+    def end(self, begun, seconds=PATIENCE):
         """The job, when it has ended."""
         ended = ("done", "failed", "stopped")
-        until(lambda: (one := self.job(begun["job"])) is not None and one["state"] in ended)
+        until(lambda: (one := self.job(begun["job"])) is not None and one["state"] in ended, seconds)
         return self.job(begun["job"])
 
     def send(self, name, content):
         return self.ask("POST", f"/api/clips?name={name}", content)
+
+
+class Process:
+    """`msdae app` on any free port."""
+
+    def __init__(self, home, checkpoint):
+        self.home = home
+        command = [sys.executable, "-m", "msdae.app", "--port", "0", "--checkpoint", str(checkpoint)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "MSDAE_HOME": str(home), "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [*command, "--device", "cpu"], env=environment, cwd=home, stdout=subprocess.PIPE, text=True
+        )
+        line = self.process.stdout.readline()
+        assert line.startswith("open http://127.0.0.1:"), line
+        self.port = int(line.rpartition(":")[2])
+
+    def kill(self, number=signal.SIGKILL):
+        """Send a signal, and wait for the end."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(60)
 
 
 def until(condition, seconds=PATIENCE):

@@ -1,4 +1,4 @@
-"""What the tests of command lines that render share: a tiny model, two recordings, and how they are run."""
+"""What the tests of command lines that render share: two recordings, and how they are run."""
 
 import runpy
 import sys
@@ -7,28 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
-
-from msdae import codecs
-from msdae.models.config import CodecConfig, ModelConfig
-from msdae.models.msdae import MSDAE
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    torch.manual_seed(0)
-    codec = CodecConfig(fingerprint=codecs.load(codecs.DEFAULT).fingerprint)
-    config = ModelConfig(
-        widths=(16, 16, 16, 16, 16), code_channels=(8, 8, 8), encoder_widths=(8, 8), codec=codec
-    )
-    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    model = MSDAE(config)
-    for parameter in model.parameters():  # an untrained model ends in zeros and would ignore its codes
-        parameter.data += 0.1 * torch.randn_like(parameter)
-    model.save(path)
-    return path
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 // A slot for a source: a file, a recording, an example, a learnt sound, or a composed tune.
 
 import { lane, player } from "./lane.js";
-import { awake, finish, get, limits, post, stop, watch } from "./net.js";
+import { ask, awake, finish, get, limits, post, stop, watch } from "./net.js";
 import { Deck, record, wav } from "./sound.js";
-import { Progress, attempt, clock, h, length } from "./tools.js";
+import { Progress, attempt, clock, h, length, save } from "./tools.js";
 
 const READ = /\.(wav|flac|ogg|oga|opus|mp3|aiff?|mid|midi|mxl|musicxml|xml)$/i; // by the server itself
 
@@ -171,7 +171,14 @@ export class Slot {
     const row = h("div", { class: "row" }, this.playing, h("p", { class: "name" }, clip.name, this.line), change);
     this.lane = lane(clip, this.deck, 0);
     this.element.replaceChildren(this.heading(), this.lane, row);
+    if (clip.midi) this.element.append(this.midi(clip));
     if (this.kind === "sound" && this.clip) this.offer(clip);
+  }
+
+  midi(clip) {
+    const download = async () => save(await (await ask("GET", `/api/clips/${clip.id}/midi`)).blob(), `${clip.name}.mid`);
+    const button = h("button", { type: "button", onclick: () => attempt(download) }, "Download MIDI");
+    return h("div", { class: "row" }, button, h("button", { type: "button", onclick: () => this.compose() }, "Compose another"));
   }
 
   /** What is heard in the clip is known now. */
