@@ -19,6 +19,14 @@ from msdae.app.server import Server
 from msdae.inference.pipeline import Pipeline, Sampling
 
 BOUNDS = Bounds(longest=6.0, largest=2.0)
+STEPS = 30  # of learning
+
+
+class Quick(Pipeline):
+    """Learns in a few steps what should take seconds; what should take a minute takes as long."""
+
+    def learn(self, sources, seconds, **options):
+        return super().learn(sources, seconds, STEPS if seconds <= 20 else None, **options)
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +45,7 @@ def serve(checkpoint, cache):
     @contextmanager
     def running(library, **options):
         def make():
-            return Pipeline.from_pretrained(checkpoint, "cpu", Sampling(steps=2))
+            return Quick.from_pretrained(checkpoint, "cpu", Sampling(steps=2))
 
         server = Server(make, library, cache, **{"bounds": BOUNDS, **options})
         config = serving.config(server.app)

@@ -36,8 +36,9 @@ def swaps(client, number, results):
         results.append(time.monotonic() - begin)
 
 
-def test_visitors_at_once_lose_nothing(start, capsys):
-    server = start("embedded") if WHOLE else start()
+def test_visitors_at_once_lose_nothing(request, capsys):
+    server = request.getfixturevalue("start")("embedded") if WHOLE else request.getfixturevalue("server")
+    process = psutil.Process(server.process.pid if WHOLE else os.getpid())
     memory, results, faults = [], [], []
 
     def visit(number):
@@ -53,7 +54,7 @@ def test_visitors_at_once_lose_nothing(start, capsys):
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        memory.append((len(results), psutil.Process(server.process.pid).memory_info().rss / 1e6))
+        memory.append((len(results), process.memory_info().rss / 1e6))
         time.sleep(0.5)
     assert faults == [] and len(results) == VISITORS * SWAPS
     marks = [mean(memory, third) for third in range(3)]

@@ -2,7 +2,7 @@
 
 import { facts, reports } from "./about.js";
 import { show as showMap } from "./map.js";
-import { begin, watch } from "./net.js";
+import { awake, begin, watch } from "./net.js";
 import { Deck } from "./sound.js";
 import { show as showSounds } from "./sounds.js";
 import { slots } from "./swap.js";
@@ -19,7 +19,7 @@ function view() {
     else link.removeAttribute("aria-current");
   }
   document.title = name === "swap" ? loading : `${$(`#${name} h1`).textContent} – msdae`;
-  if (VIEWS[name]) attempt(VIEWS[name]);
+  if (VIEWS[name] && awake()) attempt(VIEWS[name]);
 }
 
 document.addEventListener("keydown", (event) => {
@@ -43,7 +43,7 @@ window.addEventListener("hashchange", () => {
   scrollTo(0, 0);
 });
 
-let awake = false;
+let ready = false;
 let failure = "";
 watch((state) => {
   const box = $("#wait");
@@ -52,8 +52,8 @@ watch((state) => {
     box.replaceChildren();
     say(failure, true);
   }
-  if (state.ready && !awake) {
-    awake = true;
+  if (state.ready && !ready) {
+    ready = true;
     box.replaceChildren();
     for (const slot of Object.values(slots)) slot.list();
     view();

@@ -159,7 +159,7 @@ export class Slot {
 
   facts(clip) {
     const parts = [length(clip.seconds)];
-    if (clip.notes) parts.push(`${clip.notes.length} notes${clip.score ? "" : " heard"}`);
+    if (clip.notes) parts.push(`${clip.notes.length} ${clip.notes.length === 1 ? "note" : "notes"}${clip.score ? "" : " heard"}`);
     if (!clip.whole) parts.push("only its beginning is used");
     return parts.join(" · ");
   }

@@ -1,0 +1,65 @@
+"""Folders of visits: those of servers that were killed go, those of others stay."""
+
+import os
+import time
+
+import pytest
+
+from msdae.app.jobs import Queue
+from msdae.app.visits import GRACE, MOST, Visits
+from msdae.errors import UserError
+from msdae.locks import only_process
+
+
+@pytest.fixture
+def visits(tmp_path):
+    visits = Visits(tmp_path / "visits", Queue())
+    yield visits
+    visits.close()
+
+
+def aged(folder):
+    """A folder that a server left a while ago."""
+    folder.mkdir(parents=True)
+    (folder / ".lock").touch()
+    (folder / "take.flac").touch()
+    past = time.time() - 2 * GRACE
+    os.utime(folder, (past, past))
+    return folder
+
+
+def test_what_killed_servers_left_goes(tmp_path):
+    left, fresh, held = (tmp_path / "visits" / name for name in ("left", "fresh", "held"))
+    aged(left)
+    fresh.mkdir()
+    kept = aged(tmp_path / "elsewhere")
+    (tmp_path / "visits" / "link").symlink_to(kept)
+    with only_process(held):
+        past = time.time() - 2 * GRACE
+        os.utime(held, (past, past))
+        Visits(tmp_path / "visits", Queue()).close()
+        assert not left.exists() and fresh.exists() and held.exists() and (kept / "take.flac").exists()
+
+
+def test_folders_go_with_the_server_and_ids_are_drawn(visits):
+    first, second = visits.open(), visits.open()
+    assert first.id != second.id and len(first.id) >= 24
+    assert first.folder.parent == visits.folder and first.id not in str(first.folder)
+    visits.close()
+    assert not visits.folder.exists()
+
+
+def test_there_are_so_many_at_most(visits):
+    for _ in range(MOST):
+        visits.open()
+    with pytest.raises(UserError, match="visitors are here already"):
+        visits.open()
+
+
+def test_one_that_never_came_is_forgotten(visits):
+    visit = visits.open()
+    visits.sweep()
+    assert visits.find(visit.id) is visit
+    visit.seen -= 2 * GRACE
+    visits.sweep()
+    assert visits.find(visit.id) is None and not visit.folder.exists()
