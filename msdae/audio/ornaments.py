@@ -16,7 +16,7 @@ REACH = 8  # frames around the middle of a window that swing with it
 STEP = 5  # frames over which a slope is measured
 SLOPE = 300.0  # cents a second of a slide, at least
 # Of a slide, at least; a step from key to key is smeared over five frames.
-SLIDE_FRAMES, SLIDE_CENTS = 7, 80.0
+SLIDE_FRAMES, SLIDE_CENTS, WIDEST_SLIDE = 7, 80.0, 700.0  # a wider one is an error of an octave
 NAMES = ("vibrato rate", "vibrato extent", "slide", "trill rate")
 
 
@@ -116,6 +116,6 @@ def _slides(cents: np.ndarray) -> np.ndarray:
     edges = np.concatenate([[0], np.flatnonzero(np.diff(direction)) + 1, [len(cents)]])
     for start, end in zip(edges[:-1], edges[1:], strict=True):
         moved = abs(slope[start:end].sum()) / FRAMES
-        if not direction[start] or end - start < SLIDE_FRAMES or moved < SLIDE_CENTS:
+        if not direction[start] or end - start < SLIDE_FRAMES or not SLIDE_CENTS <= moved <= WIDEST_SLIDE:
             slope[start:end] = 0
     return slope

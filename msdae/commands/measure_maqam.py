@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.out is not None:
         tables.check_file(options.out)
     command = cli.command_line("measure-maqam", argv)
-    results = accuracy.tables(options.pieces, options.seed, command, tqdm)
+    results = accuracy.tables(accuracy.outcomes(options.pieces, options.seed, tqdm), command)
     print("\n\n".join(table.text() for table in results))
     if options.out is not None:
         tables.write(options.out, results)

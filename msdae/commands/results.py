@@ -14,6 +14,7 @@ from msdae.commands import (
     evaluate,
     evaluate_composers,
     measure_interpolation,
+    measure_maqam,
     measure_players,
     plot_umap,
     run_probes,
@@ -190,6 +191,7 @@ COMMANDS = {
     "metrics": "train_metrics",
     "composers": "evaluate_composers",
     "players": "measure_players",
+    "maqam": "measure_maqam",
     "speed": "benchmark",
 }  # that the measurements call
 MEASUREMENTS: dict[str, Callable[[Path], None]] = {
@@ -203,5 +205,6 @@ MEASUREMENTS: dict[str, Callable[[Path], None]] = {
     "metrics": of_command("metrics", "train-metrics", train_metrics.main, "--only-check", out="--json"),
     "composers": of_command("composers", "evaluate-composers", evaluate_composers.main),
     "players": of_command("players", "measure-players", measure_players.main, "--cases", "24"),
+    "maqam": of_command("maqam", "measure-maqam", measure_maqam.main),
     "speed": of_command("speed", "benchmark", benchmark.main),
 }

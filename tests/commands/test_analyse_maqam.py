@@ -91,8 +91,12 @@ def test_parts(tmp_path, capsys):
     outer = said(tmp_path, capsys, waveform)
     whole = said(tmp_path, capsys, waveform, "--part", "whole")
     assert outer["scales"][0]["score"] > whole["scales"][0]["score"]
+    assert [third["maqam"] for third in outer["thirds"]][::2] == ["ajam", "ajam"]
     strongest = outer["dominant_frequencies"]
     assert strongest["whole"] != strongest["first_and_last_third"]
+
+
+QUIET = torch.zeros(7 * RATE)
 
 
 def drums():
@@ -109,8 +113,12 @@ def drums():
     [
         (lambda: torch.zeros(5 * RATE), "is silent"),
         (lambda: melody((57, 57)), "has 1.0 s; give 3 s to an hour"),
-        (drums, "have a steady pitch, of .* give a recording of one melody"),
+        (drums, "have a steady pitch, of .* give a recording of a melody"),
         (lambda: torch.cat([melody((57, 59)), torch.zeros(4 * RATE)]), "have a steady pitch"),
+        (
+            lambda: torch.cat([QUIET, melody(MAJOR), QUIET]),
+            "no melody in its first and last third; use --part",
+        ),
     ],
 )
 def test_what_has_no_scale(tmp_path, waveform, message):

@@ -14,7 +14,7 @@ def test_tables_of_rendered_pieces(tmp_path, capsys):
     printed = capsys.readouterr().out
     first, difference, ornaments = json.loads(out.read_text())
     assert first["title"] in printed and difference["title"] in printed
-    assert len(first["rows"]) == 6 and len(difference["rows"]) == 3
+    assert len(first["rows"]) == 4 and len(difference["rows"]) == 2
     assert [row[0] for row in ornaments["rows"]] == ["vibrato", "trill", "slide"]
     tonic = {(row[0], row[1]): row[2]["value"] for row in first["rows"]}
     assert tonic["pitch histogram", "first and last third"] == 1

@@ -21,7 +21,7 @@ from msdae.synthesis.soundfont import SAMPLE_RATE
 SPLIT = "test"
 WITHIN = 25.0  # cents of a tonic that is right
 ALPHA, SIGMA = 40.0, 1.0
-METHODS = ("strongest frequencies", "pitch histogram", "pitch histogram and cadence")
+METHODS = ("strongest frequencies", "pitch histogram")
 PARTS = ("whole", "first and last third")
 LATE = 0.1  # seconds by which an ornament may be heard before or after it is played
 
@@ -47,24 +47,25 @@ def outcome(piece: Piece) -> Outcome:
     right = {}
     for part in PARTS:
         take = ends if part == PARTS[1] else lambda frames: frames
-        answers = _answers(track.cents, take(track.cents), hertz, take(amplitudes))
+        answers = _answers(take(track.cents), hertz, take(amplitudes))
         for method, (tonic, maqam) in zip(METHODS, answers, strict=True):
             near = scales.distance(tonic, 100 * home.tonic) <= WITHIN
             right[method, part] = (near, maqam == home.maqam)
     return Outcome(right, rendering.modulated, _heard(rendering, track.seconds, ornaments(track.cents)))
 
 
-def tables(pieces: int, seed: int, command: str, progress: Progress = silent) -> list[Table]:
-    """Tonic and maqam by each method; the first and last third against the whole; ornaments.
-
-    pieces: of the split that priors are not trained on.
-    """
+def outcomes(pieces: int, seed: int, progress: Progress = silent) -> list[Outcome]:
+    """So many pieces, of the split that priors are not trained on."""
     config = MaqamConfig(seed=seed)
     indices = progress(range(pieces), desc="pieces", unit="piece")
-    outcomes = [outcome(Piece(SPLIT, index, config)) for index in indices]
+    return [outcome(Piece(SPLIT, index, config)) for index in indices]
+
+
+def tables(outcomes: Sequence[Outcome], command: str) -> list[Table]:
+    """Tonic and maqam by each method; the first and last third against the whole; ornaments."""
     modulated = sum(one.modulated for one in outcomes)
     note = (
-        f"{pieces} rendered pieces of half a minute, the middle third of {modulated} in another maqam. "
+        f"{len(outcomes)} rendered pieces of half a minute, {modulated} with a third in another maqam. "
         f"A tonic is right within {WITHIN:.0f} cents in any octave; by chance one maqam in eight is."
     )
     header = ("from", "part", "tonic ↑", "maqam ↑", "maqam, modulated ↑", "maqam, not modulated ↑")
@@ -81,18 +82,13 @@ def tables(pieces: int, seed: int, command: str, progress: Progress = silent) ->
     ]
 
 
-def _answers(
-    line: np.ndarray, cents: np.ndarray, hertz: np.ndarray, amplitudes: np.ndarray
-) -> Iterator[tuple[float, str]]:
-    """(tonic, maqam) by each of `METHODS`; line: the pitches of the whole, whose end is the cadence."""
-    peaks, levels = spectrum.cents(spectrum.dominant(hertz, amplitudes))
-    best = scales.fits(scales.histogram(peaks, levels))[0]
+def _answers(cents: np.ndarray, hertz: np.ndarray, amplitudes: np.ndarray) -> Iterator[tuple[float, str]]:
+    """(tonic, maqam) by each of `METHODS`."""
+    best = scales.fits(scales.histogram(*spectrum.cents(spectrum.dominant(hertz, amplitudes))))[0]
     yield best.tonic, best.maqam
     pitches = scales.steady(cents)
-    counts = scales.histogram(pitches)
-    for ending in (None, scales.cadence(line)):
-        best = scales.fits(counts, ending)[0]
-        yield scales.refined(best.tonic, pitches), best.maqam
+    best = scales.fits(scales.histogram(pitches))[0]
+    yield scales.refined(best.tonic, pitches), best.maqam
 
 
 def _row(method: str, part: str, outcomes: Sequence[Outcome]) -> tuple[Cell, ...]:

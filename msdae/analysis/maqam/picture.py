@@ -50,10 +50,11 @@ def _spectrogram(axis, analysis: Analysis) -> None:
 
 def _histogram(axis, analysis: Analysis) -> None:
     best = MAQAMAT[analysis.fits[0].maqam]
-    axis.bar(np.arange(scales.BINS) * scales.BIN, 100 * analysis.from_tonic(), 9, color=COLOURS[0])
+    places = (np.arange(scales.BINS) * scales.BIN + 50) % 1200 - 50
+    axis.bar(places, 100 * analysis.from_tonic(), 9, color=COLOURS[0])
     for degree in best.degrees:
         axis.axvline(degree, color=COLOURS[1], lw=1, ls="--", zorder=0)
-    axis.set(ylabel="% of the pitches", xlim=(-20, 1200))
+    axis.set(ylabel="% of the pitches", xlim=(-55, 1150))
     axis.set_xticks(best.degrees, map(str, best.degrees))
     axis.set_xlabel(f"cents above the tonic, {name(analysis.tonic)}; dashed: degrees of {best.name}")
 
@@ -70,5 +71,6 @@ def _ornaments(axis, analysis: Analysis) -> None:
         label="slide, semitones a second",
     )
     axis.axhline(0, color=QUIET, lw=0.6)
-    axis.set(xlabel="seconds", xlim=(0, analysis.seconds))
+    top = 1.4 * max(50.0, o.vibrato_extent.max(), o.trill_interval.max())
+    axis.set(xlabel="seconds", xlim=(0, analysis.seconds), ylim=(min(-10, 1.1 * o.slide.min()), top))
     axis.legend(loc="upper right", frameon=False, ncols=3, fontsize=9)

@@ -1,7 +1,7 @@
 """The analysis of a recording: dominant frequencies, pitch, tonic, scales and ornaments."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from msdae.analysis.maqam.scales import Fit
 from msdae.audio import pitch
 from msdae.audio.ornaments import Ornaments, ornaments
 from msdae.audio.pitch import Track
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 
 SHORTEST, LONGEST = 3.0, 3600.0  # seconds
 SILENCE = 1e-4  # peak, -80 dBFS
@@ -23,6 +23,7 @@ VOICED, STEADY_SECONDS = (
     1.5,
 )  # share of the sounding frames, and seconds, that have a steady pitch, at least
 SOUNDING = 40.0  # dB below the loudest frame
+LEAST = 0.5  # seconds of steady pitch that a scale is read from
 SHOWN = 8  # dominant frequencies
 KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
@@ -39,7 +40,7 @@ class Analysis:
     seconds: float
     tonic: float
     fits: list[Fit]
-    thirds: list[Fit]
+    thirds: list[Fit | None]
     counts: np.ndarray
     track: Track
     ornaments: Ornaments
@@ -53,7 +54,7 @@ class Analysis:
             "seconds": round(self.seconds, 2),
             "tonic": {"hertz": round(pitch.hertz(self.tonic), 2), "name": name(self.tonic)},
             "scales": [_scale(fit) for fit in self.fits],
-            "thirds": [_scale(fit) for fit in self.thirds],
+            "thirds": [fit and _scale(fit) for fit in self.thirds],
             "dominant_frequencies": {"whole": whole, "first_and_last_third": outer},
             "histogram": {"bin_cents": scales.BIN, "from_tonic": _rounded(self.from_tonic(), 5)},
             "ornaments": self.summary(),
@@ -89,7 +90,7 @@ class Analysis:
         yield f"scale    {best.maqam}; {share}"
         ranking = ", ".join(f"{fit.maqam} {fit.score:.2f}" for fit in self.fits)
         yield f"nearest  {ranking} (nats above evenly spread pitches)"
-        thirds = (f"{fit.maqam} on {name(fit.tonic, octave=False)}" for fit in self.thirds)
+        thirds = (fit and f"{fit.maqam} on {name(fit.tonic, octave=False)}" or "-" for fit in self.thirds)
         yield f"thirds   {', '.join(thirds)}"
         for label, peaks in zip(("whole", "first and last third"), self.dominant, strict=True):
             yield f"strongest frequencies, {label}: {', '.join(f'{hz:.1f}' for hz, _ in peaks[:SHOWN])} Hz"
@@ -112,11 +113,11 @@ def analyse(path: Path, alpha: float = 40.0, sigma: float = 1.0, outer: bool = T
     recording = audio.open_recording(path, pitch.RATE)
     seconds = recording.samples / pitch.RATE
     if not SHORTEST <= seconds <= LONGEST:
-        raise UserError(f"{path}: has {seconds:.1f} s; give {SHORTEST:.0f} s to an hour")
+        raise UserError(f"{printable(path)}: has {seconds:.1f} s; give {SHORTEST:.0f} s to an hour")
     waveform = torch.cat(list(recording.blocks()))
     if float(waveform.abs().max()) < SILENCE:
-        raise UserError(f"{path}: is silent; give a recording of a melody")
-    return of_waveform(waveform, pitch.track(waveform, pitch.RATE), alpha, sigma, outer, str(path))
+        raise UserError(f"{printable(path)}: is silent; give a recording of a melody")
+    return of_waveform(waveform, pitch.track(waveform, pitch.RATE), alpha, sigma, outer, printable(path))
 
 
 def of_waveform(
@@ -132,14 +133,16 @@ def of_waveform(
     hertz, decibels = spectrum.spectrogram(waveform, pitch.RATE)
     amplitudes = spectrum.cleaned(decibels, alpha, sigma)
     cents = ends(track.cents) if outer else track.cents
-    ranking = scales.fits(scales.histogram(scales.steady(cents)), scales.cadence(track.cents))
     pitches = scales.steady(cents)
+    if len(pitches) < LEAST * pitch.FRAMES:
+        raise UserError(f"{name or 'the sound'}: has no melody in its first and last third; use --part whole")
+    ranking = scales.fits(scales.histogram(pitches))
     tonic = scales.octave(scales.refined(ranking[0].tonic, pitches), scales.steady(track.cents))
     return Analysis(
         len(waveform) / pitch.RATE,
         tonic,
         ranking,
-        [fit for third in np.array_split(track.cents, 3) for fit in _nearest(third)],
+        [_nearest(third) for third in np.array_split(track.cents, 3)],
         scales.histogram(scales.steady(track.cents)),
         track,
         ornaments(track.cents),
@@ -171,14 +174,17 @@ def _require_line(waveform: torch.Tensor, cents: np.ndarray, name: str) -> None:
     if steady < max(VOICED * sounding, STEADY_SECONDS * pitch.FRAMES):
         raise UserError(
             f"{name or 'the sound'}: only {steady / pitch.FRAMES:.1f} s have a steady pitch, of "
-            f"{sounding / pitch.FRAMES:.1f} s of sound; give a recording of one melody, without drums"
+            f"{sounding / pitch.FRAMES:.1f} s of sound; give a recording of a melody without chords and drums"
         )
 
 
-def _nearest(cents: np.ndarray) -> list[Fit]:
-    """The scale that fits a third best; none where it has no pitch."""
+def _nearest(cents: np.ndarray) -> Fit | None:
+    """The scale that fits a third best; None where it has no melody."""
     pitches = scales.steady(cents)
-    return scales.fits(scales.histogram(pitches), scales.cadence(cents))[:1] if len(pitches) else []
+    if len(pitches) < LEAST * pitch.FRAMES:
+        return None
+    best = scales.fits(scales.histogram(pitches))[0]
+    return replace(best, tonic=scales.refined(best.tonic, pitches))
 
 
 def _scale(fit: Fit) -> dict[str, Any]:

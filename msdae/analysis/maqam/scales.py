@@ -12,7 +12,7 @@ BINS = 120  # of an octave
 SPREAD = 20.0  # cents around a degree, standard deviation
 ELSEWHERE = 0.15  # share of what lies on no degree
 TONIC, GHAMMAZ = 2.0, 1.5  # weights of these degrees, of any other 1
-CADENCE_SECONDS, CADENCE = 1.5, 0.05  # of the end, and its weight beside the histogram's
+ENDING = 1.5  # seconds of the last pitches near the tonic, which tell its octave
 STEADY = 200.0  # cents a second above which a pitch is on its way
 NEAR = 40.0  # cents around the tonic that it is refined from
 
@@ -49,27 +49,19 @@ def histogram(cents: np.ndarray, weights: np.ndarray | None = None) -> np.ndarra
     return counts / max(counts.sum(), 1e-12)
 
 
-def cadence(cents: np.ndarray) -> np.ndarray:
-    """The histogram of the last steady pitches of a line; cents: as `steady`."""
-    return histogram(steady(cents)[-round(CADENCE_SECONDS * FRAMES) :])
-
-
-def fits(counts: np.ndarray, ending: np.ndarray | None = None) -> list[Fit]:
+def fits(counts: np.ndarray) -> list[Fit]:
     """The best tonic of each maqam, the maqam that fits best first.
 
-    counts: histogram of the pitches. ending: of the last ones, which tell the tonic; None: nothing is known.
+    counts: histogram of the pitches.
     """
-    found = []
-    tonics = np.log(_template(np.array([0.0]), np.ones(1)) * BINS)
+    ranking = []
     for maqam in MAQAMAT.values():
         scale = np.log(_of(maqam) * BINS)
         scores = np.array([counts @ np.roll(scale, tonic) for tonic in range(BINS)])
-        if ending is not None:
-            scores += CADENCE * np.array([ending @ np.roll(tonics, tonic) for tonic in range(BINS)])
         tonic = int(scores.argmax())
         inside = _inside(maqam, tonic)
-        found.append(Fit(maqam.name, tonic * BIN, float(scores[tonic]), float(counts[inside].sum())))
-    return sorted(found, key=lambda fit: -fit.score)
+        ranking.append(Fit(maqam.name, tonic * BIN, float(scores[tonic]), float(counts[inside].sum())))
+    return sorted(ranking, key=lambda fit: -fit.score)
 
 
 def refined(tonic: float, cents: np.ndarray) -> float:
@@ -83,7 +75,7 @@ def octave(tonic: float, cents: np.ndarray) -> float:
     """The tonic in the octave in which the last pitches near it are, or the most of all pitches."""
     off = (cents - tonic + 600) % 1200 - 600
     near = cents[np.abs(off) < NEAR]
-    place = float(np.median(near[-round(CADENCE_SECONDS * FRAMES) :] if len(near) else cents))
+    place = float(np.median(near[-round(ENDING * FRAMES) :] if len(near) else cents))
     return tonic + 1200 * round((place - tonic) / 1200)
 
 

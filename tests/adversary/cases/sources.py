@@ -117,6 +117,16 @@ ODD = [  # file and its length in seconds
 
 CASES = [
     *(case for line in ROLES.values() for case in bad(line, at(BROKEN) + PATHS)),
+    *bad(
+        "analyse-maqam {} --plot y.png",
+        [
+            *at(row for row in FEW if row[0] != "nan.wav"),  # a second of sound, which is too short
+            *PATHS[:2],
+            ("@newline.wav", "give 3 s to an hour"),
+            ("@silence.wav", "give 3 s to an hour"),
+            ("@b.wav --alpha 0", "alpha"),
+        ],
+    ),
     *(case for line in FEW_ROLES.values() for case in bad(line, at(FEW) + PATHS[:2])),
     *(
         Case(

@@ -19,7 +19,7 @@ def line(maqam, tonic, seed=0):
 @pytest.mark.parametrize("tonic", [4800.0, 5037.0, 5575.0])
 def test_scale_and_tonic(maqam, tonic):
     cents = line(maqam, tonic)
-    fits = scales.fits(scales.histogram(cents), scales.cadence(cents))
+    fits = scales.fits(scales.histogram(cents))
     assert fits[0].maqam == maqam and fits[0].inside > 0.95
     assert len({fit.maqam for fit in fits}) == 8
     assert scales.distance(scales.refined(fits[0].tonic, cents), tonic) < 8
