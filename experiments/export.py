@@ -1,4 +1,4 @@
-"""Write a trained model in half precision, or push it to the Hugging Face hub."""
+"""Write a trained model in half precision as ONNX or as a plugin, or push it to the hub."""
 
 from msdae import cli
 from msdae.commands.export import main

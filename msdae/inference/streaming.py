@@ -63,7 +63,7 @@ class Engine:
         self._played = silence[0].clone()  # the last of the rendering
         self._z = codec.encode(silence.to(pipeline.device))
         self._windows = 0  # that were sampled
-        self._phases: Any = None  # of the codec's last piece
+        self._state: Any = None  # of the codec, after its last piece
         self._tail = torch.zeros(FADE)  # of the last piece, over which the next one is faded in
         self._gain = 0.0
         self._waiting = torch.zeros(0)  # input of less than a stride
@@ -79,49 +79,51 @@ class Engine:
         output, self._ready = self._ready[: len(block)], self._ready[len(block) :]
         return output
 
-    @torch.no_grad()
     def _swapped(self, piece: torch.Tensor) -> torch.Tensor:
         """The next stride of the input -> the next stride of the output, `config.ahead` frames behind it."""
         self._heard = torch.cat([self._heard[self.stride :], piece])
-        self._z = self._sampled()
+        place = self.pipeline.device
+        start = self.noise(self._windows).to(place)
+        heard = self._heard[None].to(place)
+        self._z, waveform, self._state = self.window(heard, self._z, start, self._state)
         self._windows += 1
-        sound, tail = self._decoded()
+        sound, tail = waveform[0].cpu().split([self.stride, FADE])
         faded = crossfade_level(self._tail, sound[:FADE])
         self._tail = tail
         return self._mastered(torch.cat([faded, sound[FADE:]]))
 
-    def _sampled(self) -> torch.Tensor:
-        """Latents of the window that ends with what was heard last: (1, channels, frames)."""
+    def noise(self, number: int) -> torch.Tensor:
+        """Standard normal, (1, channels, frames), from which the window `number` is sampled."""
+        pipeline, stride = self.pipeline, self.config.stride
+        frames, channels = pipeline.window, pipeline.codec.channels
+        return noise(pipeline.sampling.seed, channels, frames, stride, number * stride)[None]
+
+    @torch.no_grad()
+    def window(
+        self, heard: torch.Tensor, z: torch.Tensor, start: torch.Tensor, state: Any = None
+    ) -> tuple[torch.Tensor, torch.Tensor, Any]:
+        """One window, a function of what it is given alone.
+
+        heard: the last samples of the input, (1, samples of a window). z: latents of the window before.
+        start: noise, (1, channels, frames). state: of the codec, as the window before gave it.
+
+        Returns:
+            its latents (1, channels, frames), the sound of the stride that is played now and of FADE samples
+            after it, (1, stride + FADE), and the codec's state.
+        """
         pipeline, config, model = self.pipeline, self.config, self.pipeline.model
-        levels = range(2, model.stage + 1)
-        heard = self._heard[None].to(pipeline.device)
-        codes = window_codes(model, pipeline.codec, pipeline.log_mel, heard, levels)
+        codec, levels = pipeline.codec, range(2, model.stage + 1)
+        codes = window_codes(model, codec, pipeline.log_mel, heard, levels)
         conditions = [self._timbre, *(codes[level] for level in levels)]
-        before = torch.cat([self._z[..., config.stride :], self._z[..., : config.stride]], dim=-1)
-        known = torch.arange(pipeline.window, device=pipeline.device)
-        known = known < pipeline.window - config.stride - config.ahead
-        start = noise(
-            pipeline.sampling.seed,
-            before.shape[1],
-            pipeline.window,
-            config.stride,
-            self._windows * config.stride,
-        )
+        before = torch.cat([z[..., config.stride :], z[..., : config.stride]], dim=-1)
+        first = pipeline.window - config.stride - config.ahead  # frame that is new
+        known = torch.arange(pipeline.window, device=heard.device) < first
         way = pipeline.route()
         with self._adapter.applied(way.unet()) if self._adapter else nullcontext():
             inner = way.denoiser(conditions, tokens=self._tokens)
-            return way.solve(
-                lambda x, sigma: torch.where(known, before, inner(x, sigma)),
-                start[None].to(pipeline.device),
-            )
-
-    def _decoded(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The frames that are played now as sound (stride,), and how it would go on (FADE,)."""
-        codec, config = self.pipeline.codec, self.config
-        before = self.pipeline.window - config.stride - config.ahead
-        waveform, self._phases = codec.continued(self._z, before, config.stride, self._phases)
-        waveform = waveform[0].cpu()
-        return waveform[: self.stride], waveform[self.stride : self.stride + FADE]
+            z = way.solve(lambda x, sigma: torch.where(known, before, inner(x, sigma)), start)
+        waveform, state = codec.continued(z, first, config.stride, state)
+        return z, waveform[:, : self.stride + FADE], state
 
     def _mastered(self, sound: torch.Tensor) -> torch.Tensor:
         """The next stride of the rendering with the loudness that the input had at that time."""

@@ -1,3 +1,5 @@
+import importlib.util
+
 import pytest
 from huggingface_hub.errors import HfHubHTTPError
 
@@ -25,3 +27,13 @@ def test_what_the_hub_does_not_take_is_said(checkpoint, monkeypatch, name, said)
     monkeypatch.setattr(Autoencoder, "push_to_hub", refused)
     with pytest.raises(UserError, match=f"--push {name}: .*{said}"):
         export.main([str(checkpoint), "--push", name])
+
+
+def test_a_plugin_needs_its_package_and_a_sound(checkpoint, monkeypatch, tmp_path):
+    line = [str(checkpoint), "--neutone", str(tmp_path / "a.nm")]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="pip install --no-deps neutone_sdk"):
+        export.main(line)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    with pytest.raises(UserError, match="--neutone: no sound; give --sound FILE"):
+        export.main(line)

@@ -1,0 +1,157 @@
+"""A live engine as a plugin file of Neutone FX (package neutone_sdk), which plays in a music program.
+
+The window is traced as it is; what stands around it - the input's ring, the cross-fade, loudness by root mean
+square - is written again for TorchScript. Import it only where the package is.
+"""
+
+import tempfile
+import warnings
+from pathlib import Path
+
+import torch
+from neutone_sdk import WaveformToWaveformBase
+from neutone_sdk.utils import save_neutone_model
+from torch import Tensor, nn
+
+import msdae
+from msdae import files
+from msdae.audio.loudness import PEAK
+from msdae.inference.streaming import FADE, LOUDEST, MEMORY, Engine
+
+FILE = "model.nm"  # as the SDK names it
+NOISE = 1 << 12  # latent frames of noise, after which it repeats
+
+
+class _Window(nn.Module):
+    """`Engine.window` as a module that can be traced."""
+
+    def __init__(self, engine: Engine):
+        super().__init__()
+        self.engine = engine
+
+    def forward(
+        self, heard: Tensor, z: Tensor, start: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        return self.engine.window(heard, z, start, state)
+
+
+class Plugin(WaveformToWaveformBase):
+    """What the plugin runs, block by block of a stride: (1, stride) -> the same, `ahead` samples later."""
+
+    def __init__(self, engine: Engine, name: str):
+        # The SDK asks for the names and sizes in its own __init__.
+        self.name, self.version = name, msdae.__version__
+        self.stride, self.fade, self.frames = engine.stride, FADE, engine.pipeline.window
+        self.step, self.ahead = engine.config.stride, engine.delay - engine.stride
+        self.rate, self.memory = engine.sample_rate, round(MEMORY * engine.sample_rate)
+        self.loudest, self.peak = LOUDEST, PEAK
+        self.place = 0
+        super().__init__(_traced(engine))
+        windows = [engine.noise(number) for number in range(0, NOISE // self.step, self.frames // self.step)]
+        silence = torch.zeros(1, engine.pipeline.codec.clip_samples)
+        z = engine.pipeline.codec.encode(silence)
+        *_, state = engine.window(silence, z, windows[0])
+        self.register_buffer("noise", torch.cat(windows, dim=2))
+        self.register_buffer("silence", z)
+        self.register_buffer("heard", silence)
+        self.register_buffer("played", silence[:, : self.memory].clone())
+        self.register_buffer("z", z.clone())
+        self.register_buffer("state", torch.zeros_like(state))
+        self.register_buffer("tail", torch.zeros(1, FADE))
+        self.register_buffer("gain", torch.zeros(1))
+
+    def get_model_name(self) -> str:
+        return self.name
+
+    def get_model_authors(self) -> list[str]:
+        return ["msdae"]
+
+    def get_model_short_description(self) -> str:
+        return "Plays what is heard with another sound."
+
+    def get_model_long_description(self) -> str:
+        return "A melody in, the same melody in a sound that was learnt from a recording out."
+
+    def get_technical_description(self) -> str:
+        return "Multi-scale spectral diffusion autoencoder, windows of three seconds, outpainted."
+
+    def get_tags(self) -> list[str]:
+        return ["timbre transfer"]
+
+    def get_model_version(self) -> str:
+        return self.version
+
+    def is_experimental(self) -> bool:
+        return True
+
+    def is_input_mono(self) -> bool:
+        return True
+
+    def is_output_mono(self) -> bool:
+        return True
+
+    def get_native_sample_rates(self) -> list[int]:
+        return [self.rate]
+
+    def get_native_buffer_sizes(self) -> list[int]:
+        return [self.stride]
+
+    @torch.jit.export
+    def calc_model_delay_samples(self) -> int:
+        return self.ahead
+
+    def reset_model(self) -> bool:
+        """Silence was heard, and nothing was played."""
+        self.place = 0
+        self.z.copy_(self.silence)
+        for part in (self.heard, self.played, self.state, self.tail, self.gain):
+            part.zero_()
+        return True
+
+    def do_forward_pass(self, x: Tensor, params: dict[str, Tensor]) -> Tensor:
+        """As `Engine` does; x: (1, stride)."""
+        self.heard = torch.cat([self.heard[:, self.stride :], x], dim=1)
+        start = self.noise[:, :, self.place : self.place + self.frames]
+        self.place = (self.place + self.step) % (self.noise.size(2) - self.frames)
+        self.z, sound, self.state = self.model(self.heard, self.z, start, self.state)
+        ramp = torch.linspace(0.0, 1.0, self.fade)
+        first = torch.lerp(self.tail, sound[:, : self.fade], ramp)
+        self.tail = sound[:, self.stride :]
+        output = torch.cat([first, sound[:, self.fade : self.stride]], dim=1)
+        self.played = torch.cat([self.played, output], dim=1)[:, -self.memory :]
+        end = self.heard.size(1) - self.ahead
+        heard = self.heard[:, end - self.memory : end].square().mean()
+        gain = (heard / self.played.square().mean().clamp_min(1e-12)).sqrt().clamp(max=self.loudest)
+        output = torch.cat(
+            [output[:, : self.fade] * torch.lerp(self.gain, gain, ramp), output[:, self.fade :] * gain], dim=1
+        )
+        self.gain = gain.reshape(1)
+        return self.peak * torch.tanh(output / self.peak)
+
+
+def write(engine: Engine, path: Path, name: str) -> None:
+    """Write the engine, with its sound, as the plugin file `path` (.nm).
+
+    name: what the plugin shows, of which 30 characters.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    with tempfile.TemporaryDirectory() as folder, files.atomic(path) as temporary:
+        save_neutone_model(
+            Plugin(engine, name[:30]), Path(folder), speed_benchmark=False, test_offline_mode=False
+        )
+        temporary.write_bytes((Path(folder) / FILE).read_bytes())
+
+
+def _traced(engine: Engine) -> torch.jit.ScriptModule:
+    """One window as TorchScript, for the sizes and settings of the engine."""
+    codec = engine.pipeline.codec
+    engine.pipeline.model.requires_grad_(False)
+    codec.requires_grad_(False)
+    silence = torch.zeros(1, codec.clip_samples)
+    example = silence, codec.encode(silence), engine.noise(0)
+    *_, state = engine.window(*example)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # sizes are those of the engine
+        return torch.jit.trace(_Window(engine), (*example, torch.zeros_like(state)), check_trace=False)
