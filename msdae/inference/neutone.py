@@ -61,43 +61,56 @@ class Plugin(WaveformToWaveformBase):
         self.register_buffer("gain", torch.zeros(1))
 
     def get_model_name(self) -> str:
+        """What the plugin shows."""
         return self.name
 
     def get_model_authors(self) -> list[str]:
+        """Who made the model."""
         return ["msdae"]
 
     def get_model_short_description(self) -> str:
+        """One line."""
         return "Plays what is heard with another sound."
 
     def get_model_long_description(self) -> str:
+        """What is heard."""
         return "A melody in, the same melody in a sound that was learnt from a recording out."
 
     def get_technical_description(self) -> str:
+        """How it works."""
         return "Multi-scale spectral diffusion autoencoder, windows of three seconds, outpainted."
 
     def get_tags(self) -> list[str]:
+        """What it is found by."""
         return ["timbre transfer"]
 
     def get_model_version(self) -> str:
+        """msdae's."""
         return self.version
 
     def is_experimental(self) -> bool:
+        """Whether it is a trial."""
         return True
 
     def is_input_mono(self) -> bool:
+        """One channel is heard."""
         return True
 
     def is_output_mono(self) -> bool:
+        """One channel is played."""
         return True
 
     def get_native_sample_rates(self) -> list[int]:
+        """The codec's, in Hz."""
         return [self.rate]
 
     def get_native_buffer_sizes(self) -> list[int]:
+        """A stride, in samples."""
         return [self.stride]
 
     @torch.jit.export
     def calc_model_delay_samples(self) -> int:
+        """What is not played yet of a window."""
         return self.ahead
 
     def reset_model(self) -> bool:
