@@ -8,6 +8,7 @@ from scipy.signal import find_peaks
 from msdae.audio.pitch import A4
 
 WINDOW, HOP = 0.5, 0.128  # seconds
+BLOCK = 512  # frames at once
 LOW, HIGH = 55.0, 1500.0  # Hz
 PEAKS = 24  # that a scale is read from
 
@@ -17,19 +18,23 @@ def spectrogram(waveform: torch.Tensor, rate: int) -> tuple[np.ndarray, np.ndarr
 
     waveform: (samples,).
     """
-    size = round(WINDOW * rate)
-    spectrum = torch.stft(
-        waveform,
-        2 * size,
-        round(HOP * rate),
-        size,
-        torch.hann_window(size),
-        return_complex=True,
-        pad_mode="constant",
-    )
+    size, hop = round(WINDOW * rate), round(HOP * rate)
     hertz = np.arange(size + 1) * rate / (2 * size)
     inside = (hertz >= LOW) & (hertz <= HIGH)
-    magnitude = spectrum.abs()[torch.from_numpy(inside)].numpy()
+    padded = torch.nn.functional.pad(waveform, (size, size))
+    blocks = [
+        torch.stft(
+            padded[start : start + (BLOCK - 1) * hop + 2 * size],
+            2 * size,
+            hop,
+            size,
+            torch.hann_window(size),
+            center=False,
+            return_complex=True,
+        )[torch.from_numpy(inside)].abs()
+        for start in range(0, len(padded) - 2 * size + 1, BLOCK * hop)
+    ]
+    magnitude = torch.cat(blocks, dim=1).numpy()
     return hertz[inside], 20 * np.log10(np.maximum(magnitude / max(float(magnitude.max()), 1e-9), 1e-6))
 
 
