@@ -7,7 +7,7 @@ from typing import Any
 from msdae.limits import NOT_NEGATIVE, Range
 
 TEXTS = frozenset(("dataset", "kind", "split", "piece", "stem", "sound", "score")) | frozenset(
-    ("instrument", "family", "class", "source")
+    ("instrument", "family", "class", "source", "maqam", "mode", "room")
 )
 MIDI = Range(0, 127)
 NUMBERS = frozenset(("pitch", "velocity", "program"))

@@ -35,6 +35,7 @@ from msdae.synthesis.soundfont import SAMPLE_RATE
 
 LABELS, SOUND = "piece.json", "piece"
 CLIPS_PER_PIECE = 10  # about
+MOST = Range(1, 100, reason="five minutes")  # clips of a section
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class MaqamConfig(RenderConfig):
     """
 
     clips: Annotated[int, Range(1, 10**6)] = 3000
-    section_clips: tuple[Annotated[int, Range(1, 100)], ...] = (3, 4)
+    section_clips: tuple[Annotated[int, MOST], ...] = (3, 4)
     drone: Annotated[float, SHARE] = 0.3
     dry: Annotated[float, SHARE] = 0.4
     taqsim: TaqsimConfig = field(default_factory=TaqsimConfig)
@@ -198,6 +199,8 @@ def _notes(tones: Sequence[Tone]) -> list[list[float]]:
 
 def _source(split: str, folder: Path, name: str, labels: dict[str, Any]) -> SourceFile:
     index, clips = labels["section"], labels["clips"]
+    if type(index) is not int or type(clips) is not int or index not in range(3) or clips not in MOST:
+        raise ValueError(f"{name} is no third of a piece")
     stem = f"{folder.name}/{name}"
     kept = {key: value for key, value in labels.items() if key not in ("section", "clips", "tones")}
     kept = {"dataset": "maqam", "split": split, "piece": folder.name, "stem": stem, **kept}

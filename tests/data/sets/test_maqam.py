@@ -7,7 +7,7 @@ import soundfile
 from msdae.commands import prepare_data
 from msdae.data import ClipCache
 from msdae.data.rendering import RECORD
-from msdae.data.sets.maqam import MaqamConfig, MaqamPieces, Piece, render
+from msdae.data.sets.maqam import LABELS, MaqamConfig, MaqamPieces, Piece, render, write_piece
 from msdae.data.sources import ClipLength
 from msdae.data.tally import Tally
 from msdae.errors import UserError
@@ -81,6 +81,21 @@ def test_splits_and_seeds_differ():
     pieces = [Piece("train", 0, config), Piece("test", 0, config)]
     pieces.append(Piece("train", 0, MaqamConfig(section_clips=(1, 1), seed=1)))
     assert len({render(piece).sections[0].tonic for piece in pieces}) == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"section": "x"}, {"section": 3}, {"clips": None}, {"clips": 10**9}, {"maqam": 5}, {"notes": "x"}],
+)
+def test_damaged_labels_are_counted(tmp_path, change):
+    place = tmp_path / "train" / "Piece00000"
+    write_piece(Piece("train", 0, MaqamConfig(section_clips=(1, 1))), place)
+    labels = json.loads((place / LABELS).read_text())
+    labels["piece-1"].update(change)
+    (place / LABELS).write_text(json.dumps(labels))
+    tally = Tally()
+    assert len(MaqamPieces.scan(tmp_path, tally)["train"]) == 2
+    assert tally.rejected.total() == 1
 
 
 def test_soundfonts_do_not_play():
