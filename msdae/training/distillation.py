@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,7 +51,7 @@ class DistillConfig(Schedule):
     student: StudentConfig = field(default_factory=StudentConfig)
     steps: Steps = 2500
     clips: Annotated[int, CLIPS] = 2048
-    shard: Annotated[int, Range(1, 2**16)] = 256
+    shard: Annotated[int, Range(1, 2**16)] = 128
     segments: Annotated[tuple[Annotated[int, Range(1, 1000)], ...], Size(1, 16)] = (1, 2, 2, 4, 4, 8)
     local: Share = 0.1
     usual: Share = 0.5
@@ -194,7 +194,7 @@ def _trajectories(
         "data": data_keys(clips),
         "views": to_mapping(s.views),
         "seed": s.seed,
-        **to_mapping(made),
+        **to_mapping(replace(made, clips=0)),  # more are added to those that there are
     }
     views = clips if s.views.plain else Views(clips, s.views)
     return make(model, views, made, folder, fingerprint({}, facts), s.seed, progress)

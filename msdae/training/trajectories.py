@@ -28,7 +28,7 @@ FIX = "delete its folder, and it is made again"
 class TrajectoryConfig:
     """Which trajectories are made.
 
-    clips: of training; for validation an eighth of it. shard: clips of a file.
+    clips: at least; files are made whole, so that more may be asked for later. shard: clips of a file.
     points: steps of the teacher. usual: share of the clips that have the model's configured guidance; the
         others' weights are between `guidance`, or 1, each by itself.
     crossed: share of the clips whose pooled codes are of another clip, so that nobody knows the right answer.
@@ -157,28 +157,25 @@ def make(
     files.make_folder(folder)
     with files.atomic(plan) as temporary:
         temporary.write_text(json.dumps({"key": key}))
-    counts = [
-        min(settings.shard, settings.clips - first) for first in range(0, settings.clips, settings.shard)
-    ]
-    paths = [folder / f"{number:05d}.safetensors" for number in range(len(counts))]
-    with progress(total=settings.clips, desc="trajectories", unit="clip") as bar:
-        for number, (path, count) in enumerate(zip(paths, counts, strict=True)):
+    paths = [folder / f"{n:05d}.safetensors" for n in range(-(-settings.clips // settings.shard))]
+    with progress(total=len(paths) * settings.shard, desc="trajectories", unit="clip") as bar:
+        for number, path in enumerate(paths):
             if not path.exists():
-                _write(path, model, clips, settings, count, seed + number, bar)
+                _write(path, model, clips, settings, seed + number, bar)
             else:
-                bar.update(count)
+                bar.update(settings.shard)
     return Trajectories(paths)
 
 
 @torch.no_grad()
 def _write(
-    path: Path, model: Autoencoder, clips: Any, settings: TrajectoryConfig, count: int, seed: int, bar: Any
+    path: Path, model: Autoencoder, clips: Any, settings: TrajectoryConfig, seed: int, bar: Any
 ) -> None:
-    """One shard, of `count` clips."""
+    """One file."""
     parts: list[dict[str, torch.Tensor]] = []
     shapes: list[tuple[int, int]] = []
-    for number, batch in enumerate(clips.batches(min(TOGETHER, count), seed=seed)):
-        if (left := count - sum(len(part["points"]) for part in parts)) <= 0:
+    for number, batch in enumerate(clips.batches(min(TOGETHER, settings.shard), seed=seed)):
+        if (left := settings.shard - sum(len(part["points"]) for part in parts)) <= 0:
             break
         draws = Draws((seed, number, 0), len(batch.names), device=model.latent_mean.device)
         tensors, shapes = _tensors(model, batch, settings, draws)
