@@ -5,6 +5,7 @@ from pathlib import Path
 
 from msdae import cli
 from msdae.evaluation.swapbench.settings import CASES, SPLITS
+from msdae.inference.settings import Sampling
 from msdae.limits import SEED
 
 
@@ -27,5 +28,6 @@ def add_melodies(parser: argparse.ArgumentParser, split: str, cases: int, tables
     parser.add_argument("--cases", type=cli.ranged(CASES), default=cases, help="monophonic melodies")
     parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the cases")
     parser.add_argument("--out", type=Path, help=f"file for the {tables}: .md, .json or .csv")
+    cli.add_config(parser, Sampling, ("quality",))
     cli.add_codec(parser)
     cli.add_device(parser)

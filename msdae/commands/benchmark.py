@@ -136,24 +136,26 @@ def loops(note: str, command: str) -> "Table":
 
 
 def swaps(pipeline: "Pipeline", rounds: int, note: str, command: str) -> "Table":
-    """How long swaps of `SECONDS` take, and those of the configuration that was published."""
+    """How long swaps of `SECONDS` take, by the model's student where it has one, by the model itself, and by
+    the configuration that was published."""
     from msdae.evaluation import speed
     from msdae.evaluation.tables import Table, Value
+    from msdae.inference.pipeline import Pipeline, Sampling
+    from msdae.inference.settings import BEST
 
     published = speed.published(pipeline.codec)
     published.model.to(pipeline.device)
-    cases = {}
-    for seconds in SECONDS:
-        cases[seconds, True] = speed.swap(pipeline, seconds)
-        cases[seconds, False] = speed.swap(published, seconds)
+    itself = Pipeline(pipeline.model, pipeline.codec, Sampling(quality=BEST))
+    ways = {"as it is": pipeline, "the model itself": itself, speed.PUBLISHED: published}
+    cases = {(length, name): speed.swap(way, length) for length in SECONDS for name, way in ways.items()}
     medians = speed.medians(cases, rounds)
     rows = []
-    for seconds in SECONDS:
-        ours, theirs = medians[seconds, True], medians[seconds, False]
-        numbers = (ours, seconds / ours, theirs, theirs / ours)
-        cells = (Value(x, digits=d) for x, d in zip(numbers, (2, 1, 2, 1), strict=True))
-        rows.append((f"{seconds} s of sound", *cells))
-    header = ("swap", "seconds", "times real time ↑", "released, seconds", "times as fast ↑")
+    for (seconds, name), took in medians.items():
+        times = medians[seconds, speed.PUBLISHED] / took
+        numbers = ((took, 2), (seconds / took, 1), (times, 1))
+        cells = (Value(number, digits=digits) for number, digits in numbers)
+        rows.append((f"{seconds} s of sound, {name}", *cells))
+    header = ("swap", "seconds", "times real time ↑", "times as fast as released ↑")
     note = f"{note} released: {speed.published.__doc__.partition('.')[0].lower()}, over the same codec."
     return Table("Swap speed", header, tuple(rows), note, command)
 

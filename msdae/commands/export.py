@@ -81,10 +81,10 @@ def _neutone(options: argparse.Namespace) -> None:
     from msdae.commands.live import STEPS
     from msdae.inference import neutone
     from msdae.inference.pipeline import Pipeline
-    from msdae.inference.settings import LiveConfig, Sampling
+    from msdae.inference.settings import BEST, LiveConfig, Sampling
     from msdae.inference.streaming import Engine
 
-    pipeline = Pipeline.from_pretrained(options.checkpoint, "cpu", Sampling(steps=STEPS))
+    pipeline = Pipeline.from_pretrained(options.checkpoint, "cpu", Sampling(STEPS, quality=BEST))
     codes = pipeline.load_sound(given).codes if options.sound else pipeline.encode(given, levels=(1,))
     engine = Engine(pipeline, codes, LiveConfig())
     neutone.write(engine, options.neutone, given.stem)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msdae import cli, files
 from msdae.errors import UserError
-from msdae.inference.settings import LiveConfig
+from msdae.inference.settings import BEST, LiveConfig
 from msdae.limits import Range
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     cli.add_out(parser, "live.wav")
     cli.add_config(parser, LiveConfig)
     cli.add_sampling(parser)
-    parser.set_defaults(steps=STEPS)
+    parser.set_defaults(steps=STEPS, quality=BEST)  # joins of a student's windows are rougher
     return parser
 
 

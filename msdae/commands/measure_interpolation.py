@@ -20,11 +20,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     from msdae.evaluation.swapbench import cases, interpolation
     from msdae.evaluation.swapbench.systems import Model
     from msdae.evaluation.tables import check_file, write
-    from msdae.inference.pipeline import Pipeline
+    from msdae.inference.pipeline import Pipeline, Sampling
 
     if options.out:
         check_file(options.out)
-    pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
+    sampling = Sampling(quality=options.quality)
+    pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, sampling, options.codec)
     drawn = cases.plan(options.split, options.seed, {"monophonic": options.cases})
     courses = interpolation.courses(Model("model", pipeline), drawn, progress=tqdm)
     command = cli.command_line("measure-interpolation", argv)

@@ -19,11 +19,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     from msdae.evaluation.swapbench import cases
     from msdae.evaluation.swapbench.players import measure
     from msdae.evaluation.tables import check_file, write
-    from msdae.inference.pipeline import Pipeline
+    from msdae.inference.pipeline import Pipeline, Sampling
 
     if options.out:
         check_file(options.out)
-    pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
+    sampling = Sampling(quality=options.quality)
+    pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, sampling, options.codec)
     drawn = cases.plan(options.split, options.seed, {"monophonic": options.cases})
     table = measure(pipeline, drawn, command=cli.command_line("measure-players", argv), progress=tqdm)
     print(table.text())

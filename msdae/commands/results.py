@@ -16,6 +16,7 @@ from msdae.commands import (
     measure_interpolation,
     measure_maqam,
     measure_players,
+    measure_steps,
     plot_umap,
     run_probes,
     train_metrics,
@@ -121,6 +122,7 @@ def summary(short: "Sequence[tables.Table]") -> "tables.Table":
 def draw(stored: "dict[str, tables.Table]", folder: Path) -> None:
     """The figures that stored tables are enough for."""
     from msdae.evaluation import figures
+    from msdae.evaluation.swapbench import steps
 
     titled = lambda prefix: [table for name, table in stored.items() if name.startswith(prefix)]  # noqa: E731
     if short := titled("swapbench/swapbench-test-split"):
@@ -128,6 +130,8 @@ def draw(stored: "dict[str, tables.Table]", folder: Path) -> None:
         figures.save(figures.dot_plot(short[0], columns), folder / "scores.svg")
     if course := stored.get("interpolation/interpolation-test-every-strength"):
         figures.save(figures.course(course), folder / "interpolation.svg")
+    if compared := stored.get("steps/quality-over-evaluations-of-the-network"):
+        figures.save(figures.curves(compared, steps.COUNT, steps.PANELS), folder / "steps.svg")
     if coded := [table for table in titled("codecs/codecs-") if "note F1 ↑" in table.header]:
         figures.save(
             figures.bars(coded, ("note F1 ↑", "timbre top-1 ↑", "log-mel dB ↓")), folder / "codecs.svg"
@@ -193,6 +197,7 @@ COMMANDS = {
     "players": "measure_players",
     "maqam": "measure_maqam",
     "speed": "benchmark",
+    "steps": "measure_steps",
 }  # that the measurements call
 MEASUREMENTS: dict[str, Callable[[Path], None]] = {
     "swapbench": swapbench,
@@ -207,4 +212,5 @@ MEASUREMENTS: dict[str, Callable[[Path], None]] = {
     "players": of_command("players", "measure-players", measure_players.main, "--cases", "24"),
     "maqam": of_command("maqam", "measure-maqam", measure_maqam.main),
     "speed": of_command("speed", "benchmark", benchmark.main),
+    "steps": of_command("steps", "measure-steps", measure_steps.main, "--cases", "36"),
 }

@@ -16,7 +16,7 @@ from msdae.config import to_mapping
 from msdae.data.draws import Draws
 from msdae.data.views import ViewConfig, Views
 from msdae.errors import UserError
-from msdae.limits import CLIPS, Range, Size
+from msdae.limits import CLIPS, FRACTION, Range, Size
 from msdae.locks import only_process
 from msdae.models import codec_files, student
 from msdae.models.autoencoder import Autoencoder
@@ -27,7 +27,18 @@ from msdae.progress import Progress, silent
 from msdae.training.autoencoder import data_keys
 from msdae.training.loop import Loop
 from msdae.training.processes import process_state
-from msdae.training.task import Betas, Losses, Rate, Schedule, Share, Steps, StepsOrNone, Task, Trackers
+from msdae.training.task import (
+    Betas,
+    Count,
+    Losses,
+    Rate,
+    Schedule,
+    Share,
+    Steps,
+    StepsOrNone,
+    Task,
+    Trackers,
+)
 from msdae.training.trajectories import Segments, Trajectories, TrajectoryConfig, make
 
 HELD_OUT = 8  # clips of training for one of validation
@@ -49,8 +60,8 @@ class DistillConfig(Schedule):
     """
 
     student: StudentConfig = field(default_factory=StudentConfig)
-    steps: Steps = 2500
-    clips: Annotated[int, CLIPS] = 2048
+    steps: Steps = 1000
+    clips: Annotated[int, CLIPS] = 1024
     shard: Annotated[int, Range(1, 2**16)] = 128
     segments: Annotated[tuple[Annotated[int, Range(1, 1000)], ...], Size(1, 16)] = (1, 2, 2, 4, 4, 8)
     local: Share = 0.1
@@ -58,8 +69,13 @@ class DistillConfig(Schedule):
     crossed: Share = 0.5
     views: ViewConfig = field(default_factory=ViewConfig)
     learning_rate: Rate = 1e-3
-    warmup: StepsOrNone = 100
+    warmup: StepsOrNone = 50
     decay: Share = 0.5
+    ema: Annotated[float, FRACTION] = 0.99
+    batch_size: Count = 16
+    save_every: Steps = 100
+    validate_every: Steps = 200
+    validation_batches: StepsOrNone = 4
     betas: Betas = (0.9, 0.99)
     trackers: Trackers = ()
 

@@ -42,7 +42,7 @@ def test_it_plays_what_the_engine_plays(plugin, melody):
     params = torch.zeros(4, 2048)
     with torch.no_grad():
         played = torch.cat([model(block.expand(2, -1).contiguous(), params).mean(0) for block in blocks])
-    pipeline = Pipeline.from_pretrained("embedded", sampling=Sampling(steps=STEPS))
+    pipeline = Pipeline.from_pretrained("embedded", sampling=Sampling(STEPS, quality="best"))
     engine = Engine(pipeline, pipeline.encode(timbre, levels=(1,)))
     reference = engine(torch.cat([source, torch.zeros(16384)]))
     assert delay == engine.delay - 2048  # the plugin answers within the block that fills a stride

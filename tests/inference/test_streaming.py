@@ -60,7 +60,7 @@ def clicks(seconds: float) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def played(melody) -> tuple[torch.Tensor, torch.Tensor, Engine]:
     """Notes, loud and then soft, and what the model that ships makes of them, with the delay."""
-    pipeline = Pipeline.from_pretrained(sampling=Sampling(steps=4))
+    pipeline = Pipeline.from_pretrained(sampling=Sampling(steps=4, quality="best"))
     source = clicks(6.0)
     source[len(source) // 2 :] *= 0.1
     player = engine(pipeline, melody(3.0)[0])
