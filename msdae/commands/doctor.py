@@ -1,5 +1,6 @@
 """Say what is installed, where things lie, and which line gets what is missing."""
 
+import ctypes.util
 import importlib.util
 import os
 import platform
@@ -147,11 +148,18 @@ def extras() -> Iterator[Finding]:
             groups.setdefault(extra, []).append(requirement)
     for extra, group in sorted(groups.items()):
         missing = [text for requirement in group if (text := lacking(requirement))]
-        text = f"{', '.join(missing)}: {PIP} 'msdae[{extra}]'" if missing else "there"
+        text = f"{', '.join(missing)}: {PIP} 'msdae[{extra}]'" if missing else _there(extra)
         yield Finding(f"[{extra}]", text)
     apart = [name for name in APART if _version(name) is None]
     line = f"missing {', '.join(apart)}: {PIP} --no-deps {' '.join(apart)}"
     yield Finding("notes", line if apart else "SoundFonts play, notes are transcribed, texts are read")
+
+
+def _there(extra: str) -> str:
+    """What is said of an extra all of whose packages are there."""
+    if extra == "live" and sys.platform == "linux" and not ctypes.util.find_library("portaudio"):
+        return "there, but no PortAudio for sound cards: apt install libportaudio2"
+    return "there"
 
 
 def requirements() -> "Iterator[tuple[Requirement, str]]":

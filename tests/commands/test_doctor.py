@@ -1,4 +1,6 @@
+import ctypes.util
 import shutil
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -52,6 +54,15 @@ def test_an_extra_that_is_missing_has_its_line_and_is_no_error(without, capsys, 
     without("mir_eval", version)
     doctor.main([])
     assert lines(capsys)["[eval]"] == f"{reason}: pip install 'msdae[eval]'"
+
+
+def test_a_library_of_the_system_that_is_missing(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(ctypes.util, "find_library", lambda name: None)
+    assert doctor._there("live").endswith("apt install libportaudio2")
+    assert doctor._there("eval") == "there"
+    monkeypatch.setattr(ctypes.util, "find_library", lambda name: "libportaudio.so.2")
+    assert doctor._there("live") == "there"
 
 
 def test_packages_that_nothing_works_without(without, capsys):

@@ -25,3 +25,9 @@ def test_steps_at_joins_are_rough():
     assert live.roughness(smooth, 4096, 64) == pytest.approx(1, abs=0.05)
     stepped = smooth + 0.2 * (torch.arange(88200) // 4096 % 2)
     assert live.roughness(stepped, 4096, 64) > 3
+
+
+def test_silence_and_short_sounds_have_neither_lag_nor_joins():
+    for waveform in (torch.zeros(88200), torch.zeros(3), torch.ones(1)):
+        assert live.lag(waveform, waveform, 9000) == 0
+        assert live.roughness(waveform, 4096, 64) == 1
