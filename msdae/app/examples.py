@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from msdae import audio, files
 from msdae.app.clips import Clip, opened, rolled
 from msdae.errors import UserError
 from msdae.inference.pipeline import Pipeline
+from msdae.symbolic.notes import Note
 from msdae.symbolic.tunes import BEAT, FRERE_JACQUES, GREENSLEEVES, ODE_TO_JOY, TWINKLE, notes_of
-from msdae.synthesis import players, soundfont
+from msdae.synthesis import procedural, soundfont
+from msdae.synthesis.procedural import Patch
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
 SOUNDS = {  # name: General MIDI program
@@ -30,6 +33,7 @@ MELODIES = {  # name: (tune, player)
     "Greensleeves, violin": (GREENSLEEVES, 40),
     "Twinkle, twinkle, clarinet": (TWINKLE, 71),
 }
+FORMULAS = 12  # that are drawn where no SoundFont can be played
 LEVEL = 0.5  # peak
 ABOUT = "about.json"
 
@@ -118,22 +122,23 @@ def _font() -> Path | None:
 def _render(folder: Path, progress: Any) -> None:
     """Write the examples and which there are; formulas play where no SoundFont can."""
     font = _font()
-    sounds = {name: (FRERE_JACQUES, program) for name, program in SOUNDS.items()}
-    if font is None:
-        sounds = {name.capitalize(): (FRERE_JACQUES, name) for name in players.PATCHES}
+    sounds = SOUNDS if font is not None else {f"Formula {n}": n for n in range(1, 1 + FORMULAS)}
+    tunes = [("sounds", name, FRERE_JACQUES, player) for name, player in sounds.items()]
+    tunes += [("melodies", name, tune, player) for name, (tune, player) in MELODIES.items()]
     names: dict[str, dict[str, str]] = {"sounds": {}, "melodies": {}}
-    tunes = [("sounds", sounds), ("melodies", MELODIES)]
-    jobs = [(kind, name, *tune) for kind, group in tunes for name, tune in group.items()]
-    for number, (kind, name, tune, player) in enumerate(progress(jobs, total=len(jobs))):
+    for number, (kind, name, tune, player) in enumerate(progress(tunes, total=len(tunes))):
         file = f"{number}.flac"
-        audio.write(folder / file, _played(tune, player, font))
+        audio.write(folder / file, _played(notes_of(tune), player, font))
         names[kind][name] = file
     (folder / ABOUT).write_text(json.dumps(names), "utf-8")
 
 
-def _played(tune: Any, player: int | str, font: Path | None) -> torch.Tensor:
-    notes = notes_of(tune)
+def _played(notes: list[Note], player: int, font: Path | None) -> torch.Tensor:
+    """Notes by a program of the SoundFont or, where there is none, a formula drawn for its number."""
+    samples = round((notes[-1].offset + BEAT) * SAMPLE_RATE)
     if font is None:
-        return players.play(notes, player=player if isinstance(player, str) else next(iter(players.PATCHES)))
-    waveform = soundfont.render(notes, font, int(player), round((notes[-1][1] + BEAT) * SAMPLE_RATE))
+        patch = Patch.draw(random.Random(player))
+        waveform = torch.from_numpy(procedural.render(notes, patch, samples)).float()
+    else:
+        waveform = soundfont.render(notes, font, player, samples)
     return LEVEL * waveform / waveform.abs().max().clamp_min(1e-6)

@@ -28,6 +28,7 @@ from msdae.app.library import Library
 from msdae.app.studio import PREVIEW, Studio
 from msdae.app.visits import Visit, Visits
 from msdae.errors import UserError, of_system
+from msdae.files import PARTIAL
 from msdae.inference.pipeline import Pipeline
 
 KINDS = {
@@ -41,6 +42,8 @@ SOUNDS = {".flac": "audio/flac", ".wav": "audio/wav", ".mid": "audio/midi"}
 TICK, PING = 0.25, 10.0  # seconds between looks at what is new; after which a line is sent anyway
 AT_ONCE = 2  # uploads that are decoded at once
 GONE = "this visit has ended; load the page again"
+HALF_WRITTEN = re.compile(rf"\S*{re.escape(PARTIAL)}\S*?(?=: )")  # a file, at the head of a message
+DISK = "the server's disk"
 logger = logging.getLogger(__name__)
 Answer = Callable[[Request], Any]
 
@@ -141,8 +144,9 @@ class Server:
         """A message with the names that the visitor knows, and without the server's folders."""
         for clip in list(visit.clips.values()):
             text = text.replace(str(clip.path), clip.name)
-        for folder in (visit.folder, self.visits.folder, self.studio.library.folder):
-            text = text.replace(f"{folder}/", "").replace(str(folder), "the server's disk")
+        text = HALF_WRITTEN.sub(DISK, text)
+        for folder in (visit.folder, self.studio.cache, self.studio.library.folder):
+            text = text.replace(f"{folder}/", "").replace(str(folder), DISK)
         return text
 
     # -- the page

@@ -72,11 +72,14 @@ class Visits:
         self._visits: dict[str, Visit] = {}
 
     def open(self) -> Visit:
-        """A new visit.
+        """A new visit; where there are too many, one of a page that is gone is forgotten for it.
 
         Raises:
             UserError: there are too many.
         """
+        away = sorted((visit for visit in list(self._visits.values()) if not visit.streams), key=_seen)
+        for visit in away[: max(0, len(self._visits) + 1 - MOST)]:
+            self.forget(visit)
         if len(self._visits) >= MOST:
             raise UserError(f"{MOST} visitors are here already; try again in a few minutes")
         folder = self.folder / secrets.token_hex(8)
@@ -114,6 +117,10 @@ class Visits:
         self._visits.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
         self._held.__exit__(None, None, None)
+
+
+def _seen(visit: Visit) -> float:
+    return visit.seen
 
 
 def _sweep(folder: Path) -> None:

@@ -50,10 +50,14 @@ def test_folders_go_with_the_server_and_ids_are_drawn(visits):
 
 
 def test_there_are_so_many_at_most(visits):
-    for _ in range(MOST):
-        visits.open()
+    first, second, *_ = [visits.open() for _ in range(MOST)]
+    visits.open()  # in place of one whose page is gone
+    assert visits.find(first.id) is None and not first.folder.exists()
+    for visit in list(visits._visits.values()):
+        visit.streams = 1
     with pytest.raises(UserError, match="visitors are here already"):
         visits.open()
+    assert visits.find(second.id) is second
 
 
 def test_one_that_never_came_is_forgotten(visits):

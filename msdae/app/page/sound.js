@@ -68,7 +68,8 @@ export class Deck {
     if (current && current !== this) current.pause();
     current = this;
     this.halt();
-    await audio().resume();
+    await Promise.race([audio().resume(), new Promise((resolve) => setTimeout(resolve, 500))]);
+    if (audio().state !== "running") return; // before a visitor has touched the page browsers play nothing
     const start = audio().currentTime + 0.02;
     this.since = start - place;
     this.nodes = this.buffers.map((buffer, index) => {

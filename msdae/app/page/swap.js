@@ -3,7 +3,7 @@
 import { lane, player, span } from "./lane.js";
 import { ask, finish, get, post, stop, watch } from "./net.js";
 import { Slot } from "./slot.js";
-import { Deck } from "./sound.js";
+import { Deck, audio } from "./sound.js";
 import { $, Progress, attempt, clock, h, save, say } from "./tools.js";
 
 const takes = [];
@@ -61,6 +61,7 @@ async function swap() {
   busy = true;
   ready();
   const sources = { sound: sound.clip || sound.heard, melody: melody.clip };
+  audio().resume(); // a click is what browsers wait for
   const guidance = $("#guidance");
   const box = $("#swap-progress");
   await attempt(async () => {
@@ -77,7 +78,7 @@ async function swap() {
     takes.push({ ...sources, swap: await get(`/api/clips/${result.clip}`), seed });
     await open(takes.length - 1);
     $("#result").scrollIntoView({ behavior: "smooth", block: "nearest" });
-    await deck.play(0);
+    deck.play(0);
   });
   busy = false;
   ready();
