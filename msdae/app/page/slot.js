@@ -206,13 +206,17 @@ export class Slot {
     const seconds = h("select", {}, h("option", { value: "20" }, "20 seconds"), h("option", { value: "60" }, "a minute, better"), h("option", { value: "110" }, "two minutes, best"));
     const form = h("form", { class: "lesson", hidden: true });
     form.append(h("label", {}, "Name", name), h("label", {}, "Time to learn", seconds), h("div", { class: "row" }, h("button", { class: "primary" }, "Learn"), h("span", { class: "hint" }, "A sound alone is learnt best.")));
-    const open = h("button", { type: "button", onclick: () => ((form.hidden = false), (open.hidden = true), name.focus()) }, "Learn this sound");
+    const open = h("button", { type: "button" }, "Learn this sound");
     const row = h("div", { class: "row" }, open, h("span", { class: "hint" }, "for a sound that the model does not know"));
+    open.addEventListener("click", () => {
+      [form.hidden, row.hidden] = [false, true];
+      name.focus();
+    });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      row.hidden = form.hidden = true;
+      form.hidden = true;
       attempt(() => this.learn(clip, name.value, Number(seconds.value))).then(() => {
-        if (this.clip?.id === clip.id) row.hidden = open.hidden = false;
+        if (this.clip?.id === clip.id) row.hidden = false;
       });
     });
     this.element.append(row, form);
