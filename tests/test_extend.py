@@ -15,6 +15,9 @@ from msdae.data.sets import DATASETS
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.models.composers.base import COMPOSERS, new
 from msdae.models.config import CodecConfig, ModelConfig
+from msdae.models.priors.base import PRIORS, Condition
+from msdae.models.priors.base import new as new_prior
+from msdae.models.priors.grid import Grid, Level
 from msdae.models.registry import MODELS
 from msdae.symbolic.notes import Score, ScoreNote
 
@@ -42,7 +45,7 @@ def model(kind: str = "msdae", codec: str = "averages"):
 
 
 def test_examples_are_short():
-    assert EXAMPLES.keys() == {"codec", "sampler", "dataset", "model", "composer"}
+    assert EXAMPLES.keys() == {"codec", "sampler", "dataset", "model", "composer", "prior"}
     assert all(len(example.splitlines()) <= 25 for example in EXAMPLES.values())
 
 
@@ -59,6 +62,13 @@ def test_a_composer_composes():
     settings = COMPOSERS["gru"].Config(hidden=8, embedding=8)
     score = new("gru", settings, [tune], 0).compose(2, torch.Generator().manual_seed(0))
     assert sum(map(len, score.parts)) > 2
+
+
+def test_a_prior_draws():
+    grid = Grid((Level(2, 0), Level(3, 1)))
+    prior = new_prior("convs", PRIORS["convs"].Config(window=16), grid, "a model", 0)
+    drawn = prior.sample(20, Condition(), torch.Generator().manual_seed(0))
+    assert drawn[1].shape == (1, 2, 1) and drawn[2].shape == (1, 3, 20) and drawn[2].isfinite().all()
 
 
 def test_a_model_is_saved_and_loaded(tmp_path):

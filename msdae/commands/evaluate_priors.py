@@ -31,6 +31,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
     if options.out:
         tables.check_file(options.out)
+    from msdae.evaluation.figures import check_plot
+
+    if options.figure:
+        check_plot(options.figure)
     from msdae.inference.mels import generator_of
     from msdae.inference.pipeline import Pipeline
 
@@ -150,9 +154,10 @@ class _Study:
                 once = dataclasses.replace(self.manner, window=frames)
                 systems.append(self._drawn(name, s.pieces, s.long, None, once, f"{name}, at once"))
         with tqdm(total=len(systems), desc="middle", unit="system") as bar:
-            return report.middle_table(
-                systems, reference, self.embedding, self.rate, self.command, bar.update
-            )
+            found = report.by_thirds(systems, reference, self.embedding, self.rate, bar.update)
+        if self.options.figure:
+            report.plot_thirds(self.options.figure, found)
+        return report.middle_table(found, s, self.command)
 
     def _steps(self, report: ModuleType) -> "Table":
         from msdae.evaluation.priors.codes import distance
@@ -207,6 +212,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rendered", type=cli.ranged(CLIPS), default=600, help="as --pieces of train-prior")
     parser.add_argument("--embedding", choices=EMBEDDINGS, default="embedded", help="of KAD and FAD")
     parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="picture of the thirds of long pieces")
     parser.add_argument("--checkpoint", default="embedded", help="the model whose codes the priors are of")
     cli.add_codec(parser)
     cli.add_device(parser)

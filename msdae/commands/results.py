@@ -13,6 +13,7 @@ from msdae.commands import (
     compare_codecs,
     evaluate,
     evaluate_composers,
+    evaluate_priors,
     measure_interpolation,
     measure_maqam,
     measure_players,
@@ -196,6 +197,7 @@ COMMANDS = {
     "composers": "evaluate_composers",
     "players": "measure_players",
     "maqam": "measure_maqam",
+    "priors": "evaluate_priors",
     "speed": "benchmark",
     "steps": "measure_steps",
 }  # that the measurements call
@@ -211,6 +213,7 @@ MEASUREMENTS: dict[str, Callable[[Path], None]] = {
     "composers": of_command("composers", "evaluate-composers", evaluate_composers.main),
     "players": of_command("players", "measure-players", measure_players.main, "--cases", "24"),
     "maqam": of_command("maqam", "measure-maqam", measure_maqam.main),
+    "priors": of_command("priors", "evaluate-priors", evaluate_priors.main),
     "speed": of_command("speed", "benchmark", benchmark.main),
     "steps": of_command("steps", "measure-steps", measure_steps.main, "--cases", "36"),
 }

@@ -3,12 +3,14 @@
 import dataclasses
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.stats import wasserstein_distance
 
+from msdae.evaluation.figures import COLOURS, new, plain, save, style
 from msdae.evaluation.metrics.bootstrap import interval
 from msdae.evaluation.metrics.classifier import Classifier
 from msdae.evaluation.metrics.embeddings import Embedding
@@ -17,6 +19,7 @@ from msdae.evaluation.metrics.kernel import kad
 from msdae.evaluation.metrics.melody import transcribe_batch
 from msdae.evaluation.priors.notes import FIGURES, LONG, Notes, thirds
 from msdae.evaluation.priors.samples import Samples
+from msdae.evaluation.priors.settings import Settings
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
 from msdae.symbolic.captions import REGISTERS, Traits, captions
 from msdae.symbolic.instruments import FAMILIES, INSTRUMENTS
@@ -83,36 +86,63 @@ def main_table(
     return Table("Priors", header, tuple(rows), about, command)
 
 
-def middle_table(
+Thirds = Mapping[str, np.ndarray]  # {figure: (pieces, 3)}, or (1, 3) of what is known of all pieces only
+
+
+def by_thirds(
     systems: Sequence[Samples],
     reference: Samples,
     embedding: Embedding,
     rate: int,
-    command: str = "",
     advance: Callable[[], Any] = lambda: None,
-) -> Table:
-    """The middle third of long pieces beside their ends."""
+) -> dict[str, Thirds]:
+    """What the thirds of long pieces are like, {system: figures}."""
     seconds = reference.waveforms.shape[1] / rate
     known = [_points(third, embedding, rate) for third in _thirds(reference)]
-    rows = []
+    found = {}
     for system in systems:
         parts = [thirds(notes, seconds) for notes in transcribed(system, rate)]
-        cells: list[Cell] = []
-        for figure in LONG.values():
-            values = np.array([[figure(third, seconds / 3) for third in piece] for piece in parts])
-            cells.append(_beside(values[:, 1], values[:, [0, 2]]))
+        values = {
+            name: np.array([[figure(third, seconds / 3) for third in piece] for piece in parts])
+            for name, figure in LONG.items()
+        }
         points = [_points(third, embedding, rate) for third in _thirds(system)]
-        similar = np.array([[_similarity(rows) for rows in third] for third in points]).T
-        cells.append(_beside(similar[:, 1], similar[:, [0, 2]]))
+        values["self-similarity"] = np.array([[_similarity(piece) for piece in third] for third in points]).T
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # few clips: the note says how many
             distances = [kad(_flat(a), _flat(b)) for a, b in zip(known, points, strict=True)]
-        cells.append(f"{distances[1]:.1f} / {(distances[0] + distances[2]) / 2:.1f}")
-        rows.append((system.name, *cells))
+        found[system.name] = values | {"KAD": np.array([distances])}
         advance()
-    header = ("system", *LONG, "self-similarity", "KAD")
-    about = MIDDLE.format(count=len(systems[-1].waveforms), seconds=seconds)
-    return Table("The middle of long pieces", header, tuple(rows), about, command)
+    return found
+
+
+def middle_table(found: Mapping[str, Thirds], settings: Settings, command: str = "") -> Table:
+    """The middle third of long pieces beside their ends."""
+    rows = []
+    for name, values in found.items():
+        rows.append((name, *(_beside(value[:, 1], value[:, [0, 2]]) for value in values.values())))
+    about = MIDDLE.format(count=settings.pieces, seconds=settings.long)
+    return Table(
+        "The middle of long pieces", ("system", *next(iter(found.values()))), tuple(rows), about, command
+    )
+
+
+@style()
+def plot_thirds(path: str | Path, found: Mapping[str, Thirds]) -> None:
+    """Means of the figures of each third, a line for each system."""
+    names = list(next(iter(found.values())))
+    figure = new(2.9 * len(names), 3.6)
+    axes = figure.subplots(1, len(names), squeeze=False)[0]
+    for name, axis in zip(names, axes, strict=True):
+        for number, (system, values) in enumerate(found.items()):
+            means = np.nanmean(values[name], axis=0)
+            colour = "black" if number == 0 else COLOURS[(number - 1) % len(COLOURS)]
+            axis.plot(["first", "middle", "last"], means, "o-", color=colour, label=system, ms=4, lw=1.4)
+        axis.set(title=plain(name), xlabel="third")
+        axis.set_ylim(bottom=0)
+        axis.grid(color="#E5E5E5", lw=0.8)
+    axes[0].legend(frameon=False, fontsize=8)
+    save(figure, path)
 
 
 def requests(count: int) -> list[tuple[str, str, str]]:
@@ -224,8 +254,11 @@ def _beside(middle: np.ndarray, ends: np.ndarray) -> str:
     if not usable.any():
         return EMPTY
     middle, outer = middle[usable], ends[usable].mean(axis=1)
+    text = f"{middle.mean():.2f} / {outer.mean():.2f}"
+    if len(middle) == 1:
+        return text
     low, high = interval(middle - outer, [str(n) for n in range(len(middle))])
-    return f"{middle.mean():.2f} / {outer.mean():.2f} [{low:+.2f}, {high:+.2f}]"
+    return f"{text} [{low:+.2f}, {high:+.2f}]"
 
 
 def steps_table(distances: Mapping[str, Mapping[int, float]], command: str = "") -> Table:

@@ -6,6 +6,7 @@ import torch
 from msdae.evaluation.metrics import embeddings
 from msdae.evaluation.priors import report
 from msdae.evaluation.priors.samples import PEAK, Samples, levelled
+from msdae.evaluation.priors.settings import Settings
 from msdae.symbolic.instruments import FAMILIES
 
 RATE = 22050
@@ -42,15 +43,19 @@ def test_music_is_nearer_to_music_than_noise():
     assert table.column("notes in one scale")["same"].value > 0.9 and table.command == "line"
 
 
-def test_a_middle_that_is_another_is_seen():
+def test_a_middle_that_is_another_is_seen(tmp_path):
     embedding = embeddings.load("embedded")
     even = tones("even", 60, seconds=18.0)
     size = even.waveforms.shape[1] // 3
     odd = Samples("odd", even.waveforms.clone())
     odd.waveforms[:, size : 2 * size] = noise("noise", seconds=18.0).waveforms[:, :size]
-    table = report.middle_table([even, odd], even, embedding, RATE)
+    found = report.by_thirds([even, odd], even, embedding, RATE)
+    table = report.middle_table(found, Settings(pieces=4, long=18))
     middle, ends = map(float, table.column("KAD")["odd"].split(" / "))
-    assert middle > ends + 1 and table.column("KAD")["even"] == "0.0 / 0.0"
+    assert middle > ends + 1 and table.column("KAD")["even"] == "0.00 / 0.00"
+    assert table.column("repetition")["even"].count("/") == 1 and "4 pieces of 18 s" in table.note
+    report.plot_thirds(tmp_path / "thirds.png", found)
+    assert (tmp_path / "thirds.png").stat().st_size > 10_000
 
 
 def test_texts_ask_for_every_family():
