@@ -63,6 +63,7 @@ class _Study:
         self.pipeline, self.priors, self.options, self.command = pipeline, priors, options, command
         self.settings, self.manner = cli.configured(Settings, options), cli.configured(Manner, options)
         self.files = recordings(options.data, options.rendered, pipeline.codec)
+        self.held_out = [*self.files["valid"], *self.files.get("test", ())]
         self.embedding, self.rate = load(options.embedding), pipeline.codec.sample_rate
 
     def tables(self) -> "list[Table]":
@@ -87,13 +88,13 @@ class _Study:
 
         s = self.settings
         facts = s.seconds, self.rate, s.samples
-        held_out = kinds.excerpts("held-out recordings", self.files["valid"], *facts)
-        reference = kinds.excerpts("reference", self.files["test"], *facts)
+        others = kinds.excerpts("other recordings", self.files["train"], *facts)
+        reference = kinds.excerpts("reference", self.held_out, *facts)
         reference = kinds.through_codec("reference", reference, self.pipeline)
         systems = [
-            held_out,
-            kinds.through_codec("codec", held_out, self.pipeline),
-            kinds.through_model("codes of recordings", held_out, self.pipeline),
+            others,
+            kinds.through_codec("codec", others, self.pipeline),
+            kinds.through_model("codes of recordings", others, self.pipeline),
         ]
         for name in self.priors:
             systems.append(self._drawn(name, s.samples, s.seconds))
@@ -125,7 +126,7 @@ class _Study:
         from msdae.inference.wording import asked
 
         s, judge = self.settings, classifier.load()
-        recordings = excerpts("recordings", self.files["test"], s.seconds, self.rate, s.samples)
+        recordings = excerpts("recordings", self.held_out, s.seconds, self.rate, s.samples)
         right = report.recognised(recordings, judge, self.rate)
         requests = report.requests(s.texts)
         texts = torch.cat([asked(text) for _, _, text in requests])
@@ -145,8 +146,8 @@ class _Study:
 
         s = self.settings
         facts = s.long, self.rate, s.pieces
-        reference = kinds.excerpts("reference", self.files["test"], *facts)
-        systems = [kinds.excerpts("held-out recordings", self.files["valid"], *facts)]
+        reference = kinds.excerpts("reference", self.held_out, *facts)
+        systems = [kinds.excerpts("other recordings", self.files["train"], *facts)]
         frames = self.pipeline.codec.frames(round(s.long * self.rate))
         for name, prior in self.priors.items():
             systems.append(self._drawn(name, s.pieces, s.long, title=f"{name}, windows"))
@@ -162,14 +163,15 @@ class _Study:
     def _steps(self, report: ModuleType) -> "Table":
         from msdae.evaluation.priors.codes import distance
 
-        pieces = load_pieces(self.pipeline, self.files, False)["test"]
+        pieces = load_pieces(self.pipeline, self.files, False)
+        held_out = [*pieces["valid"], *pieces.get("test", ())]
         priors = {name: prior for name, prior in self.priors.items() if self._of_codes(prior)}
         found: dict[str, dict[int, float]] = {name: {} for name in priors}
         with tqdm(total=len(priors) * len(self.options.steps), desc="steps", unit="setting") as bar:
             for name, prior in priors.items():
                 for count in self.options.steps:
                     manner = dataclasses.replace(self.manner, prior_steps=count)
-                    found[name][count] = distance(prior, pieces, manner, seed=self.settings.seed)
+                    found[name][count] = distance(prior, held_out, manner, seed=self.settings.seed)
                     bar.update()
         return report.steps_table(found, self.command)
 

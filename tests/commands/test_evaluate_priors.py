@@ -53,11 +53,11 @@ def test_every_table_by_one_command(tmp_path, monkeypatch, run, trained, checkpo
         *("--prior-steps", "1", "--steps", "1,2", "--device", "cpu", "--out", tmp_path / "t.json"),
     )
     main, asked, middle, steps = tables.read(tmp_path / "t.json")
-    first = ["held-out recordings", "codec", "codes of recordings"]
+    first = ["other recordings", "codec", "codes of recordings"]
     assert [row[0] for row in main.rows] == [*first, "gaussian", "dit"]
     assert [row[0] for row in asked.rows] == ["dit, guidance 1", "dit, guidance 2"]
     assert [row[0] for row in middle.rows] == [
-        "held-out recordings",
+        "other recordings",
         "gaussian, windows",
         "dit, windows",
         "dit, at once",

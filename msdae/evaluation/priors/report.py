@@ -17,6 +17,7 @@ from msdae.evaluation.metrics.embeddings import Embedding
 from msdae.evaluation.metrics.frechet import fad
 from msdae.evaluation.metrics.kernel import kad
 from msdae.evaluation.metrics.melody import transcribe_batch
+from msdae.evaluation.priors.codes import FRAMES
 from msdae.evaluation.priors.notes import FIGURES, LONG, Notes, thirds
 from msdae.evaluation.priors.samples import Samples
 from msdae.evaluation.priors.settings import Settings
@@ -27,10 +28,10 @@ from msdae.symbolic.instruments import FAMILIES, INSTRUMENTS
 TOGETHER = 16  # samples that are embedded or transcribed at once
 PART = 3.0  # seconds of the parts of a third that are compared with each other
 ABOUT = (
-    "{count} samples of {seconds:g} s; KAD and FAD against held-out recordings of the test split through the "
-    "codec, by the embedding {embedding}. Notes are heard by Basic Pitch; their distance is the mean of the "
-    "Wasserstein distances of the five figures after it, each in deviations of the recordings' own. Speed: "
-    "seconds of music a second, rendering included, on this machine."
+    "{count} samples of {seconds:g} s; KAD and FAD against held-out recordings through the codec, by the "
+    "embedding {embedding}; other recordings are those that priors learn from. Notes are heard by Basic "
+    "Pitch; their distance is the mean of the Wasserstein distances of the five figures after it, each in "
+    "deviations of the recordings' own. Speed: seconds of music a second, with rendering, on this machine."
 )
 MIDDLE = (
     "{count} pieces of {seconds:g} s: the middle third beside the mean of both ends, and the interval of the "
@@ -262,8 +263,11 @@ def _beside(middle: np.ndarray, ends: np.ndarray) -> str:
 
 
 def steps_table(distances: Mapping[str, Mapping[int, float]], command: str = "") -> Table:
-    """KAD of codes by sampling steps. distances: {prior: {steps: KAD}}."""
+    """Distances of codes by sampling steps. distances: {prior: {steps: Fréchet distance}}."""
     counts = list(next(iter(distances.values())))
-    rows = [(name, *(Value(by[count], digits=2) for count in counts)) for name, by in distances.items()]
-    about = "KAD ↓ of windows of three seconds of codes, not rendered, against those of held-out recordings."
+    rows = [(name, *(Value(by[count], digits=1) for count in counts)) for name, by in distances.items()]
+    about = (
+        "Fréchet distance ↓ of codes, not rendered, to those of held-out recordings, over points of "
+        f"{FRAMES} latent frames."
+    )
     return Table("Steps", ("prior", *(f"{count} steps" for count in counts)), tuple(rows), about, command)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -17,6 +17,7 @@ from msdae.inference.pipeline import Pipeline
 PEAK = 0.5  # that every sample has
 TOGETHER = 16  # pieces that are drawn at once
 AUDIBLE = 1e-3
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,25 +35,27 @@ class Samples:
 
 
 def excerpts(name: str, files: Sequence[SourceFile], seconds: float, rate: int, most: int) -> Samples:
-    """Consecutive excerpts of recordings, `most` at most, evenly of all of them; silent ones are left out.
+    """Excerpts of recordings, `most` at most, evenly of all of them; silent ones are left out.
 
     Raises:
         UserError: the recordings hold fewer than two.
     """
-    size = round(seconds * rate)
-    found = [
-        (part, file.labels)
-        for file in files
-        for part in _waveform(file, rate).split(size)
-        if len(part) == size and part.abs().max() > AUDIBLE
-    ]
+    size, chosen = round(seconds * rate), _evenly(files, most)
+    found = []
+    for file in chosen:
+        parts = [part for part in _waveform(file, rate).split(size) if len(part) == size]
+        parts = [part for part in parts if part.abs().max() > AUDIBLE]
+        found += [(part, file.labels) for part in _evenly(parts, -(-most // len(chosen)))]
     if len(found) < 2:
-        raise UserError(
-            f"fewer than two excerpts of {seconds:g} s in the held-out recordings; give longer ones"
-        )
-    chosen = torch.linspace(0, len(found) - 1, min(most, len(found))).round().long().tolist()
-    labels = [found[place][1] for place in chosen]
-    return Samples(name, levelled(torch.stack([found[place][0] for place in chosen])), 0.0, labels)
+        raise UserError(f"fewer than two excerpts of {seconds:g} s in the recordings; give longer ones")
+    found = _evenly(found, most)
+    waveforms = levelled(torch.stack([part for part, _ in found]))
+    return Samples(name, waveforms, 0.0, [labels for _, labels in found])
+
+
+def _evenly(items: Sequence[Item], most: int) -> list[Item]:
+    places = torch.linspace(0, len(items) - 1, min(most, len(items))).round().long().tolist()
+    return [items[place] for place in places]
 
 
 def _waveform(file: SourceFile, rate: int) -> torch.Tensor:

@@ -291,3 +291,12 @@ def test_without_timbres_there_is_always_a_melody_to_draw():
     made = new("unet", PRIORS["unet"].Config(window=16, widths=(8, 8)), IMAGE, "mel-8", 0)
     known, absent = made._masks(16, Draws((0,), 256))
     assert (~known & ~absent).flatten(1).any(dim=1).all()
+
+
+def test_an_image_has_a_file(tmp_path):
+    made = new("image", PRIORS["image"].Config(window=16, channels=(8, 8, 8), text=3), IMAGE, "mel-8", 0)
+    made.save(tmp_path / "prior.safetensors", half=True)
+    again = load(tmp_path / "prior.safetensors")
+    assert (
+        again.model == "mel-8" and again.sample(16, Condition(), seeded(1), manner=QUICK)[1].isfinite().all()
+    )
