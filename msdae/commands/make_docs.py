@@ -36,7 +36,17 @@ MODULES = (  # whose docstrings are pages, by room
     *("data.cache", "data.sources", "training.loop", "training.task"),
     *("evaluation.metrics.melody", "evaluation.metrics.timbre", "evaluation.tables"),
 )
-FIRST = ("start.md", "listen.md", "sounds.md", "live.md", "composers.md", "api.md", "train.md", "extend.md")
+FIRST = (
+    "start.md",
+    "listen.md",
+    "sounds.md",
+    "live.md",
+    "composers.md",
+    "priors.md",
+    "api.md",
+    "train.md",
+    "extend.md",
+)
 ROOT = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "SECURITY.md": "security.md"}
 
 

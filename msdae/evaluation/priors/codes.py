@@ -39,6 +39,6 @@ def _held_out(prior: Prior, pieces: Sequence[Piece]) -> np.ndarray:
 
 def _rows(prior: Prior, x: torch.Tensor) -> np.ndarray:
     """(batch, channels, frames) -> (points, numbers), standardised."""
-    x = ((x - prior.mean) / prior.std)[..., : x.shape[-1] // FRAMES * FRAMES]
+    x = prior.standardised(x)[..., : x.shape[-1] // FRAMES * FRAMES]
     parts = torch.cat(x.split(FRAMES, dim=-1))
     return torch.cat([code.flatten(1) for code in prior.grid.gather(parts).values()], dim=1).double().numpy()

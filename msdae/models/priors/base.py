@@ -26,6 +26,7 @@ from msdae.models.priors.settings import Manner
 ASSETS = Path(__file__).parents[2] / "assets"
 KIND = "prior"
 HEADER = {"prior": str, "config": dict, "levels": list, "model": str, "provenance": dict}
+SMALLEST = 1e-3  # of the largest variance of a level: what is less is noise
 FACTS = 3  # numbers by which a window knows its place
 
 
@@ -85,15 +86,35 @@ class Prior(nn.Module):
         if config.window % grid.step:
             raise UserError(f"window: is {config.window}, expected a multiple of {grid.step}")
         self.register_buffer("mean", torch.zeros(grid.channels, 1))
-        self.register_buffer("std", torch.ones(grid.channels, 1))
+        self.register_buffer("white", torch.eye(grid.channels))  # codes to numbers of unit variance
+        self.register_buffer("colour", torch.eye(grid.channels))  # and back
 
     # -- training
 
     def fit(self, codes: Timeline) -> None:
-        """Measure what is needed of codes of windows: here the mean and deviation of each channel."""
-        x = self.grid.spread(codes, self.config.window)
+        """Measure what is needed of codes of windows: here the mean and, within each level, the covariance of
+        channels, by which `standardised` makes them independent and else changes as little as possible (ZCA,
+        Bell and Sejnowski 1997)."""
+        x = self.grid.spread(codes, self.config.window).double()
         self.mean.copy_(x.mean(dim=(0, 2))[:, None])
-        self.std.copy_(x.std(dim=(0, 2)).clamp_min(1e-3)[:, None])
+        for part in self.grid.parts():
+            rows = x[:, part].transpose(0, 1).flatten(1)
+            variances, axes = torch.linalg.eigh(self._covariance(rows))
+            deviations = variances.clamp_min(float(variances.max()) * SMALLEST + 1e-6).sqrt()
+            self.white[part, part] = ((axes / deviations) @ axes.T).to(self.white)
+            self.colour[part, part] = ((axes * deviations) @ axes.T).to(self.white)
+
+    def _covariance(self, rows: torch.Tensor) -> torch.Tensor:
+        """Of the channels of a level, (channels, points)."""
+        return torch.cov(rows)
+
+    def standardised(self, x: torch.Tensor) -> torch.Tensor:
+        """Codes (batch, channels, frames), side by side, as numbers of unit variance."""
+        return self.white @ (x - self.mean)
+
+    def restored(self, x: torch.Tensor) -> torch.Tensor:
+        """The inverse of `standardised`."""
+        return self.colour @ x + self.mean
 
     def loss(self, codes: Timeline, condition: Condition, draws: Any) -> torch.Tensor:
         """The loss of each window, (batch,). codes: of all levels. condition: text and place of the windows.
@@ -142,7 +163,7 @@ class Prior(nn.Module):
         given = self._given(condition, frames, before, count)
         parts = _Parts(self, given, condition.text, generator, manner, count)
         x = parts.middle(frames) if set(pending) <= set(self.grid.pooled) else parts.all(before, frames)
-        codes = self.grid.gather(x * self.std + self.mean)
+        codes = self.grid.gather(self.restored(x))
         return {**codes, **{level: code.expand(count, -1, -1) for level, code in condition.codes.items()}}
 
     def size(self, manner: Manner) -> int:
@@ -164,20 +185,19 @@ class Prior(nn.Module):
         for k in self.grid.pooled:
             ends[k] = prefix.get(k, self.mean.new_zeros(1, self.grid.levels[k - 1].channels, 1))
         x = self.grid.spread({k: code.to(self.mean) for k, code in sorted(ends.items())}, kept)
-        return ((x - self.mean) / self.std).expand(count, -1, -1)
+        return self.standardised(x).expand(count, -1, -1)
 
     def _given(
         self, condition: Condition, frames: int, before: torch.Tensor, count: int
     ) -> dict[int, torch.Tensor]:
         """Standardised codes of given levels at the latent's rate, those of `before` ahead of them."""
-        given, first = {}, 0
-        for number, level in enumerate(self.grid.levels, 1):
-            part = slice(first, first := first + level.channels)
+        given = {}
+        for number, (level, part) in enumerate(zip(self.grid.levels, self.grid.parts(), strict=True), 1):
             if (code := condition.codes.get(number)) is None:
                 continue
             x = self.grid.repeated(number, code.to(self.mean), frames)[..., :frames]
             x = torch.cat([x, x[..., -1:].expand(-1, -1, frames - x.shape[-1])], dim=-1)
-            x = ((x - self.mean[part]) / self.std[part]).expand(count, -1, -1)
+            x = (self.white[part, part] @ (x - self.mean[part])).expand(count, -1, -1)
             ahead = before[:, part] if level.frames else x[..., :1].expand(-1, -1, before.shape[-1])
             given[number] = torch.cat([ahead, x], dim=-1)
         return given
@@ -252,9 +272,7 @@ class _Parts:
         known = torch.zeros(self.count, len(grid.levels), size, dtype=torch.bool, device=y.device)
         y[..., :kept] = end
         known[..., :kept] = True
-        place = 0
-        for number, level in enumerate(grid.levels, 1):
-            part = slice(place, place := place + level.channels)
+        for number, (level, part) in enumerate(zip(grid.levels, grid.parts(), strict=True), 1):
             if number in self.given:
                 code = self.given[number][..., start : start + size]
                 y[:, part, : code.shape[-1]] = code

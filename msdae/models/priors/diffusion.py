@@ -47,7 +47,7 @@ class DiffusionPrior(Prior):
 
     def loss(self, codes: Timeline, condition: Condition, draws: Any) -> torch.Tensor:
         frames = self.config.window
-        y = (self.grid.spread(codes, frames) - self.mean) / self.std
+        y = self.standardised(self.grid.spread(codes, frames))
         level, chance = draws.normal(), draws.uniform()
         shapes = self.grid.shapes(frames)
         noise = self.grid.spread({k: draws.normal(*shape) for k, shape in enumerate(shapes, 1)}, frames)

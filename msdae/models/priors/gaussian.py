@@ -68,10 +68,14 @@ class GaussianPrior(Prior):
         self.rest.copy_(rest[None])
         self.axes.copy_(directions[:wanted].T * (variances[:wanted] - rest).clamp_min(0).sqrt())
 
+    def _covariance(self, rows: torch.Tensor) -> torch.Tensor:
+        """The variances alone: what channels have in common is left to the components."""
+        return rows.var(dim=1).diag()
+
     def shares(self, codes: Timeline) -> tuple[float, float]:
         """How much of the mean square of windows is their mean's, and of the rest the components'."""
         rows = self._rows(self.grid.spread(codes, self.config.window))
-        scale = self._rows(self.std.expand(-1, self.config.window)[None])
+        scale = self._rows(self.colour.diag()[None, :, None].expand(-1, -1, self.config.window))
         centre = self.centre * scale + self._rows(self.mean.expand(-1, self.config.window)[None])
         spread = (rows - centre).square().sum()
         left = len(rows) * (self.rest * scale.square()).sum()
@@ -102,7 +106,7 @@ class GaussianPrior(Prior):
         return torch.where(masks > 0.5, window.y, x)
 
     def _standardised(self, codes: Timeline) -> torch.Tensor:
-        return (self.grid.spread(codes, self.config.window) - self.mean) / self.std
+        return self.standardised(self.grid.spread(codes, self.config.window))
 
     def _rows(self, x: torch.Tensor) -> torch.Tensor:
         """Windows (batch, channels, frames) as the numbers of their codes, (batch, numbers)."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 
@@ -65,6 +66,11 @@ class Grid:
     def timed(self) -> tuple[int, ...]:
         """Levels with codes over time: the melody."""
         return tuple(number for number, level in enumerate(self.levels, 1) if level.frames)
+
+    def parts(self) -> list[slice]:
+        """The channels of each level among those of all."""
+        ends = list(accumulate(level.channels for level in self.levels))
+        return [slice(end - level.channels, end) for end, level in zip(ends, self.levels, strict=True)]
 
     def spread(self, codes: Timeline, frames: int) -> torch.Tensor:
         """Codes of all levels -> (batch, channels, frames). frames: a multiple of `step`."""

@@ -97,7 +97,7 @@ def test_windows_keep_the_end_of_the_one_before(kind):
 
     made.network = watched
     drawn = made.sample(32, Condition(), seeded(1), manner=QUICK)
-    spread = (GRID.spread(drawn, 32) - made.mean) / made.std
+    spread = made.standardised(GRID.spread(drawn, 32))
     (first, start), (last, end) = seen[0], seen[-1]
     assert not first[:, 9:].any() and start[0].tolist() == pytest.approx([0.0, 0.5, math.log2(2) / 4])
     assert end[0, 1] >= 1.0
@@ -208,7 +208,8 @@ def test_diffusion_learns_a_distribution(process):
     sign = torch.where(torch.rand(64, 1, 1, generator=seeded(0)) < 0.5, -1.0, 1.0)
     data = {k: sign.expand(64, *shape).clone() for k, shape in enumerate(GRID.shapes(16), 1)}
     made.mean.zero_()
-    made.std.fill_(1.0)
+    for matrix in (made.white, made.colour):
+        matrix.copy_(torch.eye(9))
     where = Condition({}, None, torch.zeros(64), torch.full((64,), 16.0))
     for step in range(150 if process == "edm" else 300):
         optimizer.zero_grad()
@@ -224,6 +225,20 @@ def test_diffusion_learns_a_distribution(process):
     given = {1: torch.ones(1, 3, 1)}
     drawn = made.sample(16, Condition(given), seeded(1), manner=Manner(prior_steps=50), count=128)
     assert (drawn[3].flatten(1).mean(dim=1) > 0).float().mean() > right
+
+
+def test_codes_are_standardised_level_by_level():
+    """Channels of a level that go together, with scales far apart, become independent, and come back."""
+    mixing = torch.tensor([[1.0, 0.9, 0.0], [0.0, 0.3, 0.0], [0.0, 0.0, 3.0]])
+    known = codes(2000, 16)
+    known[1] = mixing @ known[1]
+    made = new("unet", PRIORS["unet"].Config(window=16, widths=(8,)), GRID, "", 0)
+    made.fit(known)
+    x = GRID.spread(known, 16)
+    numbers = made.standardised(x)
+    torch.testing.assert_close(torch.cov(numbers[:, :3, 0].T), torch.eye(3), atol=0.05, rtol=0)
+    torch.testing.assert_close(made.restored(numbers), x, atol=1e-3, rtol=1e-3)
+    assert not made.white[:3, 3:].any()
 
 
 def test_known_codes_are_no_part_of_the_loss():
