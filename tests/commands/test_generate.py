@@ -186,3 +186,9 @@ def test_recordings_that_are_too_short(tmp_path, monkeypatch, run, checkpoint, c
             *("--set", "model.window=512", "--set", "model.text=0", "--checkpoint", checkpoint),
         )
     assert end.value.code == 2 and "as long as a window" in capsys.readouterr().err
+
+
+def test_the_prior_that_ships_is_of_the_model_that_ships(tmp_path, run):
+    run("generate", "--seconds", "1", "--steps", "1", "--prior-steps", "2", "--out", tmp_path / "y.wav")
+    heard = audio.read(tmp_path / "y.wav")
+    assert len(heard) == 44100 and heard.isfinite().all() and heard.abs().max() > 0.01
