@@ -39,6 +39,7 @@ MODULES = (  # whose docstrings are pages, by room
 FIRST = (
     "start.md",
     "listen.md",
+    "app.md",
     "sounds.md",
     "live.md",
     "composers.md",
