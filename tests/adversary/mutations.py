@@ -116,6 +116,7 @@ KINDS: dict[str, tuple[str, str, Callable[[Path], Any]]] = {
     "model": (weights.MODEL, "", Autoencoder.load),
     "codec": (weights.CODEC, "", codecs.load),
     "codes": (weights.CODES, "", Codes.load),
+    "student": (weights.STUDENT, "", weights.read_student),
     "state": (weights.STATE, "", lambda path: load_checkpoint(path, "training state")),
 }  # fmt: skip
 
@@ -125,7 +126,9 @@ KINDS: dict[str, tuple[str, str, Callable[[Path], Any]]] = {
 def mutated(data: bytes, kind: str, number: int) -> bytes:
     """The mutation `number` of a file; the same for the same number."""
     rng = random.Random(f"{kind}/{number}")
-    if kind in ("model", "codec", "codes", "state") and rng.random() < 0.7:  # a header whose length is right
+    if (
+        kind in ("model", "codec", "codes", "state", "student") and rng.random() < 0.7
+    ):  # a header whose length is right
         size = struct.unpack("<Q", data[:8])[0]
         header = _changed(data[8 : 8 + size], rng)
         return struct.pack("<Q", len(header)) + header + data[8 + size :]

@@ -13,9 +13,11 @@ from safetensors.torch import load_file, save_file
 from msdae import checkpoint, codecs
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
+from msdae.models.student import Student, StudentConfig
 
 SHIPPED = Path(codecs.__file__).parents[1] / "assets"
 MODEL, CODEC, CODES, STATE = "tiny.safetensors", "codec.safetensors", "codes.safetensors", "state.safetensors"
+STUDENT = "student.safetensors"
 
 
 def _model(path: Path) -> None:
@@ -37,7 +39,18 @@ def _state(path: Path) -> None:
     checkpoint.save(path, "training state", {"model.model.weight": torch.zeros(3)}, header)
 
 
+def _student(path: Path) -> None:
+    model = MSDAE.load(original(MODEL))
+    Student.fresh(model, StudentConfig(rank=2), torch.Generator().manual_seed(0)).save(path)
+
+
+def read_student(path: Path) -> Student:
+    """The student of the tiny model in a file."""
+    return Student.load(path, MSDAE.load(original(MODEL)))
+
+
 MAKERS[MODEL] = _model
+MAKERS[STUDENT] = _student
 MAKERS[CODEC] = lambda path: path.write_bytes((SHIPPED / "spectral.safetensors").read_bytes())
 MAKERS[CODES] = _codes
 MAKERS[STATE] = _state
