@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.figures:
         files.make_folder(options.figures)
     composers, runs = _composers(options.trained)
-    settings = Settings(options.samples, options.bars, options.seed, cli.configured(Manner, options))
+    settings = cli.configured(Settings, options, manner=cli.configured(Manner, options))
     command = cli.command_line("evaluate-composers", argv)
     pieces = partial(load_pieces, data=options.data)
     made, samples = evaluate(composers, pieces, settings, command, tqdm)
@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         "--trained", nargs="+", default=[], metavar="[NAME=]PATH", help="folders or files of composers"
     )
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="the pieces that they learnt from")
-    cli.add_config(parser, Settings, only=("samples", "bars", "seed"))
+    cli.add_config(parser, Settings, only=("samples", "bars", "seed", "split"))
     cli.add_config(parser, Manner)
     parser.set_defaults(temperature=1.0, top_p=1.0)
     parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")

@@ -34,12 +34,12 @@ HEADER = (
     f"samples with more than {RUN} notes copied ↓",
 )
 NOTE = (
-    "{samples} samples of {bars} bars each; means with bootstrap 95 % intervals over samples or held-out "
-    "pieces. Nats are of held-out pieces, of the vae an upper bound. A symbol of tunes is a note with its "
-    "duration (of LSTMs with 1D tokens a sixteenth), of chorales a voice's sixteenth. Overlapping area: of "
-    "{features} metrics of samples and of held-out excerpts, on average; the first row of a corpus has it "
-    f"of validation pieces. Copied runs: {RUN} notes in a row, in any key, that are in the training set; "
-    "longest: the median, in notes."
+    "{samples} samples of {bars} bars each; means with bootstrap 95 % intervals over samples or pieces. "
+    "Nats are of {split} pieces, of the vae an upper bound. A symbol of tunes is a note with its duration "
+    "(of LSTMs with 1D tokens a sixteenth), of chorales a voice's sixteenth. Overlapping area: of "
+    "{features} metrics of samples and of excerpts of {split} pieces, on average; the first row of a "
+    "corpus has it of the other held-out pieces. Copied runs: "
+    f"{RUN} notes in a row, in any key, that are in the training set; longest: the median, in notes."
 )
 
 
@@ -80,7 +80,7 @@ def evaluate(
             if not group:
                 continue
             corpus, known = pieces(number), features.LINES if number == 1 else features.VOICES
-            train, test = (list(corpus[split].values()) for split in ("train", "test"))
+            train, test = (list(corpus[split].values()) for split in ("train", settings.split))
             reference = excerpts(test, settings)
             copies, rows = Known(train), []
             for row in _rows(group, corpus, number, settings):
@@ -128,8 +128,9 @@ def excerpts(scores: Sequence[Score], settings: Settings) -> list[Score]:
 
 def _rows(group: Mapping[str, Composer], pieces: Pieces, number: int, settings: Settings):
     """The rows of a corpus: held-out pieces, baselines, composers."""
-    test, train = list(pieces["test"].values()), list(pieces["train"].values())
-    held_out = excerpts(list(pieces["valid"].values()), settings)
+    test, train = list(pieces[settings.split].values()), list(pieces["train"].values())
+    other = "valid" if settings.split == "test" else "test"
+    held_out = excerpts(list(pieces[other].values()), settings)
     yield Row(f"held-out {CORPORA[number]}", [], held_out)
     family = _Tunes(train) if number == 1 else _Chorales()
     sequences = [family.sequence(score) for score in train]

@@ -4,18 +4,21 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from msdae import limits
-from msdae.limits import SEED, Range
+from msdae.limits import SEED, Choice, Range
 from msdae.models.composers import Manner
 
 
 @dataclass(frozen=True)
 class Settings:
-    """samples: of each composer. bars: of each sample. seed: of everything. manner: how samples are drawn."""
+    """samples: of each composer. bars: of each sample. seed: of everything. manner: how samples are drawn.
+    split: the held-out pieces.
+    """
 
     samples: Annotated[int, Range(2, 10_000)] = 200
     bars: Annotated[int, Range(1, 64)] = 8
     seed: Annotated[int, SEED] = 0
     manner: Manner = Manner(1.0, 1.0)
+    split: Annotated[str, Choice(("test", "valid"))] = "test"
 
     def __post_init__(self):
         limits.check(self)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from msdae.errors import UserError
-from msdae.models.composers.four_voices import _context, _held
+from msdae.models.composers.four_voices import KEYS, _context, _held, _moved, _over_keys
 from msdae.symbolic.notes import Score
 from msdae.symbolic.tokens import voices
 
@@ -32,6 +32,22 @@ def test_what_is_sampled_step_by_step_is_what_is_scored(small):
             for voice in range(4):
                 logits = composer._last(values[:, : step + 1], voice, 0, cache)
                 torch.testing.assert_close(logits, expected[:, (step - 1) * 4 + voice], atol=1e-4, rtol=1e-4)
+
+
+def test_likelihoods_are_of_the_mean_over_keys(small):
+    composer, pieces = small("four_voices")
+    logits = torch.full((len(KEYS), 1, 130), -20.0)
+    for key, shift in zip(logits, KEYS, strict=True):
+        key[0, 60 + shift] = 20.0 if shift else -20.0
+        key[0, 128] = -20.0 if shift else 20.0
+    shares = _over_keys(logits)[0]
+    assert float(shares[60]) == pytest.approx(1 - 1 / len(KEYS)) and float(shares[128]) == pytest.approx(
+        1 / len(KEYS)
+    )
+    assert _moved(torch.tensor([60, 127, 128, 129]), 3).tolist() == [63, 127, 128, 129]
+    nats, symbols = composer.nll(pieces[0])
+    short = torch.from_numpy(np.concatenate([np.full((1, 4), 129), composer.encode(pieces[0])]))
+    assert symbols == 4 * (len(short) - 1) and 0 < nats < 130 * symbols
 
 
 def test_infilling_keeps_the_other_voices(small):
