@@ -17,6 +17,7 @@ SHORTEST_REST = SIXTEENTH // 2  # ticks; a shorter one is articulation
 LONGEST = 8 * TICKS  # ticks of a note or rest
 REST, BEGIN, END = 128, 129, 130  # beside the MIDI pitches
 PITCHES = 131  # symbols of the pitch
+LEAP = 7  # semitones; farther away is another part
 LINE_REST = -1  # in steps of voices
 
 Line = list[tuple[int, int]]  # (MIDI pitch or REST, ticks), one after the other
@@ -154,14 +155,31 @@ def roll(score: Score, length: int, low: int, high: int) -> np.ndarray:
     return active
 
 
-def score_of_roll(active: np.ndarray, low: int, tempo: float = 80.0) -> Score:
-    """The inverse of `roll`: neighbouring steps of a pitch are one note; one part."""
+def score_of_roll(active: np.ndarray, low: int, tempo: float = 80.0, parts: int = 1) -> Score:
+    """The inverse of `roll`: neighbouring steps of a pitch are one note.
+
+    parts: so many, in each of which one note sounds at a time where no more sound together.
+    """
     notes = [
         note
         for pitch in np.flatnonzero(active.any(axis=0))
         for note in part_of_steps(np.where(active[:, pitch] > 0, low + pitch, LINE_REST))
     ]
-    return Score((sorted(notes),) if notes else (), tempo)
+    return Score(tuple(dealt(notes, parts)), tempo)
+
+
+def dealt(notes: Iterable[ScoreNote], count: int) -> list[list[ScoreNote]]:
+    """Notes in at most `count` parts: each goes on in the silent part whose last note is nearest, or begins
+    one."""
+    parts: list[list[ScoreNote]] = []
+    for note in sorted(notes, key=lambda note: (note.onset, -note.pitch)):
+        free = [part for part in parts if part[-1].onset + part[-1].duration <= note.onset + 1e-6]
+        near = min(free or parts, key=lambda part: abs(part[-1].pitch - note.pitch), default=None)
+        if near is None or (len(parts) < count and (not free or abs(near[-1].pitch - note.pitch) > LEAP)):
+            parts.append([note])
+        else:
+            near.append(note)
+    return sorted(map(sorted, parts), key=lambda part: -sum(note.pitch for note in part) / len(part))
 
 
 def fold(pitch: int, low: int, high: int) -> int:

@@ -1,5 +1,7 @@
 """experiments/compose.py with small composers and a tiny model."""
 
+from importlib.util import find_spec
+
 import mido
 import music21
 import pytest
@@ -14,8 +16,12 @@ from msdae.symbolic.scores import read_score, write_score
 SIZES = {
     "transformer": {"width": 16, "layers": 1, "heads": 2, "window": 16},
     "four_voices": {"width": 16, "layers": 1, "heads": 2, "window": 16},
+    "lstm": {"embedding": 8, "hidden": 16, "layers": 1, "window": 16},
     "vae": {"channels": 8, "hidden": 8, "latent": 4, "decoder": 16},
+    "musegan": {"noise": 4, "width": 8, "critic": 8},
 }
+if find_spec("diffusers"):
+    SIZES["roll_diffusion"] = {"channels": (8, 8, 8), "steps": 2}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +51,7 @@ def test_a_tune_is_midi_a_picture_and_sound(tmp_path, trained, run, capsys):
     assert capsys.readouterr().out.splitlines()[0].startswith(f"wrote {out} (")
 
 
-@pytest.mark.parametrize("kind", ["transformer", "four_voices", "vae"])
+@pytest.mark.parametrize("kind", SIZES)
 def test_other_programs_open_the_file(tmp_path, trained, run, kind):
     out = tmp_path / "tune.mid"
     run("compose", "--model", kind, "--trained", trained[kind], "--bars", "2", "--out", out)

@@ -61,6 +61,16 @@ def test_rolls_fold_octaves_and_come_back():
     assert tokens.score_of_roll(np.zeros((8, 48)), 36).parts == ()
 
 
+def test_notes_are_dealt_to_parts_of_one_note_at_a_time():
+    chords = [(0, (72, 67, 60)), (1, (74, 65, 60)), (2, (76,))]  # and one that only the highest part has
+    notes = [ScoreNote(float(onset), 1.0, pitch) for onset, chord in chords for pitch in chord]
+    parts = tokens.dealt(notes[::-1], 4)
+    assert [[note.pitch for note in part] for part in parts] == [[72, 74, 76], [67, 65], [60, 60]]
+    crowded = tokens.dealt([ScoreNote(0.0, 1.0, pitch) for pitch in (72, 67, 60)], 2)
+    assert [[note.pitch for note in part] for part in crowded] == [[72], [60, 67]]
+    assert tokens.dealt([], 4) == []
+
+
 def test_tunes_in_a_row_take_whole_bars():
     first = Score(([ScoreNote(0, 1, 60)],))
     (part,) = tokens.whole_tune([first, first], 90).parts

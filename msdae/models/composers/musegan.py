@@ -18,7 +18,6 @@ from msdae.symbolic.tokens import LINE_REST, score_of_voices, voices
 
 BARS, STEPS, PITCHES = 2, rolls.PER_BAR, 84  # of a phrase, with VOICES tracks
 LOW = 24  # MIDI pitch of the first row
-SOUNDS = 0.0  # least output of a note, of -1 to 1; below, a track is silent
 
 
 @dataclass(frozen=True)
@@ -210,7 +209,8 @@ class _CriticTurn(nn.Module):
 
 
 class _GeneratorTurn(nn.Module):
-    """The generator's loss, of which the critic is no part; 0 in the steps that are the critic's alone."""
+    """The generator's loss, of which the critic is no part; 0 in the steps that are the critic's alone, which
+    leave the generator as it is."""
 
     def __init__(self, gan: MuseGAN):
         super().__init__()
@@ -218,8 +218,10 @@ class _GeneratorTurn(nn.Module):
 
     def forward(self, batch: Excerpts, draws: Any) -> Losses:
         gan = self._gan[0]
-        plays = (batch.step % gan.config.turns == 0).float()
-        return {"generator": -plays * gan.critic(self.generator(*_noise(gan.config, draws)))}
+        if int(batch.step[0]) % gan.config.turns:
+            still = sum(parameter.sum() for parameter in self.generator.parameters())  # has a gradient
+            return {"generator": 0 * still * torch.ones(len(batch.step), device=batch.step.device)}
+        return {"generator": -gan.critic(self.generator(*_noise(gan.config, draws)))}
 
 
 def _noise(config: MuseGANConfig, draws: Any) -> tuple[torch.Tensor, ...]:
@@ -232,7 +234,5 @@ def _signed(values: torch.Tensor) -> torch.Tensor:
 
 
 def _score(phrase: torch.Tensor) -> Score:
-    """(2, 16, 84, 4) -> the loudest pitch of each track and step"""
-    loudest, pitch = phrase.flatten(0, 1).max(dim=1)
-    pitches = torch.where(loudest > SOUNDS, pitch + LOW, LINE_REST)
-    return score_of_voices(pitches.numpy(), rolls.TEMPO)
+    """(2, 16, 84, 4) -> the loudest pitch of each track and step: as in chorales, no track is silent"""
+    return score_of_voices((phrase.flatten(0, 1).argmax(dim=1) + LOW).numpy(), rolls.TEMPO)

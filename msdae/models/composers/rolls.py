@@ -27,10 +27,11 @@ def cut(roll: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
     return np.roll(part, int(np.clip(rng.integers(SHIFTS.start, SHIFTS.stop), *room)), axis=1)
 
 
-def joined(rolls: Sequence[np.ndarray], low: int, bars: int) -> Score:
-    """Rolls (steps, pitches) one after the other, cut to so many bars; `low`: pitch of the first row."""
+def joined(rolls: Sequence[np.ndarray], low: int, bars: int, parts: int = 1) -> Score:
+    """Rolls (steps, pitches) one after the other, cut to so many bars; `low`: pitch of the first row;
+    parts: of the score."""
     active = np.concatenate(rolls)[: bars * PER_BAR]
-    return score_of_roll(active, low, TEMPO)
+    return score_of_roll(active, low, TEMPO, parts)
 
 
 def phrases(scores: Sequence[Score], bars: int) -> Score:

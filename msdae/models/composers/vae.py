@@ -113,7 +113,7 @@ class VAE(Composer):
             active.append(self._active(manner.temperature * code))
             fresh = torch.randn(shape, generator=generator)
             code = KEPT * code + (1 - KEPT**2) ** 0.5 * fresh
-        return [rolls.joined([part[row] for part in active], LOW, bars) for row in range(count)]
+        return [rolls.joined([part[row] for part in active], LOW, bars, VOICES) for row in range(count)]
 
     @torch.no_grad()
     def between(self, first: Score, last: Score, count: int) -> list[Score]:
@@ -161,7 +161,7 @@ class VAE(Composer):
         return (self.decode(codes).sigmoid() > SOUNDS).numpy()
 
     def _scores(self, codes: torch.Tensor) -> list[Score]:
-        return [score_of_roll(active, LOW, rolls.TEMPO) for active in self._active(codes)]
+        return [score_of_roll(active, LOW, rolls.TEMPO, VOICES) for active in self._active(codes)]
 
 
 def _divergence(mean: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:

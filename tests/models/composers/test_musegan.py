@@ -2,6 +2,7 @@ import torch
 
 from msdae.data.draws import Draws
 from msdae.models.composers.base import Excerpts
+from msdae.models.composers.musegan import _score
 
 
 def test_turns_train_their_own_network(small):
@@ -32,3 +33,16 @@ def test_chords_move_all_tracks_and_melodies_one(small):
         noise[2][:, 1] += 1
         changed = (composer.generator(*noise) != before).flatten(0, 3).any(dim=0)
     assert changed.tolist() == [False, True, False, False] and before.shape == (1, 2, 16, 84, 4)
+
+
+def test_the_loudest_pitch_sounds_however_faint():
+    phrase = torch.full((2, 16, 84, 4), -1.0)
+    for track, pitch in enumerate((48, 43, 36, 24)):
+        phrase[:, :, pitch, track] = -0.9
+    parts = _score(phrase).parts
+    assert [[(note.pitch, note.duration) for note in part] for part in parts] == [
+        [(72, 8)],
+        [(67, 8)],
+        [(60, 8)],
+        [(48, 8)],
+    ]
