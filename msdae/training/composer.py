@@ -30,10 +30,12 @@ class ComposerSchedule(Schedule):
     """How a composer is trained; `model` has its sizes.
 
     steps: at the most. patience: validations without a better one, after which training ends; 0: never.
+    pieces: so many of those to learn from, evenly spread; 0: all.
     """
 
     steps: Steps = 3000
     patience: Annotated[int, NOT_NEGATIVE] = 8
+    pieces: StepsOrNone = 0
     log_every: Steps = 50
     validate_every: Steps = 100
     validation_batches: StepsOrNone = 16
@@ -65,6 +67,10 @@ def train(
     Raises:
         UserError: pieces that the composer cannot learn from; as `Loop.run`.
     """
+    names = list(pieces["train"])
+    if 0 < settings.pieces < len(names):
+        spread = np.linspace(0, len(names), settings.pieces, endpoint=False).astype(int)
+        pieces = {**pieces, "train": {names[place]: pieces["train"][names[place]] for place in spread}}
     composer = new(kind, settings.model, list(pieces["train"].values()), settings.seed)
     task = ComposerTask(composer, settings, pieces, folder)
     if not Loop(task, settings, settings.steps, folder, progress).run():

@@ -74,6 +74,16 @@ def test_patience_ends_it(tmp_path):
     assert task.enough([0.5, *[1.0] * patience]) and not task.enough([0.5, *[1.0] * (patience - 1), 0.4])
 
 
+def test_so_many_pieces_are_learnt_from(tmp_path):
+    def learnt(*changes):
+        made = settings("transformer", "steps=1", *changes)
+        return train("transformer", made, pieces(), tmp_path / "-".join(changes)).runs
+
+    few, some = learnt("pieces=1"), learnt("pieces=2")
+    assert 0 < len(few.hashes) < len(some.hashes)
+    assert len(learnt().hashes) == len(learnt("pieces=9").hashes) > len(some.hashes)
+
+
 def test_turns_leave_the_other_network_alone(tmp_path):
     task = ComposerTask(*_parts("musegan"), pieces(4), tmp_path)
     batch = next(task.batches(0, 0, 0, 1))

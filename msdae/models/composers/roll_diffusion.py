@@ -1,6 +1,6 @@
 """Diffusion of piano rolls as images, by diffusers' UNet2DModel."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ from msdae.symbolic.tokens import bar_count, roll
 PITCHES, OCTAVE, OCTAVES = 128, 12, 11  # of a roll; 11 octaves have all pitches
 LENGTH = 4 * rolls.PER_BAR  # steps of an image: four bars
 TIMES = 1000  # noise levels
+SOUNDING = (1e-3, 0.5)  # least and largest share of pitches that sound
 AROUND = 2  # semitones that an octave is continued by on either side, so that it wraps
 
 
@@ -30,6 +31,7 @@ class RollDiffusionConfig:
     channels: of its three depths. layers: blocks of each. prediction: of the noise or of the velocity.
     betas: the schedule of the noise.
     wrap: an image has 12 semitones, which wrap, and a channel for each octave, in place of 128 pitches.
+    standard: images have mean 0 and deviation 1, in place of -1 and 1: silence, 97 % of them, is near 0.
     bins: loudness of a note that is told apart.
     sampler: DPM-Solver, or DDPM's thousand steps. steps: of the former.
     """
@@ -39,6 +41,7 @@ class RollDiffusionConfig:
     prediction: Annotated[str, Choice(("v_prediction", "epsilon"))] = "v_prediction"
     betas: Annotated[str, Choice(("squaredcos_cap_v2", "linear"))] = "squaredcos_cap_v2"
     wrap: bool = True
+    standard: bool = False
     bins: Annotated[int, Range(2, 128)] = 32
     sampler: Annotated[str, Choice(("dpm_solver", "ddpm"))] = "dpm_solver"
     steps: Annotated[int, Range(1, TIMES)] = 20
@@ -78,8 +81,21 @@ class RollDiffusion(Composer):
             down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D"),
             up_block_types=("AttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
         )
+        self.silent, self.sounding = -1.0, 1.0  # values of an image
+        if config.standard:
+            odds = self.vocabulary["sounding"] / (1 - self.vocabulary["sounding"])
+            self.silent, self.sounding = -(odds**0.5), odds**-0.5
         options = {"prediction_type": config.prediction, "beta_schedule": config.betas}
-        self.noising = diffusers.DDPMScheduler(TIMES, clip_sample=True, **options)
+        self.noising = diffusers.DDPMScheduler(
+            TIMES, clip_sample=True, clip_sample_range=self.sounding, **options
+        )
+
+    @classmethod
+    def count(cls, scores: Sequence[Score]) -> dict[str, Any]:
+        """The share of the pitches that sound."""
+        rolls_of = (roll(score, bar_count(score) * rolls.PER_BAR, 0, PITCHES) for score in scores)
+        sums = np.sum([(active.sum(), active.size) for active in rolls_of], axis=0)
+        return {"sounding": float(np.clip(sums[0] / max(1, sums[1]), *SOUNDING))}
 
     def encode(self, score: Score) -> np.ndarray:
         """(steps, 128) of 0 and 1."""
@@ -106,12 +122,12 @@ class RollDiffusion(Composer):
         return self.unet(around, times).sample[:, :, AROUND:-AROUND]
 
     def _images(self, values: torch.Tensor) -> torch.Tensor:
-        """(batch, steps, 128) -> (batch, 1, 128, steps), or (batch, 11, 12, steps) that wrap; -1 and 1"""
-        images = (2 * values.float() - 1).transpose(1, 2)
+        """(batch, steps, 128) -> (batch, 1, 128, steps), or (batch, 11, 12, steps) that wrap"""
+        images = (self.silent + (self.sounding - self.silent) * values.float()).transpose(1, 2)
         if not self.config.wrap:
             return images[:, None]
         missing = OCTAVES * OCTAVE - PITCHES
-        return F.pad(images, (0, 0, 0, missing), value=-1.0).unflatten(1, (OCTAVES, OCTAVE))
+        return F.pad(images, (0, 0, 0, missing), value=self.silent).unflatten(1, (OCTAVES, OCTAVE))
 
     def _compose(
         self, count: int, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
@@ -130,7 +146,8 @@ class RollDiffusion(Composer):
     def _active(self, images: torch.Tensor) -> np.ndarray:
         """Images to rolls (batch, steps, 128): a note sounds from the middle one of its loudness bins on."""
         flat = images.flatten(1, 2)[:, :PITCHES].transpose(1, 2)
-        bins = ((flat.clamp(-1, 1) + 1) / 2 * (self.config.bins - 1)).round()
+        loud = ((flat - self.silent) / (self.sounding - self.silent)).clamp(0, 1)
+        bins = (loud * (self.config.bins - 1)).round()
         return (bins >= self.config.bins / 2).numpy()
 
     def _scheduler(self) -> Any:
