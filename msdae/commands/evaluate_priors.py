@@ -126,7 +126,7 @@ class _Study:
         from msdae.inference.wording import asked
 
         s, judge = self.settings, classifier.load()
-        recordings = excerpts("recordings", self.held_out, s.seconds, self.rate, s.samples)
+        recordings = excerpts("recordings", self.held_out, s.seconds, self.rate, s.texts)
         right = report.recognised(recordings, judge, self.rate)
         requests = report.requests(s.texts)
         texts = torch.cat([asked(text) for _, _, text in requests])
