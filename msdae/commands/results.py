@@ -35,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
         "results",
         "Run the measurements whose tables and figures the documents show, store them in docs/results and\n"
-        "docs/figures, and write the tables into README.md and docs/*.md. More than an hour on two cores; what\n"
-        "was measured before with the same code and weights is not measured again.",
+        "docs/figures, and write the tables into README.md and docs/*.md. It takes hours; what was\n"
+        "measured before with the same code and weights is not measured again.",
         "swapbench codecs",
     )
     parser.add_argument(

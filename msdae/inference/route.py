@@ -37,11 +37,11 @@ def route(model: Autoencoder, sampling: Sampling, student: Student | None) -> Ro
     """The route of the student, where there is one that knows what is asked for, or of the model itself.
 
     Raises:
-        UserError: weights of guidance for other levels, more steps than the student takes.
+        UserError: weights of guidance for other levels.
     """
-    edm = model.edm
-    if student is not None and student.knows(weights := model.guidance_weights(sampling.guidance)):
-        sigmas = student.sigmas(model, sampling.steps or FEW)
+    edm, few = model.edm, sampling.steps or FEW
+    if student is not None and student.knows(weights := model.guidance_weights(sampling.guidance), few):
+        sigmas = student.sigmas(model, few)
         denoiser = partial(student.denoiser, model, sigmas.tolist(), weights)
         return Route(sigmas, "euler", denoiser, lambda: student.unet(model))
     sigmas = karras_sigmas(sampling.steps or STEPS, edm.sigma_min, edm.sigma_max)

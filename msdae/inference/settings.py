@@ -18,7 +18,8 @@ SERIES = Range(2, 1000, reason="a series has two ends, and more steps cannot be 
 class Sampling:
     """How latents are sampled.
 
-    steps: sampling steps; by default 4 of a student and 12 of the model itself.
+    steps: sampling steps; by default 4 of a student and 12 of the model itself. More than the student has
+        learnt are left to the model itself.
     sampler: the solver of the ODE of the model itself, by default dpmpp_2m; naming one leaves the student
         out.
     guidance: one weight, or one a level, coarse to fine; 1 is as trained; None: the configured ones. What the

@@ -101,10 +101,10 @@ class Student(nn.Module):
         adapter = Adapter.fresh(model.unet, settings.rank, generator)
         return Student(settings, adapter, _control(model, settings, generator), fingerprint(model))
 
-    def knows(self, weights: Sequence[float]) -> bool:
-        """Whether guidance by these weights was learnt."""
+    def knows(self, weights: Sequence[float], steps: int) -> bool:
+        """Whether guidance by these weights, and so many steps, were learnt."""
         low, high = self.config.guidance
-        return all(low <= weight <= high for weight in weights)
+        return steps <= self.config.points and all(low <= weight <= high for weight in weights)
 
     def sigmas(self, model: Autoencoder, steps: int) -> torch.Tensor:
         """The noise levels at which `steps` steps begin and, at last, end: (steps + 1,).
@@ -114,7 +114,7 @@ class Student(nn.Module):
         """
         points, edm = self.config.points, model.edm
         if steps > points:
-            raise UserError(f"steps: the student takes 1 to {points}, got {steps}; quality best takes more")
+            raise UserError(f"steps: the student takes 1 to {points}, got {steps}; take fewer")
         return karras_sigmas(points, edm.sigma_min, edm.sigma_max)[places(points, steps)]
 
     def unet(self, model: Autoencoder) -> nn.Module:

@@ -199,6 +199,8 @@ def test_a_signal_ends_it_without_a_part_of_a_file(tmp_path, number, code, recor
         "long.wav",
         "--steps",
         "1000",
+        "--quality",
+        "best",
         "--device",
         "cpu",
     ]

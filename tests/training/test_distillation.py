@@ -69,7 +69,7 @@ def test_a_student_learns_the_trajectories_of_the_model_that_ships(tiny, tmp_pat
     fresh = Student.fresh(model, settings.student, torch.Generator().manual_seed(0))
     assert len(trajectories) == 16
     assert loss(model, pupil, trajectories) < 0.9 * loss(model, fresh, trajectories)
-    assert pupil.knows((1.0, 4.0, 2.5)) and not pupil.knows((0.5, 1.0, 1.0))
+    assert pupil.knows((1.0, 4.0, 2.5), 4) and not pupil.knows((0.5, 1.0, 1.0), 4)
 
 
 def test_one_euler_step_to_the_target_lands_on_the_trajectory(checkpoint, tiny, tmp_path):

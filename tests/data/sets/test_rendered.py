@@ -149,7 +149,7 @@ def test_soundfonts_have_names_and_weights(tmp_path):
 
 
 def test_every_data_set_is_in_the_registry():
-    assert list(DATASETS) == ["folder", "notes", "nsynth", "slakh", "squares", "synth", "tracks"]
+    assert list(DATASETS) == ["folder", "maqam", "notes", "nsynth", "slakh", "squares", "synth", "tracks"]
     with pytest.raises(UserError, match="data set 'square': .* did you mean 'squares'"):
         DATASETS["square"]
 
