@@ -1,6 +1,6 @@
 """What composers share: training on excerpts of pieces, composing, and their files."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,15 +10,15 @@ import torch
 import torch.nn as nn
 
 from msdae import checkpoint, config
-from msdae.errors import UserError, printable
+from msdae.errors import UserError
 from msdae.files import reading
 from msdae.models.composers.registry import COMPOSERS
 from msdae.models.composers.settings import BARS, Manner
+from msdae.models.trained import Trained
 from msdae.symbolic.notes import Score
 from msdae.symbolic.runs import PITCHES, Runs
 from msdae.symbolic.tokens import Line
 
-ASSETS = Path(__file__).parents[2] / "assets"
 KIND = "composer"
 RUNS = "runs"  # the tensor of a file that has those of the pieces which were learnt
 HEADER = {"composer": str, "config": dict, "vocabulary": dict, "provenance": dict}
@@ -212,35 +212,10 @@ def load(path: str | Path) -> Composer:
     return checkpoint.restore(composer, tensors, path, checkpoint.FIX)
 
 
-def shipped() -> list[str]:
-    """The composers whose trained weights are part of the package."""
-    return [kind for kind in COMPOSERS if asset(kind).is_file()]
-
-
-def asset(kind: str) -> Path:
-    """The file of a composer's trained weights in the package; it need not be there."""
-    return ASSETS / f"composer-{kind.replace('_', '-')}.safetensors"
-
-
 def prompting() -> list[str]:
     """The composers that continue a score."""
     return [kind for kind in COMPOSERS if COMPOSERS[kind].prompted]
 
 
-def find(kind: str, trained: str | Path | None = None, train: Callable[[str], str] = str) -> Composer:
-    """The composer `kind`: from the file or folder `trained`, or the weights that ship.
-
-    train: the line that trains a composer, for the message.
-
-    Raises:
-        UserError: no such composer or file; the file is of another composer.
-    """
-    family = COMPOSERS[kind]
-    if trained is None and not asset(kind).is_file():
-        raise UserError(f"{kind}: no trained weights ship; train it: {train(kind)}")
-    path = asset(kind) if trained is None else Path(trained)
-    path = path / f"{KIND}.safetensors" if path.is_dir() else path
-    composer = load(path)
-    if not isinstance(composer, family):
-        raise UserError(f"{printable(path)}: holds a {composer.kind}, expected a {kind}; give --model for it")
-    return composer
+_trained = Trained(COMPOSERS, load, "--model")
+shipped, asset, find = _trained.shipped, _trained.asset, _trained.find

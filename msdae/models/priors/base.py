@@ -8,7 +8,7 @@ The model's denoiser renders the codes as those of any recording: a prior can do
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,13 +17,13 @@ import torch
 import torch.nn as nn
 
 from msdae import checkpoint, config
-from msdae.errors import UserError, printable
+from msdae.errors import UserError
 from msdae.files import reading
 from msdae.models.priors.grid import Grid, Level, Timeline
 from msdae.models.priors.registry import PRIORS
 from msdae.models.priors.settings import Manner
+from msdae.models.trained import Trained
 
-ASSETS = Path(__file__).parents[2] / "assets"
 KIND = "prior"
 HEADER = {"prior": str, "config": dict, "levels": list, "model": str, "provenance": dict}
 SMALLEST = 1e-3  # of the largest variance of a level: what is less is noise
@@ -330,35 +330,5 @@ def load(path: str | Path) -> Prior:
     return checkpoint.restore(prior, tensors, path, checkpoint.FIX)
 
 
-def shipped() -> list[str]:
-    """The priors whose trained weights are part of the package."""
-    return [kind for kind in PRIORS if asset(kind).is_file()]
-
-
-def asset(kind: str) -> Path:
-    """The file of a prior's trained weights in the package; it need not be there."""
-    return ASSETS / f"prior-{kind}.safetensors"
-
-
-def find(kind: str, trained: str | Path | None = None, train: Callable[[str], str] = str) -> Prior:
-    """The prior `kind`: from the file or folder `trained`, or the weights that ship.
-
-    train: the line that trains a prior, for the message.
-
-    Raises:
-        UserError: no such prior or file; the file is of another prior.
-    """
-    family = PRIORS[kind]
-    if trained is None and not asset(kind).is_file():
-        raise UserError(f"{kind}: no trained weights ship; train it: {train(kind)}")
-    path = asset(kind) if trained is None else Path(trained)
-    path = path / f"{KIND}.safetensors" if path.is_dir() else path
-    prior = load(path)
-    if not isinstance(prior, family):
-        raise UserError(f"{printable(path)}: holds a {prior.kind}, expected a {kind}; give --prior for it")
-    return prior
-
-
-def windows_of(codes: Sequence[Timeline]) -> dict[int, torch.Tensor]:
-    """Windows of equal length as one batch."""
-    return {level: torch.cat([window[level] for window in codes]) for level in codes[0]}
+_trained = Trained(PRIORS, load, "--prior")
+shipped, asset, find = _trained.shipped, _trained.asset, _trained.find

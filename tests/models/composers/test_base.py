@@ -8,7 +8,8 @@ from msdae import checkpoint
 from msdae.data.draws import Draws
 from msdae.errors import UserError
 from msdae.evaluation.composers.copying import Known
-from msdae.models.composers import COMPOSERS, Manner, base
+from msdae.models import trained
+from msdae.models.composers import COMPOSERS, Manner
 from msdae.models.composers.base import Excerpts, asset, find, load, shipped
 from msdae.symbolic.notes import Score, ScoreNote
 from msdae.symbolic.runs import RUN, Runs
@@ -172,6 +173,6 @@ def test_what_ships_is_small_and_composes():
 
 
 def test_without_weights_it_says_how_to_train_them(monkeypatch, tmp_path):
-    monkeypatch.setattr(base, "ASSETS", tmp_path)
+    monkeypatch.setattr(trained, "ASSETS", tmp_path)
     with pytest.raises(UserError, match="lstm: no trained weights ship; train it: train --model lstm"):
         find("lstm", None, lambda kind: f"train --model {kind}")
