@@ -1,7 +1,7 @@
 """The task of a composer: excerpts of pieces, and the best weights on pieces that are held out."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -19,7 +19,16 @@ from msdae.models.composers.base import COMPOSERS, KIND, Composer, Excerpts, new
 from msdae.progress import Progress, silent
 from msdae.symbolic.notes import Score
 from msdae.training.loop import Loop
-from msdae.training.task import Losses, Schedule, Steps, StepsOrNone, Task, Trackers, settled
+from msdae.training.task import (
+    Losses,
+    Schedule,
+    Steps,
+    StepsOrNone,
+    Task,
+    Trackers,
+    family_settings,
+    settled,
+)
 
 PRODUCT = f"{KIND}.safetensors"
 Pieces = Mapping[str, Mapping[str, Score]]  # {split: {name: score}}
@@ -50,11 +59,7 @@ def settings_of(kind: str) -> type[ComposerSchedule]:
     Raises:
         UserError: there is no such composer.
     """
-    family = COMPOSERS[kind]
-    hints = {**Schedule.__annotations__, **ComposerSchedule.__annotations__}
-    fields = [(name, hints[name], field(default=value)) for name, value in family.schedule.items()]
-    model = ("model", family.Config, field(default_factory=family.Config))
-    return make_dataclass("ComposerConfig", [*fields, model], bases=(ComposerSchedule,), frozen=True)
+    return family_settings(ComposerSchedule, COMPOSERS[kind])
 
 
 def train(

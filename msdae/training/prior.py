@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +21,16 @@ from msdae.models.priors.grid import Grid
 from msdae.models.priors.registry import PRIORS
 from msdae.progress import Progress, silent
 from msdae.training.loop import Loop
-from msdae.training.task import Losses, Schedule, Steps, StepsOrNone, Task, Trackers, settled
+from msdae.training.task import (
+    Losses,
+    Schedule,
+    Steps,
+    StepsOrNone,
+    Task,
+    Trackers,
+    family_settings,
+    settled,
+)
 
 logger = logging.getLogger(__name__)
 PRODUCT = f"{KIND}.safetensors"
@@ -67,11 +76,7 @@ def settings_of(kind: str) -> type[PriorSchedule]:
     Raises:
         UserError: there is no such prior.
     """
-    family = PRIORS[kind]
-    hints = {**Schedule.__annotations__, **PriorSchedule.__annotations__}
-    fields = [(name, hints[name], field(default=value)) for name, value in family.schedule.items()]
-    model = ("model", family.Config, field(default_factory=family.Config))
-    return make_dataclass("PriorConfig", [*fields, model], bases=(PriorSchedule,), frozen=True)
+    return family_settings(PriorSchedule, PRIORS[kind])
 
 
 def train(

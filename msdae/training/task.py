@@ -1,7 +1,7 @@
 """What a training loop is given: a task, which says what a step computes, and how it is trained."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
@@ -71,6 +71,19 @@ class Schedule:
         up = min(1.0, (step + 1) / max(1, self.warmup))
         down = min(1.0, (total - step) / max(1.0, self.decay * total))
         return self.learning_rate * min(up, down)
+
+
+def family_settings(schedule: type[Schedule], family: Any) -> type:
+    """The settings of training a model of `family`: a schedule with the family's defaults, and its sizes.
+
+    family: a class with `schedule`, values by name, and `Config`, the dataclass of its sizes, which becomes
+        the field `model`.
+    """
+    hints = {**Schedule.__annotations__, **schedule.__annotations__}
+    fields = [(name, hints[name], field(default=value)) for name, value in family.schedule.items()]
+    model = ("model", family.Config, field(default_factory=family.Config))
+    name = schedule.__name__.replace("Schedule", "Config")
+    return make_dataclass(name, [*fields, model], bases=(schedule,), frozen=True)
 
 
 class Task(Protocol):
