@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ import torch
 
 from msdae import audio, files
 from msdae.errors import UserError
-from msdae.inference.sounds import LearntSound
+from msdae.inference.sounds import FIX, LearntSound
+from msdae.limits import FINITE
 
 SOUND, PREVIEW, ABOUT = "learnt.sound", "preview.flac", "about.json"  # of a sound
 MOST = 500  # sounds; of 2 MB
@@ -33,6 +34,9 @@ class Entry:
 
     made: seconds since 1970. seconds: of its recordings. steps: of learning. held_out: loss before and after.
     model: fingerprint of the model that it is of. code: of level 1, (channels,).
+
+    Raises:
+        ValueError: a value of another type, NaN or infinity, which no JSON holds.
     """
 
     id: str
@@ -43,6 +47,12 @@ class Entry:
     held_out: Sequence[float]
     model: str
     code: Sequence[float]
+
+    def __post_init__(self):
+        numbers = [self.made, self.seconds, self.steps, *self.held_out, *self.code]
+        known = all(isinstance(number, (int, float)) and number in FINITE for number in numbers)
+        if not known or not isinstance(self.name, str):
+            raise ValueError("a value of another type, or not finite")
 
     def described(self, model: str) -> dict[str, Any]:
         """What the page is told; `model` is the one at work."""
@@ -79,11 +89,7 @@ class Library:
         path = self._file(key, ABOUT)
         about = files.read_json(path, fix="delete the sound")
         with files.reading(path, "delete the sound"):
-            entry = Entry(id=key, **about)
-            numbers = [entry.made, entry.seconds, entry.steps, *entry.held_out, *entry.code]
-            if not isinstance(entry.name, str) or not all(isinstance(x, (int, float)) for x in numbers):
-                raise ValueError("a value of another type")
-            return entry
+            return Entry(id=key, **about)
 
     def sound(self, key: str) -> Path:
         """The file of a sound; raises as `find`."""
@@ -99,26 +105,27 @@ class Library:
         preview: a waveform (samples,) in which it is heard.
 
         Raises:
-            UserError: the library is full or cannot be written to.
+            UserError: the library is full or cannot be written to; what the sound says of itself is damaged.
         """
         self._require_room()
         files.make_folder(self.folder)
         key = secrets.token_hex(8)
         code = [round(x, 5) for x in sound.code.flatten().tolist()]
-        facts = {"seconds": sound.seconds, "steps": sound.steps, "held_out": list(sound.held_out)}
-        about = {"name": name, "made": time.time(), **facts, "model": sound.model, "code": code}
+        with files.reading(SOUND, FIX):
+            facts = (sound.seconds, sound.steps, list(sound.held_out), sound.model)
+            entry = Entry(key, name, time.time(), *facts, code)
         with files.atomic_folder(self.folder / key) as temporary:
             sound.save(temporary / SOUND)
             audio.write(temporary / PREVIEW, preview)
-            (temporary / ABOUT).write_text(json.dumps(about), "utf-8")
-        return self.find(key)
+            _write(temporary / ABOUT, entry)
+        return entry
 
     def rename(self, key: str, name: str) -> Entry:
         """Give a sound another name; raises as `find`."""
-        about = {k: v for k, v in asdict(self.find(key)).items() if k != "id"} | {"name": name}
+        entry = replace(self.find(key), name=name)
         with files.atomic(self._file(key, ABOUT)) as temporary:
-            temporary.write_text(json.dumps(about), "utf-8")
-        return self.find(key)
+            _write(temporary, entry)
+        return entry
 
     def remove(self, key: str) -> None:
         """Delete a sound; raises as `find`."""
@@ -143,3 +150,9 @@ class Library:
         ):
             raise UserError("no such sound in the library; it may have been deleted")
         return path
+
+
+def _write(path: Path, entry: Entry) -> None:
+    about = asdict(entry)
+    del about["id"]  # the name of its folder
+    path.write_text(json.dumps(about), "utf-8")

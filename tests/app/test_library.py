@@ -1,9 +1,11 @@
 """The library of sounds: whole entries or none, whoever dies, whatever lies in its folder."""
 
 import json
+import math
 import os
 import shutil
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from msdae.inference.sounds import LearntSound
 from msdae.models.adapter import Adapter
 
 PLAYED = torch.zeros(4410)
+ENTRY = {"name": "x", "made": 1.0, "seconds": 2.0, "steps": 10, "held_out": [], "model": "f", "code": [0.0]}
 
 
 def sound() -> LearntSound:
@@ -80,7 +83,11 @@ def test_what_is_no_id_is_not_looked_for(library, key):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "{}", '{"name": 1}', json.dumps({"name": "x", "made": "y"}), "\0" * 50, "[" * 10**5],
+    [
+        *("", "{", "[]", "{}", '{"name": 1}', json.dumps({"name": "x", "made": "y"}), "\0" * 50, "[" * 10**5),
+        json.dumps({**ENTRY, "seconds": math.nan}),
+        json.dumps({**ENTRY, "held_out": [0.5, math.inf]}),
+    ],
 )
 def test_damaged_entries_are_left_out(library, text):
     kept, damaged = library.add(sound(), "One", PLAYED), library.add(sound(), "Two", PLAYED)
@@ -89,6 +96,18 @@ def test_damaged_entries_are_left_out(library, text):
     assert [entry.id for entry in library.entries()] == [kept.id]
     library.remove(damaged.id)
     assert (library.folder / "notes.txt").exists()
+
+
+@pytest.mark.parametrize(
+    "fact", [{"seconds": math.inf}, {"steps": "many"}, {"held_out": (math.nan, 0.4)}, {"held_out": None}]
+)
+def test_a_sound_that_says_what_cannot_be_is_not_kept(library, tmp_path, fact):
+    """Its file may come from anyone: what it says is told to all visitors, as JSON."""
+    kept = library.add(sound(), "One", PLAYED)
+    replace(sound(), **fact).save(tmp_path / "a.sound")
+    with pytest.raises(UserError, match="learn the sound again"):
+        library.add(LearntSound.load(tmp_path / "a.sound"), "Two", PLAYED)
+    assert os.listdir(library.folder) == [kept.id]
 
 
 def test_what_fails_halfway_leaves_nothing(library, monkeypatch):
