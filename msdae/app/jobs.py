@@ -5,7 +5,9 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from msdae.errors import UserError, of_system
@@ -26,7 +28,8 @@ class Job:
     """Work for one visitor.
 
     kind: what is done, "swap". visit: id of the visitor. work: does it, and is told of the job; returns what
-    the page is told. expected: seconds. light: whether it is done only when nothing else waits.
+    the page is told. expected: seconds. light: whether it is done only when nothing else waits. file: what it
+    works on and nothing else needs; deleted when it ends, however that is.
 
     Attributes:
         share: 0 to 1, how much is done. facts: what is known on the way. result: of `work`. text: an error.
@@ -37,6 +40,7 @@ class Job:
     work: "Callable[[Job], dict[str, Any]]"
     expected: float = 1.0
     light: bool = False
+    file: Path | None = None
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     state: str = WAITING
     share: float = 0.0
@@ -83,6 +87,13 @@ class Job:
             return Meter(self, watch, parts.get(desc, parts["rest"]), iterable, total, look.get("initial", 0))
 
         return bar
+
+    def end(self, state: str) -> None:
+        """Note how it ended, when nothing more is done."""
+        if self.file is not None:
+            with suppress(OSError):  # it goes with the visit
+                self.file.unlink()
+        self.state = state
 
     def stop(self) -> None:
         """Let `advance` end the job; `Queue.stop` is for others."""
@@ -148,15 +159,11 @@ class Queue:
             UserError: there are too many of them, or of this visitor's.
         """
         with self._change:
-            alike = [other for other in self._waiting if other.light == job.light]
-            if job.light:
-                for other in alike[: max(0, len(alike) + 1 - MOST)]:
-                    self._drop(other)
-            else:
-                if len(alike) >= MOST:
-                    raise UserError(f"{MOST} jobs wait already; try again in a few minutes")
-                if sum(other.visit == job.visit for other in alike) >= MOST_OF_ONE:
-                    raise UserError(f"{MOST_OF_ONE} of your jobs wait already; wait for one, or stop it")
+            try:
+                self._make_room(job)
+            except UserError:
+                job.end(FAILED)
+                raise
             self._waiting.append(job)
             self._change.notify()
         return job
@@ -203,9 +210,20 @@ class Queue:
         if self._thread.is_alive():
             self._thread.join(seconds)
 
+    def _make_room(self, job: Job) -> None:
+        alike = [other for other in self._waiting if other.light == job.light]
+        if job.light:
+            for other in alike[: max(0, len(alike) + 1 - MOST)]:
+                self._drop(other)
+            return
+        if len(alike) >= MOST:
+            raise UserError(f"{MOST} jobs wait already; try again in a few minutes")
+        if sum(other.visit == job.visit for other in alike) >= MOST_OF_ONE:
+            raise UserError(f"{MOST_OF_ONE} of your jobs wait already; wait for one, or stop it")
+
     def _drop(self, job: Job) -> None:
         self._waiting.remove(job)
-        job.state = STOPPED
+        job.end(STOPPED)
 
     def _ordered(self) -> list[Job]:
         return sorted(self._waiting, key=lambda job: job.light)
@@ -241,4 +259,4 @@ def run(job: Job) -> None:
         if said is None:
             logger.exception("a job of the kind %s failed", job.kind)
         job.text, state = str(said or FAULT), FAILED
-    job.state = state
+    job.end(state)

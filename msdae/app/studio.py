@@ -158,8 +158,9 @@ class Studio:
         return self._put(visit, Job("compose", visit.id, work, 4.0))
 
     def bring(self, visit: Visit, path: Path, name: str) -> Job:
-        """Add a `.sound` file that was sent to the library; raises as `Queue.put`."""
-        return self._put(visit, Job("bring", visit.id, lambda job: self._bring(job, path, name), 3.0))
+        """Add a `.sound` file that was sent, which does not stay, to the library; raises as `Queue.put`."""
+        work = lambda job: {"sound": self._keep(job, self._pipeline().load_sound(path), name)}  # noqa: E731
+        return self._put(visit, Job("bring", visit.id, work, 3.0, file=path))
 
     def listen(self, visit: Visit, clip: Clip) -> None:
         """Have the notes of a clip and its place on the map found when there is time."""
@@ -216,12 +217,6 @@ class Studio:
         finally:
             shutil.rmtree(state, ignore_errors=True)
         return {"sound": self._keep(job, sound, name)}
-
-    def _bring(self, job: Job, path: Path, name: str) -> dict[str, Any]:
-        try:
-            return {"sound": self._keep(job, self._pipeline().load_sound(path), name)}
-        finally:
-            path.unlink(missing_ok=True)
 
     def _keep(self, job: Job, sound: LearntSound, name: str) -> str:
         """Add a sound to the library with a melody in which it is heard; its id."""

@@ -92,6 +92,30 @@ def test_there_are_so_many_at_most(queue):
         queue.put(quick("z"))
 
 
+def test_the_file_of_a_job_goes_however_it_ends(queue, tmp_path):
+    def refused(job):
+        raise UserError("a.sound: damaged; learn the sound again")
+
+    jobs = [
+        quick(file=tmp_path / "done"),
+        Job("bring", "a", refused, file=tmp_path / "failed"),
+        quick(file=tmp_path / "stopped"),
+        quick(file=tmp_path / "one too many"),
+    ]
+    for job in jobs:
+        job.file.touch()
+    for job in jobs[:3]:
+        queue.put(job)
+    with pytest.raises(UserError, match="wait already"):
+        queue.put(jobs[3])
+    queue.stop(jobs[2])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["done", "failed"]
+    queue.start()
+    until(lambda: all(job.ended for job in jobs), 5)
+    assert [job.state for job in jobs] == ["done", "failed", "stopped", "failed"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_of_too_many_light_ones_the_oldest_goes(queue):
     jobs = [queue.put(quick(str(number), light=True)) for number in range(MOST + 2)]
     assert [job.state for job in jobs] == ["stopped"] * 2 + ["waiting"] * MOST
