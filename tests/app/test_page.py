@@ -192,6 +192,33 @@ def test_the_keyboard_alone(opened):
     )
 
 
+IMPATIENT = """async () => {
+  const { Deck, audio } = await import("/sound.js");
+  let sounding = 0;
+  let looks = 0;
+  const { start, stop } = AudioBufferSourceNode.prototype;
+  AudioBufferSourceNode.prototype.start = function (...given) { sounding += 1; start.apply(this, given); };
+  AudioBufferSourceNode.prototype.stop = function (...given) { sounding -= 1; stop.apply(this, given); };
+  const deck = new Deck();
+  deck.buffers = [audio().createBuffer(1, 44100, 44100)];
+  await Promise.all([deck.play(), deck.play(), deck.play()]);
+  for (let i = 0; i < 9; i += 1) await deck.play(0);
+  const heard = sounding;
+  deck.changed = () => (looks += 1);
+  for (let i = 0; i < 10; i += 1) await new Promise(requestAnimationFrame);
+  deck.pause();
+  return [heard, sounding, looks];
+}"""
+
+
+def test_however_often_play_is_pressed_it_plays_once(opened):
+    page = opened()
+    page.locator("h1").first.click()  # before that browsers play nothing
+    heard, left, looks = page.evaluate(IMPATIENT)
+    assert (heard, left) == (1, 0)
+    assert 5 < looks < 15, "looks at the place, in ten frames"
+
+
 def test_what_stops_is_not_a_failure(opened):
     page = opened()
     sent(page, "sound", "a.wav", tone(4.0))

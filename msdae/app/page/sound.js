@@ -67,8 +67,8 @@ export class Deck {
     if (!this.buffers.length) return;
     if (current && current !== this) current.pause();
     current = this;
-    this.halt();
     await Promise.race([audio().resume(), new Promise((resolve) => setTimeout(resolve, 500))]);
+    this.halt(); // also what another click began while this one waited
     if (audio().state !== "running") return; // before a visitor has touched the page browsers play nothing
     const start = audio().currentTime + 0.02;
     this.since = start - place;
@@ -80,16 +80,15 @@ export class Deck {
       return { source, gain };
     });
     this.follow();
-    this.changed();
   }
 
   follow() {
-    if (!this.playing) return;
+    this.frame = requestAnimationFrame(() => this.follow());
     this.changed();
-    requestAnimationFrame(() => this.follow());
   }
 
   halt() {
+    cancelAnimationFrame(this.frame);
     for (const { source } of this.nodes || []) source.stop();
     this.nodes = null;
   }
