@@ -135,8 +135,8 @@ class Server:
                 return JSONResponse({"error": GONE}, 410)
             try:
                 return await answer(request, visit)
-            except UserError as error:
-                raise UserError(self._plain(str(error), visit)) from error
+            except (UserError, OSError) as error:
+                raise UserError(self._plain(str(of_system(error)), visit)) from error
 
         return route
 
@@ -362,8 +362,8 @@ async def _said(request: Request, error: Exception) -> Response:
     said = of_system(error)
     if said is None:
         raise error
-    if not isinstance(error, UserError):
-        logger.error("%s: %s", request.url.path, error)
+    if isinstance(cause := error.__cause__ or error, OSError):
+        logger.error("%s: %s", request.url.path, cause)
     return JSONResponse({"error": str(said)}, 400)
 
 

@@ -428,6 +428,18 @@ def test_a_full_disk_in_learning_leaves_the_library_as_it_was(server, client, la
     assert not folder.exists() or os.listdir(folder) == []
 
 
+def test_an_error_of_the_disk_is_said_without_the_servers_folders(server, client, monkeypatch, caplog):
+    folder = server.studio.library.folder
+
+    def fails():
+        raise PermissionError(13, "Permission denied", str(folder / "0123456789abcdef"))
+
+    monkeypatch.setattr(server.studio.library, "entries", fails)
+    status, answer = client.ask("GET", "/api/sounds")
+    assert status == 400 and answer["error"].startswith("0123456789abcdef: permission denied")
+    assert str(folder) in caplog.text
+
+
 # -- what is known
 
 
