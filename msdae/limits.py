@@ -97,6 +97,8 @@ FRACTION = Range(0, 1, below=True)
 FINITE = Range()
 LEARNING = Range(1, 86400, reason="a day")  # seconds in which a sound is learnt
 LEARNING_SECONDS = 20.0  # where no other number is asked for
+CLIP_SECONDS = Range(1, 3600)  # of a recording or score that a visitor of the page sends
+UPLOAD = Range(0.1, 2000)  # megabytes of its file
 GUIDANCE = Range(-100, 100, reason="beyond, nothing of the sound is left")
 CLIPS = Range(1, 10**6, reason="more take days to render and half a terabyte")  # clips of a data set
 

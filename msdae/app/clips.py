@@ -14,7 +14,7 @@ from msdae.audio.mel import LogMel
 from msdae.audio.windows import Source
 from msdae.errors import UserError, printable
 from msdae.evaluation import media
-from msdae.limits import Range
+from msdae.limits import CLIP_SECONDS, UPLOAD
 from msdae.symbolic.notes import Note
 from msdae.symbolic.scores import SUFFIXES, is_score, read_notes
 from msdae.synthesis import players
@@ -34,8 +34,8 @@ class Bounds:
     largest: megabytes of a file that is sent.
     """
 
-    longest: Annotated[float, Range(1, 3600)] = 120.0
-    largest: Annotated[float, Range(0.1, 2000)] = 40.0
+    longest: Annotated[float, CLIP_SECONDS]
+    largest: Annotated[float, UPLOAD]
 
     def __post_init__(self):
         limits.check(self)

@@ -65,7 +65,7 @@ class Server:
         make: Callable[[], Pipeline],
         library: Path,
         cache: Path,
-        bounds: clips.Bounds = clips.Bounds(),
+        bounds: clips.Bounds,
         reports: tuple[Path, ...] = (),
         names: tuple[str, ...] = (),
     ):

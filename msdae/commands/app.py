@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msdae import cli, folders
 from msdae.errors import UserError
-from msdae.limits import Range
+from msdae.limits import CLIP_SECONDS, UPLOAD, Range
 
 PORT = 7860
 LOCAL = "127.0.0.1"
@@ -35,11 +35,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--library", type=Path, metavar="DIR", help="folder of learnt sounds; by default sounds/"
     )
     parser.add_argument(
-        "--longest", type=cli.ranged(Range(1, 3600), float), default=120.0, help="seconds of a clip"
+        "--longest", type=cli.ranged(CLIP_SECONDS, float), default=120.0, help="seconds of a clip"
     )
-    parser.add_argument(
-        "--largest", type=cli.ranged(Range(0.1, 2000), float), default=40.0, help="MB of an upload"
-    )
+    parser.add_argument("--largest", type=cli.ranged(UPLOAD, float), default=40.0, help="MB of an upload")
     parser.add_argument("--checkpoint", default="embedded", help="the model: 'embedded', a file or a folder")
     cli.add_codec(parser)
     cli.add_device(parser)
