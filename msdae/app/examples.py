@@ -84,12 +84,13 @@ def load(pipeline: Pipeline, cache: Path, progress: Any) -> Examples:
     Raises:
         UserError: the cache cannot be written to.
     """
-    key = hashlib.sha256(repr((SOUNDS, MELODIES, _font(), 1)).encode()).hexdigest()[:12]
+    font = _font()
+    key = hashlib.sha256(repr((SOUNDS, MELODIES, font, 1)).encode()).hexdigest()[:12]
     folder = cache / f"examples-{key}"
     if not (folder / ABOUT).is_file():
         files.make_folder(folder.parent)
         with files.atomic_folder(folder) as temporary:
-            _render(temporary, progress)
+            _render(temporary, font, progress)
     names = files.read_json(folder / ABOUT, fix="delete its folder")
     sounds = {name: opened(folder / file, name) for name, file in names["sounds"].items()}
     codes = np.stack([level_1(pipeline, clip.path) for clip in progress(sounds.values(), total=len(sounds))])
@@ -119,9 +120,8 @@ def _font() -> Path | None:
     return font
 
 
-def _render(folder: Path, progress: Any) -> None:
-    """Write the examples and which there are; formulas play where no SoundFont can."""
-    font = _font()
+def _render(folder: Path, font: Path | None, progress: Any) -> None:
+    """Write the examples and which there are; formulas play where there is no SoundFont."""
     sounds = SOUNDS if font is not None else {f"Formula {n}": n for n in range(1, 1 + FORMULAS)}
     tunes = [("sounds", name, FRERE_JACQUES, player) for name, player in sounds.items()]
     tunes += [("melodies", name, tune, player) for name, (tune, player) in MELODIES.items()]
