@@ -1,6 +1,5 @@
 """What is done with a visitor's clips, by the worker alone: swap, learn, compose, listen."""
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -9,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from msdae import audio
+from msdae import audio, files
 from msdae.app.clips import Clip, kept, played, rolled
 from msdae.app.examples import Examples, level_1, load
 from msdae.app.jobs import Job, Queue
@@ -67,8 +65,8 @@ class Quality:
         if step < self.step + QUALITY_EVERY:
             return
         self.step = int(step)
-        with suppress(OSError, ValueError):
-            lines = [json.loads(line) for line in self.log.read_text("utf-8").splitlines()]
+        with suppress(UserError):  # no line yet, or half of one
+            lines = files.read_json_lines(self.log)
             held_out, trained = (
                 [line[name] for line in lines if name in line] for name in (HELD_OUT, TRAINED)
             )
@@ -267,7 +265,7 @@ class Studio:
         return self.pipeline
 
     def _place(self, code: Any) -> tuple[float, float]:
-        return self.examples.map.place(np.asarray(code)) if self.examples else (0.5, 0.5)
+        return self.examples.map.place(code) if self.examples else (0.5, 0.5)
 
     def _source(self, visit: Visit, source: Any) -> Clip | Blend:
         if not isinstance(source, dict):
