@@ -9,7 +9,7 @@ import { slots } from "./swap.js";
 import { $, attempt, h, say } from "./tools.js";
 
 const VIEWS = { swap: null, sounds: showSounds, map: showMap, bench: reports, about: facts };
-const loading = $("title").textContent;
+const title = $("title").textContent;
 
 function view() {
   const name = location.hash.slice(1) in VIEWS ? location.hash.slice(1) : "swap";
@@ -18,7 +18,7 @@ function view() {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.title = name === "swap" ? loading : `${$(`#${name} h1`).textContent} – msdae`;
+  document.title = name === "swap" ? title : `${$(`#${name} h1`).textContent} – msdae`;
   if (VIEWS[name] && awake()) attempt(VIEWS[name]);
 }
 
