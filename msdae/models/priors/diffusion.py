@@ -1,21 +1,56 @@
 """Priors that are diffusion models: what is given stays clean, the rest is denoised."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
-from msdae.diffusion.ddpm import DDPM, ancestral
+from msdae import limits
+from msdae.diffusion.ddpm import DDPM, ERRORS, ancestral
 from msdae.diffusion.edm import EDM
 from msdae.diffusion.samplers import guided, sample
+from msdae.errors import UserError
+from msdae.limits import Choice, Range
 from msdae.models.priors.base import Condition, Prior, Window, facts_of
 from msdae.models.priors.grid import Grid, Timeline
-from msdae.models.priors.settings import Manner
+from msdae.models.priors.settings import Manner, WindowSize
 
 PROCESSES = ("edm", "linear", "cosine")  # EDM, and DDPM with either schedule
 # Shares of the windows of a training step.
 TIMBRE_KNOWN, TIMBRE_ABSENT, MELODY_KNOWN, MELODY_ABSENT, CONTINUED, NO_TEXT = 0.5, 0.1, 0.15, 0.1, 0.6, 0.2
+
+Process = Annotated[str, Choice(PROCESSES)]
+Mean = Annotated[float, Range(-10, 10)]
+TextSize = Annotated[int, Range(0, 4096)]
+
+
+@dataclass(frozen=True)
+class DiffusionConfig:
+    """The window and the process; a network adds its sizes.
+
+    window: latent frames that are drawn at once.
+    index: whether the network is told where a window is in its piece, and how long that is.
+    process: "edm", or DDPM with a "linear" or a "cosine" schedule. error: of DDPM, "mse" or "mae".
+    P_mean, P_std: of EDM's ln sigma in training.
+    text: numbers of a text's vector; 0: it reads none.
+    patch: latent frames by which a window has to be divisible.
+    """
+
+    window: WindowSize = 128
+    index: bool = True
+    process: Process = "edm"
+    error: Annotated[str, Choice(ERRORS)] = "mse"
+    P_mean: Mean = 0.0
+    P_std: Annotated[float, Range(0, 10, above=True)] = 1.2
+    text: TextSize = 384
+    patch = 1
+
+    def __post_init__(self):
+        limits.check(self)
+        if self.window % self.patch:
+            raise UserError(f"window {self.window}: give a multiple of {self.patch}, the patch")
 
 
 class DiffusionPrior(Prior):

@@ -12,7 +12,7 @@ from msdae.limits import Range
 from msdae.models.priors.base import Condition, Prior, Window
 from msdae.models.priors.grid import Grid, Timeline
 from msdae.models.priors.registry import PRIORS
-from msdae.models.priors.settings import Manner
+from msdae.models.priors.settings import Manner, WindowSize
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class GaussianConfig:
     window: latent frames that are drawn at once. components: of the PCA.
     """
 
-    window: Annotated[int, Range(8, 4096, reason="more is more than a piece")] = 64
+    window: WindowSize = 64
     components: Annotated[int, Range(1, 4096)] = 256
 
     def __post_init__(self):

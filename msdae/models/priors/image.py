@@ -5,46 +5,37 @@ from typing import Annotated, Any
 
 import torch
 
-from msdae import limits
-from msdae.diffusion.ddpm import ERRORS
 from msdae.errors import UserError
-from msdae.limits import Choice, Range, Size
+from msdae.limits import Range, Size
 from msdae.models.priors.base import FACTS
-from msdae.models.priors.diffusion import PROCESSES, DiffusionPrior
+from msdae.models.priors.diffusion import DiffusionConfig, DiffusionPrior, Mean, Process
 from msdae.models.priors.grid import Grid
 from msdae.models.priors.registry import PRIORS
+from msdae.models.priors.settings import WindowSize
 
 GROUPS = 8  # of features that are normalised together
 
 
 @dataclass(frozen=True)
-class ImageConfig:
-    """Sizes of the U-Net and the process.
+class ImageConfig(DiffusionConfig):
+    """Sizes of the U-Net, whose features attend to the text; see `DiffusionConfig` for the others.
 
-    window: frames of an image. channels: of its three depths. layers: residual blocks of each.
-    index: whether it is told where a window is in its piece, and how long that is.
-    process: DDPM with a "linear" or a "cosine" schedule, or "edm". error: of DDPM, "mse" or "mae".
-    P_mean, P_std: of EDM's ln sigma in training.
-    text: numbers of a text's vector, which the features attend to; 0: it reads none.
+    window: frames of an image, which is halved twice. channels: of its three depths.
+    layers: residual blocks of each.
     """
 
-    window: Annotated[int, Range(8, 4096, reason="more is more than a piece")] = 200
+    window: WindowSize = 200
     channels: Annotated[tuple[Annotated[int, Range(8, 1024)], ...], Size(3, 3)] = (64, 128, 256)
     layers: Annotated[int, Range(1, 8)] = 1
     index: bool = False
-    process: Annotated[str, Choice(PROCESSES)] = "cosine"
-    error: Annotated[str, Choice(ERRORS)] = "mse"
-    P_mean: Annotated[float, Range(-10, 10)] = -0.4
-    P_std: Annotated[float, Range(0, 10, above=True)] = 1.2
-    text: Annotated[int, Range(0, 4096)] = 384
-    patch = 4  # frames by which a window has to be divisible, to be halved twice
+    process: Process = "cosine"
+    P_mean: Mean = -0.4
+    patch = 4
 
     def __post_init__(self):
-        limits.check(self)
+        super().__post_init__()
         if any(width % GROUPS for width in self.channels):
             raise UserError(f"channels {self.channels}: give multiples of {GROUPS}")
-        if self.window % self.patch:
-            raise UserError(f"window {self.window}: give a multiple of {self.patch}")
 
 
 @PRIORS.register("image")

@@ -8,6 +8,7 @@ from msdae.limits import GUIDANCE, Range, Size
 
 SECONDS = Range(0.1, 36000, reason="ten hours; more is another piece")  # that are generated
 WINDOW = Range(8, 2**16, reason="an hour and a half at once")
+WindowSize = Annotated[int, Range(8, 4096, reason="more is more than a piece")]  # that a prior learns
 CONDITIONS = ("timbre", "melody", "text")  # that have a weight of their own
 
 

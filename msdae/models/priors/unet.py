@@ -1,43 +1,29 @@
 """The sources' own prior: a 1D U-Net over windows of six seconds that knows which window it is at."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 
-from msdae import limits
-from msdae.diffusion.ddpm import ERRORS
-from msdae.limits import Choice, Range
 from msdae.models.config import Widths
 from msdae.models.priors.base import FACTS
-from msdae.models.priors.diffusion import PROCESSES, DiffusionPrior
+from msdae.models.priors.diffusion import DiffusionConfig, DiffusionPrior, TextSize
 from msdae.models.priors.grid import Grid
 from msdae.models.priors.registry import PRIORS
+from msdae.models.priors.settings import WindowSize
 from msdae.nn.unet import UNet
 
 
 @dataclass(frozen=True)
-class UNetConfig:
-    """Sizes of the U-Net and the process.
+class UNetConfig(DiffusionConfig):
+    """Sizes of the U-Net; see `DiffusionConfig` for the others.
 
-    window: latent frames that are drawn at once. widths: features at the depths, outermost first.
-    index: whether it is told where a window is in its piece, and how long that is.
-    process: "edm", or DDPM with a "linear" or a "cosine" schedule. error: of DDPM, "mse" or "mae".
-    P_mean, P_std: of EDM's ln sigma in training.
-    text: numbers of a text's vector; 0: it reads none.
+    widths: features at the depths, outermost first.
     """
 
-    window: Annotated[int, Range(8, 4096, reason="more is more than a piece")] = 64
+    window: WindowSize = 64
     widths: Widths = (32, 64, 128, 256, 512)
-    index: bool = True
-    process: Annotated[str, Choice(PROCESSES)] = "edm"
-    error: Annotated[str, Choice(ERRORS)] = "mse"
-    P_mean: Annotated[float, Range(-10, 10)] = 0.0
-    P_std: Annotated[float, Range(0, 10, above=True)] = 1.2
-    text: Annotated[int, Range(0, 4096)] = 0
-
-    def __post_init__(self):
-        limits.check(self)
+    text: TextSize = 0
 
 
 @PRIORS.register("unet")
