@@ -4,8 +4,9 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from msdae.nn.transformer import rotated
+from msdae.nn.transformer import Turns, rotated
 
+BASE = 10_000.0  # of the wavelengths of positions, in tokens
 Cache = list[
     tuple[torch.Tensor, torch.Tensor]
 ]  # keys and values of each layer, (batch, heads, length, width)
@@ -22,8 +23,7 @@ class CausalTransformer(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(_Block(width, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        frequencies = 10_000.0 ** -torch.arange(0, 1, 2 * heads / width)
-        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.turns = Turns(width // heads, BASE)
 
     def forward(self, x: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
         """x: (batch, length, width) -> the same.
@@ -31,9 +31,7 @@ class CausalTransformer(nn.Module):
         cache: what an earlier call has seen, a list that this one extends; an empty one at first.
         """
         past = cache[0][0].shape[2] if cache else 0
-        places = torch.arange(past, past + x.shape[1], device=x.device, dtype=torch.float32)
-        angles = places[:, None] * self.frequencies
-        turn = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+        turn = self.turns(x, past)
         for number, block in enumerate(self.blocks):
             before = cache[number] if cache is not None and len(cache) > number else None
             x, seen = block(x, turn, before)

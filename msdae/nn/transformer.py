@@ -46,8 +46,7 @@ class DiT(nn.Module):
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.last = nn.Sequential(nn.SiLU(), zero_init(nn.Linear(width, 2 * width)))
         self.head = zero_init(nn.Linear(width, patch * outputs))
-        frequencies = BASE ** -torch.arange(0, 1, 2 * heads / width)
-        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.turns = Turns(width // heads, BASE)
 
     def forward(
         self, x: torch.Tensor, c_noise: torch.Tensor, facts: torch.Tensor, text: torch.Tensor | None = None
@@ -61,19 +60,13 @@ class DiT(nn.Module):
             condition = condition + said
             tokens = torch.cat([said[:, None], tokens], dim=1)
         parts = rearrange(self.modulation(condition), "b (six w) -> six b 1 w", six=6)
-        turn = self._turn(tokens)
+        turn = self.turns(tokens)
         for block in self.blocks:
             tokens = block(tokens, parts, turn)
         shift, scale = self.last(condition)[:, None].chunk(2, dim=-1)
         patches = self.head(torch.addcmul(shift, self.norm(tokens), 1 + scale))
         frames = patches[:, -(x.shape[-1] // self.patch) :]
         return rearrange(frames, "b n (c p) -> b c (n p)", p=self.patch)
-
-    def _turn(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cosine and sine of the angles of each token's place, (tokens, width / heads / 2) each."""
-        places = torch.arange(tokens.shape[1], device=tokens.device, dtype=torch.float32)
-        angles = places[:, None] * self.frequencies
-        return angles.cos().to(tokens.dtype), angles.sin().to(tokens.dtype)
 
 
 class _Block(nn.Module):
@@ -103,6 +96,25 @@ class _Block(nn.Module):
         )
         heard = F.scaled_dot_product_attention(rotated(query, turn), rotated(key, turn), value)
         return self.join(rearrange(heard, "b h n w -> b n (h w)"))
+
+
+class Turns(nn.Module):
+    """The angles of places, by which `rotated` turns features.
+
+    Args:
+        width: of a head. base: of the wavelengths.
+    """
+
+    def __init__(self, width: int, base: float):
+        super().__init__()
+        self.register_buffer("frequencies", base ** -torch.arange(0, 1, 2 / width), persistent=False)
+
+    def forward(self, x: torch.Tensor, first: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cosine and sine for the tokens x, (batch, tokens, any), from place `first` on: (tokens, width / 2)
+        each."""
+        places = torch.arange(first, first + x.shape[1], device=x.device, dtype=torch.float32)
+        angles = places[:, None] * self.frequencies
+        return angles.cos().to(x.dtype), angles.sin().to(x.dtype)
 
 
 def rotated(x: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
