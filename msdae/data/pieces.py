@@ -65,11 +65,14 @@ def load(path: str | Path, model: str, data: str, pooled: Sequence[int]) -> dict
     tensors, _ = checkpoint.load(path, KIND)
     pieces: dict[str, list[Piece]] = {}
     with reading(path, "delete it"):
+        parts: dict[str, dict[str, torch.Tensor]] = {}  # by split and number
+        for name, tensor in tensors.items():
+            owner, _, part = name.rpartition(".")
+            parts.setdefault(owner, {})[part] = tensor.float()
         for split, entries in header["pieces"].items():
             pieces[split] = []
             for number, entry in enumerate(entries):
-                begin = f"{split}.{number}."
-                own = {k.removeprefix(begin): t.float() for k, t in tensors.items() if k.startswith(begin)}
+                own = parts.get(f"{split}.{number}", {})
                 texts = own.pop(TEXT, None)
                 codes = {int(level): code for level, code in own.items()}
                 timbres = {level: codes.pop(level) for level in pooled}
