@@ -1,4 +1,4 @@
-"""The task of a prior: windows of pieces, and the best weights on pieces that are held out."""
+"""The task of a prior: windows of pieces in, the averaged weights of the last step out."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
