@@ -58,11 +58,13 @@ class _Study:
         options: argparse.Namespace,
         command: str,
     ):
+        from msdae.data.sources import ClipLength
         from msdae.evaluation.metrics.embeddings import load
 
         self.pipeline, self.priors, self.options, self.command = pipeline, priors, options, command
         self.settings, self.manner = cli.configured(Settings, options), cli.configured(Manner, options)
         self.files = recordings(options.data, options.rendered, pipeline.codec)
+        self.clip = ClipLength.of(pipeline.codec)
         self.held_out = [*self.files["valid"], *self.files.get("test", ())]
         self.embedding, self.rate = load(options.embedding), pipeline.codec.sample_rate
 
@@ -87,7 +89,7 @@ class _Study:
         from msdae.evaluation.priors import samples as kinds
 
         s = self.settings
-        facts = s.seconds, self.rate, s.samples
+        facts = s.seconds, self.rate, s.samples, self.clip
         others = kinds.excerpts("other recordings", self.files["train"], *facts)
         reference = kinds.excerpts("reference", self.held_out, *facts)
         reference = kinds.through_codec("reference", reference, self.pipeline)
@@ -126,7 +128,7 @@ class _Study:
         from msdae.inference.wording import asked
 
         s, judge = self.settings, classifier.load()
-        recordings = excerpts("recordings", self.held_out, s.seconds, self.rate, s.texts)
+        recordings = excerpts("recordings", self.held_out, s.seconds, self.rate, s.texts, self.clip)
         right = report.recognised(recordings, judge, self.rate)
         requests = report.requests(s.texts)
         texts = torch.cat([asked(text) for _, _, text in requests])
@@ -145,7 +147,7 @@ class _Study:
         from msdae.evaluation.priors import samples as kinds
 
         s = self.settings
-        facts = s.long, self.rate, s.pieces
+        facts = s.long, self.rate, s.pieces, self.clip
         reference = kinds.excerpts("reference", self.held_out, *facts)
         systems = [kinds.excerpts("other recordings", self.files["train"], *facts)]
         frames = self.pipeline.codec.frames(round(s.long * self.rate))

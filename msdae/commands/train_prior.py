@@ -26,6 +26,7 @@ SPACES = (CODES, "mel-64", "mel-128")
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
+    from msdae.data.sources import ClipLength
     from msdae.inference.mels import MelSpace
     from msdae.inference.pipeline import Pipeline
     from msdae.models.priors.base import find
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         files.check_replaceable(options.out)
     settings = config.load(settings_of(options.prior), options.config, options.set)
     pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
-    space = pipeline if options.over == CODES else MelSpace(options.over)
+    space = pipeline if options.over == CODES else MelSpace(options.over, ClipLength.of(pipeline.codec))
     grid = Grid.of(pipeline.model) if options.over == CODES else space.grid
     files.make_folder(run)
     process_state(device(options.device))

@@ -7,16 +7,16 @@ from pathlib import Path
 import torch
 
 from msdae import audio
-from msdae.audio import open_recording, resample
+from msdae.audio import resample
 from msdae.audio.loudness import PEAK
 from msdae.audio.mel import LogMel, MelConfig
 from msdae.audio.phase import accumulated, griffin_lim
 from msdae.data.draws import mix_seed
 from msdae.data.pieces import Piece
-from msdae.data.sources import SourceFile
+from msdae.data.sources import ClipLength, SourceFile
 from msdae.errors import UserError
 from msdae.inference.generation import Generator, Request
-from msdae.inference.pieces import Describe
+from msdae.inference.pieces import Describe, sound
 from msdae.inference.pipeline import Pipeline
 from msdae.models.priors.base import Condition, Prior
 from msdae.models.priors.grid import Grid, Level
@@ -31,14 +31,17 @@ ROUNDS = 32  # of Griffin and Lim
 class MelSpace:
     """Log-mels of so many bands, in place of a model's codes: one level, a code frame a mel frame.
 
+    Args:
+        clip: length of the clips that recordings are counted in.
+
     Attributes:
         fingerprint: its name, which priors keep in place of a model's. sample_rate: of what it renders.
     """
 
     hop, sample_rate = HOP, audio.SAMPLE_RATE
 
-    def __init__(self, name: str):
-        self.fingerprint, self.bands = name, int(name.partition("-")[2])
+    def __init__(self, name: str, clip: ClipLength = ClipLength()):
+        self.clip, self.fingerprint, self.bands = clip, name, int(name.partition("-")[2])
         self.grid = Grid((Level(self.bands, 1),))
         self.log_mel = LogMel(MelConfig(RATE, N_FFT, HOP, self.bands))
 
@@ -73,8 +76,7 @@ class MelSpace:
             for split, members in files.items():
                 pieces[split] = []
                 for file in members:
-                    waveform = torch.cat(list(open_recording(file.path, RATE).blocks()))
-                    mel = self.encode(waveform, RATE)
+                    mel = self.encode(sound(file, self.clip, RATE), RATE)
                     texts = describe(file.labels) if describe else None
                     pieces[split].append(Piece(file.name, {}, {1: mel}, mel.shape[1], {}, texts))
                     bar.update()

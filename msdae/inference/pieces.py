@@ -9,9 +9,8 @@ from typing import Any
 import torch
 
 from msdae.audio import open_recording
-from msdae.codecs.base import Codec
 from msdae.data.pieces import Piece
-from msdae.data.sources import SourceFile
+from msdae.data.sources import ClipLength, SourceFile
 from msdae.errors import UserError
 from msdae.inference.pipeline import Pipeline
 from msdae.models.autoencoder import Autoencoder
@@ -64,7 +63,7 @@ def _counted(items: Iterator[Any], bar: Any) -> Iterator[Any]:
 
 
 def _piece(pipeline: Pipeline, grid: Grid, file: SourceFile, describe: Describe | None) -> Piece | None:
-    waveform = _sound(file, pipeline.codec)
+    waveform = _heard(sound(file, ClipLength.of(pipeline.codec), pipeline.codec.sample_rate))
     if not len(waveform):
         return None
     frames = max(1, len(waveform) // pipeline.codec.hop // grid.step) * grid.step
@@ -78,16 +77,20 @@ def _piece(pipeline: Pipeline, grid: Grid, file: SourceFile, describe: Describe 
     return Piece(file.name, timbres, melody, frames, labels, texts)
 
 
-def _sound(file: SourceFile, codec: Codec) -> torch.Tensor:
-    """The clips of the file as one waveform (samples,), without the silence at its end."""
-    first = file.first * codec.clip_samples
+def sound(file: SourceFile, clip: ClipLength, sample_rate: int) -> torch.Tensor:
+    """The clips of the file as one waveform (samples,); what it has besides may be of another split."""
+    first = file.first * clip.at(sample_rate)
     # one clip stands for all of the recording
-    last = first + file.clips * codec.clip_samples if file.first or file.clips > 1 else None
+    last = first + file.clips * clip.at(sample_rate) if file.first or file.clips > 1 else None
     parts, done = [], 0
-    for block in open_recording(file.path, codec.sample_rate).blocks():
+    for block in open_recording(file.path, sample_rate).blocks():
         parts.append(block[max(0, first - done) : None if last is None else max(0, last - done)])
         done += len(block)
-    waveform = torch.cat(parts) if parts else torch.zeros(0)
+    return torch.cat(parts) if parts else torch.zeros(0)
+
+
+def _heard(waveform: torch.Tensor) -> torch.Tensor:
+    """A waveform (samples,) without the silence at its end."""
     heard = (
         (waveform.abs() > QUIET * waveform.abs().max().clamp_min(QUIET)).nonzero() if len(waveform) else []
     )

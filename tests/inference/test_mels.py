@@ -6,7 +6,7 @@ import soundfile
 import torch
 
 from msdae import audio
-from msdae.data.sources import SourceFile
+from msdae.data.sources import ClipLength, SourceFile
 from msdae.errors import UserError
 from msdae.inference.generation import Request
 from msdae.inference.mels import MelGenerator, MelSpace
@@ -40,6 +40,17 @@ def test_recordings_are_pieces_of_one_level(tmp_path):
     files = {"train": [SourceFile("a", tmp_path / "a.wav", 1)]}
     (piece,) = SPACE.encoded(files)["train"]
     assert piece.timbres == {} and piece.melody[1].shape == (64, piece.frames) and piece.frames == 200
+
+
+def test_a_part_of_a_recording_has_that_part_alone(tmp_path):
+    """A folder's only recording is for training at its start and held out at its end."""
+    soundfile.write(tmp_path / "a.wav", torch.cat([tone(6.0), torch.zeros(3 * 44100)]).numpy(), 44100)
+    clip, path = ClipLength(3 * 44100), tmp_path / "a.wav"
+    files = {"train": [SourceFile("a", path, 2)], "valid": [SourceFile("a", path, 1, first=2)]}
+    pieces = MelSpace("mel-64", clip).encoded(files)
+    assert (pieces["train"][0].frames, pieces["valid"][0].frames) == (400, 200)
+    start, end = (pieces[split][0].melody[1] for split in ("train", "valid"))
+    assert start.amax(dim=0).min() > 10 * end[:, 10:].amax()
 
 
 def generator():

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 import torch
 
-from msdae.audio import open_recording
-from msdae.data.sources import SourceFile
+from msdae.data.sources import ClipLength, SourceFile
 from msdae.errors import UserError
 from msdae.inference.generation import Generator
 from msdae.inference.mels import MelGenerator
+from msdae.inference.pieces import sound
 from msdae.inference.pipeline import Pipeline
 
 PEAK = 0.5  # that every sample has
@@ -34,8 +34,12 @@ class Samples:
     labels: Sequence[dict[str, Any]] = field(default_factory=list)
 
 
-def excerpts(name: str, files: Sequence[SourceFile], seconds: float, rate: int, most: int) -> Samples:
+def excerpts(
+    name: str, files: Sequence[SourceFile], seconds: float, rate: int, most: int, clip: ClipLength
+) -> Samples:
     """Excerpts of recordings, `most` at most, evenly of all of them; silent ones are left out.
+
+    clip: length of the clips that recordings are counted in.
 
     Raises:
         UserError: the recordings hold fewer than two.
@@ -43,7 +47,7 @@ def excerpts(name: str, files: Sequence[SourceFile], seconds: float, rate: int, 
     size, chosen = round(seconds * rate), _evenly(files, most)
     found = []
     for file in chosen:
-        parts = [part for part in _waveform(file, rate).split(size) if len(part) == size]
+        parts = [part for part in sound(file, clip, rate).split(size) if len(part) == size]
         parts = [part for part in parts if part.abs().max() > AUDIBLE]
         found += [(part, file.labels) for part in _evenly(parts, -(-most // len(chosen)))]
     if len(found) < 2:
@@ -56,10 +60,6 @@ def excerpts(name: str, files: Sequence[SourceFile], seconds: float, rate: int, 
 def _evenly(items: Sequence[Item], most: int) -> list[Item]:
     places = torch.linspace(0, len(items) - 1, min(most, len(items))).round().long().tolist()
     return [items[place] for place in places]
-
-
-def _waveform(file: SourceFile, rate: int) -> torch.Tensor:
-    return torch.cat(list(open_recording(file.path, rate).blocks()))
 
 
 def through_codec(name: str, samples: Samples, pipeline: Pipeline) -> Samples:

@@ -1,11 +1,13 @@
 """The tables of priors, of sounds whose place in them is known."""
 
 import numpy as np
+import soundfile
 import torch
 
+from msdae.data.sources import ClipLength, SourceFile
 from msdae.evaluation.metrics import embeddings
 from msdae.evaluation.priors import report
-from msdae.evaluation.priors.samples import PEAK, Samples, levelled
+from msdae.evaluation.priors.samples import PEAK, Samples, excerpts, levelled
 from msdae.evaluation.priors.settings import Settings
 from msdae.symbolic.instruments import FAMILIES
 
@@ -73,6 +75,19 @@ def test_what_is_heard_is_counted():
     asked = [("keyboard", "middle"), ("keyboard", "high"), ("flute", "middle"), ("flute", "high")]
     name, family, register = report.asked_row("dit", tones("dit", 60), asked, Judge(), RATE)
     assert (name, family.value, register.value) == ("dit", 0.5, 0.5)
+
+
+def test_excerpts_of_a_part_are_of_that_part_alone(tmp_path):
+    """Of a recording whose end is held out: a sine at its start, noise at its end."""
+    sine = np.sin(2 * np.pi * 440 * np.arange(4 * RATE) / RATE)
+    noisy = np.random.default_rng(0).uniform(-1, 1, 4 * RATE)
+    path, clip = tmp_path / "a.wav", ClipLength(4 * RATE, RATE)
+    soundfile.write(path, np.concatenate([sine, noisy]), RATE)
+    file = SourceFile("a", path, 1, first=1)
+    found = excerpts("held out", [file], 1.0, RATE, 8, clip).waveforms
+    assert len(found) == 4
+    spectra = torch.fft.rfft(found).abs()
+    assert (spectra.amax(dim=1) < 10 * spectra.mean(dim=1)).all()
 
 
 def test_peaks_are_one_level():
