@@ -199,7 +199,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "evaluate-priors",
         "Score priors beside held-out recordings: KAD, FAD and notes of samples, what is heard of what was\n"
         "asked for in words, the middle of long pieces beside their ends, and how many steps are enough.\n"
-        "Without --trained: what ships, and runs/priors/*.",
+        "Without --trained: what ships, and runs/priors/* of other names.",
         "--trained runs/priors/dit windows=runs/priors/unet --samples 100 --out priors.json",
     )
     parser.add_argument(
