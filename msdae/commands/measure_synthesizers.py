@@ -61,11 +61,14 @@ def measure(synthesizers: Sequence[str], presets: int, banks: Sequence[str], see
             candidate = plugins.SYNTHESIZERS[name].candidate(rng, plugins.voices(tuple(banks)))
             kind = "/".join(candidate.name.split("/")[:2])
             preset, reason = plugins.judge(candidate)
-            outcomes[kind][reason] += 1
             if preset is not None:
                 begin = _seconds()
-                plugins.render(notes, preset, 3 * plugins.SAMPLE_RATE)
-                seconds[kind] += _seconds() - begin
+                try:
+                    plugins.render(notes, preset, 3 * plugins.SAMPLE_RATE)
+                    seconds[kind] += _seconds() - begin
+                except plugins.Crash:
+                    reason = "crashed"
+            outcomes[kind][reason] += 1
     rows = tuple(_row(kind, outcomes[kind], seconds[kind]) for kind in sorted(outcomes))
     return Table("Presets of synthesizers", ("kind", "drawn", "used", *REASONS, "clips a second"), rows)
 
@@ -77,6 +80,6 @@ def _row(kind: str, outcomes: Counter, seconds: float) -> tuple[str, ...]:
 
 
 def _seconds() -> float:
-    """Of a core, that this process and those that it started have taken."""
+    """Of a core, that this process and those that it started have taken, ended ones too."""
     process = psutil.Process()
-    return sum(sum(one.cpu_times()[:2]) for one in (process, *process.children()))
+    return sum(sum(one.cpu_times()[:4]) for one in (process, *process.children()))
