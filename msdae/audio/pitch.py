@@ -59,10 +59,15 @@ def hertz(cents: np.ndarray | float) -> Any:
     return 440 * 2 ** ((cents - A4) / 1200)
 
 
+def runs(marks: np.ndarray) -> list[tuple[int, int]]:
+    """(first, after the last) of each run of frames that are marked; marks: (frames,), bool."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], marks.astype(np.int8), [0]])))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
 def _long(voiced: np.ndarray) -> np.ndarray:
     """The frames that are in runs of `SHORTEST` or more."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], voiced.astype(np.int8), [0]])))
     kept = np.zeros_like(voiced)
-    for start, end in zip(edges[::2], edges[1::2], strict=True):
+    for start, end in runs(voiced):
         kept[start:end] = end - start >= SHORTEST
     return kept

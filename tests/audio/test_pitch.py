@@ -38,3 +38,8 @@ def test_without_the_network(monkeypatch):
     monkeypatch.setattr(pitch, "detector", lambda: None)
     with pytest.raises(UserError, match=r"pip install 'msdae\[judges\]'"):
         pitch.track(sawtooth(220), 44100)
+
+
+def test_runs_of_marked_frames():
+    assert pitch.runs(np.array([1, 1, 0, 1, 0, 0, 1], bool)) == [(0, 2), (3, 4), (6, 7)]
+    assert pitch.runs(np.zeros(4, bool)) == pitch.runs(np.zeros(0, bool)) == []

@@ -171,9 +171,7 @@ def _heard(rendering: Rendering, seconds: np.ndarray, heard: Ornaments) -> dict[
                 extent = true[1] * (1 if kind == "vibrato" else 100)
                 entries.append(("rate", abs(float(np.median(rates[inside & mark])) - true[0])))
                 entries.append(("extent", abs(float(np.median(extents[inside & mark])) - extent)))
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], mark.astype(np.int8), [0]])))
-        runs = zip(edges[::2], edges[1::2], strict=True)
-        entries += [("heard", float(played[start:end].any())) for start, end in runs]
+        entries += [("heard", float(played[start:end].any())) for start, end in pitch.runs(mark)]
     return result
 
 

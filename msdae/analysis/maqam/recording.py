@@ -77,9 +77,9 @@ class Analysis:
             "vibrato_seconds": round(float(vibrato.sum()) / pitch.FRAMES, 2),
             "vibrato_rate_hertz": round(_median(o.vibrato_rate[vibrato]), 2),
             "vibrato_extent_cents": round(_median(o.vibrato_extent[vibrato]), 1),
-            "trills": _runs(trill),
+            "trills": len(pitch.runs(trill)),
             "trill_rate_hertz": round(_median(o.trill_rate[trill]), 2),
-            "slides": _runs(o.slide != 0),
+            "slides": len(pitch.runs(o.slide != 0)),
         }
 
     def lines(self) -> Iterator[str]:
@@ -194,10 +194,6 @@ def _scale(fit: Fit) -> dict[str, Any]:
         "score": round(fit.score, 4),
         "inside": round(fit.inside, 4),
     }
-
-
-def _runs(marks: np.ndarray) -> int:
-    return int((np.diff(marks.astype(np.int8), prepend=0) == 1).sum())
 
 
 def _median(values: np.ndarray) -> float:
