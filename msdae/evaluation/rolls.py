@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from msdae.evaluation.figures import COLOURS, check_plot, new, plain, save, style
-from msdae.symbolic.notes import Score
+from msdae.symbolic.notes import Score, key_name
 from msdae.symbolic.tokens import BAR
-
-NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
 @style()
@@ -33,7 +31,7 @@ def plot_roll(path: str | Path, scores: Mapping[str, Score], columns: int = 1) -
         end = max(BAR, score.quarters)
         pitches = [note.pitch for part in score.parts for note in part] or [60]
         marks = range(min(pitches) // 12 * 12, max(pitches) + 12, 12)
-        axis.set_yticks(list(marks), [f"{NAMES[mark % 12]}{mark // 12 - 1}" for mark in marks])
+        axis.set_yticks(list(marks), list(map(key_name, marks)))
         axis.set(title=plain(title), xlim=(0, end), ylim=(min(pitches) - 2, max(pitches) + 2))
         axis.set_xlabel("quarter notes")
         axis.set_xticks(range(0, int(end) + 1, BAR))

@@ -16,6 +16,7 @@ LONGEST = 86_400.0  # seconds, a day
 UNENDING = re.compile(rb"[\x80-\xff]{1024}")  # a number without an end, which takes the parser hours
 FIX = "give a standard MIDI file"
 Parsed = TypeVar("Parsed")
+KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")  # by pitch class
 TICKS = 960  # a quarter note at 120 beats a minute in the files that are written: one tick is 0.5 ms
 
 
@@ -62,6 +63,11 @@ class Score:
             for part in self.parts
             for note in part
         )
+
+
+def key_name(pitch: int) -> str:
+    """A MIDI pitch as key and octave: 60 is "C4"."""
+    return f"{KEYS[pitch % 12]}{pitch // 12 - 1}"
 
 
 def read_midi(path: str | Path, drums: bool = True) -> list[Note]:

@@ -15,6 +15,7 @@ from msdae.audio import pitch
 from msdae.audio.ornaments import Ornaments, ornaments
 from msdae.audio.pitch import Track
 from msdae.errors import UserError, printable
+from msdae.symbolic.notes import KEYS, key_name
 
 SHORTEST, LONGEST = 3.0, 3600.0  # seconds
 SILENCE = 1e-4  # peak, -80 dBFS
@@ -25,7 +26,6 @@ VOICED, STEADY_SECONDS = (
 SOUNDING = 40.0  # dB below the loudest frame
 LEAST = 0.5  # seconds of steady pitch that a scale is read from
 SHOWN = 8  # dominant frequencies
-KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def name(cents: float, octave: bool = True) -> str:
     """A pitch in cents above MIDI pitch 0 as key and cents: "D3 +12 cents"."""
     key = round(cents / 100)
     off = round(cents - 100 * key)
-    label = f"{KEYS[key % 12]}{key // 12 - 1}" if octave else KEYS[key % 12]
+    label = key_name(key) if octave else KEYS[key % 12]
     return f"{label} {off:+d} cents" if off else label
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from msdae.evaluation.figures import COLOURS, new, plain, save, style
-from msdae.evaluation.rolls import NAMES, plot_roll
+from msdae.evaluation.rolls import plot_roll
 from msdae.files import read_json_lines
 from msdae.models.composers import Composer
-from msdae.symbolic.notes import Score
+from msdae.symbolic.notes import Score, key_name
 
 SHOWN = 4  # tunes of a composer
 OCTAVES = (48, 84)  # pitches whose embeddings are drawn
@@ -58,7 +58,7 @@ def plot_embeddings(path: str | Path, composers: Mapping[str, Composer]) -> None
         plane = points @ np.linalg.svd(points, full_matrices=False)[2][:2].T
         for pitch, (x, y) in zip(range(*OCTAVES), plane, strict=True):
             colour = COLOURS[(pitch - OCTAVES[0]) // 12 % len(COLOURS)]
-            axis.text(x, y, f"{NAMES[pitch % 12]}{pitch // 12 - 1}", color=colour, ha="center", fontsize=9)
+            axis.text(x, y, key_name(pitch), color=colour, ha="center", fontsize=9)
         axis.set(title=plain(name), xlim=_reach(plane[:, 0]), ylim=_reach(plane[:, 1]))
         axis.set_xticks([])
         axis.set_yticks([])
