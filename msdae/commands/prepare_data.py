@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 SHARD = Range(1, 10_000, reason="a shard is read into memory whole, 0.14 MB a clip")
 WORKERS = Range(1, 1024, reason="each takes 0.4 GB of memory, with large SoundFonts 2 GB")
 RENDERED = ("maqam", "notes", "squares", "synth", "tracks")  # data sets
+PLAYING = ("samples", "unseen_samples", "synthesizers")  # options of squares: what plays
 # options that set a field of the rendering's settings
-PLAYING = ("samples", "unseen_samples", "synthesizers")  # of squares
 FIELDS = ("clips", "seed", "soundfonts", "unseen_soundfonts", *PLAYING)
 
 

@@ -7,7 +7,7 @@ noise of a plectrum, and a body whose resonances stay where they are when the pi
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -100,7 +100,7 @@ def place(waveform: np.ndarray, room: str, rng: random.Random) -> np.ndarray:
     if ROOMS[room] is None:
         return waveform
     seconds, level = ROOMS[room]
-    wet = effects.room(waveform, (), rng, replace(EffectsConfig(), room_seconds=seconds, room_level=level))
+    wet = effects.room(waveform, (), rng, EffectsConfig(room_seconds=seconds, room_level=level))
     return wet / max(float(np.abs(wet).max()), 1e-6)
 
 

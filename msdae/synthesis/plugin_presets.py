@@ -29,11 +29,9 @@ _COMMON = (
     (99, 99, 99, 99, 50, 50, 50, 50, 0, 0, 1, 25, 0, 0, 0, 0, 4, 0, 24, *[32] * 10),
     (99, 99, 99, 99, 50, 50, 50, 50, 31, 7, 1, 45, 60, 10, 0, 0, 4, 2, 24, *[32] * 10),
 )
-_SUSTAIN, _RATIO, _RATIOS = (
-    6,
-    18,
-    (0, 1, 1, 1, 1, 2, 2, 3, 4, 5, 7, 9, 14),
-)  # places of two, and what one may be
+_SUSTAIN, _RATIO = 6, 18  # places in an operator
+# What its frequency may be, in multiples; 0 is half.
+_RATIOS = (0, 1, 1, 1, 1, 2, 2, 3, 4, 5, 7, 9, 14)
 
 
 @dataclass(frozen=True)

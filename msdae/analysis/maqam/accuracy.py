@@ -70,14 +70,13 @@ def tables(outcomes: Sequence[Outcome], command: str) -> list[Table]:
     )
     header = ("from", "part", "tonic ↑", "maqam ↑", "maqam, modulated ↑", "maqam, not modulated ↑")
     rows = tuple(_row(method, part, outcomes) for method in METHODS for part in PARTS)
-    claim = (
-        "The first and last third less the whole, piece by piece.",
-        ("from", "tonic ↑", "maqam ↑", "maqam, modulated ↑", "maqam, not modulated ↑"),
-        tuple(_difference(method, outcomes) for method in METHODS),
-    )
+    differences = tuple(_difference(method, outcomes) for method in METHODS)
+    less = "The first and last third less the whole, piece by piece."
     return [
         Table("Tonic and maqam", header, rows, note, command),
-        Table("What leaving out the middle third brings", claim[1], claim[2], claim[0], command),
+        Table(
+            "What leaving out the middle third brings", (header[0], *header[2:]), differences, less, command
+        ),
         _ornament_table(outcomes, command),
     ]
 

@@ -19,10 +19,8 @@ from msdae.symbolic.notes import KEYS, key_name
 
 SHORTEST, LONGEST = 3.0, 3600.0  # seconds
 SILENCE = 1e-4  # peak, -80 dBFS
-VOICED, STEADY_SECONDS = (
-    0.15,
-    1.5,
-)  # share of the sounding frames, and seconds, that have a steady pitch, at least
+VOICED = 0.15  # share of the sounding frames that have a steady pitch, at least
+STEADY_SECONDS = 1.5  # that have one, at least
 SOUNDING = 40.0  # dB below the loudest frame
 LEAST = 0.5  # seconds of steady pitch that a scale is read from
 SHOWN = 8  # dominant frequencies
@@ -86,7 +84,7 @@ class Analysis:
         """The text of a report."""
         best, summary = self.fits[0], self.summary()
         yield f"tonic    {pitch.hertz(self.tonic):.2f} Hz, {name(self.tonic)}"
-        share = f"{100 * best.inside:.0f} % of the pitches are within 35 cents of its degrees"
+        share = f"{100 * best.inside:.0f} % of the pitches are within {scales.INSIDE} cents of its degrees"
         yield f"scale    {best.maqam}; {share}"
         ranking = ", ".join(f"{fit.maqam} {fit.score:.2f}" for fit in self.fits)
         yield f"nearest  {ranking} (nats above evenly spread pitches)"

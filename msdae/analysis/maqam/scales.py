@@ -1,6 +1,7 @@
 """Which scale on which tonic fits pitches: histograms of 10 cents against the eight maqamat."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ ELSEWHERE = 0.15  # share of what lies on no degree
 TONIC, GHAMMAZ = 2.0, 1.5  # weights of these degrees, of any other 1
 ENDING = 1.5  # seconds of the last pitches near the tonic, which tell its octave
 STEADY = 200.0  # cents a second above which a pitch is on its way
+INSIDE = 35  # cents around a degree that are of it
 NEAR = 40.0  # cents around the tonic that it is refined from
 
 
@@ -22,7 +24,7 @@ class Fit:
     """A scale on a tonic.
 
     tonic: cents above MIDI pitch 0, below 1200. score: mean log-likelihood in nats; 0 for even spread.
-    inside: share of the pitches within 35 cents of a degree.
+    inside: share of the pitches within `INSIDE` of a degree.
     """
 
     maqam: str
@@ -66,14 +68,14 @@ def fits(counts: np.ndarray) -> list[Fit]:
 
 def refined(tonic: float, cents: np.ndarray) -> float:
     """The tonic, in cents of any octave, as the median of the pitches near it; cents: (pitches,)."""
-    off = (cents - tonic + 600) % 1200 - 600
+    off = _above(cents, tonic)
     near = off[np.abs(off) < NEAR]
     return tonic + float(np.median(near)) if len(near) else tonic
 
 
 def octave(tonic: float, cents: np.ndarray) -> float:
     """The tonic in the octave in which the last pitches near it are, or the most of all pitches."""
-    off = (cents - tonic + 600) % 1200 - 600
+    off = _above(cents, tonic)
     near = cents[np.abs(off) < NEAR]
     place = float(np.median(near[-round(ENDING * FRAMES) :] if len(near) else cents))
     return tonic + 1200 * round((place - tonic) / 1200)
@@ -81,7 +83,12 @@ def octave(tonic: float, cents: np.ndarray) -> float:
 
 def distance(a: float, b: float) -> float:
     """Cents between two pitch classes, 0 to 600."""
-    return abs((a - b + 600) % 1200 - 600)
+    return abs(_above(a, b))
+
+
+def _above(cents: Any, other: Any) -> Any:
+    """Cents, -600 to 600, by which a pitch class is above another; numbers or arrays."""
+    return (cents - other + 600) % 1200 - 600
 
 
 def _of(maqam: Maqam) -> np.ndarray:
@@ -92,12 +99,12 @@ def _of(maqam: Maqam) -> np.ndarray:
 
 def _template(degrees: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(120,) how likely each bin above the tonic is."""
-    off = np.abs((np.arange(BINS) * BIN - degrees[:, None] + 600) % 1200 - 600)
+    off = np.abs(_above(np.arange(BINS) * BIN, degrees[:, None]))
     bells = np.exp(-0.5 * (off / SPREAD) ** 2)
     density = (weights / weights.sum()) @ (bells / bells.sum(axis=1, keepdims=True))
     return (1 - ELSEWHERE) * density + ELSEWHERE / BINS
 
 
 def _inside(maqam: Maqam, tonic: int) -> np.ndarray:
-    off = ((np.arange(BINS) - tonic) * BIN - np.array(maqam.degrees)[:, None] + 600) % 1200 - 600
-    return (np.abs(off) <= 35).any(axis=0)
+    off = _above((np.arange(BINS) - tonic) * BIN, np.array(maqam.degrees)[:, None])
+    return (np.abs(off) <= INSIDE).any(axis=0)
