@@ -165,17 +165,16 @@ class Student(nn.Module):
         if header["teacher"] != fingerprint(model):
             raise OfAnother(f"{printable(path)}: the student of another model than that beside it; {FIX}")
         with checkpoint.Unset():
-            student = Student.fresh(model, settings, torch.Generator())
-        expected = {f"{ADAPTER}{name}": tensor for name, tensor in student.adapter.tensors().items()}
-        checkpoint.require_tensors(path, expected | student.control.state_dict())
+            generator = torch.Generator()
+            outline = Adapter.fresh(model.unet, settings.rank, generator)
+            control = _control(model, settings, generator)
+        expected = {f"{ADAPTER}{name}": tensor for name, tensor in outline.tensors().items()}
+        checkpoint.require_tensors(path, expected | control.state_dict())
         tensors, _ = checkpoint.load(path, KIND)
         tensors = {name: tensor.float() for name, tensor in tensors.items()}
         weights = {name.removeprefix(ADAPTER): x for name, x in tensors.items() if name.startswith(ADAPTER)}
-        student.adapter = Adapter(weights)
-        student.control.load_state_dict(
-            {name: x for name, x in tensors.items() if not name.startswith(ADAPTER)}
-        )
-        student.provenance = header["provenance"]
+        control.load_state_dict({name: x for name, x in tensors.items() if not name.startswith(ADAPTER)})
+        student = Student(settings, Adapter(weights), control, header["teacher"], header["provenance"])
         return student.to(model.latent_mean.device).requires_grad_(False).eval()
 
 

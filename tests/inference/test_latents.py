@@ -49,6 +49,14 @@ def test_the_student_beside_a_checkpoint_renders(folder, source, tmp_path):
     assert torch.equal(best, swap(tmp_path, source))  # without a student
 
 
+def test_the_weights_of_the_model_are_hashed_once_for_its_student(folder, monkeypatch):
+    model, hashed = Autoencoder.from_pretrained(folder), []
+    fingerprint = student.fingerprint
+    monkeypatch.setattr(student, "fingerprint", lambda model: hashed.append(1) or fingerprint(model))
+    assert student.beside(model).teacher == fingerprint(model)
+    assert len(hashed) == 1
+
+
 def test_few_steps_are_as_many_evaluations(folder, source, monkeypatch):
     calls = []
     denoise = Autoencoder.denoise
