@@ -84,6 +84,7 @@ class Adapter(nn.Module):
         """A copy of `network` whose own weights have the changes: as fast as the network alone."""
         merged = copy.deepcopy(network)
         for name, layer in _layers(merged).items():
+            layer._forward_hooks.clear()  # of another thread's `applied`, which ends on `network` alone
             down, up, bias = (self.weights[f"{name.replace('.', '/')}/{part}"] for part in PARTS)
             layer.weight += torch.einsum("or,r...->o...", up, down)
             layer.bias += bias

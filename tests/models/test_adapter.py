@@ -125,3 +125,11 @@ def test_a_merged_network_computes_the_changes(unet, inputs):
     before = {name: tensor.clone() for name, tensor in unet.state_dict().items()}
     torch.testing.assert_close(adapter.merged(unet)(*inputs), applied(adapter, unet, inputs))
     assert all(torch.equal(tensor, before[name]) for name, tensor in unet.state_dict().items())
+
+
+def test_what_is_merged_while_another_adapter_is_applied_has_nothing_of_it(unet, inputs):
+    adapter, other = random(unet, 0), random(unet, 1)
+    with other.applied(unet):
+        merged, changed = adapter.merged(unet), unet(*inputs)
+    assert torch.equal(changed, applied(other, unet, inputs))
+    torch.testing.assert_close(merged(*inputs), applied(adapter, unet, inputs))
