@@ -34,7 +34,7 @@ class Engine:
     The result does not depend on how the sound is cut into blocks.
 
     Args:
-        pipeline: model, codec and sampling; fewer steps are faster.
+        pipeline: model, codec and sampling, as it is now; fewer steps are faster.
         sound: codes with level 1, as `Pipeline.encode` gives them of a timbre source or a learnt sound.
         config: when windows are sampled.
 
@@ -42,7 +42,8 @@ class Engine:
         sample_rate: of blocks, in Hz. stride, delay: samples.
 
     Raises:
-        UserError: a model whose level 1 is not pooled, or a window that is too short for `config`.
+        UserError: a model whose level 1 is not pooled, a window that is too short for `config`, or weights of
+            guidance for other levels.
     """
 
     def __init__(self, pipeline: Pipeline, sound: Codes, config: LiveConfig = LiveConfig()):
@@ -55,6 +56,8 @@ class Engine:
         self.pipeline, self.config = pipeline, config
         self.sample_rate, self.stride = codec.sample_rate, config.stride * codec.hop
         self.delay = (config.stride + config.ahead) * codec.hop
+        self._way = pipeline.route()
+        self._unet = self._way.unet()  # a student is read and merged before anything plays
         self._adapter = sound.adapter and sound.adapter.copy().to(pipeline.device)
         self._timbre = sound[1].to(pipeline.device)
         self._tokens = sound.tokens and sound.tokens.to(pipeline.device)
@@ -118,8 +121,8 @@ class Engine:
         before = torch.cat([z[..., config.stride :], z[..., : config.stride]], dim=-1)
         first = pipeline.window - config.stride - config.ahead  # frame that is new
         known = torch.arange(pipeline.window, device=heard.device) < first
-        way = pipeline.route()
-        with self._adapter.applied(way.unet()) if self._adapter else nullcontext():
+        way = self._way
+        with self._adapter.applied(self._unet) if self._adapter else nullcontext():
             inner = way.denoiser(conditions, tokens=self._tokens)
             z = way.solve(lambda x, sigma: torch.where(known, before, inner(x, sigma)), start)
         waveform, state = codec.continued(z, first, config.stride, state)

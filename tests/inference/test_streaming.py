@@ -123,6 +123,12 @@ def test_a_longer_stride_delays_more(small, melody):
         engine(small, melody(1.0)[0], stride=12, ahead=8)
 
 
+def test_guidance_of_other_levels_is_refused_before_anything_plays(small, melody):
+    pipeline = Pipeline(small.model, small.codec, Sampling(guidance=(1.0, 2.0)))
+    with pytest.raises(UserError, match="guidance: give one weight or 3"):
+        engine(pipeline, melody(1.0)[0])
+
+
 def test_a_model_whose_timbre_moves_is_refused(melody):
     codec = codecs.load(codecs.DEFAULT)
     sizes = {"widths": (16, 16, 16, 16, 16), "code_channels": (8, 8, 8), "encoder_widths": (8, 8)}
