@@ -37,13 +37,13 @@ def route(model: Autoencoder, sampling: Sampling, student: Student | None) -> Ro
     """The route of the student, where there is one that knows what is asked for, or of the model itself.
 
     Raises:
-        UserError: weights of guidance for other levels.
+        UserError: weights of guidance for other levels, which without a student the denoiser says.
     """
-    edm, few, weights = model.edm, sampling.steps or FEW, model.guidance_weights(sampling.guidance)
-    if student is not None and student.knows(weights, few):
+    edm, few = model.edm, sampling.steps or FEW
+    if student is not None and student.knows(weights := model.guidance_weights(sampling.guidance), few):
         sigmas = student.sigmas(model, few)
         denoiser = partial(student.denoiser, model, sigmas.tolist(), weights)
         return Route(sigmas, "euler", denoiser, lambda: student.unet(model))
     sigmas = karras_sigmas(sampling.steps or STEPS, edm.sigma_min, edm.sigma_max)
-    denoiser = partial(model.denoiser, guidance=weights)
+    denoiser = partial(model.denoiser, guidance=sampling.guidance)
     return Route(sigmas, sampling.sampler or "dpmpp_2m", denoiser, lambda: model.unet)

@@ -56,6 +56,7 @@ class Engine:
         self.pipeline, self.config = pipeline, config
         self.sample_rate, self.stride = codec.sample_rate, config.stride * codec.hop
         self.delay = (config.stride + config.ahead) * codec.hop
+        pipeline.model.guidance_weights(pipeline.sampling.guidance)  # raises before anything plays
         self._way = pipeline.route()
         self._unet = self._way.unet()  # a student is read and merged before anything plays
         self._adapter = sound.adapter and sound.adapter.copy().to(pipeline.device)
