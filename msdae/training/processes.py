@@ -15,6 +15,7 @@ from accelerate.utils import ProjectConfiguration
 
 from msdae import launcher
 from msdae.data.parts import cores
+from msdae.nn.device import flush_denormals
 from msdae.training.task import Schedule
 
 
@@ -43,6 +44,7 @@ def process_state(device: torch.device | None = None) -> PartialState:
     device: to train on, where it is not the machine's accelerator; the first call decides.
     """
     launcher.watch()
+    flush_denormals()
     several = "LOCAL_RANK" in os.environ and not torch.accelerator.is_available()
     process = PartialState(cpu=several or (device is not None and device.type == "cpu"))
     if device is not None and device.type == "cuda" and device.index is not None:

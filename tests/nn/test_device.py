@@ -1,4 +1,7 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+import torch
 
 from msdae.errors import UserError
 from msdae.nn.device import device
@@ -13,3 +16,12 @@ def test_a_device_that_cannot_be_used_is_named(name):
 
 def test_auto_is_usable():
     device("auto")
+
+
+def test_denormals_are_zero_here_and_in_later_threads():
+    torch.set_flush_denormal(False)
+    denormal = torch.full((64,), 2.0**-140)
+    assert (denormal * 1).all()
+    device("cpu")
+    with ThreadPoolExecutor(1) as pool:
+        assert not (denormal * 1).any() and not pool.submit(lambda: (denormal * 1).any()).result()
