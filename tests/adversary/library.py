@@ -1,5 +1,6 @@
 """Small files that cases are made of, by name: sound, whole and broken in every way; see also `trees`."""
 
+import atexit
 import functools
 import os
 import shutil
@@ -51,7 +52,9 @@ def put(name: str, place: Path) -> str:
 
 @functools.cache
 def _shelf() -> Path:
-    return Path(tempfile.mkdtemp(prefix="msdae-adversary-"))
+    folder = Path(tempfile.mkdtemp(prefix="msdae-adversary-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @functools.cache
