@@ -105,7 +105,8 @@ def project(features: np.ndarray, seed: int = 0) -> np.ndarray:
     standard = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 1e-6)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="n_jobs value")  # a seed takes one thread: as wanted
-        places = umap.UMAP(n_neighbors=15, min_dist=0.2, random_state=seed).fit_transform(standard)
+        mapper = umap.UMAP(n_neighbors=min(15, len(standard) - 1), min_dist=0.2, random_state=seed)
+        places = mapper.fit_transform(standard)
     low, high = places.min(axis=0), places.max(axis=0)
     return (places - low) / np.maximum(high - low, 1e-9)
 

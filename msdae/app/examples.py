@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from msdae import audio, files
+from msdae.analysis import umap
 from msdae.app.clips import Clip, opened, rolled
 from msdae.errors import UserError
 from msdae.inference.pipeline import Pipeline
@@ -35,33 +36,37 @@ MELODIES = {  # name: (tune, player)
 }
 FORMULAS = 12  # that are drawn where no SoundFont can be played
 LEVEL = 0.5  # peak
+NEAREST = 3  # sounds of the map between which another lies
 ABOUT = "about.json"
 
 
 @dataclass(frozen=True)
 class Map:
-    """Where level-1 codes lie on a plane: their first two principal components.
+    """Where level-1 codes lie on a plane: known ones by UMAP, others between the known ones that are nearest.
 
-    mean: (channels,). axes: (2, channels). low, high: (2,), what is seen of the plane.
+    codes: (sounds, channels). places: (sounds, 2), across and down, 0 to 1.
     """
 
-    mean: np.ndarray
-    axes: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    codes: np.ndarray
+    places: np.ndarray
 
     @classmethod
     def of(cls, codes: np.ndarray) -> "Map":
-        """The map on which `codes`, (sounds, channels), are spread most."""
-        mean = codes.mean(axis=0)
-        axes = np.linalg.svd(codes - mean, full_matrices=False)[2][:2]
-        places = (codes - mean) @ axes.T
-        return cls(mean, axes, places.min(axis=0), places.max(axis=0))
+        """The map of `codes`, (sounds, channels), without umap-learn by two principal components."""
+        try:
+            return cls(codes, umap.project(codes))
+        except ImportError:
+            centred = codes - codes.mean(axis=0)
+        places = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
+        places -= places.min(axis=0)
+        return cls(codes, places / np.maximum(places.max(axis=0), 1e-9))
 
     def place(self, code: Any) -> tuple[float, float]:
-        """Of a code, (channels,): across and down, 0 to 1; at the edge where it lies beyond."""
-        spread = np.maximum(self.high - self.low, 1e-9)
-        across, down = (((np.asarray(code) - self.mean) @ self.axes.T - self.low) / spread).clip(0, 1)
+        """Of a code, (channels,): across and down, 0 to 1."""
+        distances = np.linalg.norm(self.codes - np.asarray(code), axis=1)
+        nearest = distances.argsort()[:NEAREST]
+        weights = 1 / np.maximum(distances[nearest], 1e-9) ** 2
+        across, down = weights @ self.places[nearest] / weights.sum()
         return round(float(across), 4), round(float(down), 4)
 
 
@@ -94,7 +99,7 @@ def load(pipeline: Pipeline, cache: Path, progress: Any) -> Examples:
     names = files.read_json(folder / ABOUT, fix="delete its folder")
     sounds = {name: opened(folder / file, name) for name, file in names["sounds"].items()}
     codes = np.stack([level_1(pipeline, clip.path) for clip in progress(sounds.values(), total=len(sounds))])
-    chart = Map.of(codes)
+    chart = _map(codes, cache)
     for clip, code in zip(sounds.values(), codes, strict=True):
         clip.place = chart.place(code)
     melodies = {}
@@ -108,6 +113,16 @@ def load(pipeline: Pipeline, cache: Path, progress: Any) -> Examples:
 def level_1(pipeline: Pipeline, sound: Any) -> np.ndarray:
     """The code of level 1 of a recording, (channels,), averaged over time."""
     return pipeline.encode(sound, levels=[1]).mean()[1].numpy()
+
+
+def _map(codes: np.ndarray, cache: Path) -> Map:
+    """The map of `codes`, out of the cache where it is there: umap-learn takes seconds to start."""
+    path = cache / f"map-{hashlib.sha256(codes.round(3).tobytes()).hexdigest()[:12]}.npy"
+    if not path.is_file():
+        with files.atomic(path) as temporary, temporary.open("wb") as file:
+            np.save(file, Map.of(codes).places)
+    with files.reading(path, "delete it"):
+        return Map(codes, np.load(path))
 
 
 def _font() -> Path | None:

@@ -1,5 +1,7 @@
 """Examples where no SoundFont can be played, and the map."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -38,11 +40,30 @@ def test_a_score_is_played_without_a_soundfont(silent):
     assert played(notes_of(ODE_TO_JOY)).abs().max() == pytest.approx(0.5, abs=0.01)
 
 
-def test_the_map_spreads_what_it_is_made_of():
-    codes = np.random.default_rng(0).normal(size=(20, 8)) * [9, 3, 1, 1, 1, 1, 1, 1]
-    chart = Map.of(codes)
+@pytest.fixture(params=["umap", "components"])
+def chart(request, monkeypatch):
+    """(codes, their map): three groups of ten, by UMAP and as without it."""
+    if request.param == "umap":
+        pytest.importorskip("umap", reason="the extra `eval` is not installed")
+    else:
+        monkeypatch.setitem(sys.modules, "umap", None)
+    rng = np.random.default_rng(0)
+    codes = np.repeat(rng.normal(size=(3, 8)) * 5, 10, axis=0) + rng.normal(size=(30, 8))
+    return codes, Map.of(codes)
+
+
+def test_sounds_that_are_alike_lie_together_on_the_map(chart):
+    codes, chart = chart
     places = np.array([chart.place(code) for code in codes])
     assert places.min(axis=0) == pytest.approx([0, 0]) and places.max(axis=0) == pytest.approx([1, 1])
-    order = np.argsort(places[:, 0])
-    assert abs(np.corrcoef(codes[order, 0], np.arange(20))[0, 1]) > 0.8
-    assert chart.place(100 * codes[0]) in [(x, y) for x in (0.0, 1.0) for y in (0.0, 1.0)]
+    distances = np.linalg.norm(places[:, None] - places, axis=-1)
+    np.fill_diagonal(distances, np.inf)
+    assert (distances.argmin(axis=1) // 10 == np.arange(30) // 10).all()
+
+
+def test_a_new_sound_lies_between_those_that_are_nearest(chart):
+    codes, chart = chart
+    places = np.array([chart.place(code) for code in codes])
+    for code, group in ((codes[:10].mean(axis=0), places[:10]), (100 * codes[25], places)):
+        place = chart.place(code)
+        assert (group.min(axis=0) <= place).all() and (place <= group.max(axis=0)).all()
