@@ -141,12 +141,17 @@ def swaps(pipeline: "Pipeline", rounds: int, note: str, command: str) -> "Table"
     from msdae.evaluation import speed
     from msdae.evaluation.tables import Table, Value
     from msdae.inference.pipeline import Pipeline, Sampling
-    from msdae.inference.settings import BEST
+    from msdae.inference.settings import ALWAYS, BEST, NEVER
 
     published = speed.published(pipeline.codec)
     published.model.to(pipeline.device)
-    itself = Pipeline(pipeline.model, pipeline.codec, Sampling(quality=BEST))
-    ways = {"as it is": pipeline, "the model itself": itself, speed.PUBLISHED: published}
+    settings = {
+        "from noise": Sampling(draft=NEVER),
+        "from a draft": Sampling(draft=ALWAYS),
+        "the model itself": Sampling(quality=BEST, draft=NEVER),
+    }
+    ways = {name: Pipeline(pipeline.model, pipeline.codec, sampling) for name, sampling in settings.items()}
+    ways[speed.PUBLISHED] = published
     cases = {(length, name): speed.swap(way, length) for length in SECONDS for name, way in ways.items()}
     medians = speed.medians(cases, rounds)
     rows = []

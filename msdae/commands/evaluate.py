@@ -75,7 +75,8 @@ def _say_how_long(options: argparse.Namespace, count: int) -> None:
 
 
 def _evaluate(options: argparse.Namespace, settings: EvaluationConfig, command: str) -> None:
-    from msdae.evaluation.swapbench import neighbours, report
+    from msdae.audio import neighbours
+    from msdae.evaluation.swapbench import report
     from msdae.evaluation.swapbench import run as swapbench
     from msdae.evaluation.swapbench.cases import counts
     from msdae.evaluation.swapbench.systems import BOUNDS

@@ -26,6 +26,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     recipes = folders.configs() / "shipped.yaml"
     parser.add_argument("--config", type=Path, default=recipes, help="YAML with `data` and `training`")
     cli.add_set(parser, "override, e.g. training.seed=1")
+    parser.add_argument(
+        "--from", dest="start", help="checkpoint whose last stage is trained on; the others are not trained"
+    )
     parser.add_argument("--out", type=Path, required=True, help="file of the model (.safetensors)")
     parser.add_argument("--data", type=Path, default=folders.data(), help="folder of the data sets")
     parser.add_argument("--run", type=Path, default=folders.runs() / "shipped", help="folder of the training")
@@ -41,11 +44,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     recipe = config.load(Recipe, options.config, options.set).scaled(
         options.scale, options.soundfont, options.samples or (), options.unseen_samples or ()
     )
-    make(recipe, options.data, options.run, options.out, options.workers)
+    make(recipe, options.data, options.run, options.out, options.workers, options.start)
 
 
-def make(recipe: "Recipe", data: Path, run: Path, out: Path, workers: int | None = None) -> None:
+def make(
+    recipe: "Recipe", data: Path, run: Path, out: Path, workers: int | None = None, start: str | None = None
+) -> None:
     """Prepare the data sets in `data`, train in `run` and write the model to `out`.
+
+    start: a checkpoint of which the last stage alone is trained on.
 
     Raises:
         UserError: a SoundFont or a library of samples is missing, or a folder holds something else.
@@ -65,9 +72,10 @@ def make(recipe: "Recipe", data: Path, run: Path, out: Path, workers: int | None
     progress = tqdm if launcher.rank() == 0 else silent
     for dataset, folder in zip(recipe.data, sets, strict=True):
         prepare_set("squares", folder, encoding, config=dataset.squares, workers=workers, progress=progress)
-    for stage in range(1, len(training.steps) + 1):
-        if not train_stage("msdae", stage, training, run, sets):
+    last = len(training.steps)
+    for stage in range(last if start else 1, last + 1):
+        if not train_stage("msdae", stage, training, run, sets, start):
             raise SystemExit(130)
     if launcher.rank() == 0:
-        export.write(Autoencoder.from_pretrained(stage_folder(run, len(training.steps))), out)
+        export.write(Autoencoder.from_pretrained(stage_folder(run, last)), out)
         print(f"wrote {out}")

@@ -14,6 +14,7 @@ from msdae.codecs import Codec
 from msdae.data import Batch
 from msdae.data.draws import Draws
 from msdae.inference.pipeline import Pipeline, Sampling
+from msdae.inference.settings import NEVER
 from msdae.models.autoencoder import Autoencoder, build
 from msdae.training.autoencoder import TrainConfig
 
@@ -68,7 +69,7 @@ def published(codec: Codec) -> Pipeline:
     settings = config.load(TrainConfig, folders.configs() / f"{PUBLISHED}.yaml").model
     trained_on = replace(settings.codec, name=codec.name, fingerprint=codec.fingerprint)
     model = build("msdae", replace(settings, codec=trained_on))
-    return Pipeline(model, codec, Sampling(steps=18, sampler="heun", guidance=(1.0,)))
+    return Pipeline(model, codec, Sampling(steps=18, sampler="heun", guidance=(1.0,), draft=NEVER))
 
 
 def summarize(model: Autoencoder, batch: int, frames: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from msdae.errors import UserError
 from msdae.inference.codes import Codes
@@ -13,6 +14,7 @@ from msdae.inference.route import Route
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.tokens import Tokens
 
+SIGMA = 2.6  # noise level at which sampling begins at a draft, at most
 Advance = Callable[[float], Any]  # told of windows that are done
 
 
@@ -33,26 +35,39 @@ def latents(
     way: Route,
     batch: int,
     advance: Advance = lambda windows: None,
+    drafts: Sequence[torch.Tensor | None] | None = None,
 ) -> list[torch.Tensor]:
     """Latents z (channels, frames) of each recording, on the CPU.
 
     recordings: codes of all levels, with windows of one size. seeds: of each one's noise. way: by the model
         or its student.
-    batch: windows that go through the network at once.
+    batch: windows that go through the network at once. drafts: latents at which sampling begins in place of
+        noise alone, of each recording that has some.
 
     Raises:
         UserError: the model gives NaN.
     """
     if not recordings:
         return []
-    if len({id(codes.adapter) for codes in recordings}) > 1:  # the network is one at a time
-        pairs = zip(recordings, seeds, strict=True)
-        return [z for codes, seed in pairs for z in latents(model, [codes], [seed], way, batch, advance)]
+    drafts = drafts or [None] * len(recordings)
+    kinds = [(id(codes.adapter), draft is None) for codes, draft in zip(recordings, drafts, strict=True)]
+    if len(set(kinds)) > 1:  # the network is one at a time, and so is the noise level at which it begins
+        made: dict[int, torch.Tensor] = {}
+        for kind in dict.fromkeys(kinds):
+            places = [place for place, other in enumerate(kinds) if other == kind]
+            some, own, begun = ([of[place] for place in places] for of in (recordings, seeds, drafts))
+            made.update(zip(places, latents(model, some, own, way, batch, advance, begun), strict=True))
+        return [made[place] for place in range(len(kinds))]
     first, channels = recordings[0], model.config.codec.channels
     device = next(model.parameters()).device
     layout = Layout(first.frames, first.stride, [codes.length for codes in recordings])
     rooms = zip(seeds, layout.rooms, strict=True)
     start = torch.cat([noise(seed, channels, room, first.stride) for seed, room in rooms], dim=1)
+    if begun := [draft for draft in drafts if draft is not None]:
+        way = way.below(SIGMA)
+        pads = [room - draft.shape[1] for draft, room in zip(begun, layout.rooms, strict=True)]
+        begun = [F.pad(draft, (0, pad), mode="replicate") for draft, pad in zip(begun, pads, strict=True)]
+        start = start + torch.cat(begun, dim=1) / way.sigmas[0].item()
     conditions = [
         torch.cat([codes[level].expand(codes.windows, -1, -1) for codes in recordings]).to(device)
         for level in range(1, model.stage + 1)

@@ -1,11 +1,10 @@
 """Sound in, sound out, any length: encode, mix, sample, decode, and what is made of these."""
 
 import dataclasses
-import functools
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from msdae.audio.windows import Source, batched, cut, looped, padded, starts
 from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
 from msdae.inference.codes import LENGTH, Codes, require
+from msdae.inference.drafts import drafts
 from msdae.inference.encoding import LEVELS, TOKENS, Job, window_codes
 from msdae.inference.latents import Advance, latents, require_latents
 from msdae.inference.mastering import mastered, write_mastered
@@ -61,6 +61,7 @@ class Pipeline:
         self.log_mel = LogMel(model.config.mel).to(self.device)
         self.window = codec.clip_frames
         self.stride = self.window - self.window // OVERLAP
+        self._levels = tuple(range(1, model.stage + 1))
 
     @classmethod
     def from_pretrained(
@@ -89,8 +90,7 @@ class Pipeline:
 
     @cached_property
     def student(self) -> student.Student | None:
-        """The model's student, by which `sampling` of quality "fast" renders: that beside its file, if
-        any."""
+        """The model's student, by which `sampling` of quality "fast" renders: beside its file, if any."""
         return student.beside(self.model)
 
     def route(self) -> Route:
@@ -147,18 +147,21 @@ class Pipeline:
         if 1 in others:
             adapter = blended(adapter, others[1].adapter, strength)
             tokens = mixed_tokens(tokens, others[1].tokens, strength)
-        levels = dict(sorted(levels.items()))
-        return dataclasses.replace(content, levels=levels, adapter=adapter, tokens=tokens)
+        return dataclasses.replace(
+            content, levels=dict(sorted(levels.items())), adapter=adapter, tokens=tokens
+        )
 
     def sample(
         self,
         codes: Codes | Sequence[Codes],
         seeds: int | Sequence[int] | None = None,
         progress: Progress = silent,
+        drafts: Sequence[torch.Tensor | None] | None = None,
     ) -> torch.Tensor | list[torch.Tensor]:
         """Codes to latents z, (channels, frames) on the CPU; of several recordings to a list of them.
 
         seeds: of the noise, one for all or one for each recording; `sampling.seed` by default.
+        drafts: latents at which they begin, where they do (`inference.drafts`).
 
         Raises:
             UserError: codes of another model or without all levels, or the model gives NaN.
@@ -166,7 +169,7 @@ class Pipeline:
         recordings = [codes] if isinstance(codes, Codes) else list(codes)
         self._check_codes(recordings)
         with progress(total=sum(c.windows for c in recordings), desc="sampling", unit="window") as bar:
-            z = self._sample(recordings, seeds, wholes(bar))
+            z = self._sample(recordings, seeds, wholes(bar), drafts)
         return z[0] if isinstance(codes, Codes) else z
 
     @torch.no_grad()
@@ -177,8 +180,8 @@ class Pipeline:
             UserError: z is of another shape or type, NaN or infinite.
         """
         require_latents(z, self.codec.channels)
-        batch = z if z.ndim == 3 else z[None]
-        waveforms = self.codec.decode(batch.to(self.device, torch.float32)).cpu()
+        batch = (z if z.ndim == 3 else z[None]).to(self.device, torch.float32)
+        waveforms = self.codec.decode(batch).cpu()
         return waveforms if z.ndim == 3 else waveforms[0]
 
     # -- what is made of them
@@ -211,7 +214,8 @@ class Pipeline:
         mix = self._resolved(Mix(melody, dict.fromkeys(levels, timbre), 0.0, sample_rate))
         content, by_level = self._codes(mix)
         mixes = [self.mix(content, by_level, strength) for strength in series]
-        return [self._mastered(self._decoded(z, mix.melody.samples), mix.melody) for z in self.sample(mixes)]
+        made = self.sample(mixes, drafts=drafts(self, mix, series))
+        return [self._mastered(self._decoded(z, mix.melody.samples), mix.melody) for z in made]
 
     def learn(
         self,
@@ -224,9 +228,8 @@ class Pipeline:
     ) -> LearntSound:
         """Learn the sound of recordings, so that `swap` plays with it; the model itself stays as it is.
 
-        sources: a source or a list of them, one note or an hour. seconds: about how long learning takes; or
-            `steps`. folder: of the state, from which the same call continues where it was stopped; it may be
-            removed afterwards.
+        sources: a source or a list of them, one note or an hour. seconds: how long about, or `steps`.
+        folder: of the state, from which the same call continues where it was stopped; it may be removed then.
 
         Raises:
             UserError: silence; a model without a pooled level 1; as `encode`.
@@ -240,8 +243,8 @@ class Pipeline:
         with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as state:
             lesson = learn(self.model, self.codec, opened, config, state, progress)
         names = tuple(source.path.name for source in opened if isinstance(source, audio.Recording))
-        length = sum(source.samples for source in opened) / self.codec.sample_rate
-        facts = self.fingerprint, names, length, lesson.steps, lesson.held_out
+        seconds = sum(source.samples for source in opened) / self.codec.sample_rate
+        facts = self.fingerprint, names, seconds, lesson.steps, lesson.held_out
         return LearntSound(lesson.code, lesson.adapter, *facts, tokens=lesson.tokens)
 
     def load_sound(self, path: str | Path) -> LearntSound:
@@ -276,7 +279,7 @@ class Pipeline:
         audio.check_writable(path)
         mix, rate = self._resolved(mix), self.codec.sample_rate
         references = {source: measure(source, rate) for source in {mix.melody, *mix.recordings}}
-        blocks = self.stream(mix, functools.partial(progress, desc=Path(path).name))
+        blocks = self.stream(mix, partial(progress, desc=Path(path).name))
         return write_mastered(path, blocks, references[mix.melody], rate)
 
     def stream(self, mix: Mix, progress: Progress = silent) -> Iterator[torch.Tensor]:
@@ -291,16 +294,13 @@ class Pipeline:
         with progress(total=sum(encoded) + 2 * windows, unit="window") as bar:
             advance = wholes(bar)
             content, by_level = self._codes(mix, advance)
-            (z,) = self._sample([self.mix(content, by_level, mix.strength)], None, advance)
+            mixed, begin = self.mix(content, by_level, mix.strength), drafts(self, mix, [mix.strength])
+            (z,) = self._sample([mixed], None, advance, begin)
             for block in self._decoded(z, samples):
                 advance(windows * len(block) / samples)
                 yield block
 
     # -- how
-
-    @property
-    def _levels(self) -> tuple[int, ...]:
-        return tuple(range(1, self.model.stage + 1))
 
     def _starts(self, samples: int) -> list[int]:
         return starts(self.codec.frames(samples), self.window, self.stride)
@@ -370,13 +370,13 @@ class Pipeline:
         return Codes(codes, self.window, self.stride, length, samples, self.fingerprint, tokens=tokens)
 
     def _sample(
-        self, recordings: Sequence[Codes], seeds: int | Sequence[int] | None, advance: Advance
+        self, recordings: Sequence[Codes], seeds: Any, advance: Advance, drafts: Any = None
     ) -> list[torch.Tensor]:
         seeds = self.sampling.seed if seeds is None else seeds
         each = [seeds] * len(recordings) if isinstance(seeds, int) else list(seeds)
         for seed in each:
             SEED.check(seed, "seed", int)
-        return latents(self.model, recordings, each, self.route(), self.batch, advance)
+        return latents(self.model, recordings, each, self.route(), self.batch, advance, drafts)
 
     @torch.no_grad()
     def _decoded(self, z: torch.Tensor, samples: int) -> Iterator[torch.Tensor]:

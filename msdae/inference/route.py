@@ -27,6 +27,11 @@ class Route(NamedTuple):
         """How often the denoiser is asked."""
         return evaluations(self.sampler, len(self.sigmas) - 1)
 
+    def below(self, sigma: float) -> "Route":
+        """The rest of the route from `sigma` on, or one step from there."""
+        rest = self.sigmas[self.sigmas <= sigma]
+        return self._replace(sigmas=rest if len(rest) > 1 else torch.cat([rest.new_tensor([sigma]), rest]))
+
     def solve(self, denoiser: Denoiser, noise: torch.Tensor) -> torch.Tensor:
         """Latents from standard normal `noise` (batch, channels, frames) by `denoiser`, made of this
         one's."""

@@ -9,6 +9,7 @@ from msdae.diffusion import SAMPLERS
 from msdae.limits import GUIDANCE, SEED, SHARE, Choice, Range
 
 FAST, BEST = "fast", "best"
+AUTO, ALWAYS, NEVER = "auto", "always", "never"
 FEW = 4  # steps of a student
 FRAMES = Range(1, 64, reason="longer than a window")
 SERIES = Range(2, 1000, reason="a series has two ends, and more steps cannot be told apart")
@@ -27,6 +28,8 @@ class Sampling:
     seed: the noise of each latent frame follows from it and the frame's position alone.
     quality: "fast" is by the model's student, where it has one, each step one evaluation; "best" by the model
         itself.
+    draft: whether a swap of level 1 begins at the melody put together of frames of the timbre source: "auto"
+        where the model does not know the sound, "always", "never".
 
     Raises:
         UserError: a number outside its range, or an unknown sampler.
@@ -37,6 +40,7 @@ class Sampling:
     guidance: tuple[Annotated[float, GUIDANCE], ...] | None = None
     seed: Annotated[int, SEED] = 0
     quality: Annotated[str, Choice((FAST, BEST))] = FAST
+    draft: Annotated[str, Choice((AUTO, ALWAYS, NEVER))] = AUTO
 
     def __post_init__(self):
         limits.check(self)

@@ -30,7 +30,9 @@ def test_tables_compare_with_the_peer(monkeypatch, tmp_path):
     assert str(training.column("times released ↑")["released, stage 3"]) == "1.0"
     assert str(loop.column("not the network, % ↓")["thesis, stage 3"]) == "20.0"
     fast, real = swap.column("times as fast as released ↑"), swap.column("times real time ↑")
-    assert str(fast["60 s of sound, as it is"]) == "6.0" and str(real["60 s of sound, as it is"]) == "12.0"
+    assert (
+        str(fast["60 s of sound, from noise"]) == "6.0" and str(real["60 s of sound, from noise"]) == "12.0"
+    )
     assert str(fast["60 s of sound, the model itself"]) == "3.0"
     assert str(fast["60 s of sound, released"]) == "1.0"
 

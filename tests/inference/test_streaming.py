@@ -11,6 +11,8 @@ from msdae.inference.settings import LiveConfig, Sampling
 from msdae.inference.streaming import FADE, Engine, rendered
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
+from msdae.symbolic.tunes import FRERE_JACQUES, notes_of
+from msdae.synthesis import soundfont
 
 RATE = 44100
 
@@ -81,12 +83,15 @@ def test_the_delay_is_what_it_says(played):
     assert abs(live.lag(source, output, 2 * player.delay) - player.delay) <= 0.01 * RATE
 
 
-def test_pieces_cannot_be_told_from_each_other(played):
-    _, output, player = played
-    assert live.roughness(output, player.stride, FADE) < 1.1
+def test_pieces_cannot_be_told_from_each_other():
+    notes, font = notes_of(FRERE_JACQUES), soundfont.default()
+    timbre, source = (soundfont.render(notes, font, program, 6 * RATE) for program in (0, 73))
+    player = engine(Pipeline.from_pretrained(sampling=Sampling(steps=4, quality="best")), timbre)
+    output = heard(player, source, 4410)
+    assert live.roughness(output, player.stride, FADE) < 1.2
     clicking = output.clone()
     clicking[:: player.stride] += 0.1 * output.abs().max()
-    assert live.roughness(clicking, player.stride, FADE) > 1.1
+    assert live.roughness(clicking, player.stride, FADE) > 1.2
 
 
 def test_loudness_follows(played):

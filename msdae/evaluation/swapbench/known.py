@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from msdae import checkpoint, files, folders
+from msdae.audio import neighbours
 from msdae.codecs import Codec
 from msdae.evaluation import code
 from msdae.evaluation.metrics import f0, timbre
 from msdae.evaluation.metrics.embeddings import Embedding
-from msdae.evaluation.swapbench import neighbours
 from msdae.evaluation.swapbench.cases import to_json
 from msdae.evaluation.swapbench.real import Library
 from msdae.evaluation.swapbench.results import Results
@@ -24,7 +24,6 @@ CODE = (
     "msdae.audio",
     "msdae.codecs",
     "msdae.evaluation.metrics",
-    "msdae.evaluation.swapbench.neighbours",
     "msdae.evaluation.swapbench.real",
     "msdae.evaluation.swapbench.scores",
     "msdae.evaluation.swapbench.sounds",

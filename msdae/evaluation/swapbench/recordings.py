@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from msdae import audio, files
+from msdae.audio import neighbours
 from msdae.audio.files import SAMPLE_RATE
 from msdae.codecs import Codec
 from msdae.errors import UserError, printable
@@ -20,7 +21,6 @@ from msdae.evaluation.metrics import mfcc
 from msdae.evaluation.metrics.bootstrap import interval
 from msdae.evaluation.metrics.melody import note_f1, transcribe_batch
 from msdae.evaluation.metrics.scoring import by_name
-from msdae.evaluation.swapbench import neighbours
 from msdae.evaluation.swapbench.systems import (
     CODEC,
     COPY_MELODY,

@@ -15,6 +15,7 @@ from msdae.evaluation.swapbench.systems import CODEC, Batch, Bounds, Model, Outp
 from msdae.evaluation.swapbench.tables import swap_score
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
 from msdae.inference.pipeline import Pipeline, Sampling
+from msdae.inference.settings import NEVER
 from msdae.progress import Progress, silent
 
 STUDENT, LEVELS = "student", (1,)
@@ -24,14 +25,14 @@ COUNT, PANELS = "evaluations", ("melody F1 ↑", "timbre top-1 ↑", "swap score
 
 
 def samplings(pipeline: Pipeline) -> dict[str, Sampling]:
-    """What is compared: the steps of each sampler, and of the student where there is one."""
+    """What is compared: the steps of each sampler, and of the student where there is one, from noise on."""
     compared = {}
     for sampler, counts in STEPS.items():
         for steps in counts:
             if sampler != STUDENT:
-                compared[f"{sampler}, {steps} steps"] = Sampling(steps, sampler)
+                compared[f"{sampler}, {steps} steps"] = Sampling(steps, sampler, draft=NEVER)
             elif pipeline.student is not None:
-                compared[f"{STUDENT}, {steps} steps"] = Sampling(steps=steps)
+                compared[f"{STUDENT}, {steps} steps"] = Sampling(steps=steps, draft=NEVER)
     return compared
 
 

@@ -5,21 +5,22 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 
 from msdae import audio
+from msdae.audio import neighbours
 from msdae.audio.files import SAMPLE_RATE
 from msdae.audio.resample import resample
 from msdae.codecs import Codec
 from msdae.errors import UserError, printable
 from msdae.evaluation.metrics.scoring import SLACK
-from msdae.evaluation.swapbench import neighbours
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, CLIP_SECONDS, Case
 from msdae.inference.codes import Codes
-from msdae.inference.pipeline import Pipeline
+from msdae.inference.drafts import drafts
+from msdae.inference.pipeline import Mix, Pipeline
 from msdae.limits import LEARNING_SECONDS
 
 TRUTH, COPY_MELODY, COPY_TIMBRE, CODEC = "truth", "copy melody source", "copy timbre source", "codec"
@@ -102,20 +103,22 @@ class Model:
 
     def swap(self, batch: Batch, levels: Sequence[int], strength: float = 1.0) -> torch.Tensor:
         """The melody sources with the timbre sources' codes on `levels`, or on the way there."""
-        mixes = []
+        mixes, begin = [], []
         for melody, timbre in zip(batch.melody, batch.timbre, strict=True):
             other = self._encode(timbre, levels)
             mixes.append(self.pipeline.mix(self._encode(melody), dict.fromkeys(levels, other), strength))
-        return self._rendered(batch, mixes)
+            mix = Mix(melody, dict.fromkeys(levels, timbre), strength, SAMPLE_RATE)
+            begin += drafts(self.pipeline, mix, [strength])
+        return self._rendered(batch, mixes, begin)
 
     def _encode(self, sound: torch.Tensor, levels: Sequence[int] | None = None) -> Codes:
         return self.pipeline.encode(sound, SAMPLE_RATE, levels=levels)
 
-    def _rendered(self, batch: Batch, codes: Sequence[Codes]) -> torch.Tensor:
+    def _rendered(self, batch: Batch, codes: Sequence[Codes], begin: Any = None) -> torch.Tensor:
         seed, row = self.pipeline.sampling.seed, self.outputs[0].row
         seeds = [zlib.crc32(f"{seed} {case.id}".encode()) for case in batch.cases]
         try:
-            latents = self.pipeline.sample(codes, seeds)
+            latents = self.pipeline.sample(codes, seeds, drafts=begin)
         except UserError as error:
             raise UserError(f"{row}: {error}") from error
         sounds = self.pipeline.decode(torch.stack(latents))

@@ -6,10 +6,11 @@ from functools import partial
 
 import numpy as np
 
+from msdae.audio import neighbours
 from msdae.evaluation.metrics import f0
 from msdae.evaluation.metrics.bootstrap import interval, interval_of
 from msdae.evaluation.metrics.scoring import FEWEST, SET_METRICS
-from msdae.evaluation.swapbench import neighbours, real
+from msdae.evaluation.swapbench import real
 from msdae.evaluation.swapbench import scores as scoring
 from msdae.evaluation.swapbench.cases import Case
 from msdae.evaluation.swapbench.results import Results

@@ -2,8 +2,9 @@
 
 import pytest
 
+from msdae.audio import neighbours
 from msdae.evaluation import code
-from msdae.evaluation.swapbench import neighbours, run
+from msdae.evaluation.swapbench import run
 from msdae.evaluation.swapbench.run import EvaluationConfig, evaluate
 from msdae.evaluation.swapbench.systems import Function
 

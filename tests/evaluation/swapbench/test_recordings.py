@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from msdae import audio
+from msdae.audio import neighbours
 from msdae.errors import UserError
-from msdae.evaluation.swapbench import neighbours, recordings
+from msdae.evaluation.swapbench import recordings
 from msdae.evaluation.swapbench.recordings import evaluate, pairs
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.symbolic.notes import Score, ScoreNote

@@ -13,7 +13,7 @@ from msdae.inference.pipeline import Pipeline, Sampling
 from tests.inference.test_inference import Toy, random_model
 
 CPU = torch.device("cpu")
-FAST = Sampling(steps=2)
+FAST = Sampling(steps=2, draft="never")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import numpy as np
 import soxr
 import torch
 import torch.nn.functional as F
-import torchaudio
+from nnAudio.librosa_functions import get_mel
 
 from msdae.audio.files import SAMPLE_RATE
 
@@ -23,30 +23,60 @@ FAR = 0.004  # by which each semitone of transposition makes a frame less near
 SHIFT = 256  # samples by which a frame moves to go on in the phase of the one before
 QUIET = 1e-4  # RMS of a frame that nothing is learnt from, and that stays silent
 NORM = FRAME / HOP / 2  # sum of the windows that overlap
-LONGEST = 60 * SAMPLE_RATE  # samples of the timbre source that frames are taken from
+LONGEST = 60  # seconds of the timbre source that frames are taken from
 TOGETHER = 256  # frames whose neighbours are looked for at once
 GAIN = 8.0  # by which a frame is made louder, at most
 
 
+class Neighbours:
+    """Frames of a timbre source and of transposed copies of it, of which melodies are put together.
+
+    Args:
+        timbre: (samples,), any length, of which the first `LONGEST` seconds are taken.
+        sample_rate: of it and of melodies, in Hz.
+    """
+
+    def __init__(self, timbre: torch.Tensor, sample_rate: int = SAMPLE_RATE):
+        self.sample_rate = sample_rate
+        sound = timbre.numpy()[: LONGEST * sample_rate]
+        self._pool = [_transposed(sound, semitones) for semitones in SEMITONES]
+        loud = [_levels(copy) > QUIET for copy in self._pool]
+        self._places = [(copy, frame) for copy, some in enumerate(loud) for frame in np.flatnonzero(some)]
+        parts = [
+            self._partials(copy)[torch.from_numpy(some)] for copy, some in zip(self._pool, loud, strict=True)
+        ]
+        self._keys = torch.cat(parts)
+        self._distance = torch.tensor([FAR * abs(SEMITONES[copy]) for copy, _ in self._places])
+
+    def __call__(self, melody: torch.Tensor) -> torch.Tensor:
+        """The melody source (samples,) out of frames of the timbre source, as loud; of silence, silence."""
+        if not self._places:
+            return torch.zeros_like(melody)
+        padded = np.pad(melody.numpy(), FRAME // 2)
+        groups = self._partials(padded).split(TOGETHER)
+        nearest = [
+            place
+            for group in groups
+            for place in (group @ self._keys.T - self._distance).argmax(dim=1).tolist()
+        ]
+        out = np.zeros(len(padded) + FRAME, np.float32)
+        for index, level in enumerate(_levels(padded)):
+            if level > QUIET:
+                copy, frame = self._places[nearest[index]]
+                _add(out, index * HOP, self._pool[copy], frame * HOP, level)
+        return torch.from_numpy(out[FRAME // 2 :][: len(melody)].copy())
+
+    def _partials(self, sound: np.ndarray) -> torch.Tensor:
+        """(samples,) -> log-mel frames without their envelope, (frames, BANDS), of length 1."""
+        frames = torch.from_numpy(sound).unfold(0, FRAME, HOP) * torch.from_numpy(_window())
+        mel = (torch.fft.rfft(frames).abs() @ _bands(self.sample_rate)).clamp(min=1e-5).log()
+        envelope = F.avg_pool1d(mel[:, None], SMOOTH, 1, SMOOTH // 2, count_include_pad=False)[:, 0]
+        return F.normalize((mel - envelope).clamp(min=0))
+
+
 def swap(timbre: torch.Tensor, melody: torch.Tensor) -> torch.Tensor:
     """The melody source (samples,) at 44.1 kHz out of frames of the timbre source (any length), as loud."""
-    pool = [_transposed(timbre.numpy()[:LONGEST], semitones) for semitones in SEMITONES]
-    parts = [_partials(sound) for sound in pool]
-    loud = [_levels(sound) > QUIET for sound in pool]
-    places = [(copy, frame) for copy, some in enumerate(loud) for frame in np.flatnonzero(some)]
-    if not places:
-        return torch.zeros_like(melody)
-    keys = torch.cat([part[torch.from_numpy(some)] for part, some in zip(parts, loud, strict=True)])
-    distance = torch.tensor([FAR * abs(SEMITONES[copy]) for copy, _ in places])
-    padded = np.pad(melody.numpy(), FRAME // 2)
-    groups = _partials(padded).split(TOGETHER)
-    nearest = [place for group in groups for place in (group @ keys.T - distance).argmax(dim=1).tolist()]
-    levels, out = _levels(padded), np.zeros(len(padded) + FRAME, np.float32)
-    for index, level in enumerate(levels):
-        if level > QUIET:
-            copy, frame = places[nearest[index]]
-            _add(out, index * HOP, pool[copy], frame * HOP, level)
-    return torch.from_numpy(out[FRAME // 2 :][: len(melody)].copy())
+    return Neighbours(timbre)(melody)
 
 
 def _add(out: np.ndarray, start: int, sound: np.ndarray, place: int, level: float) -> None:
@@ -74,14 +104,6 @@ def _transposed(sound: np.ndarray, semitones: int) -> np.ndarray:
     return np.pad(moved, (0, max(0, FRAME - len(moved))))
 
 
-def _partials(sound: np.ndarray) -> torch.Tensor:
-    """(samples,) -> log-mel frames without their envelope, (frames, BANDS), of length 1."""
-    frames = torch.from_numpy(sound).unfold(0, FRAME, HOP) * torch.from_numpy(_window())
-    mel = (torch.fft.rfft(frames).abs() @ _bands()).clamp(min=1e-5).log()
-    envelope = F.avg_pool1d(mel[:, None], SMOOTH, 1, SMOOTH // 2, count_include_pad=False)[:, 0]
-    return F.normalize((mel - envelope).clamp(min=0))
-
-
 def _levels(sound: np.ndarray) -> np.ndarray:
     """RMS of each frame."""
     return np.sqrt(np.square(np.lib.stride_tricks.sliding_window_view(sound, FRAME)[::HOP]).mean(axis=1))
@@ -93,5 +115,6 @@ def _window() -> np.ndarray:
 
 
 @functools.cache
-def _bands() -> torch.Tensor:
-    return torchaudio.functional.melscale_fbanks(FRAME // 2 + 1, LOWEST, HIGHEST, BANDS, SAMPLE_RATE)
+def _bands(sample_rate: int) -> torch.Tensor:
+    """(FRAME / 2 + 1, BANDS)"""
+    return torch.from_numpy(get_mel(sample_rate, FRAME, BANDS, LOWEST, HIGHEST, htk=True, norm=None).T.copy())

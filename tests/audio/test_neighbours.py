@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from msdae.audio import neighbours
 from msdae.evaluation.metrics import mfcc
-from msdae.evaluation.swapbench import neighbours
 from msdae.synthesis import pitch
 
 RATE = 44100

@@ -1,0 +1,109 @@
+"""Drafts: where a model does not know the timbre of a swap, sampling begins there in place of noise alone.
+
+A draft is the melody source out of the nearest frames of the timbre source (`audio.neighbours`), as latents.
+With noise of the level `latents.SIGMA` on it, it is denoised with the codes of the swap: its timbre stays,
+its notes and joins are mended. Of a sound that the model knows, its codes say more than such frames do.
+Source: Meng et al. 2022, "SDEdit".
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from msdae.audio.neighbours import Neighbours
+from msdae.audio.windows import Source, cut
+from msdae.inference.settings import ALWAYS, NEVER, Mix
+from msdae.inference.sounds import LearntSound
+from msdae.inference.sources import as_source
+
+UNKNOWN = 4.5  # dB of `distance`: from there on the model does not know a sound
+HEARD = 12  # seconds of the timbre source that can be heard, whose frames are taken
+JUDGED, TAKES = 2, 4  # windows of it that the model is asked for, and how often
+LOUD, FLOOR = 0.1, 1e-4  # of the loudest frame: below, one says nothing; magnitude of what is silent
+WAVES = 12  # of the cosine transform that make an envelope
+AUDIBLE = 1e-3  # peak of a part
+PART = 8192  # samples
+BLOCK = 4  # windows of the melody source that are put together at once
+PEAK = 0.6  # of what is judged
+
+
+@torch.no_grad()
+def drafts(pipeline: Any, mix: Mix, strengths: Sequence[float]) -> list[torch.Tensor | None]:
+    """Latents (channels, frames) at which sampling a mix begins, for each strength in place of its own.
+
+    None where it begins at noise: the model knows the sound, level 1 is not the only one that comes from
+    another recording, the strength is 0, `Sampling.draft` is "never".
+
+    pipeline: a `Pipeline`, as whose `encode` it raises errors.
+    """
+    none: list[torch.Tensor | None] = [None] * len(strengths)
+    timbre, wanted, rate = mix.levels.get(1), pipeline.sampling.draft, pipeline.codec.sample_rate
+    if wanted == NEVER or set(mix.levels) != {1} or timbre is mix.melody or isinstance(timbre, LearntSound):
+        return none
+    sound = _heard(as_source(timbre, rate, mix.sample_rate), HEARD * rate)
+    if not len(sound) or not pipeline.model.pooled[0]:
+        return none
+    if wanted != ALWAYS and distance(pipeline, sound) < UNKNOWN:
+        return none
+    melody = as_source(mix.melody, rate, mix.sample_rate)
+    pairs = list(_latents(pipeline, Neighbours(sound, rate), melody))
+    own, drawn = (torch.cat(parts, dim=-1) for parts in zip(*pairs, strict=True))
+    return [own.lerp(drawn, strength) if strength else None for strength in strengths]
+
+
+@torch.no_grad()
+def distance(pipeline: Any, sound: torch.Tensor) -> float:
+    """How far a sound is from what the model makes of its codes: root mean square of the difference of their
+    spectral envelopes in dB, mean of `TAKES` of them.
+
+    sound: (samples,), of which the first windows are taken.
+    """
+    codec = pipeline.codec
+    part = sound[: JUDGED * pipeline.window * codec.hop]
+    part = PEAK / part.abs().max().clamp(min=AUDIBLE) * part
+    own = codec.encode(part[None].to(pipeline.device))[0].cpu()
+    takes = pipeline.sample([pipeline.encode(part)] * TAKES, range(TAKES))
+    sounds = pipeline.decode(torch.stack([own, *takes]))[:, : len(part)]
+    kept, *made = _envelopes(pipeline.log_mel(sounds.to(pipeline.device)).cpu(), pipeline.log_mel.config.gain)
+    return float(torch.stack([(one - kept).square().mean().sqrt() for one in made]).mean())
+
+
+def _envelopes(log_mels: torch.Tensor, gain: float) -> list[torch.Tensor]:
+    """(sounds, bands, frames) -> of each the envelope (bands,) in dB about its mean, of frames that are loud
+    beside the first sound's loudest one."""
+    magnitude = log_mels.expm1() / gain
+    level = magnitude.sum(dim=1)
+    loud = level > LOUD * level[0].max()
+    bands = magnitude.shape[1]
+    angle = torch.pi / bands * (torch.arange(bands) + 0.5)[:, None] * torch.arange(1, WAVES + 1)
+    waves = (2 / bands) ** 0.5 * angle.cos()  # the orthonormal cosine transform's
+    decibels = 20 * magnitude.clamp(min=FLOOR).log10()
+    pairs = zip(decibels, loud, strict=True)
+    means = [(one[:, some] if some.any() else one).mean(dim=1) for one, some in pairs]
+    return [waves @ (waves.T @ mean) for mean in means]
+
+
+def _latents(
+    pipeline: Any, neighbours: Neighbours, melody: Source
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Of consecutive blocks of the melody source (channels, frames), as it is and out of the neighbours."""
+    for block in _parts(melody, BLOCK * pipeline.window * pipeline.codec.hop):
+        own, drawn = pipeline.codec.encode(torch.stack([block, neighbours(block)]).to(pipeline.device)).cpu()
+        yield own, drawn
+
+
+def _heard(source: Source, most: int) -> torch.Tensor:
+    """The first `most` samples of the parts of a source that can be heard."""
+    parts, samples = [], 0
+    for part in _parts(source, PART):
+        if samples >= most:
+            break
+        if part.abs().max() > AUDIBLE:
+            parts.append(part)
+            samples += len(part)
+    return torch.cat(parts)[:most] if parts else torch.zeros(0)
+
+
+def _parts(source: Source, size: int) -> Iterator[torch.Tensor]:
+    return cut(source.blocks(), range(0, source.samples, size), size)
