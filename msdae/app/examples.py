@@ -122,7 +122,7 @@ def _map(codes: np.ndarray, cache: Path) -> Map:
         with files.atomic(path) as temporary, temporary.open("wb") as file:
             np.save(file, Map.of(codes).places)
     with files.reading(path, "delete it"):
-        return Map(codes, np.load(path))
+        return Map(codes, np.load(path, allow_pickle=False))
 
 
 def _font() -> Path | None:

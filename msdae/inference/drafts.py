@@ -19,6 +19,7 @@ from msdae.inference.sources import as_source
 
 UNKNOWN = 4.5  # dB of `distance`: from there on the model does not know a sound
 HEARD = 12  # seconds of the timbre source that can be heard, whose frames are taken
+SHORTEST = 0.05  # seconds of it that say anything
 JUDGED, TAKES = 2, 4  # windows of it that the model is asked for, and how often
 LOUD, FLOOR = 0.1, 1e-4  # of the loudest frame: below, one says nothing; magnitude of what is silent
 WAVES = 12  # of the cosine transform that make an envelope
@@ -42,7 +43,7 @@ def drafts(pipeline: Any, mix: Mix, strengths: Sequence[float]) -> list[torch.Te
     if wanted == NEVER or set(mix.levels) != {1} or timbre is mix.melody or isinstance(timbre, LearntSound):
         return none
     sound = _heard(as_source(timbre, rate, mix.sample_rate), HEARD * rate)
-    if not len(sound) or not pipeline.model.pooled[0]:
+    if len(sound) < SHORTEST * rate or not pipeline.model.pooled[0]:
         return none
     if wanted != ALWAYS and distance(pipeline, sound) < UNKNOWN:
         return none

@@ -54,7 +54,7 @@ def test_strength_leads_from_the_melody_source_to_the_draft(renderer, timbre, so
 
 
 @pytest.mark.parametrize(
-    "which", ["never", "known", "silent", "itself", "two levels", "learnt", "not pooled"]
+    "which", ["never", "known", "silent", "short", "itself", "two levels", "learnt", "not pooled"]
 )
 def test_otherwise_it_begins_at_noise(renderer, timbre, source, which, monkeypatch):
     if which == "known":
@@ -63,6 +63,7 @@ def test_otherwise_it_begins_at_noise(renderer, timbre, source, which, monkeypat
         renderer = unpooled()
     levels = {
         "silent": {1: torch.zeros(44100)},
+        "short": {1: timbre[:2000]},
         "itself": {1: source},
         "two levels": {1: timbre, 2: timbre},
         "learnt": {1: sound(renderer, 0)} if which == "learnt" else {},
