@@ -54,10 +54,10 @@ class Map:
     def of(cls, codes: np.ndarray) -> "Map":
         """The map of `codes`, (sounds, channels), without umap-learn by two principal components."""
         try:
-            return cls(codes, umap.project(codes))
+            places = umap.project(codes)
         except ImportError:
             centred = codes - codes.mean(axis=0)
-        places = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
+            places = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
         places -= places.min(axis=0)
         return cls(codes, places / np.maximum(places.max(axis=0), 1e-9))
 

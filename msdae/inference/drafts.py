@@ -42,6 +42,8 @@ def drafts(pipeline: Any, mix: Mix, strengths: Sequence[float]) -> list[torch.Te
     timbre, wanted, rate = mix.levels.get(1), pipeline.sampling.draft, pipeline.codec.sample_rate
     if wanted == NEVER or set(mix.levels) != {1} or timbre is mix.melody or isinstance(timbre, LearntSound):
         return none
+    if not any(strengths):
+        return none
     sound = _heard(as_source(timbre, rate, mix.sample_rate), HEARD * rate)
     if len(sound) < SHORTEST * rate or not pipeline.model.pooled[0]:
         return none

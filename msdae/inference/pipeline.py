@@ -243,8 +243,8 @@ class Pipeline:
         with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as state:
             lesson = learn(self.model, self.codec, opened, config, state, progress)
         names = tuple(source.path.name for source in opened if isinstance(source, audio.Recording))
-        seconds = sum(source.samples for source in opened) / self.codec.sample_rate
-        facts = self.fingerprint, names, seconds, lesson.steps, lesson.held_out
+        length = sum(source.samples for source in opened) / self.codec.sample_rate
+        facts = self.fingerprint, names, length, lesson.steps, lesson.held_out
         return LearntSound(lesson.code, lesson.adapter, *facts, tokens=lesson.tokens)
 
     def load_sound(self, path: str | Path) -> LearntSound:

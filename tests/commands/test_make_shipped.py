@@ -40,6 +40,14 @@ def test_a_toy_of_the_shipped_recipe_is_prepared_trained_and_exported(tmp_path):
     assert model.config.codec.std == pytest.approx(clips.manifest["latent"]["std"])
     again = run(tmp_path, *toy)  # nothing is left to do
     assert again.returncode == 0, again.stderr
+    start = ("--config", folders.configs() / "continued.yaml", "--from", tmp_path / "model.safetensors")
+    out = ("--run", tmp_path / "further", "--out", tmp_path / "further.safetensors")
+    further = run(tmp_path, *toy, *start, *out)
+    assert further.returncode == 0, further.stderr
+    assert sorted(path.name for path in (tmp_path / "further").iterdir()) == ["stage3"]
+    before, after = model.state_dict(), Autoencoder.load(tmp_path / "further.safetensors").state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("encoders.0."))
+    assert not all(torch.equal(before[name], after[name]) for name in before if name.startswith("unet."))
 
 
 def test_the_shipped_recipe_is_valid_and_names_its_sets():

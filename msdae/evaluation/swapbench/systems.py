@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +28,7 @@ BOUNDS = (TRUTH, COPY_MELODY, COPY_TIMBRE, CODEC)
 SWAPS = ((1,), (2,), (3,), (1, 2), (2, 3))  # levels that come from the timbre source
 
 Swap = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # timbre, melody (samples,) -> (samples,)
+Drafts = Sequence[torch.Tensor | None] | None  # latents at which each case's sampling begins
 
 
 class Output(NamedTuple):
@@ -114,7 +115,7 @@ class Model:
     def _encode(self, sound: torch.Tensor, levels: Sequence[int] | None = None) -> Codes:
         return self.pipeline.encode(sound, SAMPLE_RATE, levels=levels)
 
-    def _rendered(self, batch: Batch, codes: Sequence[Codes], begin: Any = None) -> torch.Tensor:
+    def _rendered(self, batch: Batch, codes: Sequence[Codes], begin: Drafts = None) -> torch.Tensor:
         seed, row = self.pipeline.sampling.seed, self.outputs[0].row
         seeds = [zlib.crc32(f"{seed} {case.id}".encode()) for case in batch.cases]
         try:
