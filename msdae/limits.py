@@ -96,7 +96,7 @@ NOT_NEGATIVE = Range(0)
 FRACTION = Range(0, 1, below=True)
 FINITE = Range()
 LEARNING = Range(1, 86400, reason="a day")  # seconds in which a sound is learnt
-LEARNING_SECONDS = 20.0  # where no other number is asked for
+LEARNING_SECONDS = 10.0  # where no other number is asked for
 CLIP_SECONDS = Range(1, 3600)  # of a recording or score that a visitor of the page sends
 UPLOAD = Range(0.1, 2000)  # megabytes of its file
 GUIDANCE = Range(-100, 100, reason="beyond, nothing of the sound is left")

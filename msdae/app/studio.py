@@ -19,7 +19,7 @@ from msdae.app.visits import Visit
 from msdae.errors import UserError
 from msdae.inference.pipeline import Mix, Pipeline, Sampling
 from msdae.inference.sounds import LearntSound
-from msdae.limits import GUIDANCE, SEED, SHARE, Range
+from msdae.limits import GUIDANCE, LEARNING_SECONDS, SEED, SHARE, Range
 from msdae.symbolic.tunes import ODE_TO_JOY, notes_of
 from msdae.training.log import LOG
 
@@ -142,7 +142,7 @@ class Studio:
 
     def learn(self, visit: Visit, asked: Mapping[str, Any], name: str) -> Job:
         """Begin to learn the sound of a clip; raises as `clip` and `Queue.put`."""
-        clip, seconds = self.clip(visit, asked.get("clip")), asked.get("seconds")
+        clip, seconds = self.clip(visit, asked.get("clip")), asked.get("seconds", LEARNING_SECONDS)
         LEARNING.check(seconds, "seconds")
         work = lambda job: self._learn(job, visit, clip, float(seconds), name)  # noqa: E731
         return self._put(visit, Job("learn", visit.id, work, 8 + float(seconds)))

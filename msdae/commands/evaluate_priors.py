@@ -124,12 +124,13 @@ class _Study:
         import torch
 
         from msdae.evaluation.metrics import classifier
-        from msdae.evaluation.priors.samples import excerpts
+        from msdae.evaluation.priors.samples import excerpts, through_model
         from msdae.inference.wording import asked
 
         s, judge = self.settings, classifier.load()
         recordings = excerpts("recordings", self.held_out, s.seconds, self.rate, s.texts, self.clip)
-        right = report.recognised(recordings, judge, self.rate)
+        rendered = through_model("rendered", recordings, self.pipeline)
+        right, made = (report.recognised(some, judge, self.rate) for some in (recordings, rendered))
         requests = report.requests(s.texts)
         texts = torch.cat([asked(text) for _, _, text in requests])
         wanted, rows = [(family, register) for family, register, _ in requests], []
@@ -137,11 +138,11 @@ class _Study:
             if not getattr(prior.config, "text", 0):
                 continue
             for weight in self.options.guidance:
-                manner = dataclasses.replace(self.manner, prior_guidance=(1.0, 1.0, weight))
+                manner = dataclasses.replace(self.manner, prior_guidance=(1.0, weight))
                 title = f"{name}, guidance {weight:g}"
                 made = self._drawn(name, s.texts, s.seconds, texts, manner, title)
                 rows.append(report.asked_row(title, made, wanted, judge, self.rate))
-        return report.asked_table(rows, s.texts, right, self.command)
+        return report.asked_table(rows, s.texts, right, made, self.command)
 
     def _middle(self, report: ModuleType) -> "Table":
         from msdae.evaluation.priors import samples as kinds

@@ -14,7 +14,7 @@ import torch
 from msdae.audio.neighbours import Neighbours
 from msdae.audio.windows import Source, cut
 from msdae.inference.settings import ALWAYS, NEVER, Mix
-from msdae.inference.sounds import LearntSound
+from msdae.inference.sounds import Heard, LearntSound
 from msdae.inference.sources import as_source
 
 UNKNOWN = 4.5  # dB of `distance`: from there on the model does not know a sound
@@ -40,19 +40,30 @@ def drafts(pipeline: Any, mix: Mix, strengths: Sequence[float]) -> list[torch.Te
     """
     none: list[torch.Tensor | None] = [None] * len(strengths)
     timbre, wanted, rate = mix.levels.get(1), pipeline.sampling.draft, pipeline.codec.sample_rate
-    if wanted == NEVER or set(mix.levels) != {1} or timbre is mix.melody or isinstance(timbre, LearntSound):
+    if wanted == NEVER or set(mix.levels) != {1} or timbre is mix.melody or not any(strengths):
         return none
-    if not any(strengths):
-        return none
-    sound = _heard(as_source(timbre, rate, mix.sample_rate), HEARD * rate)
-    if len(sound) < SHORTEST * rate or not pipeline.model.pooled[0]:
-        return none
-    if wanted != ALWAYS and distance(pipeline, sound) < UNKNOWN:
+    if isinstance(timbre, LearntSound):
+        heard, distances = _played(pipeline, timbre), [part.distance for part in timbre.heard]
+    else:
+        sound = _audible(pipeline, [as_source(timbre, rate, mix.sample_rate)])
+        heard = [(1.0, sound)] if sound is not None else []
+        distances = [] if wanted == ALWAYS else [distance(pipeline, sound) for _, sound in heard]
+    if not heard or (wanted != ALWAYS and min(distances) < UNKNOWN):
         return none
     melody = as_source(mix.melody, rate, mix.sample_rate)
-    pairs = list(_latents(pipeline, Neighbours(sound, rate), melody))
+    pairs = list(_latents(pipeline, [(weight, Neighbours(sound, rate)) for weight, sound in heard], melody))
     own, drawn = (torch.cat(parts, dim=-1) for parts in zip(*pairs, strict=True))
     return [own.lerp(drawn, strength) if strength else None for strength in strengths]
+
+
+@torch.no_grad()
+def hear(pipeline: Any, sources: Sequence[Source]) -> tuple[Heard, ...]:
+    """What drafts need of a sound that is learnt from `sources`; () where too little can be heard there."""
+    sound = _audible(pipeline, sources)
+    if sound is None:
+        return ()
+    frames = pipeline.codec.encode(sound[None].to(pipeline.device))[0].cpu()
+    return (Heard(frames, distance(pipeline, sound)),)
 
 
 @torch.no_grad()
@@ -88,12 +99,27 @@ def _envelopes(log_mels: torch.Tensor, gain: float) -> list[torch.Tensor]:
 
 
 def _latents(
-    pipeline: Any, neighbours: Neighbours, melody: Source
+    pipeline: Any, sounds: Sequence[tuple[float, Neighbours]], melody: Source
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Of consecutive blocks of the melody source (channels, frames), as it is and out of the neighbours."""
+    """Of blocks of the melody source (channels, frames) as it is, and out of neighbours, by their weights."""
     for block in _parts(melody, BLOCK * pipeline.window * pipeline.codec.hop):
-        own, drawn = pipeline.codec.encode(torch.stack([block, neighbours(block)]).to(pipeline.device)).cpu()
-        yield own, drawn
+        made = torch.stack([block, *(neighbours(block) for _, neighbours in sounds)])
+        own, *drawn = pipeline.codec.encode(made.to(pipeline.device)).cpu()
+        yield own, sum(weight * z for (weight, _), z in zip(sounds, drawn, strict=True))
+
+
+def _played(pipeline: Any, sound: LearntSound) -> list[tuple[float, torch.Tensor]]:
+    """Weight and recording (samples,) of each sound in a learnt one."""
+    return [(part.weight, pipeline.decode(part.frames)) for part in sound.heard]
+
+
+def _audible(pipeline: Any, sources: Sequence[Source]) -> torch.Tensor | None:
+    """The first seconds (samples,) of what can be heard of sources; None where that is too short, or where
+    the model's level 1 is no average over time."""
+    rate, sound = pipeline.codec.sample_rate, torch.zeros(0)
+    for source in sources:
+        sound = torch.cat([sound, _heard(source, HEARD * rate - len(sound))])
+    return sound if len(sound) >= SHORTEST * rate and pipeline.model.pooled[0] else None
 
 
 def _heard(source: Source, most: int) -> torch.Tensor:

@@ -1,9 +1,7 @@
 """Sound in, sound out, any length: encode, mix, sample, decode, and what is made of these."""
 
 import dataclasses
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -235,17 +233,11 @@ class Pipeline:
             UserError: silence; a model without a pooled level 1; as `encode`.
             KeyboardInterrupt: a signal stopped it; the state is saved.
         """
-        from msdae.training.sound import LearnConfig, learn  # Accelerate takes seconds to import
+        from msdae.inference.learning import learn  # Accelerate takes seconds to import
 
-        config = LearnConfig(seconds=seconds, steps=steps)
         group = list(sources) if isinstance(sources, (list, tuple)) else [sources]
         opened = [as_source(source, self.codec.sample_rate, sample_rate) for source in group]
-        with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as state:
-            lesson = learn(self.model, self.codec, opened, config, state, progress)
-        names = tuple(source.path.name for source in opened if isinstance(source, audio.Recording))
-        length = sum(source.samples for source in opened) / self.codec.sample_rate
-        facts = self.fingerprint, names, length, lesson.steps, lesson.held_out
-        return LearntSound(lesson.code, lesson.adapter, *facts, tokens=lesson.tokens)
+        return learn(self, opened, seconds, steps, folder, progress)
 
     def load_sound(self, path: str | Path) -> LearntSound:
         """The sound in a file.

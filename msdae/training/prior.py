@@ -99,8 +99,9 @@ def train(
     """
     prior = new(kind, settings.model, grid, model, settings.seed)
     task = PriorTask(prior, settings, pieces, provenance)
-    windows = grid.gather(task.some(FITTED).codes)
-    prior.fit(windows)
+    some = task.some(FITTED)
+    windows = grid.gather(some.codes)
+    prior.fit(windows, some.text if task.text else None)
     if prior.closed:
         task.finish(folder)
         mean, components = prior.shares(windows)

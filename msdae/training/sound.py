@@ -55,16 +55,21 @@ FEWEST = 10  # steps, however short the time
 class LearnConfig(Schedule):
     """How a sound is learnt.
 
-    seconds: about how long it takes. steps: instead of as many as there are seconds for.
+    seconds: about how long it takes, or less: `most` steps are enough of a sound, and more cost notes.
+    steps: instead of as many as there are seconds for.
     rank: of the adapter.
+    share: of the change that was learnt, which is kept: less follows the sound nearly as well and keeps more
+        notes (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
     patience: validations without a better one, after which learning ends; there are some where the
         recordings are long enough to hold out their ends.
     excerpts: which are made.
     """
 
     seconds: Annotated[float, LEARNING] = LEARNING_SECONDS
+    most: Count = 100
     steps: Annotated[int, COUNT] | None = None
     rank: Annotated[int, Range(1, 24, reason="the file would be larger than 2 MB")] = 16
+    share: Share = 0.8
     patience: Annotated[int, NOT_NEGATIVE] = 3
     excerpts: ExcerptConfig = field(default_factory=ExcerptConfig)
     learning_rate: Rate = 2e-3
@@ -98,16 +103,24 @@ class Lesson:
 
 
 class _Adapted(nn.Module):
-    """The adapter as a network whose forward is the model's loss; the model is not part of it."""
+    """The adapter as a network whose forward is the model's loss; the model is not part of it.
 
-    def __init__(self, model: Autoencoder, adapter: Adapter):
+    share: of the adapter that is kept, by which held-out excerpts are denoised.
+    """
+
+    def __init__(self, model: Autoencoder, adapter: Adapter, share: float):
         super().__init__()
-        self.adapter, self._model = adapter, [model]
+        self.adapter, self.share, self._model = adapter, share, [model]
 
     def forward(self, batch: Batch, draws: Draws) -> Losses:
         model = self._model[0].train(self.training)
-        with self.adapter.applied(model.unet):
+        adapter = self.adapter if self.training else self.kept()
+        with adapter.applied(model.unet):
             return model.losses(batch, draws)
+
+    def kept(self) -> Adapter:
+        """What is left of the adapter when it is learnt."""
+        return Adapter.sum([self.adapter], [self.share])
 
 
 class SoundTask(Task):
@@ -120,7 +133,7 @@ class SoundTask(Task):
         self.train, self.valid, self.config = train, valid, config
         self.name, self.stage = "learning", model.stage
         adapter = Adapter.fresh(model.unet, config.rank, torch.Generator().manual_seed(config.seed))
-        self.networks: dict[str, nn.Module] = {"sound": _Adapted(model, adapter)}
+        self.networks: dict[str, nn.Module] = {"sound": _Adapted(model, adapter, config.share)}
         self.model = checkpoint.fingerprint(model.state_dict(), {})
 
     def modules(self) -> dict[str, nn.Module]:
@@ -144,7 +157,7 @@ class SoundTask(Task):
 
     def finish(self, folder: Path) -> None:
         """Write adapter.safetensors."""
-        checkpoint.save(folder / PRODUCT, KIND, self.networks["sound"].adapter.tensors(), {})
+        checkpoint.save(folder / PRODUCT, KIND, self.networks["sound"].kept().tensors(), {})
 
     def pace(self) -> float:
         """Seconds that a step takes."""
@@ -226,7 +239,7 @@ def _total(task: SoundTask, folder: Path, begin: float) -> int:
     for path in (*before, plan):
         path.unlink(missing_ok=True)
     left = config.seconds - (time.perf_counter() - begin)
-    total = config.steps or max(FEWEST, int(left / task.pace()))
+    total = config.steps or max(FEWEST, min(config.most, int(left / task.pace())))
     with files.atomic(plan) as temporary:
         temporary.write_text(json.dumps({"key": key, "steps": total}))
     return total

@@ -115,7 +115,7 @@ def test_a_continuation_begins_with_the_recording_itself(tmp_path, generate, sec
         (["--out", "y.txt"], "y.txt"),
         (["--prior-steps", "0"], "--prior-steps: is 0"),
         (["--keep", "1"], "--keep: is 1"),
-        (["--prior-guidance", "1,2"], "prior_guidance"),
+        (["--prior-guidance", "1,2,3"], "prior_guidance"),
         (["--trained", "missing.safetensors"], "missing.safetensors: no such file"),
         (["--prior", "gaussian"], "holds a dit, expected a gaussian"),
         (["--checkpoint", "embedded"], "the prior dit is of another model or codec"),

@@ -89,8 +89,20 @@ def test_another_sound_begins_anew_and_leaves_other_files(tmp_path, source):
 
 
 def test_steps_follow_from_seconds(tmp_path, source):
-    lesson = learn(small(), CODEC, [source], changed(steps=None, seconds=3.0, save_every=100), tmp_path)
-    assert lesson.steps >= sound.FEWEST
+    by_time = changed(steps=None, seconds=3.0, save_every=100, most=12)
+    assert sound.FEWEST <= learn(small(), CODEC, [source], by_time, tmp_path).steps <= 12
+
+
+def test_a_share_of_what_was_learnt_is_kept(tmp_path, source):
+    """Adapters add up: with a fifth of the share every output is moved a fifth as far."""
+    whole, fifth = (
+        learn(small(), CODEC, [source], changed(steps=2, share=share), tmp_path / f"{share}")
+        for share in (1.0, 0.2)
+    )
+    for name, tensor in whole.adapter.tensors().items():
+        scale = 1.0 if name.endswith(".down") else 0.2
+        torch.testing.assert_close(fifth.adapter.tensors()[name], scale * tensor)
+    assert whole.held_out[0] == fifth.held_out[0] and whole.held_out[1] != fifth.held_out[1]
 
 
 def test_learning_ends_when_held_out_excerpts_stop_improving(tmp_path, source):

@@ -203,9 +203,8 @@ export class Slot {
 
   offer(clip) {
     const name = h("input", { type: "text", value: clip.name.replace(/\.\w+$/, ""), maxlength: "80", required: true });
-    const seconds = h("select", {}, h("option", { value: "20" }, "20 seconds"), h("option", { value: "60" }, "a minute, better"), h("option", { value: "110" }, "two minutes, best"));
     const form = h("form", { class: "lesson", hidden: true });
-    form.append(h("label", {}, "Name", name), h("label", {}, "Time to learn", seconds), h("div", { class: "row" }, h("button", { class: "primary" }, "Learn"), h("span", { class: "hint" }, "A sound alone is learnt best.")));
+    form.append(h("label", {}, "Name", name), h("div", { class: "row" }, h("button", { class: "primary" }, "Learn"), h("span", { class: "hint" }, "A sound alone is learnt best.")));
     const open = h("button", { type: "button" }, "Learn this sound");
     const row = h("div", { class: "row" }, open, h("span", { class: "hint" }, "for a sound that the model does not know"));
     open.addEventListener("click", () => {
@@ -215,18 +214,18 @@ export class Slot {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       form.hidden = true;
-      attempt(() => this.learn(clip, name.value, Number(seconds.value))).then(() => {
+      attempt(() => this.learn(clip, name.value)).then(() => {
         if (this.clip?.id === clip.id) row.hidden = false;
       });
     });
     this.element.append(row, form);
   }
 
-  async learn(clip, name, seconds) {
+  async learn(clip, name) {
     const box = h("div", { class: "progress lesson", role: "status" });
     this.element.append(box);
     try {
-      const begun = await post("/api/lessons", { clip: clip.id, name, seconds });
+      const begun = await post("/api/lessons", { clip: clip.id, name });
       const bar = new Progress(box, "Learning", () => stop(begun.job));
       const result = await finish(begun, (job) => bar.show(job));
       if (result && this.clip?.id === clip.id) await this.learnt({ sound: result.sound }, name);

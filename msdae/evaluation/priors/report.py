@@ -41,8 +41,8 @@ MIDDLE = (
 )
 ASKED = (
     "{count} samples asked for by family and register in words. Heard: by the instrument classifier, which "
-    "knows {right} of the recordings' families, and by Basic Pitch's median pitch. Chance is {chance} and a "
-    "third."
+    "knows {right} of the recordings' families, and {made} of what the model renders of their codes; and by "
+    "Basic Pitch's median pitch. Chance is {chance} and a third."
 )
 
 
@@ -169,11 +169,14 @@ def asked_row(
 
 
 def asked_table(
-    rows: Sequence[tuple[Cell, ...]], count: int, right: float | None, command: str = ""
+    rows: Sequence[tuple[Cell, ...]], count: int, right: float | None, made: float | None, command: str = ""
 ) -> Table:
-    """What is heard of what was asked for. right: the share of recordings whose family is recognised."""
-    share = "an unknown share" if right is None else f"{right:.0%}"
-    about = ASKED.format(count=count, right=share, chance=f"{1 / len(FAMILIES):.0%}")
+    """What is heard of what was asked for.
+
+    right, made: the share of recordings whose family is recognised, and of what the model renders of them.
+    """
+    shares = ["an unknown share" if share is None else f"{share:.0%}" for share in (right, made)]
+    about = ASKED.format(count=count, right=shares[0], made=shares[1], chance=f"{1 / len(FAMILIES):.0%}")
     return Table("Asked for in words", ("system", "family ↑", "register ↑"), tuple(rows), about, command)
 
 

@@ -4,8 +4,9 @@ import threading
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -104,15 +105,26 @@ class Model:
 
     def swap(self, batch: Batch, levels: Sequence[int], strength: float = 1.0) -> torch.Tensor:
         """The melody sources with the timbre sources' codes on `levels`, or on the way there."""
+        pairs = zip(batch.timbre, batch.melody, strict=True)
+        return self._swapped(batch, list(pairs), levels, strength)
+
+    def _swapped(
+        self,
+        batch: Batch,
+        pairs: Sequence[tuple[Any, torch.Tensor]],
+        levels: Sequence[int],
+        strength: float = 1.0,
+    ) -> torch.Tensor:
+        """The swap of each pair, of a timbre source or a learnt sound and a melody source."""
         mixes, begin = [], []
-        for melody, timbre in zip(batch.melody, batch.timbre, strict=True):
+        for timbre, melody in pairs:
             other = self._encode(timbre, levels)
             mixes.append(self.pipeline.mix(self._encode(melody), dict.fromkeys(levels, other), strength))
             mix = Mix(melody, dict.fromkeys(levels, timbre), strength, SAMPLE_RATE)
             begin += drafts(self.pipeline, mix, [strength])
         return self._rendered(batch, mixes, begin)
 
-    def _encode(self, sound: torch.Tensor, levels: Sequence[int] | None = None) -> Codes:
+    def _encode(self, sound: Any, levels: Sequence[int] | None = None) -> Codes:
         return self.pipeline.encode(sound, SAMPLE_RATE, levels=levels)
 
     def _rendered(self, batch: Batch, codes: Sequence[Codes], begin: Drafts = None) -> torch.Tensor:
@@ -140,11 +152,9 @@ class Learnt(Model):
         self.outputs, self.seconds = (Output(learnt_row(name, seconds)),), seconds
 
     def render(self, batch: Batch, output: Output) -> torch.Tensor:
-        mixes = []
-        for melody, timbre in zip(batch.melody, batch.timbre, strict=True):
-            sound = self.pipeline.learn(timbre, self.seconds, sample_rate=SAMPLE_RATE)
-            mixes.append(self.pipeline.mix(self._encode(melody), {1: sound.codes}))
-        return self._rendered(batch, mixes)
+        pairs = zip(batch.timbre, batch.melody, strict=True)
+        learn = partial(self.pipeline.learn, seconds=self.seconds, sample_rate=SAMPLE_RATE)
+        return self._swapped(batch, [(learn(timbre), melody) for timbre, melody in pairs], (1,))
 
 
 class Function:

@@ -9,7 +9,7 @@ The model's denoiser renders the codes as those of any recording: a prior can do
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -91,10 +91,13 @@ class Prior(nn.Module):
 
     # -- training
 
-    def fit(self, codes: Timeline) -> None:
+    def fit(self, codes: Timeline, texts: torch.Tensor | None = None) -> None:
         """Measure what is needed of codes of windows: here the mean and, within each level, the covariance of
         channels, by which `standardised` makes them independent and else changes as little as possible (ZCA,
-        Bell and Sejnowski 1997)."""
+        Bell and Sejnowski 1997).
+
+        texts: vectors of what is said of each window, (windows, numbers).
+        """
         x = self.grid.spread(codes, self.config.window).double()
         self.mean.copy_(x.mean(dim=(0, 2))[:, None])
         for part in self.grid.parts():
@@ -158,13 +161,25 @@ class Prior(nn.Module):
             raise UserError(
                 "timbre and melody are both given, and nothing is left to generate; leave one out"
             )
+        if set(self.grid.pooled) <= set(pending):
+            drawn = self.timbre(condition.text, count, generator, manner)
+            condition = replace(condition, codes={**condition.codes, **drawn})
+            pending = [level for level in pending if level not in drawn]
         frames += -frames % self.grid.step
+        if not pending:
+            return {level: code.expand(count, -1, -1) for level, code in condition.codes.items()}
         before = self._before(prefix, manner, count)
         given = self._given(condition, frames, before, count)
         parts = _Parts(self, given, condition.text, generator, manner, count)
         x = parts.middle(frames) if set(pending) <= set(self.grid.pooled) else parts.all(before, frames)
         codes = self.grid.gather(self.restored(x))
         return {**codes, **{level: code.expand(count, -1, -1) for level, code in condition.codes.items()}}
+
+    def timbre(
+        self, text: torch.Tensor | None, count: int, generator: torch.Generator, manner: Manner
+    ) -> Timeline:
+        """Codes of the pooled levels, (count, channels, 1) each, where they are drawn before the others."""
+        return {}
 
     def size(self, manner: Manner) -> int:
         """Latent frames that are drawn at once, in whole steps of the grid and of the network."""

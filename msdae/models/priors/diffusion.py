@@ -1,4 +1,4 @@
-"""Priors that are diffusion models: what is given stays clean, the rest is denoised."""
+"""Priors that are diffusion models of melodies: timbres are drawn before, and what is known stays clean."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +16,11 @@ from msdae.limits import Choice, Range
 from msdae.models.priors.base import Condition, Prior, Window, facts_of
 from msdae.models.priors.grid import Grid, Timeline
 from msdae.models.priors.settings import Manner, WindowSize
+from msdae.models.priors.timbres import Timbres
 
 PROCESSES = ("edm", "linear", "cosine")  # EDM, and DDPM with either schedule
 # Shares of the windows of a training step.
-TIMBRE_KNOWN, TIMBRE_ABSENT, MELODY_KNOWN, MELODY_ABSENT, CONTINUED, NO_TEXT = 0.5, 0.1, 0.15, 0.1, 0.6, 0.2
+TIMBRE_ABSENT, CONTINUED, NO_TEXT = 0.1, 0.6, 0.2
 
 Process = Annotated[str, Choice(PROCESSES)]
 Mean = Annotated[float, Range(-10, 10)]
@@ -65,6 +66,7 @@ class DiffusionPrior(Prior):
         self.edm = EDM(1.0, config.P_mean, config.P_std)
         schedule = config.process if config.process != "edm" else "linear"
         self.ddpm = DDPM(schedule, config.error)
+        self.timbres = Timbres(len(grid.timbre), config.text)
 
     @property
     def inputs(self) -> int:
@@ -79,6 +81,11 @@ class DiffusionPrior(Prior):
         raise NotImplementedError
 
     # -- training
+
+    def fit(self, codes: Timeline, texts: torch.Tensor | None = None) -> None:
+        super().fit(codes)
+        x = self.standardised(self.grid.spread(codes, self.config.window))
+        self.timbres.fit(x[:, self.grid.timbre, 0], texts)
 
     def loss(self, codes: Timeline, condition: Condition, draws: Any) -> torch.Tensor:
         frames = self.config.window
@@ -101,22 +108,14 @@ class DiffusionPrior(Prior):
 
     def _masks(self, frames: int, draws: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """What is known and what is absent of windows in training: (batch, levels, frames) bool each."""
-        timbre, melody, continued, share = draws.uniform(4).unbind(1)
+        timbre, continued, share = draws.uniform(3).unbind(1)
         pooled = torch.tensor([not level.frames for level in self.grid.levels], device=timbre.device)
-        known_timbre = timbre < TIMBRE_KNOWN
-        absent_timbre = timbre > 1 - TIMBRE_ABSENT
-        # where a timbre is drawn, the melody may be given, or be absent
-        drawn = ~known_timbre & ~absent_timbre & pooled.any()
-        known_melody = drawn & (melody < MELODY_KNOWN)
-        absent_melody = drawn & (melody > 1 - MELODY_ABSENT)
         steps = frames // self.grid.step
         kept = (1 + (share * (steps - 1)).long()) * self.grid.step
-        kept = torch.where((continued < CONTINUED) & ~known_melody & ~absent_melody, kept, 0)
+        kept = torch.where(continued < CONTINUED, kept, 0)
         begun = torch.arange(frames, device=timbre.device) < kept[:, None]  # (batch, frames)
-        known = torch.where(pooled[:, None], known_timbre[:, None, None], begun[:, None])
-        known = known | (~pooled[:, None] & known_melody[:, None, None])
-        absent = torch.where(pooled[:, None], absent_timbre[:, None, None], absent_melody[:, None, None])
-        return known, absent.expand(-1, -1, frames)
+        absent = (pooled & (timbre < TIMBRE_ABSENT)[:, None])[:, :, None].expand(-1, -1, frames)
+        return torch.where(pooled[:, None], ~absent, begun[:, None]), absent
 
     def _masked(
         self,
@@ -135,6 +134,16 @@ class DiffusionPrior(Prior):
         return self.grid.project(self.network(x, c_noise, facts, text))
 
     # -- use
+
+    def timbre(
+        self, text: torch.Tensor | None, count: int, generator: torch.Generator, manner: Manner
+    ) -> Timeline:
+        if not self.grid.pooled:
+            return {}
+        x = self.mean.new_zeros(count, self.grid.channels, 1)
+        x[:, self.grid.timbre, 0] = self.timbres.draw(count, text, manner.prior_guidance[-1], generator)
+        parts = self.restored(x).split([level.channels for level in self.grid.levels], dim=1)
+        return {level: parts[level - 1] for level in self.grid.pooled}
 
     def _window(self, window: Window, generator: torch.Generator, manner: Manner) -> torch.Tensor:
         denoiser = self._guided(window, manner)
@@ -167,18 +176,15 @@ class DiffusionPrior(Prior):
             return torch.where(keep, window.y, process.denoise(network, x, sigma))
 
         weights, variants = [], []
-        given = window.known.all(dim=2).all(dim=0)  # (levels,)
-        silent = None if window.text is None else torch.zeros_like(window.text)
-        for levels, weight in zip((self.grid.pooled, self.grid.timed), manner.prior_guidance, strict=False):
-            rows = [level - 1 for level in levels]
-            if rows and given[rows].all() and weight != 1:
-                absent = none.clone()
-                absent[:, rows] = True
-                weights.append(weight)
-                variants.append((absent, window.text))
-        if window.text is not None and window.text.any() and manner.prior_guidance[-1] != 1:
-            weights.append(manner.prior_guidance[-1])
-            variants.append((none, silent))
+        rows, (weight, text_weight) = [level - 1 for level in self.grid.pooled], manner.prior_guidance
+        if window.known[:, rows].any() and weight != 1:
+            absent = none.clone()
+            absent[:, rows] = True
+            weights.append(weight)
+            variants.append((absent, window.text))
+        if window.text is not None and window.text.any() and text_weight != 1:
+            weights.append(text_weight)
+            variants.append((none, torch.zeros_like(window.text)))
         if not weights:
             return lambda x, sigma: denoise(x, sigma, none, window.text)
         every = [(none, window.text), *variants]

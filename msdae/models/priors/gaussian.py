@@ -48,7 +48,7 @@ class GaussianPrior(Prior):
         self.register_buffer("axes", torch.zeros(size, config.components))  # E L^(1/2)
         self.register_buffer("rest", torch.ones(1))  # the variance that is left
 
-    def fit(self, codes: Timeline) -> None:
+    def fit(self, codes: Timeline, texts: torch.Tensor | None = None) -> None:
         """The PCA of windows.
 
         Raises:

@@ -72,6 +72,14 @@ class Grid:
         ends = list(accumulate(level.channels for level in self.levels))
         return [slice(end - level.channels, end) for end, level in zip(ends, self.levels, strict=True)]
 
+    @property
+    def timbre(self) -> list[int]:
+        """The channels of pooled levels among those of all."""
+        pairs = zip(self.levels, self.parts(), strict=True)
+        return [
+            channel for level, part in pairs if not level.frames for channel in range(part.start, part.stop)
+        ]
+
     def spread(self, codes: Timeline, frames: int) -> torch.Tensor:
         """Codes of all levels -> (batch, channels, frames). frames: a multiple of `step`."""
         parts = [self.repeated(number, codes[number], frames) for number in range(1, len(self.levels) + 1)]

@@ -9,7 +9,6 @@ from msdae.limits import GUIDANCE, Range, Size
 SECONDS = Range(0.1, 36000, reason="ten hours; more is another piece")  # that are generated
 WINDOW = Range(8, 2**16, reason="an hour and a half at once")
 WindowSize = Annotated[int, Range(8, 4096, reason="more is more than a piece")]  # that a prior learns
-CONDITIONS = ("timbre", "melody", "text")  # that have a weight of their own
 
 
 @dataclass(frozen=True)
@@ -17,13 +16,13 @@ class Manner:
     """How a prior draws.
 
     prior_steps: of its sampler.
-    prior_guidance: weights of a given timbre, a given melody and a text; 1 is as trained.
+    prior_guidance: weights of a timbre and of a text; 1 is as trained.
     keep: share of a window that the next one keeps.
     window: latent frames that are drawn at once, where not those of training; the Gaussian has no others.
     """
 
     prior_steps: Annotated[int, Range(1, 1000, reason="more change nothing that can be heard")] = 24
-    prior_guidance: Annotated[tuple[Annotated[float, GUIDANCE], ...], Size(3, 3)] = (1.0, 1.0, 2.5)
+    prior_guidance: Annotated[tuple[Annotated[float, GUIDANCE], ...], Size(2, 2)] = (1.0, 2.5)
     keep: Annotated[float, Range(0, 0.9, reason="nothing new would fit")] = 0.5
     window: Annotated[int, WINDOW] | None = None
 

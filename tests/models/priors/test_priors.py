@@ -10,6 +10,7 @@ from msdae.errors import UserError
 from msdae.models.priors import PRIORS, Manner
 from msdae.models.priors.base import Condition, facts_of, find, kept_frames, load, new
 from msdae.models.priors.grid import Grid, Level
+from msdae.models.priors.timbres import WIDTH, Timbres
 
 GRID = Grid((Level(3, 0), Level(4, 4), Level(2, 1)))
 IMAGE = Grid((Level(8, 1),))  # of log-mels
@@ -81,7 +82,7 @@ def test_what_is_given_matters():
     assert not torch.allclose(plain[3], other[3])
     said = made.sample(16, Condition({1: one[1]}, torch.ones(1, 5)), seeded(1), manner=QUICK)
     assert not torch.allclose(plain[3], said[3])
-    guided = Manner(prior_steps=3, prior_guidance=(3.0, 1.0, 1.0))
+    guided = Manner(prior_steps=3, prior_guidance=(3.0, 1.0))
     assert not torch.allclose(plain[3], made.sample(16, Condition({1: one[1]}), seeded(1), manner=guided)[3])
 
 
@@ -99,7 +100,8 @@ def test_windows_keep_the_end_of_the_one_before(kind):
     drawn = made.sample(32, Condition(), seeded(1), manner=QUICK)
     spread = made.standardised(GRID.spread(drawn, 32))
     (first, start), (last, end) = seen[0], seen[-1]
-    assert not first[:, 9:].any() and start[0].tolist() == pytest.approx([0.0, 0.5, math.log2(2) / 4])
+    assert first[:, 9].all() and not first[:, 10:].any()  # the timbre alone is known
+    assert start[0].tolist() == pytest.approx([0.0, 0.5, math.log2(2) / 4])
     assert end[0, 1] >= 1.0
     kept = kept_frames(16, 4, QUICK.keep)
     torch.testing.assert_close(last[:, :9, :kept], spread[..., 16 : 16 + kept])
@@ -242,13 +244,50 @@ def test_codes_are_standardised_level_by_level():
 
 
 def test_known_codes_are_no_part_of_the_loss():
-    """Masks leave in each window something to draw, and the weights average 1."""
+    """A timbre is known or absent, the beginning of the melody often known; there is always more to draw."""
     made = prior("dit")
     known, absent = made._masks(16, Draws((3,), 512))
-    assert not (known & absent).any()
-    assert (~known & ~absent).flatten(1).any(dim=1).all()
-    shares = known[:, 0].all(dim=1).float().mean(), known[:, 1:].all(dim=2).all(dim=1).float().mean()
-    assert shares[0] == pytest.approx(0.5, abs=0.08) and 0.02 < shares[1] < 0.15
+    assert torch.equal(known[:, 0], ~absent[:, 0]) and not absent[:, 1:].any()
+    assert (~known[:, 1:, -4:]).all() and torch.equal(known[:, 1], known[:, 2])
+    shares = absent[:, 0, 0].float().mean(), known[:, 1, 0].float().mean()
+    assert shares[0] == pytest.approx(0.1, abs=0.05) and shares[1] == pytest.approx(0.6, abs=0.08)
+
+
+# -- timbres
+
+
+def two_kinds():
+    """Timbres around -3, of which one thing is said, and around 3, of which another is."""
+    made, signs = Timbres(3, 2), torch.tensor([-1.0, 1.0]).repeat(100)
+    texts = torch.stack([signs < 0, signs > 0], dim=1).float()
+    made.fit(3 * signs[:, None].expand(-1, 3) + 0.1 * torch.randn(200, 3, generator=seeded(0)), texts)
+    return made
+
+
+def test_timbres_are_near_those_that_were_heard():
+    drawn = two_kinds().draw(2000, None, 1.0, seeded(1))
+    assert drawn.shape == (2000, 3)
+    assert (drawn.mean(dim=1) > 0).float().mean() == pytest.approx(0.5, abs=0.05)
+    assert (drawn.abs() - 3).std() == pytest.approx(WIDTH, abs=0.1)
+
+
+def test_words_say_which():
+    made = two_kinds()
+    texts = torch.tensor([[5.0, 0.0], [0.0, 5.0], [0.0, 0.0]]).repeat_interleave(500, dim=0)
+    first, second, any_ = (
+        (made.draw(1500, texts, 1.0, seeded(1)).mean(dim=1) > 0).float().view(3, 500).mean(dim=1)
+    )
+    assert first < 0.02 and second > 0.98 and 0.4 < any_ < 0.6
+    weak = (made.draw(2000, texts[:1], 0.1, seeded(1)).mean(dim=1) > 0).float().mean()
+    assert 0.05 < weak < 0.4  # a weight far below 1 leaves others a chance
+
+
+def test_a_timbre_for_a_melody_is_drawn_without_the_network():
+    made, known = prior("dit"), codes(1, 40)
+    made.network = None
+    drawn = made.sample(40, Condition({k: known[k] for k in (2, 3)}), seeded(1), manner=QUICK, count=3)
+    assert drawn[1].shape == (3, 3, 1) and len(drawn[1].unique(dim=0)) == 3
+    torch.testing.assert_close(drawn[1].mean(), torch.tensor(1.0), atol=1.0, rtol=0)  # as those it heard
 
 
 def test_facts_say_where_a_window_is():
@@ -305,7 +344,7 @@ def test_images_can_be_halved():
 def test_without_timbres_there_is_always_a_melody_to_draw():
     made = new("unet", PRIORS["unet"].Config(window=16, widths=(8, 8)), IMAGE, "mel-8", 0)
     known, absent = made._masks(16, Draws((0,), 256))
-    assert (~known & ~absent).flatten(1).any(dim=1).all()
+    assert not absent.any() and not known[:, :, -1].any()
 
 
 def test_an_image_has_a_file(tmp_path):

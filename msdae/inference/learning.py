@@ -1,0 +1,33 @@
+"""Learning a sound with a pipeline: the training, and what a swap with the sound needs beside it."""
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from msdae.audio.files import Recording
+from msdae.audio.windows import Source
+from msdae.inference.drafts import hear
+from msdae.inference.sounds import LearntSound
+from msdae.progress import Progress
+from msdae.training import sound
+
+
+def learn(
+    pipeline: Any,
+    sources: Sequence[Source],
+    seconds: float,
+    steps: int | None,
+    folder: str | Path | None,
+    progress: Progress,
+) -> LearntSound:
+    """The sound of `sources`, which are at the codec's rate; arguments and errors as of `Pipeline.learn`."""
+    config = sound.LearnConfig(seconds=seconds, steps=steps)
+    with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as state:
+        lesson = sound.learn(pipeline.model, pipeline.codec, sources, config, state, progress)
+    names = tuple(source.path.name for source in sources if isinstance(source, Recording))
+    length = sum(source.samples for source in sources) / pipeline.codec.sample_rate
+    facts = pipeline.fingerprint, names, length, lesson.steps, lesson.held_out
+    heard = hear(pipeline, sources)
+    return LearntSound(lesson.code, lesson.adapter, *facts, tokens=lesson.tokens, heard=heard)
