@@ -73,7 +73,7 @@ class _Study:
         from msdae.evaluation.priors import report
 
         made = [self._main(report)]
-        if self.settings.texts and any(getattr(p.config, "text", 0) for p in self.priors.values()):
+        if self.settings.texts and any(prior.texts for prior in self.priors.values()):
             made.append(self._asked(report))
         if self.settings.pieces:
             made.append(self._middle(report))
@@ -135,7 +135,7 @@ class _Study:
         texts = torch.cat([asked(text) for _, _, text in requests])
         wanted, rows = [(family, register) for family, register, _ in requests], []
         for name, prior in self.priors.items():
-            if not getattr(prior.config, "text", 0):
+            if not prior.texts:
                 continue
             for weight in self.options.guidance:
                 manner = dataclasses.replace(self.manner, prior_guidance=(1.0, weight))

@@ -17,6 +17,7 @@ from msdae.inference.settings import ALWAYS, NEVER, Mix
 from msdae.inference.sounds import Heard, LearntSound
 from msdae.inference.sources import as_source
 
+NOTE = "note: the model does not know this sound, and begins at its own frames; learnt, it may come nearer"
 UNKNOWN = 4.5  # dB of `distance`: from there on the model does not know a sound
 HEARD = 12  # seconds of the timbre source that can be heard, whose frames are taken
 SHORTEST = 0.05  # seconds of it that say anything

@@ -1,6 +1,7 @@
 """Sound in, sound out, any length: encode, mix, sample, decode, and what is made of these."""
 
 import dataclasses
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from msdae.audio.windows import Source, batched, cut, looped, padded, starts
 from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
 from msdae.inference.codes import LENGTH, Codes, require
-from msdae.inference.drafts import drafts
+from msdae.inference.drafts import NOTE, drafts
 from msdae.inference.encoding import LEVELS, TOKENS, Job, window_codes
 from msdae.inference.latents import Advance, latents, require_latents
 from msdae.inference.mastering import mastered, write_mastered
@@ -30,6 +31,7 @@ from msdae.nn.device import device as device_of
 from msdae.nn.tokens import gathered
 from msdae.progress import Progress, silent, wholes
 
+logger = logging.getLogger(__name__)
 __all__ = ["Mix", "Pipeline", "Sampling", "strengths"]
 OVERLAP = 4  # neighbouring windows share one part in so many
 
@@ -287,6 +289,8 @@ class Pipeline:
             advance = wholes(bar)
             content, by_level = self._codes(mix, advance)
             mixed, begin = self.mix(content, by_level, mix.strength), drafts(self, mix, [mix.strength])
+            if begin != [None] and not isinstance(mix.levels[1], LearntSound):
+                logger.info(NOTE)
             (z,) = self._sample([mixed], None, advance, begin)
             for block in self._decoded(z, samples):
                 advance(windows * len(block) / samples)

@@ -68,12 +68,12 @@ def traits(labels: Mapping[str, Any]) -> Traits:
     return Traits(
         instrument=_plain(labels.get("instrument")),
         family=labels.get("family"),
-        register=_value(REGISTERS, statistics.median(note[2] for note in notes)) if notes else None,
+        register=value_of(REGISTERS, statistics.median(note[2] for note in notes)) if notes else None,
         density=_density(notes),
-        tempo=_value(TEMPI, tempo) if tempo is not None else _tempo(notes),
+        tempo=value_of(TEMPI, tempo) if tempo is not None else _tempo(notes),
         mode=labels.get("maqam") or labels.get("mode") or _mode(notes),
         room=labels.get("room"),
-        dynamics=_value(DYNAMICS, statistics.fmean(note[3] for note in notes)) if notes else None,
+        dynamics=value_of(DYNAMICS, statistics.fmean(note[3] for note in notes)) if notes else None,
         articulation=_articulation(notes),
     )
 
@@ -109,7 +109,7 @@ def request(text: str) -> dict[str, set[str]]:
     return values
 
 
-def require_one_value(text: str) -> None:
+def require_onevalue(text: str) -> None:
     """Raise a UserError where `text` asks for two values of a trait that can have one: slow and fast."""
     for trait, values in request(text).items():
         if trait in EXCLUSIVE and len(values) > 1:
@@ -131,7 +131,7 @@ def require_request(text: str, pieces: Callable[[str], int]) -> None:
             f"text {printable(text)[:40]!r}: no English words of music; say what plays and how, in English, "
             "for example 'slow low oud, dry room'"
         )
-    require_one_value(text)
+    require_onevalue(text)
 
 
 def _caption(clip: Traits, rng: random.Random, phrases: Phrases) -> str:
@@ -165,7 +165,8 @@ def _noun(clip: Traits, said: dict[str, str], rng: random.Random, phrases: Phras
     return rng.choice((family, f"{name}, {family}", name))
 
 
-def _value(table: Sequence[tuple[str, float]], number: float) -> str:
+def value_of(table: Sequence[tuple[str, float]], number: float) -> str:
+    """The value of a number: the last of a table that begins at it or below, or the first."""
     return [value for value, start in table if number >= start or start == table[0][1]][-1]
 
 
@@ -187,13 +188,13 @@ def _density(notes: Sequence[Sequence[float]]) -> str | None:
     if not notes:
         return None
     seconds = max(note[1] for note in notes) - notes[0][0]
-    return _value(DENSITIES, len(notes) / max(seconds, 1.0))
+    return value_of(DENSITIES, len(notes) / max(seconds, 1.0))
 
 
 def _tempo(notes: Sequence[Sequence[float]]) -> str | None:
     """The median gap between onsets as an eighth note; None for fewer than three notes."""
     gaps = _gaps(notes)
-    return _value(TEMPI, 30 / statistics.median(gaps)) if len(gaps) > 1 else None
+    return value_of(TEMPI, 30 / statistics.median(gaps)) if len(gaps) > 1 else None
 
 
 def _articulation(notes: Sequence[Sequence[float]]) -> str | None:
@@ -201,7 +202,7 @@ def _articulation(notes: Sequence[Sequence[float]]) -> str | None:
     if len(gaps) < 2 or len(gaps) + 1 < len(notes):  # chords and several voices have none
         return None
     shares = [(note[1] - note[0]) / gap for note, gap in zip(notes, gaps, strict=False)]
-    return _value(ARTICULATIONS, statistics.median(shares))
+    return value_of(ARTICULATIONS, statistics.median(shares))
 
 
 def _mode(notes: Sequence[Sequence[float]]) -> str | None:

@@ -123,7 +123,7 @@ class PriorTask(Task):
     def __init__(self, prior: Prior, settings: Any, pieces: Splits, provenance: dict[str, Any] | None = None):
         self.prior, self.settings, self.name = prior, settings, prior.kind
         self.provenance = provenance or {}
-        self.text = getattr(prior.config, "text", 0)
+        self.text = prior.texts
         self.train, self.valid = (self._usable(pieces.get(split, ())) for split in ("train", "valid"))
         if not self.train:
             seconds = f"{prior.config.window} latent frames"

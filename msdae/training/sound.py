@@ -66,13 +66,13 @@ class LearnConfig(Schedule):
     """
 
     seconds: Annotated[float, LEARNING] = LEARNING_SECONDS
-    most: Count = 100
+    most: Count = 80
     steps: Annotated[int, COUNT] | None = None
     rank: Annotated[int, Range(1, 24, reason="the file would be larger than 2 MB")] = 16
     share: Share = 0.8
     patience: Annotated[int, NOT_NEGATIVE] = 3
     excerpts: ExcerptConfig = field(default_factory=ExcerptConfig)
-    learning_rate: Rate = 2e-3
+    learning_rate: Rate = 3e-3
     warmup: StepsOrNone = 10
     decay: Share = 0.5
     betas: Betas = (0.9, 0.99)

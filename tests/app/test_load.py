@@ -14,7 +14,7 @@ from visitors import tone, until, visitor
 
 WHOLE = os.environ.get("MSDAE_ADVERSARY") == "whole"
 VISITORS, SWAPS = (20, 10) if WHOLE else (4, 2)
-SECONDS = 1.5  # of a melody
+SECONDS = 10.0 if WHOLE else 1.5  # of a melody
 GROWTH = 1.1  # of the process's memory, from the first third of the swaps to the last
 
 

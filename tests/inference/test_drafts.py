@@ -107,15 +107,18 @@ def test_a_sound_between_two_has_a_draft_between_theirs(renderer, timbre, source
     assert drawn(renderer, Mix(source, {1: one.blend(known, 0.25)})) == [None]
 
 
-def test_swaps_and_series_begin_there(renderer, timbre, source):
+def test_swaps_and_series_begin_there(renderer, timbre, source, caplog):
+    caplog.set_level("INFO", "msdae")
     source = source[:200_000]
     renderer.sampling = Sampling(steps=4, draft="always")
     series = renderer.interpolate(timbre, source, 3, levels=(1,))
     whole = renderer.swap(timbre, source)
     torch.testing.assert_close(series[2], whole, atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(series[0], renderer.reconstruct(source), atol=1e-4, rtol=1e-3)
+    assert caplog.messages == [drafts.NOTE]
     renderer.sampling = Sampling(steps=4, draft="never")
     assert (renderer.swap(timbre, source) - whole).abs().max() > 0.01
+    assert caplog.messages == [drafts.NOTE]
 
 
 @pytest.mark.parametrize("sigmas, rest", [([33.0, 10, 2.6, 0.4, 0], [2.6, 0.4, 0]), ([33.0, 0], [2.6, 0])])

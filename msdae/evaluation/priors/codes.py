@@ -10,7 +10,6 @@ from msdae.evaluation.metrics.frechet import fad
 from msdae.models.priors.base import Condition, Prior
 from msdae.models.priors.settings import Manner
 
-FRAMES = 4  # latent frames of a point
 POINTS = 1500  # that are drawn
 
 
@@ -20,14 +19,14 @@ def distance(
     """Fréchet distance of so many points of drawn codes to those of pieces, standardised."""
     generator = torch.Generator().manual_seed(seed)
     size = prior.size(manner)
-    codes = prior.sample(size, Condition(), generator, None, manner, -(-points * FRAMES // size))
+    codes = prior.sample(size, Condition(), generator, None, manner, -(-points * prior.grid.step // size))
     return fad(_held_out(prior, pieces), _rows(prior, prior.grid.spread(codes, size)))
 
 
 def _held_out(prior: Prior, pieces: Sequence[Piece]) -> np.ndarray:
     rows = []
     for piece in pieces:
-        frames = piece.frames // FRAMES * FRAMES
+        frames = piece.frames // prior.grid.step * prior.grid.step
         if not frames:
             continue
         codes = {k: timbres.mean(dim=0)[None, :, None] for k, timbres in piece.timbres.items()}
@@ -38,7 +37,8 @@ def _held_out(prior: Prior, pieces: Sequence[Piece]) -> np.ndarray:
 
 
 def _rows(prior: Prior, x: torch.Tensor) -> np.ndarray:
-    """(batch, channels, frames) -> (points, numbers), standardised."""
-    x = prior.standardised(x)[..., : x.shape[-1] // FRAMES * FRAMES]
-    parts = torch.cat(x.split(FRAMES, dim=-1))
+    """(batch, channels, frames) -> (points, numbers), standardised; a point is a step of the grid."""
+    step = prior.grid.step
+    x = prior.standardised(x)[..., : x.shape[-1] // step * step]
+    parts = torch.cat(x.split(step, dim=-1))
     return torch.cat([code.flatten(1) for code in prior.grid.gather(parts).values()], dim=1).double().numpy()

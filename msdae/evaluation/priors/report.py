@@ -17,12 +17,11 @@ from msdae.evaluation.metrics.embeddings import Embedding
 from msdae.evaluation.metrics.frechet import fad
 from msdae.evaluation.metrics.kernel import kad
 from msdae.evaluation.metrics.melody import transcribe_batch
-from msdae.evaluation.priors.codes import FRAMES
 from msdae.evaluation.priors.notes import FIGURES, LONG, Notes, thirds
 from msdae.evaluation.priors.samples import Samples
 from msdae.evaluation.priors.settings import Settings
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
-from msdae.symbolic.captions import REGISTERS, Traits, captions
+from msdae.symbolic.captions import REGISTERS, Traits, captions, value_of
 from msdae.symbolic.instruments import FAMILIES, INSTRUMENTS
 
 TOGETHER = 16  # samples that are embedded or transcribed at once
@@ -200,8 +199,7 @@ def recognised(recordings: Samples, classifier: Classifier, rate: int) -> float 
 def _register(notes: Notes) -> str:
     if not len(notes):
         return ""
-    middle = float(np.median(notes[:, 2]))
-    return [name for name, start in REGISTERS if middle >= start or start == REGISTERS[0][1]][-1]
+    return value_of(REGISTERS, float(np.median(notes[:, 2])))
 
 
 def _figures(transcriptions: Sequence[Notes], seconds: float) -> dict[str, np.ndarray]:
@@ -270,7 +268,7 @@ def steps_table(distances: Mapping[str, Mapping[int, float]], command: str = "")
     counts = list(next(iter(distances.values())))
     rows = [(name, *(Value(by[count], digits=1) for count in counts)) for name, by in distances.items()]
     about = (
-        "Fréchet distance ↓ of codes, not rendered, to those of held-out recordings, over points of "
-        f"{FRAMES} latent frames."
+        "Fréchet distance ↓ of codes, not rendered, to those of held-out recordings, over points as "
+        "long as the longest code frame."
     )
     return Table("Steps", ("prior", *(f"{count} steps" for count in counts)), tuple(rows), about, command)

@@ -41,7 +41,7 @@ class RollDiffusionConfig:
     prediction: Annotated[str, Choice(("v_prediction", "epsilon"))] = "v_prediction"
     betas: Annotated[str, Choice(("squaredcos_cap_v2", "linear"))] = "squaredcos_cap_v2"
     wrap: bool = True
-    standard: bool = False
+    standard: bool = True
     bins: Annotated[int, Range(2, 128)] = 32
     sampler: Annotated[str, Choice(("dpm_solver", "ddpm"))] = "dpm_solver"
     steps: Annotated[int, Range(1, TIMES)] = 20

@@ -89,6 +89,11 @@ class Prior(nn.Module):
         self.register_buffer("white", torch.eye(grid.channels))  # codes to numbers of unit variance
         self.register_buffer("colour", torch.eye(grid.channels))  # and back
 
+    @property
+    def texts(self) -> int:
+        """Numbers of the vectors of texts that it reads; 0: it reads none."""
+        return getattr(self.config, "text", 0)
+
     # -- training
 
     def fit(self, codes: Timeline, texts: torch.Tensor | None = None) -> None:
@@ -152,7 +157,7 @@ class Prior(nn.Module):
             has but its own.
         """
         self.eval()
-        if condition.text is not None and not getattr(self.config, "text", 0):
+        if condition.text is not None and not self.texts:
             raise UserError(f"--text: the prior {self.kind} reads none; give one that does")
         if manner.window and self.closed:
             raise UserError(f"--window: the prior {self.kind} draws windows of {self.config.window} alone")
@@ -304,11 +309,10 @@ class _Parts:
 
     def text_vectors(self) -> torch.Tensor | None:
         """What is said of each piece, zeros where nothing is; None for a prior that reads no text."""
-        numbers = getattr(self.prior.config, "text", 0)
-        if not numbers:
+        if not self.prior.texts:
             return None
         if self.text is None:
-            return self.prior.mean.new_zeros(self.count, numbers)
+            return self.prior.mean.new_zeros(self.count, self.prior.texts)
         return self.text.to(self.prior.mean).expand(self.count, -1)
 
 
