@@ -75,14 +75,13 @@ def _say_how_long(options: argparse.Namespace, count: int) -> None:
 
 
 def _evaluate(options: argparse.Namespace, settings: EvaluationConfig, command: str) -> None:
-    from msdae.audio import neighbours
     from msdae.evaluation.swapbench import report
     from msdae.evaluation.swapbench import run as swapbench
     from msdae.evaluation.swapbench.cases import counts
-    from msdae.evaluation.swapbench.systems import BOUNDS
+    from msdae.evaluation.swapbench.systems import BOUNDS, UNTAUGHT
     from msdae.nn.device import device
 
-    reserved = (*BOUNDS, neighbours.ROW, *swapbench.SOUNDS)
+    reserved = (*BOUNDS, *UNTAUGHT, *swapbench.SOUNDS)
     if options.learn is not None and settings.splits:
         shares = counts(settings.splits, settings.cases)
         _say_how_long(options, sum(sum(textures.values()) for textures in shares.values()))

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from msdae.audio.equaliser import PEAK, envelopes
 from msdae.audio.neighbours import Neighbours
 from msdae.audio.windows import Source, cut
 from msdae.inference.settings import ALWAYS, NEVER, Mix
@@ -22,12 +23,9 @@ UNKNOWN = 4.5  # dB of `distance`: from there on the model does not know a sound
 HEARD = 12  # seconds of the timbre source that can be heard, whose frames are taken
 SHORTEST = 0.05  # seconds of it that say anything
 JUDGED, TAKES = 2, 4  # windows of it that the model is asked for, and how often
-LOUD, FLOOR = 0.1, 1e-4  # of the loudest frame: below, one says nothing; magnitude of what is silent
-WAVES = 12  # of the cosine transform that make an envelope
 AUDIBLE = 1e-3  # peak of a part
 PART = 8192  # samples
 BLOCK = 4  # windows of the melody source that are put together at once
-PEAK = 0.6  # of what is judged
 
 
 @torch.no_grad()
@@ -80,23 +78,8 @@ def distance(pipeline: Any, sound: torch.Tensor) -> float:
     own = codec.encode(part[None].to(pipeline.device))[0].cpu()
     takes = pipeline.sample([pipeline.encode(part)] * TAKES, range(TAKES))
     sounds = pipeline.decode(torch.stack([own, *takes]))[:, : len(part)]
-    kept, *made = _envelopes(pipeline.log_mel(sounds.to(pipeline.device)).cpu(), pipeline.log_mel.config.gain)
+    kept, *made = envelopes(pipeline.log_mel(sounds.to(pipeline.device)).cpu(), pipeline.log_mel.config.gain)
     return float(torch.stack([(one - kept).square().mean().sqrt() for one in made]).mean())
-
-
-def _envelopes(log_mels: torch.Tensor, gain: float) -> list[torch.Tensor]:
-    """(sounds, bands, frames) -> of each the envelope (bands,) in dB about its mean, of frames that are loud
-    beside the first sound's loudest one."""
-    magnitude = log_mels.expm1() / gain
-    level = magnitude.sum(dim=1)
-    loud = level > LOUD * level[0].max()
-    bands = magnitude.shape[1]
-    angle = torch.pi / bands * (torch.arange(bands) + 0.5)[:, None] * torch.arange(1, WAVES + 1)
-    waves = (2 / bands) ** 0.5 * angle.cos()  # the orthonormal cosine transform's
-    decibels = 20 * magnitude.clamp(min=FLOOR).log10()
-    pairs = zip(decibels, loud, strict=True)
-    means = [(one[:, some] if some.any() else one).mean(dim=1) for one, some in pairs]
-    return [waves @ (waves.T @ mean) for mean in means]
 
 
 def _latents(

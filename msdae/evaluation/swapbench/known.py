@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from msdae import checkpoint, files, folders
-from msdae.audio import neighbours
 from msdae.codecs import Codec
 from msdae.evaluation import code
 from msdae.evaluation.metrics import f0, timbre
@@ -16,7 +15,7 @@ from msdae.evaluation.swapbench.cases import to_json
 from msdae.evaluation.swapbench.real import Library
 from msdae.evaluation.swapbench.results import Results
 from msdae.evaluation.swapbench.sounds import SOUNDFONTS
-from msdae.evaluation.swapbench.systems import BOUNDS, CODEC, Output
+from msdae.evaluation.swapbench.systems import BOUNDS, CODEC, UNTAUGHT, Output
 from msdae.synthesis import soundfont
 
 # What such scores follow from, beside cases, sounds and networks.
@@ -30,7 +29,7 @@ CODE = (
     "msdae.evaluation.swapbench.systems",
     "msdae.synthesis",
 )
-ROWS = (*BOUNDS, neighbours.ROW)
+ROWS = (*BOUNDS, *UNTAUGHT)
 
 
 class Known:

@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 
 from msdae import audio, files
-from msdae.audio import neighbours
 from msdae.audio.files import SAMPLE_RATE
 from msdae.codecs import Codec
 from msdae.errors import UserError, printable
@@ -26,6 +25,8 @@ from msdae.evaluation.swapbench.systems import (
     COPY_MELODY,
     COPY_TIMBRE,
     SWAPS,
+    UNTAUGHT,
+    Swap,
     can_learn,
     learnt_row,
     resampled,
@@ -38,7 +39,7 @@ from msdae.progress import Progress, silent
 FOLDER, SCORES, AUDIO = "recordings", "scores.json", "audio"  # of results: subfolder, what it has
 MELODY, TIMBRE = "melody F1", "timbre (MFCC cosine)"
 ROLES = ("timbre", "melody")  # folders of sources
-RESERVED = (COPY_MELODY, COPY_TIMBRE, CODEC, neighbours.ROW)  # rows that no system may have the name of
+RESERVED = (COPY_MELODY, COPY_TIMBRE, CODEC, *UNTAUGHT)  # rows that no system may have the name of
 
 
 @dataclass(frozen=True)
@@ -142,8 +143,8 @@ def _rows(
         CODEC: Row(
             lambda pair: tuple(_coded(sound, codec, device) for sound in pair.sounds()), codec.fingerprint
         ),
-        neighbours.ROW: Row(lambda pair: (neighbours.swap(*pair.sounds()),) * 2, "1"),
     }
+    rows |= {row: Row(partial(_untaught, swap), "1") for row, swap in UNTAUGHT.items()}
     for name, pipeline in pipelines.items():
         key = f"{pipeline.fingerprint} {json.dumps(asdict(pipeline.sampling))}"
         rows[f"{name}, reconstruction"] = Row(partial(_reconstructed, pipeline), key)
@@ -185,6 +186,10 @@ def _swapped(pipeline: Pipeline, levels: Sequence[int], pair: Pair) -> Sounds:
 def _learnt(pipeline: Pipeline, seconds: float, pair: Pair) -> Sounds:
     sound = pipeline.learn(pair.timbre, seconds)
     return (_played(pipeline, pipeline.swap(sound, pair.melody)),) * 2
+
+
+def _untaught(swap: Swap, pair: Pair) -> Sounds:
+    return (swap(*pair.sounds()),) * 2
 
 
 def _given(paths: Mapping[str, Path], pair: Pair) -> Sounds:

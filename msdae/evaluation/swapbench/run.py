@@ -36,8 +36,8 @@ from msdae.evaluation.swapbench.systems import (
     Output,
     System,
     can_learn,
-    nearest_neighbours,
     unique,
+    untaught,
 )
 from msdae.evaluation.tables import Table, write_folder
 from msdae.inference.pipeline import Pipeline, Sampling
@@ -83,7 +83,7 @@ def evaluate(
     shared, library = shared_codec(pipelines, codec, device), settings.library
     embedding = embeddings.load(settings.embedding)
     others: list[System] = [Function(name, swap) for name, swap in (functions or {}).items()]
-    others.append(nearest_neighbours())
+    others += untaught()
     folders = [Folder(name, folder) for name, folder in (outputs or {}).items()]
     swappers = [Model(name, pipeline) for name, pipeline in pipelines.items()]
     facts = manifest(

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from msdae import audio
-from msdae.audio import neighbours
+from msdae.audio import equaliser, neighbours
 from msdae.audio.files import SAMPLE_RATE
 from msdae.audio.resample import resample
 from msdae.codecs import Codec
@@ -29,6 +29,7 @@ BOUNDS = (TRUTH, COPY_MELODY, COPY_TIMBRE, CODEC)
 SWAPS = ((1,), (2,), (3,), (1, 2), (2, 3))  # levels that come from the timbre source
 
 Swap = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # timbre, melody (samples,) -> (samples,)
+UNTAUGHT: Mapping[str, Swap] = {neighbours.ROW: neighbours.swap, equaliser.ROW: equaliser.swap}
 Drafts = Sequence[torch.Tensor | None] | None  # latents at which each case's sampling begins
 
 
@@ -176,9 +177,9 @@ class Function:
             return torch.stack([_fitted(self.swap(*pair), len(pair[1]), output.row) for pair in pairs])
 
 
-def nearest_neighbours() -> Function:
-    """The baseline that asks for nothing."""
-    return Function(neighbours.ROW, neighbours.swap)
+def untaught() -> list[Function]:
+    """The baselines that learn nothing."""
+    return [Function(row, swap) for row, swap in UNTAUGHT.items()]
 
 
 class Folder:

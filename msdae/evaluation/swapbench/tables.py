@@ -6,7 +6,6 @@ from functools import partial
 
 import numpy as np
 
-from msdae.audio import neighbours
 from msdae.evaluation.metrics import f0
 from msdae.evaluation.metrics.bootstrap import interval, interval_of
 from msdae.evaluation.metrics.scoring import FEWEST, SET_METRICS
@@ -14,7 +13,7 @@ from msdae.evaluation.swapbench import real
 from msdae.evaluation.swapbench import scores as scoring
 from msdae.evaluation.swapbench.cases import Case
 from msdae.evaluation.swapbench.results import Results
-from msdae.evaluation.swapbench.systems import BOUNDS, CODEC, COPY_TIMBRE, TRUTH, Output
+from msdae.evaluation.swapbench.systems import BOUNDS, CODEC, COPY_TIMBRE, TRUTH, UNTAUGHT, Output
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
 
 Column = Callable[[Results, Output], Cell]
@@ -183,18 +182,18 @@ def _short(results: Results, split: str, cases: Sequence[Case], command: str) ->
 
 
 def _won(results: Results, cases: Sequence[Case]) -> str:
-    """Of which sets the nearest neighbours, which have learnt nothing, have the highest swap score."""
+    """Of which sets a row that has learnt nothing has the highest swap score."""
     answers = [output for output in results.complete(cases, results.outputs) if results.answers(output)]
     sets = {
         kind: [case for case in cases if case.set == kind] for kind in dict.fromkeys(c.set for c in cases)
     }
-    won = [
-        kind
+    best = {
+        kind: max(answers, key=lambda output: score(results, output, members).value).row
         for kind, members in sets.items()
         if len(answers) > 1
-        and max(answers, key=lambda output: score(results, output, members).value).row == neighbours.ROW
-    ]
-    return f" Nearest neighbours, which learn nothing, score highest on {' and '.join(won)}." if won else ""
+    }
+    won = [f"on {kind} {row}" for kind, row in best.items() if row in UNTAUGHT]
+    return f" What learns nothing scores highest: {', '.join(won)}." if won else ""
 
 
 def _full(results: Results, title: str, cases: Sequence[Case], command: str) -> Table:

@@ -20,7 +20,7 @@ def swapped(monkeypatch):
         calls.append(melody)
         return melody
 
-    monkeypatch.setattr(run, "nearest_neighbours", lambda: Function(neighbours.ROW, swap))
+    monkeypatch.setattr(run, "untaught", lambda: [Function(neighbours.ROW, swap)])
     monkeypatch.setattr(run, "BATCH", 2)
     return calls
 

@@ -9,6 +9,7 @@ from msdae.audio import neighbours
 from msdae.errors import UserError
 from msdae.evaluation.swapbench import recordings
 from msdae.evaluation.swapbench.recordings import evaluate, pairs
+from msdae.evaluation.swapbench.systems import UNTAUGHT
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.symbolic.notes import Score, ScoreNote
 from msdae.symbolic.scores import write_score
@@ -47,6 +48,7 @@ def test_rows_and_both_measures(folder, codec):
         "copy timbre source",
         "codec",
         "nearest neighbours",
+        "equaliser",
         "theirs",
     ]
     assert melody["copy melody source"].value == pytest.approx(1)
@@ -57,6 +59,7 @@ def test_rows_and_both_measures(folder, codec):
     assert melody["codec"].value > 0.5 and timbre["codec"].value > 0.9  # each of its own source
     assert timbre["nearest neighbours"].value > timbre["copy melody source"].value
     assert timbre["nearest neighbours"].low is not None
+    assert timbre["equaliser"].value > timbre["copy melody source"].value and melody["equaliser"].value > 0.7
     assert (folder / "out" / "audio" / "a" / "nearest neighbours.wav").is_file()
 
 
@@ -76,7 +79,7 @@ def test_a_score_is_a_melody_source(folder, codec):
 
 def test_it_continues_and_notices_what_has_changed(folder, codec, monkeypatch):
     table = evaluate(pairs(folder), {}, codec, folder / "out")
-    monkeypatch.setattr(neighbours, "swap", lambda timbre, melody: 1 / 0)
+    monkeypatch.setitem(UNTAUGHT, neighbours.ROW, lambda timbre, melody: 1 / 0)
     assert evaluate(pairs(folder), {}, codec, folder / "out") == table
     audio.write(folder / "melody" / "a.wav", tones(2, 50))
     with pytest.raises(ZeroDivisionError):

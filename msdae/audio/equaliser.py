@@ -1,0 +1,68 @@
+"""A swap by an equaliser alone: the melody source with the spectral envelope of the timbre source."""
+
+import functools
+
+import numpy as np
+import torch
+
+from msdae.audio.files import SAMPLE_RATE
+from msdae.audio.mel import LogMel, MelConfig
+
+ROW = "equaliser"
+LOUD, FLOOR = 0.1, 1e-4  # of the loudest frame: below, one says nothing; magnitude of what is silent
+WAVES = 12  # of the cosine transform that make an envelope
+PEAK = 0.6  # of what is measured
+FFT = 2048  # samples of the equaliser's frames
+MOST = 24.0  # dB that a band is raised or lowered by
+
+
+def envelopes(log_mels: torch.Tensor, gain: float) -> list[torch.Tensor]:
+    """The spectral envelope of each sound: (sounds, bands, frames) -> (bands,) each, in dB about its mean.
+
+    Frames count that are loud beside the first sound's loudest one. gain: of the log-mel.
+    """
+    magnitude = log_mels.expm1() / gain
+    level = magnitude.sum(dim=1)
+    loud = level > LOUD * level[0].max()
+    bands = magnitude.shape[1]
+    angle = torch.pi / bands * (torch.arange(bands) + 0.5)[:, None] * torch.arange(1, WAVES + 1)
+    waves = (2 / bands) ** 0.5 * angle.cos()  # the orthonormal cosine transform's
+    decibels = 20 * magnitude.clamp(min=FLOOR).log10()
+    pairs = zip(decibels, loud, strict=True)
+    means = [(one[:, some] if some.any() else one).mean(dim=1) for one, some in pairs]
+    return [waves @ (waves.T @ mean) for mean in means]
+
+
+def swap(timbre: torch.Tensor, melody: torch.Tensor) -> torch.Tensor:
+    """The melody source (samples,) at 44.1 kHz, equalised to the timbre source's envelope (any length)."""
+    wanted, own = (_envelope(sound) for sound in (timbre, melody))
+    decibels = np.interp(_bins(), _centres(), (wanted - own).clamp(-MOST, MOST).numpy())
+    window = torch.hann_window(FFT)
+    spectrum = torch.stft(melody, FFT, FFT // 4, window=window, return_complex=True)
+    gains = torch.from_numpy(10 ** (decibels / 20)).float()[:, None]
+    return torch.istft(spectrum * gains, FFT, FFT // 4, window=window, length=len(melody))
+
+
+def _envelope(sound: torch.Tensor) -> torch.Tensor:
+    log_mel = _log_mel()
+    sound = torch.nn.functional.pad(sound, (0, max(0, log_mel.config.n_fft - len(sound))))
+    sound = PEAK / sound.abs().max().clamp(min=1e-6) * sound
+    return envelopes(log_mel(sound[None]), log_mel.config.gain)[0]
+
+
+@functools.cache
+def _log_mel() -> LogMel:
+    return LogMel(MelConfig())
+
+
+def _bins() -> np.ndarray:
+    """Hz of the equaliser's bins."""
+    return np.arange(FFT // 2 + 1) * SAMPLE_RATE / FFT
+
+
+@functools.cache
+def _centres() -> np.ndarray:
+    """Hz of the mel bands' middles."""
+    filters = _log_mel().filters
+    places = (filters * torch.arange(filters.shape[1])).sum(dim=1) / filters.sum(dim=1).clamp(min=1e-9)
+    return (places * SAMPLE_RATE / _log_mel().config.n_fft).numpy()
