@@ -130,7 +130,7 @@ class _Study:
         s, judge = self.settings, classifier.load()
         recordings = excerpts("recordings", self.held_out, s.seconds, self.rate, s.texts, self.clip)
         rendered = through_model("rendered", recordings, self.pipeline)
-        right, made = (report.recognised(some, judge, self.rate) for some in (recordings, rendered))
+        right = [report.recognised(some, judge, self.rate) for some in (recordings, rendered)]
         requests = report.requests(s.texts)
         texts = torch.cat([asked(text) for _, _, text in requests])
         wanted, rows = [(family, register) for family, register, _ in requests], []
@@ -142,7 +142,7 @@ class _Study:
                 title = f"{name}, guidance {weight:g}"
                 made = self._drawn(name, s.texts, s.seconds, texts, manner, title)
                 rows.append(report.asked_row(title, made, wanted, judge, self.rate))
-        return report.asked_table(rows, s.texts, right, made, self.command)
+        return report.asked_table(rows, s.texts, right, self.command)
 
     def _middle(self, report: ModuleType) -> "Table":
         from msdae.evaluation.priors import samples as kinds

@@ -42,12 +42,13 @@ def drafts(pipeline: Any, mix: Mix, strengths: Sequence[float]) -> list[torch.Te
     if wanted == NEVER or set(mix.levels) != {1} or timbre is mix.melody or not any(strengths):
         return none
     if isinstance(timbre, LearntSound):
-        heard, distances = _played(pipeline, timbre), [part.distance for part in timbre.heard]
+        known = any(part.distance < UNKNOWN for part in timbre.heard)
+        heard = [] if known and wanted != ALWAYS else _played(pipeline, timbre)
     else:
         sound = _audible(pipeline, [as_source(timbre, rate, mix.sample_rate)])
-        heard = [(1.0, sound)] if sound is not None else []
-        distances = [] if wanted == ALWAYS else [distance(pipeline, sound) for _, sound in heard]
-    if not heard or (wanted != ALWAYS and min(distances) < UNKNOWN):
+        known = sound is None or (wanted != ALWAYS and distance(pipeline, sound) < UNKNOWN)
+        heard = [] if known else [(1.0, sound)]
+    if not heard:
         return none
     melody = as_source(mix.melody, rate, mix.sample_rate)
     pairs = list(_latents(pipeline, [(weight, Neighbours(sound, rate)) for weight, sound in heard], melody))

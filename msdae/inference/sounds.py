@@ -1,6 +1,7 @@
 """Sounds that a model has learnt: each stands where a timbre source stands, and is a small file."""
 
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from msdae.nn.tokens import Tokens
 
 KIND, CODE, ADAPTER, HEARD = "sound", "code", "adapter.", "heard."  # of files: their kind, names of tensors
 FACTS = ("model", "names", "seconds", "steps", "held_out")
+FRAMES = 4096  # latents of a sound, at most
 FIX = "learn the sound again"
 
 
@@ -29,6 +31,12 @@ class Heard:
     frames: torch.Tensor
     distance: float
     weight: float = 1.0
+
+    def fits(self, channels: int) -> bool:
+        """Whether these are some latents of so many channels, and finite numbers."""
+        shape, numbers = self.frames.shape, (self.distance, self.weight)
+        right = len(shape) == 2 and shape[0] == channels and 0 < shape[1] <= FRAMES
+        return right and all(map(isfinite, numbers))
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,10 +126,9 @@ class LearntSound:
         """Whether code, tokens, frames and adapter have the shapes of the model's."""
         tokens = self.tokens is None or self.tokens.values.shape[1] == model.tokens
         channels = model.config.codec.channels
-        frames = all(part.frames.ndim == 2 and len(part.frames) == channels for part in self.heard)
         return (
             tokens
-            and frames
+            and all(part.fits(channels) for part in self.heard)
             and self.code.shape == (1, *model.null_codes[0].shape)
             and self.adapter.fits(model.unet)
         )

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from msdae.audio.windows import Waveform
+from msdae.errors import UserError
 from msdae.inference import drafts
 from msdae.inference.latents import SIGMA
 from msdae.inference.pipeline import Mix, Pipeline, Sampling
@@ -90,6 +91,16 @@ def test_a_learnt_sound_has_a_draft_of_the_frames_that_it_keeps(renderer, timbre
     far.save(tmp_path / "a.sound")
     (again,) = drawn(renderer, Mix(source, {1: renderer.load_sound(tmp_path / "a.sound")}))
     assert (again - z).abs().median() < 0.01  # half precision may make another frame the nearest
+
+
+@pytest.mark.parametrize(
+    "change", [{"distance": float("nan")}, {"weight": float("inf")}, {"frames": torch.zeros(63, 9)}]
+)
+def test_frames_that_cannot_be_are_refused(renderer, timbre, tmp_path, change):
+    far = learnt(renderer, timbre, 9.0)
+    dataclasses.replace(far, heard=(dataclasses.replace(far.heard[0], **change),)).save(tmp_path / "a.sound")
+    with pytest.raises(UserError, match=r"a\.sound"):
+        renderer.load_sound(tmp_path / "a.sound")
 
 
 def test_silence_leaves_nothing_to_draft_from(renderer):

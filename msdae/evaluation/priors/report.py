@@ -168,13 +168,13 @@ def asked_row(
 
 
 def asked_table(
-    rows: Sequence[tuple[Cell, ...]], count: int, right: float | None, made: float | None, command: str = ""
+    rows: Sequence[tuple[Cell, ...]], count: int, right: Sequence[float | None], command: str = ""
 ) -> Table:
     """What is heard of what was asked for.
 
-    right, made: the share of recordings whose family is recognised, and of what the model renders of them.
+    right: the share of recordings whose family is recognised, and of what the model renders of their codes.
     """
-    shares = ["an unknown share" if share is None else f"{share:.0%}" for share in (right, made)]
+    shares = ["an unknown share" if share is None else f"{share:.0%}" for share in right]
     about = ASKED.format(count=count, right=shares[0], made=shares[1], chance=f"{1 / len(FAMILIES):.0%}")
     return Table("Asked for in words", ("system", "family ↑", "register ↑"), tuple(rows), about, command)
 
