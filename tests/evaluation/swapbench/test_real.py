@@ -193,6 +193,7 @@ def test_from_end_to_end(samples, library, tmp_path, monkeypatch):
         "copy timbre source",
         "codec",
         "nearest neighbours",
+        "equaliser",
         "mine",
     } == set(single.column("melody F1 ↑"))
     with pytest.raises(UserError, match="made with another settings"):
