@@ -9,12 +9,14 @@ import threading
 import time
 
 import psutil
+import pytest
 import soundfile
 from visitors import tone, until, visitor
 
 WHOLE = os.environ.get("MSDAE_ADVERSARY") == "whole"
 VISITORS, SWAPS = (20, 10) if WHOLE else (4, 2)
-SECONDS = 10.0 if WHOLE else 1.5  # of a melody
+SECONDS = 5.0 if WHOLE else 1.5  # of a melody
+pytestmark = pytest.mark.timeout(1800 if WHOLE else 300)
 GROWTH = 1.1  # of the process's memory, from the first third of the swaps to the last
 
 
