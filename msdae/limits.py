@@ -95,6 +95,7 @@ POSITIVE = Range(0, above=True)
 NOT_NEGATIVE = Range(0)
 FRACTION = Range(0, 1, below=True)
 FINITE = Range()
+SHORTEST_SOUND = 0.05  # seconds of recordings that say anything of a sound
 LEARNING = Range(1, 86400, reason="a day")  # seconds in which a sound is learnt
 LEARNING_SECONDS = 10.0  # where no other number is asked for
 CLIP_SECONDS = Range(1, 3600)  # of a recording or score that a visitor of the page sends

@@ -36,7 +36,8 @@ def envelopes(log_mels: torch.Tensor, gain: float) -> list[torch.Tensor]:
 def swap(timbre: torch.Tensor, melody: torch.Tensor) -> torch.Tensor:
     """The melody source (samples,) at 44.1 kHz, equalised to the timbre source's envelope (any length)."""
     wanted, own = (_envelope(sound) for sound in (timbre, melody))
-    decibels = np.interp(_bins(), _centres(), (wanted - own).clamp(-MOST, MOST).numpy())
+    bins = np.arange(FFT // 2 + 1) * SAMPLE_RATE / FFT
+    decibels = np.interp(bins, _centres(), (wanted - own).clamp(-MOST, MOST).numpy())
     window = torch.hann_window(FFT)
     spectrum = torch.stft(melody, FFT, FFT // 4, window=window, return_complex=True)
     gains = torch.from_numpy(10 ** (decibels / 20)).float()[:, None]
@@ -53,11 +54,6 @@ def _envelope(sound: torch.Tensor) -> torch.Tensor:
 @functools.cache
 def _log_mel() -> LogMel:
     return LogMel(MelConfig())
-
-
-def _bins() -> np.ndarray:
-    """Hz of the equaliser's bins."""
-    return np.arange(FFT // 2 + 1) * SAMPLE_RATE / FFT
 
 
 @functools.cache

@@ -20,12 +20,11 @@ from msdae.data import order, perturb
 from msdae.data.cache import Batch
 from msdae.data.draws import Draws
 from msdae.errors import UserError, printable
-from msdae.limits import COUNT, SHARE, Range
+from msdae.limits import COUNT, SHARE, SHORTEST_SOUND, Range
 from msdae.progress import Progress, silent
 
 QUIET = 1e-4  # of the power of the loudest excerpt: below, one is left out
 SILENT = 1e-4  # peak of recordings in which nothing can be heard
-SHORTEST = 0.05  # seconds of recordings that say anything of a sound
 HELD_OUT = 4  # clips that a recording lasts at least where its end is held out
 PIECES = 48  # places that excerpts are taken from
 FADE = 256  # samples; at both ends of a piece that is repeated
@@ -103,11 +102,11 @@ def excerpts(
     Recordings of any length are read once, block by block; of silence nothing is taken.
 
     Raises:
-        UserError: the recordings are silent or shorter than `SHORTEST`; as their `blocks`.
+        UserError: the recordings are silent or shorter than `SHORTEST_SOUND`; as their `blocks`.
     """
     names = printable(", ".join(str(getattr(source, "path", "the recording")) for source in sources))
-    if sum(source.samples for source in sources) < SHORTEST * codec.sample_rate:
-        raise UserError(f"{names}: shorter than {SHORTEST} s; give one note of the sound at least")
+    if sum(source.samples for source in sources) < SHORTEST_SOUND * codec.sample_rate:
+        raise UserError(f"{names}: shorter than {SHORTEST_SOUND} s; give one note of the sound at least")
     rng, ratio = np.random.default_rng([seed, 2]), 2 ** (config.semitones / 12)
     room = math.ceil(codec.clip_samples * ratio) + 1
     pieces, held_out = _pieces(sources, room, codec.clip_samples, config.held_out)

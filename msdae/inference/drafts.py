@@ -17,11 +17,11 @@ from msdae.audio.windows import Source, cut
 from msdae.inference.settings import ALWAYS, NEVER, Mix
 from msdae.inference.sounds import Heard, LearntSound
 from msdae.inference.sources import as_source
+from msdae.limits import SHORTEST_SOUND
 
 NOTE = "note: the model does not know this sound, and begins at its own frames; learnt, it may come nearer"
 UNKNOWN = 4.5  # dB of `distance`: from there on the model does not know a sound
 HEARD = 12  # seconds of the timbre source that can be heard, whose frames are taken
-SHORTEST = 0.05  # seconds of it that say anything
 JUDGED, TAKES = 2, 4  # windows of it that the model is asked for, and how often
 AUDIBLE = 1e-3  # peak of a part
 PART = 8192  # samples
@@ -43,7 +43,8 @@ def drafts(pipeline: Any, mix: Mix, strengths: Sequence[float]) -> list[torch.Te
         return none
     if isinstance(timbre, LearntSound):
         known = any(part.distance < UNKNOWN for part in timbre.heard)
-        heard = [] if known and wanted != ALWAYS else _played(pipeline, timbre)
+        parts = () if known and wanted != ALWAYS else timbre.heard
+        heard = [(part.weight, pipeline.decode(part.frames)) for part in parts]
     else:
         sound = _audible(pipeline, [as_source(timbre, rate, mix.sample_rate)])
         known = sound is None or (wanted != ALWAYS and distance(pipeline, sound) < UNKNOWN)
@@ -93,18 +94,13 @@ def _latents(
         yield own, sum(weight * z for (weight, _), z in zip(sounds, drawn, strict=True))
 
 
-def _played(pipeline: Any, sound: LearntSound) -> list[tuple[float, torch.Tensor]]:
-    """Weight and recording (samples,) of each sound in a learnt one."""
-    return [(part.weight, pipeline.decode(part.frames)) for part in sound.heard]
-
-
 def _audible(pipeline: Any, sources: Sequence[Source]) -> torch.Tensor | None:
     """The first seconds (samples,) of what can be heard of sources; None where that is too short, or where
     the model's level 1 is no average over time."""
     rate, sound = pipeline.codec.sample_rate, torch.zeros(0)
     for source in sources:
         sound = torch.cat([sound, _heard(source, HEARD * rate - len(sound))])
-    return sound if len(sound) >= SHORTEST * rate and pipeline.model.pooled[0] else None
+    return sound if len(sound) >= SHORTEST_SOUND * rate and pipeline.model.pooled[0] else None
 
 
 def _heard(source: Source, most: int) -> torch.Tensor:

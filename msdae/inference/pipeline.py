@@ -289,7 +289,7 @@ class Pipeline:
             advance = wholes(bar)
             content, by_level = self._codes(mix, advance)
             mixed, begin = self.mix(content, by_level, mix.strength), drafts(self, mix, [mix.strength])
-            if begin != [None] and not isinstance(mix.levels[1], LearntSound):
+            if begin[0] is not None and not isinstance(mix.levels[1], LearntSound):
                 logger.info(NOTE)
             (z,) = self._sample([mixed], None, advance, begin)
             for block in self._decoded(z, samples):

@@ -101,7 +101,7 @@ def train(
     task = PriorTask(prior, settings, pieces, provenance)
     some = task.some(FITTED)
     windows = grid.gather(some.codes)
-    prior.fit(windows, some.text if task.text else None)
+    prior.fit(windows, some.text if prior.texts else None)
     if prior.closed:
         task.finish(folder)
         mean, components = prior.shares(windows)
@@ -123,7 +123,6 @@ class PriorTask(Task):
     def __init__(self, prior: Prior, settings: Any, pieces: Splits, provenance: dict[str, Any] | None = None):
         self.prior, self.settings, self.name = prior, settings, prior.kind
         self.provenance = provenance or {}
-        self.text = prior.texts
         self.train, self.valid = (self._usable(pieces.get(split, ())) for split in ("train", "valid"))
         if not self.train:
             seconds = f"{prior.config.window} latent frames"
@@ -135,8 +134,9 @@ class PriorTask(Task):
     def _usable(self, pieces: Sequence[Piece]) -> list[Piece]:
         window = self.prior.config.window
         usable = [piece for piece in pieces if piece.frames >= window]
-        if self.text and any(p.texts is None or p.texts.shape[1] != self.text for p in usable):
-            raise UserError(f"model.text: is {self.text}, and the pieces have no texts of so many numbers")
+        texts = self.prior.texts
+        if texts and any(p.texts is None or p.texts.shape[1] != texts for p in usable):
+            raise UserError(f"model.text: is {texts}, and the pieces have no texts of so many numbers")
         return usable
 
     def modules(self) -> dict[str, nn.Module]:
@@ -162,7 +162,7 @@ class PriorTask(Task):
             yield self._batch(self.valid, [np.random.default_rng([1, number, place]) for place in places])
 
     def losses(self, batch: Windows, draws: Draws) -> Losses:
-        condition = Condition({}, batch.text if self.text else None, batch.start, batch.length)
+        condition = Condition({}, batch.text if self.prior.texts else None, batch.start, batch.length)
         codes = self.prior.grid.gather(batch.codes)
         with torch.random.fork_rng():
             torch.manual_seed(mix_seed((*draws.seed, 1)))
@@ -213,6 +213,6 @@ class PriorTask(Task):
         return grid.spread(codes, window)
 
     def _text(self, piece: Piece, rng: np.random.Generator) -> torch.Tensor:
-        if not self.text:
+        if not self.prior.texts:
             return torch.zeros(0)
         return piece.texts[int(rng.integers(len(piece.texts)))]

@@ -21,11 +21,8 @@ SIZES = {
     "musegan": {"noise": 4, "width": 8, "critic": 8},
 }
 if find_spec("diffusers"):
-    SIZES["roll_diffusion"] = {
-        "channels": (8, 8, 8),
-        "steps": 2,
-        "standard": False,
-    }  # untrained ones of the other kind are silent
+    # of the two kinds of images the one in which an untrained network is not silent
+    SIZES["roll_diffusion"] = {"channels": (8, 8, 8), "steps": 2, "standard": False}
 
 
 @pytest.fixture(scope="module")

@@ -190,7 +190,7 @@ def _won(results: Results, cases: Sequence[Case]) -> str:
     best = {
         kind: max(answers, key=lambda output: score(results, output, members).value).row
         for kind, members in sets.items()
-        if len(answers) > 1
+        if any(output.row not in UNTAUGHT for output in answers)
     }
     won = [f"on {kind} {row}" for kind, row in best.items() if row in UNTAUGHT]
     return f" What learns nothing scores highest: {', '.join(won)}." if won else ""
