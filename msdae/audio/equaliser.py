@@ -24,13 +24,18 @@ def envelopes(log_mels: torch.Tensor, gain: float) -> list[torch.Tensor]:
     magnitude = log_mels.expm1() / gain
     level = magnitude.sum(dim=1)
     loud = level > LOUD * level[0].max()
-    bands = magnitude.shape[1]
-    angle = torch.pi / bands * (torch.arange(bands) + 0.5)[:, None] * torch.arange(1, WAVES + 1)
-    waves = (2 / bands) ** 0.5 * angle.cos()  # the orthonormal cosine transform's
-    decibels = 20 * magnitude.clamp(min=FLOOR).log10()
-    pairs = zip(decibels, loud, strict=True)
-    means = [(one[:, some] if some.any() else one).mean(dim=1) for one, some in pairs]
-    return [waves @ (waves.T @ mean) for mean in means]
+    return list(smooth(20 * magnitude.clamp(min=FLOOR).log10(), loud))
+
+
+def smooth(decibels: torch.Tensor, loud: torch.Tensor) -> torch.Tensor:
+    """The spectral envelopes of mels in dB, (sounds, bands, frames) -> (sounds, bands), about their means.
+
+    loud: the frames that count, (sounds, frames); of a sound that has none all do.
+    """
+    weights = (loud | ~loud.any(dim=1, keepdim=True)).to(decibels)
+    means = (decibels @ weights[..., None]).squeeze(-1) / weights.sum(dim=1, keepdim=True)
+    waves = _waves(decibels.shape[1]).to(decibels)
+    return means @ waves @ waves.T
 
 
 def swap(timbre: torch.Tensor, melody: torch.Tensor) -> torch.Tensor:
@@ -49,6 +54,13 @@ def _envelope(sound: torch.Tensor) -> torch.Tensor:
     sound = torch.nn.functional.pad(sound, (0, max(0, log_mel.config.n_fft - len(sound))))
     sound = PEAK / sound.abs().max().clamp(min=1e-6) * sound
     return envelopes(log_mel(sound[None]), log_mel.config.gain)[0]
+
+
+@functools.cache
+def _waves(bands: int) -> torch.Tensor:
+    """The first of the orthonormal cosine transform but the constant one: (bands, WAVES)."""
+    angle = torch.pi / bands * (torch.arange(bands) + 0.5)[:, None] * torch.arange(1, WAVES + 1)
+    return (2 / bands) ** 0.5 * angle.cos()
 
 
 @functools.cache

@@ -29,6 +29,7 @@ HELD_OUT = (35, 60, 75, 26, 6, 11, 19, 68, 42, 82, 53)
 POLYPHONIC = ("guitar", "keyboard", "mallet", "organ")
 
 
+PROGRAMS = 128  # of General MIDI; what is numbered beside them has numbers from here on
 VELOCITIES = (25, 50, 75, 100, 127)  # of single notes, as NSynth's
 ONE_IN = 8  # neighbouring pitches, of which one is reserved
 

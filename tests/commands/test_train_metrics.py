@@ -57,7 +57,7 @@ def test_fits_writes_and_reports(tmp_path, monkeypatch):
     ]
     assert all(0 <= cell.value <= 1 for row in table.rows for cell in row[2:] if cell != "-")
     kinds = [f"nearest, {kind}" for kind in (codecs.DEFAULT, "spectral", "new", "in a room")]
-    assert table.header[3:] == ("nearest", *kinds, "program", "family")
+    assert table.header[3:] == ("nearest", *kinds, "deceived ↓", "program", "family")
     assert table.rows[1][-2] == "-" and table.rows[2][-2:] == ("-", "-")
     _, header = checkpoint.load(tmp_path / "out" / "timbre.safetensors", timbre.KIND)
     assert header["soundfonts"] == [["TimGM6mb.sf2", soundfont.fingerprint(font)]]

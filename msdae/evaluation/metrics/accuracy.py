@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from msdae.evaluation.metrics import impostors
 from msdae.evaluation.metrics.classifier import Classifier
 from msdae.evaluation.metrics.renditions import Renditions
 from msdae.evaluation.metrics.timbre import Timbre
@@ -22,11 +23,13 @@ class Accuracy:
         one of another instrument.
     nearest: of clips whose instrument's mean embedding, over its clips of other pieces, is the nearest one.
     changed: the same as nearest for clips that something was done to, against the clips as they were.
+    deceived: of clips with the spectral envelope of another instrument (`impostors`), taken for that one.
     """
 
     triplet: float
     nearest: float
     changed: Mapping[str, float]
+    deceived: float
 
 
 def of(network: Timbre, clips: Renditions, changed: Mapping[str, Renditions]) -> Accuracy:
@@ -35,13 +38,15 @@ def of(network: Timbre, clips: Renditions, changed: Mapping[str, Renditions]) ->
     changed: such clips by what was done to them, as the name of a codec that they went through.
     """
     points = _embed(network, clips)
+
+    def nearest(some: Renditions) -> float:
+        return nearest_accuracy(points, clips, _embed(network, some), some)
+
     return Accuracy(
         triplet_accuracy(points, clips.instruments, clips.pieces),
         nearest_accuracy(points, clips, points, clips),
-        {
-            name: nearest_accuracy(points, clips, _embed(network, some), some)
-            for name, some in changed.items()
-        },
+        {name: nearest(some) for name, some in changed.items()},
+        nearest(impostors.of(clips)),
     )
 
 
@@ -82,8 +87,7 @@ def nearest_accuracy(
 @torch.inference_mode()
 def classified(network: Classifier, clips: Renditions) -> tuple[float, float]:
     """Shares of `clips` whose program, and whose instrument family, `network` names."""
-    answers = torch.cat([network(some.float()).argmax(dim=1) for some in clips.mels.split(BATCH)]).tolist()
-    programs = [network.programs[answer] for answer in answers]
+    programs = [program for some in clips.mels.split(BATCH) for program in network.answers(some.float())]
     families = [
         family(program) == family(true)
         for program, true in zip(programs, clips.programs.tolist(), strict=True)

@@ -12,6 +12,7 @@ from einops import rearrange
 from msdae import checkpoint
 from msdae.evaluation.metrics import weights
 from msdae.evaluation.metrics.mel import BANDS, RANGE_DB, mel_db
+from msdae.symbolic.instruments import PROGRAMS
 
 KIND = "instrument classifier"
 DIM = 128
@@ -25,8 +26,8 @@ class Classifier(nn.Module):
     comparable with those of CLAP or VGGish, nor with other papers' figures.
 
     Args:
-        programs: the classes: General MIDI programs (0-127), and from 128 on the numbers of the recorded
-            instruments that it was fitted to.
+        programs: the classes: General MIDI programs, and from `PROGRAMS` on the numbers of recorded
+            instruments that it was fitted to: these make it hear better, and are no answer of its own.
     """
 
     name = "embedded"
@@ -61,6 +62,11 @@ class Classifier(nn.Module):
         """mel: (batch, bands, frames) as `mel_db` -> (batch, programs), logits."""
         return self.answer(self.features(mel))
 
+    def answers(self, mel: torch.Tensor) -> list[int]:
+        """mel: (batch, bands, frames) as `mel_db` -> the most likely General MIDI program of each."""
+        places = [place for place, program in enumerate(self.programs) if program < PROGRAMS]
+        return [self.programs[places[answer]] for answer in self(mel)[:, places].argmax(dim=1).tolist()]
+
     @torch.inference_mode()
     def embed(self, waveforms: torch.Tensor, sample_rate: int) -> torch.Tensor:
         """waveforms: (batch, samples), mono, at `sample_rate` Hz -> (batch, DIM), float32, >= 0."""
@@ -69,8 +75,7 @@ class Classifier(nn.Module):
     @torch.inference_mode()
     def program(self, waveforms: torch.Tensor, sample_rate: int) -> list[int]:
         """waveforms: (batch, samples), mono, at `sample_rate` Hz -> the most likely program of each."""
-        answers = self(mel_db(waveforms.detach().cpu(), sample_rate)).argmax(dim=1)
-        return [self.programs[answer] for answer in answers.tolist()]
+        return self.answers(mel_db(waveforms.detach().cpu(), sample_rate))
 
 
 def save(network: Classifier, path: str | Path, provenance: Mapping[str, Any]) -> None:

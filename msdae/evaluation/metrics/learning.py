@@ -15,14 +15,15 @@ from msdae import checkpoint
 from msdae.data.draws import CPU, Draws, mix_seed
 from msdae.evaluation.metrics import accuracy, classifier, renditions, timbre
 from msdae.evaluation.metrics.classifier import Classifier
+from msdae.evaluation.metrics.impostors import dressed
 from msdae.evaluation.metrics.mel import BANDS, RANGE_DB
-from msdae.evaluation.metrics.renditions import RECORDED, Plan, Recorded, Renditions
+from msdae.evaluation.metrics.renditions import Plan, Recorded, Renditions
 from msdae.evaluation.metrics.settings import MetricConfig, short
 from msdae.evaluation.metrics.timbre import Timbre
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
 from msdae.progress import Progress, silent
 from msdae.symbolic import instruments
-from msdae.symbolic.instruments import Voice
+from msdae.symbolic.instruments import PROGRAMS, Voice
 from msdae.synthesis import soundfont
 from msdae.training.loop import Loop
 from msdae.training.processes import process_state
@@ -132,10 +133,11 @@ def check(
     note = (
         "3 s clips of validation pieces. Nearest: the instrument whose mean embedding over clips of other "
         "pieces is the nearest one is the right one; the same for clips that went through a codec, or are "
-        "played in rooms, among clips as they were."
+        "played in rooms, among clips as they were. Deceived: of clips that an equaliser gave the spectral "
+        "envelope of another instrument, those taken for that one."
     )
     nearest = ("nearest", *(f"nearest, {kind}" for kind, *_ in kinds))
-    header = ("instruments", "clips", "triplets", *nearest, "program", "family")
+    header = ("instruments", "clips", "triplets", *nearest, "deceived ↓", "program", "family")
     return Table("Accuracy of the learnt metrics", header, tuple(rows), note)
 
 
@@ -150,11 +152,11 @@ def _row(
 ) -> tuple[Cell, ...]:
     shares = accuracy.of(network, plain, changed)
     programs, families = accuracy.classified(labeller, plain)
-    known = plain.programs.max() < RECORDED  # numbers of recorded instruments are of one training alone
+    known = plain.programs.max() < PROGRAMS  # numbers of recorded instruments are of one training alone
     answerable = known and set(plain.programs.tolist()) <= set(labeller.programs)
     return (
         f"{len(plain.programs)} of {len(set(plain.instruments.tolist()))}",
-        *(Value(share) for share in (shares.triplet, shares.nearest, *shares.changed.values())),
+        *map(Value, (shares.triplet, shares.nearest, *shares.changed.values(), shares.deceived)),
         Value(programs) if answerable else EMPTY,
         Value(families) if known else EMPTY,
     )
@@ -176,7 +178,7 @@ class MetricTask(Task):
 
     Args:
         rows: chooses the clips of a batch by a generator. labels: what is to be told, (clips,).
-        loss: of the network's outputs and the examples -> (batch,)
+        loss: of the network, clips (batch, bands, frames), what is known of them, and draws -> (batch,)
     """
 
     def __init__(
@@ -186,7 +188,7 @@ class MetricTask(Task):
         clips: Renditions,
         labels: np.ndarray,
         rows: Callable[[torch.Generator], torch.Tensor],
-        loss: Callable[[torch.Tensor, Examples], torch.Tensor],
+        loss: Callable[[nn.Module, torch.Tensor, Examples, Draws], torch.Tensor],
     ):
         self.name, self.stage, self.clips, self.rows, self.loss = name, 0, clips, rows, loss
         self.mels = clips.mels
@@ -211,7 +213,7 @@ class MetricTask(Task):
         if self.mels.device != batch.rows.device:
             self.mels = self.mels.to(batch.rows.device)
         mel = augmented(self.mels[batch.rows].float(), draws)
-        return {"error": self.loss(self.networks["network"](mel), batch)}
+        return {"error": self.loss(self.networks["network"], mel, batch, draws)}
 
     def same(self) -> dict[str, Any]:
         return {"data": self.data}
@@ -223,7 +225,9 @@ def fit_timbre(
     """A timbre network for the instruments of `clips`, by the triplet margin loss on cosine similarity.
 
     Anchor and positive share the instrument but not the piece; every such triplet of a batch that violates
-    the margin counts the same. Half of the clips are equalised, half get noise.
+    the margin counts the same. Half of the clips are equalised, half get noise. The third clip is of another
+    instrument, or an impostor: one that an equaliser gave the anchor's spectral envelope. Without these the
+    average spectrum would do, and an equalised copy would pass for a swap.
 
     folder: of the training's state, from which it is continued. weights: how often each clip of an instrument
         is drawn, (clips,); by default all alike.
@@ -239,15 +243,20 @@ def fit_timbre(
         own = np.flatnonzero(clips.instruments == number)
         members[place, : len(own)] = torch.from_numpy(own)
         share[place, : len(own)] = 1.0 if weights is None else torch.from_numpy(weights[own]).float()
-        often[place] = OFTEN if clips.programs[own[0]] >= RECORDED else 1
+        often[place] = OFTEN if clips.programs[own[0]] >= PROGRAMS else 1
 
     def rows(generator: torch.Generator) -> torch.Tensor:
         chosen = torch.multinomial(often, min(INSTRUMENTS, len(numbers)), generator=generator)
         some = torch.multinomial(share[chosen], each, generator=generator)
         return members[chosen].gather(1, some).flatten()
 
-    def loss(embeddings: torch.Tensor, batch: Examples) -> torch.Tensor:
-        return triplet_loss(embeddings, batch.label, batch.piece).expand(len(embeddings))
+    def loss(network: nn.Module, mel: torch.Tensor, batch: Examples, draws: Draws) -> torch.Tensor:
+        impostors = dressed(mel, mel.roll(each, 0), 1 - draws.uniform(1) / 2)  # of the instrument before
+        embedded, worn = network(torch.cat([mel, impostors])).chunk(2)
+        labels, wearing = batch.label, batch.label.roll(each)
+        error = triplet_loss(embedded, labels, batch.piece, embedded, labels[:, None] != labels)
+        error = error + triplet_loss(embedded, labels, batch.piece, worn, labels[:, None] == wearing)
+        return error.expand(len(mel))
 
     task = MetricTask("timbre", _initial(Timbre, seed), clips, clips.instruments, rows, loss)
     return _trained(task, folder, min(INSTRUMENTS, len(numbers)) * int(each), steps, seed)
@@ -266,20 +275,29 @@ def fit_classifier(
     def rows(generator: torch.Generator) -> torch.Tensor:
         return torch.multinomial(share, BATCH, replacement=True, generator=generator)
 
-    def loss(answers: torch.Tensor, batch: Examples) -> torch.Tensor:
-        return F.cross_entropy(answers, batch.label, label_smoothing=0.05, reduction="none")
+    def loss(network: nn.Module, mel: torch.Tensor, batch: Examples, draws: Draws) -> torch.Tensor:
+        return F.cross_entropy(network(mel), batch.label, label_smoothing=0.05, reduction="none")
 
     network = _initial(lambda: Classifier(programs.tolist()), seed)
     return _trained(MetricTask("classifier", network, clips, classes, rows, loss), folder, BATCH, steps, seed)
 
 
-def triplet_loss(embeddings: torch.Tensor, labels: torch.Tensor, pieces: torch.Tensor) -> torch.Tensor:
-    """Mean hinge of the triplets that violate `MARGIN`; embeddings: (clips, dim), of length 1."""
-    similarity = embeddings @ embeddings.T
-    same = labels[:, None] == labels
-    anchors, positives = torch.nonzero(same & (pieces[:, None] != pieces), as_tuple=True)
-    hinge = (MARGIN + similarity[anchors] - similarity[anchors, positives][:, None]).clamp(min=0)
-    hinge = hinge * ~same[anchors]
+def triplet_loss(
+    embeddings: torch.Tensor,
+    labels: torch.Tensor,
+    pieces: torch.Tensor,
+    others: torch.Tensor,
+    wrong: torch.Tensor,
+) -> torch.Tensor:
+    """Mean hinge of the triplets that violate `MARGIN`: clips of one label and different pieces, and a third.
+
+    embeddings, labels, pieces: of clips, (clips, dim) of length 1, (clips,) and (clips,). others: embeddings
+        of the third clips, (others, dim). wrong: which of them a clip is to be farther from, (clips, others).
+    """
+    same = (labels[:, None] == labels) & (pieces[:, None] != pieces)
+    anchors, positives = torch.nonzero(same, as_tuple=True)
+    near = (embeddings @ embeddings.T)[anchors, positives]
+    hinge = (MARGIN + (embeddings @ others.T)[anchors] - near[:, None]).clamp(min=0) * wrong[anchors]
     return hinge.sum() / (hinge > 0).sum().clamp(min=1)
 
 

@@ -19,7 +19,7 @@ from msdae.evaluation.metrics.mel import BANDS, mel_db
 from msdae.progress import Progress, silent
 from msdae.symbolic import corpus
 from msdae.symbolic.arrange import arrange
-from msdae.symbolic.instruments import POLYPHONIC, Instrument, Voice
+from msdae.symbolic.instruments import POLYPHONIC, PROGRAMS, Instrument, Voice
 from msdae.symbolic.notes import Note
 from msdae.synthesis import effects, sampler, soundfont
 from msdae.synthesis.effects import EffectsConfig
@@ -34,13 +34,12 @@ EXCERPT_SECONDS = 4 * CLIP_SECONDS  # that a clip is cut from
 ATTEMPTS = 50
 BYTES = 4 * BANDS * 100  # of memory that the mel of a clip takes, twice for a moment
 TOGETHER, TOGETHER_ELSEWHERE = 8, 64  # clips at once, on the CPU and on an accelerator
-RECORDED = 128  # recorded instruments are numbered from here on, after the General MIDI programs
 ROOM = EffectsConfig(room_seconds=(0.2, 1.5), room_hertz=(1500, 10000), room_level=(0.1, 0.8))
 
 
 @dataclass(frozen=True)
 class Recorded(Voice):
-    """An instrument of recorded samples; what would be its program is a number from `RECORDED` on.
+    """An instrument of recorded samples; what would be its program is a number from `PROGRAMS` on.
 
     sampled: what plays.
     """
@@ -67,7 +66,7 @@ class Plan:
     def player(self) -> str:
         """Tells voices apart, by the bytes of what plays."""
         if isinstance(self.voice, Recorded):
-            return f"{self.voice.sampled.fingerprint}-{RECORDED}"
+            return f"{self.voice.sampled.fingerprint}-{PROGRAMS}"
         return f"{_fingerprint(self.voice.soundfont)}-{self.voice.instrument.program}"
 
     @property
@@ -126,7 +125,7 @@ def recorded(
 
 def _recorded(one: SampledInstrument, number: int) -> Recorded:
     family = POLYPHONIC[0] if one.polyphonic else ""
-    kind = Instrument(RECORDED + number, one.name, family, "acoustic", one.low, one.high)
+    kind = Instrument(PROGRAMS + number, one.name, family, "acoustic", one.low, one.high)
     return Recorded(one.path, kind, number, number, one)
 
 

@@ -31,7 +31,7 @@ class MetricConfig:
     references: Annotated[int, CLIPS] = 18
     checked: Annotated[int, Range(1, CLIPS.high)] = 3
     codecs: tuple[str, ...] = (codecs.DEFAULT, "spectral")
-    steps: Annotated[int, COUNT] = 2000
+    steps: Annotated[int, COUNT] = 5000
     seed: Annotated[int, SEED] = 0
 
     def __post_init__(self):

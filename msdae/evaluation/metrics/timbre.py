@@ -1,4 +1,4 @@
-"""How alike two clips sound whatever they play: a triplet network on MFCC 2-13 (Cífka et al. 2021)."""
+"""How alike two clips sound whatever they play: a triplet network on MFCC (after Cífka et al. 2021)."""
 
 import functools
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from msdae.evaluation.metrics import weights
 from msdae.evaluation.metrics.mel import BANDS, mel_db
 
 KIND = "timbre network"
-COEFFICIENTS = 13  # the first is dropped: it holds the level
+COEFFICIENTS = 20
 DIM = 64
 WIDTH = 96
 
@@ -24,16 +24,18 @@ class Timbre(nn.Module):
     """Clips to points whose cosine similarity is that of their timbre.
 
     Convolutions over the MFCC as time series, then mean and standard deviation over time: the order of the
-    notes cannot be told from the embedding. Pitch is not in coefficients 2 to 13 but leaves traces there;
-    training pulls clips of one instrument together that share no piece and no octave.
+    notes cannot be told from the embedding. Pitch leaves traces in the MFCC; training pulls clips of one
+    instrument together that share no piece and no octave. It also pushes clips apart that an equaliser gave
+    the same average spectrum: an instrument is told by how its sound begins, moves and ends, too.
 
-    Source: Cífka et al. 2021, "Self-supervised VQ-VAE for one-shot music style transfer", section 4.3.
+    Source: Cífka et al. 2021, "Self-supervised VQ-VAE for one-shot music style transfer", section 4.3, whose
+    network reads MFCC 2 to 13, and learns from other instruments alone.
     """
 
     def __init__(self):
         super().__init__()
-        layers: list[nn.Module] = [nn.BatchNorm1d(COEFFICIENTS - 1)]
-        inputs = COEFFICIENTS - 1
+        layers: list[nn.Module] = [nn.BatchNorm1d(COEFFICIENTS)]
+        inputs = COEFFICIENTS
         for _ in range(3):
             layers += [nn.Conv1d(inputs, WIDTH, 5, stride=2, padding=2), nn.BatchNorm1d(WIDTH), nn.ReLU()]
             inputs = WIDTH
@@ -58,14 +60,18 @@ class Timbre(nn.Module):
 
 
 def mfcc(mel: torch.Tensor) -> torch.Tensor:
-    """mel: (batch, BANDS, frames) in dB -> coefficients 2 to 13 in hundreds, (batch, 12, frames)."""
-    return _cosines().to(mel) @ mel / 100
+    """mel: (batch, BANDS, frames) in dB -> the first coefficients in hundreds, (batch, COEFFICIENTS, frames).
+
+    The very first, the level, is relative to that of the loudest frame: a gain changes nothing.
+    """
+    level, others = (_cosines().to(mel) @ mel).split((1, COEFFICIENTS - 1), dim=1)
+    return torch.cat([level - level.amax(dim=-1, keepdim=True), others], dim=1) / 100
 
 
 @functools.cache
 def _cosines() -> torch.Tensor:
-    """Rows 2 to 13 of the orthonormal DCT-II: (12, BANDS)."""
-    return torchaudio.functional.create_dct(COEFFICIENTS, BANDS, norm="ortho").T[1:].contiguous()
+    """Rows of the orthonormal DCT-II: (COEFFICIENTS, BANDS)."""
+    return torchaudio.functional.create_dct(COEFFICIENTS, BANDS, norm="ortho").T.contiguous()
 
 
 def save(network: Timbre, path: str | Path, provenance: Mapping[str, Any]) -> None:

@@ -1,10 +1,12 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
 
 from msdae.errors import UserError
 from msdae.evaluation.metrics import classifier, embeddings
-from msdae.symbolic.instruments import HELD_OUT, family, seen
+from msdae.symbolic.instruments import HELD_OUT, PROGRAMS, family, seen
 from msdae.synthesis import soundfont
 
 
@@ -21,10 +23,14 @@ def test_the_embedded_one_is_the_classifiers():
     assert len(embedding.fingerprint) == 64
 
 
-def test_the_classifier_knows_the_seen_instruments_only():
-    network = classifier.load()
-    assert set(network.programs) == {instrument.program for instrument in seen()}
-    assert not set(network.programs) & set(HELD_OUT)
+def test_the_classifier_knows_the_seen_and_recorded_instruments_only_and_answers_with_seen_ones():
+    network = copy.deepcopy(classifier.load())
+    known = {program for program in network.programs if program < PROGRAMS}
+    assert known == {instrument.program for instrument in seen()} and not known & set(HELD_OUT)
+    recorded = network.programs.index(PROGRAMS)
+    with torch.no_grad():
+        network.answer.bias[recorded] += 1000
+    assert network.program(clip(0, 60)[None], 44100) == classifier.load().program(clip(0, 60)[None], 44100)
 
 
 def test_the_classifier_hears_families():

@@ -39,8 +39,9 @@ def test_triplets_are_those_of_a_loop_over_all():
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     instruments, pieces = rng.integers(0, 4, 14), rng.integers(0, 5, 14)
     loss, share = by_loops(points, instruments, pieces)
-    tensors = (torch.from_numpy(values) for values in (points, instruments, pieces))
-    assert learning.triplet_loss(*tensors).item() == pytest.approx(loss)
+    tensors = [torch.from_numpy(values) for values in (points, instruments, pieces)]
+    others = tensors[1][:, None] != tensors[1]
+    assert learning.triplet_loss(*tensors, tensors[0], others).item() == pytest.approx(loss)
     assert accuracy.triplet_accuracy(points, instruments, pieces) == pytest.approx(share)
 
 
