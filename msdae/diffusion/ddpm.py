@@ -27,7 +27,8 @@ class DDPM:
 
     schedule: "linear" (Ho et al. 2020) or "cosine" (Nichol and Dhariwal 2021, eq. 17).
     error: "mse", the paper's, or "mae".
-    clip: values that a clean sample may have, plus or minus; estimates are kept within.
+    clip: values that a clean sample may have, plus or minus; estimates are kept within. Of data of deviation
+        1, two: as of the paper's images, and without it the high noise levels of a short training run away.
 
     Raises:
         UserError: another schedule or error.
@@ -35,7 +36,7 @@ class DDPM:
 
     schedule: str = "linear"
     error: str = "mse"
-    clip: float = 6.0
+    clip: float = 2.0
 
     def __post_init__(self):
         for name, value, values in (("schedule", self.schedule, SCHEDULES), ("error", self.error, ERRORS)):

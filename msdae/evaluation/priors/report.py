@@ -129,19 +129,23 @@ def middle_table(found: Mapping[str, Thirds], settings: Settings, command: str =
 
 @style()
 def plot_thirds(path: str | Path, found: Mapping[str, Thirds]) -> None:
-    """Means of the figures of each third, a line for each system."""
+    """Means of the figures of each third, a line for each system; a prior's second one is dashed."""
     names = list(next(iter(found.values())))
-    figure = new(2.9 * len(names), 3.6)
+    priors = list(dict.fromkeys(system.partition(",")[0] for system in found))
+    figure = new(2.9 * len(names) + 2, 3.6)
     axes = figure.subplots(1, len(names), squeeze=False)[0]
     for name, axis in zip(names, axes, strict=True):
-        for number, (system, values) in enumerate(found.items()):
-            means = np.nanmean(values[name], axis=0)
+        drawn = set()
+        for system, values in found.items():
+            prior, means = system.partition(",")[0], np.nanmean(values[name], axis=0)
+            number, line = priors.index(prior), "o--" if prior in drawn else "o-"
+            drawn.add(prior)
             colour = "black" if number == 0 else COLOURS[(number - 1) % len(COLOURS)]
-            axis.plot(["first", "middle", "last"], means, "o-", color=colour, label=system, ms=4, lw=1.4)
+            axis.plot(["first", "middle", "last"], means, line, color=colour, label=system, ms=4, lw=1.4)
         axis.set(title=plain(name), xlabel="third")
         axis.set_ylim(bottom=0)
         axis.grid(color="#E5E5E5", lw=0.8)
-    axes[0].legend(frameon=False, fontsize=8)
+    axes[-1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     save(figure, path)
 
 
