@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy.stats import wasserstein_distance
 
-from msdae.evaluation.figures import COLOURS, new, plain, save, style
+from msdae.evaluation.figures import COLOURS, MARKERS, new, plain, save, style
 from msdae.evaluation.metrics.bootstrap import interval
 from msdae.evaluation.metrics.classifier import Classifier
 from msdae.evaluation.metrics.embeddings import Embedding
@@ -138,10 +138,11 @@ def plot_thirds(path: str | Path, found: Mapping[str, Thirds]) -> None:
         drawn = set()
         for system, values in found.items():
             prior, means = system.partition(",")[0], np.nanmean(values[name], axis=0)
-            number, line = priors.index(prior), "o--" if prior in drawn else "o-"
+            number, line = priors.index(prior), "--" if prior in drawn else "-"
             drawn.add(prior)
             colour = "black" if number == 0 else COLOURS[(number - 1) % len(COLOURS)]
-            axis.plot(["first", "middle", "last"], means, line, color=colour, label=system, ms=4, lw=1.4)
+            look = {"color": colour, "marker": MARKERS[number % len(MARKERS)], "ms": 4, "lw": 1.4}
+            axis.plot(["first", "middle", "last"], means, line, label=system, **look)
         axis.set(title=plain(name), xlabel="third")
         axis.set_ylim(bottom=0)
         axis.grid(color="#E5E5E5", lw=0.8)
