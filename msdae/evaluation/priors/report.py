@@ -138,10 +138,11 @@ def plot_thirds(path: str | Path, found: Mapping[str, Thirds]) -> None:
         drawn = set()
         for system, values in found.items():
             prior, means = system.partition(",")[0], np.nanmean(values[name], axis=0)
-            number, line = priors.index(prior), "--" if prior in drawn else "-"
+            line = "--" if prior in drawn else "-"
             drawn.add(prior)
-            colour = "black" if number == 0 else COLOURS[(number - 1) % len(COLOURS)]
-            look = {"color": colour, "marker": MARKERS[number % len(MARKERS)], "ms": 4, "lw": 1.4}
+            cycle, place = divmod(max(0, priors.index(prior) - 1), len(COLOURS))
+            colour = COLOURS[place] if priors.index(prior) else "black"
+            look = {"color": colour, "marker": MARKERS[cycle % len(MARKERS)], "ms": 4, "lw": 1.4}
             axis.plot(["first", "middle", "last"], means, line, label=system, **look)
         axis.set(title=plain(name), xlabel="third")
         axis.set_ylim(bottom=0)
