@@ -6,16 +6,16 @@ import numpy as np
 import torch
 
 from msdae.audio.equaliser import MOST, smooth
-from msdae.evaluation.metrics.mel import RANGE_DB
+from msdae.evaluation.metrics.mel import within_range
 from msdae.evaluation.metrics.renditions import Renditions
 
 LOUD_DB = 20.0  # below the loudest frame: what is quieter says nothing of the envelope
 
 
 def of(clips: Renditions, seed: int = 0) -> Renditions:
-    """Each of `clips` with the spectral envelope of one of another instrument, numbered as that one.
+    """Each of `clips` with the spectral envelope of a clip of another instrument, drawn at random.
 
-    A judge who calls it right is deceived.
+    Instruments, programs and pieces are those of the other clip: who recognises them is deceived.
     """
     rng = np.random.default_rng(seed)
     others = [rng.choice(np.flatnonzero(clips.instruments != own)) for own in clips.instruments]
@@ -29,8 +29,7 @@ def dressed(mel: torch.Tensor, other: torch.Tensor, strength: torch.Tensor | flo
     strength: how far from its own envelope to the other, 0 to 1; (batch, 1) or one for all.
     """
     gain = strength * (_envelopes(other) - _envelopes(mel)).clamp(-MOST, MOST)
-    made = mel + gain[..., None]
-    return made.maximum(made.amax(dim=(1, 2), keepdim=True) - RANGE_DB)
+    return within_range(mel + gain[..., None])
 
 
 def _envelopes(mel: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ from msdae.data.draws import CPU, Draws, mix_seed
 from msdae.evaluation.metrics import accuracy, classifier, renditions, timbre
 from msdae.evaluation.metrics.classifier import Classifier
 from msdae.evaluation.metrics.impostors import dressed
-from msdae.evaluation.metrics.mel import BANDS, RANGE_DB
+from msdae.evaluation.metrics.mel import BANDS, within_range
 from msdae.evaluation.metrics.renditions import Plan, Recorded, Renditions
 from msdae.evaluation.metrics.settings import MetricConfig, short
 from msdae.evaluation.metrics.timbre import Timbre
@@ -313,7 +313,7 @@ def augmented(mel: torch.Tensor, draws: Draws) -> torch.Tensor:
     noise = mel.amax(dim=(1, 2), keepdim=True) - draw(*NOISE_DB) + draw(-10, 10) * (band - 0.5)
     noisy = 10 * (10 ** (mel / 10) + 10 ** (noise / 10)).log10()
     mel = torch.where(draw(0, 1) < 0.5, noisy, mel)
-    return mel.maximum(mel.amax(dim=(1, 2), keepdim=True) - RANGE_DB)
+    return within_range(mel)
 
 
 def _initial(make: Callable[[], nn.Module], seed: int) -> nn.Module:

@@ -23,7 +23,12 @@ def mel_db(waveforms: torch.Tensor, sample_rate: int) -> torch.Tensor:
         waveforms, N_FFT, HOP, window=window, center=True, pad_mode="constant", return_complex=True
     )
     decibel = 10 * (filters @ spectrum.abs().square()).clamp(min=_QUIETEST).log10()
-    return decibel.maximum(decibel.amax(dim=(1, 2), keepdim=True) - RANGE_DB)
+    return within_range(decibel)
+
+
+def within_range(mel: torch.Tensor) -> torch.Tensor:
+    """Mels in dB, (batch, bands, frames), cut at `RANGE_DB` below each clip's loudest band."""
+    return mel.maximum(mel.amax(dim=(1, 2), keepdim=True) - RANGE_DB)
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,24 +131,31 @@ def middle_table(found: Mapping[str, Thirds], settings: Settings, command: str =
 def plot_thirds(path: str | Path, found: Mapping[str, Thirds]) -> None:
     """Means of the figures of each third, a line for each system; a prior's second one is dashed."""
     names = list(next(iter(found.values())))
-    priors = list(dict.fromkeys(system.partition(",")[0] for system in found))
+    looks = _looks(found)
     figure = new(2.9 * len(names) + 2, 3.6)
     axes = figure.subplots(1, len(names), squeeze=False)[0]
     for name, axis in zip(names, axes, strict=True):
-        drawn = set()
         for system, values in found.items():
-            prior, means = system.partition(",")[0], np.nanmean(values[name], axis=0)
-            line = "--" if prior in drawn else "-"
-            drawn.add(prior)
-            cycle, place = divmod(max(0, priors.index(prior) - 1), len(COLOURS))
-            colour = COLOURS[place] if priors.index(prior) else "black"
-            look = {"color": colour, "marker": MARKERS[cycle % len(MARKERS)], "ms": 4, "lw": 1.4}
-            axis.plot(["first", "middle", "last"], means, line, label=system, **look)
+            means = np.nanmean(values[name], axis=0)
+            axis.plot(["first", "middle", "last"], means, label=system, ms=4, lw=1.4, **looks[system])
         axis.set(title=plain(name), xlabel="third")
         axis.set_ylim(bottom=0)
         axis.grid(color="#E5E5E5", lw=0.8)
     axes[-1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     save(figure, path)
+
+
+def _looks(systems: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Colour, mark and line of each system: the first is black, a prior's second one dashed."""
+    free = iter([("black", MARKERS[0]), *((colour, mark) for mark in MARKERS for colour in COLOURS)])
+    taken: dict[str, tuple[str, str]] = {}
+    looks = {}
+    for system in systems:
+        prior = system.partition(",")[0]
+        line = "--" if prior in taken else "-"
+        colour, mark = taken[prior] = taken.get(prior) or next(free)
+        looks[system] = {"color": colour, "marker": mark, "linestyle": line}
+    return looks
 
 
 def requests(count: int) -> list[tuple[str, str, str]]:
