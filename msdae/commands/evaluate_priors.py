@@ -79,7 +79,7 @@ class _Study:
             made.append(self._middle(report))
         if self.options.steps:
             made.append(self._steps(report))
-        return made
+        return made + self._mels()
 
     def _of_codes(self, prior: "Prior") -> bool:
         """Whether it draws codes of the model in windows of any length."""
@@ -177,6 +177,16 @@ class _Study:
                     found[name][count] = distance(prior, held_out, manner, seed=self.settings.seed)
                     bar.update()
         return report.steps_table(found, self.command)
+
+    def _mels(self) -> "list[Table]":
+        from msdae.evaluation.priors.mels import measurable, table
+
+        priors = {name: prior for name, prior in self.priors.items() if measurable(prior)}
+        if not priors:
+            return []
+        facts = self.clip, self.embedding, self.manner, self.settings.seed, self.command
+        with tqdm(total=len(priors) * len(self.held_out), desc="log-mels", unit="sample") as bar:
+            return [table(priors, self.held_out, *facts, bar.update)]
 
 
 def _priors(trained: Sequence[str]) -> "dict[str, Prior]":

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from msdae.evaluation import tables
+from msdae.inference.mels import MelSpace
 from msdae.inference.pipeline import Pipeline
 from msdae.models.priors import PRIORS
 from msdae.models.priors.base import new
@@ -15,6 +16,7 @@ from msdae.models.priors.grid import Grid
 SIZES = {
     "gaussian": {"window": 32, "components": 4},
     "dit": {"window": 32, "width": 16, "layers": 1, "heads": 2, "text": 384},
+    "image": {"window": 32, "channels": (8, 8, 8)},  # over log-mels, not codes
 }
 
 
@@ -23,6 +25,8 @@ def trained(tmp_path, checkpoint):
     pipeline = Pipeline.from_pretrained(checkpoint, "cpu")
     for kind, sizes in SIZES.items():
         facts = Grid.of(pipeline.model), pipeline.fingerprint, 0
+        if kind == "image":
+            facts = MelSpace("mel-64").grid, "mel-64", 0
         new(kind, PRIORS[kind].Config(**sizes), *facts).save(tmp_path / f"{kind}.safetensors")
     return [tmp_path / f"{kind}.safetensors" for kind in SIZES]
 
@@ -52,16 +56,23 @@ def test_every_table_by_one_command(tmp_path, monkeypatch, run, trained, checkpo
         *("evaluate_priors", "--trained", *trained, "--data", folder, "--checkpoint", checkpoint, *sizes),
         *("--prior-steps", "1", "--steps", "1,2", "--device", "cpu", "--out", tmp_path / "t.json"),
     )
-    main, asked, middle, steps = tables.read(tmp_path / "t.json")
+    main, asked, middle, steps, mels = tables.read(tmp_path / "t.json")
     first = ["other recordings", "codec", "codes of recordings"]
-    assert [row[0] for row in main.rows] == [*first, "gaussian", "dit"]
-    assert [row[0] for row in asked.rows] == ["dit, guidance 1", "dit, guidance 2"]
+    assert [row[0] for row in main.rows] == [*first, "gaussian", "dit", "image"]
+    assert [row[0] for row in asked.rows] == [
+        f"{name}, guidance {weight}" for name in ("dit", "image") for weight in (1, 2)
+    ]
     assert [row[0] for row in middle.rows] == [
         "other recordings",
         "gaussian, windows",
         "dit, windows",
         "dit, at once",
+        "image, windows",
     ]
+    rows = {row[0]: row[2:] for row in mels.rows}
+    assert list(rows) == ["image", "another recording, for image", "mean, for image"]
+    alike, noise = (rows[name] for name in ("another recording, for image", "image"))
+    assert all(alike[n].value < noise[n].value for n in (1, 2)) and alike[0].value > noise[0].value
     assert [row[0] for row in steps.rows] == ["dit"] and steps.header == ("prior", "1 steps", "2 steps")
     assert json.loads((tmp_path / "t.json").read_text())
 

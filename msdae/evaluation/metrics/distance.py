@@ -13,6 +13,7 @@ from msdae.errors import UserError
 FFT_SIZES = (2048, 1024, 512)
 FLOOR_DB = -80.0  # below full scale; quieter is silence
 IMAGE_FFT = 1024  # of the single log-mel that is compared as an image
+REACH = 5  # pixels to either side that structural similarity looks at
 
 
 def log_mel_distance(
@@ -89,16 +90,21 @@ def mel_ssim(reference: torch.Tensor, estimate: torch.Tensor, sample_rate: int) 
         UserError: as `log_mel_distance`, or fewer frames.
     """
     first, second = _images(reference, estimate, sample_rate)
-    reach = 5
-    if first.shape[1] <= 2 * reach:
+    if first.shape[1] <= 2 * REACH:
         raise UserError(f"{reference.shape[-1]} samples are too few for the similarity of log-mels")
+    return ssim(first, second, -FLOOR_DB)
+
+
+def ssim(first: np.ndarray, second: np.ndarray, span: float) -> float:
+    """Structural similarity of two images, (rows, columns), at least 11 each, whose values have the range
+    `span`; source as of `mel_ssim`."""
 
     def local(image: np.ndarray) -> np.ndarray:
         """Weighted mean around every pixel whose window lies inside the image."""
-        smooth = gaussian_filter(image, sigma=1.5, truncate=reach / 1.5)
-        return smooth[reach:-reach, reach:-reach]
+        smooth = gaussian_filter(image, sigma=1.5, truncate=REACH / 1.5)
+        return smooth[REACH:-REACH, REACH:-REACH]
 
-    c1, c2 = (0.01 * FLOOR_DB) ** 2, (0.03 * FLOOR_DB) ** 2
+    c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
     mean1, mean2 = local(first), local(second)
     variances = local(first**2) - mean1**2 + local(second**2) - mean2**2
     covariance = local(first * second) - mean1 * mean2

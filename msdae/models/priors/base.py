@@ -104,13 +104,16 @@ class Prior(nn.Module):
         texts: vectors of what is said of each window, (windows, numbers).
         """
         x = self.grid.spread(codes, self.config.window).double()
-        self.mean.copy_(x.mean(dim=(0, 2))[:, None])
         for part in self.grid.parts():
             rows = x[:, part].transpose(0, 1).flatten(1)
-            variances, axes = torch.linalg.eigh(self._covariance(rows))
-            deviations = variances.clamp_min(float(variances.max()) * SMALLEST + 1e-6).sqrt()
-            self.white[part, part] = ((axes / deviations) @ axes.T).to(self.white)
-            self.colour[part, part] = ((axes * deviations) @ axes.T).to(self.white)
+            self.mean[part], self.white[part, part], self.colour[part, part] = self._standard(rows)
+
+    def _standard(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What is a level's of `mean`, `white` and `colour`: (channels, points) -> (channels, 1), and twice
+        (channels, channels)"""
+        variances, axes = torch.linalg.eigh(self._covariance(rows))
+        deviations = variances.clamp_min(float(variances.max()) * SMALLEST + 1e-6).sqrt()
+        return rows.mean(dim=1, keepdim=True), (axes / deviations) @ axes.T, (axes * deviations) @ axes.T
 
     def _covariance(self, rows: torch.Tensor) -> torch.Tensor:
         """Of the channels of a level, (channels, points)."""

@@ -14,6 +14,7 @@ from msdae.models.priors.registry import PRIORS
 from msdae.models.priors.settings import WindowSize
 
 GROUPS = 8  # of features that are normalised together
+HEAD = 32  # features of a head of attention
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,14 @@ class ImagePrior(DiffusionPrior):
             layers_per_block=config.layers,
             norm_num_groups=GROUPS,
             cross_attention_dim=config.text or 1,
-            attention_head_dim=GROUPS,
+            attention_head_dim=max(1, config.channels[-1] // HEAD),  # which is how many heads
         )
+
+    def _standard(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """One shift and one factor for all rows, as of images: values span those that DDPM keeps to."""
+        low, high = rows.aminmax()
+        scale, same = (high - low) / (2 * self.ddpm.clip), torch.eye(len(rows)).to(rows)
+        return ((low + high) / 2).expand(len(rows), 1), same / scale, same * scale
 
     def network(
         self, x: torch.Tensor, c_noise: torch.Tensor, facts: torch.Tensor, text: torch.Tensor | None

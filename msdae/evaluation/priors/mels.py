@@ -1,0 +1,95 @@
+"""Priors over log-mels beside the recordings whose captions they read, as their source measures them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from msdae.data.draws import mix_seed
+from msdae.data.sources import ClipLength, SourceFile
+from msdae.evaluation.metrics.bootstrap import interval
+from msdae.evaluation.metrics.distance import ssim
+from msdae.evaluation.metrics.embeddings import Embedding
+from msdae.evaluation.metrics.kernel import kad
+from msdae.evaluation.priors.samples import levelled
+from msdae.evaluation.tables import EMPTY, Cell, Table, Value
+from msdae.inference.mels import HOP, MEL, RATE, MelSpace
+from msdae.inference.wording import described
+from msdae.models.priors.base import Condition, Prior
+from msdae.models.priors.settings import Manner
+
+TOGETHER = 16  # images that are drawn at once
+ABOUT = (
+    "{count} held-out recordings, each beside what a prior draws of its caption, one window long. SSIM and "
+    "MSE: of their log-mels, scaled to 0 to 1. KAD: of their sounds, all by Griffin-Lim, by the embedding "
+    "{embedding}. The mean is that of the other recordings."
+)
+
+
+def measurable(prior: Prior) -> bool:
+    """Whether it draws log-mels of texts."""
+    return prior.model.startswith(MEL) and prior.texts > 0
+
+
+def table(
+    priors: dict[str, Prior],
+    files: Sequence[SourceFile],
+    clip: ClipLength,
+    embedding: Embedding,
+    manner: Manner,
+    seed: int,
+    command: str = "",
+    advance: Callable[[int], Any] = lambda samples: None,
+) -> Table:
+    """A row for each prior, and for the mean of its recordings and the recording after each in its place.
+
+    files: held-out recordings with labels. advance: is told of recordings that are done.
+    """
+    rows: list[tuple[Cell, ...]] = []
+    for name, prior in priors.items():
+        space, frames = MelSpace(prior.model, clip), prior.config.window
+        pieces = [p for p in space.encoded({"": files}, described)[""] if p.frames >= frames]
+        mels = torch.stack([piece.melody[1][:, :frames] for piece in pieces])
+        texts = torch.stack([piece.texts[0] for piece in pieces])
+        drawn = torch.cat(list(_drawn(prior, texts, manner, seed, advance)))[..., :frames]
+        mean = (mels.sum(dim=0) - mels) / (len(mels) - 1)
+        others = {name: drawn, "another recording": mels.roll(1, 0), "mean": mean}
+        about = f"{space.bands} bands, {frames * HOP / RATE:.1f} s"
+        for title, images in others.items():
+            distance = Value(_kad(space, mels, images, embedding), digits=2) if title != "mean" else EMPTY
+            title = title if title == name else f"{title}, for {name}"
+            rows.append((title, about, *_beside(mels, images), distance))
+    header = ("system", "log-mels", "SSIM ↑", "MSE ↓", "KAD ↓")
+    about = ABOUT.format(count=len(files), embedding=embedding.name)
+    return Table("Log-mels of captions", header, tuple(rows), about, command)
+
+
+def _drawn(
+    prior: Prior, texts: torch.Tensor, manner: Manner, seed: int, advance: Callable[[int], Any]
+) -> Iterator[torch.Tensor]:
+    manner, frames = replace(manner, prior_guidance=(1.0, 1.0)), prior.config.window
+    for number, some in enumerate(texts.split(TOGETHER)):
+        generator = torch.Generator().manual_seed(mix_seed((seed, number)))
+        made = prior.sample(frames, Condition({}, some), generator, None, manner, len(some))
+        yield made[1].cpu()
+        advance(len(some))
+
+
+def _beside(mels: torch.Tensor, others: torch.Tensor) -> tuple[Value, Value]:
+    """SSIM and MSE of pairs (pieces, bands, frames), by the largest value of the first."""
+    top = float(mels.max())
+    pairs = [(a.double().numpy() / top, b.double().numpy() / top) for a, b in zip(mels, others, strict=True)]
+    similar = np.array([ssim(a, b, 1.0) for a, b in pairs])
+    errors = np.array([np.square(a - b).mean() for a, b in pairs])
+    groups = [str(number) for number in range(len(pairs))]
+    return (
+        Value(float(similar.mean()), *interval(similar, groups), digits=2),
+        Value(float(errors.mean()), *interval(errors, groups), digits=4),
+    )
+
+
+def _kad(space: MelSpace, mels: torch.Tensor, others: torch.Tensor, embedding: Embedding) -> float:
+    sounds = (levelled(torch.stack([space.decode(mel) for mel in group])) for group in (mels, others))
+    return kad(*(embedding.embed(group, space.sample_rate).double().numpy() for group in sounds))
