@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -148,7 +149,8 @@ class _Study:
         from msdae.evaluation.priors import samples as kinds
 
         s = self.settings
-        facts = s.long, self.rate, s.pieces, self.clip
+        reach = statistics.median_low(file.clips for file in self.held_out) * self.clip.seconds
+        facts = min(s.long, reach), self.rate, s.pieces, self.clip
         reference = kinds.excerpts("reference", self.held_out, *facts)
         systems = [kinds.excerpts("other recordings", self.files["train"], *facts)]
         frames = self.pipeline.codec.frames(round(s.long * self.rate))

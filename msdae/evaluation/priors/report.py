@@ -36,7 +36,7 @@ MIDDLE = (
     "{count} pieces of {seconds:g} s: the middle third beside the mean of both ends, and the interval of the "
     "difference. Repetition: the share of runs of four intervals that the same third had before. "
     "Self-similarity: the mean cosine of embeddings of its parts of three seconds. KAD: against thirds of "
-    "held-out recordings at the same place."
+    "held-out recordings at the same place. Recordings are as long, or as most of them are."
 )
 ASKED = (
     "{count} samples asked for by family and register in words. Heard: by the instrument classifier, which "
@@ -97,10 +97,10 @@ def by_thirds(
     advance: Callable[[], Any] = lambda: None,
 ) -> dict[str, Thirds]:
     """What the thirds of long pieces are like, {system: figures}."""
-    seconds = reference.waveforms.shape[1] / rate
     known = [_points(third, embedding, rate) for third in _thirds(reference)]
     found = {}
     for system in systems:
+        seconds = system.waveforms.shape[1] / rate
         parts = [thirds(notes, seconds) for notes in transcribed(system, rate)]
         values = {
             name: np.array([[figure(third, seconds / 3) for third in piece] for piece in parts])

@@ -1,6 +1,7 @@
 """The tables of priors, of sounds whose place in them is known."""
 
 import numpy as np
+import pytest
 import soundfile
 import torch
 
@@ -56,6 +57,9 @@ def test_a_middle_that_is_another_is_seen(tmp_path):
     middle, ends = map(float, table.column("KAD")["odd"].split(" / "))
     assert middle > ends + 1 and table.column("KAD")["even"] == "0.00 / 0.00"
     assert table.column("repetition")["even"].count("/") == 1 and "4 pieces of 18 s" in table.note
+    longer = report.by_thirds([tones("longer", 60, seconds=36.0)], even, embedding, RATE)
+    notes = [of["notes a second"].mean() for of in (found["even"], longer["longer"])]
+    assert notes[0] == pytest.approx(notes[1], rel=0.15)  # of its own length, not the recordings'
     report.plot_thirds(tmp_path / "thirds.png", found)
     assert (tmp_path / "thirds.png").stat().st_size > 10_000
 
