@@ -18,6 +18,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--split valid --cases 48 --plot steps.svg",
     )
     parser.add_argument("--checkpoint", default="embedded", help="embedded, a file, a folder or a hub id")
+    parser.add_argument(
+        "--students",
+        nargs="+",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="more students of the model, as distill.py writes them",
+    )
     parser.add_argument("--split", nargs="+", choices=SPLITS, default=["test", "unseen"], help="of SwapBench")
     parser.add_argument(
         "--cases", type=cli.ranged(CASES), default=48, help="monophonic melodies of each split"
@@ -32,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from msdae.evaluation.swapbench import cases, steps
     from msdae.evaluation.tables import check_file, write
     from msdae.inference.pipeline import Pipeline
+    from msdae.models.student import Student
 
     if options.out:
         check_file(options.out)
@@ -44,8 +52,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         for case in cases.plan(split, options.seed, {"monophonic": options.cases})
     ]
     command = cli.command_line("measure-steps", argv)
-    compared = steps.samplings(pipeline)
-    table = steps.measure(pipeline, group, compared, options.seed, command, tqdm)
+    students = {steps.STUDENT: pipeline.student} if pipeline.student else {}
+    for name, path in cli.named(options.students, students).items():
+        students[name] = Student.load(path, pipeline.model)
+    table = steps.measure(pipeline, group, steps.ways(students), options.seed, command, tqdm)
     print(table.text())
     if options.out:
         write(options.out, [table])

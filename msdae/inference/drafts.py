@@ -15,7 +15,7 @@ from msdae.audio.equaliser import PEAK, envelopes
 from msdae.audio.neighbours import Neighbours
 from msdae.audio.windows import Source, cut
 from msdae.inference.settings import ALWAYS, NEVER, Mix
-from msdae.inference.sounds import Heard, LearntSound
+from msdae.inference.sounds import LearntSound
 from msdae.inference.sources import as_source
 from msdae.limits import SHORTEST_SOUND
 
@@ -32,39 +32,23 @@ BLOCK = 4  # windows of the melody source that are put together at once
 def drafts(pipeline: Any, mix: Mix, strengths: Sequence[float]) -> list[torch.Tensor | None]:
     """Latents (channels, frames) at which sampling a mix begins, for each strength in place of its own.
 
-    None where it begins at noise: the model knows the sound, level 1 is not the only one that comes from
-    another recording, the strength is 0, `Sampling.draft` is "never".
+    None where it begins at noise: the model knows the sound or has learnt it, level 1 is not the only one
+    that comes from another recording, the strength is 0, `Sampling.draft` is "never".
 
     pipeline: a `Pipeline`, as whose `encode` it raises errors.
     """
     none: list[torch.Tensor | None] = [None] * len(strengths)
     timbre, wanted, rate = mix.levels.get(1), pipeline.sampling.draft, pipeline.codec.sample_rate
-    if wanted == NEVER or set(mix.levels) != {1} or timbre is mix.melody or not any(strengths):
+    asked = wanted != NEVER and set(mix.levels) == {1} and any(strengths)
+    if not asked or timbre is mix.melody or isinstance(timbre, LearntSound):
         return none
-    if isinstance(timbre, LearntSound):
-        known = any(part.distance < UNKNOWN for part in timbre.heard)
-        parts = () if known and wanted != ALWAYS else timbre.heard
-        heard = [(part.weight, pipeline.decode(part.frames)) for part in parts]
-    else:
-        sound = _audible(pipeline, [as_source(timbre, rate, mix.sample_rate)])
-        known = sound is None or (wanted != ALWAYS and distance(pipeline, sound) < UNKNOWN)
-        heard = [] if known else [(1.0, sound)]
-    if not heard:
+    sound = _audible(pipeline, as_source(timbre, rate, mix.sample_rate))
+    if sound is None or (wanted != ALWAYS and distance(pipeline, sound) < UNKNOWN):
         return none
     melody = as_source(mix.melody, rate, mix.sample_rate)
-    pairs = list(_latents(pipeline, [(weight, Neighbours(sound, rate)) for weight, sound in heard], melody))
+    pairs = list(_latents(pipeline, Neighbours(sound, rate), melody))
     own, drawn = (torch.cat(parts, dim=-1) for parts in zip(*pairs, strict=True))
     return [own.lerp(drawn, strength) if strength else None for strength in strengths]
-
-
-@torch.no_grad()
-def hear(pipeline: Any, sources: Sequence[Source]) -> tuple[Heard, ...]:
-    """What drafts need of a sound that is learnt from `sources`; () where too little can be heard there."""
-    sound = _audible(pipeline, sources)
-    if sound is None:
-        return ()
-    frames = pipeline.codec.encode(sound[None].to(pipeline.device))[0].cpu()
-    return (Heard(frames, distance(pipeline, sound)),)
 
 
 @torch.no_grad()
@@ -85,21 +69,19 @@ def distance(pipeline: Any, sound: torch.Tensor) -> float:
 
 
 def _latents(
-    pipeline: Any, sounds: Sequence[tuple[float, Neighbours]], melody: Source
+    pipeline: Any, neighbours: Neighbours, melody: Source
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Of blocks of the melody source (channels, frames) as it is, and out of neighbours, by their weights."""
+    """Of blocks of the melody source (channels, frames) as it is, and out of neighbours."""
     for block in _parts(melody, BLOCK * pipeline.window * pipeline.codec.hop):
-        made = torch.stack([block, *(neighbours(block) for _, neighbours in sounds)])
-        own, *drawn = pipeline.codec.encode(made.to(pipeline.device)).cpu()
-        yield own, sum(weight * z for (weight, _), z in zip(sounds, drawn, strict=True))
+        own, drawn = pipeline.codec.encode(torch.stack([block, neighbours(block)]).to(pipeline.device)).cpu()
+        yield own, drawn
 
 
-def _audible(pipeline: Any, sources: Sequence[Source]) -> torch.Tensor | None:
-    """The first seconds (samples,) of what can be heard of sources; None where that is too short, or where
+def _audible(pipeline: Any, source: Source) -> torch.Tensor | None:
+    """The first seconds (samples,) of what can be heard of a source; None where that is too short, or where
     the model's level 1 is no average over time."""
-    rate, sound = pipeline.codec.sample_rate, torch.zeros(0)
-    for source in sources:
-        sound = torch.cat([sound, _heard(source, HEARD * rate - len(sound))])
+    rate = pipeline.codec.sample_rate
+    sound = _heard(source, HEARD * rate)
     return sound if len(sound) >= SHORTEST_SOUND * rate and pipeline.model.pooled[0] else None
 
 

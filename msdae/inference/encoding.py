@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 import torch
 
+from msdae.audio import dynamics
 from msdae.audio.mel import LogMel
 from msdae.audio.windows import Source
 from msdae.codecs.base import Codec
+from msdae.inference.settings import AUTO, SOUND, Mix
+from msdae.inference.sounds import LearntSound
 from msdae.models.autoencoder import Autoencoder
 
 TOKENS, LEVELS = "tokens", "levels of tokens"  # beside the codes of windows
@@ -15,18 +18,58 @@ TOKENS, LEVELS = "tokens", "levels of tokens"  # beside the codes of windows
 
 @dataclass(frozen=True)
 class Job:
-    """A source to encode: `samples` of it (None: as it is), for `levels`."""
+    """A source to encode: `samples` of it (None: as it is), for `levels`. even: with its dynamics even."""
 
     source: Source
     samples: int | None
     levels: tuple[int, ...]
+    even: bool = False
+
+
+def jobs(mix: Mix, model: Autoencoder, clip: int, dynamics: str) -> list[Job]:
+    """What has to be encoded for a mix of sources, its melody source first; nothing is encoded twice.
+
+    A pooled level hears all of its source, others as much of it as the melody lasts, repeated if need be.
+
+    clip: samples of the shortest source. dynamics: as `Sampling.dynamics`.
+    """
+    levels = tuple(range(1, model.stage + 1))
+    heard: dict[tuple[Source, int], list[int]] = {}
+    for level, source in mix.levels.items():
+        if isinstance(source, LearntSound):
+            continue
+        samples = source.samples if model.pooled[level - 1] else mix.melody.samples
+        heard.setdefault((source, max(samples, clip)), []).append(level)
+    others = [Job(source, samples, tuple(own)) for (source, samples), own in heard.items()]
+    timbre = mix.levels.get(1, mix.melody)
+    even = brought(dynamics, isinstance(timbre, LearntSound))
+    even = even and model.pooled[0] and timbre is not mix.melody
+    rest = Job(mix.melody, None, tuple(level for level in levels if level not in mix.levels), even)
+    if mix.strength == 1:
+        return [rest, *others]
+    return [Job(mix.melody, None, levels), *([rest] if even else []), *others]
+
+
+def brought(dynamics: str, learnt: bool) -> bool:
+    """Whether a sound, learnt or not, brings its own dynamics: the melody is encoded with even ones."""
+    return dynamics == SOUND or (dynamics == AUTO and learnt)
 
 
 def window_codes(
-    model: Autoencoder, codec: Codec, log_mel: LogMel, waveforms: torch.Tensor, levels: Sequence[int]
+    model: Autoencoder,
+    codec: Codec,
+    log_mel: LogMel,
+    waveforms: torch.Tensor,
+    levels: Sequence[int],
+    even: bool = False,
 ) -> dict[int | str, torch.Tensor]:
     """(windows, samples) -> {level: (windows, channels, code frames)}; with level 1 also its tokens (windows,
-    channels, tokens) and how loud each is (windows, tokens), where the model has them."""
+    channels, tokens) and how loud each is (windows, tokens), where the model has them.
+
+    even: of windows whose dynamics are made even.
+    """
+    if even:
+        waveforms = dynamics.even(waveforms, codec.sample_rate)
     if not model.needs_mel:
         encoded = model.encode(codec.encode(waveforms), None)
         return {level: encoded[level - 1] for level in levels}

@@ -1,4 +1,4 @@
-"""Learning a sound with a pipeline: the training, and what a swap with the sound needs beside it."""
+"""Learning a sound with a pipeline."""
 
 import tempfile
 from collections.abc import Sequence
@@ -8,7 +8,6 @@ from typing import Any
 
 from msdae.audio.files import Recording
 from msdae.audio.windows import Source
-from msdae.inference.drafts import hear
 from msdae.inference.sounds import LearntSound
 from msdae.progress import Progress
 from msdae.training import sound
@@ -29,5 +28,4 @@ def learn(
     names = tuple(source.path.name for source in sources if isinstance(source, Recording))
     length = sum(source.samples for source in sources) / pipeline.codec.sample_rate
     facts = pipeline.fingerprint, names, length, lesson.steps, lesson.held_out
-    heard = hear(pipeline, sources)
-    return LearntSound(lesson.code, lesson.adapter, *facts, tokens=lesson.tokens, heard=heard)
+    return LearntSound(lesson.code, lesson.adapter, *facts, tokens=lesson.tokens)

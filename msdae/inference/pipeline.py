@@ -17,7 +17,7 @@ from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
 from msdae.inference.codes import LENGTH, Codes, require
 from msdae.inference.drafts import NOTE, drafts
-from msdae.inference.encoding import LEVELS, TOKENS, Job, window_codes
+from msdae.inference.encoding import LEVELS, TOKENS, Job, jobs, window_codes
 from msdae.inference.latents import Advance, latents, require_latents
 from msdae.inference.mastering import mastered, write_mastered
 from msdae.inference.route import Route, route
@@ -105,6 +105,7 @@ class Pipeline:
         sample_rate: int | None = None,
         samples: int | None = None,
         levels: Sequence[int] | None = None,
+        even: bool = False,
     ) -> Codes:
         """Sound to codes.
 
@@ -113,6 +114,7 @@ class Pipeline:
         sample_rate: of an array or tensor in Hz; the codec's by default.
         samples: length, at the codec's rate, that the sound is repeated or cut to; by default its own.
         levels: that are encoded, from 1 (coarse); all by default.
+        even: of sound whose dynamics are made even (`Sampling.dynamics`).
 
         Raises:
             UserError: sound that cannot be read, is empty, NaN or infinite; a level that the model has not.
@@ -123,7 +125,8 @@ class Pipeline:
             return source.codes
         wanted = self._levels if levels is None else tuple(levels)
         self._check_levels(wanted)
-        return self._encode(Job(as_source(source, self.codec.sample_rate, sample_rate), samples, wanted))
+        opened = as_source(source, self.codec.sample_rate, sample_rate)
+        return self._encode(Job(opened, samples, wanted, even))
 
     def mix(self, content: Codes, others: Mapping[int, Codes], strength: float = 1.0) -> Codes:
         """`content` with the codes of `others`, {level: codes}, on their levels, or on the way there.
@@ -150,6 +153,17 @@ class Pipeline:
         return dataclasses.replace(
             content, levels=dict(sorted(levels.items())), adapter=adapter, tokens=tokens
         )
+
+    def mixed(
+        self, mix: Mix, series: Sequence[float], advance: Advance = lambda windows: None
+    ) -> tuple[list[Codes], list[torch.Tensor | None]]:
+        """The codes of a mix for each strength of a series, in place of its own, and the latents at which
+        sampling begins, None for noise alone (`inference.drafts`); errors as `encode` and `mix`."""
+        mix = dataclasses.replace(self._resolved(mix), strength=min(series))
+        content, *others = [self._encode(job, advance) for job in self._jobs(mix)]
+        by_level = {level: codes for codes in others for level in codes.levels}
+        by_level |= {n: sound.codes for n, sound in mix.levels.items() if isinstance(sound, LearntSound)}
+        return [self.mix(content, by_level, strength) for strength in series], drafts(self, mix, series)
 
     def sample(
         self,
@@ -211,10 +225,9 @@ class Pipeline:
     ) -> list[torch.Tensor]:
         """`count` swaps of strength 0 (`melody`) to 1 (`timbre` on `levels`), evenly spaced."""
         series = strengths(count)
-        mix = self._resolved(Mix(melody, dict.fromkeys(levels, timbre), 0.0, sample_rate))
-        content, by_level = self._codes(mix)
-        mixes = [self.mix(content, by_level, strength) for strength in series]
-        made = self.sample(mixes, drafts=drafts(self, mix, series))
+        mix = self._resolved(Mix(melody, dict.fromkeys(levels, timbre), sample_rate=sample_rate))
+        mixes, begin = self.mixed(mix, series)
+        made = self.sample(mixes, drafts=begin)
         return [self._mastered(self._decoded(z, mix.melody.samples), mix.melody) for z in made]
 
     def learn(
@@ -282,16 +295,15 @@ class Pipeline:
         progress: counts windows that are encoded, sampled and decoded.
         """
         mix = self._resolved(mix)
-        jobs, samples = self._jobs(mix), mix.melody.samples
+        samples, some = mix.melody.samples, [job for job in self._jobs(mix) if job.levels]
         windows = len(self._starts(samples))
-        encoded = [len(self._starts(job.samples or job.source.samples)) for job in jobs if job.levels]
+        encoded = [len(self._starts(job.samples or job.source.samples)) for job in some]
         with progress(total=sum(encoded) + 2 * windows, unit="window") as bar:
             advance = wholes(bar)
-            content, by_level = self._codes(mix, advance)
-            mixed, begin = self.mix(content, by_level, mix.strength), drafts(self, mix, [mix.strength])
-            if begin[0] is not None and not isinstance(mix.levels[1], LearntSound):
+            mixes, begin = self.mixed(mix, [mix.strength], advance)
+            if begin[0] is not None:
                 logger.info(NOTE)
-            (z,) = self._sample([mixed], None, advance, begin)
+            (z,) = self._sample(mixes, None, advance, begin)
             for block in self._decoded(z, samples):
                 advance(windows * len(block) / samples)
                 yield block
@@ -313,29 +325,7 @@ class Pipeline:
         return Mix(sources[id(mix.melody)], levels, mix.strength)
 
     def _jobs(self, mix: Mix) -> list[Job]:
-        """What has to be encoded for a resolved mix, its melody source first; nothing is encoded twice.
-
-        A pooled level hears all of its source, others as much of it as the melody lasts, repeated if need be.
-        """
-        clip = self.codec.clip_samples
-        heard: dict[tuple[Source, int], list[int]] = {}
-        for level, source in mix.levels.items():
-            if isinstance(source, LearntSound):
-                continue
-            samples = source.samples if self.model.pooled[level - 1] else mix.melody.samples
-            heard.setdefault((source, max(samples, clip)), []).append(level)
-        kept = tuple(level for level in self._levels if level not in mix.levels or mix.strength < 1)
-        return [
-            Job(mix.melody, None, kept),
-            *(Job(source, samples, tuple(levels)) for (source, samples), levels in heard.items()),
-        ]
-
-    def _codes(self, mix: Mix, advance: Advance = lambda windows: None) -> tuple[Codes, Mapping[int, Codes]]:
-        """The codes of a resolved mix: of its melody source, and {level: codes} of the others."""
-        content, *others = [self._encode(job, advance) for job in self._jobs(mix)]
-        by_level = {level: codes for codes in others for level in codes.levels}
-        sounds = {level: sound.codes for level, sound in mix.levels.items() if isinstance(sound, LearntSound)}
-        return content, {**by_level, **sounds}
+        return jobs(mix, self.model, self.codec.clip_samples, self.sampling.dynamics)
 
     @torch.no_grad()
     def _encode(self, job: Job, advance: Advance = lambda windows: None) -> Codes:
@@ -351,7 +341,7 @@ class Pipeline:
         for batch in batched(cut(blocks, [first * hop for first in firsts], self.window * hop), self.batch):
             windows = torch.stack(batch).to(self.device)
             for level, code in window_codes(
-                self.model, self.codec, self.log_mel, windows, job.levels
+                self.model, self.codec, self.log_mel, windows, job.levels, job.even
             ).items():
                 if level not in codes:
                     codes[level] = torch.empty(len(firsts), *code.shape[1:])

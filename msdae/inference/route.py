@@ -48,7 +48,7 @@ def route(model: Autoencoder, sampling: Sampling, student: Student | None) -> Ro
     if student is not None and student.knows(weights := model.guidance_weights(sampling.guidance), few):
         sigmas = student.sigmas(model, few)
         denoiser = partial(student.denoiser, model, sigmas.tolist(), weights)
-        return Route(sigmas, "euler", denoiser, lambda: student.unet(model))
+        return Route(sigmas, student.sampler, denoiser, lambda: student.unet(model))
     sigmas = karras_sigmas(sampling.steps or STEPS, edm.sigma_min, edm.sigma_max)
     denoiser = partial(model.denoiser, guidance=sampling.guidance)
     return Route(sigmas, sampling.sampler or "dpmpp_2m", denoiser, lambda: model.unet)

@@ -10,6 +10,7 @@ from msdae.limits import GUIDANCE, SEED, SHARE, Choice, Range
 
 FAST, BEST = "fast", "best"
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
+SOUND, MELODY = "sound", "melody"
 FEW = 4  # steps of a student
 FRAMES = Range(1, 64, reason="longer than a window")
 SERIES = Range(2, 1000, reason="a series has two ends, and more steps cannot be told apart")
@@ -30,6 +31,9 @@ class Sampling:
         itself.
     draft: whether a swap of level 1 begins at the melody put together of frames of the timbre source: "auto"
         where the model does not know the sound, "always", "never".
+    dynamics: how notes swell and die away in a swap of level 1: "sound", as the sound's own, for which those
+        of the melody source are made even (`audio.dynamics`); "melody", as the melody source's, as far as
+        the model takes them; "auto", "sound" where it is learnt.
 
     Raises:
         UserError: a number outside its range, or an unknown sampler.
@@ -41,6 +45,7 @@ class Sampling:
     seed: Annotated[int, SEED] = 0
     quality: Annotated[str, Choice((FAST, BEST))] = FAST
     draft: Annotated[str, Choice((AUTO, ALWAYS, NEVER))] = AUTO
+    dynamics: Annotated[str, Choice((AUTO, SOUND, MELODY))] = AUTO
 
     def __post_init__(self):
         limits.check(self)

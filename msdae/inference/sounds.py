@@ -1,7 +1,6 @@
 """Sounds that a model has learnt: each stands where a timbre source stands, and is a small file."""
 
-from dataclasses import dataclass, replace
-from math import isfinite
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,29 +13,9 @@ from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.tokens import Tokens
 
-KIND, CODE, ADAPTER, HEARD = "sound", "code", "adapter.", "heard."  # of files: their kind, names of tensors
+KIND, CODE, ADAPTER = "sound", "code", "adapter."  # of files: their kind, names of tensors
 FACTS = ("model", "names", "seconds", "steps", "held_out")
-FRAMES = 4096  # latents of a sound, at most
 FIX = "learn the sound again"
-
-
-@dataclass(frozen=True, eq=False)
-class Heard:
-    """What drafts (`inference.drafts`) need of a sound.
-
-    frames: latents (channels, frames) of what can be heard in its recordings, or the beginning of that.
-    distance: `drafts.distance` of it from what the model makes of it. weight: of the sound in a blend.
-    """
-
-    frames: torch.Tensor
-    distance: float
-    weight: float = 1.0
-
-    def fits(self, channels: int) -> bool:
-        """Whether these are some latents of so many channels, and finite numbers."""
-        shape, numbers = self.frames.shape, (self.distance, self.weight)
-        right = len(shape) == 2 and shape[0] == channels and 0 < shape[1] <= FRAMES
-        return right and all(map(isfinite, numbers))
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +30,6 @@ class LearntSound:
         steps: of learning.
         held_out: EDM's loss on held-out excerpts, before and after learning; empty where there were none.
         tokens: of level 1, of a model that has them.
-        heard: its recordings' own frames, of each sound in a blend; empty where nothing can be heard.
     """
 
     code: torch.Tensor
@@ -62,7 +40,6 @@ class LearntSound:
     steps: int = 0
     held_out: tuple[float, ...] = ()
     tokens: Tokens | None = None
-    heard: tuple[Heard, ...] = ()
 
     @property
     def codes(self) -> Codes:
@@ -83,23 +60,14 @@ class LearntSound:
         names = tuple(dict.fromkeys([*self.names, *other.names]))
         seconds, steps = self.seconds + other.seconds, max(self.steps, other.steps)
         tokens = mixed_tokens(self.tokens, other.tokens, strength)
-        shares = (self, 1 - strength), (other, strength)
-        heard = tuple(
-            replace(part, weight=part.weight * share)
-            for sound, share in shares
-            if share
-            for part in sound.heard
-        )
-        return LearntSound(code, adapter, self.model, names, seconds, steps, tokens=tokens, heard=heard)
+        return LearntSound(code, adapter, self.model, names, seconds, steps, tokens=tokens)
 
     def save(self, path: str | Path) -> None:
         """Write the sound to a safetensors file in half precision, atomically."""
         tensors = {f"{ADAPTER}{name}": tensor.half() for name, tensor in self.adapter.tensors().items()}
         if self.tokens is not None:
             tensors |= {name: x.half() for name, x in zip(TOKENS, self.tokens, strict=True)}
-        tensors |= {f"{HEARD}{number}": part.frames.half() for number, part in enumerate(self.heard)}
         header = {name: getattr(self, name) for name in FACTS}
-        header["heard"] = [[part.distance, part.weight] for part in self.heard]
         checkpoint.save(path, KIND, {CODE: self.code.half(), **tensors}, header)
 
     @classmethod
@@ -114,24 +82,15 @@ class LearntSound:
             facts = {name: tuple(v) if isinstance(v := header[name], list) else v for name in FACTS}
             code = tensors.pop(CODE).float()
             parts = [tensors.pop(name).float() for name in TOKENS] if TOKENS[0] in tensors else None
-            heard = tuple(
-                Heard(tensors.pop(f"{HEARD}{number}").float(), float(distance), float(weight))
-                for number, (distance, weight) in enumerate(header["heard"])
-            )
-            weights = {name.removeprefix(ADAPTER): tensor.float() for name, tensor in tensors.items()}
-            tokens = Tokens(*parts) if parts else None
-            return cls(code, Adapter(weights), **facts, tokens=tokens, heard=heard)
+            changes = {name: tensor.float() for name, tensor in tensors.items() if name.startswith(ADAPTER)}
+            adapter = Adapter({name.removeprefix(ADAPTER): tensor for name, tensor in changes.items()})
+            return cls(code, adapter, **facts, tokens=Tokens(*parts) if parts else None)
 
     def fits(self, model: Autoencoder) -> bool:
-        """Whether code, tokens, frames and adapter have the shapes of the model's."""
+        """Whether code, tokens and adapter have the shapes of the model's."""
         tokens = self.tokens is None or self.tokens.values.shape[1] == model.tokens
-        channels = model.config.codec.channels
-        return (
-            tokens
-            and all(part.fits(channels) for part in self.heard)
-            and self.code.shape == (1, *model.null_codes[0].shape)
-            and self.adapter.fits(model.unet)
-        )
+        code = self.code.shape == (1, *model.null_codes[0].shape)
+        return tokens and code and self.adapter.fits(model.unet)
 
 
 def blended(first: Adapter | None, second: Adapter | None, strength: float) -> Adapter | None:

@@ -17,7 +17,7 @@ from msdae.audio.loudness import PEAK, Loudness, matching_gain
 from msdae.audio.windows import crossfade_level
 from msdae.errors import UserError
 from msdae.inference.codes import Codes
-from msdae.inference.encoding import window_codes
+from msdae.inference.encoding import brought, window_codes
 from msdae.inference.longform import noise
 from msdae.inference.pipeline import Pipeline
 from msdae.inference.settings import LiveConfig
@@ -60,6 +60,7 @@ class Engine:
         self._way = pipeline.route()
         self._unet = self._way.unet()  # a student is read and merged before anything plays
         self._adapter = sound.adapter and sound.adapter.copy().to(pipeline.device)
+        self._even = brought(pipeline.sampling.dynamics, sound.adapter is not None)
         self._timbre = sound[1].to(pipeline.device)
         self._tokens = sound.tokens and sound.tokens.to(pipeline.device)
         silence = torch.zeros(1, codec.clip_samples)
@@ -117,7 +118,7 @@ class Engine:
         """
         pipeline, config, model = self.pipeline, self.config, self.pipeline.model
         codec, levels = pipeline.codec, range(2, model.stage + 1)
-        codes = window_codes(model, codec, pipeline.log_mel, heard, levels)
+        codes = window_codes(model, codec, pipeline.log_mel, heard, levels, self._even)
         conditions = [self._timbre, *(codes[level] for level in levels)]
         before = torch.cat([z[..., config.stride :], z[..., : config.stride]], dim=-1)
         first = pipeline.window - config.stride - config.ahead  # frame that is new

@@ -20,7 +20,8 @@ from msdae import checkpoint, config, limits
 from msdae.diffusion.distillation import below, places
 from msdae.diffusion.samplers import karras_sigmas
 from msdae.errors import UserError, printable
-from msdae.limits import GUIDANCE, Range, Size
+from msdae.limits import GUIDANCE as WEIGHT
+from msdae.limits import Choice, Range, Size
 from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.hub import STUDENT
@@ -33,6 +34,7 @@ ADAPTER = "adapter."
 logger = logging.getLogger(__name__)
 WAVES = 8  # of the embedding of a step's length
 FIX = "delete it, or make it again with distill.py"
+SEGMENTS, GUIDANCE, CONSISTENCY = "segments", "guidance", "consistency"
 
 
 class OfAnother(UserError):
@@ -43,13 +45,17 @@ class OfAnother(UserError):
 class StudentConfig:
     """What a student is.
 
+    says: what one evaluation says: "segments", what an Euler step needs to land where the teacher's steps
+        land; "guidance", the teacher's guided estimate, for the teacher's own sampler; "consistency", where
+        the teacher's trajectory ends.
     rank: of the changes to the U-Net. points: steps of the teacher's trajectories, at whose noise levels its
     own steps begin and end. guidance: lowest and highest weight of a level that it knows.
     """
 
+    says: Annotated[str, Choice((SEGMENTS, GUIDANCE, CONSISTENCY))] = SEGMENTS
     rank: Annotated[int, Range(1, 1024, reason="more than layers have features")] = 64
     points: Annotated[int, Range(1, 1000)] = 16
-    guidance: Annotated[tuple[Annotated[float, GUIDANCE], ...], Size(2, 2)] = (1.0, 4.0)
+    guidance: Annotated[tuple[Annotated[float, WEIGHT], ...], Size(2, 2)] = (1.0, 4.0)
 
     def __post_init__(self):
         limits.check(self)
@@ -101,6 +107,16 @@ class Student(nn.Module):
         adapter = Adapter.fresh(model.unet, settings.rank, generator)
         return Student(settings, adapter, _control(model, settings, generator), fingerprint(model))
 
+    @property
+    def sampler(self) -> str:
+        """By which its steps are taken."""
+        return "dpmpp_2m" if self.config.says == GUIDANCE else "euler"
+
+    def ratio(self, sigma: torch.Tensor, following: torch.Tensor | float) -> torch.Tensor:
+        """What `Control` is told of steps from `sigma` to `following`, (batch,)."""
+        fixed = {GUIDANCE: 1.0, CONSISTENCY: 0.0}.get(self.config.says)
+        return following / sigma if fixed is None else torch.full_like(sigma, fixed)
+
     def knows(self, weights: Sequence[float], steps: int) -> bool:
         """Whether guidance by these weights, and so many steps, were learnt."""
         low, high = self.config.guidance
@@ -115,6 +131,8 @@ class Student(nn.Module):
         points, edm = self.config.points, model.edm
         if steps > points:
             raise UserError(f"steps: the student takes 1 to {points}, got {steps}; take fewer")
+        if self.config.says == GUIDANCE:
+            return karras_sigmas(steps, edm.sigma_min, edm.sigma_max)
         return karras_sigmas(points, edm.sigma_min, edm.sigma_max)[places(points, steps)]
 
     def unet(self, model: Autoencoder) -> nn.Module:
@@ -131,11 +149,11 @@ class Student(nn.Module):
         codes: Sequence[torch.Tensor],
         tokens: Tokens | None = None,
     ) -> Callable:
-        """f(x, sigma) for Euler steps between `sigmas`, of guidance `weights`, one a level."""
+        """f(x, sigma) for steps between `sigmas`, of guidance `weights`, one a level."""
         unet = self.unet(model)
 
         def denoise(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-            ratio = below(sigmas, sigma[0].item()) / sigma
+            ratio = self.ratio(sigma, below(sigmas, sigma[0].item()))
             control = self.control(x.new_tensor(weights).expand(len(x), -1), ratio)
             return model.denoise(x, sigma, codes, None, tokens, partial(unet, control=control))
 

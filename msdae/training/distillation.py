@@ -21,7 +21,7 @@ from msdae.locks import only_process
 from msdae.models import codec_files, student
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.hub import STUDENT
-from msdae.models.student import Student, StudentConfig
+from msdae.models.student import CONSISTENCY, GUIDANCE, Student, StudentConfig
 from msdae.nn.tokens import Tokens
 from msdae.progress import Progress, silent
 from msdae.training.autoencoder import data_keys
@@ -53,7 +53,10 @@ class DistillConfig(Schedule):
     clips: whose trajectories the student is trained on, which the teacher renders first. shard: clips of a
         file of trajectories.
     segments: into how many a trajectory is cut, each number as often. local: share of segments without
-        length, whose target is the teacher's guided estimate: guidance as an input alone.
+        length, whose target is the teacher's guided estimate: guidance as an input alone. Of students that
+        say other things neither is asked for: those of guidance have segments without length only, those of
+        consistency shorter and shorter ones, at whose ends their own estimates are alike (Geng et al. 2024,
+        "Consistency models made easy").
     usual: share of the clips with the model's configured guidance. crossed: share of the clips that are
         played by another clip's sound, which nobody has rendered.
     views: what the encoders see of a clip.
@@ -98,14 +101,20 @@ class Lesson(nn.Module):
         tokens = Tokens(batch.tokens, batch.weights) if model.tokens else None
         conditioned = model.condition(self._unpacked(batch.codes))
         attended = model.attended(tokens, len(batch.x))
-        control = self.student.control(batch.guidance, batch.following / batch.sigma)
+        ratio = self.student.ratio(batch.sigma, batch.following)
+        control = self.student.control(batch.guidance, ratio)
+
+        def network(x: torch.Tensor, c_noise: torch.Tensor) -> torch.Tensor:
+            return model.unet(x, c_noise, conditioned, attended, control)
+
+        target, mean = batch.target, model.latent_mean
         with self.student.adapter.applied(model.unet):
-            return model.edm.loss(
-                lambda x, c: model.unet(x, c, conditioned, attended, control),
-                batch.target - model.latent_mean,
-                batch.x - batch.target,
-                batch.sigma,
-            )
+            if self.student.config.says == CONSISTENCY:
+                ended, sigma = batch.following == 0, batch.following.clamp_min(model.edm.sigma_min)
+                with torch.no_grad():
+                    own = mean + model.edm.denoise(network, batch.later - mean, sigma)
+                target = torch.where(ended[:, None, None], batch.later, own)
+            return model.edm.loss(network, target - mean, batch.x - target, batch.sigma)
 
 
 class DistillationTask(Task):
@@ -127,13 +136,25 @@ class DistillationTask(Task):
     def modules(self) -> dict[str, nn.Module]:
         return self.networks
 
-    def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Segments]:
+    @property
+    def local(self) -> float:
+        """The share of segments without length."""
+        return {GUIDANCE: 1.0, CONSISTENCY: 0.0}.get(self.settings.student.says, self.settings.local)
+
+    def counts(self, step: int) -> Sequence[int]:
+        """Into how many segments trajectories are cut at a step."""
         s = self.settings
-        return self.train.batches(s.batch_size, s.segments, s.local, seed, start, rank, world)
+        if s.student.says != CONSISTENCY:
+            return s.segments
+        halvings = s.student.points.bit_length()
+        return (min(s.student.points, 2 ** (step * halvings // s.steps)),)
+
+    def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Segments]:
+        return self.train.batches(self.settings.batch_size, self.counts, self.local, seed, start, rank, world)
 
     def validation(self, rank: int, world: int) -> Iterable[Segments]:
-        s = self.settings
-        return self.valid.batches(s.batch_size, s.segments, s.local, 0, 0, rank, world)
+        last = self.counts(self.settings.steps - 1)
+        return self.valid.batches(self.settings.batch_size, lambda step: last, self.local, 0, 0, rank, world)
 
     def losses(self, batch: Segments, draws: Draws) -> Losses:
         self.seen = batch.steps
@@ -142,7 +163,8 @@ class DistillationTask(Task):
     def details(self, terms: Losses, draws: Draws) -> Losses:
         """The loss by the number of segments that the trajectory was cut into."""
         loss = terms["segments"]
-        named = {f"loss, {count} steps": count for count in self.settings.segments} | {"loss, guidance": 0}
+        counts = {count for step in range(self.settings.steps) for count in self.counts(step)}
+        named = {f"loss, {count} steps": count for count in sorted(counts)} | {"loss, guidance": 0}
         return {name: torch.where(self.seen == count, loss, math.nan) for name, count in named.items()}
 
     def same(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A teacher's way from noise to latents, kept on disk: what a student is trained on."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,8 @@ class TrajectoryConfig:
 class Segments:
     """Segments of trajectories; the first dimension is over clips.
 
-    x: points, (batch, channels, frames), at the noise levels `sigma`; target: what a student is to say of
-        them for a step to `following`, (batch,) both.
+    x, later: points where segments begin and end, (batch, channels, frames), at the noise levels `sigma` and
+        `following`, (batch,) both. target: what a student is to say at the first for a step to the second.
     steps: how many such segments make the trajectory, 0 of one without length, whose target is the teacher's
         own estimate.
     guidance: (batch, levels). codes: (batch, numbers), of all levels one after the other. tokens: (batch,
@@ -56,6 +56,7 @@ class Segments:
 
     x: torch.Tensor
     sigma: torch.Tensor
+    later: torch.Tensor
     following: torch.Tensor
     target: torch.Tensor
     steps: torch.Tensor
@@ -85,7 +86,7 @@ class Trajectories:
     def batches(
         self,
         batch_size: int,
-        counts: Sequence[int],
+        counts: Callable[[int], Sequence[int]],
         local: float,
         seed: int,
         start: int = 0,
@@ -95,13 +96,13 @@ class Trajectories:
         """Endless batches of segments from step `start`, this rank's share of each; a pure function of the
         seed.
 
-        counts: of segments that a trajectory is cut into, each as often. local: share of segments without
-            length.
+        counts: of segments that a trajectory is cut into at a step, each as often. local: share of segments
+            without length.
         """
         share = order.positions(0, batch_size, rank, world)
         for step, indices in enumerate(order.batches(len(self), batch_size, seed, start, rank, world), start):
             draws = Draws((seed, step, 1), batch_size, slice(share.start, share.stop))
-            yield self._segments(indices, draws.uniform(3), counts, local)
+            yield self._segments(indices, draws.uniform(3), counts(step), local)
 
     def _segments(
         self, indices: np.ndarray, draws: torch.Tensor, counts: Sequence[int], local: float
@@ -124,7 +125,8 @@ class Trajectories:
         safe = torch.where(counted > 0, following, 0)
         target = torch.where((counted > 0)[:, None, None], chord(x, sigma, later, safe), own)
         rest = [self.tensors[name][rows].float() for name in ("guidance", "codes", "tokens", "weights")]
-        return Segments(x, sigma, following, target, counted, *rest, [f"clip {row}" for row in indices])
+        names = [f"clip {row}" for row in indices]
+        return Segments(x, sigma, later, following, target, counted, *rest, names)
 
     def unpacked(self, codes: torch.Tensor) -> list[torch.Tensor]:
         """The codes of each level, (batch, channels, frames), of `Segments.codes`."""

@@ -1,12 +1,9 @@
 """Where a swap begins at frames of the timbre source, and where at noise."""
 
-import dataclasses
-
 import pytest
 import torch
 
 from msdae.audio.windows import Waveform
-from msdae.errors import UserError
 from msdae.inference import drafts
 from msdae.inference.latents import SIGMA
 from msdae.inference.pipeline import Mix, Pipeline, Sampling
@@ -69,53 +66,10 @@ def test_otherwise_it_begins_at_noise(renderer, timbre, source, which, monkeypat
         "short": {1: timbre[:2000]},
         "itself": {1: source},
         "two levels": {1: timbre, 2: timbre},
-        "learnt": {1: sound(renderer, 0)} if which == "learnt" else {},  # of what could not be heard
+        "learnt": {1: sound(renderer, 0)} if which == "learnt" else {},
     }.get(which, {1: timbre})
     draft = {"never": "never", "known": "auto"}.get(which, "always")
     assert drawn(renderer, Mix(source, levels), draft) == [None]
-
-
-def learnt(renderer, timbre, distance):
-    heard = drafts.hear(renderer, [Waveform(part) for part in timbre.split(60_000)])
-    return dataclasses.replace(sound(renderer, 0), heard=(dataclasses.replace(heard[0], distance=distance),))
-
-
-def test_a_learnt_sound_has_a_draft_of_the_frames_that_it_keeps(renderer, timbre, source, tmp_path):
-    """They are the recordings' own, through the codec, and are told by the file whether they are needed."""
-    far, near = (learnt(renderer, timbre, drafts.UNKNOWN + by) for by in (0.01, -0.01))
-    (z,) = drawn(renderer, Mix(source, {1: far}))
-    coded = renderer.decode(renderer.codec.encode(timbre[None])[0])
-    assert torch.equal(z, drawn(renderer, Mix(source, {1: coded}), "always")[0])
-    for one, draft in ((near, "auto"), (far, "never")):
-        assert drawn(renderer, Mix(source, {1: one}), draft) == [None]
-    far.save(tmp_path / "a.sound")
-    (again,) = drawn(renderer, Mix(source, {1: renderer.load_sound(tmp_path / "a.sound")}))
-    assert (again - z).abs().median() < 0.01  # half precision may make another frame the nearest
-
-
-@pytest.mark.parametrize(
-    "change", [{"distance": float("nan")}, {"weight": float("inf")}, {"frames": torch.zeros(63, 9)}]
-)
-def test_frames_that_cannot_be_are_refused(renderer, timbre, tmp_path, change):
-    far = learnt(renderer, timbre, 9.0)
-    dataclasses.replace(far, heard=(dataclasses.replace(far.heard[0], **change),)).save(tmp_path / "a.sound")
-    with pytest.raises(UserError, match=r"a\.sound"):
-        renderer.load_sound(tmp_path / "a.sound")
-
-
-def test_silence_leaves_nothing_to_draft_from(renderer):
-    assert drafts.hear(renderer, [Waveform(torch.zeros(44100))]) == ()
-
-
-def test_a_sound_between_two_has_a_draft_between_theirs(renderer, timbre, source, melody):
-    one, other = (learnt(renderer, t, drafts.UNKNOWN) for t in (timbre, melody(4.0, 7)[0]))
-    (first,), (second,), (between,) = (
-        drawn(renderer, Mix(source, {1: s})) for s in (one, other, one.blend(other, 0.25))
-    )
-    torch.testing.assert_close(between, 0.75 * first + 0.25 * second, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(drawn(renderer, Mix(source, {1: one.blend(other, 0.0)}))[0], first)
-    known = dataclasses.replace(other, heard=(dataclasses.replace(other.heard[0], distance=0.0),))
-    assert drawn(renderer, Mix(source, {1: one.blend(known, 0.25)})) == [None]
 
 
 def test_swaps_and_series_begin_there(renderer, timbre, source, caplog):

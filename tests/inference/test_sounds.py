@@ -58,6 +58,39 @@ def test_strength_and_verbs(pipeline, melody_source):
     assert torch.equal(pipeline.reconstruct(melody_source), plain)  # nothing is left on the model
 
 
+def test_a_learnt_sound_brings_its_own_dynamics(pipeline, melody_source):
+    """Its melody is encoded with even ones; that of a sound that is not learnt as it is, unless asked for."""
+    learnt, timbre = sound(pipeline, 0), torch.randn(44100, generator=torch.Generator().manual_seed(0)) / 10
+    plain, evened = (pipeline.encode(melody_source, levels=(2, 3), even=even) for even in (False, True))
+    assert (plain[2] - evened[2]).abs().max() > 0.01 < (plain[3] - evened[3]).abs().max()
+    for choice, source, expected in (
+        ("auto", learnt, evened),
+        ("auto", timbre, plain),
+        ("sound", timbre, evened),
+        ("melody", learnt, plain),
+    ):
+        pipeline.sampling = Sampling(steps=2, sampler="euler", dynamics=choice)
+        whole, half = pipeline.mixed(Mix(melody_source, {1: source}), [1.0, 0.5])[0]
+        for level in (2, 3):
+            torch.testing.assert_close(whole[level], expected[level])
+            (between,) = pipeline.model.mix([plain[level]], [expected[level]], [0.5])
+            torch.testing.assert_close(half[level], between)
+    pipeline.sampling = Sampling(steps=2, sampler="euler", dynamics="sound")
+    both = pipeline.mixed(Mix(melody_source, {1: timbre, 2: timbre}), [1.0])[0][0]
+    torch.testing.assert_close(both[3], evened[3])
+    alone = pipeline.mixed(Mix(melody_source, {2: timbre}), [1.0])[0][0]
+    torch.testing.assert_close(alone[3], plain[3])
+
+
+def test_a_file_of_before_with_frames_is_read(tmp_path, pipeline):
+    sound(pipeline, 0).save(tmp_path / "a.sound")
+    tensors, header = checkpoint.load(tmp_path / "a.sound", "sound")
+    tensors["heard.0"] = torch.zeros(64, 9)
+    checkpoint.save(tmp_path / "b.sound", "sound", tensors, {**header, "heard": [[5.0, 1.0]]})
+    old, new = (pipeline.load_sound(tmp_path / name).adapter.tensors() for name in ("b.sound", "a.sound"))
+    assert all(torch.equal(old[name], new[name]) for name in new) and len(old) == len(new)
+
+
 def test_between_two_sounds(pipeline, melody_source):
     a, b = sound(pipeline, 0), sound(pipeline, 1)
     ends = [pipeline.swap(s, melody_source) for s in (a, b)]

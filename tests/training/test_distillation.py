@@ -14,6 +14,7 @@ from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.hub import STUDENT
 from msdae.models.msdae import MSDAE
 from msdae.models.student import Student, StudentConfig
+from msdae.nn.tokens import Tokens
 from msdae.training import distillation
 from msdae.training.distillation import DistillConfig, Lesson, distill
 from msdae.training.trajectories import Trajectories
@@ -56,7 +57,7 @@ def known(run):
 
 
 def loss(model, pupil, trajectories):
-    batch = next(trajectories.batches(16, SETTINGS.segments, 0.25, seed=5))
+    batch = next(trajectories.batches(16, lambda step: SETTINGS.segments, 0.25, seed=5))
     with torch.no_grad():
         return Lesson(model, pupil, trajectories)(batch).mean().item()
 
@@ -75,7 +76,7 @@ def test_a_student_learns_the_trajectories_of_the_model_that_ships(tiny, tmp_pat
 def test_one_euler_step_to_the_target_lands_on_the_trajectory(checkpoint, tiny, tmp_path):
     made(checkpoint, tmp_path, tiny, replace(SETTINGS, steps=1))
     trajectories = known(tmp_path)
-    segment = next(trajectories.batches(8, (2,), 0, seed=0))
+    segment = next(trajectories.batches(8, lambda step: (2,), 0, seed=0))
     for row in range(8):
         levels = torch.stack([segment.sigma[row], segment.following[row]])
         landed = euler(
@@ -83,7 +84,7 @@ def test_one_euler_step_to_the_target_lands_on_the_trajectory(checkpoint, tiny, 
         )
         points = trajectories.tensors["points"].float()
         assert (points - landed).abs().amax(dim=(2, 3)).min() < 0.05
-    guided = next(trajectories.batches(8, (2,), 1, seed=0))
+    guided = next(trajectories.batches(8, lambda step: (2,), 1, seed=0))
     assert (guided.sigma == guided.following).all() and guided.steps.eq(0).all()
 
 
@@ -96,6 +97,33 @@ def test_an_untrained_student_is_its_teacher_without_guidance(checkpoint):
     sigma = torch.full((2,), sigmas[1])
     with torch.no_grad():
         torch.testing.assert_close(denoise(x, sigma), model.denoise(x, sigma, codes))
+
+
+@pytest.mark.parametrize("says", ["guidance", "consistency"])
+def test_other_students_learn_what_they_say(checkpoint, tiny, tmp_path, says):
+    """Of guidance the teacher's guided estimate at each point, of consistency the end of its trajectory."""
+    settings = replace(
+        SETTINGS, student=replace(SETTINGS.student, says=says, rank=16), steps=60, learning_rate=1e-2
+    )
+    made(checkpoint, tmp_path, tiny, settings)
+    model, trajectories = MSDAE.from_pretrained(checkpoint), known(tmp_path)
+    pupil = Student.load(tmp_path / STUDENT, model)
+    fresh = Student.fresh(model, settings.student, torch.Generator().manual_seed(0))
+    assert pupil.sampler == {"guidance": "dpmpp_2m", "consistency": "euler"}[says]
+    row = torch.tensor([0])
+    known_of = {name: tensor[row].float() for name, tensor in trajectories.tensors.items()}
+    weights, codes = known_of["guidance"][0].tolist(), trajectories.unpacked(known_of["codes"])
+    tokens = Tokens(known_of["tokens"], known_of["weights"])
+    place = 1
+    x, sigma = known_of["points"][:, place], trajectories.sigmas[place].expand(1)
+    wanted = known_of["estimates"][:, place] if says == "guidance" else known_of["points"][:, -1]
+    sigmas, errors = trajectories.sigmas.tolist(), []
+    for student in (pupil, fresh):
+        with torch.no_grad():
+            said = student.denoiser(model, sigmas, weights, codes, tokens)(x, sigma)
+        errors.append((said - wanted).square().mean().item())
+    assert errors[0] < 0.8 * errors[1]
+    assert len(pupil.sigmas(model, 3)) == 4
 
 
 def test_what_was_stopped_continues_bit_for_bit(checkpoint, tiny, tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 """What fewer evaluations of the network cost: swaps of equal noise by a model's student and by samplers."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,23 +16,33 @@ from msdae.evaluation.swapbench.tables import swap_score
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.inference.settings import NEVER
+from msdae.models.student import Student
 from msdae.progress import Progress, silent
 
 STUDENT, LEVELS = "student", (1,)
 REFERENCE = "dpmpp_2m, 20 steps"
-STEPS = {STUDENT: (1, 2, 4, 8), "dpmpp_2m": (4, 8, 12, 20, 40), "heun": (2, 4, 10, 20)}  # by sampler
+FEW = (1, 2, 4, 8)  # steps of a student
+STEPS = {"dpmpp_2m": (4, 8, 12, 20, 40), "heun": (2, 4, 10, 20)}  # by sampler
 COUNT, PANELS = "evaluations", ("melody F1 ↑", "timbre top-1 ↑", "swap score ↑")
 
 
-def samplings(pipeline: Pipeline) -> dict[str, Sampling]:
-    """What is compared: the steps of each sampler, and of the student where there is one, from noise on."""
+@dataclass(frozen=True)
+class Way:
+    """A row: how it samples, and by which student, if by any."""
+
+    sampling: Sampling
+    student: Student | None = None
+
+
+def ways(students: Mapping[str, Student]) -> dict[str, Way]:
+    """What is compared: the steps of each student, by its name, and of each sampler, from noise on."""
     compared = {}
+    for name, student in students.items():
+        for steps in FEW:
+            compared[f"{name}, {steps} steps"] = Way(Sampling(steps=steps, draft=NEVER), student)
     for sampler, counts in STEPS.items():
         for steps in counts:
-            if sampler != STUDENT:
-                compared[f"{sampler}, {steps} steps"] = Sampling(steps, sampler, draft=NEVER)
-            elif pipeline.student is not None:
-                compared[f"{STUDENT}, {steps} steps"] = Sampling(steps=steps, draft=NEVER)
+            compared[f"{sampler}, {steps} steps"] = Way(Sampling(steps, sampler, draft=NEVER))
     return compared
 
 
@@ -50,7 +60,7 @@ def cost(pipeline: Pipeline, sampling: Sampling) -> int:
 def measure(
     pipeline: Pipeline,
     group: Sequence[Case],
-    compared: dict[str, Sampling],
+    compared: Mapping[str, Way],
     seed: int = 0,
     command: str = "",
     progress: Progress = silent,
@@ -58,7 +68,7 @@ def measure(
     """Melody F1, timbre and swap score of swaps of level 1 by each of `compared`, and how far F1 and top-1
     are from `REFERENCE`'s, where that is one.
 
-    seed: of the noise, which is the same for all. The pipeline has another sampling afterwards.
+    seed: of the noise, which is the same for all. The pipeline has another sampling and student afterwards.
     """
     scores: dict[str, list[tuple[float, float, float]]] = {name: [] for name in (CODEC, *compared)}
     system, codec = Model("model", pipeline, [LEVELS]), Bounds(pipeline.codec, pipeline.device)
@@ -71,8 +81,8 @@ def measure(
     columns = {name: np.array(rows) for name, rows in scores.items()}
     pieces = [case.melody.piece for case in group]
     rows = [
-        (name, Value(cost(pipeline, sampling), digits=0), *_cells(columns, name, pieces))
-        for name, sampling in compared.items()
+        (name, Value(cost(pipeline, way.sampling), digits=0), *_cells(columns, name, pieces))
+        for name, way in compared.items()
     ]
     rows.append((CODEC, EMPTY, *_cells(columns, CODEC, pieces)[:3], EMPTY, EMPTY))
     differences = [f"{name}, less {REFERENCE}" for name in ("F1", "top-1")]
@@ -89,11 +99,12 @@ def measure(
 
 
 def _output(
-    name: str, batch: Batch, system: Model, codec: Bounds, compared: dict[str, Sampling], seed: int
+    name: str, batch: Batch, system: Model, codec: Bounds, compared: Mapping[str, Way], seed: int
 ) -> torch.Tensor:
     if name == CODEC:
         return codec.render(batch, Output(CODEC))
-    system.pipeline.sampling = replace(compared[name], seed=seed)
+    system.pipeline.student = compared[name].student
+    system.pipeline.sampling = replace(compared[name].sampling, seed=seed)
     return system.swap(batch, LEVELS)
 
 

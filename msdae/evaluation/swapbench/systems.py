@@ -20,7 +20,6 @@ from msdae.errors import UserError, printable
 from msdae.evaluation.metrics.scoring import SLACK
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, CLIP_SECONDS, Case
 from msdae.inference.codes import Codes
-from msdae.inference.drafts import drafts
 from msdae.inference.pipeline import Mix, Pipeline
 from msdae.limits import LEARNING_SECONDS
 
@@ -119,10 +118,9 @@ class Model:
         """The swap of each pair, of a timbre source or a learnt sound and a melody source."""
         mixes, begin = [], []
         for timbre, melody in pairs:
-            other = self._encode(timbre, levels)
-            mixes.append(self.pipeline.mix(self._encode(melody), dict.fromkeys(levels, other), strength))
-            mix = Mix(melody, dict.fromkeys(levels, timbre), strength, SAMPLE_RATE)
-            begin += drafts(self.pipeline, mix, [strength])
+            mix = Mix(melody, dict.fromkeys(levels, timbre), sample_rate=SAMPLE_RATE)
+            for made, given in zip(self.pipeline.mixed(mix, [strength]), (mixes, begin), strict=True):
+                given += made
         return self._rendered(batch, mixes, begin)
 
     def _encode(self, sound: Any, levels: Sequence[int] | None = None) -> Codes:

@@ -21,8 +21,10 @@ def test_rows_say_how_good_and_how_dear_each_way_is(monkeypatch):
 
     monkeypatch.setattr(steps, "_output", output)
     monkeypatch.setattr(steps, "melody_and_timbre", scores)
-    compared = steps.samplings(pipeline)
+    compared = steps.ways({})
     assert not any(name.startswith(steps.STUDENT) for name in compared)  # this model has none
+    named = steps.ways({"a": None, "b": None})
+    assert list(named)[:5] == [f"a, {count} steps" for count in steps.FEW] + ["b, 1 steps"]
     group = cases.plan("valid", 0, {"monophonic": 2})
     table = steps.measure(pipeline, group, compared, seed=3)
     assert {name for name, seed in heard if seed == 3} == {steps.CODEC, *compared}
