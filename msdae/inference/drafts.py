@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
+from msdae.audio import dynamics
 from msdae.audio.equaliser import PEAK, envelopes
 from msdae.audio.neighbours import Neighbours
 from msdae.audio.windows import Source, cut
 from msdae.inference.settings import ALWAYS, NEVER, Mix
 from msdae.inference.sounds import LearntSound
-from msdae.inference.sources import as_source
 from msdae.limits import SHORTEST_SOUND
 
 NOTE = "note: the model does not know this sound, and begins at its own frames; learnt, it may come nearer"
@@ -29,24 +29,33 @@ BLOCK = 4  # windows of the melody source that are put together at once
 
 
 @torch.no_grad()
-def drafts(pipeline: Any, mix: Mix, strengths: Sequence[float]) -> list[torch.Tensor | None]:
-    """Latents (channels, frames) at which sampling a mix begins, for each strength in place of its own.
+def unknown(pipeline: Any, mix: Mix) -> torch.Tensor | None:
+    """The timbre source's own sound (samples,), of whose frames a mix of sources has a draft.
 
-    None where it begins at noise: the model knows the sound or has learnt it, level 1 is not the only one
-    that comes from another recording, the strength is 0, `Sampling.draft` is "never".
+    None where it has none: the model knows the sound or has learnt it, level 1 is not the only one that comes
+    from another recording, the strength is 0, `Sampling.draft` is "never".
 
     pipeline: a `Pipeline`, as whose `encode` it raises errors.
     """
-    none: list[torch.Tensor | None] = [None] * len(strengths)
-    timbre, wanted, rate = mix.levels.get(1), pipeline.sampling.draft, pipeline.codec.sample_rate
-    asked = wanted != NEVER and set(mix.levels) == {1} and any(strengths)
+    timbre, wanted = mix.levels.get(1), pipeline.sampling.draft
+    asked = wanted != NEVER and set(mix.levels) == {1} and mix.strength
     if not asked or timbre is mix.melody or isinstance(timbre, LearntSound):
-        return none
-    sound = _audible(pipeline, as_source(timbre, rate, mix.sample_rate))
-    if sound is None or (wanted != ALWAYS and distance(pipeline, sound) < UNKNOWN):
-        return none
-    melody = as_source(mix.melody, rate, mix.sample_rate)
-    pairs = list(_latents(pipeline, Neighbours(sound, rate), melody))
+        return None
+    sound = _audible(pipeline, timbre)
+    known = sound is None or (wanted != ALWAYS and distance(pipeline, sound) < UNKNOWN)
+    return None if known else sound
+
+
+@torch.no_grad()
+def drafts(
+    pipeline: Any, sound: torch.Tensor, melody: Source, strengths: Sequence[float], even: bool
+) -> list[torch.Tensor | None]:
+    """Latents (channels, frames) at which sampling begins, for each strength; None of 0.
+
+    sound: as `unknown` gives it. even: whether the melody's dynamics are made even.
+    """
+    neighbours = Neighbours(sound, pipeline.codec.sample_rate)
+    pairs = list(_latents(pipeline, neighbours, melody, even))
     own, drawn = (torch.cat(parts, dim=-1) for parts in zip(*pairs, strict=True))
     return [own.lerp(drawn, strength) if strength else None for strength in strengths]
 
@@ -69,11 +78,13 @@ def distance(pipeline: Any, sound: torch.Tensor) -> float:
 
 
 def _latents(
-    pipeline: Any, neighbours: Neighbours, melody: Source
+    pipeline: Any, neighbours: Neighbours, melody: Source, even: bool
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Of blocks of the melody source (channels, frames) as it is, and out of neighbours."""
-    for block in _parts(melody, BLOCK * pipeline.window * pipeline.codec.hop):
-        own, drawn = pipeline.codec.encode(torch.stack([block, neighbours(block)]).to(pipeline.device)).cpu()
+    codec = pipeline.codec
+    for block in _parts(melody, BLOCK * pipeline.window * codec.hop):
+        played = dynamics.even(block, codec.sample_rate) if even else block
+        own, drawn = codec.encode(torch.stack([block, neighbours(played)]).to(pipeline.device)).cpu()
         yield own, drawn
 
 

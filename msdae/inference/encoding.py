@@ -26,12 +26,12 @@ class Job:
     even: bool = False
 
 
-def jobs(mix: Mix, model: Autoencoder, clip: int, dynamics: str) -> list[Job]:
+def jobs(mix: Mix, model: Autoencoder, clip: int, even: bool) -> list[Job]:
     """What has to be encoded for a mix of sources, its melody source first; nothing is encoded twice.
 
     A pooled level hears all of its source, others as much of it as the melody lasts, repeated if need be.
 
-    clip: samples of the shortest source. dynamics: as `Sampling.dynamics`.
+    clip: samples of the shortest source. even: whether a swap of level 1 brings its own dynamics.
     """
     levels = tuple(range(1, model.stage + 1))
     heard: dict[tuple[Source, int], list[int]] = {}
@@ -41,18 +41,19 @@ def jobs(mix: Mix, model: Autoencoder, clip: int, dynamics: str) -> list[Job]:
         samples = source.samples if model.pooled[level - 1] else mix.melody.samples
         heard.setdefault((source, max(samples, clip)), []).append(level)
     others = [Job(source, samples, tuple(own)) for (source, samples), own in heard.items()]
-    timbre = mix.levels.get(1, mix.melody)
-    even = brought(dynamics, isinstance(timbre, LearntSound))
-    even = even and model.pooled[0] and timbre is not mix.melody
+    even = even and model.pooled[0] and mix.levels.get(1, mix.melody) is not mix.melody
     rest = Job(mix.melody, None, tuple(level for level in levels if level not in mix.levels), even)
     if mix.strength == 1:
         return [rest, *others]
     return [Job(mix.melody, None, levels), *([rest] if even else []), *others]
 
 
-def brought(dynamics: str, learnt: bool) -> bool:
-    """Whether a sound, learnt or not, brings its own dynamics: the melody is encoded with even ones."""
-    return dynamics == SOUND or (dynamics == AUTO and learnt)
+def brought(dynamics: str, new: bool) -> bool:
+    """Whether a sound brings its own dynamics: the melody source is encoded with even ones.
+
+    dynamics: as `Sampling.dynamics`. new: the model was not trained on the sound.
+    """
+    return dynamics == SOUND or (dynamics == AUTO and new)
 
 
 def window_codes(

@@ -18,6 +18,10 @@ SIGMA = 2.6  # noise level at which sampling begins at a draft, at most
 Advance = Callable[[float], Any]  # told of windows that are done
 
 
+def ignored(windows: float) -> None:
+    """An `Advance` that does nothing."""
+
+
 def require_latents(z: Any, channels: int) -> None:
     """Raise a UserError unless `z` is a tensor (channels, frames), maybe with a batch, of finite floats."""
     shape = tuple(z.shape) if torch.is_tensor(z) else ()
@@ -34,7 +38,7 @@ def latents(
     seeds: Sequence[int],
     way: Route,
     batch: int,
-    advance: Advance = lambda windows: None,
+    advance: Advance = ignored,
     drafts: Sequence[torch.Tensor | None] | None = None,
 ) -> list[torch.Tensor]:
     """Latents z (channels, frames) of each recording, on the CPU.

@@ -16,9 +16,9 @@ from msdae.audio.windows import Source, batched, cut, looped, padded, starts
 from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
 from msdae.inference.codes import LENGTH, Codes, require
-from msdae.inference.drafts import NOTE, drafts
-from msdae.inference.encoding import LEVELS, TOKENS, Job, jobs, window_codes
-from msdae.inference.latents import Advance, latents, require_latents
+from msdae.inference.drafts import NOTE, drafts, unknown
+from msdae.inference.encoding import LEVELS, TOKENS, Job, brought, jobs, window_codes
+from msdae.inference.latents import Advance, ignored, latents, require_latents
 from msdae.inference.mastering import mastered, write_mastered
 from msdae.inference.route import Route, route
 from msdae.inference.settings import Mix, Sampling, strengths
@@ -34,6 +34,8 @@ from msdae.progress import Progress, silent, wholes
 logger = logging.getLogger(__name__)
 __all__ = ["Mix", "Pipeline", "Sampling", "strengths"]
 OVERLAP = 4  # neighbouring windows share one part in so many
+Sound = torch.Tensor | None
+Mixed = tuple[list[Codes], list[torch.Tensor | None]]
 
 
 class Pipeline:
@@ -154,16 +156,11 @@ class Pipeline:
             content, levels=dict(sorted(levels.items())), adapter=adapter, tokens=tokens
         )
 
-    def mixed(
-        self, mix: Mix, series: Sequence[float], advance: Advance = lambda windows: None
-    ) -> tuple[list[Codes], list[torch.Tensor | None]]:
+    def mixed(self, mix: Mix, series: Sequence[float]) -> Mixed:
         """The codes of a mix for each strength of a series, in place of its own, and the latents at which
         sampling begins, None for noise alone (`inference.drafts`); errors as `encode` and `mix`."""
-        mix = dataclasses.replace(self._resolved(mix), strength=min(series))
-        content, *others = [self._encode(job, advance) for job in self._jobs(mix)]
-        by_level = {level: codes for codes in others for level in codes.levels}
-        by_level |= {n: sound.codes for n, sound in mix.levels.items() if isinstance(sound, LearntSound)}
-        return [self.mix(content, by_level, strength) for strength in series], drafts(self, mix, series)
+        mix = dataclasses.replace(self._resolved(mix), strength=max(series))
+        return self._mixed(mix, series, unknown(self, mix))
 
     def sample(
         self,
@@ -295,14 +292,14 @@ class Pipeline:
         progress: counts windows that are encoded, sampled and decoded.
         """
         mix = self._resolved(mix)
-        samples, some = mix.melody.samples, [job for job in self._jobs(mix) if job.levels]
-        windows = len(self._starts(samples))
+        samples, sound = mix.melody.samples, unknown(self, mix)
+        if sound is not None:
+            logger.info(NOTE)
+        windows, some = len(self._starts(samples)), [job for job in self._jobs(mix, sound) if job.levels]
         encoded = [len(self._starts(job.samples or job.source.samples)) for job in some]
         with progress(total=sum(encoded) + 2 * windows, unit="window") as bar:
             advance = wholes(bar)
-            mixes, begin = self.mixed(mix, [mix.strength], advance)
-            if begin[0] is not None:
-                logger.info(NOTE)
+            mixes, begin = self._mixed(mix, [mix.strength], sound, advance)
             (z,) = self._sample(mixes, None, advance, begin)
             for block in self._decoded(z, samples):
                 advance(windows * len(block) / samples)
@@ -324,11 +321,27 @@ class Pipeline:
         levels = {level: sources.get(id(sound), sound) for level, sound in mix.levels.items()}
         return Mix(sources[id(mix.melody)], levels, mix.strength)
 
-    def _jobs(self, mix: Mix) -> list[Job]:
-        return jobs(mix, self.model, self.codec.clip_samples, self.sampling.dynamics)
+    def _mixed(self, mix: Mix, series: Sequence[float], sound: Sound, advance: Advance = ignored) -> Mixed:
+        """As `mixed`, of a resolved mix. sound: as `unknown` gives it."""
+        part = dataclasses.replace(mix, strength=min(series))
+        content, *others = [self._encode(job, advance) for job in self._jobs(part, sound)]
+        by_level = {level: codes for codes in others for level in codes.levels}
+        by_level |= {n: learnt.codes for n, learnt in mix.levels.items() if isinstance(learnt, LearntSound)}
+        mixes = [self.mix(content, by_level, strength) for strength in series]
+        even = self._even(mix, sound)
+        begin = [None] * len(mixes) if sound is None else drafts(self, sound, mix.melody, series, even)
+        return mixes, begin
+
+    def _even(self, mix: Mix, sound: Sound) -> bool:
+        """Whether the sound of a resolved mix brings its own dynamics."""
+        new = sound is not None or isinstance(mix.levels.get(1), LearntSound)
+        return brought(self.sampling.dynamics, new)
+
+    def _jobs(self, mix: Mix, sound: Sound) -> list[Job]:
+        return jobs(mix, self.model, self.codec.clip_samples, self._even(mix, sound))
 
     @torch.no_grad()
-    def _encode(self, job: Job, advance: Advance = lambda windows: None) -> Codes:
+    def _encode(self, job: Job, advance: Advance = ignored) -> Codes:
         samples, hop = job.samples or job.source.samples, self.codec.hop
         length = self.codec.frames(samples)
         LENGTH.check(length, "length, in latent frames")

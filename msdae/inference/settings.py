@@ -33,7 +33,7 @@ class Sampling:
         where the model does not know the sound, "always", "never".
     dynamics: how notes swell and die away in a swap of level 1: "sound", as the sound's own, for which those
         of the melody source are made even (`audio.dynamics`); "melody", as the melody source's, as far as
-        the model takes them; "auto", "sound" where it is learnt.
+        the model takes them; "auto", "sound" where the model does not know it or has learnt it.
 
     Raises:
         UserError: a number outside its range, or an unknown sampler.

@@ -35,7 +35,7 @@ def source(melody):
 
 def drawn(renderer, mix, draft="auto", strengths=None):
     renderer.sampling = Sampling(steps=4, draft=draft)
-    return drafts.drafts(renderer, mix, strengths or [mix.strength])
+    return renderer.mixed(mix, strengths or [mix.strength])[1]
 
 
 def test_a_sound_that_the_model_does_not_know_has_a_draft(renderer, timbre, source, monkeypatch):

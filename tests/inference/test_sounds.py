@@ -58,28 +58,33 @@ def test_strength_and_verbs(pipeline, melody_source):
     assert torch.equal(pipeline.reconstruct(melody_source), plain)  # nothing is left on the model
 
 
-def test_a_learnt_sound_brings_its_own_dynamics(pipeline, melody_source):
-    """Its melody is encoded with even ones; that of a sound that is not learnt as it is, unless asked for."""
+def test_a_new_sound_brings_its_own_dynamics(pipeline, melody_source):
+    """One that is learnt, or has a draft: its melody is encoded with even dynamics, others' as it is."""
     learnt, timbre = sound(pipeline, 0), torch.randn(44100, generator=torch.Generator().manual_seed(0)) / 10
     plain, evened = (pipeline.encode(melody_source, levels=(2, 3), even=even) for even in (False, True))
     assert (plain[2] - evened[2]).abs().max() > 0.01 < (plain[3] - evened[3]).abs().max()
-    for choice, source, expected in (
-        ("auto", learnt, evened),
-        ("auto", timbre, plain),
-        ("sound", timbre, evened),
-        ("melody", learnt, plain),
+
+    def mixed(levels, series=(1.0,), **settings):
+        pipeline.sampling = Sampling(steps=2, sampler="euler", **{"draft": "never", **settings})
+        return pipeline.mixed(Mix(melody_source, levels), series)
+
+    for settings, source, expected in (
+        ({}, learnt, evened),
+        ({}, timbre, plain),
+        ({"draft": "always"}, timbre, evened),
+        ({"draft": "always", "dynamics": "melody"}, timbre, plain),
+        ({"dynamics": "sound"}, timbre, evened),
+        ({"dynamics": "melody"}, learnt, plain),
     ):
-        pipeline.sampling = Sampling(steps=2, sampler="euler", dynamics=choice)
-        whole, half = pipeline.mixed(Mix(melody_source, {1: source}), [1.0, 0.5])[0]
+        whole, half = mixed({1: source}, (1.0, 0.5), **settings)[0]
         for level in (2, 3):
             torch.testing.assert_close(whole[level], expected[level])
             (between,) = pipeline.model.mix([plain[level]], [expected[level]], [0.5])
             torch.testing.assert_close(half[level], between)
-    pipeline.sampling = Sampling(steps=2, sampler="euler", dynamics="sound")
-    both = pipeline.mixed(Mix(melody_source, {1: timbre, 2: timbre}), [1.0])[0][0]
-    torch.testing.assert_close(both[3], evened[3])
-    alone = pipeline.mixed(Mix(melody_source, {2: timbre}), [1.0])[0][0]
-    torch.testing.assert_close(alone[3], plain[3])
+    torch.testing.assert_close(mixed({1: timbre, 2: timbre}, dynamics="sound")[0][0][3], evened[3])
+    torch.testing.assert_close(mixed({2: timbre}, dynamics="sound")[0][0][3], plain[3])
+    drafts = [mixed({1: timbre}, draft="always", dynamics=of)[1][0] for of in ("auto", "melody")]
+    assert (drafts[0] - drafts[1]).abs().max() > 0.01
 
 
 def test_a_file_of_before_with_frames_is_read(tmp_path, pipeline):
