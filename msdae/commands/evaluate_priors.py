@@ -73,7 +73,7 @@ class _Study:
         """All of them; the order is that of the document."""
         from msdae.evaluation.priors import report
 
-        made = [self._main(report)]
+        made = [self._main(report)] if self.settings.samples else []
         if self.settings.texts and any(prior.texts for prior in self.priors.values()):
             made.append(self._asked(report))
         if self.settings.pieces:

@@ -80,7 +80,7 @@ def test_every_table_by_one_command(tmp_path, monkeypatch, run, trained, checkpo
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--samples", "1"], "--samples: is 1"),
+        (["--samples", "1"], "samples: is 1"),
         (["--trained", "missing.safetensors"], "missing.safetensors: no such file"),
         (["--checkpoint", "embedded"], "is of another model or codec"),
         (["--out", "t.pdf"], "t.pdf"),

@@ -13,7 +13,7 @@ SAMPLES = Range(2, 10_000)
 class Settings:
     """What is drawn.
 
-    samples: of each prior.
+    samples: of each prior; 0: none are set beside recordings.
     seconds: of a sample.
     texts: samples that are asked for in words; 0: none.
     pieces: long samples, whose thirds are compared; 0: none.
@@ -21,7 +21,7 @@ class Settings:
     seed: of everything.
     """
 
-    samples: Annotated[int, SAMPLES] = 200
+    samples: Annotated[int, Range(0, SAMPLES.high)] = 200
     seconds: Annotated[float, Range(1, 600)] = 10.0
     texts: Annotated[int, Range(0, SAMPLES.high)] = 110
     pieces: Annotated[int, Range(0, SAMPLES.high)] = 24
@@ -30,3 +30,5 @@ class Settings:
 
     def __post_init__(self):
         limits.check(self)
+        if self.samples:
+            SAMPLES.check(self.samples, "samples", int)
