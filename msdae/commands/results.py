@@ -198,6 +198,7 @@ COMMANDS = {
     "players": "measure_players",
     "maqam": "measure_maqam",
     "priors": "evaluate_priors",
+    "minute": "evaluate_priors",
     "speed": "benchmark",
     "steps": "measure_steps",
 }  # that the measurements call
@@ -214,6 +215,10 @@ MEASUREMENTS: dict[str, Callable[[Path], None]] = {
     "players": of_command("players", "measure-players", measure_players.main, "--cases", "24"),
     "maqam": of_command("maqam", "measure-maqam", measure_maqam.main),
     "priors": of_command("priors", "evaluate-priors", evaluate_priors.main),
+    "minute": of_command(
+        *("minute", "evaluate-priors", evaluate_priors.main),
+        *("--samples", "0", "--texts", "0", "--pieces", "16", "--long", "60"),
+    ),
     "speed": of_command("speed", "benchmark", benchmark.main),
     "steps": of_command("steps", "measure-steps", measure_steps.main, "--cases", "36"),
 }
