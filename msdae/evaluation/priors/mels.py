@@ -58,9 +58,10 @@ def table(
         others = {name: drawn, "another recording": mels.roll(1, 0), "mean": mean}
         about = f"{space.bands} bands, {frames * HOP / RATE:.1f} s"
         for title, images in others.items():
-            distance = Value(_kad(space, mels, images, embedding), digits=2) if title != "mean" else EMPTY
-            title = title if title == name else f"{title}, for {name}"
-            rows.append((title, about, *_beside(mels, images), distance))
+            own = title == name
+            distance = Value(_kad(space, mels, images, embedding), digits=2) if own else EMPTY
+            row = title if own else f"{title}, for {name}"
+            rows.append((row, about, *_beside(mels, images), distance))
     header = ("system", "log-mels", "SSIM ↑", "MSE ↓", "KAD ↓")
     about = ABOUT.format(count=len(files), embedding=embedding.name)
     return Table("Log-mels of captions", header, tuple(rows), about, command)
