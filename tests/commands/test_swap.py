@@ -78,7 +78,7 @@ def test_options_change_the_sound(tmp_path, sounds, checkpoint, run):
     for name, options in variants.items():
         out = tmp_path / f"{name}.wav"
         base = ["--timbre", a, "--melody", b, "--checkpoint", checkpoint, "--out", out]
-        run("swap", *base, *FAST, *options)
+        run("swap", *base, *FAST, "--draft", "never", *options)  # of a draft both samplers take one step
         rendered[name] = audio.read(out)
     plain = rendered.pop("plain")
     assert torch.equal(rendered.pop("again"), plain)
