@@ -92,20 +92,15 @@ def _audible(pipeline: Any, source: Source) -> torch.Tensor | None:
     """The first seconds (samples,) of what can be heard of a source; None where that is too short, or where
     the model's level 1 is no average over time."""
     rate = pipeline.codec.sample_rate
-    sound = _heard(source, HEARD * rate)
-    return sound if len(sound) >= SHORTEST_SOUND * rate and pipeline.model.pooled[0] else None
-
-
-def _heard(source: Source, most: int) -> torch.Tensor:
-    """The first `most` samples of the parts of a source that can be heard."""
-    parts, samples = [], 0
+    parts, samples, most = [], 0, HEARD * rate
     for part in _parts(source, PART):
         if samples >= most:
             break
         if part.abs().max() > AUDIBLE:
             parts.append(part)
             samples += len(part)
-    return torch.cat(parts)[:most] if parts else torch.zeros(0)
+    enough = samples >= SHORTEST_SOUND * rate and pipeline.model.pooled[0]
+    return torch.cat(parts)[:most] if enough else None
 
 
 def _parts(source: Source, size: int) -> Iterator[torch.Tensor]:

@@ -90,7 +90,8 @@ class FewSteps(nn.Module):
         *conditions: torch.Tensor,
     ) -> torch.Tensor:
         codes, tokens = conditions[: self.model.stage], conditions[self.model.stage :]
-        unet = partial(self.unet, control=self.student.control(guidance, following / sigma))
+        control = self.student.control(guidance, self.student.ratio(sigma, following))
+        unet = partial(self.unet, control=control)
         return self.model.denoise(x, sigma, codes, None, Tokens(*tokens) if tokens else None, unet)
 
 

@@ -34,8 +34,8 @@ from msdae.progress import Progress, silent, wholes
 logger = logging.getLogger(__name__)
 __all__ = ["Mix", "Pipeline", "Sampling", "strengths"]
 OVERLAP = 4  # neighbouring windows share one part in so many
-Sound = torch.Tensor | None
-Mixed = tuple[list[Codes], list[torch.Tensor | None]]
+Sound = torch.Tensor | None  # of a timbre source that the model does not know
+Mixed = tuple[list[Codes], list[torch.Tensor | None]]  # codes, and latents at which sampling begins
 
 
 class Pipeline:
@@ -223,7 +223,7 @@ class Pipeline:
         """`count` swaps of strength 0 (`melody`) to 1 (`timbre` on `levels`), evenly spaced."""
         series = strengths(count)
         mix = self._resolved(Mix(melody, dict.fromkeys(levels, timbre), sample_rate=sample_rate))
-        mixes, begin = self.mixed(mix, series)
+        mixes, begin = self._mixed(mix, series, unknown(self, mix))
         made = self.sample(mixes, drafts=begin)
         return [self._mastered(self._decoded(z, mix.melody.samples), mix.melody) for z in made]
 

@@ -82,9 +82,9 @@ class LearntSound:
             facts = {name: tuple(v) if isinstance(v := header[name], list) else v for name in FACTS}
             code = tensors.pop(CODE).float()
             parts = [tensors.pop(name).float() for name in TOKENS] if TOKENS[0] in tensors else None
-            changes = {name: tensor.float() for name, tensor in tensors.items() if name.startswith(ADAPTER)}
-            adapter = Adapter({name.removeprefix(ADAPTER): tensor for name, tensor in changes.items()})
-            return cls(code, adapter, **facts, tokens=Tokens(*parts) if parts else None)
+            own = [name for name in tensors if name.startswith(ADAPTER)]
+            changes = {name.removeprefix(ADAPTER): tensors[name].float() for name in own}
+            return cls(code, Adapter(changes), **facts, tokens=Tokens(*parts) if parts else None)
 
     def fits(self, model: Autoencoder) -> bool:
         """Whether code, tokens and adapter have the shapes of the model's."""

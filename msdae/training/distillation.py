@@ -131,6 +131,7 @@ class DistillationTask(Task):
     ):
         self.model, self.train, self.valid, self.settings, self.key = model, train, valid, settings, key
         self.name, self.stage = "student", model.stage
+        self.every = sorted({count for step in range(settings.steps) for count in self.counts(step)})
         self.networks: dict[str, nn.Module] = {"student": Lesson(model, pupil, train)}
 
     def modules(self) -> dict[str, nn.Module]:
@@ -163,8 +164,7 @@ class DistillationTask(Task):
     def details(self, terms: Losses, draws: Draws) -> Losses:
         """The loss by the number of segments that the trajectory was cut into."""
         loss = terms["segments"]
-        counts = {count for step in range(self.settings.steps) for count in self.counts(step)}
-        named = {f"loss, {count} steps": count for count in sorted(counts)} | {"loss, guidance": 0}
+        named = {f"loss, {count} steps": count for count in self.every} | {"loss, guidance": 0}
         return {name: torch.where(self.seen == count, loss, math.nan) for name, count in named.items()}
 
     def same(self) -> dict[str, Any]:

@@ -9,18 +9,18 @@ import torch
 
 from msdae.data.draws import mix_seed
 from msdae.data.sources import ClipLength, SourceFile
+from msdae.errors import UserError
 from msdae.evaluation.metrics.bootstrap import interval
 from msdae.evaluation.metrics.distance import ssim
 from msdae.evaluation.metrics.embeddings import Embedding
 from msdae.evaluation.metrics.kernel import kad
-from msdae.evaluation.priors.samples import levelled
+from msdae.evaluation.priors.samples import TOGETHER, levelled
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
 from msdae.inference.mels import HOP, MEL, RATE, MelSpace
 from msdae.inference.wording import described
 from msdae.models.priors.base import Condition, Prior
 from msdae.models.priors.settings import Manner
 
-TOGETHER = 16  # images that are drawn at once
 ABOUT = (
     "{count} held-out recordings, each beside what a prior draws of its caption, one window long. SSIM and "
     "MSE: of their log-mels, scaled to 0 to 1. KAD: of their sounds, all by Griffin-Lim, by the embedding "
@@ -46,11 +46,17 @@ def table(
     """A row for each prior, and for the mean of its recordings and the recording after each in its place.
 
     files: held-out recordings with labels. advance: is told of recordings that are done.
+
+    Raises:
+        UserError: fewer than two recordings are as long as a prior's window.
     """
     rows: list[tuple[Cell, ...]] = []
     for name, prior in priors.items():
         space, frames = MelSpace(prior.model, clip), prior.config.window
         pieces = [p for p in space.encoded({"": files}, described)[""] if p.frames >= frames]
+        if len(pieces) < 2:
+            reason = f"fewer than two held-out recordings last {frames * HOP / RATE:g} s, its window"
+            raise UserError(f"{name}: {reason}; give longer ones")
         mels = torch.stack([piece.melody[1][:, :frames] for piece in pieces])
         texts = torch.stack([piece.texts[0] for piece in pieces])
         drawn = torch.cat(list(_drawn(prior, texts, manner, seed, advance)))[..., :frames]
