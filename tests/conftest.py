@@ -2,8 +2,11 @@ import logging
 import os
 import signal
 import threading
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch starts its threads: tests run beside each other
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # numba's cache is not made for two that fill it at once
+    os.environ["NUMBA_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / f"numba-{worker}")
 
 from contextlib import contextmanager
 

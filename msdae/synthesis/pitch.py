@@ -7,6 +7,10 @@ from functools import lru_cache
 from types import ModuleType
 
 import numpy as np
+from filelock import FileLock
+
+from msdae import folders
+from msdae.files import make_folder
 
 log = logging.getLogger(__name__)
 SECONDS, STEP = 0.5, 0.02  # of sound that is measured; between its possible beginnings
@@ -79,9 +83,15 @@ def _loud(waveform: np.ndarray, rate: int, frame: int) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def load_librosa() -> ModuleType | None:
-    """The module librosa; None where it is not installed, which is said once."""
+    """The module librosa; None where it is not installed, which is said once.
+
+    One process at a time imports it: where it is new, two that fill numba's cache at once may leave the code
+    for one type under the name of another, and every process that calls it afterwards crashes.
+    """
+    make_folder(folders.cache())
     try:
-        import librosa
+        with FileLock(folders.cache() / "librosa.lock"):
+            import librosa
     except ImportError:
         log.warning("pitches of samples are those of their names: pip install msdae[eval] to measure them")
         return None
