@@ -50,3 +50,11 @@ def test_silence_has_phases_too():
     silence = torch.zeros(2, 1025, 5)
     assert accumulated(silence, HOP).isfinite().all()
     assert not griffin_lim(silence, accumulated(silence, HOP), WINDOW, HOP, 2).any()
+
+
+@pytest.mark.parametrize("hop", [512, 600])
+def test_frames_are_put_together_as_by_torch(tune, hop):
+    spectrum = torch.stft(tune, 2048, hop, window=WINDOW, return_complex=True)
+    made = griffin_lim(spectrum.abs(), spectrum.angle(), WINDOW, hop, rounds=0)
+    theirs = torch.istft(spectrum, 2048, hop, window=WINDOW)
+    torch.testing.assert_close(made, theirs, atol=1e-5, rtol=0)

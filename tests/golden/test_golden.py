@@ -13,7 +13,7 @@ from msdae.diffusion.samplers import sample
 from msdae.models.autoencoder import Autoencoder
 
 SAMPLES = 131072  # one clip
-EXPECTED = Path(__file__).with_name("embedded.safetensors")  # of the code of commit 7729aa7
+EXPECTED = Path(__file__).with_name("embedded.safetensors")  # of the code of commit 7729aa7; the waveform of phases kept in doubles
 
 
 def tones(pitches: list[int], partials: int) -> torch.Tensor:
