@@ -65,7 +65,8 @@ def _overlapped(frames: torch.Tensor, hop: int, length: int) -> torch.Tensor:
     of the first frame on. In a third of the time of `torch.istft`, whose result it gives (tested)."""
     batch, count, size = frames.shape
     parts = -(-size // hop)
-    pieces = F.pad(frames, (0, parts * hop - size)).view(batch, count, parts, hop)
+    rest = parts * hop - size
+    pieces = (F.pad(frames, (0, rest)) if rest else frames).view(batch, count, parts, hop)
     total = frames.new_zeros(batch, count + parts - 1, hop)
     for part in range(parts):
         total[:, part : part + count] += pieces[:, :, part]
@@ -75,16 +76,16 @@ def _overlapped(frames: torch.Tensor, hop: int, length: int) -> torch.Tensor:
 def _sinusoids(magnitude: torch.Tensor, hop: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Each bin's nearest peak and that sinusoid's phase advance over a hop: (batch, frames, bins) both."""
     bins = magnitude.shape[1]
-    level = magnitude.transpose(1, 2).clamp_min(1e-7).log()
-    below = torch.cat([level[..., :1], level[..., :-1]], dim=-1)
-    above = torch.cat([level[..., 1:], level[..., -1:]], dim=-1)
-    peak = (level >= below) & (level > above)
-    offset = (0.5 * (below - above) / (below - 2 * level + above).clamp(max=-1e-6)).clamp(-0.5, 0.5)
+    level = magnitude.transpose(1, 2).clamp_min(1e-7).log_()
+    rise = F.pad(level[..., 1:] - level[..., :-1], (1, 1))  # to each bin from the one below; 0 at the ends
+    before, after = rise[..., :-1], rise[..., 1:]
+    peak = (before >= 0) & (after < 0)
+    offset = (before + after).div_((before - after).clamp_(min=1e-6)).mul_(0.5).clamp_(-0.5, 0.5)
     index = torch.arange(bins, device=magnitude.device, dtype=torch.int32)
     far = 2 * bins
     lower = torch.where(peak, index, -far).cummax(dim=-1).values
     upper = torch.where(peak, index, far).flip(-1).cummin(dim=-1).values.flip(-1)
     owner = torch.where(index - lower <= upper - index, lower, upper)
     owner = torch.where((owner < 0) | (owner >= bins), index, owner).long()  # a frame without peaks: itself
-    advance = (math.pi * hop / (bins - 1)) * (index + offset)
+    advance = offset.add_(index).mul_(math.pi * hop / (bins - 1))
     return owner, advance.gather(-1, owner)

@@ -6,6 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from msdae import cli
+from msdae.commands._arguments import add_samples
 from msdae.evaluation.swapbench.settings import CASES, SPLITS
 from msdae.limits import SEED
 
@@ -14,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
         "measure-steps",
         "Swap SwapBench melodies by the model's student and by samplers of the model itself, in few steps\n"
-        "and in many, with the same noise, and print melody F1, timbre and swap score over evaluations.",
+        "and in many, with the same noise, and print how good they are over evaluations.",
         "--split valid --cases 48 --plot steps.svg",
     )
     parser.add_argument("--checkpoint", default="embedded", help="embedded, a file, a folder or a hub id")
@@ -29,14 +30,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--cases", type=cli.ranged(CASES), default=48, help="monophonic melodies of each split"
     )
+    parser.add_argument("--notes", type=cli.ranged(CASES), default=12, help="single notes of each split")
     parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the cases and of the noise")
+    add_samples(parser, "the splits 'real' and 'real-valid'")
     parser.add_argument("--out", type=Path, help="file for the table: .md, .json or .csv")
     cli.add_plot(parser)
     cli.add_codec(parser)
     cli.add_device(parser)
     options = parser.parse_args(argv)
     from msdae.evaluation import figures
-    from msdae.evaluation.swapbench import cases, steps
+    from msdae.evaluation.swapbench import cases, real, steps
     from msdae.evaluation.tables import check_file, write
     from msdae.inference.pipeline import Pipeline
     from msdae.models.student import Student
@@ -46,16 +49,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.plot:
         figures.check_plot(options.plot)
     pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
-    group = [
-        case
-        for split in options.split
-        for case in cases.plan(split, options.seed, {"monophonic": options.cases})
-    ]
+    counts = {"monophonic": options.cases, cases.NOTE: options.notes}
+    group = [case for split in options.split for case in cases.plan(split, options.seed, counts)]
+    recorded = tuple(split for split in options.split if split in real.SPLITS)
+    library = real.library(tuple(options.samples), recorded) if recorded else None
     command = cli.command_line("measure-steps", argv)
     students = {steps.STUDENT: pipeline.student} if pipeline.student else {}
     for name, path in cli.named(options.students, students).items():
         students[name] = Student.load(path, pipeline.model)
-    table = steps.measure(pipeline, group, steps.ways(students), options.seed, command, tqdm)
+    table = steps.measure(pipeline, group, steps.ways(students), options.seed, library, command, tqdm)
     print(table.text())
     if options.out:
         write(options.out, [table])

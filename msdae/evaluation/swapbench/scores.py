@@ -123,7 +123,8 @@ def _melody(kind: str, source: Performance, heard: np.ndarray) -> Scores:
 def melody_and_timbre(
     cases: Sequence[Case], waveforms: torch.Tensor, library: Library | None = None
 ) -> list[tuple[float, float, float]]:
-    """`F1` and `TOP1` alone, and the probability of the right instrument, of outputs (cases, samples).
+    """`F1`, or `PITCH` of single notes, and `TOP1` alone, and the probability of the right instrument, of
+    outputs (cases, samples).
 
     library: as of `sounds.play`.
     """
@@ -132,8 +133,9 @@ def melody_and_timbre(
     scores = []
     for case, notes, point in zip(cases, heard, embedded, strict=True):
         choices, program = instruments(case.split, case.set, library), case.timbre.program
-        f1, right = note_f1(np.array(case.melody.notes), notes), float(choices.nearest(point) == program)
-        scores.append((f1, right, choices.probability(point, program)))
+        melody = _melody(case.set, case.melody, notes)
+        right = float(choices.nearest(point) == program)
+        scores.append((melody.get(PITCH, melody[F1]), right, choices.probability(point, program)))
     return scores
 
 

@@ -6,12 +6,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from msdae.audio.files import SAMPLE_RATE
 from msdae.diffusion.samplers import evaluations
+from msdae.evaluation.metrics import embeddings
 from msdae.evaluation.metrics.bootstrap import interval, interval_of
+from msdae.evaluation.metrics.kernel import kad
 from msdae.evaluation.swapbench.cases import Case
+from msdae.evaluation.swapbench.real import Library
 from msdae.evaluation.swapbench.run import batches, render
 from msdae.evaluation.swapbench.scores import melody_and_timbre
-from msdae.evaluation.swapbench.systems import CODEC, Batch, Bounds, Model, Output
+from msdae.evaluation.swapbench.systems import CODEC, TRUTH, Batch, Bounds, Model, Output
 from msdae.evaluation.swapbench.tables import swap_score
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
 from msdae.inference.pipeline import Pipeline, Sampling
@@ -22,8 +26,9 @@ from msdae.progress import Progress, silent
 STUDENT, LEVELS = "student", (1,)
 REFERENCE = "dpmpp_2m, 20 steps"
 FEW = (1, 2, 4, 8)  # steps of a student
-STEPS = {"dpmpp_2m": (4, 8, 12, 20, 40), "heun": (2, 4, 10, 20)}  # by sampler
+STEPS = {"dpmpp_2m": (2, 4, 8, 12, 20, 40), "heun": (2, 4, 10, 20)}  # by sampler
 COUNT, PANELS = "evaluations", ("melody F1 ↑", "timbre top-1 ↑", "swap score ↑")
+OTHERS = ("KAD ↓", "notes: swap score ↑")
 
 
 @dataclass(frozen=True)
@@ -62,38 +67,53 @@ def measure(
     group: Sequence[Case],
     compared: Mapping[str, Way],
     seed: int = 0,
+    library: Library | None = None,
     command: str = "",
     progress: Progress = silent,
 ) -> Table:
-    """Melody F1, timbre and swap score of swaps of level 1 by each of `compared`, and how far F1 and top-1
-    are from `REFERENCE`'s, where that is one.
+    """Melody F1, timbre, swap score and KAD of swaps of level 1 by each of `compared`, how far F1 and top-1
+    are from `REFERENCE`'s, where that is one, and the swap score of the single notes among the cases.
 
-    seed: of the noise, which is the same for all. The pipeline has another sampling and student afterwards.
+    seed: of the noise, which is the same for all. library: of the recorded samples that cases are of. The
+    pipeline has another sampling and student afterwards.
     """
     scores: dict[str, list[tuple[float, float, float]]] = {name: [] for name in (CODEC, *compared)}
+    points: dict[str, list[np.ndarray]] = {name: [] for name in (TRUTH, *scores)}
     system, codec = Model("model", pipeline, [LEVELS]), Bounds(pipeline.codec, pipeline.device)
+    embedding = embeddings.load("embedded")
     with progress(total=len(scores) * len(group), desc="swaps", unit="swap") as bar:
         for some in batches(group):
-            batch = Batch(some, *render(some))
+            batch = Batch(some, *render(some, library))
+            points[TRUTH].append(embedding.embed(batch.truth, SAMPLE_RATE).double().numpy())
             for name in scores:
-                scores[name] += melody_and_timbre(some, _output(name, batch, system, codec, compared, seed))
+                made = _output(name, batch, system, codec, compared, seed)
+                scores[name] += melody_and_timbre(some, made, library)
+                points[name].append(embedding.embed(made, SAMPLE_RATE).double().numpy())
                 bar.update(len(some))
+    lines, notes = ([case.set == kind for case in group] for kind in ("melodies", "notes"))
     columns = {name: np.array(rows) for name, rows in scores.items()}
-    pieces = [case.melody.piece for case in group]
+    sounds = {name: np.concatenate(parts)[lines] for name, parts in points.items()}
+    pieces = np.array([case.melody.piece for case in group])
+
+    def cells(name: str) -> list[Cell]:
+        own, known = ({key: column[part] for key, column in columns.items()} for part in (lines, notes))
+        distance = Value(kad(sounds[TRUTH], sounds[name], paired=True), digits=2)
+        single = Value(_score(known, name), digits=3) if any(notes) else EMPTY
+        return [*_cells(own, name, pieces[lines]), distance, single, *_differences(own, name, pieces[lines])]
+
     rows = [
-        (name, Value(cost(pipeline, way.sampling), digits=0), *_cells(columns, name, pieces))
-        for name, way in compared.items()
+        (name, Value(cost(pipeline, way.sampling), digits=0), *cells(name)) for name, way in compared.items()
     ]
-    rows.append((CODEC, EMPTY, *_cells(columns, CODEC, pieces)[:3], EMPTY, EMPTY))
+    rows.append((CODEC, EMPTY, *cells(CODEC)))
     differences = [f"{name}, less {REFERENCE}" for name in ("F1", "top-1")]
     splits = ", ".join(dict.fromkeys(case.split for case in group))
     return Table(
         "Quality over evaluations of the network",
-        ("sampler", COUNT, *PANELS, *differences),
+        ("sampler", COUNT, *PANELS, *OTHERS, *differences),
         tuple(rows),
-        f"Swaps of level 1, {len(group)} melodies of {splits}, the same noise for all rows; means with "
-        "bootstrap 95 % intervals over pieces, differences paired. Evaluations are of a window, those of "
-        "guidance counted.",
+        f"Swaps of level 1, {sum(lines)} melodies and {sum(notes)} single notes of {splits}, the same noise "
+        "for all rows; means with bootstrap 95 % intervals over pieces, differences paired. KAD is how far "
+        "melodies are from the right answers. Evaluations are of a window, those of guidance counted.",
         command,
     )
 
@@ -109,15 +129,26 @@ def _output(
 
 
 def _cells(columns: dict[str, np.ndarray], name: str, pieces: Sequence[str]) -> list[Cell]:
-    """F1, top-1, the swap score and the two differences of a row."""
-    f1, top1, _ = columns[name].T
-    together = np.stack([f1, top1, *columns[CODEC].T[:2]], axis=1)
-    value = float(swap_score(together.mean(axis=0)[None])[0])
-    cells: list[Cell] = [_value(f1, pieces), _value(top1, pieces)]
-    cells.append(Value(value, *interval_of(swap_score, together, pieces), digits=3))
-    if REFERENCE not in columns or name == REFERENCE:
-        return [*cells, EMPTY, EMPTY]
-    return [*cells, *(_value(column, pieces) for column in (columns[name] - columns[REFERENCE]).T[:2])]
+    """F1, top-1 and the swap score of a row."""
+    together = _beside_codec(columns, name)
+    score = Value(_score(columns, name), *interval_of(swap_score, together, pieces), digits=3)
+    return [*(_value(column, pieces) for column in columns[name].T[:2]), score]
+
+
+def _differences(columns: dict[str, np.ndarray], name: str, pieces: Sequence[str]) -> list[Cell]:
+    """How far F1 and top-1 are from those of `REFERENCE`."""
+    if REFERENCE not in columns or name in (REFERENCE, CODEC):
+        return [EMPTY, EMPTY]
+    return [_value(column, pieces) for column in (columns[name] - columns[REFERENCE]).T[:2]]
+
+
+def _beside_codec(columns: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """Melody and timbre of a row, then those of the codec: (cases, 4)"""
+    return np.concatenate([columns[name][:, :2], columns[CODEC][:, :2]], axis=1)
+
+
+def _score(columns: dict[str, np.ndarray], name: str) -> float:
+    return float(swap_score(_beside_codec(columns, name).mean(axis=0)[None])[0])
 
 
 def _value(column: np.ndarray, pieces: Sequence[str]) -> Value:

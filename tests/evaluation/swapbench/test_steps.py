@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from msdae.evaluation import figures
 from msdae.evaluation.swapbench import cases, steps
@@ -15,18 +16,26 @@ def test_rows_say_how_good_and_how_dear_each_way_is(monkeypatch):
         heard.append((name, seed))
         return name
 
-    def scores(group, name):
+    def scores(group, name, library):
         worth = {steps.CODEC: 1.0, "dpmpp_2m, 4 steps": 0.25}.get(name, 0.5)
         return [(worth, float(worth > 0.4), worth)] * len(group)
 
+    class Embedding:
+        def embed(self, sounds, sample_rate):
+            """Of all rows but one the same as of the truth."""
+            shift = 2.0 if isinstance(sounds, str) and sounds == "heun, 2 steps" else 0.0
+            return shift + torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+
+    monkeypatch.setattr(steps.embeddings, "load", lambda name: Embedding())
     monkeypatch.setattr(steps, "_output", output)
     monkeypatch.setattr(steps, "melody_and_timbre", scores)
     compared = steps.ways({})
     assert not any(name.startswith(steps.STUDENT) for name in compared)  # this model has none
     named = steps.ways({"a": None, "b": None})
     assert list(named)[:5] == [f"a, {count} steps" for count in steps.FEW] + ["b, 1 steps"]
-    group = cases.plan("valid", 0, {"monophonic": 2})
-    table = steps.measure(pipeline, group, compared, seed=3)
+    group = cases.plan("valid", 0, {"monophonic": 2, cases.NOTE: 2})
+    with pytest.warns(UserWarning, match="KAD is uncertain"):
+        table = steps.measure(pipeline, group, compared, seed=3)
     assert {name for name, seed in heard if seed == 3} == {steps.CODEC, *compared}
     count = table.column(steps.COUNT)
     assert count["dpmpp_2m, 20 steps"].value == 60 and count["heun, 10 steps"].value == 57
@@ -36,6 +45,9 @@ def test_rows_say_how_good_and_how_dear_each_way_is(monkeypatch):
     assert less[steps.REFERENCE] == EMPTY
     score = table.column("swap score ↑")
     assert score["dpmpp_2m, 4 steps"].value == 0 and score["heun, 2 steps"].value == pytest.approx(2 / 3)
+    distance, notes = (table.column(name) for name in steps.OTHERS)
+    assert distance["heun, 2 steps"].value > 10 > 0 == distance["heun, 4 steps"].value
+    assert notes["dpmpp_2m, 4 steps"].value == 0 and notes[steps.CODEC].value == 1
     drawn = figures.svg(figures.curves(table, steps.COUNT, steps.PANELS))
     assert all(word in drawn for word in ("dpmpp_2m", "heun", "codec", "evaluations", "swap score"))
     assert isinstance(f1["heun, 2 steps"], Value)
