@@ -9,6 +9,7 @@ from msdae.audio import dynamics
 from msdae.audio.mel import LogMel
 from msdae.audio.windows import Source
 from msdae.codecs.base import Codec
+from msdae.inference.latents import Silence
 from msdae.inference.settings import AUTO, SOUND, Mix
 from msdae.inference.sounds import LearntSound
 from msdae.models.autoencoder import Autoencoder
@@ -54,6 +55,14 @@ def brought(dynamics: str, new: bool) -> bool:
     dynamics: as `Sampling.dynamics`. new: the model was not trained on the sound.
     """
     return dynamics == SOUND or (dynamics == AUTO and new)
+
+
+@torch.no_grad()
+def silence(model: Autoencoder, codec: Codec, log_mel: LogMel, samples: int) -> Silence:
+    """What a silent window of `samples` samples is for a model and its codec."""
+    window = torch.zeros(1, samples, device=next(model.parameters()).device)
+    timed = [level for level, pooled in enumerate(model.pooled, 1) if not pooled]
+    return Silence(window_codes(model, codec, log_mel, window, timed), codec.encode(window)[0, :, :1])
 
 
 def window_codes(

@@ -1,8 +1,8 @@
 """Codes of recordings to latents: the sampler, over all windows at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,21 @@ from msdae.nn.tokens import Tokens
 
 SIGMA = 2.6  # noise level at which sampling begins at a draft, at most
 Advance = Callable[[float], Any]  # told of windows that are done
+SAME = 1e-4  # codes that differ by less are the same, but for rounding
+
+
+class Silence(NamedTuple):
+    """A silent window: codes of the levels that are not pooled, {level: (1, channels, code frames)}, and the
+    latent of one frame, (channels, 1)."""
+
+    levels: Mapping[int, torch.Tensor]
+    z: torch.Tensor
+
+    def windows(self, conditions: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Which windows, (windows,) on the CPU, are silent by the codes of all levels, coarse to fine."""
+        pairs = ((conditions[level - 1], code) for level, code in self.levels.items())
+        far = [(codes - code.to(codes)).abs().amax(dim=(1, 2)) for codes, code in pairs]
+        return torch.stack(far).amax(dim=0).cpu() < SAME
 
 
 def ignored(windows: float) -> None:
@@ -40,13 +55,14 @@ def latents(
     batch: int,
     advance: Advance = ignored,
     drafts: Sequence[torch.Tensor | None] | None = None,
+    silence: Silence | None = None,
 ) -> list[torch.Tensor]:
     """Latents z (channels, frames) of each recording, on the CPU.
 
     recordings: codes of all levels, with windows of one size. seeds: of each one's noise. way: by the model
         or its student.
     batch: windows that go through the network at once. drafts: latents at which sampling begins in place of
-        noise alone, of each recording that has some.
+        noise alone, of each recording that has some. silence: what silent windows are, which are left out.
 
     Raises:
         UserError: the model gives NaN.
@@ -60,7 +76,8 @@ def latents(
         for kind in dict.fromkeys(kinds):
             places = [place for place, other in enumerate(kinds) if other == kind]
             some, own, begun = ([of[place] for place in places] for of in (recordings, seeds, drafts))
-            made.update(zip(places, latents(model, some, own, way, batch, advance, begun), strict=True))
+            parts = latents(model, some, own, way, batch, advance, begun, silence)
+            made.update(zip(places, parts, strict=True))
         return [made[place] for place in range(len(kinds))]
     first, channels = recordings[0], model.config.codec.channels
     device = next(model.parameters()).device
@@ -78,12 +95,19 @@ def latents(
     ]
     tokens = _tokens(recordings, device)
     share = 1 / way.evaluations
+    every = torch.arange(len(conditions[0]))
+    quiet = silence.windows(conditions) if silence and silence.levels else torch.zeros(len(every), dtype=bool)
 
     def denoise(windows: torch.Tensor, sigma: torch.Tensor, part: slice) -> torch.Tensor:
-        heard = None if tokens is None else Tokens(*(x[part] for x in tokens))
-        denoiser = way.denoiser([code[part] for code in conditions], tokens=heard)
         advance(share * len(windows))
-        return denoiser(windows, sigma)
+        heard = every[part][~quiet[part]]
+        own = heard - every[part][0]
+        denoised = silence.z.to(windows).expand_as(windows).clone() if silence else torch.empty_like(windows)
+        if len(heard):
+            attended = None if tokens is None else Tokens(*(x[heard] for x in tokens))
+            denoiser = way.denoiser([code[heard] for code in conditions], tokens=attended)
+            denoised[own] = denoiser(windows[own], sigma[own])
+        return denoised
 
     denoiser, start = layout.blended(denoise, batch), start[None].to(device)
     with first.adapter.copy().to(device).applied(way.unet()) if first.adapter else nullcontext():

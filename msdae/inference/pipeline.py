@@ -17,8 +17,8 @@ from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
 from msdae.inference.codes import LENGTH, Codes, require
 from msdae.inference.drafts import NOTE, drafts, unknown
-from msdae.inference.encoding import LEVELS, TOKENS, Job, brought, jobs, window_codes
-from msdae.inference.latents import Advance, ignored, latents, require_latents
+from msdae.inference.encoding import LEVELS, TOKENS, Job, brought, jobs, silence, window_codes
+from msdae.inference.latents import Advance, Silence, ignored, latents, require_latents
 from msdae.inference.mastering import mastered, write_mastered
 from msdae.inference.route import Route, route
 from msdae.inference.settings import Mix, Sampling, strengths
@@ -94,6 +94,10 @@ class Pipeline:
     def student(self) -> student.Student | None:
         """The model's student, by which `sampling` of quality "fast" renders: beside its file, if any."""
         return student.beside(self.model)
+
+    @cached_property
+    def _silence(self) -> Silence:
+        return silence(self.model, self.codec, self.log_mel, self.window * self.codec.hop)
 
     def route(self) -> Route:
         """How `sampling` comes to latents; raises as `route.route`."""
@@ -258,11 +262,7 @@ class Pipeline:
             UserError: no sound, or one of another model.
         """
         sound = LearntSound.load(path)
-        if sound.model != self.fingerprint or not sound.fits(self.model):
-            raise UserError(
-                f"{path}: a sound of another model ({sound.model[:12]}, not {self.fingerprint[:12]}); "
-                "learn it again with this one, or give that one with --checkpoint"
-            )
+        sound.require(path, self.model, self.fingerprint)
         return sound
 
     def render(self, mix: Mix, progress: Progress = silent) -> torch.Tensor:
@@ -375,7 +375,8 @@ class Pipeline:
         each = [seeds] * len(recordings) if isinstance(seeds, int) else list(seeds)
         for seed in each:
             SEED.check(seed, "seed", int)
-        return latents(self.model, recordings, each, self.route(), self.batch, advance, drafts)
+        way = self.route()
+        return latents(self.model, recordings, each, way, self.batch, advance, drafts, self._silence)
 
     @torch.no_grad()
     def _decoded(self, z: torch.Tensor, samples: int) -> Iterator[torch.Tensor]:

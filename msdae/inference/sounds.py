@@ -86,6 +86,14 @@ class LearntSound:
             changes = {name.removeprefix(ADAPTER): tensors[name].float() for name in own}
             return cls(code, Adapter(changes), **facts, tokens=Tokens(*parts) if parts else None)
 
+    def require(self, path: str | Path, model: Autoencoder, fingerprint: str) -> None:
+        """Raise a UserError unless the sound of the file `path` is of the model of a fingerprint."""
+        if self.model != fingerprint or not self.fits(model):
+            raise UserError(
+                f"{path}: a sound of another model ({self.model[:12]}, not {fingerprint[:12]}); "
+                "learn it again with this one, or give that one with --checkpoint"
+            )
+
     def fits(self, model: Autoencoder) -> bool:
         """Whether code, tokens and adapter have the shapes of the model's."""
         tokens = self.tokens is None or self.tokens.values.shape[1] == model.tokens

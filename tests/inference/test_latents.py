@@ -121,3 +121,22 @@ def test_refusals(folder, source):
         swap(folder, source, guidance=(1.0, 2.0))
     with pytest.raises(UserError, match="quality: is good, expected one of fast, best"):
         Sampling(quality="good")
+
+
+@pytest.mark.parametrize("draft", ["always", "never"])
+def test_nothing_is_denoised_where_the_melody_source_is_silent(folder, source, draft, monkeypatch):
+    windows, denoise = [], Autoencoder.denoise
+
+    def counted(self, x, *rest):
+        windows.append(len(x))
+        return denoise(self, x, *rest)
+
+    monkeypatch.setattr(Autoencoder, "denoise", counted)
+    pipeline = Pipeline(Autoencoder.from_pretrained(folder), Toy(), Sampling(draft=draft))
+    timbre, rest = source.flip(0), torch.zeros(30 * 44100)
+    made = pipeline.swap(timbre, torch.cat([source, rest, source]))
+    few = sum(windows)
+    assert made.abs().max() > 0.01 and made[8 * 44100 : 30 * 44100].abs().max() < 1e-6
+    windows.clear()
+    pipeline.swap(timbre, torch.cat([source, 1e-3 * torch.randn(len(rest)), source]))
+    assert few < sum(windows) / 2

@@ -255,6 +255,6 @@ def test_a_pooled_level_is_averaged_over_the_whole_source():
     half = 160 * 4096
     timbre = torch.cat([torch.zeros(half), torch.ones(half)])
     rendering = Pipeline(Pooled(), Averages(), Sampling(steps=1, sampler="euler"))
-    rendered = streamed(rendering, Mix(Waveform(torch.zeros(2 * half)), {1: Waveform(timbre)}))
+    rendered = streamed(rendering, Mix(Waveform(torch.full((2 * half,), 1e-3)), {1: Waveform(timbre)}))
     first, last = rendered[: half // 4].mean(), rendered[-half // 4 :].mean()
     assert torch.allclose(first, last, rtol=1e-3) and 0.4 * SHARES[0] < first < 0.6 * SHARES[0]
