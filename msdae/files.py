@@ -271,15 +271,16 @@ def _held(path: Path, flags: int) -> Iterator[None]:
         os.close(handle)
 
 
-def lock(handle: int) -> bool | None:
-    """Lock an open file or folder for this process, until it is closed; False if another process has it.
+def lock(handle: int, wait: bool = False) -> bool | None:
+    """Lock an open file or folder for this process, until it is closed; False if another process has it,
+    unless it is to `wait` for that.
 
     None where there are no locks: on Windows, and on some disks in a network.
     """
     if fcntl is None:
         return None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
     except OSError:

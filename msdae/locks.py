@@ -1,4 +1,4 @@
-"""One process at a time in a folder: a second one is told who is there."""
+"""One process at a time in a folder, where a second one is told who is there, or in turn."""
 
 import json
 import os
@@ -42,6 +42,22 @@ def only_process(folder: str | Path) -> Iterator[None]:
         record = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
         os.ftruncate(handle, 0)
         os.write(handle, json.dumps(record).encode())
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def in_turn(path: str | Path) -> Iterator[None]:
+    """One process at a time in a block of the same file `path`, which is made where missing; others wait.
+
+    On a disk that knows no locks nobody waits.
+    """
+    path = Path(path)
+    make_folder(path.parent)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        lock(handle, wait=True)
         yield
     finally:
         os.close(handle)

@@ -7,7 +7,7 @@ import pytest
 
 from msdae import files
 from msdae.errors import UserError
-from msdae.locks import only_process
+from msdae.locks import in_turn, only_process
 
 HOLD = "from msdae.locks import only_process\nwith only_process('.'): print(flush=True); input()"
 
@@ -22,6 +22,15 @@ def test_a_second_process_is_told_who_is_there(tmp_path):
         process.kill()
     with only_process(tmp_path):  # a dead one holds nothing
         assert str(os.getpid()) in (tmp_path / ".lock").read_text()
+
+
+def test_processes_take_turns(tmp_path):
+    script = "from msdae.locks import in_turn\nwith in_turn('folder/turn'): print(flush=True)"
+    with in_turn(tmp_path / "folder" / "turn"):
+        process = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=3)
+    assert process.communicate(timeout=60)[0] == b"\n" and process.returncode == 0
 
 
 def test_of_processes_launched_together_the_first_one_takes_it_for_all(tmp_path, monkeypatch):

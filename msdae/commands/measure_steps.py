@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from msdae import cli
 from msdae.commands._arguments import add_samples
-from msdae.evaluation.swapbench.settings import CASES, SPLITS
+from msdae.evaluation.swapbench.settings import CASES, SPLITS, EvaluationConfig
 from msdae.limits import SEED
 
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cli.add_device(parser)
     options = parser.parse_args(argv)
     from msdae.evaluation import figures
-    from msdae.evaluation.swapbench import cases, real, steps
+    from msdae.evaluation.swapbench import cases, steps
     from msdae.evaluation.tables import check_file, write
     from msdae.inference.pipeline import Pipeline
     from msdae.models.student import Student
@@ -51,8 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
     counts = {"monophonic": options.cases, cases.NOTE: options.notes}
     group = [case for split in options.split for case in cases.plan(split, options.seed, counts)]
-    recorded = tuple(split for split in options.split if split in real.SPLITS)
-    library = real.library(tuple(options.samples), recorded) if recorded else None
+    library = EvaluationConfig(splits=tuple(options.split), samples=tuple(options.samples)).library
     command = cli.command_line("measure-steps", argv)
     students = {steps.STUDENT: pipeline.student} if pipeline.student else {}
     for name, path in cli.named(options.students, students).items():

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from msdae.errors import UserError
 from msdae.inference.codes import Codes
-from msdae.inference.longform import Layout, noise
+from msdae.inference.longform import Layout, WindowDenoiser, noise
 from msdae.inference.route import Route
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.tokens import Tokens
@@ -31,6 +31,18 @@ class Silence(NamedTuple):
         pairs = ((conditions[level - 1], code) for level, code in self.levels.items())
         far = [(codes - code.to(codes)).abs().amax(dim=(1, 2)) for codes, code in pairs]
         return torch.stack(far).amax(dim=0).cpu() < SAME
+
+    def leaving_out(self, quiet: torch.Tensor, denoise: Callable) -> WindowDenoiser:
+        """`denoise` of all windows but the `quiet` ones, whose estimate is silence."""
+        every = torch.arange(len(quiet))
+
+        def denoiser(windows: torch.Tensor, sigma: torch.Tensor, part: slice) -> torch.Tensor:
+            denoised, audible = self.z.expand_as(windows).clone(), ~quiet[part]
+            if audible.any():
+                denoised[audible] = denoise(windows[audible], sigma[audible], every[part][audible])
+            return denoised
+
+        return denoiser
 
 
 def ignored(windows: float) -> None:
@@ -95,20 +107,16 @@ def latents(
     ]
     tokens = _tokens(recordings, device)
     share = 1 / way.evaluations
-    every = torch.arange(len(conditions[0]))
-    quiet = silence.windows(conditions) if silence and silence.levels else torch.zeros(len(every), dtype=bool)
 
-    def denoise(windows: torch.Tensor, sigma: torch.Tensor, part: slice) -> torch.Tensor:
+    def denoise(windows: torch.Tensor, sigma: torch.Tensor, part: slice | torch.Tensor) -> torch.Tensor:
+        heard = None if tokens is None else Tokens(*(x[part] for x in tokens))
+        denoiser = way.denoiser([code[part] for code in conditions], tokens=heard)
         advance(share * len(windows))
-        heard = every[part][~quiet[part]]
-        own = heard - every[part][0]
-        denoised = silence.z.to(windows).expand_as(windows).clone() if silence else torch.empty_like(windows)
-        if len(heard):
-            attended = None if tokens is None else Tokens(*(x[heard] for x in tokens))
-            denoiser = way.denoiser([code[heard] for code in conditions], tokens=attended)
-            denoised[own] = denoiser(windows[own], sigma[own])
-        return denoised
+        return denoiser(windows, sigma)
 
+    if silence and silence.levels and (quiet := silence.windows(conditions)).any():
+        advance(int(quiet.sum()))
+        denoise = silence.leaving_out(quiet, denoise)
     denoiser, start = layout.blended(denoise, batch), start[None].to(device)
     with first.adapter.copy().to(device).applied(way.unet()) if first.adapter else nullcontext():
         z = way.solve(denoiser, start)[0].cpu()

@@ -7,10 +7,9 @@ from functools import lru_cache
 from types import ModuleType
 
 import numpy as np
-from filelock import FileLock
 
 from msdae import folders
-from msdae.files import make_folder
+from msdae.locks import in_turn
 
 log = logging.getLogger(__name__)
 SECONDS, STEP = 0.5, 0.02  # of sound that is measured; between its possible beginnings
@@ -88,9 +87,8 @@ def load_librosa() -> ModuleType | None:
     One process at a time imports it: where it is new, two that fill numba's cache at once may leave the code
     for one type under the name of another, and every process that calls it afterwards crashes.
     """
-    make_folder(folders.cache())
     try:
-        with FileLock(folders.cache() / "librosa.lock"):
+        with in_turn(folders.cache() / "librosa.lock"):
             import librosa
     except ImportError:
         log.warning("pitches of samples are those of their names: pip install msdae[eval] to measure them")

@@ -56,9 +56,9 @@ def found() -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("name", ["swap", "half", "reconstruction"])
 def test_latents_are_those_of_before(found, name):
     """To what kinds of CPU differ by after 20 steps, which is up to 1e-4."""
-    torch.testing.assert_close(found[name], load_file(EXPECTED)[name], atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(found[name], load_file(EXPECTED)[name], atol=3e-4, rtol=1e-4)
 
 
 def test_the_waveform_is_that_of_before(found):
     expected = load_file(EXPECTED)["swap-waveform"]
-    torch.testing.assert_close(found["swap-waveform"], expected, atol=3e-3, rtol=0)
+    torch.testing.assert_close(found["swap-waveform"], expected, atol=1e-3, rtol=0)

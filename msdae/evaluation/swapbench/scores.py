@@ -123,8 +123,8 @@ def _melody(kind: str, source: Performance, heard: np.ndarray) -> Scores:
 def melody_and_timbre(
     cases: Sequence[Case], waveforms: torch.Tensor, library: Library | None = None
 ) -> list[tuple[float, float, float]]:
-    """`F1`, or `PITCH` of single notes, and `TOP1` alone, and the probability of the right instrument, of
-    outputs (cases, samples).
+    """How right outputs (cases, samples) are, and no more: of each the `F1` of its melody (of a single note
+    `PITCH`), `TOP1`, and the probability of the right instrument.
 
     library: as of `sounds.play`.
     """

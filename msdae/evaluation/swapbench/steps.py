@@ -84,11 +84,11 @@ def measure(
     with progress(total=len(scores) * len(group), desc="swaps", unit="swap") as bar:
         for some in batches(group):
             batch = Batch(some, *render(some, library))
-            points[TRUTH].append(embedding.embed(batch.truth, SAMPLE_RATE).double().numpy())
+            points[TRUTH].append(embedding.embed(batch.truth, SAMPLE_RATE).numpy())
             for name in scores:
                 made = _output(name, batch, system, codec, compared, seed)
                 scores[name] += melody_and_timbre(some, made, library)
-                points[name].append(embedding.embed(made, SAMPLE_RATE).double().numpy())
+                points[name].append(embedding.embed(made, SAMPLE_RATE).numpy())
                 bar.update(len(some))
     lines, notes = ([case.set == kind for case in group] for kind in ("melodies", "notes"))
     columns = {name: np.array(rows) for name, rows in scores.items()}
@@ -97,7 +97,8 @@ def measure(
 
     def cells(name: str) -> list[Cell]:
         own, known = ({key: column[part] for key, column in columns.items()} for part in (lines, notes))
-        distance = Value(kad(sounds[TRUTH], sounds[name], paired=True), digits=2)
+        pairs = sounds[TRUTH], sounds[name]
+        distance = Value(kad(*pairs, paired=True), digits=2) if sum(lines) > 1 else EMPTY
         single = Value(_score(known, name), digits=3) if any(notes) else EMPTY
         return [*_cells(own, name, pieces[lines]), distance, single, *_differences(own, name, pieces[lines])]
 

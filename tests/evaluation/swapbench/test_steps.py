@@ -21,10 +21,12 @@ def test_rows_say_how_good_and_how_dear_each_way_is(monkeypatch):
         return [(worth, float(worth > 0.4), worth)] * len(group)
 
     class Embedding:
+        clips = 4
+
         def embed(self, sounds, sample_rate):
             """Of all rows but one the same as of the truth."""
             shift = 2.0 if isinstance(sounds, str) and sounds == "heun, 2 steps" else 0.0
-            return shift + torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+            return shift + torch.randn(self.clips, 3, generator=torch.Generator().manual_seed(0))
 
     monkeypatch.setattr(steps.embeddings, "load", lambda name: Embedding())
     monkeypatch.setattr(steps, "_output", output)
@@ -48,6 +50,9 @@ def test_rows_say_how_good_and_how_dear_each_way_is(monkeypatch):
     distance, notes = (table.column(name) for name in steps.OTHERS)
     assert distance["heun, 2 steps"].value > 10 > 0 == distance["heun, 4 steps"].value
     assert notes["dpmpp_2m, 4 steps"].value == 0 and notes[steps.CODEC].value == 1
+    monkeypatch.setattr(Embedding, "clips", 1)
+    alone = steps.measure(pipeline, group[:1], {"heun, 2 steps": compared["heun, 2 steps"]}, seed=3)
+    assert alone.column(steps.OTHERS[0])["heun, 2 steps"] == EMPTY  # no set to measure from
     drawn = figures.svg(figures.curves(table, steps.COUNT, steps.PANELS))
     assert all(word in drawn for word in ("dpmpp_2m", "heun", "codec", "evaluations", "swap score"))
     assert isinstance(f1["heun, 2 steps"], Value)
