@@ -32,7 +32,7 @@ LARGEST = 1 << 30  # bytes of a text file; NSynth's examples.json has a fifth
 LARGEST_LINES = 4 << 30  # bytes of a file of JSON lines; a million clips with their notes have a quarter
 LARGEST_YAML = 4 << 20  # bytes
 DEEPEST, LONGEST = 100, 10_000  # of what is in YAML: levels, characters of a value
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # plain values, read by the C library where it is
+BOOL = "tag:yaml.org,2002:bool"
 _DAMAGE = (  # what parsers say of content that is not what they expect
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError, SyntaxError),
     *(RuntimeError, yaml.YAMLError, zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
@@ -40,6 +40,18 @@ _DAMAGE = (  # what parsers say of content that is not what they expect
 PARTIAL = ".msdae."  # how the names of files begin that are still being written
 _writing: set[str] = set()  # names of the partial files of this process
 _swept: set[str] = set()  # folders that this process has cleaned
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """Plain values, read by the C library where it is there; no and on are words, as YAML 1.2 has it."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, form) for tag, form in forms if tag != BOOL]
+        for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Loader.add_implicit_resolver(BOOL, re.compile("(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
 # -- reading

@@ -57,6 +57,12 @@ def test_yaml_holds_plain_values_alone(tmp_path, text, said):
         files.read_yaml(path)
 
 
+def test_only_true_and_false_are_truth_values(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("{precision: no, power: on, log: true, fast: False, batch: 8}")
+    assert files.read_yaml(path) == {"precision": "no", "power": "on", "log": True, "fast": False, "batch": 8}
+
+
 def test_an_empty_yaml_file_is_an_empty_mapping(tmp_path):
     path = tmp_path / "a.yaml"
     path.touch()

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
 from accelerate.utils import ProjectConfiguration
 
 from msdae import launcher
 from msdae.data.parts import cores
-from msdae.nn.device import flush_denormals
+from msdae.nn.device import flush_denormals, is_faster_in_bf16
 from msdae.training.task import Schedule
 
 
@@ -61,7 +62,10 @@ def accelerator(schedule: Schedule, folder: Path) -> Accelerator:
     device = process_state().device  # the first to be made decides for the process
     precision = schedule.mixed_precision
     if precision == "auto":
-        precision = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "no"
+        precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")  # of accelerate launch
+        if precision == "no" and is_faster_in_bf16(device):
+            precision = "bf16"
+    AcceleratorState._reset_state()  # another training of this process may have had another precision
     return Accelerator(
         mixed_precision=precision,
         gradient_accumulation_steps=schedule.accumulation,

@@ -30,7 +30,7 @@ from msdae.progress import Progress, silent
 from msdae.training import steps
 from msdae.training.log import LOG
 from msdae.training.loop import Loop
-from msdae.training.processes import process_state
+from msdae.training.processes import accelerator, process_state
 from msdae.training.task import (
     Betas,
     Count,
@@ -159,16 +159,17 @@ class SoundTask(Task):
         """Write adapter.safetensors."""
         checkpoint.save(folder / PRODUCT, KIND, self.networks["sound"].kept().tensors(), {})
 
-    def pace(self) -> float:
-        """Seconds that a step takes."""
-        trained = list(self.networks["sound"].parameters())
+    def pace(self, folder: Path) -> float:
+        """Seconds that a step takes in the precision of the training in `folder`."""
+        trained, precision = list(self.networks["sound"].parameters()), accelerator(self.config, folder)
         device = trained[0].device
         first = int(device.type != "cpu")  # an accelerator's first step loads what it computes with
         for number, batch in enumerate(islice(self.batches(0, 0, 0, 1), first + PACE)):
             if number == first:
                 start = _finished(device)
             draws = Draws((0,), steps.size(batch), device=device)
-            loss = sum(self.losses(steps.to(batch, device), draws).values()).mean()
+            with precision.autocast():
+                loss = sum(self.losses(steps.to(batch, device), draws).values()).mean()
             torch.autograd.grad(loss, trained)
         return (_finished(device) - start) / PACE
 
@@ -239,7 +240,7 @@ def _total(task: SoundTask, folder: Path, begin: float) -> int:
     for path in (*before, plan):
         path.unlink(missing_ok=True)
     left = config.seconds - (time.perf_counter() - begin)
-    total = config.steps or max(FEWEST, min(config.most, int(left / task.pace())))
+    total = config.steps or max(FEWEST, min(config.most, int(left / task.pace(folder))))
     with files.atomic(plan) as temporary:
         temporary.write_text(json.dumps({"key": key, "steps": total}))
     return total

@@ -39,7 +39,8 @@ class Schedule:
     betas, weight_decay: of AdamW. clip: longest gradient. ema: decay of the averaged weights.
     batch_size: over all processes and accumulated parts. accumulation: parts of a process's share.
     validate_every, save_every, audio_every, log_every: in steps. validation_batches: at most.
-    mixed_precision: one of `PRECISIONS`; auto is bf16 where the device has it.
+    mixed_precision: one of `PRECISIONS`; auto is what `accelerate launch` was given or, without, bf16 where
+        the device has instructions for it.
     workers: processes that read batches; by default a thread reads on a CPU, up to four processes elsewhere.
     trackers: those that are installed are used.
     """

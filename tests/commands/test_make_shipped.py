@@ -19,7 +19,7 @@ TOY = [
     *("--set", "training.model.widths=[16,16,24]", "--set", "training.model.hidden=16"),
     *("--set", "training.batch_size=4", "--set", "training.pretrain_batch=4"),
     *("--set", "training.validation_batches=1", "--set", "training.trackers=[]"),
-    *("--set", "training.mixed_precision='no'"),
+    *("--set", "training.mixed_precision=no"),
 ]
 
 

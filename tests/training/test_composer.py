@@ -57,6 +57,13 @@ def test_a_training_that_is_resumed_repeats_the_one_that_is_not(kind, tmp_path):
     assert load(tmp_path / "whole" / PRODUCT).kind == kind
 
 
+@pytest.mark.parametrize("kind", list(COMPOSERS))
+def test_every_composer_is_trained_in_bf16(kind, tmp_path):
+    changes = [*TINY.get(kind, []), *FAST, "steps=2", "mixed_precision=bf16"]
+    train(kind, config.load(settings_of(kind), None, changes), pieces(COMPOSERS[kind].voices), tmp_path)
+    assert load(tmp_path / PRODUCT).kind == kind
+
+
 def test_the_best_weights_are_kept(tmp_path):
     made = settings("transformer", "steps=8", "patience=2", "learning_rate=0.05", "ema=0.0", "decay=0.0")
     train("transformer", made, pieces(), tmp_path)

@@ -68,7 +68,10 @@ class SquaresConfig(RenderConfig):
     mixed: share of the squares with one excerpt of one note and one of several.
     textures: share of the other excerpts that are chords, arpeggios, runs or long notes, not of a piece.
     texture: what those are drawn from.
-    two_lines: share of the excerpts of pieces that have two parts, where the piece and the sounds allow it.
+    polyphonic: share of the squares whose sounds are drawn until both can play several notes at once; those
+        of the others may be able to, too.
+    several_lines: share of the excerpts of pieces that have two parts or more, where the piece and the sounds
+        allow it.
     timing: seconds by which notes begin early or late, drawn for each excerpt.
     shared_range: semitones that both sounds of a square reach, at least.
     least_notes: notes of a part in an excerpt, at least.
@@ -89,7 +92,8 @@ class SquaresConfig(RenderConfig):
     mixed: Annotated[float, SHARE] = 0.1
     textures: Annotated[float, SHARE] = 0.3
     texture: TextureConfig = field(default_factory=TextureConfig)
-    two_lines: Annotated[float, SHARE] = 0.3
+    polyphonic: Annotated[float, SHARE] = 0.3
+    several_lines: Annotated[float, SHARE] = 0.4
     timing: tuple[Annotated[float, Range(0, 0.1, reason="more is out of time")], ...] = (0, 0.012)
     shared_range: Annotated[int, Range(1, 60, reason="formulas play five octaves")] = 12
     least_notes: Annotated[int, Range(1, 100, reason="no excerpt has more")] = 4
@@ -220,11 +224,14 @@ def compose(square: Square, rng: random.Random) -> tuple[list[Sound], Excerpts]:
         UserError: nothing suits the sounds that were drawn.
     """
     config, pieces = square.config, corpus.pieces(square.split)
+    polyphonic = rng.random() < config.polyphonic
     for attempt in range(ATTEMPTS):
         names = [f"{config.seed}/{square.split}{square.index}.{attempt}{role}" for role in "PQ"]
         sounds = [_sound(square, rng, name) for name in names]
         low, high = max(s.low for s in sounds), min(s.high for s in sounds)
         if high - low < config.shared_range or sounds[0].name == sounds[1].name:
+            continue
+        if polyphonic and attempt < ATTEMPTS // 2 and not all(sound.polyphonic for sound in sounds):
             continue
         kind, excerpts = rng.random(), []
         if kind < config.single_notes + config.mixed:
@@ -279,7 +286,7 @@ def scan(
 class Squares(DataSet):
     """Squares of two excerpts and two sounds, rendered: what the model that ships is trained on."""
 
-    config, version, seconds = SquaresConfig, 5, 0.1
+    config, version, seconds = SquaresConfig, 6, 0.1
     scan, work = staticmethod(scan), staticmethod(work)
 
 
@@ -343,13 +350,14 @@ def _phrases(
 def _melody(
     piece: str, low: int, high: int, polyphonic: bool, square: Square, rng: random.Random
 ) -> list[Note]:
-    """An excerpt of one part of the piece, or of two, in the range; empty where nothing fits."""
+    """An excerpt of one part of the piece, or of several, in the range; empty where nothing fits."""
     config, seconds = square.config, square.clip.seconds
     lines = excerpt(corpus.parts(piece), seconds, rng, config.least_notes)
     if not lines:
         return []
-    several = polyphonic and len(lines) > 1 and rng.random() < config.two_lines
-    notes = sorted(note for line in rng.sample(lines, 2 if several else 1) for note in line)
+    several = polyphonic and len(lines) > 1 and rng.random() < config.several_lines
+    count = rng.randint(2, len(lines)) if several else 1
+    notes = sorted(note for line in rng.sample(lines, count) for note in line)
     bottom, top = min(note.pitch for note in notes), max(note.pitch for note in notes)
     shifts = range(low - bottom, high - top + 1)
     if not shifts:

@@ -202,9 +202,10 @@ class _CriticTurn(nn.Module):
         return terms
 
     def _penalty(self, real: torch.Tensor, fake: torch.Tensor, draws: Any) -> torch.Tensor:
-        """How far the critic's slope between real and generated phrases is from 1."""
-        mixed = torch.lerp(fake, real, draws.uniform(1, 1, 1, 1)).requires_grad_()
-        (slope,) = torch.autograd.grad(self.critic(mixed).sum(), mixed, create_graph=True)
+        """How far the critic's slope between real and generated phrases is from 1, in single precision."""
+        mixed = torch.lerp(fake.float(), real, draws.uniform(1, 1, 1, 1)).requires_grad_()
+        with torch.autocast(mixed.device.type, enabled=False):
+            (slope,) = torch.autograd.grad(self.critic(mixed).sum(), mixed, create_graph=True)
         return (slope.flatten(1).norm(dim=1) - 1).square()
 
 

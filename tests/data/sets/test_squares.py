@@ -21,7 +21,7 @@ from msdae.synthesis import effects, plugins, procedural, recording, soundfont
 from msdae.synthesis.sound import Sound, SoundConfig
 
 CONFIG = SquaresConfig(clips=8, seed=4)
-TRAIN, TEST, LEVELS = "4dbfd2d07e822d12", "fff9e182c4b61f99", [0.197603, 0.155158, 0.254039, 0.227469]
+TRAIN, TEST, LEVELS = "19f3a9c29590cdfd", "d98c5ea8491579e5", [0.10157, 0.063508, 0.15589, 0.096528]
 MELODY = [(0.2, 0.7, 60, 90), (0.8, 1.4, 67, 70)]
 
 
@@ -262,6 +262,24 @@ def test_excerpts_are_textures_pieces_and_notes_by_their_shares():
         kinds += ["piece" if "/" in name else name.split()[0] for name, _ in excerpts]
     assert set(kinds) == {"note", "piece", "chords", "arpeggios", "runs", "long"}
     assert 10 <= kinds.count("note") <= 30 and 18 <= kinds.count("piece") <= 42
+
+
+def test_a_share_of_squares_is_by_sounds_that_play_several_notes_in_two_parts_or_more():
+    def most_at_once(notes):
+        return max(sum(n.onset <= note.onset + 0.03 < n.offset - 0.03 for n in notes) for note in notes)
+
+    def drawn(**shares):
+        config, several, notes = SquaresConfig(single_notes=0, mixed=0, textures=0, **shares), 0, []
+        for index in range(8):
+            sounds, excerpts = squares.compose(square(index, config), random.Random(index))
+            several += all(sound.polyphonic for sound in sounds)
+            notes += [most_at_once(excerpt) for _, excerpt in excerpts]
+        return several, notes
+
+    several, notes = drawn(polyphonic=1, several_lines=1)
+    assert several == 8 and sum(count > 1 for count in notes) > 8 and max(notes) > 2
+    several, notes = drawn(polyphonic=0, several_lines=0)
+    assert several < 7 and max(notes) == 1
 
 
 def test_what_plays_beside_held_out_samples_is_nothing_else(libraries):
