@@ -27,7 +27,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--config", type=Path, default=recipes, help="YAML with `data` and `training`")
     cli.add_set(parser, "override, e.g. training.seed=1")
     parser.add_argument(
-        "--from", dest="start", help="checkpoint whose last stage is trained on; the others are not trained"
+        "--from",
+        dest="start",
+        help="checkpoint whose last stage is trained on, after its first encoder if `refine`",
     )
     parser.add_argument("--out", type=Path, required=True, help="file of the model (.safetensors)")
     parser.add_argument("--data", type=Path, default=folders.data(), help="folder of the data sets")
@@ -52,7 +54,8 @@ def make(
 ) -> None:
     """Prepare the data sets in `data`, train in `run` and write the model to `out`.
 
-    start: a checkpoint of which the last stage alone is trained on.
+    start: a checkpoint of which the last stage alone is trained on, and before it the first encoder where the
+        recipe says `refine`.
 
     Raises:
         UserError: a SoundFont or a library of samples is missing, or a folder holds something else.

@@ -44,17 +44,18 @@ class TrainConfig(Schedule):
     views: ViewConfig = field(default_factory=ViewConfig)
     contrast: Weight = 0.2
     pretrain: StepsOrNone = 300
+    refine: StepsOrNone = 0
     pretrain_batch: Count = 256
     steps: Annotated[tuple[Steps, ...], Size(1, 8)] = (1000, 400, 9000)
     compile: bool = False
 
-    def alone(self, stage: int) -> "TrainConfig":
-        """How the encoder of a pooled level is trained first, before the rest of its stage."""
+    def alone(self, stage: int, steps: int) -> "TrainConfig":
+        """How the encoder of a pooled level is trained for so many steps before the rest of `stage`."""
         return dataclasses.replace(
             self,
-            steps=(self.pretrain,) * stage,
+            steps=(steps,) * stage,
             batch_size=self.pretrain_batch,
-            warmup=min(self.warmup, self.pretrain // 10),
+            warmup=min(self.warmup, steps // 10),
             trackers=(),
         )
 

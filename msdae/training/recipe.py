@@ -62,5 +62,6 @@ class Recipe:
             self.training,
             steps=tuple(max(1, round(scale * steps)) for steps in self.training.steps),
             pretrain=round(scale * self.training.pretrain),
+            refine=round(scale * self.training.refine),
         )
         return Recipe(tuple(sets), training)

@@ -128,10 +128,15 @@ def _train(
         task = AutoencoderTask(model, settings, train, valid, codec, listen, provenance, alone)
         return Loop(task, settings, settings.steps[stage - 1], folder).run()
 
-    if _pretrains(settings, model) and not (folder / "state.safetensors").exists():
-        if not trained(model, settings.alone(stage), folder / "encoder", alone=True):
-            return False
-        model = Autoencoder.load(folder / "encoder/model.safetensors")
+    if not (folder / "state.safetensors").exists():
+        first, alone = model, settings.pretrain
+        if settings.refine and previous is not None and previous.stage >= stage:
+            first, alone = begin_stage(kind, model_config, 1, settings.seed, previous), settings.refine
+        if alone and settings.contrast and model.needs_mel and first.pooled[-1]:
+            if not trained(first, settings.alone(stage, alone), folder / "encoder", alone=True):
+                return False
+            first = Autoencoder.load(folder / "encoder/model.safetensors")
+            model.encoders[first.stage - 1].load_state_dict(first.encoders[-1].state_dict())
     return trained(model, settings, folder, alone=False)
 
 
@@ -154,11 +159,6 @@ def _length(clips: Clips) -> str:
 def stage_folder(run: str | Path, stage: int) -> Path:
     """The folder of a stage in that of its run."""
     return Path(run) / f"stage{stage}"
-
-
-def _pretrains(settings: TrainConfig, model: Autoencoder) -> bool:
-    """Whether the encoder of the stage's level is trained by contrast before the denoiser is."""
-    return bool(settings.pretrain and settings.contrast and model.needs_mel and model.pooled[-1])
 
 
 def begin_stage(

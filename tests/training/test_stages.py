@@ -74,6 +74,24 @@ def test_the_encoder_of_a_pooled_level_is_trained_alone_first(tiny, tmp_path):
     assert Autoencoder.load(tmp_path / "stage2/model.safetensors").provenance["steps"] == [6, 6]
 
 
+def test_the_first_encoder_of_a_model_that_is_trained_on_is_refined(tiny, tmp_path):
+    for stage in (1, 2, 3):
+        assert train_stage("msdae", stage, dataclasses.replace(SETTINGS, refine=2), tmp_path / "a", [tiny])
+        assert not (tmp_path / f"a/stage{stage}/encoder").exists()  # nothing there was trained before
+    start, settings = str(tmp_path / "a/stage3"), dataclasses.replace(SETTINGS, refine=2, pretrain_batch=8)
+    assert train_stage("msdae", 3, settings, tmp_path / "b", [tiny], start)
+    before, after = (Autoencoder.load(tmp_path / f"{run}/stage3/model.safetensors") for run in "ab")
+    alone = Autoencoder.load(tmp_path / "b/stage3/encoder/model.safetensors")
+    assert alone.stage == 1
+    changed = [
+        not all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
+        for one, other in zip(before.encoders, after.encoders, strict=True)
+    ]
+    assert changed == [True, False, True]
+    for name, weight in alone.encoders[0].state_dict().items():
+        assert weight.equal(after.encoders[0].state_dict()[name]), name
+
+
 def test_contrast_alone_finds_the_sound_of_other_excerpts_again(tiny, tmp_path):
     settings = dataclasses.replace(SETTINGS, pretrain=60, pretrain_batch=16, steps=(1, 1, 1))
     assert train_stage("msdae", 1, settings, tmp_path, [tiny])
