@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--from",
         dest="start",
-        help="checkpoint whose last stage is trained on, after its first encoder if `refine`",
+        help="checkpoint to go on from: the last stage is trained, after `refine` steps of the first encoder",
     )
     parser.add_argument("--out", type=Path, required=True, help="file of the model (.safetensors)")
     parser.add_argument("--data", type=Path, default=folders.data(), help="folder of the data sets")
@@ -54,8 +54,7 @@ def make(
 ) -> None:
     """Prepare the data sets in `data`, train in `run` and write the model to `out`.
 
-    start: a checkpoint of which the last stage alone is trained on, and before it the first encoder where the
-        recipe says `refine`.
+    start: a checkpoint to go on from: its last stage is trained, after `refine` steps of its first encoder.
 
     Raises:
         UserError: a SoundFont or a library of samples is missing, or a folder holds something else.

@@ -36,6 +36,8 @@ class TrainConfig(Schedule):
         negatives are the clips that one process has at once.
     pretrain: steps of `pretrain_batch` clips by which the encoder of a pooled level is trained first, by its
         contrastive loss alone: it needs more negatives and more clips than the denoiser has time for.
+    refine: steps by which the encoder of level 1 is trained in the same way first, where a stage goes on from
+        a model that has been through it.
     steps: of each stage.
     compile: the networks, which takes a minute and makes an accelerator faster.
     """

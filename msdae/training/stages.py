@@ -129,11 +129,11 @@ def _train(
         return Loop(task, settings, settings.steps[stage - 1], folder).run()
 
     if not (folder / "state.safetensors").exists():
-        first, alone = model, settings.pretrain
+        first, steps = model, settings.pretrain
         if settings.refine and previous is not None and previous.stage >= stage:
-            first, alone = begin_stage(kind, model_config, 1, settings.seed, previous), settings.refine
-        if alone and settings.contrast and model.needs_mel and first.pooled[-1]:
-            if not trained(first, settings.alone(stage, alone), folder / "encoder", alone=True):
+            first, steps = begin_stage(kind, model_config, 1, settings.seed, previous), settings.refine
+        if steps and settings.contrast and model.needs_mel and first.pooled[-1]:
+            if not trained(first, settings.alone(stage, steps), folder / "encoder", alone=True):
                 return False
             first = Autoencoder.load(folder / "encoder/model.safetensors")
             model.encoders[first.stage - 1].load_state_dict(first.encoders[-1].state_dict())

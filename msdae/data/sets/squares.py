@@ -68,8 +68,8 @@ class SquaresConfig(RenderConfig):
     mixed: share of the squares with one excerpt of one note and one of several.
     textures: share of the other excerpts that are chords, arpeggios, runs or long notes, not of a piece.
     texture: what those are drawn from.
-    polyphonic: share of the squares whose sounds are drawn until both can play several notes at once; those
-        of the others may be able to, too.
+    polyphonic: share of the squares whose sounds are drawn again until both can play several notes at once,
+        where such are found.
     several_lines: share of the excerpts of pieces that have two parts or more, where the piece and the sounds
         allow it.
     timing: seconds by which notes begin early or late, drawn for each excerpt.
