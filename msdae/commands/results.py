@@ -15,6 +15,7 @@ from msdae.commands import (
     evaluate_composers,
     evaluate_priors,
     measure_interpolation,
+    measure_leakage,
     measure_maqam,
     measure_players,
     measure_steps,
@@ -192,6 +193,7 @@ COMMANDS = {
     "codecs": "compare_codecs",
     "interpolation": "measure_interpolation",
     "probes": "run_probes",
+    "leakage": "measure_leakage",
     "umap": "plot_umap",
     "metrics": "train_metrics",
     "composers": "evaluate_composers",
@@ -209,6 +211,7 @@ MEASUREMENTS: dict[str, Callable[[Path], None]] = {
         "interpolation", "measure-interpolation", measure_interpolation.main, "--cases", "24"
     ),
     "probes": probes,
+    "leakage": of_command("leakage", "measure-leakage", measure_leakage.main),
     "umap": umap,
     "metrics": of_command("metrics", "train-metrics", train_metrics.main, "--only-check", out="--json"),
     "composers": of_command("composers", "evaluate-composers", evaluate_composers.main),

@@ -1,4 +1,4 @@
-"""The model that ships gives the samples that it gave before the package was rearranged."""
+"""The model that ships gives the samples that it gave when it came to ship."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from msdae.diffusion.samplers import sample
 from msdae.models.autoencoder import Autoencoder
 
 SAMPLES = 131072  # one clip
-# Latents of the code of commit 7729aa7; the waveform since phases are added up in doubles.
+# By the code of commit 2019877, which gave the samples of the model before as the code of 7729aa7 did.
 EXPECTED = Path(__file__).with_name("embedded.safetensors")
 
 

@@ -1,0 +1,352 @@
+"""Leakage: what a level tells of what another should hold, and what its code does when a sound changes.
+
+Melodies are rendered four times: as they are, transposed, at another tempo and by another instrument. Linear
+probes are fitted on the melodies of one split of SwapBench and scored on those of another. Source: the
+protocol of arXiv 2602.10058 (ICASSP 2026): informativeness, disentanglement, invariance and equivariance.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from msdae.analysis.probes.representations import average
+from msdae.analysis.probes.tasks import TASKS
+from msdae.errors import UserError
+from msdae.evaluation.metrics.bootstrap import interval, interval_of
+from msdae.evaluation.swapbench import cases, sounds
+from msdae.evaluation.swapbench.cases import Performance
+from msdae.evaluation.tables import EMPTY, Cell, Table, Value
+from msdae.progress import Progress, silent
+from msdae.symbolic import instruments
+from msdae.symbolic.notes import Note
+
+if TYPE_CHECKING:
+    from msdae.inference.pipeline import Pipeline
+
+PLAIN, PITCH, TEMPO, INSTRUMENT = "as it is", "pitch", "tempo", "instrument"
+CHANGES = (PLAIN, PITCH, TEMPO, INSTRUMENT)
+FACTORS = (INSTRUMENT, PITCH, TEMPO)
+SEMITONES = 6  # a melody is transposed by at most so many
+SLOWEST, FASTEST = 0.8, 1.25
+FOLDS = 3  # by which the strength of a probe's penalty is chosen; no piece is in two of them
+CLIPS_AT_ONCE = 16
+
+Figure = Callable[[np.ndarray], np.ndarray]
+Codes = Mapping[str, Sequence[torch.Tensor]]  # change -> (clips, channels, frames) of each level
+
+
+@dataclass(frozen=True)
+class Melody:
+    """A melody of SwapBench, and what becomes of it.
+
+    played: {one of CHANGES: what is rendered}. semitones: of the transposition. tempo: above 1 is faster.
+    """
+
+    played: Mapping[str, Performance]
+    semitones: int
+    tempo: float
+
+
+@dataclass(frozen=True)
+class Renditions:
+    """Melodies, and the codes of a model of them in all ways."""
+
+    melodies: Sequence[Melody]
+    codes: Codes
+
+    def __post_init__(self):
+        if len(self.codes[PLAIN]) < 2:
+            raise UserError("leakage is between levels, and the model has one; give one of a later stage")
+
+
+def melodies(split: str, count: int, seed: int = 0) -> list[Melody]:
+    """About `count` melodies of one voice, without those that fill the range of their instrument."""
+    rng = random.Random(f"leakage/{split}/{seed}")
+    ranges = {kind.program: kind for kind in cases.kinds(split)}
+    drawn = []
+    for case in cases.plan(split, seed, {"monophonic": count}):
+        notes = case.melody.notes
+        player, pitches = ranges[case.melody.program], [note[2] for note in notes]
+        room = range(
+            max(-SEMITONES, player.low - min(pitches)), min(SEMITONES, player.high - max(pitches)) + 1
+        )
+        tempo = 2 ** rng.uniform(np.log2(SLOWEST), np.log2(FASTEST))
+        if shifts := [shift for shift in room if shift]:
+            semitones = rng.choice(shifts)
+            played = {
+                PLAIN: case.melody,
+                PITCH: replace(case.melody, notes=_transposed(notes, semitones)),
+                TEMPO: replace(case.melody, notes=_at_tempo(notes, tempo)),
+                INSTRUMENT: case.truth,
+            }
+            drawn.append(Melody(played, semitones, tempo))
+    return drawn
+
+
+def _transposed(notes: Sequence[Note], semitones: int) -> tuple[Note, ...]:
+    return tuple((onset, offset, pitch + semitones, velocity) for onset, offset, pitch, velocity in notes)
+
+
+def _at_tempo(notes: Sequence[Note], tempo: float) -> tuple[Note, ...]:
+    """What of the notes is within the clip."""
+    return tuple(
+        (onset / tempo, min(offset / tempo, cases.CLIP_SECONDS), pitch, velocity)
+        for onset, offset, pitch, velocity in notes
+        if onset / tempo < cases.CLIP_SECONDS
+    )
+
+
+def render(drawn: Sequence[Melody], progress: Progress = silent) -> dict[str, torch.Tensor]:
+    """{change: (melodies, samples)}"""
+    with progress(total=len(drawn) * len(CHANGES), desc="rendering", unit="clip") as bar:
+
+        def played(change: str) -> Iterator[torch.Tensor]:
+            for melody in drawn:
+                yield sounds.play(melody.played[change])
+                bar.update()
+
+        return {change: torch.stack(list(played(change))) for change in CHANGES}
+
+
+@torch.inference_mode()
+def codes(pipeline: "Pipeline", rendered: Mapping[str, torch.Tensor]) -> dict[str, list[torch.Tensor]]:
+    """The codes of what `render` returns, on the CPU."""
+    found = {}
+    for change, waveforms in rendered.items():
+        parts = []
+        for batch in waveforms.split(CLIPS_AT_ONCE):
+            there = batch.to(pipeline.device)
+            encoded = pipeline.model.encode(pipeline.codec.encode(there), pipeline.log_mel(there))
+            parts.append([code.float().cpu() for code in encoded])
+        found[change] = [torch.cat(level) for level in zip(*parts, strict=True)]
+    return found
+
+
+def tables(name: str, fit: Renditions, test: Renditions, command: str = "") -> list[Table]:
+    """What the codes of a model tell, and what they do when the sound changes.
+
+    fit: what probes are fitted on. test: what they are scored on; no piece is in both.
+
+    Raises:
+        UserError: the model has one level.
+    """
+    return [told_table(name, fit, test, command), changed_table(name, fit, test, command)]
+
+
+# -- informativeness, disentanglement
+
+
+def told_table(name: str, fit: Renditions, test: Renditions, command: str = "") -> Table:
+    """What linear probes tell from each level, from levels together, and what the wrong ones add."""
+    levels = [f"h{level}" for level in range(1, 1 + len(fit.codes[PLAIN]))]
+    first, rest, whole = levels[0], " + ".join(levels[1:]), " + ".join(levels)
+    codes = list(dict.fromkeys((*levels, rest, whole)))
+    wrong = {
+        (code, factor): _mistakes([levels.index(level) for level in code.split(" + ")], factor, fit, test)
+        for code in codes
+        for factor in FACTORS
+    }
+    rows: list[tuple[Cell, ...]] = [
+        (code, *(_value(wrong[code, factor], _right, factor, test) for factor in FACTORS)) for code in codes
+    ]
+    right = {INSTRUMENT: first, PITCH: rest, TEMPO: rest}
+    both = {factor: np.hstack([wrong[whole, factor], wrong[right[factor], factor]]) for factor in FACTORS}
+    rows.append(("Delta", *(_value(both[factor], _more_right, factor, test) for factor in FACTORS)))
+    constant = {factor: wrong[first, factor][:, [1, 1, 2]] for factor in FACTORS}
+    rows.append(
+        ("best constant answer", *(_value(constant[factor], _right, factor, test) for factor in FACTORS))
+    )
+    note = (
+        f"Linear probes fitted on {len(fit.melodies)} melodies of one voice and scored on "
+        f"{len(test.melodies)} of other pieces, each as it is, transposed, at another tempo and by another "
+        "instrument. Tempo: log2 of the median interval between onsets. Delta: what all levels tell "
+        f"together, less what {first} tells of the instrument, {rest} of pitch and tempo. 95 % intervals "
+        "over pieces."
+    )
+    header = ("code", "instrument's family, % ↑", "mean pitch, R2 ↑", "tempo, R2 ↑")
+    return Table(f"What levels of {name} tell", header, tuple(rows), note, command)
+
+
+def _mistakes(levels: Sequence[int], factor: str, fit: Renditions, test: Renditions) -> np.ndarray:
+    """(clips, 3): how wrong a probe of the levels together is on each clip of `test`, how wrong the best
+    constant is, and how wrong what scores 0 would be: 0 or 1 and 1 of a class, else squared errors."""
+    answers, asked = _answers(factor, fit)
+    truth, scored = _answers(factor, test)
+    inputs, unseen = (
+        np.concatenate([_statistics(part.codes, level) for level in levels], axis=1) for part in (fit, test)
+    )
+    found = _probe(inputs[asked], answers, _groups(fit)[asked])(unseen[scored])
+    if factor == INSTRUMENT:
+        names, counts = np.unique(answers, return_counts=True)
+        wrong = (found != truth, names[counts.argmax()] != truth, np.ones(len(truth)))
+        return np.stack(wrong, axis=1).astype(float)
+    constant = (answers.mean() - truth) ** 2
+    return np.stack([(found - truth) ** 2, constant, constant], axis=1)
+
+
+def _right(means: np.ndarray) -> np.ndarray:
+    """Accuracy, or R2 about the mean of what was fitted on, of the means of `_mistakes`."""
+    return 1 - means[:, 0] / means[:, 2]
+
+
+def _more_right(means: np.ndarray) -> np.ndarray:
+    """How much more is right by the first of two probes."""
+    return _right(means[:, :3]) - _right(means[:, 3:])
+
+
+def _value(columns: np.ndarray, figure: Figure, factor: str, test: Renditions) -> Value:
+    groups = _groups(test)[_answers(factor, test)[1]]
+    percent = factor == INSTRUMENT
+    point = float(figure(columns.mean(axis=0)[None])[0])
+    return Value(point, *interval_of(figure, columns, groups), digits=0 if percent else 2, percent=percent)
+
+
+def _answers(factor: str, of: Renditions) -> tuple[np.ndarray, np.ndarray]:
+    """What is asked of the clips, change after change, of those that tell, and their places."""
+    played = [melody.played[change] for change in CHANGES for melody in of.melodies]
+    if factor == INSTRUMENT:
+        families = {kind.program: kind.family for kind in instruments.seen()}
+        answers = [families[performance.program] for performance in played]
+    elif factor == PITCH:
+        answers = [np.mean([note[2] for note in performance.notes]) for performance in played]
+    else:
+        answers = [
+            TASKS["interval"].answer({"notes": performance.notes}, 0, cases.CLIP_SECONDS)
+            for performance in played
+        ]
+    told = np.array([place for place, answer in enumerate(answers) if answer is not None])
+    return np.array([answers[place] for place in told]), told
+
+
+def _groups(of: Renditions) -> np.ndarray:
+    """The piece of each clip."""
+    return np.array([melody.played[PLAIN].piece for melody in of.melodies] * len(CHANGES))
+
+
+def _statistics(codes: Codes, level: int) -> np.ndarray:
+    """(clips, features): mean, deviation and mean absolute change from frame to frame of a code."""
+    code = torch.cat([codes[change][level] for change in CHANGES])
+    if code.shape[-1] == 1:
+        return code[..., 0].numpy()
+    parts = (code.mean(dim=-1), code.std(dim=-1), code.diff(dim=-1).abs().mean(dim=-1))
+    return torch.cat(parts, dim=1).numpy()
+
+
+def _probe(inputs: np.ndarray, answers: np.ndarray, groups: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """A linear probe of standardised inputs: ridge regression of numbers, logistic regression of words."""
+    from sklearn.linear_model import LogisticRegression, RidgeCV
+    from sklearn.model_selection import GridSearchCV, GroupKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    folds = list(GroupKFold(FOLDS).split(inputs, groups=groups))
+    if answers.dtype.kind == "U":
+        linear = GridSearchCV(LogisticRegression(max_iter=500), {"C": np.logspace(-3, 1, 5)}, cv=folds)
+    else:
+        linear = RidgeCV(alphas=np.logspace(-1, 5, 7), cv=folds)
+    return make_pipeline(StandardScaler(), linear).fit(inputs, answers).predict
+
+
+# -- invariance, equivariance
+
+
+def changed_table(name: str, fit: Renditions, test: Renditions, command: str = "") -> Table:
+    """How alike the codes of a melody stay when it is changed, and what they tell of the change."""
+    header = (
+        "code",
+        *(f"{change}: cosine" for change in CHANGES[1:]),
+        "another melody: cosine",
+        *(f"{change}: {what}" for change in (PITCH, TEMPO) for what in ("read, R2", "foretold")),
+    )
+    rows = []
+    for level in range(len(fit.codes[PLAIN])):
+        centre = fit.codes[PLAIN][level].mean(dim=(0, 2), keepdim=True)
+        alike = [_alike(test, level, change, centre) for change in (*CHANGES[1:], PLAIN)]
+        of_change = [
+            cell
+            for change in (PITCH, TEMPO)
+            for cell in (_read(change, level, fit, test), _foretold(change, level, fit, test))
+        ]
+        rows.append((f"h{level + 1}", *alike, *of_change))
+    note = (
+        f"{len(test.melodies)} melodies of one voice, transposed by up to {SEMITONES} semitones, played at "
+        f"{SLOWEST} to {FASTEST} times their tempo, and by another instrument. Cosine: of the codes of a "
+        "melody before and after, less the mean of all codes, in time with each other (invariance); beside "
+        "it, that of a melody and the next one. Read: how well a linear probe tells the semitones or the "
+        "tempo from the averages of both codes (equivariance); foretold: how much of their difference a "
+        "linear probe tells from the code before and the semitones or the tempo. 95 % intervals over pieces."
+    )
+    return Table(f"What changes in codes of {name}", header, tuple(rows), note, command)
+
+
+def _alike(test: Renditions, level: int, change: str, centre: torch.Tensor) -> Value:
+    """Mean cosine of codes and changed ones; of PLAIN, and those of the next melody."""
+    cosines = []
+    for place, melody in enumerate(test.melodies):
+        own = test.codes[PLAIN][level][place] - centre[0]
+        other = test.codes[change][level][(place + (change == PLAIN)) % len(test.melodies)] - centre[0]
+        if change == TEMPO and own.shape[-1] > 1:
+            own, other = _in_time(own, other, melody.tempo)
+        cosines.append(float(torch.cosine_similarity(own.flatten(), other.flatten(), dim=0)))
+    return _mean(np.array(cosines), test)
+
+
+def _in_time(own: torch.Tensor, other: torch.Tensor, tempo: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """What both (channels, frames) have of a melody, the second of which is `tempo` times as fast."""
+    frames = own.shape[-1]
+    places = (torch.arange(frames) + 0.5) / tempo - 0.5
+    kept = (places >= 0) & (places <= frames - 1)
+    before = places[kept].long().clamp(max=frames - 2)
+    return own[:, kept], other[:, before].lerp(other[:, before + 1], (places[kept] - before)[None])
+
+
+def _read(change: str, level: int, fit: Renditions, test: Renditions) -> Cell:
+    """R2 of the semitones or the tempo, of a probe of the codes before and after."""
+    both = [
+        np.concatenate([average(part.codes[of][level]).numpy() for of in (PLAIN, change)], axis=1)
+        for part in (fit, test)
+    ]
+    known, truth = (_amounts(change, part) for part in (fit, test))
+    found = _probe(both[0], known, _groups(fit)[: len(known)])(both[1])
+    errors = np.stack([(found - truth) ** 2, (known.mean() - truth) ** 2], axis=1)
+    return _ratio(errors, test)
+
+
+def _foretold(change: str, level: int, fit: Renditions, test: Renditions) -> Cell:
+    """1 less the share of a code's change that is left where it is told from the code before."""
+    inputs, targets, plain = [], [], []
+    for part in (fit, test):
+        before, amounts = average(part.codes[PLAIN][level]).numpy(), _amounts(change, part)[:, None]
+        inputs.append(np.concatenate([before, amounts, amounts * before], axis=1))
+        targets.append(average(part.codes[change][level]).numpy() - before)
+        plain.append(before)
+    told = _probe(inputs[0], targets[0], _groups(fit)[: len(inputs[0])])(inputs[1])
+    errors = np.stack([((told - targets[1]) ** 2).sum(axis=1), (targets[1] ** 2).sum(axis=1)], axis=1)
+    return _ratio(errors, test)
+
+
+def _amounts(change: str, of: Renditions) -> np.ndarray:
+    """Semitones, or log2 of the tempo."""
+    if change == PITCH:
+        return np.array([float(melody.semitones) for melody in of.melodies])
+    return np.log2([melody.tempo for melody in of.melodies])
+
+
+def _ratio(errors: np.ndarray, test: Renditions) -> Cell:
+    """1 less the mean of the first column by that of the second; EMPTY where that is of nothing."""
+    if not errors[:, 1].any():
+        return EMPTY
+
+    def figure(means: np.ndarray) -> np.ndarray:
+        return 1 - means[:, 0] / means[:, 1]
+
+    groups = _groups(test)[: len(errors)]
+    return Value(float(figure(errors.mean(axis=0)[None])[0]), *interval_of(figure, errors, groups), digits=2)
+
+
+def _mean(values: np.ndarray, test: Renditions) -> Value:
+    return Value(float(values.mean()), *interval(values, _groups(test)[: len(values)]), digits=2)
