@@ -63,7 +63,7 @@ class DistillConfig(Schedule):
     """
 
     student: StudentConfig = field(default_factory=StudentConfig)
-    steps: Steps = 1000
+    steps: Steps = 2000
     clips: Annotated[int, CLIPS] = 1024
     shard: Annotated[int, Range(1, 2**16)] = 128
     segments: Annotated[tuple[Annotated[int, Range(1, 1000)], ...], Size(1, 16)] = (1, 2, 2, 4, 4, 8)
