@@ -53,7 +53,11 @@ class Melody:
 
 @dataclass(frozen=True)
 class Renditions:
-    """Melodies, and the codes of a model of them in all ways."""
+    """Melodies, and the codes of a model of them in all ways.
+
+    Raises:
+        UserError: the model has one level.
+    """
 
     melodies: Sequence[Melody]
     codes: Codes
@@ -130,9 +134,6 @@ def tables(name: str, fit: Renditions, test: Renditions, command: str = "") -> l
     """What the codes of a model tell, and what they do when the sound changes.
 
     fit: what probes are fitted on. test: what they are scored on; no piece is in both.
-
-    Raises:
-        UserError: the model has one level.
     """
     return [told_table(name, fit, test, command), changed_table(name, fit, test, command)]
 
@@ -189,8 +190,8 @@ def _mistakes(levels: Sequence[int], factor: str, fit: Renditions, test: Renditi
 
 
 def _right(means: np.ndarray) -> np.ndarray:
-    """Accuracy, or R2 about the mean of what was fitted on, of the means of `_mistakes`."""
-    return 1 - means[:, 0] / means[:, 2]
+    """1 less the first mean by the last: of `_mistakes` accuracy, or R2."""
+    return 1 - means[:, 0] / means[:, -1]
 
 
 def _more_right(means: np.ndarray) -> np.ndarray:
@@ -318,12 +319,11 @@ def _read(change: str, level: int, fit: Renditions, test: Renditions) -> Cell:
 
 def _foretold(change: str, level: int, fit: Renditions, test: Renditions) -> Cell:
     """1 less the share of a code's change that is left where it is told from the code before."""
-    inputs, targets, plain = [], [], []
+    inputs, targets = [], []
     for part in (fit, test):
         before, amounts = average(part.codes[PLAIN][level]).numpy(), _amounts(change, part)[:, None]
         inputs.append(np.concatenate([before, amounts, amounts * before], axis=1))
         targets.append(average(part.codes[change][level]).numpy() - before)
-        plain.append(before)
     told = _probe(inputs[0], targets[0], _groups(fit)[: len(inputs[0])])(inputs[1])
     errors = np.stack([((told - targets[1]) ** 2).sum(axis=1), (targets[1] ** 2).sum(axis=1)], axis=1)
     return _ratio(errors, test)
@@ -340,12 +340,8 @@ def _ratio(errors: np.ndarray, test: Renditions) -> Cell:
     """1 less the mean of the first column by that of the second; EMPTY where that is of nothing."""
     if not errors[:, 1].any():
         return EMPTY
-
-    def figure(means: np.ndarray) -> np.ndarray:
-        return 1 - means[:, 0] / means[:, 1]
-
     groups = _groups(test)[: len(errors)]
-    return Value(float(figure(errors.mean(axis=0)[None])[0]), *interval_of(figure, errors, groups), digits=2)
+    return Value(float(_right(errors.mean(axis=0)[None])[0]), *interval_of(_right, errors, groups), digits=2)
 
 
 def _mean(values: np.ndarray, test: Renditions) -> Value:
