@@ -16,7 +16,7 @@ import torch
 from msdae.analysis.probes.representations import average
 from msdae.analysis.probes.tasks import TASKS
 from msdae.errors import UserError
-from msdae.evaluation.metrics.bootstrap import interval, interval_of
+from msdae.evaluation.metrics.bootstrap import interval_of
 from msdae.evaluation.swapbench import cases, sounds
 from msdae.evaluation.swapbench.cases import Performance
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 PLAIN, PITCH, TEMPO, INSTRUMENT = "as it is", "pitch", "tempo", "instrument"
 CHANGES = (PLAIN, PITCH, TEMPO, INSTRUMENT)
-FACTORS = (INSTRUMENT, PITCH, TEMPO)
 SEMITONES = 6  # a melody is transposed by at most so many
 SLOWEST, FASTEST = 0.8, 1.25
 FOLDS = 3  # by which the strength of a probe's penalty is chosen; no piece is in two of them
@@ -75,11 +74,10 @@ def melodies(split: str, count: int, seed: int = 0) -> list[Melody]:
     for case in cases.plan(split, seed, {"monophonic": count}):
         notes = case.melody.notes
         player, pitches = ranges[case.melody.program], [note[2] for note in notes]
-        room = range(
-            max(-SEMITONES, player.low - min(pitches)), min(SEMITONES, player.high - max(pitches)) + 1
-        )
+        lowest, highest = player.low - min(pitches), player.high - max(pitches)
+        shifts = [n for n in range(-SEMITONES, SEMITONES + 1) if n and lowest <= n <= highest]
         tempo = 2 ** rng.uniform(np.log2(SLOWEST), np.log2(FASTEST))
-        if shifts := [shift for shift in room if shift]:
+        if shifts:
             semitones = rng.choice(shifts)
             played = {
                 PLAIN: case.melody,
@@ -145,22 +143,18 @@ def told_table(name: str, fit: Renditions, test: Renditions, command: str = "") 
     """What linear probes tell from each level, from levels together, and what the wrong ones add."""
     levels = [f"h{level}" for level in range(1, 1 + len(fit.codes[PLAIN]))]
     first, rest, whole = levels[0], " + ".join(levels[1:]), " + ".join(levels)
-    codes = list(dict.fromkeys((*levels, rest, whole)))
-    wrong = {
-        (code, factor): _mistakes([levels.index(level) for level in code.split(" + ")], factor, fit, test)
-        for code in codes
-        for factor in FACTORS
-    }
-    rows: list[tuple[Cell, ...]] = [
-        (code, *(_value(wrong[code, factor], _right, factor, test) for factor in FACTORS)) for code in codes
-    ]
-    right = {INSTRUMENT: first, PITCH: rest, TEMPO: rest}
-    both = {factor: np.hstack([wrong[whole, factor], wrong[right[factor], factor]]) for factor in FACTORS}
-    rows.append(("Delta", *(_value(both[factor], _more_right, factor, test) for factor in FACTORS)))
-    constant = {factor: wrong[first, factor][:, [1, 1, 2]] for factor in FACTORS}
-    rows.append(
-        ("best constant answer", *(_value(constant[factor], _right, factor, test) for factor in FACTORS))
-    )
+    every = range(len(levels))
+    together = {name: [level] for level, name in enumerate(levels)} | {rest: every[1:], whole: every}
+    rows: dict[str, list[Cell]] = {name: [] for name in (*together, "Delta", "best constant answer")}
+    for factor, right in ((INSTRUMENT, first), (PITCH, rest), (TEMPO, rest)):
+        asked, scored = _answers(factor, fit), _answers(factor, test)
+        groups, percent = _pieces(test, CHANGES)[scored.places], factor == INSTRUMENT
+        wrong = {name: _mistakes(chosen, fit, asked, test, scored) for name, chosen in together.items()}
+        for name, columns in wrong.items():
+            rows[name].append(_value(columns, _right, groups, percent))
+        both = np.hstack([wrong[whole], wrong[right]])
+        rows["Delta"].append(_value(both, _more_right, groups, percent))
+        rows["best constant answer"].append(_value(wrong[first][:, [1, 2]], _right, groups, percent))
     note = (
         f"Linear probes fitted on {len(fit.melodies)} melodies of one voice and scored on "
         f"{len(test.melodies)} of other pieces, each as it is, transposed, at another tempo and by another "
@@ -169,23 +163,39 @@ def told_table(name: str, fit: Renditions, test: Renditions, command: str = "") 
         "over pieces."
     )
     header = ("code", "instrument's family, % ↑", "mean pitch, R2 ↑", "tempo, R2 ↑")
-    return Table(f"What levels of {name} tell", header, tuple(rows), note, command)
+    return Table(
+        f"What levels of {name} tell",
+        header,
+        tuple((code, *cells) for code, cells in rows.items()),
+        note,
+        command,
+    )
 
 
-def _mistakes(levels: Sequence[int], factor: str, fit: Renditions, test: Renditions) -> np.ndarray:
+@dataclass(frozen=True)
+class Answers:
+    """What is asked of clips, change after change: the values of those that tell, and their places."""
+
+    values: np.ndarray
+    places: np.ndarray
+
+
+def _mistakes(
+    levels: Sequence[int], fit: Renditions, asked: Answers, test: Renditions, scored: Answers
+) -> np.ndarray:
     """(clips, 3): how wrong a probe of the levels together is on each clip of `test`, how wrong the best
     constant is, and how wrong what scores 0 would be: 0 or 1 and 1 of a class, else squared errors."""
-    answers, asked = _answers(factor, fit)
-    truth, scored = _answers(factor, test)
     inputs, unseen = (
-        np.concatenate([_statistics(part.codes, level) for level in levels], axis=1) for part in (fit, test)
+        np.concatenate([_statistics(part.codes, level) for level in levels], axis=1)[answers.places]
+        for part, answers in ((fit, asked), (test, scored))
     )
-    found = _probe(inputs[asked], answers, _groups(fit)[asked])(unseen[scored])
-    if factor == INSTRUMENT:
-        names, counts = np.unique(answers, return_counts=True)
+    known, truth = asked.values, scored.values
+    found = _probe(inputs, known, _pieces(fit, CHANGES)[asked.places])(unseen)
+    if known.dtype.kind == "U":
+        names, counts = np.unique(known, return_counts=True)
         wrong = (found != truth, names[counts.argmax()] != truth, np.ones(len(truth)))
         return np.stack(wrong, axis=1).astype(float)
-    constant = (answers.mean() - truth) ** 2
+    constant = (known.mean() - truth) ** 2
     return np.stack([(found - truth) ** 2, constant, constant], axis=1)
 
 
@@ -199,15 +209,13 @@ def _more_right(means: np.ndarray) -> np.ndarray:
     return _right(means[:, :3]) - _right(means[:, 3:])
 
 
-def _value(columns: np.ndarray, figure: Figure, factor: str, test: Renditions) -> Value:
-    groups = _groups(test)[_answers(factor, test)[1]]
-    percent = factor == INSTRUMENT
+def _value(columns: np.ndarray, figure: Figure, groups: np.ndarray, percent: bool = False) -> Value:
+    """A figure of the means of `columns` (clips, any), with its interval over groups."""
     point = float(figure(columns.mean(axis=0)[None])[0])
     return Value(point, *interval_of(figure, columns, groups), digits=0 if percent else 2, percent=percent)
 
 
-def _answers(factor: str, of: Renditions) -> tuple[np.ndarray, np.ndarray]:
-    """What is asked of the clips, change after change, of those that tell, and their places."""
+def _answers(factor: str, of: Renditions) -> Answers:
     played = [melody.played[change] for change in CHANGES for melody in of.melodies]
     if factor == INSTRUMENT:
         families = {kind.program: kind.family for kind in instruments.seen()}
@@ -219,13 +227,13 @@ def _answers(factor: str, of: Renditions) -> tuple[np.ndarray, np.ndarray]:
             TASKS["interval"].answer({"notes": performance.notes}, 0, cases.CLIP_SECONDS)
             for performance in played
         ]
-    told = np.array([place for place, answer in enumerate(answers) if answer is not None])
-    return np.array([answers[place] for place in told]), told
+    places = [place for place, answer in enumerate(answers) if answer is not None]
+    return Answers(np.array([answers[place] for place in places]), np.array(places))
 
 
-def _groups(of: Renditions) -> np.ndarray:
-    """The piece of each clip."""
-    return np.array([melody.played[PLAIN].piece for melody in of.melodies] * len(CHANGES))
+def _pieces(of: Renditions, changes: Sequence[str] = (PLAIN,)) -> np.ndarray:
+    """The piece of each clip, change after change."""
+    return np.array([melody.played[change].piece for change in changes for melody in of.melodies])
 
 
 def _statistics(codes: Codes, level: int) -> np.ndarray:
@@ -293,7 +301,7 @@ def _alike(test: Renditions, level: int, change: str, centre: torch.Tensor) -> V
         if change == TEMPO and own.shape[-1] > 1:
             own, other = _in_time(own, other, melody.tempo)
         cosines.append(float(torch.cosine_similarity(own.flatten(), other.flatten(), dim=0)))
-    return _mean(np.array(cosines), test)
+    return _value(np.array(cosines)[:, None], lambda means: means[:, 0], _pieces(test))
 
 
 def _in_time(own: torch.Tensor, other: torch.Tensor, tempo: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -312,7 +320,7 @@ def _read(change: str, level: int, fit: Renditions, test: Renditions) -> Cell:
         for part in (fit, test)
     ]
     known, truth = (_amounts(change, part) for part in (fit, test))
-    found = _probe(both[0], known, _groups(fit)[: len(known)])(both[1])
+    found = _probe(both[0], known, _pieces(fit))(both[1])
     errors = np.stack([(found - truth) ** 2, (known.mean() - truth) ** 2], axis=1)
     return _ratio(errors, test)
 
@@ -324,7 +332,7 @@ def _foretold(change: str, level: int, fit: Renditions, test: Renditions) -> Cel
         before, amounts = average(part.codes[PLAIN][level]).numpy(), _amounts(change, part)[:, None]
         inputs.append(np.concatenate([before, amounts, amounts * before], axis=1))
         targets.append(average(part.codes[change][level]).numpy() - before)
-    told = _probe(inputs[0], targets[0], _groups(fit)[: len(inputs[0])])(inputs[1])
+    told = _probe(inputs[0], targets[0], _pieces(fit))(inputs[1])
     errors = np.stack([((told - targets[1]) ** 2).sum(axis=1), (targets[1] ** 2).sum(axis=1)], axis=1)
     return _ratio(errors, test)
 
@@ -340,9 +348,4 @@ def _ratio(errors: np.ndarray, test: Renditions) -> Cell:
     """1 less the mean of the first column by that of the second; EMPTY where that is of nothing."""
     if not errors[:, 1].any():
         return EMPTY
-    groups = _groups(test)[: len(errors)]
-    return Value(float(_right(errors.mean(axis=0)[None])[0]), *interval_of(_right, errors, groups), digits=2)
-
-
-def _mean(values: np.ndarray, test: Renditions) -> Value:
-    return Value(float(values.mean()), *interval(values, _groups(test)[: len(values)]), digits=2)
+    return _value(errors, _right, _pieces(test))
