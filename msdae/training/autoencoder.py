@@ -169,10 +169,9 @@ class AutoencoderTask(Task):
 
     def finish(self, folder: Path) -> None:
         """Write model.safetensors."""
-        model, total = self.networks["model"], self.settings.steps[self.stage - 1]
+        model = self.networks["model"]
         model.provenance = {
             **self.provenance,
-            "steps": [*self.provenance.get("steps", []), total],
             "training": {k: v for k, v in config.to_mapping(self.settings).items() if k != "model"},
         }
         model.save(folder / "model.safetensors")

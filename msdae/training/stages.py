@@ -120,13 +120,14 @@ def _train(
         "data": train.manifest["dataset"],
         "started from": origin,
     }
-    if with_denoiser and previous is not None:
-        provenance["steps"] = previous.provenance.get("steps", [])
+    before = previous.provenance.get("steps", []) if with_denoiser and previous is not None else []
     codec_files.copy(codec_file, folder)
 
     def trained(model: Autoencoder, settings: TrainConfig, folder: Path, alone: bool) -> bool:
-        task = AutoencoderTask(model, settings, train, valid, codec, listen, provenance, alone)
-        return Loop(task, settings, settings.steps[stage - 1], folder).run()
+        steps = settings.steps[stage - 1]  # not of model.stage: HDAE has all levels in its only stage
+        made = {**provenance, "steps": [*before, steps]}
+        task = AutoencoderTask(model, settings, train, valid, codec, listen, made, alone)
+        return Loop(task, settings, steps, folder).run()
 
     if not (folder / "state.safetensors").exists():
         first, steps = model, settings.pretrain

@@ -138,6 +138,15 @@ def test_hdae_with_contrast_is_refused_before_any_work(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_hdae_has_one_stage_and_its_steps(tiny, tmp_path):
+    """All of its levels exist from the start: the steps are those of stage 1, not of the last level."""
+    model = dataclasses.replace(MODEL, inject=(2, 1), code_channels=(8, 8), encoder_widths=(8, 8), pooled=())
+    plain = ViewConfig("same", "same", 0, 0)
+    settings = dataclasses.replace(SETTINGS, model=model, views=plain, contrast=0.0, steps=(2,))
+    assert train_stage("hdae", 1, settings, tmp_path, [tiny])
+    assert Autoencoder.load(tmp_path / "stage1/model.safetensors").provenance["steps"] == [2]
+
+
 def test_a_start_that_does_not_fit_is_refused():
     first = MSDAE(MODEL, 1)
     with pytest.raises(UserError, match="needs a model with 2 levels"):
