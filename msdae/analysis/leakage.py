@@ -144,14 +144,14 @@ def told_table(name: str, fit: Renditions, test: Renditions, command: str = "") 
     levels = [f"h{level}" for level in range(1, 1 + len(fit.codes[PLAIN]))]
     first, rest, whole = levels[0], " + ".join(levels[1:]), " + ".join(levels)
     every = range(len(levels))
-    together = {name: [level] for level, name in enumerate(levels)} | {rest: every[1:], whole: every}
-    rows: dict[str, list[Cell]] = {name: [] for name in (*together, "Delta", "best constant answer")}
+    together = {code: [level] for level, code in enumerate(levels)} | {rest: every[1:], whole: every}
+    rows: dict[str, list[Cell]] = {code: [] for code in (*together, "Delta", "best constant answer")}
     for factor, right in ((INSTRUMENT, first), (PITCH, rest), (TEMPO, rest)):
         asked, scored = _answers(factor, fit), _answers(factor, test)
         groups, percent = _pieces(test, CHANGES)[scored.places], factor == INSTRUMENT
-        wrong = {name: _mistakes(chosen, fit, asked, test, scored) for name, chosen in together.items()}
-        for name, columns in wrong.items():
-            rows[name].append(_value(columns, _right, groups, percent))
+        wrong = {code: _mistakes(chosen, fit, asked, test, scored) for code, chosen in together.items()}
+        for code, columns in wrong.items():
+            rows[code].append(_value(columns, _right, groups, percent))
         both = np.hstack([wrong[whole], wrong[right]])
         rows["Delta"].append(_value(both, _more_right, groups, percent))
         rows["best constant answer"].append(_value(wrong[first][:, [1, 2]], _right, groups, percent))

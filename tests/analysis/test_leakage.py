@@ -67,6 +67,7 @@ def renditions(split: str, levels=(of_instrument, of_notes, of_notes)) -> Rendit
 def found():
     """{(code, column): value} of both tables."""
     tables = leakage.tables("fake", renditions("valid"), renditions("test"), "a command")
+    assert [t.title for t in tables] == ["What levels of fake tell", "What changes in codes of fake"]
     return {
         (row, name): cell for t in tables for name in t.header[1:] for row, cell in t.column(name).items()
     }
