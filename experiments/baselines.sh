@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Train and measure what the model that ships is compared with: HDAE, the thesis's recipe at a size for two cores, and
-# the default recipe, each from nothing for 3 000 steps of 32 clips of the same data. An hour and a quarter on two cores;
-# started again, it continues.
+# the default recipe, each from nothing for 3 000 steps of 32 clips of the same data. One core
+# trains for an hour, then measures; started again, it continues.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 configs=experiments/configs

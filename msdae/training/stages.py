@@ -124,10 +124,10 @@ def _train(
     codec_files.copy(codec_file, folder)
 
     def trained(model: Autoencoder, settings: TrainConfig, folder: Path, alone: bool) -> bool:
-        steps = settings.steps[stage - 1]  # not of model.stage: HDAE has all levels in its only stage
-        made = {**provenance, "steps": [*before, steps]}
+        total = settings.steps[stage - 1]  # not of model.stage: HDAE has all levels in its only stage
+        made = {**provenance, "steps": [*before, total]}
         task = AutoencoderTask(model, settings, train, valid, codec, listen, made, alone)
-        return Loop(task, settings, steps, folder).run()
+        return Loop(task, settings, total, folder).run()
 
     if not (folder / "state.safetensors").exists():
         first, steps = model, settings.pretrain
