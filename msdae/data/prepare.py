@@ -99,7 +99,7 @@ def report(out: Path, splits: Sequence[str], clips: Tally, rendered: bool) -> li
     lines += [f"no {split} split: training needs it; add it" for split in missing]
     if not rendered and sizes.get("train", MANY) < MANY:
         lines.append(
-            f"few for training: go on with the model that ships, which has learnt from 46 000 clips; what "
+            f"few for training: go on with the model that ships, which has learnt from 300 000 clips; what "
             f"fewer than {MANY} add to it, or teach random weights, was not measured"
         )
     return lines
