@@ -86,9 +86,13 @@ def test_the_delay_is_what_it_says(played):
 def test_pieces_cannot_be_told_from_each_other():
     notes, font = notes_of(FRERE_JACQUES), soundfont.default()
     timbre, source = (soundfont.render(notes, font, program, 6 * RATE) for program in (0, 73))
-    player = engine(Pipeline.from_pretrained(sampling=Sampling(steps=4, quality="best")), timbre)
-    output = heard(player, source, 4410)
-    assert live.roughness(output, player.stride, FADE) < 1.1
+    rough = []
+    for seed in range(3):  # one has sixteen joins only
+        sampling = Sampling(steps=4, quality="best", seed=seed)
+        player = engine(Pipeline.from_pretrained(sampling=sampling), timbre)
+        output = heard(player, source, 4410)
+        rough.append(live.roughness(output, player.stride, FADE))
+    assert sum(rough) / len(rough) < 1.1
     clicking = output.clone()
     clicking[:: player.stride] += 0.1 * output.abs().max()
     assert live.roughness(clicking, player.stride, FADE) > 1.1

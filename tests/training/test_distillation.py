@@ -63,7 +63,7 @@ def loss(model, pupil, trajectories):
 
 
 def test_a_student_learns_the_trajectories_of_the_model_that_ships(tiny, tmp_path):
-    settings = replace(SETTINGS, steps=15, batch_size=8, learning_rate=2e-3)
+    settings = replace(SETTINGS, steps=30, batch_size=8, learning_rate=2e-3)
     assert made("embedded", tmp_path, tiny, settings)
     model = Autoencoder.from_pretrained("embedded")
     trajectories, pupil = known(tmp_path), Student.load(tmp_path / STUDENT, model)
