@@ -22,6 +22,7 @@ SEMITONES = range(-24, 25)  # of the transposed copies
 FAR = 0.004  # by which each semitone of transposition makes a frame less near
 SHIFT = 256  # samples by which a frame moves to go on in the phase of the one before
 QUIET = 1e-4  # RMS of a frame that nothing is learnt from, and that stays silent
+LOUD = 0.3  # of the loudest frame: frames that are compared with each other
 NORM = FRAME / HOP / 2  # sum of the windows that overlap
 LONGEST = 60  # seconds of the timbre source that frames are taken from
 TOGETHER = 256  # frames whose neighbours are looked for at once
@@ -43,7 +44,8 @@ class Neighbours:
         loud = [_levels(copy) > QUIET for copy in self._pool]
         self._places = [(copy, frame) for copy, some in enumerate(loud) for frame in np.flatnonzero(some)]
         parts = [
-            self._partials(copy)[torch.from_numpy(some)] for copy, some in zip(self._pool, loud, strict=True)
+            _partials(copy, sample_rate)[torch.from_numpy(some)]
+            for copy, some in zip(self._pool, loud, strict=True)
         ]
         self._keys = torch.cat(parts)
         self._distance = torch.tensor([FAR * abs(SEMITONES[copy]) for copy, _ in self._places])
@@ -53,7 +55,7 @@ class Neighbours:
         if not self._places:
             return torch.zeros_like(melody)
         padded = np.pad(melody.numpy(), FRAME // 2)
-        groups = self._partials(padded).split(TOGETHER)
+        groups = _partials(padded, self.sample_rate).split(TOGETHER)
         nearest = [
             place
             for group in groups
@@ -66,17 +68,26 @@ class Neighbours:
                 _add(out, index * HOP, self._pool[copy], frame * HOP, level)
         return torch.from_numpy(out[FRAME // 2 :][: len(melody)].copy())
 
-    def _partials(self, sound: np.ndarray) -> torch.Tensor:
-        """(samples,) -> log-mel frames without their envelope, (frames, BANDS), of length 1."""
-        frames = torch.from_numpy(sound).unfold(0, FRAME, HOP) * torch.from_numpy(_window())
-        mel = (torch.fft.rfft(frames).abs() @ _bands(self.sample_rate)).clamp(min=1e-5).log()
-        envelope = F.avg_pool1d(mel[:, None], SMOOTH, 1, SMOOTH // 2, count_include_pad=False)[:, 0]
-        return F.normalize((mel - envelope).clamp(min=0))
-
 
 def swap(timbre: torch.Tensor, melody: torch.Tensor) -> torch.Tensor:
     """The melody source (samples,) at 44.1 kHz out of frames of the timbre source (any length), as loud."""
     return Neighbours(timbre)(melody)
+
+
+def variety(sound: torch.Tensor, sample_rate: int) -> float:
+    """How much the partials of a sound's (samples,) loud frames differ: 0 for a steady note, 1 at most."""
+    padded = np.pad(sound.numpy(), FRAME // 2)
+    levels = _levels(padded)
+    partials = _partials(padded, sample_rate)[torch.from_numpy(levels >= LOUD * levels.max())]
+    return 1 - float(partials.mean(dim=0).square().sum())
+
+
+def _partials(sound: np.ndarray, sample_rate: int) -> torch.Tensor:
+    """(samples,) -> log-mel frames without their envelope, (frames, BANDS), of length 1."""
+    frames = torch.from_numpy(sound).unfold(0, FRAME, HOP) * torch.from_numpy(_window())
+    mel = (torch.fft.rfft(frames).abs() @ _bands(sample_rate)).clamp(min=1e-5).log()
+    envelope = F.avg_pool1d(mel[:, None], SMOOTH, 1, SMOOTH // 2, count_include_pad=False)[:, 0]
+    return F.normalize((mel - envelope).clamp(min=0))
 
 
 def _add(out: np.ndarray, start: int, sound: np.ndarray, place: int, level: float) -> None:

@@ -13,7 +13,7 @@ import torch
 
 from msdae.audio import dynamics
 from msdae.audio.equaliser import PEAK, envelopes
-from msdae.audio.neighbours import Neighbours
+from msdae.audio.neighbours import Neighbours, variety
 from msdae.audio.windows import Source, cut
 from msdae.inference.settings import ALWAYS, NEVER, Mix
 from msdae.inference.sounds import LearntSound
@@ -21,6 +21,7 @@ from msdae.limits import SHORTEST_SOUND
 
 NOTE = "note: the model does not know this sound, and begins at its own frames; learnt, it may come nearer"
 UNKNOWN = 4.5  # dB of `distance`: from there on the model does not know a sound
+FEW_NOTES, UNKNOWN_FEW = 0.35, 6.0  # below this `variety` a source says less of its sound: UNKNOWN of such
 HEARD = 12  # seconds of the timbre source that can be heard, whose frames are taken
 JUDGED, TAKES = 2, 4  # windows of it that the model is asked for, and how often
 AUDIBLE = 1e-3  # peak of a part
@@ -42,7 +43,7 @@ def unknown(pipeline: Any, mix: Mix) -> torch.Tensor | None:
     if not asked or timbre is mix.melody or isinstance(timbre, LearntSound):
         return None
     sound = _audible(pipeline, timbre)
-    known = sound is None or (wanted != ALWAYS and distance(pipeline, sound) < UNKNOWN)
+    known = sound is None or (wanted != ALWAYS and _known(pipeline, sound))
     return None if known else sound
 
 
@@ -75,6 +76,11 @@ def distance(pipeline: Any, sound: torch.Tensor) -> float:
     sounds = pipeline.decode(torch.stack([own, *takes]))[:, : len(part)]
     kept, *made = envelopes(pipeline.log_mel(sounds.to(pipeline.device)).cpu(), pipeline.log_mel.config.gain)
     return float(torch.stack([(one - kept).square().mean().sqrt() for one in made]).mean())
+
+
+def _known(pipeline: Any, sound: torch.Tensor) -> bool:
+    few = variety(sound, pipeline.codec.sample_rate) < FEW_NOTES
+    return distance(pipeline, sound) < (UNKNOWN_FEW if few else UNKNOWN)
 
 
 def _latents(

@@ -39,3 +39,12 @@ def test_silent_and_short_sources():
     assert not neighbours.swap(torch.zeros(RATE), melody).any()
     out = neighbours.swap(tones(20, 60)[:1000], melody)
     assert out[: RATE // 4].any() and not out[RATE:].any()
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.5])
+def test_variety_tells_a_note_from_a_melody(seconds):
+    note, loudness = tones(8, 60)[: round(seconds * RATE)], torch.linspace(1, 0, round(seconds * RATE))
+    for one in (note, note * loudness, torch.cat([note, torch.zeros(RATE)]), 0.01 * note):
+        assert neighbours.variety(one, RATE) < 0.1
+    assert neighbours.variety(tones(8, 60, 67, 62), RATE) > 0.4
+    assert neighbours.variety(torch.zeros(RATE), RATE) == 1

@@ -46,6 +46,16 @@ def test_a_sound_that_the_model_does_not_know_has_a_draft(renderer, timbre, sour
     assert torch.equal(drawn(renderer, Mix(source, {1: timbre}), "always")[0], z)
 
 
+@pytest.mark.parametrize("distance", [drafts.UNKNOWN, drafts.UNKNOWN_FEW])
+def test_a_single_note_has_to_be_further_from_what_the_model_knows(
+    renderer, timbre, source, monkeypatch, distance
+):
+    monkeypatch.setattr(drafts, "distance", lambda pipeline, sound: distance)
+    monkeypatch.setattr(drafts, "variety", lambda sound, sample_rate: drafts.FEW_NOTES - 0.01)
+    (z,) = drawn(renderer, Mix(source, {1: timbre}))
+    assert (z is None) == (distance < drafts.UNKNOWN_FEW)
+
+
 def test_strength_leads_from_the_melody_source_to_the_draft(renderer, timbre, source):
     start, half, whole = drawn(renderer, Mix(source, {1: timbre}), "always", [0.0, 0.5, 1.0])
     own = renderer.codec.encode(source[None])[0]
