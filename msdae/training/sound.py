@@ -69,7 +69,7 @@ class LearnConfig(Schedule):
     most: Count = 80
     steps: Annotated[int, COUNT] | None = None
     rank: Annotated[int, Range(1, 24, reason="the file would be larger than 2 MB")] = 16
-    share: Share = 0.8
+    share: Share = 0.6
     patience: Annotated[int, NOT_NEGATIVE] = 3
     excerpts: ExcerptConfig = field(default_factory=ExcerptConfig)
     learning_rate: Rate = 3e-3
