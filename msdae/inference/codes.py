@@ -1,7 +1,6 @@
 """The codes of a recording, to look at, edit, average, save and mix."""
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,18 +20,6 @@ KIND = "codes"
 LENGTH = Range(1, 10**7, reason="days of sound")
 TOKENS = ("tokens", "weights of tokens")  # names of tensors in a file
 FACTS = ("frames", "stride", "length", "samples", "model")  # fields that a file's header has
-
-
-def place(level: int, strength: float) -> float:
-    """Where on the way from one code of `level` to another a swap of `strength`, 0 to 1, takes its code.
-
-    Of level 1 the sound changes most between a fifth and six tenths of the way. There the places are near
-    each other, so that half the strength sounds like half of the change (MFCC, validation melodies).
-    """
-    if level != 1:
-        return strength
-    near, far = math.sqrt(strength), 1.5 * math.sqrt(1 - strength)
-    return near / (near + far)
 
 
 @dataclass(frozen=True, eq=False)

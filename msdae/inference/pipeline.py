@@ -15,7 +15,7 @@ from msdae.audio.mel import LogMel
 from msdae.audio.windows import Source, batched, cut, looped, padded, starts
 from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
-from msdae.inference.codes import LENGTH, Codes, place, require
+from msdae.inference.codes import LENGTH, Codes, require
 from msdae.inference.drafts import NOTE, drafts, unknown
 from msdae.inference.encoding import LEVELS, TOKENS, Job, brought, jobs, silence, window_codes
 from msdae.inference.latents import Advance, Silence, ignored, latents, require_latents
@@ -150,7 +150,7 @@ class Pipeline:
         for level, other in others.items():
             code = other.fitted(content.length, content.samples)[level]
             if strength < 1:
-                (code,) = self.model.mix([content[level]], [code], [place(level, strength)])
+                (code,) = self.model.mix([content[level]], [code], [strength])
             levels[level] = code
         adapter, tokens = content.adapter, content.tokens
         if 1 in others:

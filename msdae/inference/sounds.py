@@ -7,7 +7,7 @@ import torch
 
 from msdae import checkpoint, files
 from msdae.errors import UserError
-from msdae.inference.codes import TOKENS, Codes, place
+from msdae.inference.codes import TOKENS, Codes
 from msdae.limits import SHARE
 from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
@@ -55,7 +55,7 @@ class LearntSound:
         SHARE.check(strength, "strength")
         if self.model != other.model:
             raise UserError("sounds of two models have nothing between them; learn both with one model")
-        (code,) = Autoencoder.mix([self.code], [other.code], [place(1, strength)])
+        (code,) = Autoencoder.mix([self.code], [other.code], [strength])
         adapter = blended(self.adapter, other.adapter, strength)
         names = tuple(dict.fromkeys([*self.names, *other.names]))
         seconds, steps = self.seconds + other.seconds, max(self.steps, other.steps)

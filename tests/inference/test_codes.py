@@ -1,14 +1,11 @@
 """Codes to look at, edit, average, save and load."""
 
-from itertools import pairwise
-
 import pytest
 import torch
 
 from msdae import checkpoint
 from msdae.errors import UserError
-from msdae.inference.codes import Codes, place
-from msdae.inference.settings import strengths
+from msdae.inference.codes import Codes
 
 
 def codes(length=100, model="model"):
@@ -87,11 +84,3 @@ def test_edited_headers_are_refused(tmp_path, change, said):
     checkpoint.save(path, "codes", {"first": tensors["1"]}, header)
     with pytest.raises(UserError, match="a.safetensors: damaged"):
         Codes.load(path)
-
-
-def test_places_of_level_1_are_near_each_other_where_the_sound_changes():
-    places = [place(1, strength) for strength in strengths(11)]
-    steps = [after - before for before, after in pairwise(places)]
-    assert places[0] == 0 and places[-1] == 1 and min(steps) > 0
-    assert max(steps[1:8]) < 0.08 < min(steps[0], steps[-1])
-    assert [place(level, 0.3) for level in (2, 3)] == [0.3, 0.3]
