@@ -14,7 +14,7 @@ from msdae.inference.route import Route
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.tokens import Tokens
 
-SIGMA = 2.6  # noise level at which sampling begins at a draft, at most
+SIGMA = 5.3  # noise level at which sampling begins at a draft
 Advance = Callable[[float], Any]  # told of windows that are done
 SAME = 1e-4  # codes that differ by less are the same, but for rounding
 

@@ -28,9 +28,9 @@ class Route(NamedTuple):
         return evaluations(self.sampler, len(self.sigmas) - 1)
 
     def below(self, sigma: float) -> "Route":
-        """The rest of the route from `sigma` on, or one step from there."""
-        rest = self.sigmas[self.sigmas <= sigma]
-        return self._replace(sigmas=rest if len(rest) > 1 else torch.cat([rest.new_tensor([sigma]), rest]))
+        """The rest of the route, from `sigma` on."""
+        rest = self.sigmas[self.sigmas < sigma]
+        return self._replace(sigmas=torch.cat([rest.new_tensor([sigma]), rest]))
 
     def solve(self, denoiser: Denoiser, noise: torch.Tensor) -> torch.Tensor:
         """Latents from standard normal `noise` (batch, channels, frames) by `denoiser`, made of this

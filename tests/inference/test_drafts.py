@@ -96,7 +96,9 @@ def test_swaps_and_series_begin_there(renderer, timbre, source, caplog):
     assert caplog.messages == [drafts.NOTE]
 
 
-@pytest.mark.parametrize("sigmas, rest", [([33.0, 10, 2.6, 0.4, 0], [2.6, 0.4, 0]), ([33.0, 0], [2.6, 0])])
+@pytest.mark.parametrize(
+    "sigmas, rest", [([33.0, 10, 2.6, 0.4, 0], [SIGMA, 2.6, 0.4, 0]), ([33.0, 0], [SIGMA, 0])]
+)
 def test_what_is_left_of_a_route(sigmas, rest):
     assert Route(torch.tensor(sigmas), "euler", None, None).below(SIGMA).sigmas.tolist() == pytest.approx(
         rest
