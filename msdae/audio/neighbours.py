@@ -22,7 +22,7 @@ SEMITONES = range(-24, 25)  # of the transposed copies
 FAR = 0.004  # by which each semitone of transposition makes a frame less near
 SHIFT = 256  # samples by which a frame moves to go on in the phase of the one before
 QUIET = 1e-4  # RMS of a frame that nothing is learnt from, and that stays silent
-LOUD = 0.3  # of the loudest frame: frames that are compared with each other
+LOUD = 0.3  # of the loudest frame's RMS, from which on `variety` counts a frame
 NORM = FRAME / HOP / 2  # sum of the windows that overlap
 LONGEST = 60  # seconds of the timbre source that frames are taken from
 TOGETHER = 256  # frames whose neighbours are looked for at once
@@ -75,7 +75,10 @@ def swap(timbre: torch.Tensor, melody: torch.Tensor) -> torch.Tensor:
 
 
 def variety(sound: torch.Tensor, sample_rate: int) -> float:
-    """How much the partials of a sound's (samples,) loud frames differ: 0 for a steady note, 1 at most."""
+    """How much the loud frames of a sound (samples,) differ in their partials, and so in pitch.
+
+    0 for one steady note, more for a melody, 1 at most.
+    """
     padded = np.pad(sound.numpy(), FRAME // 2)
     levels = _levels(padded)
     partials = _partials(padded, sample_rate)[torch.from_numpy(levels >= LOUD * levels.max())]

@@ -21,7 +21,8 @@ from msdae.limits import SHORTEST_SOUND
 
 NOTE = "note: the model does not know this sound, and begins at its own frames; learnt, it may come nearer"
 UNKNOWN = 4.5  # dB of `distance`: from there on the model does not know a sound
-FEW_NOTES, UNKNOWN_FEW = 0.35, 6.0  # below this `variety` a source says less of its sound: UNKNOWN of such
+UNKNOWN_FEW = 6.0  # the same for a source of one note or few, from which less can be told
+FEW_NOTES = 0.35  # `variety` of a source, below which its notes are few
 HEARD = 12  # seconds of the timbre source that can be heard, whose frames are taken
 JUDGED, TAKES = 2, 4  # windows of it that the model is asked for, and how often
 AUDIBLE = 1e-3  # peak of a part
@@ -79,8 +80,9 @@ def distance(pipeline: Any, sound: torch.Tensor) -> float:
 
 
 def _known(pipeline: Any, sound: torch.Tensor) -> bool:
-    few = variety(sound, pipeline.codec.sample_rate) < FEW_NOTES
-    return distance(pipeline, sound) < (UNKNOWN_FEW if few else UNKNOWN)
+    """Whether the model makes a sound (samples,) of its codes that is near enough to it."""
+    far = distance(pipeline, sound)
+    return far < UNKNOWN or (far < UNKNOWN_FEW and variety(sound, pipeline.codec.sample_rate) < FEW_NOTES)
 
 
 def _latents(
