@@ -98,14 +98,15 @@ class PatchTrunk(nn.Module):
     def forward(self, mel: torch.Tensor) -> torch.Tensor:
         """mel: (batch, bands, mel frames) -> (batch, hidden, mel frames / patch)"""
         x = (F.avg_pool1d(self.padded(mel), self.slice) - self.mean) / self.std
-        x = F.silu(self._patched(x, bands_as_channels=x.device.type != "cpu"))
+        x = F.silu(self._patched(x, x.device.type != "cpu" or torch.is_autocast_enabled("cpu")))
         x = x + F.silu(self.mix(x))
         for layer in self.around:
             x = x + layer(x)
         return x
 
     def _patched(self, x: torch.Tensor, bands_as_channels: bool) -> torch.Tensor:
-        """The conv over all bands: of an image, or of as many channels, which accelerators are fast at."""
+        """The conv over all bands: of an image, or of as many channels, which accelerators and bfloat16 are
+        fast at: on CPUs with AMX in a hundredth of the time."""
         if not bands_as_channels:
             return self.patch(x[:, None])[:, :, 0]
         return F.conv1d(x, self.patch.weight[:, 0], self.patch.bias, self.slices, self.slices)
