@@ -14,7 +14,8 @@ import torch
 from msdae.audio import dynamics
 from msdae.audio.equaliser import PEAK, envelopes
 from msdae.audio.neighbours import Neighbours, variety
-from msdae.audio.windows import Source, cut
+from msdae.audio.windows import Source
+from msdae.inference.audible import LEAST, audible, parts
 from msdae.inference.settings import ALWAYS, NEVER, Mix
 from msdae.inference.sounds import LearntSound
 from msdae.limits import SHORTEST_SOUND
@@ -23,10 +24,7 @@ NOTE = "note: the model does not know this sound, and begins at its own frames; 
 UNKNOWN = 4.5  # dB of `distance`: from there on the model does not know a sound
 UNKNOWN_FEW = 6.0  # the same for a source of one note or few, from which less can be told
 FEW_NOTES = 0.35  # `variety` of a source, below which its notes are few
-HEARD = 12  # seconds of the timbre source that can be heard, whose frames are taken
 JUDGED, TAKES = 2, 4  # windows of it that the model is asked for, and how often
-AUDIBLE = 1e-3  # peak of a part
-PART = 8192  # samples
 BLOCK = 4  # windows of the melody source that are put together at once
 
 
@@ -71,7 +69,7 @@ def distance(pipeline: Any, sound: torch.Tensor) -> float:
     """
     codec = pipeline.codec
     part = sound[: JUDGED * pipeline.window * codec.hop]
-    part = PEAK / part.abs().max().clamp(min=AUDIBLE) * part
+    part = PEAK / part.abs().max().clamp(min=LEAST) * part
     own = codec.encode(part[None].to(pipeline.device))[0].cpu()
     takes = pipeline.sample([pipeline.encode(part)] * TAKES, range(TAKES))
     sounds = pipeline.decode(torch.stack([own, *takes]))[:, : len(part)]
@@ -90,7 +88,7 @@ def _latents(
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Of blocks of the melody source (channels, frames) as it is, and out of neighbours."""
     codec = pipeline.codec
-    for block in _parts(melody, BLOCK * pipeline.window * codec.hop):
+    for block in parts(melody, BLOCK * pipeline.window * codec.hop):
         played = dynamics.even(block, codec.sample_rate) if even else block
         own, drawn = codec.encode(torch.stack([block, neighbours(played)]).to(pipeline.device)).cpu()
         yield own, drawn
@@ -100,16 +98,5 @@ def _audible(pipeline: Any, source: Source) -> torch.Tensor | None:
     """The first seconds (samples,) of what can be heard of a source; None where that is too short, or where
     the model's level 1 is no average over time."""
     rate = pipeline.codec.sample_rate
-    parts, samples, most = [], 0, HEARD * rate
-    for part in _parts(source, PART):
-        if samples >= most:
-            break
-        if part.abs().max() > AUDIBLE:
-            parts.append(part)
-            samples += len(part)
-    enough = samples >= SHORTEST_SOUND * rate and pipeline.model.pooled[0]
-    return torch.cat(parts)[:most] if enough else None
-
-
-def _parts(source: Source, size: int) -> Iterator[torch.Tensor]:
-    return cut(source.blocks(), range(0, source.samples, size), size)
+    sound = audible(source, rate)
+    return sound if len(sound) >= SHORTEST_SOUND * rate and pipeline.model.pooled[0] else None

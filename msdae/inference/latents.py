@@ -94,8 +94,9 @@ def latents(
     first, channels = recordings[0], model.config.codec.channels
     device = next(model.parameters()).device
     layout = Layout(first.frames, first.stride, [codes.length for codes in recordings])
-    rooms = zip(seeds, layout.rooms, strict=True)
-    start = torch.cat([noise(seed, channels, room, first.stride) for seed, room in rooms], dim=1)
+    rooms = zip(recordings, seeds, layout.rooms, strict=True)
+    noises = [codes.noise * noise(seed, channels, room, codes.stride) for codes, seed, room in rooms]
+    start = torch.cat(noises, dim=1)
     if begun := [draft for draft in drafts if draft is not None]:
         way = way.below(SIGMA)
         pads = [room - draft.shape[1] for draft, room in zip(begun, layout.rooms, strict=True)]

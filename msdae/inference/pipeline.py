@@ -15,6 +15,7 @@ from msdae.audio.mel import LogMel
 from msdae.audio.windows import Source, batched, cut, looped, padded, starts
 from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
+from msdae.inference.audible import noise_scale
 from msdae.inference.codes import LENGTH, Codes, require
 from msdae.inference.drafts import NOTE, drafts, unknown
 from msdae.inference.encoding import LEVELS, TOKENS, Job, brought, jobs, silence, window_codes
@@ -153,12 +154,12 @@ class Pipeline:
                 (code,) = self.model.mix([content[level]], [code], [strength])
             levels[level] = code
         adapter, tokens = content.adapter, content.tokens
+        noise = content.noise + strength * (others.get(self._levels[-1], content).noise - content.noise)
         if 1 in others:
             adapter = blended(adapter, others[1].adapter, strength)
             tokens = mixed_tokens(tokens, others[1].tokens, strength)
-        return dataclasses.replace(
-            content, levels=dict(sorted(levels.items())), adapter=adapter, tokens=tokens
-        )
+        levels = dict(sorted(levels.items()))
+        return dataclasses.replace(content, levels=levels, adapter=adapter, tokens=tokens, noise=noise)
 
     def mixed(self, mix: Mix, series: Sequence[float]) -> Mixed:
         """The codes of a mix for each strength of a series, in place of its own, and the latents at which
@@ -353,9 +354,8 @@ class Pipeline:
         done = 0
         for batch in batched(cut(blocks, [first * hop for first in firsts], self.window * hop), self.batch):
             windows = torch.stack(batch).to(self.device)
-            for level, code in window_codes(
-                self.model, self.codec, self.log_mel, windows, job.levels, job.even
-            ).items():
+            made = window_codes(self.model, self.codec, self.log_mel, windows, job.levels, job.even)
+            for level, code in made.items():
                 if level not in codes:
                     codes[level] = torch.empty(len(firsts), *code.shape[1:])
                 codes[level][done : done + len(batch)] = code
@@ -366,7 +366,8 @@ class Pipeline:
         for level in codes:
             if self.model.pooled[level - 1]:
                 codes[level] = codes[level].mean(dim=0, keepdim=True)
-        return Codes(codes, self.window, self.stride, length, samples, self.fingerprint, tokens=tokens)
+        scale = noise_scale(job.source, self.codec.sample_rate) if self._levels[-1] in job.levels else 1.0
+        return Codes(codes, self.window, self.stride, length, samples, self.fingerprint, None, tokens, scale)
 
     def _sample(
         self, recordings: Sequence[Codes], seeds: Any, advance: Advance, drafts: Any = None
@@ -375,8 +376,7 @@ class Pipeline:
         each = [seeds] * len(recordings) if isinstance(seeds, int) else list(seeds)
         for seed in each:
             SEED.check(seed, "seed", int)
-        way = self.route()
-        return latents(self.model, recordings, each, way, self.batch, advance, drafts, self._silence)
+        return latents(self.model, recordings, each, self.route(), self.batch, advance, drafts, self._silence)
 
     @torch.no_grad()
     def _decoded(self, z: torch.Tensor, samples: int) -> Iterator[torch.Tensor]:
