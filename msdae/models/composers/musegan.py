@@ -182,7 +182,9 @@ class Critic(nn.Module):
         return [nn.Conv3d(inputs, outputs, size, stride), nn.LeakyReLU(0.2)]
 
     def forward(self, phrases: torch.Tensor) -> torch.Tensor:
-        return self.net(phrases.movedim(-1, 1))[:, 0]
+        # in single precision: of CPUs with AMX, bfloat16 has gradients of Conv3d from memory that nothing set
+        with torch.autocast(phrases.device.type, enabled=False):
+            return self.net(phrases.float().movedim(-1, 1))[:, 0]
 
 
 class _CriticTurn(nn.Module):
@@ -202,10 +204,9 @@ class _CriticTurn(nn.Module):
         return terms
 
     def _penalty(self, real: torch.Tensor, fake: torch.Tensor, draws: Any) -> torch.Tensor:
-        """How far the critic's slope between real and generated phrases is from 1, in single precision."""
+        """How far the critic's slope between real and generated phrases is from 1."""
         mixed = torch.lerp(fake.float(), real, draws.uniform(1, 1, 1, 1)).requires_grad_()
-        with torch.autocast(mixed.device.type, enabled=False):
-            (slope,) = torch.autograd.grad(self.critic(mixed).sum(), mixed, create_graph=True)
+        (slope,) = torch.autograd.grad(self.critic(mixed).sum(), mixed, create_graph=True)
         return (slope.flatten(1).norm(dim=1) - 1).square()
 
 

@@ -2,7 +2,7 @@ import torch
 
 from msdae.data.draws import Draws
 from msdae.models.composers.base import Excerpts
-from msdae.models.composers.musegan import _score
+from msdae.models.composers.musegan import Critic, MuseGANConfig, _score
 
 
 def test_turns_train_their_own_network(small):
@@ -46,3 +46,15 @@ def test_the_loudest_pitch_sounds_however_faint():
         [(60, 8)],
         [(48, 8)],
     ]
+
+
+def test_the_critic_has_gradients_whatever_memory_held_before():
+    """Regression: of CPUs with AMX, bfloat16's were NaN where freed memory had been."""
+    critic, phrases = Critic(MuseGANConfig()), torch.rand(4, 2, 16, 84, 4)
+    for _ in range(3):
+        freed = [torch.full((10**power,), torch.nan) for power in range(2, 8) for _ in range(3)]
+        del freed
+        with torch.autocast("cpu", torch.bfloat16):
+            score = critic(phrases).sum()
+        gradients = torch.autograd.grad(score, list(critic.parameters()))
+        assert all(gradient.isfinite().all() for gradient in gradients)
