@@ -7,7 +7,7 @@ import torch
 from msdae.audio.neighbours import variety
 from msdae.audio.windows import Source, cut
 
-LEAST = 1e-3  # peak of a part that can be heard
+AUDIBLE = 1e-3  # peak of a part that can be heard
 PART = 8192  # samples
 HEARD = 12  # seconds that can be heard, which are taken
 ONE_NOTE = 0.25  # `variety` of a source, below which it is one note
@@ -20,7 +20,7 @@ def audible(source: Source, rate: int) -> torch.Tensor:
     for part in parts(source, PART):
         if samples >= most:
             break
-        if part.abs().max() > LEAST:
+        if part.abs().max() > AUDIBLE:
             heard.append(part)
             samples += len(part)
     return torch.cat(heard)[:most]

@@ -144,7 +144,7 @@ class Codes:
             parts = [tensors.pop(name) for name in TOKENS] if TOKENS[0] in tensors else None
             levels = {int(level): code for level, code in sorted(tensors.items())}
         try:
-            facts = {name: header[name] for name in FACTS if name in header}  # noise came later
+            facts = {name: header[name] for name in FACTS if name in header}  # older ones have no noise
             return cls(levels, **facts, tokens=Tokens(*parts) if parts else None)
         except UserError as error:
             raise UserError(f"{printable(path)}: {error}; {checkpoint.FIX}") from error

@@ -15,7 +15,7 @@ from msdae.audio import dynamics
 from msdae.audio.equaliser import PEAK, envelopes
 from msdae.audio.neighbours import Neighbours, variety
 from msdae.audio.windows import Source
-from msdae.inference.audible import LEAST, audible, parts
+from msdae.inference.audible import AUDIBLE, audible, parts
 from msdae.inference.settings import ALWAYS, NEVER, Mix
 from msdae.inference.sounds import LearntSound
 from msdae.limits import SHORTEST_SOUND
@@ -69,7 +69,7 @@ def distance(pipeline: Any, sound: torch.Tensor) -> float:
     """
     codec = pipeline.codec
     part = sound[: JUDGED * pipeline.window * codec.hop]
-    part = PEAK / part.abs().max().clamp(min=LEAST) * part
+    part = PEAK / part.abs().max().clamp(min=AUDIBLE) * part
     own = codec.encode(part[None].to(pipeline.device))[0].cpu()
     takes = pipeline.sample([pipeline.encode(part)] * TAKES, range(TAKES))
     sounds = pipeline.decode(torch.stack([own, *takes]))[:, : len(part)]

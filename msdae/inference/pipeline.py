@@ -363,11 +363,11 @@ class Pipeline:
             advance(len(batch))
         found = [codes.pop(name) for name in (TOKENS, LEVELS) if name in codes]
         tokens = gathered(*found, self.model.config.most_tokens) if found else None
-        for level in codes:
-            if self.model.pooled[level - 1]:
-                codes[level] = codes[level].mean(dim=0, keepdim=True)
+        pooled = [level for level in codes if self.model.pooled[level - 1]]
+        codes |= {level: codes[level].mean(dim=0, keepdim=True) for level in pooled}
         scale = noise_scale(job.source, self.codec.sample_rate) if self._levels[-1] in job.levels else 1.0
-        return Codes(codes, self.window, self.stride, length, samples, self.fingerprint, None, tokens, scale)
+        facts = length, samples, self.fingerprint
+        return Codes(codes, self.window, self.stride, *facts, tokens=tokens, noise=scale)
 
     def _sample(
         self, recordings: Sequence[Codes], seeds: Any, advance: Advance, drafts: Any = None

@@ -98,7 +98,8 @@ class PatchTrunk(nn.Module):
     def forward(self, mel: torch.Tensor) -> torch.Tensor:
         """mel: (batch, bands, mel frames) -> (batch, hidden, mel frames / patch)"""
         x = (F.avg_pool1d(self.padded(mel), self.slice) - self.mean) / self.std
-        x = F.silu(self._patched(x, x.device.type != "cpu" or torch.is_autocast_enabled("cpu")))
+        channels = x.device.type != "cpu" or torch.is_autocast_enabled("cpu")
+        x = F.silu(self._patched(x, bands_as_channels=channels))
         x = x + F.silu(self.mix(x))
         for layer in self.around:
             x = x + layer(x)

@@ -182,7 +182,7 @@ class Critic(nn.Module):
         return [nn.Conv3d(inputs, outputs, size, stride), nn.LeakyReLU(0.2)]
 
     def forward(self, phrases: torch.Tensor) -> torch.Tensor:
-        # in single precision: of CPUs with AMX, bfloat16 has gradients of Conv3d from memory that nothing set
+        # in single precision: on CPUs with AMX, gradients of Conv3d in bfloat16 hold what freed memory held
         with torch.autocast(phrases.device.type, enabled=False):
             return self.net(phrases.float().movedim(-1, 1))[:, 0]
 
