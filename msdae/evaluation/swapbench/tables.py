@@ -11,7 +11,7 @@ from msdae.evaluation.metrics.bootstrap import interval, interval_of
 from msdae.evaluation.metrics.scoring import FEWEST, SET_METRICS
 from msdae.evaluation.swapbench import real
 from msdae.evaluation.swapbench import scores as scoring
-from msdae.evaluation.swapbench.cases import Case
+from msdae.evaluation.swapbench.cases import HEARD, Case
 from msdae.evaluation.swapbench.results import Results
 from msdae.evaluation.swapbench.systems import BOUNDS, CODEC, COPY_TIMBRE, TRUTH, UNTAUGHT, Output
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
@@ -26,7 +26,15 @@ GROUPS: dict[str, Callable[[Case], bool]] = {
 ROOMS: dict[str, Callable[[Case], bool]] = {
     "clean melodies": lambda case: case.set == "melodies" and not case.timbre.room,
     "melodies in a room": lambda case: case.set == "melodies" and bool(case.timbre.room),
-}  # of the split "real" as well
+}
+FURTHER: dict[str, dict[str, Callable[[Case], bool]]] = {
+    **dict.fromkeys(real.SPLITS, ROOMS),
+    "unseen": {
+        "melodies, samples never heard": lambda case: (
+            case.set == "melodies" and case.timbre.program not in HEARD
+        )
+    },
+}  # groups of one split
 INTERVALS = "Means with bootstrap 95 % intervals over melody pieces."
 SWAP_SCORE, MELODY_SHARE, TIMBRE_SHARE = "swap score ↑", "melody ↑", "timbre ↑"  # columns of `shares`
 SYSTEM, PART, LEVELS = "system", "part", "levels from the timbre source"
@@ -114,7 +122,7 @@ def swapbench(results: Results, command: str = "") -> tuple[list[Table], list[Ta
     for split in dict.fromkeys(case.split for case in results.cases):
         cases = [case for case in results.cases if case.split == split]
         short.append(_short(results, split, cases, command))
-        for group, belongs in {**GROUPS, **(ROOMS if split in real.SPLITS else {})}.items():
+        for group, belongs in {**GROUPS, **FURTHER.get(split, {})}.items():
             members = [case for case in cases if belongs(case)]
             if members:
                 full.append(_full(results, f"SwapBench, {split} split: {group}", members, command))
