@@ -19,10 +19,7 @@ def check(path: Path) -> None:
     Raises:
         ValueError, LookupError: it is none, is cut short, or a number leads out of a table.
     """
-    data = np.memmap(path, np.uint8, "r")
-    if bytes(data[:4]) != b"RIFF" or bytes(data[8:12]) != b"sfbk":
-        raise ValueError("no SoundFont")
-    chunks = _chunks(data, 12, len(data))
+    chunks = _opened(path)
     tables = {name: _table(chunks[name], size) for name, size in RECORDS.items()}
     samples = len(chunks["smpl"])
     for header, bag, generators, oper, rows in (
@@ -36,6 +33,19 @@ def check(path: Path) -> None:
         if len(amounts) and amounts.max() >= len(tables[rows]) - 1:  # the last row only ends the table
             raise ValueError(f"{generators} leads out of {rows}")
     _check_samples(tables["shdr"][:-1], samples)
+
+
+def programs(path: Path) -> set[int]:
+    """The General MIDI programs (0-127) of a file that `check` has found whole: presets of bank 0."""
+    presets = _table(_opened(path)["phdr"], RECORDS["phdr"])[:-1]
+    return set(_number(presets, 20)[_number(presets, 22) == 0].tolist())
+
+
+def _opened(path: Path) -> dict[str, np.ndarray]:
+    data = np.memmap(path, np.uint8, "r")
+    if bytes(data[:4]) != b"RIFF" or bytes(data[8:12]) != b"sfbk":
+        raise ValueError("no SoundFont")
+    return _chunks(data, 12, len(data))
 
 
 def _chunks(data: np.ndarray, start: int, end: int) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import importlib.util
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,12 +13,14 @@ import torch
 
 from msdae.errors import UserError, printable
 from msdae.files import reading
+from msdae.symbolic.instruments import Voice
 from msdae.symbolic.notes import Note
 from msdae.synthesis import sf2
 
 if TYPE_CHECKING:
     import tinysoundfont
 
+log = logging.getLogger(__name__)
 SAMPLE_RATE = 44100
 SILENCE = 1e-3  # peak below which an instrument does not reach a note
 FOLDERS = ("/usr/share/sounds/sf2", "/usr/share/sounds/sf3", "/usr/share/soundfonts")  # of Linux packages
@@ -95,6 +98,24 @@ def check(soundfont: str | Path) -> None:
     """Raise a UserError unless the file is an sf2 or sf3 file that is whole."""
     with reading(soundfont, "give another sf2 or sf3 file"):
         sf2.check(Path(soundfont))
+
+
+def able(voices: Sequence[Voice]) -> list[Voice]:
+    """Those of `voices` whose programs their SoundFonts have; a line counts the others.
+
+    Raises:
+        UserError: as `check`; a SoundFont has none of them.
+    """
+    there = {}
+    for font in {voice.soundfont for voice in voices}:
+        check(font)
+        there[font] = sf2.programs(Path(font))
+        wanted = {voice.instrument.program for voice in voices if voice.soundfont == font}
+        if not wanted & there[font]:
+            raise UserError(f"{printable(font)}: has no General MIDI instrument in bank 0; give another")
+        if missing := len(wanted - there[font]):
+            log.info("%s: lacks %d of %d instruments; the others play", printable(font), missing, len(wanted))
+    return [voice for voice in voices if voice.instrument.program in there[voice.soundfont]]
 
 
 @functools.lru_cache(maxsize=64)

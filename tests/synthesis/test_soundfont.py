@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from msdae.errors import UserError
+from msdae.symbolic import instruments
 from msdae.synthesis import sf2, soundfont
 
 SCALE = [(0.0, 0.4, 60, 90), (0.5, 0.9, 64, 70), (1.0, 1.4, 67, 110)]
@@ -54,6 +55,30 @@ def test_a_file_that_is_no_soundfont_is_refused(tmp_path):
         soundfont.render(SCALE, tmp_path / "missing.sf2", 0, 1000)
     with pytest.raises(UserError, match="missing.sf2: no such file"):
         soundfont.fingerprint(tmp_path / "missing.sf2")
+
+
+def without(path, *programs):
+    """A copy of the default SoundFont whose presets of these programs are of another bank."""
+    data = bytearray(soundfont.default().read_bytes())
+    start = data.index(b"phdr") + 8
+    for row in range(start, start + int.from_bytes(data[start - 4 : start], "little"), sf2.RECORDS["phdr"]):
+        if int.from_bytes(data[row + 20 : row + 22], "little") in programs:
+            data[row + 22 : row + 24] = (9).to_bytes(2, "little")
+    path.write_bytes(data)
+    return path
+
+
+def test_instruments_that_a_soundfont_lacks_are_left_out(tmp_path, caplog):
+    caplog.set_level("INFO")
+    font = str(without(tmp_path / "some.sf2", 0, 76))
+    voices, _ = instruments.voices([font, str(soundfont.default())], [])
+    able = soundfont.able(voices)
+    assert {voice.instrument.program for voice in voices if voice not in able} == {0, 76}
+    assert all(voice.soundfont == font for voice in voices if voice not in able)
+    assert "some.sf2: lacks 2 of" in caplog.text and caplog.text.count("lacks") == 1
+    font = str(without(tmp_path / "none.sf2", *range(128)))
+    with pytest.raises(UserError, match="none.sf2: has no General MIDI instrument"):
+        soundfont.able(instruments.voices([font], [])[0])
 
 
 def test_a_program_that_does_not_exist_is_refused():

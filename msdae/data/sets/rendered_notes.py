@@ -82,7 +82,8 @@ def plan(voices: Sequence[Voice], sizes: Mapping[str, int], seed: int) -> dict[s
 def work(config: RenderConfig, sizes: Mapping[str, int], folder: Path, clip: ClipLength) -> list[parts.Part]:
     """What has to be done for `sizes[split]` notes of each split; a part is a folder of notes."""
     fonts, unseen_fonts = (tuple(dict.fromkeys(f)) for f in (config.fonts(), config.unseen_fonts()))
-    seen, unseen = instruments.voices(fonts, unseen_fonts)  # each once: no note is in two splits
+    # each once: no note is in two splits
+    seen, unseen = map(soundfont.able, instruments.voices(fonts, unseen_fonts))
     seen_sizes = {split: size for split, size in sizes.items() if split != "unseen"}
     notes = plan(seen, seen_sizes, config.seed)
     if "unseen" in sizes:

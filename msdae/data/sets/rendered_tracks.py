@@ -70,7 +70,7 @@ class Track:
 
 def work(config: RenderConfig, sizes: Mapping[str, int], folder: Path, clip: ClipLength) -> list[parts.Part]:
     """What has to be done for about `sizes[split]` clips of each split; a part is a track."""
-    seen, unseen = instruments.voices(config.fonts(), config.unseen_fonts())
+    seen, unseen = map(soundfont.able, instruments.voices(config.fonts(), config.unseen_fonts()))
     tracks = {
         split: plan(slakh.FOLDERS[split], size, unseen if split == "unseen" else seen, config.seed, clip)
         for split, size in sizes.items()

@@ -36,7 +36,7 @@ from msdae.symbolic.instruments import Voice, reserved
 from msdae.symbolic.instruments import voices as voices_of
 from msdae.symbolic.notes import Note, ScoreNote
 from msdae.symbolic.textures import TextureConfig
-from msdae.synthesis import plugins, sampler
+from msdae.synthesis import plugins, sampler, soundfont
 from msdae.synthesis.plugin_presets import SYNTHESIZERS
 from msdae.synthesis.sampler import SampledInstrument
 from msdae.synthesis.sound import Sound, SoundConfig
@@ -151,7 +151,7 @@ class Square:
 
 def work(config: SquaresConfig, folder: Path, clip: ClipLength) -> list[parts.Part]:
     """See `DataSet.work`."""
-    voices, _ = voices_of(config.fonts(), ())
+    voices = soundfont.able(voices_of(config.fonts(), ())[0])
     plugins.require(config.synthesizers)
     seen, unseen = config.instruments()
     every = []
