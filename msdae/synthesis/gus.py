@@ -1,0 +1,110 @@
+"""Gravis Ultrasound patches (.pat), as of Debian's freepats, written as SFZ files.
+
+Source: Gravis Ultrasound Software Development Kit 2.22, "Patch files".
+"""
+
+import math
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from msdae import files
+from msdae.errors import UserError, printable
+
+FILE, INSTRUMENT, LAYER, SAMPLE = 129, 63, 47, 96  # bytes of headers
+COUNT = 6  # place of the number of samples in a layer's
+WIDE, UNSIGNED, LOOPED, BOTH_WAYS = 1, 2, 4, 8  # bits of a sample's mode
+# General MIDI programs that are struck or plucked: they ring as they were recorded, and are not looped.
+RINGING = {*range(16), *range(24, 40), 46, *range(104, 109), *range(112, 120)}
+SHORTEST = 1.0  # seconds of the longest sample of one that rings
+REACH = 12  # semitones beyond which a sample is not transposed
+RELEASE = 0.15  # seconds
+_PROGRAM = re.compile(r"(\d{3})_")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """waveform: (samples,) int16. key: MIDI pitch of it, with a fraction. loop: its first and last sample."""
+
+    waveform: np.ndarray
+    rate: int
+    key: float
+    loop: tuple[int, int] | None
+
+
+def read(path: Path) -> list[Sample]:
+    """The samples of a patch, from low to high.
+
+    Raises:
+        UserError: it is no patch, or cut short.
+    """
+    with files.reading(path, "give a GF1 patch"):
+        data = path.read_bytes()
+    try:
+        if not data.startswith(b"GF1PATCH"):
+            raise ValueError("no patch")
+        return sorted(_samples(data), key=lambda sample: sample.key)
+    except (struct.error, IndexError, ValueError) as error:
+        raise UserError(f"{printable(path)}: damaged ({error}); give a GF1 patch") from error
+
+
+def _samples(data: bytes) -> Iterator[Sample]:
+    place = FILE + INSTRUMENT + LAYER
+    for _ in range(data[FILE + INSTRUMENT + COUNT]):
+        size, start, end, rate, _, _, root = struct.unpack_from("<IIIHIII", data, place + 8)
+        mode, first = data[place + 55], place + SAMPLE
+        if first + size > len(data) or not root or not rate:
+            raise ValueError("cut short")
+        kind = ("<u2" if mode & UNSIGNED else "<i2") if mode & WIDE else ("u1" if mode & UNSIGNED else "i1")
+        width = np.dtype(kind).itemsize
+        values = np.frombuffer(data, kind, size // width, first).astype(np.int32)
+        if mode & UNSIGNED:
+            values -= 1 << (8 * width - 1)
+        loop = (start // width, end // width - 1) if mode & LOOPED and not mode & BOTH_WAYS else None
+        waveform = (values << (16 - 8 * width)).astype(np.int16)
+        yield Sample(waveform, rate, 69 + 12 * math.log2(root / 440e3), loop)
+        place = first + size
+
+
+def convert(path: Path, folder: Path) -> Path | None:
+    """Write a patch as FOLDER/NAME.sfz with its samples in FOLDER/NAME; None where it rings too shortly.
+
+    A name that begins with a General MIDI program, as 024_Nylon_Guitar.pat, says whether it rings.
+
+    Raises:
+        UserError: as `read`; the folder cannot be written.
+    """
+    samples, named = read(path), _PROGRAM.match(path.name)
+    rings = bool(named) and int(named[1]) in RINGING
+    if not samples or (rings and max(len(s.waveform) / s.rate for s in samples) < SHORTEST):
+        return None
+    files.make_folder(folder / path.stem)
+    lines = []
+    for index, sample in enumerate(samples):
+        name = f"{path.stem}/{index}.wav"
+        soundfile.write(folder / name, sample.waveform, sample.rate)
+        key = round(sample.key)
+        low, high = _between(samples, index - 1), _between(samples, index) - 1
+        line = f"<region> sample={name} lokey={max(low, key - REACH)} hikey={min(high, key + REACH)}"
+        line += f" pitch_keycenter={key} tune={round(100 * (sample.key - key))} ampeg_release={RELEASE}"
+        if sample.loop and not rings:
+            line += " loop_mode=loop_continuous loop_start={} loop_end={}".format(*sample.loop)
+        lines.append(line)
+    out = folder / f"{path.stem}.sfz"
+    with files.atomic(out) as temporary:
+        temporary.write_text("\n".join(lines) + "\n")
+    return out
+
+
+def _between(samples: list[Sample], index: int) -> int:
+    """The lowest key that is nearer to the sample after `index` than to that one."""
+    if index < 0:
+        return 0
+    if index + 1 == len(samples):
+        return 128
+    return round((samples[index].key + samples[index + 1].key) / 2)
