@@ -80,6 +80,11 @@ class Autoencoder(nn.Module):
         """The modules that the model's stage trains."""
         raise NotImplementedError
 
+    def denoising(self) -> list[nn.Module]:
+        """The modules that denoise, without the encoders of codes."""
+        tokens = [] if self.token_encoder is None else [self.token_encoder]
+        return [*tokens, self.unet, self.null_codes]
+
     def compiled(self) -> list[nn.Module]:
         """The modules that are worth compiling: all that compute, also those that a stage does not train."""
         return [

@@ -72,8 +72,7 @@ class MSDAE(Autoencoder):
         return self.encoders[level](scale(mel, len(self.config.inject) - 1 - level))
 
     def trainable(self) -> list[nn.Module]:
-        tokens = [] if self.token_encoder is None else [self.token_encoder]
-        return [self.encoders[self.stage - 1], *tokens, self.unet, self.null_codes]
+        return [self.encoders[self.stage - 1], *self.denoising()]
 
     def compiled(self) -> list[nn.Module]:
         return [*super().compiled(), *self.encoders]

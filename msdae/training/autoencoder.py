@@ -38,6 +38,8 @@ class TrainConfig(Schedule):
         contrastive loss alone: it needs more negatives and more clips than the denoiser has time for.
     refine: steps by which the encoder of level 1 is trained in the same way first, where a stage goes on from
         a model that has been through it.
+    frozen: no encoder is trained, so that codes go on to mean what they meant: priors, probes and saved codes
+        fit the new model, too. There is no contrastive loss then.
     steps: of each stage.
     compile: the networks, which takes a minute and makes an accelerator faster.
     """
@@ -48,6 +50,7 @@ class TrainConfig(Schedule):
     pretrain: StepsOrNone = 300
     refine: StepsOrNone = 0
     pretrain_batch: Count = 256
+    frozen: bool = False
     steps: Annotated[tuple[Steps, ...], Size(1, 8)] = (1000, 400, 9000)
     compile: bool = False
 
@@ -107,7 +110,8 @@ class AutoencoderTask(Task):
         self.codec, self.listen, self.provenance, self.alone = codec, listen, provenance or {}, alone
         self.stage, self.sample_rate = model.stage, codec.sample_rate
         self.name = f"encoder {self.stage} alone" if alone else f"stage {self.stage}"
-        model.freeze([model.encoders[-1]] if alone else None)
+        self.contrast = 0.0 if settings.frozen and not alone else settings.contrast
+        model.freeze([model.encoders[-1]] if alone else model.denoising() if settings.frozen else None)
         if settings.compile:
             torch._dynamo.config.recompile_limit = COMPILED
             torch._dynamo.config.suppress_errors = True  # what does not compile, computes as it is
@@ -137,7 +141,7 @@ class AutoencoderTask(Task):
         return self.valid.batches(self.settings.batch_size, rank=rank, world=world)
 
     def losses(self, batch: Batch, draws: Draws) -> Losses:
-        terms = self.networks["model"](batch, draws, contrast=self.settings.contrast, alone=self.alone)
+        terms = self.networks["model"](batch, draws, contrast=self.contrast, alone=self.alone)
         if self.alone and not torch.is_grad_enabled():
             # 0 is of a clip that there is no other sound to tell from, and says nothing
             terms["contrast"] = terms["contrast"].where(terms["contrast"] > 0, math.nan)
@@ -165,6 +169,7 @@ class AutoencoderTask(Task):
             "views": config.to_mapping(s.views),
             "contrast": s.contrast,
             "data": self.data,
+            **({"frozen": True} if s.frozen else {}),
         }
 
     def finish(self, folder: Path) -> None:

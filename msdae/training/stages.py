@@ -78,6 +78,8 @@ def train_stage(
         raise UserError(f"--stage {stage}: stages run from 1 to {len(settings.steps)}")
     require_contrast(MODELS[kind], settings)
     previous = _previous(kind, stage, Path(run), start)
+    if settings.frozen:
+        _require_encoders(stage, *previous)
     folder = stage_folder(run, stage)
     files.make_folder(folder)
     files.check_replaceable(folder / "model.safetensors")
@@ -133,12 +135,20 @@ def _train(
         first, steps = model, settings.pretrain
         if settings.refine and previous is not None and previous.stage >= stage:
             first, steps = begin_stage(kind, model_config, 1, settings.seed, previous), settings.refine
-        if steps and settings.contrast and model.needs_mel and first.pooled[-1]:
+        if steps and settings.contrast and not settings.frozen and model.needs_mel and first.pooled[-1]:
             if not trained(first, settings.alone(stage, steps), folder / "encoder", alone=True):
                 return False
             first = Autoencoder.load(folder / "encoder/model.safetensors")
             model.encoders[first.stage - 1].load_state_dict(first.encoders[-1].state_dict())
     return trained(model, settings, folder, alone=False)
+
+
+def _require_encoders(stage: int, model: Autoencoder | None, whole: bool, name: str) -> None:
+    if model is None or not whole or model.stage < stage:
+        raise UserError(
+            f"frozen: starting from {name}, stage {stage} would have an encoder that nothing has trained; "
+            "give --from a model that has been through it, e.g. --from embedded"
+        )
 
 
 def _announce(kind: str, stage: int, train: Clips, valid: Clips, origin: str) -> None:

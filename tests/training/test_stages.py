@@ -92,6 +92,24 @@ def test_the_first_encoder_of_a_model_that_is_trained_on_is_refined(tiny, tmp_pa
         assert weight.equal(after.encoders[0].state_dict()[name]), name
 
 
+def test_encoders_may_stay_as_they_are(tiny, tmp_path):
+    for stage in (1, 2, 3):
+        assert train_stage("msdae", stage, SETTINGS, tmp_path / "a", [tiny])
+    frozen = dataclasses.replace(SETTINGS, frozen=True, refine=2)
+    assert train_stage("msdae", 3, frozen, tmp_path / "b", [tiny], str(tmp_path / "a/stage3"))
+    before, after = (Autoencoder.load(tmp_path / f"{run}/stage3/model.safetensors") for run in "ab")
+    after = after.state_dict()
+    changed = {
+        name.split(".")[0] for name, weight in before.state_dict().items() if not weight.equal(after[name])
+    }
+    assert changed == {"unet", "null_codes"}
+    lines = [json.loads(line) for line in (tmp_path / "b/stage3/log.jsonl").read_text().splitlines()]
+    assert not any("contrast" in line for line in lines)
+    for start in (None, str(tmp_path / "a/stage2")):
+        with pytest.raises(UserError, match="an encoder that nothing has trained"):
+            train_stage("msdae", 3, frozen, tmp_path / "c", [tiny], start)
+
+
 def test_contrast_alone_finds_the_sound_of_other_excerpts_again(tiny, tmp_path):
     settings = dataclasses.replace(SETTINGS, pretrain=60, pretrain_batch=16, steps=(1, 1, 1))
     assert train_stage("msdae", 1, settings, tmp_path, [tiny])

@@ -58,6 +58,7 @@ class SquaresConfig(RenderConfig):
 
     clips: for training, four a square; each other split has a twentieth of them.
     sound: what the sounds are drawn from.
+    without: General MIDI programs that no SoundFont plays.
     samples: libraries of recorded samples that play too: folders with SFZ files or folders of samples.
     unseen_samples: libraries whose instruments play in no split but "unseen", where nothing else plays.
     sampled: share of the sounds that are of `samples`, where there are any.
@@ -82,6 +83,7 @@ class SquaresConfig(RenderConfig):
 
     clips: Annotated[int, CLIPS] = 3000
     sound: SoundConfig = field(default_factory=SoundConfig)
+    without: tuple[Annotated[int, Range(0, 127)], ...] = ()
     samples: tuple[str, ...] = ()
     unseen_samples: tuple[str, ...] = ()
     sampled: Annotated[float, SHARE] = 0.5
@@ -110,6 +112,8 @@ class SquaresConfig(RenderConfig):
     def record(self) -> dict[str, Any]:
         """See `RenderConfig.record`; it does not speak of samples and synthesizers where there are none."""
         record = super().record()
+        if not self.without:
+            del record["without"]
         for name in ("samples", "unseen_samples"):
             libraries = getattr(self, name)
             record[name] = [[Path(p).resolve().name, sampler.fingerprint(p)] for p in libraries]
@@ -151,7 +155,8 @@ class Square:
 
 def work(config: SquaresConfig, folder: Path, clip: ClipLength) -> list[parts.Part]:
     """See `DataSet.work`."""
-    voices = soundfont.able(voices_of(config.fonts(), ())[0])
+    voices, _ = voices_of(config.fonts(), ())
+    voices = soundfont.able([one for one in voices if one.instrument.program not in config.without])
     plugins.require(config.synthesizers)
     seen, unseen = config.instruments()
     every = []

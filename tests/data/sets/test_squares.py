@@ -361,3 +361,14 @@ def test_synthesizers_are_written_down_where_there_are_some(dx7):
     assert names < set(record) and record["synthesizers"] == [["dx7", "9.0"]]
     with pytest.raises(UserError, match="synthesizers: is moog, expected one of dx7, faust, vita"):
         SquaresConfig(synthesizers=("moog",))
+
+
+def test_programs_may_be_left_out(tmp_path):
+    def programs(**changes):
+        part, *_ = squares.work(SquaresConfig(clips=4, **changes), tmp_path, ClipLength())
+        return {voice.instrument.program for voice in part.task.voices}
+
+    assert programs() - programs(without=(70, 0)) == {70, 0}
+    assert "without" not in SquaresConfig().record() and SquaresConfig(without=(70,)).record()["without"] == (
+        70,
+    )
