@@ -9,9 +9,11 @@ import torch
 
 from msdae import audio, codecs
 from msdae.audio.mel import MelConfig
+from msdae.codecs.registry import CODECS
 from msdae.data import ClipCache
 from msdae.data.encode import Encoding
 from msdae.data.sets import DATASETS
+from msdae.diffusion import SAMPLERS
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.models.composers.base import COMPOSERS, new
 from msdae.models.config import CodecConfig, ModelConfig
@@ -27,9 +29,14 @@ EXAMPLES = dict(re.findall(r"```python (\w+)\n(.*?)```", PAGE.read_text(), flags
 
 @pytest.fixture(scope="module", autouse=True)
 def registered():
-    """Everything on the page, defined once."""
-    for example in EXAMPLES.values():
-        exec(compile(example, str(PAGE), "exec"), {"__name__": "examples"})
+    """Everything on the page, defined once, for this file alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        for registry in (CODECS, SAMPLERS, DATASETS, MODELS, COMPOSERS, PRIORS):
+            registry._import()
+            patch.setattr(registry, "_entries", dict(registry._entries))
+        for example in EXAMPLES.values():
+            exec(compile(example, str(PAGE), "exec"), {"__name__": "examples"})
+        yield
 
 
 def model(kind: str = "msdae", codec: str = "averages"):
