@@ -89,8 +89,9 @@ def convert(path: Path, folder: Path) -> Path | None:
         name = f"{path.stem}/{index}.wav"
         soundfile.write(folder / name, sample.waveform, sample.rate)
         key = round(sample.key)
-        low, high = _between(samples, index - 1), _between(samples, index) - 1
-        line = f"<region> sample={name} lokey={max(low, key - REACH)} hikey={min(high, key + REACH)}"
+        low = max(_between(samples, index - 1), key - REACH)
+        high = max(low, min(_between(samples, index) - 1, key + REACH))
+        line = f"<region> sample={name} lokey={low} hikey={high}"
         line += f" pitch_keycenter={key} tune={round(100 * (sample.key - key))} ampeg_release={RELEASE}"
         if sample.loop and not rings:
             line += " loop_mode=loop_continuous loop_start={} loop_end={}".format(*sample.loop)
