@@ -60,8 +60,8 @@ def _samples(data: bytes) -> Iterator[Sample]:
         mode, first = data[place + 55], place + SAMPLE
         if first + size > len(data) or not root or not rate:
             raise ValueError("cut short")
-        kind = ("<u2" if mode & UNSIGNED else "<i2") if mode & WIDE else ("u1" if mode & UNSIGNED else "i1")
-        width = np.dtype(kind).itemsize
+        width = 2 if mode & WIDE else 1
+        kind = f"<{'u' if mode & UNSIGNED else 'i'}{width}"
         values = np.frombuffer(data, kind, size // width, first).astype(np.int32)
         if mode & UNSIGNED:
             values -= 1 << (8 * width - 1)

@@ -110,7 +110,7 @@ class AutoencoderTask(Task):
         self.codec, self.listen, self.provenance, self.alone = codec, listen, provenance or {}, alone
         self.stage, self.sample_rate = model.stage, codec.sample_rate
         self.name = f"encoder {self.stage} alone" if alone else f"stage {self.stage}"
-        self.contrast = 0.0 if settings.frozen and not alone else settings.contrast
+        self.contrast = 0.0 if settings.frozen else settings.contrast
         model.freeze([model.encoders[-1]] if alone else model.denoising() if settings.frozen else None)
         if settings.compile:
             torch._dynamo.config.recompile_limit = COMPILED

@@ -60,7 +60,7 @@ def fit(
         KeyboardInterrupt: a signal stopped the training; its state is saved.
     """
     process_state(device)
-    voices, _ = instruments.voices(fonts, [])
+    voices = soundfont.able(instruments.voices(fonts, [])[0])
     first = [voice for voice in voices if voice.soundfont == fonts[0]]
     others = [voice for voice in voices if voice.soundfont != fonts[0]]
     groups = ((first, config.clips, config.coded), (others, config.clips // 2, 0))
@@ -108,7 +108,7 @@ def check(
     Raises:
         UserError: as `renditions.render`.
     """
-    seen, unseen = instruments.voices(fonts[:1], fonts)
+    seen, unseen = map(soundfont.able, instruments.voices(fonts[:1], fonts))
     groups: dict[str, Sequence[Voice]] = {f"{Path(fonts[0]).name}, seen": seen}
     groups |= {f"{Path(font).name}, held out": [v for v in unseen if v.soundfont == font] for font in fonts}
     groups |= {"recorded, learnt from": recorded, "recorded, held out": held_out}
