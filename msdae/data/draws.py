@@ -47,6 +47,11 @@ class Draws:
         self.source = device if device.type == "cuda" else CPU
         self.generator = torch.Generator(self.source).manual_seed(mix_seed(seed))
 
+    @property
+    def own_seed(self) -> int:
+        """A seed that the share alone has, for what a process draws by its own generator, as dropout is."""
+        return mix_seed((*self.seed, 1 + (self.places.start or 0)))
+
     def again(self) -> "Draws":
         """The same numbers from the first one on."""
         draws = Draws(self.seed, self.total, self.places, self.device)

@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import groupby, repeat
 from typing import Annotated
 
 import numpy as np
@@ -27,9 +27,11 @@ QUIET = 1e-4  # of the power of the loudest excerpt: below, one is left out
 SILENT = 1e-4  # peak of recordings in which nothing can be heard
 HELD_OUT = 4  # clips that a recording lasts at least where its end is held out
 PIECES = 48  # places that excerpts are taken from
+PARTS = 16  # of a clip, in which silence is looked for
 FADE = 256  # samples; at both ends of a piece that is repeated
 TOGETHER = 8  # excerpts that are encoded at once
 ENVELOPE_FFT, ENVELOPE = 2048, 41  # samples; bins over which a spectral envelope is smooth
+Stretch = tuple[int, int, int]  # number of a source; where the stretch starts and ends in it, samples
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class ExcerptConfig:
 
     excerpts: how many. semitones: of transposition at most, either way.
     formants: share of the excerpts that are transposed with their spectral envelope left in place.
-    held_out: share of each recording, its end, from which the held-out excerpts come; a short one has none.
+    held_out: share of what can be heard of each recording, its end, from which the held-out excerpts come;
+        a short one has none.
     """
 
     excerpts: Annotated[int, COUNT] = 96
@@ -55,11 +58,12 @@ class Excerpts:
 
     z: latents (excerpts, channels, frames). mel: x3 (excerpts, bands, mel frames); gain: of it.
     timbre: x3 of excerpts that are not transposed, (any, bands, mel frames).
+    seconds: what can be heard of the recordings that they were taken from.
     Level 1 reads one of these, as in a swap; levels 2 and 3 read the excerpt bent by `perturb.recolour`.
     """
 
-    def __init__(self, z: torch.Tensor, mel: torch.Tensor, gain: float, timbre: torch.Tensor):
-        self.z, self.mel, self.gain, self.timbre = z, mel, gain, timbre
+    def __init__(self, z: torch.Tensor, mel: torch.Tensor, gain: float, timbre: torch.Tensor, seconds: float):
+        self.z, self.mel, self.gain, self.timbre, self.seconds = z, mel, gain, timbre, seconds
 
     @property
     def key(self) -> str:
@@ -99,7 +103,7 @@ def excerpts(
     """Excerpts of recordings at the codec's rate: transposed ones to learn from, and those of the ends that
     are held out, if there are any.
 
-    Recordings of any length are read once, block by block; of silence nothing is taken.
+    Recordings of any length are read twice, block by block; of silence nothing is taken.
 
     Raises:
         UserError: the recordings are silent or shorter than `SHORTEST_SOUND`; as their `blocks`.
@@ -109,7 +113,7 @@ def excerpts(
         raise UserError(f"{names}: shorter than {SHORTEST_SOUND} s; give one note of the sound at least")
     rng, ratio = np.random.default_rng([seed, 2]), 2 ** (config.semitones / 12)
     room = math.ceil(codec.clip_samples * ratio) + 1
-    pieces, held_out = _pieces(sources, room, codec.clip_samples, config.held_out)
+    pieces, held_out, heard = _pieces(sources, room, codec.clip_samples, config.held_out)
     if not pieces:
         raise UserError(f"{names}: nothing can be heard there; give a recording of the sound to learn")
 
@@ -122,7 +126,8 @@ def excerpts(
             z.append(codec.encode(torch.stack(group).to(log_mel.window.device)).cpu())
             mel.append(mels(group))
             bar.update(len(group))
-        return Excerpts(torch.cat(z), torch.cat(mel), log_mel.config.gain, timbre)
+        seconds = heard / codec.sample_rate
+        return Excerpts(torch.cat(z), torch.cat(mel), log_mel.config.gain, timbre, seconds)
 
     def clips(waveforms: list[torch.Tensor]) -> Iterator[torch.Tensor]:
         return (_looped(piece, codec.clip_samples)[: codec.clip_samples] for piece in waveforms)
@@ -138,30 +143,91 @@ def excerpts(
 
 def _pieces(
     sources: Sequence[Source], room: int, clip: int, share: float
-) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Audible pieces of at most `room` samples, held-out ones of at most `clip`; about `PIECES` in all."""
-    sources = sources[:: -(-len(sources) // PIECES) or 1]
-    total = sum(source.samples for source in sources)
-    stride = max(clip // 2, total // PIECES)
-    pieces: list[torch.Tensor] = []
-    held_out: list[torch.Tensor] = []
-    for source in sources:
-        end = source.samples
-        if source.samples >= HELD_OUT * clip:
-            end -= round(share * source.samples)
-        first = starts(end, room, stride)
-        last = [end + start for start in starts(source.samples - end, clip, stride)]
-        for start, piece in zip(
-            [*first, *last], cut(source.blocks(), [*first, *last], max(room, clip)), strict=True
-        ):
-            kept = piece[: min(room, end - start)] if start < end else piece[:clip]
-            if len(kept):
-                (pieces if start < end else held_out).append(kept.clone())
-    if max((piece.abs().max() for piece in pieces), default=0) < SILENT:
-        return [], []
-    loudest = max(_power(piece) for piece in pieces)
-    audible = [[p for p in group if _power(p) > QUIET * loudest] for group in (pieces, held_out)]
-    return audible[0], audible[1]
+) -> tuple[list[torch.Tensor], list[torch.Tensor], int]:
+    """Audible pieces of at most `room` samples, and held-out ones of at most `clip`, about `PIECES` in all;
+    and how many samples can be heard."""
+    stretches, loudest = _audible(sources, clip)
+    heard = sum(end - start for _, start, end in stretches)
+    stretches = _thinned(stretches)
+    stride = max(clip // 2, sum(end - start for _, start, end in stretches) // PIECES)
+    pieces: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
+    for number, group in groupby(stretches, key=lambda stretch: stretch[0]):
+        own = [(start, end) for _, start, end in group]
+        windows = sorted(
+            (start + first, min(size, end - start - first), held)
+            for held, (size, part) in enumerate(zip((room, clip), _split(own, clip, share), strict=True))
+            for start, end in part
+            for first in starts(end - start, size, stride)
+        )
+        cuts = cut(sources[number].blocks(), [window[0] for window in windows], max(room, clip))
+        for (_, samples, held), piece in zip(windows, cuts, strict=True):
+            if _power(piece[:samples]) > QUIET * loudest:
+                pieces[held].append(piece[:samples].clone())
+    learnt, held_out = pieces
+    return (learnt, held_out, heard) if learnt else (held_out, [], heard)
+
+
+def _audible(sources: Sequence[Source], clip: int) -> tuple[list[Stretch], float]:
+    """The stretches of the sources without silences as long as a clip, and the power of the loudest clip.
+
+    Shorter rests belong to the music.
+    """
+    part = max(1, clip // PARTS)
+    powers, peaks = zip(*(_measured(source, part) for source in sources), strict=True)
+    if max(peaks) < SILENT:
+        return [], 0.0
+    loudest = max(float(F.avg_pool1d(p[None], min(PARTS, len(p)), 1).max()) for p in powers)
+    stretches = []
+    for number, (source, power) in enumerate(zip(sources, powers, strict=True)):
+        quiet = np.concatenate([[False], (power <= QUIET * loudest).numpy(), [False]])
+        begin = 0
+        for first, last in np.flatnonzero(quiet[1:] != quiet[:-1]).reshape(-1, 2).tolist():
+            if last - first >= min(PARTS, len(power)):
+                stretches.append((number, begin * part, first * part))
+                begin = last
+        stretches.append((number, begin * part, source.samples))
+    return [stretch for stretch in stretches if stretch[1] < stretch[2]], loudest
+
+
+def _measured(source: Source, size: int) -> tuple[torch.Tensor, float]:
+    """The powers of the source's parts of `size` samples, (parts,), and its peak."""
+    powers: list[float] = []  # no tensors: between the blocks they would keep the memory in pieces
+    peak, rest = 0.0, torch.zeros(0)
+    for block in source.blocks():
+        peak = max(peak, float(block.abs().max()))
+        rest = torch.cat([rest, block])
+        whole = len(rest) // size * size
+        powers += rest[:whole].view(-1, size).square().mean(dim=1).tolist()
+        rest = rest[whole:]
+    if len(rest):
+        powers.append(float(rest.square().mean()))
+    return torch.tensor(powers), peak
+
+
+def _thinned(stretches: list[Stretch]) -> list[Stretch]:
+    """At most `PIECES` of the stretches, those at even distances of what can be heard."""
+    if len(stretches) <= PIECES:
+        return stretches
+    ends = np.cumsum([end - start for _, start, end in stretches])
+    places = (np.arange(PIECES) + 0.5) * ends[-1] / PIECES
+    return [stretches[index] for index in np.unique(np.searchsorted(ends, places))]
+
+
+def _split(stretches: Sequence[tuple[int, int]], clip: int, share: float) -> tuple[list, list]:
+    """The stretches (start, end) of one recording to learn from, and the last share of them, held out."""
+    samples = sum(end - start for start, end in stretches)
+    left = round(share * samples) if samples >= HELD_OUT * clip else 0
+    learnt, held_out, least = [], [], clip // PARTS
+    for start, end in reversed(stretches):
+        place = max(start, end - left)
+        if end - place < least:  # less than a part is too short to be a piece
+            place = end
+        elif place - start < least:
+            place = start
+        left = max(0, left - (end - place))
+        learnt += [(start, place)] if start < place else []
+        held_out += [(place, end)] if place < end else []
+    return learnt, held_out
 
 
 def _power(waveform: torch.Tensor) -> float:

@@ -50,11 +50,12 @@ class ResidentClips(ClipCache):
         return self.mels[indices].float()
 
 
-def fits(clips: ClipCache, device: torch.device) -> bool:
-    """Whether there is room for the clips in the memory of `device`, an accelerator, beside a training."""
-    if device.type != "cuda" or not isinstance(clips, ClipCache):
+def fits(sets: Sequence[ClipCache], device: torch.device) -> bool:
+    """Whether there is room for the clips of all sets in the memory of `device`, an accelerator, beside a
+    training."""
+    if device.type != "cuda" or not all(isinstance(clips, ClipCache) for clips in sets):
         return False
-    size = sum(read([0]).numel() for read in (clips.latent, clips.mel)) * 2 * len(clips)
+    size = sum(read([0]).numel() * 2 * len(clips) for clips in sets for read in (clips.latent, clips.mel))
     return size <= SHARE * torch.cuda.mem_get_info(device)[0]
 
 

@@ -54,6 +54,8 @@ class SourceFile:
         labels: of every clip of the file; `notes` among them are in seconds from the file's start.
         midi: where the notes stand, if not in the labels.
         first: number of the first clip; those before it are in another split.
+        whole: whether the file is all of it, also what is left over behind its last clip; else the rest may
+            be in another split.
     """
 
     name: str
@@ -62,6 +64,7 @@ class SourceFile:
     labels: dict[str, Any] = field(default_factory=dict)
     midi: Path | None = None
     first: int = 0
+    whole: bool = True
 
 
 def complete_clips(path: Path, clip: ClipLength = ClipLength()) -> int:

@@ -33,8 +33,11 @@ def by_time(file: SourceFile, sounding: Sequence[int]) -> dict[str, SourceFile]:
     else:
         splits = ("train", "test", "valid")
         bounds = [0, sounding[-2 * held_out], sounding[-held_out], file.clips]
+    whole = len(splits) == 1
     return {
-        split: replace(file, first=start, clips=end - start, labels={**file.labels, "split": split})
+        split: replace(
+            file, first=start, clips=end - start, labels={**file.labels, "split": split}, whole=whole
+        )
         for split, start, end in zip(splits, bounds, bounds[1:], strict=False)
     }
 

@@ -28,7 +28,10 @@ class Duplex:
         self.late = self.dropped = 0
         self._ready = torch.zeros(spare)
         self._last, self._silent = 0.0, True  # the last sample, and whether silence came after it
-        self._owed = 0  # samples that were silence in place of output to come; below 0: that never comes
+        self._owed = 0  # samples that were silence in place of output to come
+        self._taken = self._given = 0  # samples: of the input that was not dropped, of the engine's output
+        self._gaps: dict[int, int] = {}  # samples that were dropped, by their place in the engine's output
+        self._gap = -FADE  # place of the last one that was delivered
         self._inputs: list[torch.Tensor] = []
         self._waiting = 0  # samples that the engine has not answered
         self._error: Exception | None = None
@@ -42,9 +45,11 @@ class Duplex:
         with self._change:
             if self._waiting > MOST * self.engine.stride:
                 self.dropped += len(block)
-                self._owed -= len(block)
+                place = self._taken + self.engine.delay
+                self._gaps[place] = self._gaps.get(place, 0) + len(block)
             else:
                 self._inputs.append(block)
+                self._taken += len(block)
                 self._waiting += len(block)
                 self._change.notify()
             output, self._ready = self._ready[: len(block)], self._ready[len(block) :]
@@ -83,11 +88,23 @@ class Duplex:
                 self._deliver(output)
 
     def _deliver(self, output: torch.Tensor) -> None:
-        """Put output behind what is ready, without what is too late and with silence for what never comes."""
-        skipped = min(max(self._owed, 0), len(output))
-        absent = torch.zeros(max(-self._owed, 0))
-        self._ready = torch.cat([self._ready, absent, output[skipped:]])
-        self._owed -= skipped - len(absent)
+        """Put output behind what is ready, with silence in the places of what was dropped."""
+        start, self._given = self._given, self._given + len(output)
+        due = [place for place in self._gaps if place <= self._given]
+        places = torch.arange(len(output)) + 0.5
+        for gap in (self._gap, *self._gaps):  # sound fades beside them
+            output = output * ((places + (start - gap)).abs() / FADE).clamp(max=1)
+        for gap in due:
+            self._add(output[: gap - start])
+            self._add(torch.zeros(1).expand(self._gaps.pop(gap)))  # takes no memory
+            output, start, self._gap = output[gap - start :], gap, gap
+        self._add(output)
+
+    def _add(self, sound: torch.Tensor) -> None:
+        """Put sound behind what is ready, without what is too late."""
+        skipped = min(self._owed, len(sound))
+        self._owed -= skipped
+        self._ready = torch.cat([self._ready, sound[skipped:]])
 
     def _joined(self, output: torch.Tensor, missing: int) -> torch.Tensor:
         """Output and silence after it, without clicks where sound stops or comes back."""

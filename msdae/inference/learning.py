@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from msdae.audio.files import Recording
 from msdae.audio.windows import Source
 from msdae.inference.sounds import LearntSound
 from msdae.progress import Progress
@@ -25,7 +24,6 @@ def learn(
     config = sound.LearnConfig(seconds=seconds, steps=steps)
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as state:
         lesson = sound.learn(pipeline.model, pipeline.codec, sources, config, state, progress)
-    names = tuple(source.path.name for source in sources if isinstance(source, Recording))
-    length = sum(source.samples for source in sources) / pipeline.codec.sample_rate
-    facts = pipeline.fingerprint, names, length, lesson.steps, lesson.held_out
+    names = tuple(source.path.name for source in sources if hasattr(source, "path"))
+    facts = pipeline.fingerprint, names, lesson.seconds, lesson.steps, lesson.held_out
     return LearntSound(lesson.code, lesson.adapter, *facts, tokens=lesson.tokens)

@@ -220,7 +220,9 @@ def _source(model: Autoencoder, codec: Codec) -> torch.Tensor:
 
 def _settings(model: Autoencoder, codec: Codec, student: Student | None) -> dict[str, Any]:
     """What a program that runs the files has to know."""
-    few = {} if student is None else {"sigmas of the student": student.sigmas(model, FEW).tolist()}
+    few: dict[str, Any] = {}
+    if student is not None:
+        few["sigmas of the student"] = student.sigmas(model, min(FEW, student.most)).tolist()
     return {
         **few,
         "model": model.kind,

@@ -25,11 +25,16 @@ Describe = Callable[[Mapping[str, Any]], torch.Tensor]  # labels to vectors of c
 def key(files: Mapping[str, Sequence[SourceFile]]) -> str:
     """A hash of which recordings there are, by name, size and labels."""
     facts = [
-        [split, f.name, f.path.stat().st_size, f.first, f.clips, f.labels]
+        [split, f.name, f.path.stat().st_size, f.first, f.clips, f.labels, *_alone(f)]
         for split, members in files.items()
         for f in members
     ]
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _alone(file: SourceFile) -> list[str]:
+    """By what the first clip of a recording differs from a recording of one clip."""
+    return [] if file.whole or file.first or file.clips > 1 else ["first clip"]
 
 
 def encoded(
@@ -80,8 +85,9 @@ def _piece(pipeline: Pipeline, grid: Grid, file: SourceFile, describe: Describe 
 def sound(file: SourceFile, clip: ClipLength, sample_rate: int) -> torch.Tensor:
     """The clips of the file as one waveform (samples,); what it has besides may be of another split."""
     first = file.first * clip.at(sample_rate)
-    # one clip stands for all of the recording
-    last = first + file.clips * clip.at(sample_rate) if file.first or file.clips > 1 else None
+    # the clip of a recording of one stands for all of it
+    bounded = file.first or file.clips > 1 or not file.whole
+    last = first + file.clips * clip.at(sample_rate) if bounded else None
     parts, done = [], 0
     for block in open_recording(file.path, sample_rate).blocks():
         parts.append(block[max(0, first - done) : None if last is None else max(0, last - done)])

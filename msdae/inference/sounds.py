@@ -26,7 +26,7 @@ class LearntSound:
         code: of level 1, (1, channels, 1).
         adapter: of the model's denoiser.
         model: fingerprint of the model.
-        names: of the recordings that the sound was learnt from. seconds: of them.
+        names: of the recordings that the sound was learnt from. seconds: of them that can be heard.
         steps: of learning.
         held_out: EDM's loss on held-out excerpts, before and after learning; empty where there were none.
         tokens: of level 1, of a model that has them.
@@ -116,7 +116,7 @@ def blended(first: Adapter | None, second: Adapter | None, strength: float) -> A
 def mixed_tokens(first: Tokens | None, second: Tokens | None, strength: float) -> Tokens | None:
     """The tokens on the way from `first` (strength 0) to `second` (1): both, each with its share of weight.
 
-    What has no tokens leaves its share to the null token.
+    What has no tokens adds none: the null token, whose weight is always 1, gains in proportion.
     """
     if strength in (0, 1):
         return second if strength else first

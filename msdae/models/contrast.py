@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 
-TOGETHER = 64  # clips whose frames are compared with each other: thousands of frames
+TOGETHER = 64  # at most: clips whose frames are compared with each other: thousands of frames
 
 
 def info_nce(
@@ -59,10 +59,11 @@ def frame_loss(code: torch.Tensor, target: torch.Tensor, pitches: torch.Tensor) 
 
     code, target: (batch, channels, frames); pitches: (batch, any), numbers of the sets of pitches that sound,
     -1 where they are not known. Frames of equal sets are no negatives of each other. A batch of many clips is
-    compared in groups of `TOGETHER`.
+    compared in as few groups of `TOGETHER` at most as there can be, whose sizes differ by 1 at most.
     """
     if len(code) > TOGETHER:
-        groups = zip(*(x.split(TOGETHER) for x in (code, target, pitches)), strict=True)
+        count = -(-len(code) // TOGETHER)
+        groups = zip(*(x.tensor_split(count) for x in (code, target, pitches)), strict=True)
         return torch.cat([frame_loss(*group) for group in groups])
     frames = code.shape[-1]
     places = ((torch.arange(frames, device=code.device) + 0.5) * pitches.shape[1] / frames).long()

@@ -47,7 +47,7 @@ class StudentConfig:
 
     says: what one evaluation says: "segments", what an Euler step needs to land where the teacher's steps
         land; "guidance", the teacher's guided estimate, for the teacher's own sampler; "consistency", where
-        the teacher's trajectory ends.
+        the teacher's trajectory ends, which is one step.
     rank: of the changes to the U-Net. points: steps of the teacher's trajectories, at whose noise levels its
     own steps begin and end. guidance: lowest and highest weight of a level that it knows.
     """
@@ -112,6 +112,15 @@ class Student(nn.Module):
         """By which its steps are taken."""
         return "dpmpp_2m" if self.config.says == GUIDANCE else "euler"
 
+    @property
+    def most(self) -> int:
+        """Steps that it takes at most: those of the teacher's trajectories, or one where it says their ends.
+
+        Between several of the latter kind noise would have to be added anew (Song et al. 2023, "Consistency
+        models", alg. 1), which no sampler here does.
+        """
+        return 1 if self.config.says == CONSISTENCY else self.config.points
+
     def ratio(self, sigma: torch.Tensor, following: torch.Tensor | float) -> torch.Tensor:
         """What `Control` is told of steps from `sigma` to `following`, (batch,)."""
         fixed = {GUIDANCE: 1.0, CONSISTENCY: 0.0}.get(self.config.says)
@@ -120,17 +129,17 @@ class Student(nn.Module):
     def knows(self, weights: Sequence[float], steps: int) -> bool:
         """Whether guidance by these weights, and so many steps, were learnt."""
         low, high = self.config.guidance
-        return steps <= self.config.points and all(low <= weight <= high for weight in weights)
+        return steps <= self.most and all(low <= weight <= high for weight in weights)
 
     def sigmas(self, model: Autoencoder, steps: int) -> torch.Tensor:
         """The noise levels at which `steps` steps begin and, at last, end: (steps + 1,).
 
         Raises:
-            UserError: more steps than the teacher took.
+            UserError: more steps than `most`.
         """
         points, edm = self.config.points, model.edm
-        if steps > points:
-            raise UserError(f"steps: the student takes 1 to {points}, got {steps}; take fewer")
+        if steps > self.most:
+            raise UserError(f"steps: the student takes 1 to {self.most}, got {steps}; take fewer")
         if self.config.says == GUIDANCE:
             return karras_sigmas(steps, edm.sigma_min, edm.sigma_max)
         return karras_sigmas(points, edm.sigma_min, edm.sigma_max)[places(points, steps)]

@@ -17,7 +17,7 @@ class Tokens(NamedTuple):
     """A set of tokens a clip.
 
     values: (batch, channels, tokens). weights: (batch, tokens), of each in the set, 0 or more; those of one
-    sound sum to 1, and what is missing to 1 is left to the null token.
+    sound sum to 1, and the null token beside them has always 1, too.
     """
 
     values: torch.Tensor

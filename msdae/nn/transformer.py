@@ -107,7 +107,7 @@ class Turns(nn.Module):
 
     def __init__(self, width: int, base: float):
         super().__init__()
-        self.register_buffer("frequencies", base ** -torch.arange(0, 1, 2 / width), persistent=False)
+        self.register_buffer("frequencies", base ** -(torch.arange(0, width, 2) / width), persistent=False)
 
     def forward(self, x: torch.Tensor, first: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
         """Cosine and sine for the tokens x, (batch, tokens, any), from place `first` on: (tokens, width / 2)

@@ -124,7 +124,7 @@ class AutoencoderTask(Task):
 
     def place(self, device: torch.device) -> bool:
         sets = [clips.clips if isinstance(clips, Views) else clips for clips in (self.train, self.valid)]
-        if not all(resident.fits(clips, device) for clips in sets):
+        if not resident.fits(sets, device):
             return False
         placed = [resident.ResidentClips(clips, device) for clips in sets]
         views = self.settings.views

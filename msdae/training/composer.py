@@ -12,7 +12,7 @@ import torch
 import torch.nn as nn
 
 from msdae import checkpoint, config
-from msdae.data.draws import Draws, mix_seed
+from msdae.data.draws import Draws
 from msdae.errors import UserError
 from msdae.limits import NOT_NEGATIVE
 from msdae.models.composers.base import COMPOSERS, KIND, Composer, Excerpts, new
@@ -96,7 +96,7 @@ class ComposerTask(Task):
             {name: torch.from_numpy(piece.copy()) for name, piece in self.train.items()}, {}
         )
         self.networks = dict(composer.turns())
-        self.rank, self.terms, self.averaged = 0, {}, {}
+        self.terms, self.averaged = {}, {}
 
     def modules(self) -> dict[str, nn.Module]:
         return self.networks
@@ -112,7 +112,7 @@ class ComposerTask(Task):
 
     def validation(self, rank: int, world: int) -> Iterable[Excerpts]:
         """The same excerpts every time, each of a piece drawn by its length."""
-        self.rank, share = rank, self.settings.batch_size // world
+        share = self.settings.batch_size // world
         # here the networks have their averaged weights
         self.averaged = {name: t.cpu().clone() for name, t in self.composer.state_dict().items()}
         for number in range(self.settings.validation_batches):
@@ -131,7 +131,7 @@ class ComposerTask(Task):
         for other, network in self.composer.turns().items():
             network.requires_grad_(other == name)
         with torch.random.fork_rng():  # dropout draws from the process's own generator
-            torch.manual_seed(mix_seed((*draws.seed, 1)))
+            torch.manual_seed(draws.own_seed)
             terms = self.networks[name](batch, draws)
         self.terms[name] = {key: term.detach() for key, term in terms.items()}
         return terms
@@ -147,7 +147,7 @@ class ComposerTask(Task):
         The averaged weights of the best one are written.
         """
         best = self.composer.converges and held_out and held_out[-1] <= min(held_out)
-        if best and self.rank == 0:
+        if best:
             s = self.settings
             self._write(self.averaged, min(len(held_out) * s.validate_every, s.steps))
         return settled(held_out, self.settings.patience)
@@ -157,7 +157,8 @@ class ComposerTask(Task):
 
     def finish(self, folder: Path) -> None:
         """Write the weights, where no validation has said which were the best."""
-        if not (folder / PRODUCT).exists():
+        chosen = self.composer.converges and self.settings.validation_batches > 0
+        if not chosen or not (folder / PRODUCT).exists():
             self._write(self.composer.state_dict(), self.settings.steps)
 
     def _write(self, tensors: Mapping[str, torch.Tensor], step: int) -> None:

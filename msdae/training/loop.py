@@ -2,7 +2,8 @@
 
 What a step does is a pure function of (seed, stage, step): the clips, the noise and the dropped codes are
 drawn from generators seeded with them. So a run that is resumed, or that is spread over another number of
-processes, repeats the run that it continues.
+processes, repeats the run that it continues; only the dropout that `Draws.own_seed` gives, and losses that
+compare the clips of a part with each other, depend on how a batch is cut into parts.
 """
 
 import copy
@@ -73,6 +74,7 @@ class Loop:
         self.resident = self.device.type != "cpu" and task.place(self.device)
         torch.backends.cudnn.benchmark = self.device.type == "cuda"  # shapes stay the same
         self.step = 0
+        self.early = False  # the task has had enough, before the last step
         self.validated: dict[str, float] = {}  # the last losses on validation clips
         self.failed = torch.zeros((), dtype=torch.bool, device=self.device)
         # reading a number from an accelerator makes it wait
@@ -93,7 +95,10 @@ class Loop:
     # -- the loop
 
     def run(self) -> bool:
-        """Train to the last step, continuing a saved state.
+        """Train to the last step, or until the task has had enough, continuing a saved state.
+
+        A training that had enough is complete: it stays as it is, until other settings, such as more
+        patience, or another number of steps are asked for. By these it goes on.
 
         Returns:
             True when the training is complete, False when a signal stopped it (the state is saved).
@@ -103,7 +108,7 @@ class Loop:
                 checked and the state before it is saved; elsewhere the steps between two lines of the log.
         """
         self._resume()
-        if self.step >= self.total:
+        if self.complete:
             self.log.say(f"complete ({self.step} steps): {self.folder}")
             return True
         if self.step == 0:
@@ -115,13 +120,18 @@ class Loop:
             with self.progress(total=self.total, initial=self.step, desc=self.task.name, unit="step") as bar:
                 self._train(bar)
             self.log.close()
-        if self.step < self.total:
+        if not self.complete:
             self.log.say(f"stopped at step {self.step}; the state is saved, the same command continues")
             return False
         loss = self.validated.get("valid/loss")
         said = "" if loss is None else f", validation loss {loss:.4g}"
         self.log.say(f"complete after {(time.monotonic() - began) / 60:.1f} min{said}: {self.folder}")
         return True
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to train."""
+        return self.early or self.step >= self.total
 
     def _train(self, bar: tqdm) -> None:
         s, meter = self.schedule, Meter()
@@ -144,11 +154,11 @@ class Loop:
             if self.step % s.validate_every == 0 or self.step == self.total:
                 self.validated = self.validate()
                 self.log.write(self.step, self.validated)
-                if self.task.enough(self.log.history("valid/loss")):
-                    self.total, saves, ended = self.step, True, True
+                if self._has_enough():
+                    self.early = saves = ended = True
             if self.step % s.audio_every == 0:
                 self._log_sounds()
-            if self.step == self.total:
+            if self.complete:
                 self._finish()  # before the state: a state of the last step means that the product is there
             if saves:
                 self._save("state")
@@ -192,13 +202,15 @@ class Loop:
 
     def _turns(self, batch: Any, draws: Draws) -> Losses:
         """The turns of all networks on a part of a batch; the last one's losses are the loss."""
-        norm = torch.full((), math.nan, device=self.device)
         for name, losses in self.task.turns().items():
+            norm = torch.full((), math.nan, device=self.device)
             learner, terms = self.learners[name], losses(batch, draws.again())
             total = sum(terms.values())
             self.failed |= ~torch.isfinite(total.detach()).all()
             if self.waits:
                 self._require_finite(batch)
+            if not total.requires_grad:
+                continue  # the network stands still, and so do its moments
             self.accelerator.backward(total.mean())
             if self.accelerator.sync_gradients:
                 norm = self.accelerator.clip_grad_norm_(learner.ema.parameters, self.schedule.clip)
@@ -301,7 +313,16 @@ class Loop:
             return told
         if not self.waits and self.step % self.schedule.log_every:
             return False
-        return bool(self.accelerator.reduce(torch.tensor(float(told), device=self.device), "sum") > 0)
+        return self._any(told)
+
+    def _has_enough(self) -> bool:
+        """Whether the task has had enough; the main process asks it, which alone has the log."""
+        main = self.accelerator.is_main_process
+        return self._any(main and self.task.enough(self.log.history("valid/loss")))
+
+    def _any(self, here: bool) -> bool:
+        """Whether it is so in any process."""
+        return bool(self.accelerator.reduce(torch.tensor(float(here), device=self.device), "sum") > 0)
 
     def _same(self) -> dict[str, Any]:
         """What a saved state must have been made with, in the types that JSON has."""
@@ -314,6 +335,7 @@ class Loop:
             "step": self.step,
             "same": self._same(),
             "settings": config.to_mapping(self.schedule),
+            "enough": self.total if self.early else None,  # of so many steps
         }
         main = self.accelerator.is_main_process
         state.save(self.folder / f"{name}.safetensors", self.learners, header, main)
@@ -322,7 +344,10 @@ class Loop:
     def _resume(self) -> None:
         path = self.folder / "state.safetensors"
         if path.exists():
-            self.step = state.load(path, self.learners, self._same())
+            header = state.load(path, self.learners, self._same())
+            settings = json.loads(json.dumps(config.to_mapping(self.schedule)))
+            self.step = header["step"]
+            self.early = header.get("enough") == self.total and header.get("settings") == settings
         self.log.trim(self.step)
 
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn as nn
 
 from msdae import config
-from msdae.data.draws import Draws, mix_seed
+from msdae.data.draws import Draws
 from msdae.data.pieces import Piece, Splits
 from msdae.errors import UserError
 from msdae.limits import NOT_NEGATIVE
@@ -165,7 +165,7 @@ class PriorTask(Task):
         condition = Condition({}, batch.text if self.prior.texts else None, batch.start, batch.length)
         codes = self.prior.grid.gather(batch.codes)
         with torch.random.fork_rng():
-            torch.manual_seed(mix_seed((*draws.seed, 1)))
+            torch.manual_seed(draws.own_seed)
             return {"denoising": self.networks[KIND](codes, condition, draws)}
 
     def enough(self, held_out: Sequence[float]) -> bool:

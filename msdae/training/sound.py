@@ -92,7 +92,7 @@ class Lesson:
 
     adapter: of the denoiser. code: of level 1, (1, channels, 1). steps: that it took.
     held_out: EDM's loss on held-out excerpts, before and after; empty where there were none.
-    tokens: of level 1, of a model that has them.
+    tokens: of level 1, of a model that has them. seconds: what can be heard of the recordings.
     """
 
     adapter: Adapter
@@ -100,6 +100,7 @@ class Lesson:
     steps: int
     held_out: tuple[float, ...] = ()
     tokens: Tokens | None = None
+    seconds: float = 0.0
 
 
 class _Adapted(nn.Module):
@@ -220,7 +221,7 @@ def learn(
         held_out = loop.log.history(HELD_OUT)
         before_and_after = (*held_out[:1], *held_out[1:][-1:])
         code, tokens = _code(model, train.timbre), _tokens(model, train.timbre)
-        return Lesson(Adapter(tensors), code, loop.step, before_and_after, tokens)
+        return Lesson(Adapter(tensors), code, loop.step, before_and_after, tokens, train.seconds)
 
 
 def _total(task: SoundTask, folder: Path, begin: float) -> int:

@@ -124,8 +124,8 @@ def save(path: Path, learners: Mapping[str, Learner], header: dict[str, Any], ma
         checkpoint.save(path, KIND, tensors, header)
 
 
-def load(path: Path, learners: Mapping[str, Learner], same: Mapping[str, Any]) -> int:
-    """Continue from the file `path`; returns its step.
+def load(path: Path, learners: Mapping[str, Learner], same: Mapping[str, Any]) -> dict[str, Any]:
+    """Continue from the file `path`; returns its header.
 
     same: what has to be as it was, by name; anything else would start another run, not continue this one.
 
@@ -149,7 +149,7 @@ def load(path: Path, learners: Mapping[str, Learner], same: Mapping[str, Any]) -
         for name, learner in learners.items():
             learner.check(below(f"{name}.", tensors))
             learner.restore(below(f"{name}.", tensors))
-    return header["step"]
+    return header
 
 
 def below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> Tensors:

@@ -122,7 +122,8 @@ class Task(Protocol):
         ...
 
     def turns(self) -> dict[str, Callable[[Any, Draws], Losses]]:
-        """Which network steps by which losses, in this order; opponents have a turn each."""
+        """Which network steps by which losses, in this order; opponents have a turn each. Losses without
+        gradients leave the network as it is."""
         return dict.fromkeys(self.modules(), self.losses)
 
     def details(self, terms: Losses, draws: Draws) -> Losses:
@@ -134,7 +135,8 @@ class Task(Protocol):
         return ()
 
     def enough(self, held_out: Sequence[float]) -> bool:
-        """Whether the training may end now, after a validation; held_out: the losses of all so far."""
+        """Whether the training may end now, after a validation; held_out: the losses of all so far. Called
+        on the main process."""
         return False
 
     def example(self, clips: int) -> Any:

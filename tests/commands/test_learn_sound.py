@@ -65,6 +65,12 @@ def test_learn_and_swap(tmp_path, sounds, checkpoint, run, learnt, capsys):
     assert not leftovers(tmp_path)
 
 
+def test_what_cannot_be_heard_is_not_learnt(tmp_path, learnt, capsys):
+    noise = np.random.default_rng(0).standard_normal(4 * 8192) / 5
+    learnt(write(tmp_path / "late.wav", np.concatenate([np.zeros(24 * 8192), noise])))
+    assert "learnt 0.7 s of sound" in capsys.readouterr().err
+
+
 def test_killed_learning_leaves_its_state(tmp_path, sounds, learnt, monkeypatch, capsys):
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as stopped:
         patch.setattr("msdae.training.loop.Loop.run", lambda loop: False)

@@ -1,10 +1,14 @@
 """experiments/train_composer.py and evaluate_composers.py at toy size, on tunes that are made here."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from msdae.checkpoint import read_header
 from msdae.models.composers.base import load
 from msdae.symbolic.notes import Score, ScoreNote
 from msdae.symbolic.scores import write_score
@@ -61,6 +65,22 @@ def test_a_composer_is_trained_on_a_folder_and_measured(tmp_path, midi, run, cap
         *("composer-run-transformer.png", "composer-voices.png", "composer-embeddings.png"),
         "composer-curves.png",
     }
+
+
+def test_two_processes_end_at_the_same_step(tmp_path, midi):
+    """By a rate at which nothing is learnt, the second validation is not better than the first."""
+    launcher = [Path(sys.executable).parent / "accelerate", "launch", "--multi_gpu", "--num_processes", "2"]
+    script = Path(__file__).parents[2] / "experiments/train_composer.py"
+    early = changes(*SCHEDULE[1:], "steps=50", "patience=1", "learning_rate=1e-20", "save_every=50")
+    line = [*launcher, script, "--data", midi, "--run", "run", "--device", "cpu", *early]
+    line += changes(*(f"model.{size}" for size in TINY))
+    words = [str(word) for word in line]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+        try:
+            assert process.wait(timeout=100) == 0
+        finally:
+            process.terminate()  # the launcher ends what it has launched
+    assert read_header(tmp_path / "run/state.safetensors", "training state")["step"] == 4
 
 
 @pytest.mark.parametrize(

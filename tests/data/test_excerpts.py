@@ -59,11 +59,41 @@ def test_formants_stay_where_they_were():
 
 
 def test_the_end_of_a_long_recording_is_held_out_and_silence_left_out():
-    sound = torch.cat([tone(8), torch.zeros(10 * RATE), tone(6, 550), tone(6, 880)])
-    pieces, held_out = _pieces([Waveform(sound)], CLIP, CLIP, share=0.2)
+    sound = torch.cat([tone(8), torch.zeros(10 * RATE), tone(8, 550), tone(4, 880)])
+    pieces, held_out, _ = _pieces([Waveform(sound)], CLIP, CLIP, share=0.2)
     assert {round(peak(piece)) for piece in held_out} == {880}
     assert {round(peak(piece)) for piece in pieces} == {440, 550}
     assert min(float(piece.square().mean()) for piece in pieces) > 1e-6
+
+
+@pytest.mark.parametrize("noise", [0.0, 3e-4])
+@pytest.mark.parametrize("seconds", [20, 30])
+def test_silence_before_the_music_is_neither_learnt_nor_counted(seconds, noise):
+    """Regression: the end was held out before silence was left out, so that all of the music was."""
+    generator = torch.Generator().manual_seed(0)
+    sound = torch.cat([torch.zeros(seconds * RATE), tone(6)])
+    sound += noise * torch.randn(sound.shape, generator=generator)
+    pieces, held_out, heard = _pieces([Waveform(sound)], CLIP, CLIP, share=0.2)
+    assert not held_out and {round(peak(piece)) for piece in pieces} == {440}
+    assert min(float(piece.square().mean()) for piece in pieces) > 0.03
+    assert heard / RATE == pytest.approx(6, abs=0.2)
+
+
+def test_the_last_fifth_of_what_can_be_heard_is_held_out():
+    silence = torch.zeros(20 * RATE)
+    sound = torch.cat([silence, tone(9), silence, tone(3.2), tone(3, 880), silence])
+    pieces, held_out, heard = _pieces([Waveform(sound)], CLIP, CLIP, share=0.2)
+    assert {round(peak(piece)) for piece in held_out} == {880}
+    assert {round(peak(piece)) for piece in pieces} == {440} and sum(map(len, pieces)) > 12 * RATE
+    assert heard / RATE == pytest.approx(15.2, abs=0.8)
+
+
+def test_what_is_loud_at_its_end_alone_is_learnt_from_there():
+    """Ticks that can be heard keep the silence before the music; nothing else is there to learn from."""
+    ticks = torch.zeros(14 * RATE)
+    ticks[:: 2 * RATE] = 0.3
+    pieces, held_out, _ = _pieces([Waveform(torch.cat([ticks, tone(2)]))], CLIP, CLIP, share=0.2)
+    assert pieces and not held_out and {round(peak(piece)) for piece in pieces} == {440}
 
 
 def test_an_hour_is_a_bounded_number_of_pieces():
@@ -74,10 +104,12 @@ def test_an_hour_is_a_bounded_number_of_pieces():
             block = tone(10)
             yield from (block for _ in range(360))
 
-    pieces, held_out = _pieces([Hour()], CLIP, CLIP, share=0.2)
-    assert len(pieces) + len(held_out) < 64
+    pieces, held_out, heard = _pieces([Hour()], CLIP, CLIP, share=0.2)
+    assert len(pieces) + len(held_out) < 64 and heard == Hour.samples
     notes = [Waveform(tone(0.1)) for _ in range(1000)]
     assert len(_pieces(notes, CLIP, CLIP, share=0.2)[0]) <= 48
+    rare = Waveform(torch.cat([tone(0.4), torch.zeros(4 * RATE)]).repeat(60))
+    assert 40 <= sum(map(len, _pieces([rare], CLIP, CLIP, share=0.2)[:2])) <= 49
 
 
 @pytest.mark.parametrize("seconds", [0.06, 0.2])

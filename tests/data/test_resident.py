@@ -36,11 +36,11 @@ def test_batches_are_those_of_the_cache(cache, config, joined):
 
 
 def test_only_accelerators_hold_clips_and_only_as_many_as_fit(cache, monkeypatch):
-    assert not fits(cache, CPU)
+    assert not fits([cache], CPU)
     size = (cache.latents[0].size + cache.mels[0].size) * 2 * len(cache)
-    for free, fit in ((2 * size, True), (1.5 * size, False)):
-        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, 0))
-        assert fits(cache, torch.device("cuda")) == fit
+    for free, sets, fit in ((2, 1, True), (1.5, 1, False), (2, 2, False), (4, 2, True)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free * size: (free, 0))
+        assert fits([cache] * sets, torch.device("cuda")) == fit
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

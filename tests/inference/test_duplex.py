@@ -98,6 +98,30 @@ def test_input_is_dropped_where_the_engine_is_far_behind(pair):
     torch.testing.assert_close(output[-4 * STRIDE :], source[-6 * STRIDE : -2 * STRIDE])
 
 
+def test_what_was_dropped_is_silence_and_nothing_is_played_late(pair):
+    """Each sample is that of the delay before, silence, or in a fade between them."""
+    engine, duplex = pair
+    source = sound(40 * STRIDE)
+    heard, outputs, place = source.clone(), [], 0
+    for stride in range(40):
+        stands = stride in range(4, 9) or stride in range(16, 25)
+        if not stands:
+            engine.free.set()
+            settle(duplex)
+        else:
+            engine.free.clear()
+        for block in source[stride * STRIDE :][:STRIDE].split(BLOCK):
+            dropped = duplex.dropped
+            outputs.append(play(duplex, block, waits=not stands))
+            heard[place : place + BLOCK] *= duplex.dropped == dropped
+            place += BLOCK
+    output, wanted = torch.cat(outputs), torch.cat([torch.zeros(duplex.delay), heard])[: len(source)]
+    assert (heard == 0).sum() == duplex.dropped > 5 * STRIDE
+    other = (output != 0) & ((output - wanted).abs() > 1e-7)
+    assert other.unfold(0, 2 * FADE + 1, 1).all(dim=1).sum() == 0
+    torch.testing.assert_close(output[-4 * STRIDE :], wanted[-4 * STRIDE :])
+
+
 def test_an_error_of_the_engine_is_said_and_stops_no_stream(pair):
     engine, duplex = pair
     duplex.check()

@@ -1,15 +1,20 @@
 """Priors over log-mels: there and back, and what they cannot do."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
 import torch
 
 from msdae import audio
+from msdae.data.sets import DATASETS
 from msdae.data.sources import ClipLength, SourceFile
+from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.inference.generation import Request
 from msdae.inference.mels import MelGenerator, MelSpace
+from msdae.inference.pieces import key, sound
 from msdae.models.priors import PRIORS
 from msdae.models.priors.base import new
 
@@ -51,6 +56,20 @@ def test_a_part_of_a_recording_has_that_part_alone(tmp_path):
     assert (pieces["train"][0].frames, pieces["valid"][0].frames) == (400, 200)
     start, end = (pieces[split][0].melody[1] for split in ("train", "valid"))
     assert start.amax(dim=0).min() > 10 * end[:, 10:].amax()
+
+
+@pytest.mark.parametrize("clips", [1, 2, 3])
+def test_the_first_clip_of_a_recording_is_not_all_of_it(clips, tmp_path):
+    """Where others are held out; a recording of one clip is all of it, also what is left over."""
+    soundfile.write(tmp_path / "a.wav", tone(3.0 * clips + 0.5).numpy(), 44100)
+    soundfile.write(tmp_path / "b.wav", tone().numpy(), 44100)
+    clip = ClipLength(3 * 44100)
+    found = DATASETS["folder"].scan(tmp_path, Tally(), clip)
+    (file,) = (file for file in found["train"] if file.name == "a.wav")
+    assert (file.first, file.clips) == (0, 1)
+    samples = len(sound(file, clip, 44100))
+    assert samples == (3.5 if clips == 1 else 3) * 44100
+    assert (key({"train": [file]}) == key({"train": [replace(file, whole=True)]})) == (clips == 1)
 
 
 def generator():

@@ -79,6 +79,13 @@ def test_files_say_what_the_model_says(settings, tmp_path):
     assert (settings["frames"], settings["hop"], settings["mel"]["bands"]) == (32, 4096, 128)
 
 
+def test_a_student_of_one_step_says_where_it_begins_and_ends():
+    model, codec = small()
+    student = Student.fresh(model, StudentConfig(says="consistency", rank=2), torch.Generator())
+    sigmas = onnx._settings(model, codec, student)["sigmas of the student"]
+    assert sigmas == [pytest.approx(model.edm.sigma_max), 0]
+
+
 def test_a_missing_package_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(onnx.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"package onnx is missing; install it: pip install 'msdae\[onnx\]'"):

@@ -73,3 +73,15 @@ def test_a_pooled_level_finds_the_clip_and_ignores_its_sound():
     assert loss.shape == (3,)
     batch.content_sound = sound  # renditions by the clip's own sound are no negatives
     assert (contrastive_loss(model, code, batch) < loss).all()
+
+
+def test_groups_of_many_clips_are_even():
+    """Else a clip that is left over would have nothing to be told from."""
+    torch.manual_seed(0)
+    code, pitches = torch.randn(130, 4, 2), torch.full((130, 2), -1)
+    target = torch.randn(130, 4, 2)
+    for clips, sizes in ((64, [64]), (65, [33, 32]), (128, [64, 64]), (130, [44, 43, 43])):
+        some = [x[:clips] for x in (code, target, pitches)]
+        parts = zip(*(x.split(sizes) for x in some), strict=True)
+        whole = frame_loss(*some)
+        assert torch.equal(whole, torch.cat([frame_loss(*part) for part in parts])) and whole.min() > 0.1

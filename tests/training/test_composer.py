@@ -1,8 +1,9 @@
 import json
 
 import pytest
+import torch
 
-from msdae import config
+from msdae import checkpoint, config
 from msdae.data.draws import Draws
 from msdae.errors import UserError
 from msdae.models.composers import COMPOSERS
@@ -54,7 +55,9 @@ def test_a_training_that_is_resumed_repeats_the_one_that_is_not(kind, tmp_path):
     whole = [value for value in losses["whole"] if value is not None]
     parts = [value for value in losses["parts"] if value is not None]
     assert whole == pytest.approx(parts, rel=1e-5) and len(set(whole)) > 1
-    assert load(tmp_path / "whole" / PRODUCT).kind == kind
+    products = [load(tmp_path / name / PRODUCT) for name in ("whole", "parts")]
+    assert all(product.kind == kind for product in products)
+    torch.testing.assert_close(*(product.state_dict() for product in products))
 
 
 @pytest.mark.parametrize("kind", list(COMPOSERS))
@@ -71,6 +74,34 @@ def test_the_best_weights_are_kept(tmp_path):
     held_out = {line["step"]: line["valid/loss"] for line in lines if "valid/loss" in line}
     best = min(held_out, key=held_out.get)
     assert load(tmp_path / PRODUCT).provenance["step"] == best
+
+
+def test_without_validation_the_last_weights_are_kept(tmp_path):
+    for steps in (2, 4):
+        train(
+            "transformer",
+            settings("transformer", f"steps={steps}", "validation_batches=0"),
+            pieces(),
+            tmp_path,
+        )
+        assert load(tmp_path / PRODUCT).provenance["step"] == steps
+
+
+def test_what_patience_ended_goes_on_only_when_something_else_is_asked_for(tmp_path):
+    """By a rate at which nothing is learnt, the second validation is not better than the first."""
+
+    def line(steps, patience):
+        made = settings("transformer", "learning_rate=1e-20", f"steps={steps}", f"patience={patience}")
+        train("transformer", made, pieces(), tmp_path)
+        header = checkpoint.read_header(tmp_path / "state.safetensors", "training state")
+        return header["step"], *(
+            (tmp_path / name).stat().st_mtime_ns for name in (PRODUCT, "state.safetensors")
+        )
+
+    ended = line(20, 1)
+    assert ended[0] == 4 and line(20, 1) == ended
+    assert line(30, 1)[0] == 6 and line(30, 1)[0] == 6
+    assert line(30, 3)[0] == 8 and line(10, 0)[0] == 10
 
 
 def test_patience_ends_it(tmp_path):
@@ -103,6 +134,26 @@ def test_turns_leave_the_other_network_alone(tmp_path):
         assert touched == {name}, other
         for parameter in task.networks[name].parameters():
             parameter.grad = None
+
+
+def test_the_generator_stands_still_in_the_steps_of_the_critic(tmp_path):
+    """Its moments, too."""
+    moments = []
+    for steps in (1, 4):
+        train("musegan", settings("musegan", f"steps={steps}"), pieces(4), tmp_path)
+        state, _ = checkpoint.load(tmp_path / "state.safetensors", "training state")
+        moments.append({k: v for k, v in state.items() if k.startswith("generator.optimizer.")})
+    assert moments[0] and all(torch.equal(moment, moments[1][name]) for name, moment in moments[0].items())
+
+
+def test_parts_of_a_batch_have_dropout_of_their_own(tmp_path):
+    task = ComposerTask(*_parts("transformer"), pieces(), tmp_path)
+    batch = task.example(2)
+
+    def losses(first):
+        return sum(task.losses(batch, Draws((0, 0, 0), 4, slice(first, first + 2))).values())
+
+    assert torch.equal(losses(0), losses(0)) and not torch.isclose(losses(0), losses(2)).any()
 
 
 def _parts(kind):

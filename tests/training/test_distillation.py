@@ -123,7 +123,11 @@ def test_other_students_learn_what_they_say(checkpoint, tiny, tmp_path, says):
             said = student.denoiser(model, sigmas, weights, codes, tokens)(x, sigma)
         errors.append((said - wanted).square().mean().item())
     assert errors[0] < 0.8 * errors[1]
-    assert len(pupil.sigmas(model, 3)) == 4
+    most = {"guidance": 4, "consistency": 1}[says]
+    assert pupil.knows(weights, most) and not pupil.knows(weights, most + 1)
+    assert len(pupil.sigmas(model, most)) == most + 1
+    with pytest.raises(UserError, match=f"the student takes 1 to {most}, got {most + 1}"):
+        pupil.sigmas(model, most + 1)
 
 
 def test_what_was_stopped_continues_bit_for_bit(checkpoint, tiny, tmp_path, monkeypatch):

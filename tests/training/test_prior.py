@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from msdae.data import pieces as stored
+from msdae.data.draws import Draws
 from msdae.data.pieces import Piece
 from msdae.errors import UserError
 from msdae.models.priors.base import load, new
@@ -60,6 +61,14 @@ def test_a_training_that_was_stopped_goes_on(tmp_path):
             assert train("dit", settings(steps=total, decay=1e-9), pieces, GRID, "m", tmp_path / folder)
     whole, parts = (load(tmp_path / name / PRODUCT).state_dict() for name in ("whole", "parts"))
     assert all(torch.equal(tensor, parts[name]) for name, tensor in whole.items())
+
+
+def test_parts_of_a_batch_have_dropout_of_their_own():
+    one = task({"train": [piece(0)]})
+    one.networks["prior"] = lambda codes, condition, draws: torch.rand(2)  # as dropout draws
+    few = one.some(2)
+    drawn = [one.losses(few, Draws((0, 0, 0), 4, slice(n, n + 2)))["denoising"].tolist() for n in (0, 2, 2)]
+    assert drawn[0] != drawn[1] == drawn[2]
 
 
 def test_pieces_have_files(tmp_path):

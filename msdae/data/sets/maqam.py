@@ -205,4 +205,4 @@ def _source(split: str, folder: Path, name: str, labels: dict[str, Any]) -> Sour
     kept = {key: value for key, value in labels.items() if key not in ("section", "clips", "tones")}
     kept = {"dataset": "maqam", "split": split, "piece": folder.name, "stem": stem, **kept}
     path = folder / f"{SOUND}.flac"
-    return SourceFile(f"{folder.name}_{index}", path, clips, kept, first=index * clips)
+    return SourceFile(f"{folder.name}_{index}", path, clips, kept, first=index * clips, whole=False)

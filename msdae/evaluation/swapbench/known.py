@@ -11,7 +11,7 @@ from msdae.codecs import Codec
 from msdae.evaluation import code
 from msdae.evaluation.metrics import f0, timbre
 from msdae.evaluation.metrics.embeddings import Embedding
-from msdae.evaluation.swapbench.cases import to_json
+from msdae.evaluation.swapbench.cases import references, to_json
 from msdae.evaluation.swapbench.real import Library
 from msdae.evaluation.swapbench.results import Results
 from msdae.evaluation.swapbench.sounds import SOUNDFONTS
@@ -40,9 +40,13 @@ class Known:
 
     def __init__(self, results: Results, codec: Codec, library: Library | None, embedding: Embedding):
         self.results = results
-        fonts = {line.soundfont for case in results.cases for line in (case.timbre, case.melody)}
+        sets = sorted({(case.split, case.set) for case in results.cases})
+        compared = [clip for one in sets for clip in references(*one)]  # with outputs, for their timbre
+        played = [line for case in results.cases for line in (case.timbre, case.melody)]
+        fonts = {line.soundfont for line in (*played, *compared)}
         facts = {
             "cases": [to_json(case) for case in results.cases],
+            "references": [vars(clip) for clip in compared],
             "sounds": [soundfont.fingerprint(SOUNDFONTS[font]()) for font in sorted(fonts & set(SOUNDFONTS))],
             "samples": library.fingerprint if library else "",
             "timbre": checkpoint.fingerprint(timbre.load().state_dict(), {}),

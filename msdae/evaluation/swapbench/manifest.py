@@ -50,12 +50,17 @@ def described(models: Mapping[str, str | Path], pipelines: Mapping[str, Pipeline
     return {
         name: {
             "path": str(models[name]),
-            "hash": checkpoint.fingerprint(pipeline.model.state_dict(), _settings(pipeline)),
+            "hash": identity(pipeline),
             "model": pipeline.model.kind,
             "steps": sum(pipeline.model.provenance.get("steps", [])),
         }
         for name, pipeline in pipelines.items()
     }
+
+
+def identity(pipeline: Pipeline) -> str:
+    """Hash of the weights and settings of a model, and of the student by which it renders."""
+    return checkpoint.fingerprint(pipeline.model.state_dict(), _settings(pipeline))
 
 
 def _settings(pipeline: Pipeline) -> dict[str, Any]:

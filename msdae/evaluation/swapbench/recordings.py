@@ -20,6 +20,7 @@ from msdae.evaluation.metrics import mfcc
 from msdae.evaluation.metrics.bootstrap import interval
 from msdae.evaluation.metrics.melody import note_f1, transcribe_batch
 from msdae.evaluation.metrics.scoring import by_name
+from msdae.evaluation.swapbench.manifest import identity
 from msdae.evaluation.swapbench.systems import (
     CODEC,
     COPY_MELODY,
@@ -146,7 +147,7 @@ def _rows(
     }
     rows |= {row: Row(partial(_untaught, swap), "1") for row, swap in UNTAUGHT.items()}
     for name, pipeline in pipelines.items():
-        key = f"{pipeline.fingerprint} {json.dumps(asdict(pipeline.sampling))}"
+        key = f"{identity(pipeline)} {json.dumps(asdict(pipeline.sampling))}"
         rows[f"{name}, reconstruction"] = Row(partial(_reconstructed, pipeline), key)
         levels = set(range(1, pipeline.model.stage + 1))
         for swap in (swap for swap in SWAPS if set(swap) < levels):

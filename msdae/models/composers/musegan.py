@@ -211,8 +211,8 @@ class _CriticTurn(nn.Module):
 
 
 class _GeneratorTurn(nn.Module):
-    """The generator's loss, of which the critic is no part; 0 in the steps that are the critic's alone, which
-    leave the generator as it is."""
+    """The generator's loss, of which the critic is no part; 0 without gradients in the steps that are the
+    critic's alone, which leave the generator as it is."""
 
     def __init__(self, gan: MuseGAN):
         super().__init__()
@@ -221,8 +221,7 @@ class _GeneratorTurn(nn.Module):
     def forward(self, batch: Excerpts, draws: Any) -> Losses:
         gan = self._gan[0]
         if int(batch.step[0]) % gan.config.turns:
-            still = sum(parameter.sum() for parameter in self.generator.parameters())  # has a gradient
-            return {"generator": 0 * still * torch.ones(len(batch.step), device=batch.step.device)}
+            return {"generator": torch.zeros(len(batch.step), device=batch.step.device)}
         return {"generator": -gan.critic(self.generator(*_noise(gan.config, draws)))}
 
 

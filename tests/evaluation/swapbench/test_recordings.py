@@ -11,6 +11,7 @@ from msdae.evaluation.swapbench import recordings
 from msdae.evaluation.swapbench.recordings import evaluate, pairs
 from msdae.evaluation.swapbench.systems import UNTAUGHT
 from msdae.inference.pipeline import Pipeline, Sampling
+from msdae.models.student import Student, StudentConfig
 from msdae.symbolic.notes import Score, ScoreNote
 from msdae.symbolic.scores import write_score
 from msdae.synthesis import pitch
@@ -102,6 +103,16 @@ def test_what_is_missing_is_named(folder, codec):
         pairs(folder)
     with pytest.raises(UserError, match="nowhere/timbre: no such folder"):
         pairs(folder / "nowhere")
+
+
+def test_scores_of_another_student_are_others(folder, codec, tiny_model, monkeypatch):
+    pipeline = Pipeline(tiny_model(stage=1), codec, Sampling(steps=1))
+    evaluate(pairs(folder)[:1], {"tiny": pipeline}, codec, folder / "out")
+    monkeypatch.setattr(pipeline, "reconstruct", lambda path: 1 / 0)
+    evaluate(pairs(folder)[:1], {"tiny": pipeline}, codec, folder / "out")
+    pipeline.student = Student.fresh(pipeline.model, StudentConfig(rank=1), torch.Generator())
+    with pytest.raises(ZeroDivisionError):
+        evaluate(pairs(folder)[:1], {"tiny": pipeline}, codec, folder / "out")
 
 
 def test_models_play_their_rows(folder, codec, tiny_model, monkeypatch):
