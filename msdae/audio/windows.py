@@ -14,6 +14,7 @@ from msdae.audio.files import BLOCK, RATES, Recording, open_recording
 from msdae.errors import UserError, printable
 
 _LOOP_FADE = 256  # samples; the ends of a looped recording, so that the jump between them is no click
+NUMBERS = "give floating numbers in [-1, 1], int16 or int32"
 Item = TypeVar("Item")
 
 
@@ -95,19 +96,24 @@ def _mono(sound: Any) -> torch.Tensor:
     if not isinstance(sound, (np.ndarray, torch.Tensor)):
         reason = f"a source that is {printable(sound)[:40]}"
         raise UserError(f"{reason}: give a file's name, an array or a tensor (samples,)")
-    array = isinstance(sound, np.ndarray)
-    waveform = (
-        torch.from_numpy(np.ascontiguousarray(sound, sound.dtype.newbyteorder("=")))
-        if array
-        else sound.detach()
-    )
+    waveform = _tensor(sound) if isinstance(sound, np.ndarray) else sound.detach()
     if waveform.dtype in (torch.int16, torch.int32):
         waveform = waveform.double() / 2 ** (8 * waveform.element_size() - 1)
     elif not waveform.is_floating_point():
-        raise UserError(f"a waveform of {waveform.dtype}: give floating numbers in [-1, 1], int16 or int32")
+        raise UserError(f"a waveform of {waveform.dtype}: {NUMBERS}")
     if waveform.ndim == 2 and 0 < waveform.shape[0] <= waveform.shape[1]:
         waveform = waveform.mean(dim=0)
     return waveform.float()
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    """The array as a tensor, whatever the order of its bytes and numbers; not the same memory where that must
+    not be written."""
+    try:
+        native = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+        return torch.from_numpy(native if native.flags.writeable else native.copy())
+    except TypeError as error:  # objects, text, numbers of more than 64 bits
+        raise UserError(f"a waveform of {printable(array.dtype)[:40]}: {NUMBERS}") from error
 
 
 def starts(length: int, window: int, stride: int) -> list[int]:
@@ -129,6 +135,8 @@ def cut(blocks: Iterable[torch.Tensor], firsts: Iterable[int], window: int) -> I
     for first in firsts:
         parts, end = [buffer], position + buffer.shape[-1]
         while end < first + window and (block := next(iterator, None)) is not None:
+            if end <= first:  # what no window needs is not kept
+                parts, position = [], end
             parts.append(block)
             end += block.shape[-1]
         buffer = torch.cat(parts, dim=-1)[..., first - position :]

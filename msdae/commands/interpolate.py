@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msdae import cli, files
+from msdae.errors import UserError
 from msdae.inference.settings import SERIES, Mix, strengths
 
 
@@ -30,9 +31,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         options.out / f"{number}-strength-{strength:.2f}.wav": strength
         for number, strength in enumerate(strengths(options.count), start=1)
     }
+    made = [folder for folder in (options.out, *options.out.parents) if not folder.exists()]
     files.make_folder(options.out)
-    cli.check_outputs(series, options.plot, [timbre, melody])
-    renderer = cli.pipeline(options)
+    try:
+        cli.check_outputs(series, options.plot, [timbre, melody])
+        renderer = cli.pipeline(options)
+    except UserError:
+        for folder in made:  # nothing is left of what cannot be done
+            folder.rmdir()
+        raise
     for output, strength in series.items():
         mix = Mix(melody, dict.fromkeys(options.levels, timbre), strength)
         cli.render(renderer, mix, output)

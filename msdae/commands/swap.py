@@ -98,6 +98,10 @@ def chosen_sources(options) -> tuple[dict[int, Path], Path]:
         raise UserError(f"--sound: is {len(options.sound)} files, expected one or two")
     if not options.timbre and not levels and not options.sound:
         raise UserError("no source of timbre; give --timbre FILE, --sound FILE, or --level1, --level2 ...")
+    if not options.timbre and tuple(options.levels) != (1,):
+        raise UserError(
+            "--levels: are of --timbre; give --timbre FILE, or --level2 FILE, --level3 FILE instead"
+        )
     melody = options.melody or options.level3
     if melody is None:
         raise UserError("no melody source; give --melody FILE")

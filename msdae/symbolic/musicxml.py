@@ -4,24 +4,30 @@ import io
 import re
 import warnings
 import zipfile
+from bisect import bisect_left
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from msdae.errors import UserError, printable
 from msdae.files import reading
 from msdae.symbolic.notes import Score, ScoreNote
+from msdae.symbolic.repeats import order
 
 LARGEST = 4 << 20  # bytes of the XML; music21 takes seconds a megabyte
+MOST = 200_000  # notes with all repeats; an hour has fewer
+Tempos = list[tuple[float, float]]  # where each begins in quarter lengths, and quarter notes a minute
 FIX = "give a MusicXML file (.musicxml, .mxl), or export MIDI"
 ENTITY = re.compile(rb"<!ENTITY|<!\[", re.IGNORECASE)  # what a few lines could unfold to gigabytes by
 
 
 def read_musicxml(path: str | Path) -> Score:
-    """The pitched notes of a MusicXML file, ties joined, a part for each of its staves, and its first tempo.
+    """The pitched notes of a MusicXML file as they sound, repeats played, ties joined, a part for each of its
+    staves, and its tempos.
 
     Raises:
-        UserError: not a readable MusicXML file, one larger than music is, or one that declares entities;
-            music21 is not installed.
+        UserError: not a readable MusicXML file, one larger or longer than music is, or one that declares
+            entities; music21 is not installed.
     """
     path = Path(path)
     with reading(path, FIX):
@@ -77,9 +83,45 @@ def _parse(data: bytes) -> Score:
         importer.xmlText = data
         importer.parseXMLText()
         score = importer.stream
-        marks = list(score.flatten().getElementsByClass(music21.tempo.MetronomeMark))
-        tempo = next((float(t) for mark in marks if (t := mark.getQuarterBPM())), 100.0)
-        parts = tuple(notes for part in score.parts if (notes := notes_of(part)))
-    if not 0 < tempo < 1e4:
-        raise ValueError(f"a tempo of {tempo:g}")
-    return Score(parts, tempo)
+        score.toSoundingPitch(inPlace=True)
+        marks: dict[float, float] = {}
+        for mark in score.flatten().getElementsByClass(music21.tempo.MetronomeMark):
+            if tempo := mark.getQuarterBPM():
+                marks.setdefault(float(mark.offset), float(tempo))
+        parts = [notes_of(part) for part in score.parts]
+        parts, tempos = _unfolded(score, parts, sorted(marks.items()))
+    for _, tempo in tempos:
+        if not 0 < tempo < 1e4:
+            raise ValueError(f"a tempo of {tempo:g}")
+    first = tempos[0][1] if tempos else 100.0
+    return Score(tuple(notes for notes in parts if notes), first, tuple(tempos[1:]))
+
+
+def _unfolded(score: Any, parts: list[list[ScoreNote]], tempos: Tempos) -> tuple[list, Tempos]:
+    """The notes of the parts and the tempos, with the repeats of music21's score played."""
+    from music21.stream import Measure
+
+    played = order(score.parts)
+    if played == list(range(len(played))):
+        return parts, tempos
+    bounds = []  # of the bars of each part
+    for part in score.parts:
+        own = [float(measure.offset) for measure in part.getElementsByClass(Measure)]
+        bounds.append([*own, *[float(part.highestTime)] * (max(played) + 2 - len(own))])
+    unfolded: list[list[ScoreNote]] = [[] for _ in parts]
+    changes, place = [], 0.0
+    for _, group in groupby(enumerate(played), key=lambda pair: pair[1] - pair[0]):
+        run = [number for _, number in group]
+        ends = [(own[run[0]], own[run[-1] + 1]) for own in bounds]
+        for notes, part, (start, end) in zip(unfolded, parts, ends, strict=True):
+            inside = part[bisect_left(part, (start,)) : bisect_left(part, (end,))]
+            for onset, duration, pitch in inside:
+                notes.append(ScoreNote(place + onset - start, min(duration, end - onset), pitch))
+        if sum(map(len, unfolded)) > MOST:
+            raise ValueError(f"its repeats make more than {MOST} notes")
+        start, end = ends[0]
+        before = [pair for pair in tempos if pair[0] <= start]
+        changes += [(place, tempo) for _, tempo in before[-1:] or tempos[:1]]
+        changes += [(place + where - start, tempo) for where, tempo in tempos if start < where < end]
+        place += max(end - start for start, end in ends)
+    return unfolded, changes

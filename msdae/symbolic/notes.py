@@ -3,6 +3,7 @@
 import io
 import re
 import warnings
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ UNENDING = re.compile(rb"[\x80-\xff]{1024}")  # a number without an end, which t
 FIX = "give a standard MIDI file"
 Parsed = TypeVar("Parsed")
 KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")  # by pitch class
+SUSTAIN = 64  # MIDI's number of the pedal
 TICKS = 960  # a quarter note at 120 beats a minute in the files that are written: one tick is 0.5 ms
 
 
@@ -44,11 +46,12 @@ Part = Sequence[ScoreNote]
 class Score:
     """Parts that are played together; times in quarter lengths.
 
-    tempo: quarter notes a minute.
+    tempo: quarter notes a minute. changes: where another begins in quarter lengths, rising, and which.
     """
 
     parts: tuple[Part, ...]
     tempo: float = 100.0
+    changes: tuple[tuple[float, float], ...] = ()
 
     @property
     def quarters(self) -> float:
@@ -57,9 +60,18 @@ class Score:
 
     def notes(self, velocity: int = 90) -> list[Note]:
         """All parts as they are played, by onset; times in seconds."""
-        second = 60 / self.tempo
+        places, times, seconds = [0.0], [0.0], [60 / self.tempo]
+        for place, tempo in self.changes:
+            times.append(times[-1] + (place - places[-1]) * seconds[-1])
+            places.append(place)
+            seconds.append(60 / tempo)
+
+        def time(quarter: float) -> float:
+            index = bisect_right(places, quarter) - 1
+            return times[index] + (quarter - places[index]) * seconds[index]
+
         return sorted(
-            Note(note.onset * second, (note.onset + note.duration) * second, note.pitch, velocity)
+            Note(time(note.onset), time(note.onset + note.duration), note.pitch, velocity)
             for part in self.parts
             for note in part
         )
@@ -70,15 +82,15 @@ def key_name(pitch: int) -> str:
     return f"{KEYS[pitch % 12]}{pitch // 12 - 1}"
 
 
-def read_midi(path: str | Path, drums: bool = True) -> list[Note]:
+def read_midi(path: str | Path, drums: bool = True, pedal: bool = False) -> list[Note]:
     """The notes of a MIDI file, by onset.
 
-    drums: whether notes of the drum channel count too.
+    drums: whether notes of the drum channel count too. pedal: whether the sustain pedal holds notes.
 
     Raises:
         UserError: not a readable MIDI file, one without a tempo, or larger or longer than music is.
     """
-    return _parsed(path, lambda midi: _played(midi, drums))
+    return _parsed(path, lambda midi: _played(midi, drums, pedal))
 
 
 def read_midi_score(path: str | Path) -> Score:
@@ -114,13 +126,38 @@ def _parse(data: bytes) -> Any:
     return midi
 
 
-def _played(midi: Any, drums: bool) -> list[Note]:
+def _played(midi: Any, drums: bool, pedal: bool) -> list[Note]:
     return sorted(
-        Note(round(note.start, 4), round(note.end, 4), note.pitch, note.velocity)
+        Note(round(note.start, 4), round(end, 4), note.pitch, note.velocity)
         for instrument in midi.instruments
         if drums or not instrument.is_drum
-        for note in instrument.notes
+        for note, end in zip(instrument.notes, _ends(instrument, pedal), strict=True)
     )
+
+
+def _ends(instrument: Any, pedal: bool) -> list[float]:
+    """When the notes of pretty_midi's instrument end, in seconds; with the pedal not before it is up or their
+    key is struck again, or the last key is up."""
+    ends = [note.end for note in instrument.notes]
+    sustain = [c for c in instrument.control_changes if c.number == SUSTAIN]
+    if not (pedal and ends and sustain):
+        return ends
+    times, down = [0.0], [False]
+    for change in sorted(sustain, key=lambda change: change.time):
+        if (change.value >= 64) != down[-1]:
+            times.append(change.time)
+            down.append(not down[-1])
+    times.append(max(ends))  # the end of the last hold, where the pedal never goes up
+    strikes: dict[int, list[float]] = {}
+    for note in sorted(instrument.notes, key=lambda note: note.start):
+        strikes.setdefault(note.pitch, []).append(note.start)
+    held = []
+    for note, end in zip(instrument.notes, ends, strict=True):
+        index = min(bisect_right(times, end), len(down)) - 1
+        again = bisect_right(strikes[note.pitch], note.start)
+        most = min([times[index + 1], *strikes[note.pitch][again : again + 1]])
+        held.append(max(end, most) if down[index] else end)
+    return held
 
 
 def _written(midi: Any) -> Score:

@@ -30,17 +30,17 @@ def read_score(path: str | Path) -> Score:
     score = read_musicxml(path) if path.suffix.lower() in MUSICXML else read_midi_score(path)
     if not score.parts:
         raise UserError(f"{printable(path)}: has no pitched notes; {FIX}")
-    _require_length(path, score.quarters * 60 / score.tempo)
+    _require_length(path, max(note.offset for note in score.notes()))
     return score
 
 
 def read_notes(path: str | Path) -> list[Note]:
-    """The pitched notes of a MIDI or MusicXML file as they are played, with all changes of its tempo in MIDI;
-    raises as `read_score`."""
+    """The pitched notes of a MIDI or MusicXML file as they are played, with all changes of its tempo and, in
+    MIDI, its sustain pedal; raises as `read_score`."""
     path = _checked(path)
     if path.suffix.lower() in MUSICXML:
         return read_score(path).notes()
-    notes = [note for note in read_midi(path, drums=False) if note.offset > note.onset]
+    notes = [note for note in read_midi(path, drums=False, pedal=True) if note.offset > note.onset]
     if not notes:
         raise UserError(f"{printable(path)}: has no pitched notes; {FIX}")
     _require_length(path, max(note.offset for note in notes))

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from msdae import audio
@@ -28,3 +29,24 @@ def test_interpolate(tmp_path, sounds, checkpoint, run):
     series = [audio.read(out / name) for name in names]
     assert all(len(waveform) == 160_002 for waveform in series)
     assert not torch.allclose(series[0], series[2], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--plot", "bad.jpg"], ["--plot", "new/series/bad.jpg"], ["--device", "abacus"]]
+)
+def test_what_cannot_be_done_leaves_no_folder(tmp_path, sounds, checkpoint, run, monkeypatch, capsys, wrong):
+    monkeypatch.chdir(tmp_path)
+    arguments = [
+        "--timbre",
+        sounds[0],
+        "--melody",
+        sounds[1],
+        "--checkpoint",
+        checkpoint,
+        "--out",
+        "new/series",
+    ]
+    with pytest.raises(SystemExit) as end:
+        run("interpolate", *arguments, *wrong)
+    assert end.value.code == 2 and wrong[1].split("/")[-1] in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()

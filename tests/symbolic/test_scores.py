@@ -3,7 +3,7 @@ import zipfile
 import pytest
 
 from msdae.errors import UserError
-from msdae.symbolic.notes import Note, Score, ScoreNote, write_midi
+from msdae.symbolic.notes import Note, Score, ScoreNote, read_midi, write_midi
 from msdae.symbolic.scores import check_score, is_score, read_notes, read_score, write_score
 
 TUNE = Score(([ScoreNote(0, 1, 60), ScoreNote(1, 0.5, 64)], [ScoreNote(0, 2, 48)]), 90)
@@ -46,6 +46,120 @@ def test_musicxml_plain_and_packed(tmp_path):
         assert score.tempo == 60
         assert score.parts == ([ScoreNote(0, 1, 60), ScoreNote(2, 2, 67)],)
         assert read_notes(path)[1].onset == 2
+
+
+def part(number, *bars, sound=""):
+    """A part of MusicXML: bars of (what comes before, keys of a whole note each, what comes after)."""
+    text = f'<part id="P{number}">'
+    for index, (before, keys, after) in enumerate(bars, start=1):
+        start = f"<attributes><divisions>1</divisions>{sound}</attributes>" if index == 1 else ""
+        notes = "".join(
+            f"<note><pitch><step>{key}</step><octave>4</octave></pitch><duration>4</duration></note>"
+            for key in keys
+        )
+        text += f'<measure number="{index}">{start}{before}{notes}{after}</measure>'
+    return text + "</part>"
+
+
+def written(path, *parts):
+    listed = "".join(
+        f'<score-part id="P{number}"><part-name>x</part-name></score-part>'
+        for number in range(1, len(parts) + 1)
+    )
+    head = f'<score-partwise version="3.1"><part-list>{listed}</part-list>'
+    path.write_text(f"{head}{''.join(parts)}</score-partwise>")
+    return path
+
+
+def line(place, inside):
+    return f'<barline location="{place}">{inside}</barline>'
+
+
+def words(inside, sound=""):
+    return f"<direction><direction-type>{inside}</direction-type>{sound}</direction>"
+
+
+def pace(tempo):
+    return words(
+        f"<metronome><beat-unit>quarter</beat-unit><per-minute>{tempo}</per-minute></metronome>",
+        f'<sound tempo="{tempo}"/>',
+    )
+
+
+BEGIN, END = line("left", '<repeat direction="forward"/>'), line("right", '<repeat direction="backward"/>')
+
+
+def test_musicxml_is_read_as_it_sounds(tmp_path):
+    """Regression: a horn in F sounded a fifth too high, no repeats were played, the first tempo held."""
+    horn = "<transpose><diatonic>-4</diatonic><chromatic>-7</chromatic></transpose>"
+    first = part(1, (pace(60) + BEGIN, "G", END), (pace(240), "A", ""), sound=horn)
+    path = written(tmp_path / "a.musicxml", first, part(2, (BEGIN, "C", END), ("", "D", "")))
+    expected = [ScoreNote(0, 4, 60), ScoreNote(4, 4, 60), ScoreNote(8, 4, 62)]
+    score = read_score(path)
+    assert score.parts == (expected, expected) and score.tempo == 60
+    times = [(0, 4, 60), (4, 8, 60), (8, 9, 62)]
+    assert [note[:3] for note in read_notes(path)] == [note for note in times for _ in range(2)]
+
+
+ONE, TWO = (
+    [line("left", f'<ending number="{turn}" type="start"/>'), f'<ending number="{turn}" type="stop"/>']
+    for turn in (1, 2)
+)
+BACK = '<repeat direction="backward"/>'
+SEGNO, FINE, CODA = words("<segno/>"), words("<words>Fine</words>"), words("<coda/>")
+
+
+@pytest.mark.parametrize(
+    ("bars", "played"),
+    [
+        ([("", "C", ""), (BEGIN, "D", END), ("", "E", "")], "CDDE"),
+        ([("", "C", END), ("", "D", END)], "CCDD"),
+        ([("", "C", ""), (ONE[0], "D", line("right", ONE[1] + BACK)), (TWO[0], "E", line("right", TWO[1])),
+          ("", "F", END)], "CDCEFF"),
+        ([(BEGIN, "C", ""), (ONE[0], "D", line("right", ONE[1] + BACK)),
+          (TWO[0], "E", line("right", TWO[1] + BACK)), ("", "F", "")], "CDCEF"),
+        ([("", "C", line("right", '<repeat direction="backward" times="3"/>'))], "CCC"),
+        ([("", "C", FINE), ("", "D", END), ("", "E", words("<words>D.C. al Fine</words>"))], "CDCDEC"),
+        ([("", "C", ""), (SEGNO, "D", CODA), ("", "E", words("<words>D.S. al Coda</words>")),
+          (CODA, "F", "")], "CDEDF"),
+        ([("", "C", ""), (SEGNO, "D", ""), ("", "E", words("<words>Dal Segno</words>"))], "CDEDE"),
+        ([("", "C", ""), (BEGIN, "D", words("<words>D.S. al Fine</words>"))], "CD"),
+    ],
+)  # fmt: skip
+def test_repeats_are_played(tmp_path, bars, played):
+    """Signs may stand in one part alone; those that contradict each other are passed over."""
+    path = written(tmp_path / "a.xml", part(1, *bars), part(2, *[("", key, "") for _, key, _ in bars]))
+    pitches = [60 + dict(zip("CDEF", (0, 2, 4, 5), strict=True))[key] for key in played]
+    expected = [ScoreNote(4 * place, 4, pitch) for place, pitch in enumerate(pitches)]
+    assert read_score(path).parts == (expected, expected)
+
+
+def test_a_repeat_returns_to_its_tempo(tmp_path):
+    bars = [(pace(60), "C", ""), (BEGIN, "D", ""), (pace(120), "E", END)]
+    notes = read_notes(written(tmp_path / "a.xml", part(1, *bars)))
+    assert [note.onset for note in notes] == [0, 4, 8, 10, 14] and notes[-1].offset == 16
+
+
+def test_repeats_without_an_end_are_refused(tmp_path):
+    end = line("right", '<repeat direction="backward" times="1000000000"/>')
+    path = written(tmp_path / "a.xml", part(1, (BEGIN, "C", end)))
+    with pytest.raises(UserError, match=r"a\.xml: not a readable MusicXML file \(its repeats make more than"):
+        read_score(path)
+
+
+def test_the_pedal_of_midi_holds_notes(tmp_path):
+    """Until it is up or the key is struck again; one that never goes up holds to the end of the last note."""
+    pretty_midi = pytest.importorskip("pretty_midi")
+    midi, track = pretty_midi.PrettyMIDI(), pretty_midi.Instrument(0)
+    keys = [(0, 0.5, 60), (1, 1.5, 60), (1, 1.2, 64), (2.5, 3, 67), (3.5, 4, 72), (4.5, 5, 74)]
+    track.notes = [pretty_midi.Note(90, pitch, start, end) for start, end, pitch in keys]
+    pedal = [(0.25, 127), (0.3, 80), (2, 0), (3.75, 127)]
+    track.control_changes = [pretty_midi.ControlChange(64, value, time) for time, value in pedal]
+    midi.instruments.append(track)
+    midi.write(str(tmp_path / "a.mid"))
+    ends = [round(note.offset, 2) for note in read_notes(tmp_path / "a.mid")]
+    assert ends == [1, 2, 2, 3, 5, 5]
+    assert [round(note.offset, 2) for note in read_midi(tmp_path / "a.mid")] == [0.5, 1.2, 1.5, 3, 4, 5]
 
 
 BOMB = '<!DOCTYPE a [<!ENTITY b "bbbbbbbb"><!ENTITY c "&b;&b;&b;&b;">]>'

@@ -15,6 +15,7 @@ import torch
 import torchaudio
 
 from msdae.errors import UserError
+from msdae.inference.sources import as_source
 
 # What the network was built for (basic_pitch.constants).
 RATE = 22050
@@ -26,28 +27,29 @@ FRAMES_PER_SECOND = RATE // HOP
 BATCH = 8  # windows at once
 
 
-def transcribe(waveform: torch.Tensor, sample_rate: int) -> np.ndarray:
-    """The notes in `waveform` by Basic Pitch's ONNX network with the package's default thresholds.
+def transcribe(sound: Any, sample_rate: int) -> np.ndarray:
+    """The notes in `sound` by Basic Pitch's ONNX network with the package's default thresholds.
 
-    waveform: (samples,), mono, [-1, 1], at `sample_rate` Hz.
+    sound: (samples,) or (channels, samples), an array or tensor in [-1, 1] at `sample_rate` Hz, or a file, as
+        of `windows.as_source`; maybe of no samples.
     Returns (notes, 3): onset in s, offset in s, MIDI pitch; sorted by onset; (0, 3) for silence.
 
     Source: Bittner et al. 2022, "A lightweight instrument-agnostic model for polyphonic note
     transcription and multipitch estimation"; equal to `basic_pitch.inference.predict` (tested).
 
     Raises:
-        UserError: the extra `eval` or basic-pitch is not installed.
+        UserError: the extra `eval` or basic-pitch is not installed; as `windows.as_source`.
     """
-    return transcribe_batch([waveform], sample_rate)[0]
+    return transcribe_batch([sound], sample_rate)[0]
 
 
-def transcribe_batch(waveforms: Sequence[torch.Tensor], sample_rate: int) -> list[np.ndarray]:
-    """`transcribe` of several waveforms, of any lengths, through the network together.
+def transcribe_batch(sounds: Sequence[Any], sample_rate: int) -> list[np.ndarray]:
+    """`transcribe` of several sounds, of any lengths, through the network together.
 
     Raises:
         UserError: as `transcribe`.
     """
-    audios = [_at_rate(waveform, sample_rate) for waveform in waveforms]
+    audios = [_at_rate(_waveform(sound, sample_rate), sample_rate) for sound in sounds]
     return [_notes(*probabilities) for probabilities in _activations(audios)]
 
 
@@ -88,11 +90,18 @@ def longest_pitch(notes: np.ndarray) -> float | None:
     return float(notes[np.argmax(notes[:, 1] - notes[:, 0]), 2])
 
 
+def _waveform(sound: Any, sample_rate: int) -> torch.Tensor:
+    """(samples,), mono, at `sample_rate`."""
+    if getattr(sound, "shape", None) == (0,):
+        return torch.zeros(0)
+    return torch.cat(list(as_source(sound, sample_rate, sample_rate).blocks()))
+
+
 def _at_rate(waveform: torch.Tensor, sample_rate: int) -> np.ndarray:
     """(samples,) at RATE; empty where there is not one frame."""
     if len(waveform) * FRAMES_PER_SECOND < sample_rate:
         return np.zeros(0, np.float32)
-    return torchaudio.functional.resample(waveform.detach().cpu().float(), sample_rate, RATE).numpy()
+    return torchaudio.functional.resample(waveform, sample_rate, RATE).numpy()
 
 
 def _activations(audios: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:

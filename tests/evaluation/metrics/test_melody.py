@@ -8,6 +8,7 @@ import pytest
 import soundfile
 import torch
 
+from msdae.errors import UserError
 from msdae.evaluation.metrics import melody
 
 MELODY = [(0.2, 0.7, 60), (0.9, 1.4, 64), (1.6, 2.1, 67), (2.3, 2.9, 72), (3.0, 3.6, 65)]
@@ -38,6 +39,24 @@ def test_equals_the_packages_own_prediction(tmp_path):
     soundfile.write(tmp_path / "a.wav", waveform.numpy(), melody.RATE, subtype="FLOAT")
     package = sorted(note[:3] for note in inference.predict(tmp_path / "a.wav")[2])
     np.testing.assert_allclose(melody.transcribe(waveform, melody.RATE), package, atol=1e-9)
+
+
+def test_takes_what_a_pipeline_takes(tmp_path):
+    tune = tones(MELODY, 4.0)
+    expected = melody.transcribe(tune, 44100)
+    soundfile.write(tmp_path / "a.wav", tune.numpy(), 44100, subtype="FLOAT")
+    stereo = np.stack([tune.numpy(), tune.numpy()])
+    for sound in (
+        tune.numpy(),
+        stereo,
+        torch.from_numpy(stereo),
+        tmp_path / "a.wav",
+        str(tmp_path / "a.wav"),
+    ):
+        np.testing.assert_allclose(melody.transcribe(sound, 44100), expected, atol=1e-9)
+    for bad in (stereo.T, tmp_path / "b.wav", [0.1, 0.2]):
+        with pytest.raises(UserError, match=r"give|no such file"):
+            melody.transcribe(bad, 44100)
 
 
 def test_a_batch_is_transcribed_as_each_recording_alone():

@@ -1,0 +1,105 @@
+"""The order in which the bars of a score of music21 are played: repeats, endings and jumps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+MOST = 10_000  # bars that are played; an hour has fewer
+JUMP, SEGNO, CODA, FINE = ("DaCapo", "DalSegno"), "Segno", "Coda", "Fine"  # names of music21's signs
+
+
+@dataclass
+class Bar:
+    """What a bar says of the order.
+
+    begins: whether a repeat begins with it. times: how often what ends with it is played.
+    endings: the turns in which it is played; empty for all. signs: as Segno, by music21's names.
+    """
+
+    begins: bool = False
+    times: int = 1
+    endings: set[int] = field(default_factory=set)
+    signs: set[str] = field(default_factory=set)
+
+
+def order(parts: Sequence[Any]) -> list[int]:
+    """The numbers of the bars of music21's parts, from 0, as they are played; signs of any part are for all.
+
+    After a jump no repeats are taken. Signs that lead nowhere are passed over.
+
+    Raises:
+        ValueError: more bars than music has.
+    """
+    bars = _bars(parts)
+    turns = _turns(bars)
+    played: list[int] = []
+    place, begin, turn, jump = 0, 0, 1, ""
+    while place < len(bars):
+        bar, following = bars[place], bars[place + 1] if place + 1 < len(bars) else Bar()
+        after = place > 0 and bool(bars[place - 1].endings) and not bar.endings
+        if place != begin and (bar.begins or after):
+            begin, turn = place, 1
+        if bar.endings and (max(turns[place]) if jump else turn) not in bar.endings:
+            place += 1
+            continue
+        played.append(place)
+        if len(played) > MOST:
+            raise ValueError(f"its repeats make more than {MOST} bars")
+        ends = bar.times > 1 or (bar.endings and following.endings not in (bar.endings, set()))
+        if ends and not jump:
+            if turn + 1 in turns[place] if bar.endings else turn < bar.times:
+                place, turn = begin, turn + 1
+                continue
+            begin, turn = (place + 1, 1) if bar.times > 1 else (begin, turn)
+        place, jump = _next(bars, place, jump)
+    return played
+
+
+def _next(bars: Sequence[Bar], place: int, jump: str) -> tuple[int, str]:
+    """The bar after the one at `place`, and the jump that was made so far, if any."""
+    signs = bars[place].signs
+    find = lambda sign: [number for number, bar in enumerate(bars) if sign in bar.signs]  # noqa: E731
+    if jump:
+        codas = find(CODA) if jump.endswith("AlCoda") else []
+        if FINE in signs:
+            return len(bars), jump
+        return (codas[1] if len(codas) == 2 and place == codas[0] else place + 1), jump
+    for sign in sorted(signs):
+        to = [0] if sign.startswith(JUMP[0]) else find(SEGNO)
+        if sign.startswith(JUMP) and to and to[0] <= place:
+            return to[0], sign
+    return place + 1, jump
+
+
+def _turns(bars: Sequence[Bar]) -> list[set[int]]:
+    """For each bar all turns of the endings that it stands among."""
+    turns: list[set[int]] = []
+    for _, group in groupby(bars, key=lambda bar: bool(bar.endings)):
+        among = list(group)
+        turns += [set().union(*(bar.endings for bar in among))] * len(among)
+    return turns
+
+
+def _bars(parts: Sequence[Any]) -> list[Bar]:
+    from music21 import bar, repeat, spanner, stream
+
+    measures = [list(part.getElementsByClass(stream.Measure)) for part in parts]
+    bars = [Bar() for _ in range(max(map(len, measures), default=0))]
+    for part, own in zip(parts, measures, strict=True):
+        for number, measure in enumerate(own):
+            for line, ended in ((measure.leftBarline, number - 1), (measure.rightBarline, number)):
+                if not isinstance(line, bar.Repeat):
+                    continue
+                if line.direction == "end" and ended >= 0:
+                    bars[ended].times = max(bars[ended].times, line.times or 2)
+                elif line.direction == "start" and ended + 1 < len(bars):
+                    bars[ended + 1].begins = True
+            found = measure.getElementsByClass(repeat.RepeatExpression)
+            bars[number].signs.update(type(sign).__name__ for sign in found)
+        numbers = {id(measure): number for number, measure in enumerate(own)}
+        for bracket in part.recurse().getElementsByClass(spanner.RepeatBracket):
+            for measure in bracket.getSpannedElements():
+                if id(measure) in numbers:
+                    bars[numbers[id(measure)]].endings.update(set(bracket.numberRange) - {0})
+    return bars
