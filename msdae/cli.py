@@ -383,7 +383,7 @@ def render(renderer: "Pipeline", mix: "Mix", output: Path) -> None:
     """Render `mix` to `output` with a progress bar and print what was written."""
     mastering = renderer.render_file(mix, output, tqdm)
     if mastering.limited:
-        note(f"{output}: quieter than the melody source, to keep its peaks under -1 dBFS")
+        note(f"{output}: quieter than the melody source, whose level would limit its peaks by more than 6 dB")
     print(f"wrote {output} ({mix.melody.samples / mix.melody.sample_rate:.2f} s)")
 
 

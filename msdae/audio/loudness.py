@@ -10,6 +10,10 @@ import torch
 from msdae.audio.windows import Source
 
 PEAK = 10 ** (-1 / 20)  # -1 dBFS, under which the peaks of what is written stay
+CEILING = 0.9999 * PEAK  # a hair under it, for the rounding to 16 or 24 bits
+MOST = 10 ** (6 / 20)  # by which peaks are limited, but for stray ones
+STRAY = 0.05  # share of the time whose peaks are stray
+QUIETER = 10 ** (1 / 20)  # what can be heard
 _STEP = 0.1  # seconds between the starts of two gating blocks
 _STEPS = 4  # steps in a gating block of 0.4 s
 _ABSOLUTE_GATE = -70.0  # LUFS
@@ -19,7 +23,7 @@ _SHELF, _HIGH_PASS = (1500.0, math.sqrt(0.5), 4.0), (38.0, 0.5)  # Hz, Q and dB,
 
 
 class Loudness:
-    """Running loudness and peak of one mono signal; the memory is one number per 0.1 s.
+    """Running loudness and peak of one mono signal; the memory is two numbers per 0.1 s.
 
     Attributes:
         peak: largest absolute sample so far.
@@ -33,6 +37,7 @@ class Loudness:
         self._hop = int(_STEP * sample_rate)
         self._heard = np.zeros(int(_MEMORY * sample_rate))  # samples before the next block
         self._energies: list[np.ndarray] = []  # K-weighted energy of each complete step
+        self._peaks: list[np.ndarray] = []  # of each complete step
         self._open_step = np.zeros(0)  # K-weighted samples after the last complete step
         self._energy = 0.0  # of the unweighted signal
 
@@ -42,8 +47,10 @@ class Loudness:
         self.samples += len(samples)
         self.peak = max(self.peak, float(np.abs(samples).max(initial=0.0)))
         self._energy += float(np.square(samples).sum())
+        signal = np.concatenate([self._heard[len(self._heard) - len(self._open_step) :], samples])
         weighted = np.concatenate([self._open_step, self._weighted(samples)])
         complete = len(weighted) // self._hop * self._hop
+        self._peaks.append(np.abs(signal[:complete]).reshape(-1, self._hop).max(axis=1))
         self._energies.append(np.square(weighted[:complete]).reshape(-1, self._hop).sum(axis=1))
         self._open_step = weighted[complete:]
 
@@ -68,6 +75,16 @@ class Loudness:
             return -math.inf
         gate = -0.691 + _decibels(blocks[audible].mean()) + _RELATIVE_GATE
         return -0.691 + _decibels(blocks[audible & (loudness > gate)].mean())
+
+    def usual_peak(self) -> float:
+        """The largest absolute sample of a step, as only stray ones surpass it: `STRAY` of those that sound.
+
+        Steps that are more than 10 LU below the whole are no part of it. Of less than a step, the peak.
+        """
+        gate = self._hop * 10 ** ((0.691 + self.integrated() + _RELATIVE_GATE) / 10)
+        energies, peaks = (np.concatenate([*parts, []]) for parts in (self._energies, self._peaks))
+        peaks = peaks[energies >= gate]
+        return float(np.quantile(peaks, 1 - STRAY, method="lower")) if len(peaks) else self.peak
 
     def _blocks(self) -> np.ndarray:
         """Mean square of each overlapping gating block of 0.4 s; the last may lack up to half a step."""
@@ -95,21 +112,20 @@ def matching_gain(signal: Loudness, reference: Loudness) -> float:
 
 @dataclass(frozen=True)
 class Mastering:
-    """What is done to a rendering before it is written.
+    """What was done to a rendering before it was written.
 
-    gain: factor on the samples; limited: it was lowered to keep the peaks under -1 dBFS.
+    gain: factor on the samples, before peaks are limited. limited: it is quieter than it should be, by more
+        than 1 dB, to keep the peaks under -1 dBFS.
     """
 
     gain: float
     limited: bool
 
 
-def master(rendered: Loudness, reference: Loudness) -> Mastering:
-    """`matching_gain`, lowered where it would lift the peaks of `rendered` to -1 dBFS or above."""
-    gain = matching_gain(rendered, reference)
-    # A hair under -1 dBFS, for the rounding to 16 or 24 bits.
-    highest = 0.9999 * PEAK / rendered.peak if rendered.peak > 0 else math.inf
-    return Mastering(min(gain, highest), gain > highest)
+def highest_gain(signal: Loudness) -> float:
+    """The factor beyond which more than stray peaks of `signal` have to be limited by more than `MOST`."""
+    usual = signal.usual_peak()
+    return MOST * CEILING / usual if usual > 0 else math.inf
 
 
 def measure(source: Source, sample_rate: int) -> Loudness:

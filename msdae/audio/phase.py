@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 MOMENTUM = 0.99  # of the fast Griffin-Lim algorithm (Perraudin et al. 2013)
 TINY = 1e-30  # power of a bin that has no phase
+GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 def accumulated(magnitude: torch.Tensor, hop: int, start: torch.Tensor | None = None) -> torch.Tensor:
@@ -16,8 +17,8 @@ def accumulated(magnitude: torch.Tensor, hop: int, start: torch.Tensor | None = 
     finds; its phase goes on from the frame before, and the bins around a peak move with it.
 
     magnitude: (batch, bins, frames) of a centred STFT, Hann window of 2 * (bins - 1) samples, `hop` apart.
-    start: (batch, bins), phases of the frame before the first; 0 by default. So a long spectrogram may be
-        done in parts.
+    start: (batch, bins), phases of the frame before the first; `scattered` by default. So a long spectrogram
+        may be done in parts.
 
     Source: Beauregard, Harish and Wyse 2015, "Single pass spectrogram inversion".
     """
@@ -25,12 +26,22 @@ def accumulated(magnitude: torch.Tensor, hop: int, start: torch.Tensor | None = 
     bins = torch.arange(magnitude.shape[1], device=magnitude.device)
     alternation = math.pi * ((bins - owner) % 2)  # of a Hann window's main lobe about its peak
     moved = (advance + alternation).double()  # in doubles, phases may grow over an hour
-    before = moved.new_zeros(moved[:, 0].shape) if start is None else start.double()
+    before = scattered(len(bins), bins.device).expand_as(moved[:, 0]) if start is None else start.double()
     phases = torch.empty_like(moved)
     for frame, place in enumerate(owner.unbind(1)):
         before = torch.add(before.gather(1, place), moved[:, frame], out=phases[:, frame])
     turns = torch.round(phases / (2 * math.pi))
     return (phases - 2 * math.pi * turns).to(magnitude.dtype).transpose(1, 2)
+
+
+def scattered(bins: int, device: torch.device | None = None) -> torch.Tensor:
+    """(bins,): fixed phases without order, in doubles, for a sound to begin with.
+
+    Equal ones would be an impulse, which is many times as loud as noise of the same magnitudes. Squares make
+    each bin sound at another time (Schroeder 1970), multiples of the golden section at times spread evenly.
+    """
+    squares = torch.arange(bins, dtype=torch.float64, device=device).square()
+    return 2 * math.pi * (GOLDEN * squares % 1)
 
 
 def griffin_lim(

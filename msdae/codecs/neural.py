@@ -20,7 +20,7 @@ from einops import rearrange
 from msdae import checkpoint
 from msdae import config as configs
 from msdae.audio.magnitudes import Transform, mel_filters, pieces
-from msdae.audio.phase import accumulated, griffin_lim
+from msdae.audio.phase import accumulated, griffin_lim, scattered
 from msdae.codecs.base import CODECS, FIX, Codec
 from msdae.codecs.chunks import CHUNK, chunks
 from msdae.limits import Range
@@ -171,17 +171,21 @@ class NeuralCodec(Codec):
     def continued(
         self, z: torch.Tensor, before: int, own: int, state: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `Codec.continued`: the state is the phases of the last frame that the next piece begins with."""
+        """As `Codec.continued`: the state is the phases of the last frame that the next piece begins with.
+
+        They are counted from those that a first piece begins with: zeros begin anew, as None does.
+        """
         c, margin = self.config, self._margin
         magnitude = self.magnitude(z)
         known, after = min(before, margin), min(z.shape[-1] - before - own, margin)
         first, frames = (before - known) * c.block, (known + own + after) * c.block
         # A centred transform has one frame more than hops: the next frame, or at the end the last again.
         inside = F.pad(magnitude, (0, 1), mode="replicate")[..., first : first + frames + 1]
-        phases = accumulated(inside, c.hop, state)
+        start = scattered(inside.shape[1], z.device)
+        phases = accumulated(inside, c.hop, None if state is None else start + state)
         waveform = griffin_lim(inside, phases, self.window, c.hop, c.rounds)
         last = max((known + own - margin) * c.block, 1) - 1
-        return waveform[:, known * self.hop :], phases[..., last]
+        return waveform[:, known * self.hop :], (phases[..., last] - start).to(phases.dtype)
 
     @property
     def _reach(self) -> int:

@@ -1,6 +1,8 @@
 """Music that a prior draws and a model renders: what is given is kept, what is missing is sampled."""
 
 import dataclasses
+import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +13,8 @@ from typing import Any
 import torch
 
 from msdae import audio
-from msdae.audio.loudness import PEAK, Mastering, measure
+from msdae.audio.limiter import limited
+from msdae.audio.loudness import CEILING, Mastering, measure
 from msdae.audio.windows import Source
 from msdae.data.draws import mix_seed
 from msdae.errors import UserError
@@ -28,6 +31,8 @@ from msdae.progress import Progress, silent, wholes
 LOUDNESS = -18.0  # LUFS of what has no source to be as loud as
 QUIET = 1e-4  # root mean square of what is not made louder
 FADE = 0.05  # seconds in which a recording goes over into its continuation
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -98,8 +103,13 @@ class Generator:
         return codes if sound is None else pipeline.mix(codes, dict.fromkeys(grid.pooled, sound))
 
     def stream(self, request: Request, progress: Progress = silent) -> Iterator[torch.Tensor]:
-        """Consecutive blocks (samples,) of what is asked for, before its loudness is set."""
+        """Consecutive blocks (samples,) of what is asked for, before its loudness is set.
+
+        A recording that is continued is turned down, to -1 dBFS, if it has samples above full scale.
+        """
         request = self._opened(request)
+        if request.beginning is not None:
+            request = dataclasses.replace(request, beginning=_within(request.beginning))
         codes = self.codes(request)
         with progress(total=codes.windows, desc="render", unit="window") as bar:
             blocks = self._rendered(codes, wholes(bar))
@@ -198,15 +208,41 @@ class Generator:
         again, blocks = _split(blocks, len(end))
         gain = float((_level(end) / _level(again).clamp_min(QUIET)).clamp(0.1, 10)) if len(end) else 1.0
         fade = min(round(FADE * self.rate), len(end))
+        new = (gain * block for block in chain([again[len(again) - fade :]], blocks))
+        first, new = _split(limited(new, self.rate), fade)
         left = beginning.samples - fade
         for block in beginning.blocks():
             yield block[:left]
             left -= len(block[:left])
         if fade:
             ramp = torch.linspace(0, 1, fade)
-            yield (1 - ramp) * end[-fade:] + ramp * gain * again[-fade:]
-        for block in blocks:
-            yield (gain * block).clamp(-PEAK, PEAK)
+            yield (1 - ramp) * end[-fade:] + ramp * first
+        yield from new
+
+
+@dataclass(frozen=True)
+class _Scaled:
+    """A source times a factor."""
+
+    source: Source
+    factor: float
+
+    @property
+    def samples(self) -> int:
+        return self.source.samples
+
+    def blocks(self) -> Iterator[torch.Tensor]:
+        return (self.factor * block for block in self.source.blocks())
+
+
+def _within(recording: Source) -> Source:
+    """The recording as it is or, where it is above full scale, which no file holds, with peaks of -1 dBFS."""
+    peak = max(float(block.abs().max()) for block in recording.blocks() if len(block))
+    if peak <= 1:
+        return recording
+    decibels = 20 * math.log10(peak / CEILING)
+    logger.info(f"note: the recording is above full scale; it is turned down by {decibels:.1f} dB")
+    return _Scaled(recording, CEILING / peak)
 
 
 def _level(waveform: torch.Tensor) -> torch.Tensor:

@@ -1,22 +1,37 @@
 """A rendering as loud as its melody source, in memory or in a file."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import torch
 
 from msdae import audio, files
-from msdae.audio.loudness import PEAK, Loudness, Mastering, master, measure
+from msdae.audio.limiter import limited
+from msdae.audio.loudness import (
+    CEILING,
+    PEAK,
+    QUIETER,
+    Loudness,
+    Mastering,
+    highest_gain,
+    matching_gain,
+    measure,
+)
 
 
 def mastered(blocks: Iterable[torch.Tensor], reference: Loudness, sample_rate: int) -> torch.Tensor:
     """Blocks of a rendering as one waveform (samples,), as loud as `reference`, peaks under -1 dBFS."""
     waveform, loudness = torch.cat(list(blocks)), Loudness(sample_rate)
-    for block in waveform.split(audio.BLOCK):
+    parts = waveform.split(audio.BLOCK)
+    for block in parts:
         loudness.add(block)
-    return waveform * master(loudness, reference).gain
+
+    def limited_by(gain: float) -> Iterator[torch.Tensor]:
+        return limited((gain * part for part in parts), sample_rate)
+
+    return torch.cat(list(limited_by(_gain(limited_by, loudness, reference, sample_rate))))
 
 
 def write_mastered(
@@ -32,13 +47,37 @@ def write_mastered(
         for block in blocks:
             loudness.add(block)
             scratch.write(block.numpy())
-        mastering = master(loudness, reference)
-        audio.write_blocks(path, _scaled(scratch, mastering.gain), sample_rate)
-        while (peak := measure(audio.open_recording(path, sample_rate), sample_rate).peak) >= PEAK:
-            # Vorbis overshoots
-            mastering = Mastering(mastering.gain * 0.98 * PEAK / peak, limited=True)
-            audio.write_blocks(path, _scaled(scratch, mastering.gain), sample_rate)
-    return mastering
+
+        def limited_by(gain: float) -> Iterator[torch.Tensor]:
+            return limited(_scaled(scratch, gain), sample_rate)
+
+        gain, lower = _gain(limited_by, loudness, reference, sample_rate), 1.0
+        while True:
+            audio.write_blocks(path, (lower * part for part in limited_by(gain)), sample_rate)
+            written = measure(audio.open_recording(path, sample_rate), sample_rate)
+            if written.peak < PEAK:
+                return Mastering(gain, matching_gain(written, reference) > QUIETER)
+            lower *= 0.98 * PEAK / written.peak  # Vorbis overshoots
+
+
+def _gain(
+    limited_by: Callable[[float], Iterable[torch.Tensor]],
+    rendered: Loudness,
+    reference: Loudness,
+    sample_rate: int,
+) -> float:
+    """The factor that makes a rendering as loud as `reference` when its peaks are limited, if one may.
+
+    limited_by: blocks of the rendering times a gain, limited; what that takes is made up for, once.
+    """
+    highest = highest_gain(rendered)
+    gain = min(matching_gain(rendered, reference), highest)
+    if gain * rendered.peak <= CEILING:
+        return gain
+    loudness = Loudness(sample_rate)
+    for block in limited_by(gain):
+        loudness.add(block)
+    return min(gain * matching_gain(loudness, reference), highest)
 
 
 def _scaled(file: BinaryIO, gain: float) -> Iterator[torch.Tensor]:

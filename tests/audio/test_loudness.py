@@ -44,6 +44,15 @@ def test_peak_and_level():
     assert loudness.level() == pytest.approx(20 * math.log10(0.5 / math.sqrt(2)))
 
 
+@pytest.mark.parametrize("block", [100, 7777, 10**6])
+def test_a_few_loud_steps_are_not_the_usual_peak(block):
+    sound = torch.full((10 * RATE,), 0.2)
+    sound[RATE], sound[5 * RATE :] = 3.0, 1e-3
+    assert measured(sound, block).usual_peak() == pytest.approx(0.2)
+    assert measured(sound[: RATE // 20], block).usual_peak() == pytest.approx(0.2)
+    assert measured(torch.zeros(RATE)).usual_peak() == 0
+
+
 def test_silence_and_short_sounds_have_no_integrated_loudness():
     assert measured(torch.zeros(RATE)).integrated() == -math.inf
     assert measured(torch.ones(17639)).integrated() == -math.inf

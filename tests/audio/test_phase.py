@@ -46,6 +46,15 @@ def test_parts_continue_each_other(tune):
     torch.testing.assert_close(torch.cat([first, second], dim=-1), whole)
 
 
+@pytest.mark.parametrize("rounds", [0, 4])
+def test_noise_begins_without_a_click(rounds):
+    """Bins that begin with equal phases are an impulse, one hop after the start."""
+    noise = 0.1 * torch.randn(1, 40 * HOP, generator=torch.Generator().manual_seed(0))
+    wanted = magnitude(noise)
+    made = griffin_lim(wanted, accumulated(wanted, HOP), WINDOW, HOP, rounds)
+    assert made.abs().max() < 1.3 * noise.abs().max()
+
+
 def test_silence_has_phases_too():
     silence = torch.zeros(2, 1025, 5)
     assert accumulated(silence, HOP).isfinite().all()

@@ -136,6 +136,20 @@ def test_a_stream_does_not_depend_on_its_blocks(codec, melody, block):
     torch.testing.assert_close(streamed, codec.decode(z), atol=1e-4, rtol=0)
 
 
+def test_noise_begins_no_louder_than_it_goes_on(codec):
+    noise = 0.1 * torch.randn(1, 3 * 44100, generator=torch.Generator().manual_seed(0))
+    decoded = codec.decode(codec.encode(noise))
+    assert decoded[:, :1300].abs().max() < 0.5 and decoded.abs().max() < 0.6
+    assert codec.decode(codec.encode(torch.zeros(1, 44100))).abs().max() < 1e-4
+
+
+def test_a_state_of_zeros_is_a_beginning(codec, tune):
+    """As a plugin's memory begins, which holds no None."""
+    z = codec.encode(tune)[..., :20]
+    first, state = codec.continued(z, 0, 10)
+    torch.testing.assert_close(codec.continued(z, 0, 10, torch.zeros_like(state))[0], first)
+
+
 def test_a_batch_is_what_its_members_are(codec, tune):
     z = codec.encode(torch.cat([tune, tune.flip(1)]))
     torch.testing.assert_close(codec.decode(z)[1:], codec.decode(z[1:]), atol=1e-4, rtol=0)

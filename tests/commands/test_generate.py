@@ -6,6 +6,7 @@ import soundfile
 import torch
 
 from msdae import audio
+from msdae.audio.loudness import PEAK
 from msdae.inference.pipeline import Pipeline
 from msdae.models.priors import PRIORS
 from msdae.models.priors.base import load, new
@@ -94,6 +95,18 @@ def test_a_continuation_begins_with_the_recording_itself(tmp_path, generate, sec
     kept = samples - round(0.05 * 44100)
     np.testing.assert_allclose(heard[: max(0, kept)], wave[: max(0, kept)], atol=1e-4)
     assert np.abs(heard[samples:]).max() > 1e-3
+
+
+def test_a_recording_above_full_scale_is_turned_down_with_its_continuation(tmp_path, generate, capsys):
+    """Its samples keep their shape: none is clipped."""
+    wave = 4.8 * np.sin(2 * np.pi * 330 * np.arange(2 * 44100) / 44100)
+    soundfile.write(tmp_path / "a.wav", wave, 44100, subtype="FLOAT")
+    generate("--continue", tmp_path / "a.wav", "--seconds", "1", "--out", tmp_path / "y.wav")
+    assert "above full scale; it is turned down by 14.6 dB" in capsys.readouterr().err
+    heard = audio.read(tmp_path / "y.wav").numpy()
+    kept = round(1.95 * 44100)
+    np.testing.assert_allclose(heard[:kept], wave[:kept] * PEAK / 4.8, atol=3e-4)
+    assert np.abs(heard[kept:]).max() < PEAK
 
 
 @pytest.mark.parametrize(

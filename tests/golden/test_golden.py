@@ -13,7 +13,8 @@ from msdae.diffusion.samplers import sample
 from msdae.models.autoencoder import Autoencoder
 
 SAMPLES = 131072  # one clip
-# By the code of commit 105a836, which gave the samples of the model before as the code of 2019877 did.
+# By the code of commit 105a836, which gave the samples of the model before as the code of 2019877 did; the
+# waveform anew since phases begin scattered.
 EXPECTED = Path(__file__).with_name("embedded.safetensors")
 
 
