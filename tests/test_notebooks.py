@@ -11,8 +11,8 @@ pytest.importorskip("ipykernel", reason="notebooks need the extra docs")
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "notebooks"
 TINY = {
-    "swap_and_learn": "STEPS, SECONDS, NOTES = 1, 1, 4",
-    "read_the_codes": 'STEPS, NOTES, PROGRAMS = 1, 4, {"piano": 0, "flute": 73, "organ": 19}',
+    "swap_and_learn": "SECONDS, NOTES = 1, 4",
+    "read_the_codes": 'NOTES, PROGRAMS = 4, {"piano": 0, "flute": 73, "organ": 19}',
 }
 
 

@@ -217,7 +217,11 @@ MEASUREMENTS: dict[str, Callable[[Path], None]] = {
     "composers": of_command("composers", "evaluate-composers", evaluate_composers.main),
     "players": of_command("players", "measure-players", measure_players.main, "--cases", "24"),
     "maqam": of_command("maqam", "measure-maqam", measure_maqam.main),
-    "priors": of_command("priors", "evaluate-priors", evaluate_priors.main),
+    "priors": of_command(
+        *("priors", "evaluate-priors", evaluate_priors.main),
+        *("--samples", "200", "--seconds", "5", "--texts", "110", "--guidance", "1,2.5"),
+        *("--pieces", "16", "--long", "24", "--steps", "12,24,48"),
+    ),
     "minute": of_command(
         *("minute", "evaluate-priors", evaluate_priors.main),
         *("--samples", "0", "--texts", "0", "--pieces", "16", "--long", "60"),

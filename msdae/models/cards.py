@@ -54,8 +54,9 @@ msdae evaluate --checkpoint {name} --split test
 
 ## Limits and licence
 
-Clips of three seconds, mono; music of pitched instruments. Of chords it loses notes, and a sound that it was
-not trained on becomes the nearest that it was, until it is learnt (`msdae learn-sound`). It sings no words.
+Clips of three seconds, mono; music of pitched instruments. Of chords it loses notes. For a sound that it was
+not trained on, a swap starts from the recording's own frames; learning it (`msdae learn-sound`) brings it
+nearer. It sings no words.
 The code is under the MIT licence; under which one the weights are, who trained them says.
 Do not pass off what it plays as a recording of the players whose sound it has.
 """

@@ -10,7 +10,10 @@ from msdae.models.composers import Manner
 
 @dataclass(frozen=True)
 class Settings:
-    """samples: of each composer. bars: of each sample. seed: of everything. manner: how samples are drawn.
+    """samples: of each composer.
+    bars: of each sample.
+    seed: of everything.
+    manner: how samples are drawn.
     split: the held-out pieces.
     """
 
