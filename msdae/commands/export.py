@@ -84,7 +84,8 @@ def _neutone(options: argparse.Namespace) -> None:
     from msdae.inference.settings import BEST, LiveConfig, Sampling
     from msdae.inference.streaming import Engine
 
-    pipeline = Pipeline.from_pretrained(options.checkpoint, "cpu", Sampling(STEPS, quality=BEST))
+    sampling = Sampling(STEPS, quality=BEST, antithetic=0.0)
+    pipeline = Pipeline.from_pretrained(options.checkpoint, "cpu", sampling)
     codes = pipeline.load_sound(given).codes if options.sound else pipeline.encode(given, levels=(1,))
     engine = Engine(pipeline, codes, LiveConfig())
     neutone.write(engine, options.neutone, given.stem)

@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     cli.add_out(parser, "live.wav")
     cli.add_config(parser, LiveConfig)
     cli.add_sampling(parser)
-    parser.set_defaults(steps=STEPS, quality=BEST)  # joins of a student's windows are rougher
+    parser.set_defaults(steps=STEPS, quality=BEST, antithetic=0.0)  # joins of a student are rougher
     return parser
 
 

@@ -69,7 +69,7 @@ def published(codec: Codec) -> Pipeline:
     settings = config.load(TrainConfig, folders.configs() / f"{PUBLISHED}.yaml").model
     trained_on = replace(settings.codec, name=codec.name, fingerprint=codec.fingerprint)
     model = build("msdae", replace(settings, codec=trained_on))
-    return Pipeline(model, codec, Sampling(steps=18, sampler="heun", guidance=(1.0,), draft=NEVER))
+    return Pipeline(model, codec, Sampling(18, "heun", (1.0,), antithetic=0.0, draft=NEVER))
 
 
 def summarize(model: Autoencoder, batch: int, frames: int) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from msdae import checkpoint, limits
 from msdae.audio.windows import starts
 from msdae.errors import UserError, printable
 from msdae.files import reading
-from msdae.limits import SHARE, Range
+from msdae.limits import Range
 from msdae.models.adapter import Adapter
 from msdae.nn.tokens import Tokens
 
 KIND = "codes"
 LENGTH = Range(1, 10**7, reason="days of sound")
 TOKENS = ("tokens", "weights of tokens")  # names of tensors in a file
-FACTS = ("frames", "stride", "length", "samples", "model", "noise")  # fields that a file's header has
+FACTS = ("frames", "stride", "length", "samples", "model")  # fields that a file's header has
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,6 @@ class Codes:
         model: fingerprint of the model that the codes belong to.
         adapter: what has to be added to that model's denoiser to render them: of level 1's learnt sound.
         tokens: of level 1, of a model that has them, one set for the whole recording.
-        noise: scale of the noise that latents are sampled from (`inference.audible.noise_scale`).
 
     Raises:
         UserError: a code that fits neither the windows nor a pooled level, or has NaN or infinity; tokens of
@@ -50,7 +49,6 @@ class Codes:
     model: str = ""
     adapter: Adapter | None = None
     tokens: Tokens | None = None
-    noise: Annotated[float, SHARE] = 1.0
 
     def __post_init__(self):
         limits.check(self)
@@ -144,7 +142,7 @@ class Codes:
             parts = [tensors.pop(name) for name in TOKENS] if TOKENS[0] in tensors else None
             levels = {int(level): code for level, code in sorted(tensors.items())}
         try:
-            facts = {name: header[name] for name in FACTS if name in header}  # older ones have no noise
+            facts = {name: header[name] for name in FACTS}
             return cls(levels, **facts, tokens=Tokens(*parts) if parts else None)
         except UserError as error:
             raise UserError(f"{printable(path)}: {error}; {checkpoint.FIX}") from error

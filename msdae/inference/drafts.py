@@ -6,7 +6,6 @@ its notes and joins are mended. Of a sound that the model knows, its codes say m
 Source: Meng et al. 2022, "SDEdit".
 """
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from msdae.audio.equaliser import PEAK, envelopes
 from msdae.audio.neighbours import Neighbours, variety
 from msdae.audio.windows import Source
 from msdae.inference.audible import AUDIBLE, audible, parts
+from msdae.inference.latents import latents
 from msdae.inference.settings import ALWAYS, NEVER, Mix
 from msdae.inference.sounds import LearntSound
 from msdae.limits import SHORTEST_SOUND
@@ -47,17 +47,17 @@ def unknown(pipeline: Any, mix: Mix) -> torch.Tensor | None:
 
 
 @torch.no_grad()
-def drafts(
-    pipeline: Any, sound: torch.Tensor, melody: Source, strengths: Sequence[float], even: bool
-) -> list[torch.Tensor | None]:
-    """Latents (channels, frames) at which sampling begins, for each strength; None of 0.
+def draft(pipeline: Any, sound: torch.Tensor, melody: Source, even: bool) -> torch.Tensor:
+    """Latents (channels, frames) at which sampling begins: the melody source out of frames of a sound.
 
     sound: as `unknown` gives it. even: whether the melody's dynamics are made even.
     """
-    neighbours = Neighbours(sound, pipeline.codec.sample_rate)
-    pairs = list(_latents(pipeline, neighbours, melody, even))
-    own, drawn = (torch.cat(parts, dim=-1) for parts in zip(*pairs, strict=True))
-    return [own.lerp(drawn, strength) if strength else None for strength in strengths]
+    neighbours, codec = Neighbours(sound, pipeline.codec.sample_rate), pipeline.codec
+    made = []
+    for block in parts(melody, BLOCK * pipeline.window * codec.hop):
+        played = neighbours(dynamics.even(block, codec.sample_rate) if even else block)
+        made.append(codec.encode(played[None].to(pipeline.device))[0].cpu())
+    return torch.cat(made, dim=-1)
 
 
 @torch.no_grad()
@@ -71,7 +71,8 @@ def distance(pipeline: Any, sound: torch.Tensor) -> float:
     part = sound[: JUDGED * pipeline.window * codec.hop]
     part = PEAK / part.abs().max().clamp(min=AUDIBLE) * part
     own = codec.encode(part[None].to(pipeline.device))[0].cpu()
-    takes = pipeline.sample([pipeline.encode(part)] * TAKES, range(TAKES))
+    way = pipeline.route()._replace(antithetic=0.0)
+    takes = latents(pipeline.model, [pipeline.encode(part)] * TAKES, range(TAKES), way, pipeline.batch)
     sounds = pipeline.decode(torch.stack([own, *takes]))[:, : len(part)]
     kept, *made = envelopes(pipeline.log_mel(sounds.to(pipeline.device)).cpu(), pipeline.log_mel.config.gain)
     return float(torch.stack([(one - kept).square().mean().sqrt() for one in made]).mean())
@@ -81,17 +82,6 @@ def _known(pipeline: Any, sound: torch.Tensor) -> bool:
     """Whether the model makes a sound (samples,) of its codes that is near enough to it."""
     far = distance(pipeline, sound)
     return far < UNKNOWN or (far < UNKNOWN_FEW and variety(sound, pipeline.codec.sample_rate) < FEW_NOTES)
-
-
-def _latents(
-    pipeline: Any, neighbours: Neighbours, melody: Source, even: bool
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Of blocks of the melody source (channels, frames) as it is, and out of neighbours."""
-    codec = pipeline.codec
-    for block in parts(melody, BLOCK * pipeline.window * codec.hop):
-        played = dynamics.even(block, codec.sample_rate) if even else block
-        own, drawn = codec.encode(torch.stack([block, neighbours(played)]).to(pipeline.device)).cpu()
-        yield own, drawn
 
 
 def _audible(pipeline: Any, source: Source) -> torch.Tensor | None:

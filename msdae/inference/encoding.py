@@ -13,7 +13,9 @@ from msdae.inference.latents import Silence
 from msdae.inference.settings import AUTO, SOUND, Mix
 from msdae.inference.sounds import LearntSound
 from msdae.models.autoencoder import Autoencoder
+from msdae.nn.tokens import Tokens, gathered
 
+QUIET = 1e-3  # of the power of the loudest window, below which one says nothing of a sound
 TOKENS, LEVELS = "tokens", "levels of tokens"  # beside the codes of windows
 
 
@@ -55,6 +57,22 @@ def brought(dynamics: str, new: bool) -> bool:
     dynamics: as `Sampling.dynamics`. new: the model was not trained on the sound.
     """
     return dynamics == SOUND or (dynamics == AUTO and new)
+
+
+def whole_recording(
+    model: Autoencoder, codes: dict[int | str, torch.Tensor], power: torch.Tensor
+) -> tuple[dict[int, torch.Tensor], Tokens | None]:
+    """Codes of all windows, as of `window_codes` -> {level: codes} and the tokens of a recording.
+
+    A pooled level's code is the mean over windows that are not quiet beside the loudest.
+
+    power: of each window, (windows,).
+    """
+    found = [codes.pop(name) for name in (TOKENS, LEVELS) if name in codes]
+    tokens = gathered(*found, model.config.most_tokens) if found else None
+    loud = power >= QUIET * power.max() if len(power) else power.bool()
+    pooled = {level for level in codes if model.pooled[level - 1]}
+    return {n: x[loud].mean(dim=0, keepdim=True) if n in pooled else x for n, x in codes.items()}, tokens
 
 
 @torch.no_grad()

@@ -93,15 +93,17 @@ def latents(
         return [made[place] for place in range(len(kinds))]
     first, channels = recordings[0], model.config.codec.channels
     device = next(model.parameters()).device
+    if first.adapter or drafts[0] is not None:
+        way = way.for_new_sound()
     layout = Layout(first.frames, first.stride, [codes.length for codes in recordings])
     rooms = zip(recordings, seeds, layout.rooms, strict=True)
-    noises = [codes.noise * noise(seed, channels, room, codes.stride) for codes, seed, room in rooms]
-    start = torch.cat(noises, dim=1)
+    noises = [noise(seed, channels, room, codes.stride) for codes, seed, room in rooms]
+    start, begin = torch.cat(noises, dim=1)[None].to(device), 0.0
     if begun := [draft for draft in drafts if draft is not None]:
         way = way.below(SIGMA)
         pads = [room - draft.shape[1] for draft, room in zip(begun, layout.rooms, strict=True)]
         begun = [F.pad(draft, (0, pad), mode="replicate") for draft, pad in zip(begun, pads, strict=True)]
-        start = start + torch.cat(begun, dim=1) / way.sigmas[0].item()
+        begin = torch.cat(begun, dim=1)[None].to(device)
     conditions = [
         torch.cat([codes[level].expand(codes.windows, -1, -1) for codes in recordings]).to(device)
         for level in range(1, model.stage + 1)
@@ -118,9 +120,9 @@ def latents(
     if silence and silence.levels and (quiet := silence.windows(conditions)).any():
         advance(int(quiet.sum()))
         denoise = silence.leaving_out(quiet, denoise)
-    denoiser, start = layout.blended(denoise, batch), start[None].to(device)
+    denoiser = layout.blended(denoise, batch)
     with first.adapter.copy().to(device).applied(way.unet()) if first.adapter else nullcontext():
-        z = way.solve(denoiser, start)[0].cpu()
+        z = way.solve(denoiser, start, begin)[0].cpu()
     if not torch.isfinite(z).all():
         raise UserError("the model gave NaN or infinite latents; use another checkpoint")
     return layout.split(z)

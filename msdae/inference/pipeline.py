@@ -10,33 +10,32 @@ from typing import Any
 import torch
 
 from msdae import audio, checkpoint
+from msdae.audio.levels import Levelled
 from msdae.audio.loudness import Mastering, measure
 from msdae.audio.mel import LogMel
-from msdae.audio.windows import Source, batched, cut, looped, padded, starts
+from msdae.audio.windows import batched, cut, looped, padded, starts
 from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
-from msdae.inference.audible import noise_scale
 from msdae.inference.codes import LENGTH, Codes, require
-from msdae.inference.drafts import NOTE, drafts, unknown
-from msdae.inference.encoding import LEVELS, TOKENS, Job, brought, jobs, silence, window_codes
+from msdae.inference.drafts import NOTE, draft, unknown
+from msdae.inference.encoding import Job, brought, jobs, silence, whole_recording, window_codes
 from msdae.inference.latents import Advance, Silence, ignored, latents, require_latents
 from msdae.inference.mastering import mastered, write_mastered
+from msdae.inference.mixing import Mixed, mixed
 from msdae.inference.route import Route, route
 from msdae.inference.settings import Mix, Sampling, strengths
 from msdae.inference.sounds import LearntSound, blended, mixed_tokens
-from msdae.inference.sources import as_source
+from msdae.inference.sources import levelled, require_audible
 from msdae.limits import COUNT, LEARNING_SECONDS, SEED, SHARE, Range
 from msdae.models import codec_files, student
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.device import device as device_of
-from msdae.nn.tokens import gathered
 from msdae.progress import Progress, silent, wholes
 
 logger = logging.getLogger(__name__)
 __all__ = ["Mix", "Pipeline", "Sampling", "strengths"]
 OVERLAP = 4  # neighbouring windows share one part in so many
 Sound = torch.Tensor | None  # of a timbre source that the model does not know
-Mixed = tuple[list[Codes], list[torch.Tensor | None]]  # codes, and latents at which sampling begins
 
 
 class Pipeline:
@@ -132,7 +131,7 @@ class Pipeline:
             return source.codes
         wanted = self._levels if levels is None else tuple(levels)
         self._check_levels(wanted)
-        opened = as_source(source, self.codec.sample_rate, sample_rate)
+        opened = levelled(source, self.codec.sample_rate, sample_rate)
         return self._encode(Job(opened, samples, wanted, even))
 
     def mix(self, content: Codes, others: Mapping[int, Codes], strength: float = 1.0) -> Codes:
@@ -154,16 +153,15 @@ class Pipeline:
                 (code,) = self.model.mix([content[level]], [code], [strength])
             levels[level] = code
         adapter, tokens = content.adapter, content.tokens
-        noise = content.noise + strength * (others.get(self._levels[-1], content).noise - content.noise)
         if 1 in others:
             adapter = blended(adapter, others[1].adapter, strength)
             tokens = mixed_tokens(tokens, others[1].tokens, strength)
         levels = dict(sorted(levels.items()))
-        return dataclasses.replace(content, levels=levels, adapter=adapter, tokens=tokens, noise=noise)
+        return dataclasses.replace(content, levels=levels, adapter=adapter, tokens=tokens)
 
     def mixed(self, mix: Mix, series: Sequence[float]) -> Mixed:
-        """The codes of a mix for each strength of a series, in place of its own, and the latents at which
-        sampling begins, None for noise alone (`inference.drafts`); errors as `encode` and `mix`."""
+        """What `sample` makes a mix of, for each strength of a series in place of its own; errors as `encode`
+        and `mix`."""
         mix = dataclasses.replace(self._resolved(mix), strength=max(series))
         return self._mixed(mix, series, unknown(self, mix))
 
@@ -228,9 +226,9 @@ class Pipeline:
         """`count` swaps of strength 0 (`melody`) to 1 (`timbre` on `levels`), evenly spaced."""
         series = strengths(count)
         mix = self._resolved(Mix(melody, dict.fromkeys(levels, timbre), sample_rate=sample_rate))
-        mixes, begin = self._mixed(mix, series, unknown(self, mix))
-        made = self.sample(mixes, drafts=begin)
-        return [self._mastered(self._decoded(z, mix.melody.samples), mix.melody) for z in made]
+        made = self._mixed(mix, series, unknown(self, mix))
+        between = made.joined(self.sample(made.codes, drafts=made.drafts))
+        return [self._mastered(self._gated(z, mix.melody), mix.melody) for z in between]
 
     def learn(
         self,
@@ -253,7 +251,7 @@ class Pipeline:
         from msdae.inference.learning import learn  # Accelerate takes seconds to import
 
         group = list(sources) if isinstance(sources, (list, tuple)) else [sources]
-        opened = [as_source(source, self.codec.sample_rate, sample_rate) for source in group]
+        opened = [levelled(source, self.codec.sample_rate, sample_rate) for source in group]
         return learn(self, opened, seconds, steps, folder, progress)
 
     def load_sound(self, path: str | Path) -> LearntSound:
@@ -283,9 +281,11 @@ class Pipeline:
         """
         audio.check_writable(path)
         mix, rate = self._resolved(mix), self.codec.sample_rate
-        references = {source: measure(source, rate) for source in {mix.melody, *mix.recordings}}
+        for source in mix.recordings:
+            require_audible(source)
+        reference = measure(mix.melody.source, rate)
         blocks = self.stream(mix, partial(progress, desc=Path(path).name))
-        return write_mastered(path, blocks, references[mix.melody], rate)
+        return write_mastered(path, blocks, reference, rate)
 
     def stream(self, mix: Mix, progress: Progress = silent) -> Iterator[torch.Tensor]:
         """Consecutive blocks (samples,) of the mix on the CPU, before its loudness is matched.
@@ -300,9 +300,10 @@ class Pipeline:
         encoded = [len(self._starts(job.samples or job.source.samples)) for job in some]
         with progress(total=sum(encoded) + 2 * windows, unit="window") as bar:
             advance = wholes(bar)
-            mixes, begin = self._mixed(mix, [mix.strength], sound, advance)
-            (z,) = self._sample(mixes, None, advance, begin)
-            for block in self._decoded(z, samples):
+            made = self._mixed(mix, [mix.strength], sound, advance)
+            takes = len(made.codes)
+            (z,) = made.joined(self._sample(made.codes, None, lambda n: advance(n / takes), made.drafts))
+            for block in self._gated(z, mix.melody):
                 advance(windows * len(block) / samples)
                 yield block
 
@@ -312,13 +313,13 @@ class Pipeline:
         return starts(self.codec.frames(samples), self.window, self.stride)
 
     def _resolved(self, mix: Mix) -> Mix:
-        """The mix with sources at the codec's rate; one that is given twice stays one."""
+        """The mix with sources at the codec's rate and one level; one that is given twice stays one."""
         if not isinstance(mix, Mix):
             raise TypeError(f"a mix is needed, as Mix(melody, levels), not a {type(mix).__name__}")
         self._check_levels(mix.levels)
         sounds = {id(sound): sound for sound in (mix.melody, *mix.recordings)}
         rate, given = self.codec.sample_rate, mix.sample_rate
-        sources = {key: as_source(sound, rate, given) for key, sound in sounds.items()}
+        sources = {key: levelled(sound, rate, given) for key, sound in sounds.items()}
         levels = {level: sources.get(id(sound), sound) for level, sound in mix.levels.items()}
         return Mix(sources[id(mix.melody)], levels, mix.strength)
 
@@ -328,10 +329,9 @@ class Pipeline:
         content, *others = [self._encode(job, advance) for job in self._jobs(part, sound)]
         by_level = {level: codes for codes in others for level in codes.levels}
         by_level |= {n: learnt.codes for n, learnt in mix.levels.items() if isinstance(learnt, LearntSound)}
-        mixes = [self.mix(content, by_level, strength) for strength in series]
-        even = self._even(mix, sound)
-        begin = [None] * len(mixes) if sound is None else drafts(self, sound, mix.melody, series, even)
-        return mixes, begin
+        timed = {n: by_level.pop(n) for n in mix.levels if not self.model.pooled[n - 1]}
+        begin = None if sound is None else draft(self, sound, mix.melody, self._even(mix, sound))
+        return mixed(self, content, timed, by_level, series, begin)
 
     def _even(self, mix: Mix, sound: Sound) -> bool:
         """Whether the sound of a resolved mix brings its own dynamics."""
@@ -351,7 +351,7 @@ class Pipeline:
         blocks = padded(job.source, max(length, self.window) * hop) if whole else looped(job.source)
         # One block of memory for each level: small ones between the windows would split it.
         codes: dict[int | str, torch.Tensor] = {}
-        done = 0
+        power, done = torch.zeros(len(firsts)), 0
         for batch in batched(cut(blocks, [first * hop for first in firsts], self.window * hop), self.batch):
             windows = torch.stack(batch).to(self.device)
             made = window_codes(self.model, self.codec, self.log_mel, windows, job.levels, job.even)
@@ -359,15 +359,11 @@ class Pipeline:
                 if level not in codes:
                     codes[level] = torch.empty(len(firsts), *code.shape[1:])
                 codes[level][done : done + len(batch)] = code
+            power[done : done + len(batch)] = windows.square().mean(dim=1)
             done += len(batch)
             advance(len(batch))
-        found = [codes.pop(name) for name in (TOKENS, LEVELS) if name in codes]
-        tokens = gathered(*found, self.model.config.most_tokens) if found else None
-        pooled = [level for level in codes if self.model.pooled[level - 1]]
-        codes |= {level: codes[level].mean(dim=0, keepdim=True) for level in pooled}
-        scale = noise_scale(job.source, self.codec.sample_rate) if self._levels[-1] in job.levels else 1.0
-        facts = length, samples, self.fingerprint
-        return Codes(codes, self.window, self.stride, *facts, tokens=tokens, noise=scale)
+        levels, tokens = whole_recording(self.model, codes, power)
+        return Codes(levels, self.window, self.stride, length, samples, self.fingerprint, tokens=tokens)
 
     def _sample(
         self, recordings: Sequence[Codes], seeds: Any, advance: Advance, drafts: Any = None
@@ -378,6 +374,10 @@ class Pipeline:
             SEED.check(seed, "seed", int)
         return latents(self.model, recordings, each, self.route(), self.batch, advance, drafts, self._silence)
 
+    def _gated(self, z: torch.Tensor, melody: Levelled) -> Iterator[torch.Tensor]:
+        """`_decoded` as long as a melody source, and silent where it pauses."""
+        return melody.gated(self._decoded(z, melody.samples))
+
     @torch.no_grad()
     def _decoded(self, z: torch.Tensor, samples: int) -> Iterator[torch.Tensor]:
         """Latents (channels, frames) to blocks of `samples` samples in all."""
@@ -387,8 +387,8 @@ class Pipeline:
             samples -= len(block)
             yield block
 
-    def _mastered(self, blocks: Iterator[torch.Tensor], reference: Source) -> torch.Tensor:
-        return mastered(blocks, measure(reference, self.codec.sample_rate), self.codec.sample_rate)
+    def _mastered(self, blocks: Iterator[torch.Tensor], melody: Levelled) -> torch.Tensor:
+        return mastered(blocks, measure(melody.source, self.codec.sample_rate), self.codec.sample_rate)
 
     def _check_levels(self, levels: Mapping[int, Any] | Sequence[int]) -> None:
         if unknown := [level for level in levels if level not in self._levels]:

@@ -15,27 +15,42 @@ from msdae.models.student import Student
 
 
 class Route(NamedTuple):
-    """How latents are come to: noise levels, a sampler, denoiser(codes, tokens=), and its network."""
+    """How latents are come to: noise levels, a sampler, denoiser(codes, tokens=), its network, and the share
+    of latents from opposite noise (`Sampling.antithetic`)."""
 
     sigmas: torch.Tensor
     sampler: str
     denoiser: Callable
     unet: Callable[[], nn.Module]
+    antithetic: float = 0.0
 
     @property
     def evaluations(self) -> int:
         """How often the denoiser is asked."""
-        return evaluations(self.sampler, len(self.sigmas) - 1)
+        times = 2 if self.antithetic else 1
+        return times * evaluations(self.sampler, len(self.sigmas) - 1)
+
+    def for_new_sound(self) -> "Route":
+        """The route for a sound that the model was not trained on, of which a mean of samples has less."""
+        return self._replace(antithetic=self.antithetic / 2)
 
     def below(self, sigma: float) -> "Route":
         """The rest of the route, from `sigma` on."""
         rest = self.sigmas[self.sigmas < sigma]
         return self._replace(sigmas=torch.cat([rest.new_tensor([sigma]), rest]))
 
-    def solve(self, denoiser: Denoiser, noise: torch.Tensor) -> torch.Tensor:
-        """Latents from standard normal `noise` (batch, channels, frames) by `denoiser`, made of this
-        one's."""
-        return SAMPLERS[self.sampler](denoiser, noise * self.sigmas[0].item(), self.sigmas)
+    def solve(
+        self, denoiser: Denoiser, noise: torch.Tensor, draft: torch.Tensor | float = 0.0
+    ) -> torch.Tensor:
+        """Latents from standard normal `noise` (batch, channels, frames) by `denoiser`, made of this one's.
+
+        draft: like `noise`, what is begun at.
+        """
+        sampler, scaled = SAMPLERS[self.sampler], noise * self.sigmas[0].item()
+        z = sampler(denoiser, draft + scaled, self.sigmas)
+        if not self.antithetic:
+            return z
+        return z.lerp(sampler(denoiser, draft - scaled, self.sigmas), self.antithetic)
 
 
 def route(model: Autoencoder, sampling: Sampling, student: Student | None) -> Route:
@@ -48,7 +63,8 @@ def route(model: Autoencoder, sampling: Sampling, student: Student | None) -> Ro
     if student is not None and student.knows(weights := model.guidance_weights(sampling.guidance), few):
         sigmas = student.sigmas(model, few)
         denoiser = partial(student.denoiser, model, sigmas.tolist(), weights)
-        return Route(sigmas, student.sampler, denoiser, lambda: student.unet(model))
+        return Route(sigmas, student.sampler, denoiser, lambda: student.unet(model), sampling.antithetic)
     sigmas = karras_sigmas(sampling.steps or STEPS, edm.sigma_min, edm.sigma_max)
     denoiser = partial(model.denoiser, guidance=sampling.guidance)
-    return Route(sigmas, sampling.sampler or "dpmpp_2m", denoiser, lambda: model.unet)
+    sampler = sampling.sampler or "dpmpp_2m"
+    return Route(sigmas, sampler, denoiser, lambda: model.unet, sampling.antithetic)

@@ -11,7 +11,8 @@ from msdae.limits import GUIDANCE, SEED, SHARE, Choice, Range
 FAST, BEST = "fast", "best"
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
 SOUND, MELODY = "sound", "melody"
-FEW = 4  # steps of a student
+FEW = 2  # steps of a student
+OPPOSITE = Range(0, 0.5, reason="half of it is the mean of both")
 FRAMES = Range(1, 64, reason="longer than a window")
 SERIES = Range(2, 1000, reason="a series has two ends, and more steps cannot be told apart")
 
@@ -20,8 +21,10 @@ SERIES = Range(2, 1000, reason="a series has two ends, and more steps cannot be 
 class Sampling:
     """How latents are sampled.
 
-    steps: sampling steps; by default 4 of a student and 12 of the model itself. More than the student has
+    steps: sampling steps; by default 2 of a student and 12 of the model itself. More than the student has
         learnt are left to the model itself.
+    antithetic: share of the latents that are sampled from the opposite noise: 0 is a plain sample, in half of
+        the time, 0.5 the mean of both. For a sound that is new to the model it is half as much.
     sampler: the solver of the ODE of the model itself, by default dpmpp_2m; naming one leaves the student
         out.
     guidance: one weight, or one a level, coarse to fine; 1 is as trained; None: the configured ones. What the
@@ -42,6 +45,7 @@ class Sampling:
     steps: Annotated[int, Range(1, 1000, reason="more change nothing that can be heard")] | None = None
     sampler: str | None = None
     guidance: tuple[Annotated[float, GUIDANCE], ...] | None = None
+    antithetic: Annotated[float, OPPOSITE] = 0.3
     seed: Annotated[int, SEED] = 0
     quality: Annotated[str, Choice((FAST, BEST))] = FAST
     draft: Annotated[str, Choice((AUTO, ALWAYS, NEVER))] = AUTO

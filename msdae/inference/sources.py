@@ -10,8 +10,10 @@ import torch
 
 from msdae.audio import windows
 from msdae.audio.files import SAMPLE_RATE, Recording, open_recording
+from msdae.audio.levels import Levelled
 from msdae.audio.resample import resample
 from msdae.audio.windows import Source
+from msdae.errors import UserError, printable
 from msdae.symbolic.notes import Note
 from msdae.symbolic.scores import is_score, read_notes
 
@@ -72,3 +74,15 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
     if isinstance(sound, (str, Path)) and is_score(sound):
         return open_sound(sound, rate)
     return windows.as_source(sound, rate, sample_rate)
+
+
+def levelled(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:
+    """`as_source` at the level of what models are trained on, once."""
+    return sound if isinstance(sound, Levelled) else Levelled(as_source(sound, rate, sample_rate), rate)
+
+
+def require_audible(timbre: Levelled) -> None:
+    """Raise a UserError where a timbre source is silent, as two channels that cancel each other are."""
+    if timbre.silent:
+        name = printable(getattr(timbre, "path", "the timbre source"))
+        raise UserError(f"{name}: nothing can be heard in the mean of its channels; give a recording")

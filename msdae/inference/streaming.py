@@ -57,7 +57,8 @@ class Engine:
         self.sample_rate, self.stride = codec.sample_rate, config.stride * codec.hop
         self.delay = (config.stride + config.ahead) * codec.hop
         pipeline.model.guidance_weights(pipeline.sampling.guidance)  # raises before anything plays
-        self._way = pipeline.route()
+        way = pipeline.route()
+        self._way = way.for_new_sound() if sound.adapter else way
         self._unet = self._way.unet()  # a student is read and merged before anything plays
         self._adapter = sound.adapter and sound.adapter.copy().to(pipeline.device)
         self._even = brought(pipeline.sampling.dynamics, sound.adapter is not None)

@@ -5,7 +5,7 @@ import torch
 
 from msdae import checkpoint
 from msdae.errors import UserError
-from msdae.inference.codes import FACTS, KIND, Codes
+from msdae.inference.codes import FACTS, Codes
 
 
 def codes(length=100, model="model"):
@@ -64,18 +64,9 @@ def test_files_hold_everything(tmp_path):
         Codes.load(tmp_path / "b.safetensors")
 
 
-def test_a_file_from_before_noise_was_scaled_has_all_of_it(tmp_path):
-    codes().save(path := tmp_path / "a.safetensors")
-    tensors, header = checkpoint.load(path, KIND)
-    checkpoint.save(path, KIND, tensors, {name: header[name] for name in FACTS if name != "noise"})
-    assert Codes.load(path).noise == 1
-
-
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"noise": 2.0}, "noise: is 2.0, expected 0 to 1"),
-        ({"noise": "a"}, "noise: is a, expected 0 to 1"),
         ({"frames": None}, "'frames' of its header is None, expected int"),
         ({"stride": 0}, "stride: is 0, expected 1 to"),
         ({"length": 10**12}, "length: is 1000000000000, expected 1 to"),

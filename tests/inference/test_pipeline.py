@@ -12,12 +12,15 @@ import soundfile
 import torch
 
 from msdae import audio
-from msdae.audio.loudness import PEAK
+from msdae.audio.levels import PEAK as LEVEL
+from msdae.audio.levels import Levelled
+from msdae.audio.loudness import PEAK, Loudness
 from msdae.audio.mel import MelConfig
 from msdae.audio.windows import Waveform
 from msdae.codecs.base import Codec
 from msdae.diffusion.edm import EDM
 from msdae.errors import UserError
+from msdae.inference.mastering import mastered, write_mastered
 from msdae.inference.pipeline import Mix, Pipeline, Sampling, strengths
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import CodecConfig
@@ -75,6 +78,11 @@ def streamed(rendering, mix):
     return torch.cat(list(rendering.stream(mix)))
 
 
+def heard(sound):
+    """A sound (samples,) at the level at which models hear it."""
+    return torch.cat(list(Levelled(Waveform(sound), RATE).blocks()))
+
+
 @pytest.mark.parametrize("samples", [1, 63, 4096, 4097, 131_072, 131_073, 500_001])
 def test_as_long_as_the_melody_source(samples):
     rendered = pipeline(noise=0.1).swap(tone(30_000, 80), tone(samples))
@@ -85,13 +93,13 @@ def test_as_long_as_the_melody_source(samples):
 def test_windows_leave_no_trace(frames):
     """A model that gives back its input gives back the codec's own round trip, over every seam."""
     sound, codec = tone(frames * 4096 - 5), Averages()
-    round_trip = codec.decode(codec.encode(sound[None]))[0, : len(sound)]
+    round_trip = codec.decode(codec.encode(heard(sound)[None]))[0, : len(sound)]
     torch.testing.assert_close(streamed(pipeline(), Mix(Waveform(sound))), round_trip, atol=1e-5, rtol=0)
 
 
 def test_codes_come_from_their_sources():
     timbre, melody, codec = tone(450_000, 70), tone(400_000, 40), Averages()
-    z_timbre, z_melody = codec.encode(timbre[None, :400_000]), codec.encode(melody[None])
+    z_timbre, z_melody = codec.encode(heard(timbre)[None, :400_000]), codec.encode(heard(melody)[None])
     source = Waveform(timbre)
     for levels, strength in [((1,), 1.0), ((1, 3), 1.0), ((2,), 0.5), ((1, 2, 3), 0.0)]:
         mix = Mix(Waveform(melody), dict.fromkeys(levels, source), strength)
@@ -107,7 +115,8 @@ def test_three_sources():
     sounds = [tone(310_000, frequency) for frequency in (40, 60, 90)]
     first, second, third = (Waveform(sound) for sound in (*sounds[:2], sounds[2][:300_000]))
     codec = Averages()
-    z = sum(share * codec.encode(sound[None, :300_000]) for share, sound in zip(SHARES, sounds, strict=True))
+    heards = (heard(sound)[None, :300_000] for sound in sounds)
+    z = sum(share * codec.encode(sound) for share, sound in zip(SHARES, heards, strict=True))
     rendered = streamed(pipeline(), Mix(third, {1: first, 2: second}))
     frame = 73 * 4096  # the sources that go on after the melody source fill its last frame
     torch.testing.assert_close(rendered[:frame], codec.decode(z)[0, :frame], atol=1e-5, rtol=0)
@@ -115,9 +124,9 @@ def test_three_sources():
 
 def test_a_short_source_is_looped():
     """A constant stays one, however often it is repeated; only its ends are faded."""
-    melody, constant = Waveform(torch.zeros(600_000)), Waveform(torch.full((50_000,), 0.4))
+    melody, constant = Waveform(torch.full((600_000,), -0.1)), Waveform(torch.full((50_000,), 0.4))
     rendered = streamed(pipeline(), Mix(melody, {1: constant}))
-    held = (rendered - 0.5 * 0.4).abs() < 1e-4
+    held = rendered.abs() < 1e-4  # both are as loud to the model, and weigh as much
     assert held.float().mean() > 0.98
 
 
@@ -150,6 +159,37 @@ def test_peaks_stay_under_minus_one_decibel(tmp_path, name):
     mastering = pipeline(noise=0.5).render_file(Mix(Waveform(loud)), tmp_path / name)
     peak = audio.read(tmp_path / name).abs().max()
     assert mastering.limited and 0.9 * PEAK < peak < PEAK
+
+
+def clicking(seconds: float, apart: float) -> torch.Tensor:
+    """Soft noise with loud clicks."""
+    sound = 0.02 * torch.randn(round(seconds * RATE), generator=torch.Generator().manual_seed(0))
+    sound[RATE // 3 :: round(apart * RATE)] = 3.0
+    return sound
+
+
+@pytest.mark.parametrize("name", ["out.wav", "out.flac", "out.ogg"])
+def test_a_stray_peak_turns_nothing_else_down(tmp_path, name):
+    reference, sound = Loudness(RATE), clicking(5, apart=4)
+    reference.add(3 * sound.clamp(-0.06, 0.06))
+    mastering = write_mastered(tmp_path / name, sound.split(50_000), reference, RATE)
+    expected = mastered([sound], reference, RATE)
+    assert not mastering.limited and expected.abs().max() < PEAK
+    for made in (expected, audio.read(tmp_path / name)):
+        found = Loudness(RATE)
+        found.add(made)
+        assert found.peak < PEAK
+        assert found.integrated() == pytest.approx(reference.integrated(), abs=0.7 if "ogg" in name else 0.3)
+
+
+def test_peaks_everywhere_turn_the_whole_down(tmp_path):
+    """And what is limited of them is no more than 6 dB."""
+    reference, sound = Loudness(RATE), clicking(5, apart=0.05)
+    reference.add(tone(5 * RATE, 440))
+    mastering = write_mastered(tmp_path / "out.wav", [sound], reference, RATE)
+    peak, heard = float(sound.max()), audio.read(tmp_path / "out.wav")
+    assert mastering.limited and mastering.gain == pytest.approx(2 * PEAK / peak, rel=0.01)
+    assert heard.max() == pytest.approx(PEAK, rel=1e-3)
 
 
 def test_silence_stays_silent():
@@ -245,7 +285,10 @@ def test_memory_is_flat_and_time_is_linear(tmp_path):
     assert cost[10][1] - cost[1][1] < 100
 
 
-def test_a_pooled_level_is_averaged_over_the_whole_source():
+@pytest.mark.parametrize(("quiet", "mean"), [(0.5, 0.75), (0.0, 1.0)])
+def test_a_pooled_level_is_averaged_over_what_is_heard_of_the_source(quiet, mean):
+    """Regression: silence before a sound made another sound of it."""
+
     class Pooled(Echo):
         pooled = (True, False, False)
 
@@ -253,8 +296,9 @@ def test_a_pooled_level_is_averaged_over_the_whole_source():
             return [z.mean(dim=-1, keepdim=True), z, z]
 
     half = 160 * 4096
-    timbre = torch.cat([torch.zeros(half), torch.ones(half)])
+    timbre = torch.cat([torch.full((half,), quiet), torch.ones(half)])
     rendering = Pipeline(Pooled(), Averages(), Sampling(steps=1, sampler="euler"))
-    rendered = streamed(rendering, Mix(Waveform(torch.full((2 * half,), 1e-3)), {1: Waveform(timbre)}))
-    first, last = rendered[: half // 4].mean(), rendered[-half // 4 :].mean()
-    assert torch.allclose(first, last, rtol=1e-3) and 0.4 * SHARES[0] < first < 0.6 * SHARES[0]
+    rendered = streamed(rendering, Mix(Waveform(torch.ones(2 * half)), {1: Waveform(timbre)})) / LEVEL
+    ends = rendered[: half // 4], rendered[-half // 4 :]
+    first, last = (end.mean().item() - sum(SHARES[1:]) for end in ends)
+    assert first == pytest.approx(last, rel=1e-3) and first == pytest.approx(mean * SHARES[0], rel=0.1)

@@ -27,6 +27,7 @@ STUDENT, LEVELS = "student", (1,)
 REFERENCE = "dpmpp_2m, 20 steps"
 FEW = (1, 2, 4, 8)  # steps of a student
 STEPS = {"dpmpp_2m": (2, 4, 8, 12, 20, 40), "heun": (2, 4, 10, 20)}  # by sampler
+OPPOSITE = {"dpmpp_2m": (4, 8, 12)}  # the same, from opposite noise too
 COUNT, PANELS = "evaluations", ("melody F1 ↑", "timbre top-1 ↑", "swap score ↑")
 OTHERS = ("KAD ↓", "notes: swap score ↑")
 
@@ -41,13 +42,18 @@ class Way:
 
 def ways(students: Mapping[str, Student]) -> dict[str, Way]:
     """What is compared: the steps of each student, by its name, and of each sampler, from noise on."""
+    antithetic = Sampling(draft=NEVER)
+    plain = replace(antithetic, antithetic=0.0)
     compared = {}
     for name, student in students.items():
-        for steps in FEW:
-            compared[f"{name}, {steps} steps"] = Way(Sampling(steps=steps, draft=NEVER), student)
-    for sampler, counts in STEPS.items():
-        for steps in counts:
-            compared[f"{sampler}, {steps} steps"] = Way(Sampling(steps, sampler, draft=NEVER))
+        for kind, sampling in ((name, plain), (f"{name} antithetic", antithetic)):
+            for steps in (few for few in FEW if few <= student.most):
+                compared[f"{kind}, {steps} steps"] = Way(replace(sampling, steps=steps), student)
+    for counts, sampling, kind in ((STEPS, plain, ""), (OPPOSITE, antithetic, " antithetic")):
+        for sampler, several in counts.items():
+            for steps in several:
+                way = Way(replace(sampling, steps=steps, sampler=sampler))
+                compared[f"{sampler}{kind}, {steps} steps"] = way
     return compared
 
 
@@ -56,10 +62,11 @@ def cost(pipeline: Pipeline, sampling: Sampling) -> int:
 
     sampling: of the student without a sampler, else of the model itself.
     """
+    times = 2 if sampling.antithetic else 1
     if sampling.sampler is None:
-        return evaluations("euler", sampling.steps)
+        return times * evaluations("euler", sampling.steps)
     guided = sum(weight != 1 for weight in pipeline.model.guidance_weights(sampling.guidance))
-    return evaluations(sampling.sampler, sampling.steps) * (1 + guided)
+    return times * evaluations(sampling.sampler, sampling.steps) * (1 + guided)
 
 
 def measure(

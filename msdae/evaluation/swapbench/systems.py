@@ -2,7 +2,7 @@
 
 import threading
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from msdae.codecs import Codec
 from msdae.errors import UserError, printable
 from msdae.evaluation.metrics.scoring import SLACK
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, CLIP_SECONDS, Case
-from msdae.inference.codes import Codes
+from msdae.inference.mixing import sample
 from msdae.inference.pipeline import Mix, Pipeline
 from msdae.limits import LEARNING_SECONDS
 
@@ -29,7 +29,6 @@ SWAPS = ((1,), (2,), (3,), (1, 2), (2, 3))  # levels that come from the timbre s
 
 Swap = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # timbre, melody (samples,) -> (samples,)
 UNTAUGHT: Mapping[str, Swap] = {neighbours.ROW: neighbours.swap, equaliser.ROW: equaliser.swap}
-Drafts = Sequence[torch.Tensor | None] | None  # latents at which each case's sampling begins
 
 
 class Output(NamedTuple):
@@ -101,36 +100,26 @@ class Model:
     def render(self, batch: Batch, output: Output) -> torch.Tensor:
         if output.levels:
             return self.swap(batch, self.swaps[output.levels])
-        return self._rendered(batch, [self._encode(sound) for sound in batch.whole])
+        return self._rendered(batch, [Mix(sound, sample_rate=SAMPLE_RATE) for sound in batch.whole])
 
     def swap(self, batch: Batch, levels: Sequence[int], strength: float = 1.0) -> torch.Tensor:
         """The melody sources with the timbre sources' codes on `levels`, or on the way there."""
-        pairs = zip(batch.timbre, batch.melody, strict=True)
-        return self._swapped(batch, list(pairs), levels, strength)
+        return self._swapped(batch, batch.timbre, levels, strength)
 
     def _swapped(
-        self,
-        batch: Batch,
-        pairs: Sequence[tuple[Any, torch.Tensor]],
-        levels: Sequence[int],
-        strength: float = 1.0,
+        self, batch: Batch, sounds: Iterable[Any], levels: Sequence[int], strength: float = 1.0
     ) -> torch.Tensor:
-        """The swap of each pair, of a timbre source or a learnt sound and a melody source."""
-        mixes, begin = [], []
-        for timbre, melody in pairs:
-            mix = Mix(melody, dict.fromkeys(levels, timbre), sample_rate=SAMPLE_RATE)
-            for made, given in zip(self.pipeline.mixed(mix, [strength]), (mixes, begin), strict=True):
-                given += made
-        return self._rendered(batch, mixes, begin)
+        """The swap of each melody source with its sound: a timbre source or a learnt one."""
+        pairs = zip(sounds, batch.melody, strict=True)
+        mixes = [Mix(m, dict.fromkeys(levels, sound), strength, SAMPLE_RATE) for sound, m in pairs]
+        return self._rendered(batch, mixes)
 
-    def _encode(self, sound: Any, levels: Sequence[int] | None = None) -> Codes:
-        return self.pipeline.encode(sound, SAMPLE_RATE, levels=levels)
-
-    def _rendered(self, batch: Batch, codes: Sequence[Codes], begin: Drafts = None) -> torch.Tensor:
+    def _rendered(self, batch: Batch, mixes: Sequence[Mix]) -> torch.Tensor:
         seed, row = self.pipeline.sampling.seed, self.outputs[0].row
         seeds = [zlib.crc32(f"{seed} {case.id}".encode()) for case in batch.cases]
+        made = [self.pipeline.mixed(mix, [mix.strength]) for mix in mixes]
         try:
-            latents = self.pipeline.sample(codes, seeds, drafts=begin)
+            latents = sample(self.pipeline, made, seeds)
         except UserError as error:
             raise UserError(f"{row}: {error}") from error
         sounds = self.pipeline.decode(torch.stack(latents))
@@ -151,9 +140,8 @@ class Learnt(Model):
         self.outputs, self.seconds = (Output(learnt_row(name, seconds)),), seconds
 
     def render(self, batch: Batch, output: Output) -> torch.Tensor:
-        pairs = zip(batch.timbre, batch.melody, strict=True)
         learn = partial(self.pipeline.learn, seconds=self.seconds, sample_rate=SAMPLE_RATE)
-        return self._swapped(batch, [(learn(timbre), melody) for timbre, melody in pairs], (1,))
+        return self._swapped(batch, map(learn, batch.timbre), (1,))
 
 
 class Function:

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -33,13 +35,15 @@ def test_rows_say_how_good_and_how_dear_each_way_is(monkeypatch):
     monkeypatch.setattr(steps, "melody_and_timbre", scores)
     compared = steps.ways({})
     assert not any(name.startswith(steps.STUDENT) for name in compared)  # this model has none
-    named = steps.ways({"a": None, "b": None})
-    assert list(named)[:5] == [f"a, {count} steps" for count in steps.FEW] + ["b, 1 steps"]
+    named = steps.ways({"a": SimpleNamespace(most=16), "b": SimpleNamespace(most=1)})
+    rows = [f"{name}, {count} steps" for name in ("a", "a antithetic") for count in steps.FEW]
+    assert list(named)[:11] == [*rows, "b, 1 steps", "b antithetic, 1 steps", "dpmpp_2m, 2 steps"]
     group = cases.plan("valid", 0, {"monophonic": 2, cases.NOTE: 2})
     with pytest.warns(UserWarning, match="KAD is uncertain"):
         table = steps.measure(pipeline, group, compared, seed=3)
     assert {name for name, seed in heard if seed == 3} == {steps.CODEC, *compared}
     count = table.column(steps.COUNT)
+    assert count["dpmpp_2m antithetic, 4 steps"].value == 24
     assert count["dpmpp_2m, 20 steps"].value == 60 and count["heun, 10 steps"].value == 57
     assert count[steps.CODEC] == EMPTY
     f1, less = table.column("melody F1 ↑"), table.column(f"F1, less {steps.REFERENCE}")

@@ -1,0 +1,75 @@
+"""Mixes on the way: codes that follow time are mixed themselves; of a sound, which is one code for a whole
+recording, two renderings are, without it and with it.
+
+A code between two sounds is often one of them to the ear, or neither; latents between two renderings from the
+same noise move evenly, and keep the notes that both have.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import torch
+
+from msdae.inference.codes import Codes
+
+
+class Mixed(NamedTuple):
+    """What the latents of mixes are made of.
+
+    Attributes:
+        codes: that are rendered.
+        drafts: of each the latents at which sampling begins, None for noise alone (`inference.drafts`).
+        ways: for each strength of a series the places of two of them, and the share of the second.
+    """
+
+    codes: list[Codes]
+    drafts: list[torch.Tensor | None]
+    ways: list[tuple[int, int, float]]
+
+    def joined(self, z: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Latents of the codes, (channels, frames) each -> those of the mixes."""
+        return [z[a] if a == b else z[a].lerp(z[b], share) for a, b, share in self.ways]
+
+
+def mixed(
+    pipeline: Any,
+    content: Codes,
+    timed: Mapping[int, Codes],
+    sound: Mapping[int, Codes],
+    series: Sequence[float],
+    draft: torch.Tensor | None,
+) -> Mixed:
+    """`content` with the codes of other recordings, {level: codes}, for each strength of a series.
+
+    pipeline: a `Pipeline`, as whose `mix` it raises errors.
+    timed: of which the codes are mixed. sound: of which the renderings are. draft: of what has the sound.
+    """
+    made = Mixed([], [], [])
+    places: dict[tuple[float, bool], int] = {}
+
+    def place(strength: float, heard: bool) -> int:
+        key = strength if timed else 0.0, heard
+        if key not in places:
+            places[key] = len(made.codes)
+            codes = pipeline.mix(content, timed, strength)
+            made.codes.append(pipeline.mix(codes, sound) if heard else codes)
+            made.drafts.append(draft if heard else None)
+        return places[key]
+
+    for strength in series:
+        first, last = (bool(sound) and at for at in (strength == 1, strength > 0))
+        made.ways.append((place(strength, first), place(strength, last), strength))
+    return made
+
+
+def sample(pipeline: Any, group: Sequence[Mixed], seeds: Sequence[int]) -> list[torch.Tensor]:
+    """Latents of mixes by a `Pipeline`, (channels, frames) each. seeds: of the noise of each of the group."""
+    takes = [
+        take
+        for made, seed in zip(group, seeds, strict=True)
+        for take in zip(made.codes, repeat(seed), made.drafts)
+    ]
+    codes, each, drafts = zip(*takes, strict=True)
+    z = iter(pipeline.sample(codes, each, drafts=drafts))
+    return [mix for made in group for mix in made.joined([next(z) for _ in made.codes])]

@@ -1,0 +1,64 @@
+"""Sources of any level at the level of training, and their pauses."""
+
+import pytest
+import torch
+
+from msdae.audio.equaliser import PEAK
+from msdae.audio.levels import HOP, Levelled
+from msdae.audio.windows import Waveform
+
+RATE = 44100
+
+
+@pytest.fixture(scope="module")
+def phrase():
+    time = torch.arange(3 * RATE) / RATE
+    return 0.5 * torch.sin(2 * torch.pi * 220 * time)
+
+
+def room(seconds, level=3e-4):
+    return level * torch.randn(round(seconds * RATE), generator=torch.Generator().manual_seed(0))
+
+
+def levelled(sound):
+    return Levelled(Waveform(sound), RATE)
+
+
+def heard(source):
+    return torch.cat(list(source.blocks()))
+
+
+@pytest.mark.parametrize("gain", [1e-3, 0.1, 8.0])
+def test_any_level_becomes_one(phrase, gain):
+    assert heard(levelled(gain * phrase)).abs().max() == pytest.approx(PEAK, rel=1e-4)
+
+
+def test_a_click_is_no_level(phrase):
+    sound = 0.05 * phrase.repeat(4)
+    expected = heard(levelled(sound))
+    sound[100_000] = 1.0
+    torch.testing.assert_close(heard(levelled(sound))[:99_000], expected[:99_000])
+
+
+def test_silence_is_not_made_louder():
+    source = levelled(torch.zeros(1000))
+    assert source.silent and source.gain == 1 and not heard(source).any()
+    assert not levelled(room(1)).silent
+
+
+def test_a_pause_stays_one_and_what_is_heard_is_left_alone(phrase):
+    """Regression: in pauses of seconds a rendering was nearly as loud as its music."""
+    source = levelled(torch.cat([room(2), phrase, room(6), phrase, room(1)]))
+    gated = torch.cat(list(source.gated([torch.ones(source.samples)])))
+    second = [gated[k * RATE : (k + 1) * RATE] for k in range(15)]
+    assert all((second[k] > 0.99).all() for k in (2, 3, 4, 11, 12, 13))
+    assert all((second[k][: -RATE // 10] < 1e-3).all() for k in (0, 1, 8, 9, 10))
+    assert (second[5][: RATE // 3] > 0.9).all() and (gated.diff().abs() < 0.01).all()
+
+
+@pytest.mark.parametrize("samples", [1, HOP - 1, HOP + 1, 3 * RATE + 7])
+def test_blocks_of_any_size_are_gated_alike(phrase, samples):
+    source, blocks = levelled(phrase.repeat(2)[:samples]), torch.ones(samples)
+    whole = torch.cat(list(source.gated([blocks])))
+    assert torch.equal(torch.cat(list(source.gated(blocks.split(999)))), whole)
+    assert len(whole) == samples and (whole[HOP:] == 1).all()

@@ -1,0 +1,56 @@
+"""Mixes on the way: of a sound the renderings are mixed, of what follows time the codes are."""
+
+import pytest
+import torch
+
+from msdae.inference.mixing import sample
+from msdae.inference.pipeline import Mix, Pipeline, Sampling
+from tests.inference.test_inference import Toy, random_model
+from tests.inference.test_pipeline import pipeline as unpooled
+
+SERIES = [0.0, 0.25, 1.0]
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return Pipeline(random_model(codec := Toy()), codec, Sampling(steps=2, draft="never"))
+
+
+@pytest.fixture(scope="module")
+def sources(melody):
+    return melody(3.0)[0], melody(3.0, 1)[0]
+
+
+def test_a_series_of_one_sound_is_two_renderings(pipeline, sources):
+    tune, timbre = sources
+    made = pipeline.mixed(Mix(tune, {1: timbre}), SERIES)
+    assert len(made.codes) == 2
+    without, between, whole = sample(pipeline, [made], [0])
+    torch.testing.assert_close(between, 0.75 * without + 0.25 * whole)
+    torch.testing.assert_close(without, pipeline.sample(pipeline.encode(tune)))
+    torch.testing.assert_close(whole, pipeline.sample(pipeline.mixed(Mix(tune, {1: timbre}), [1.0]).codes)[0])
+
+
+def test_codes_that_follow_time_are_mixed_themselves(pipeline, sources):
+    tune, other = sources
+    made = pipeline.mixed(Mix(tune, {1: other, 3: other}), SERIES)
+    content, there = pipeline.encode(tune), pipeline.encode(other)
+    (halfway,) = pipeline.model.mix([content[3]], [there[3]], [0.25])
+    low, high = (made.codes[place] for place in made.ways[1][:2])
+    torch.testing.assert_close(low[3], halfway)
+    assert torch.equal(low[3], high[3]) and torch.equal(low[1], content[1]) and torch.equal(high[1], there[1])
+    assert [len(set(way[:2])) for way in made.ways] == [1, 2, 1]
+
+
+def test_a_model_whose_level_1_follows_time_mixes_its_codes(sources):
+    renderer = unpooled()
+    made = renderer.mixed(Mix(sources[0], {1: sources[1]}), SERIES)
+    assert len(made.codes) == 3 and all(first == last for first, last, _ in made.ways)
+
+
+def test_mixes_of_several_recordings_at_once(pipeline, sources):
+    tune, timbre = sources
+    group = [pipeline.mixed(Mix(m, {1: t}), [0.5]) for m, t in ((tune, timbre), (timbre, tune))]
+    together = sample(pipeline, group, [3, 4])
+    for made, seed, z in zip(group, (3, 4), together, strict=True):
+        torch.testing.assert_close(sample(pipeline, [made], [seed])[0], z, atol=1e-4, rtol=1e-3)
