@@ -14,7 +14,7 @@ from msdae.audio.windows import Source, cut
 HOP = 512  # samples of a part whose peak is measured
 PART = 16  # of these: as long as a short note
 STRAY = 0.04  # share of parts that may be louder than the rest: clicks
-SILENT = 2e-5  # peak, below which nothing is made louder: what rounding to 16 bits leaves of opposite channels
+SILENT = 2e-5  # peak, below which nothing is made louder, as what rounding leaves of opposite channels
 PAUSE = 10 ** (-50 / 20)  # of `PEAK`: what is softer all along is a pause
 HOLD, RELEASE, ATTACK = 0.5, 1.0, 0.05  # seconds
 CLOSED = 60.0  # dB that a pause falls by in `RELEASE`
