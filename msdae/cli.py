@@ -381,9 +381,13 @@ def open_source(path: str | Path) -> "Recording | PlayedScore":
 
 def render(renderer: "Pipeline", mix: "Mix", output: Path) -> None:
     """Render `mix` to `output` with a progress bar and print what was written."""
-    mastering = renderer.render_file(mix, output, tqdm)
-    if mastering.limited:
-        note(f"{output}: quieter than the melody source, whose level would limit its peaks by more than 6 dB")
+    say_written(output, mix, renderer.render_file(mix, output, tqdm).limited)
+
+
+def say_written(output: Path, mix: "Mix", quieter: bool) -> None:
+    """Print that a rendering of `mix` was written, and whether it is quieter than its melody source."""
+    if quieter:
+        note(f"{output}: quieter than the melody source: as loud, its peaks would be limited by over 6 dB")
     print(f"wrote {output} ({mix.melody.samples / mix.melody.sample_rate:.2f} s)")
 
 

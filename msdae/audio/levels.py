@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from msdae.audio.equaliser import PEAK
-from msdae.audio.windows import Source, cut
+from msdae.audio.windows import Source, parts
 
 HOP = 512  # samples of a part whose peak is measured
 PART = 16  # of these: as long as a short note
@@ -65,17 +65,15 @@ class Levelled:
         gate = torch.cat([self._gate[:1], self._gate, self._gate[-1:]])
         start = 0
         for block in blocks:
-            place = (torch.arange(start, start + len(block)) + HOP / 2) / HOP
-            before = place.long().clamp(max=len(gate) - 2)
-            share = (place - before).float().clamp(max=1)
-            yield block * gate[before].lerp(gate[before + 1], share)
+            place = torch.arange(start, start + len(block)) + HOP // 2
+            before = place // HOP
+            yield block * gate[before].lerp(gate[before + 1], (place % HOP) / HOP)
             start += len(block)
 
     @cached_property
     def _peaks(self) -> torch.Tensor:
         """Largest absolute sample of each HOP of the source."""
-        hops = cut(self.source.blocks(), range(0, self.samples, HOP * 256), HOP * 256)
-        padded = (F.pad(part, (0, -len(part) % HOP)) for part in hops)
+        padded = (F.pad(part, (0, -len(part) % HOP)) for part in parts(self.source, 256 * HOP))
         return torch.cat([part.view(-1, HOP).abs().amax(dim=1) for part in padded])
 
     @cached_property

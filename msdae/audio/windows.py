@@ -144,6 +144,11 @@ def cut(blocks: Iterable[torch.Tensor], firsts: Iterable[int], window: int) -> I
         yield buffer[..., :window]
 
 
+def parts(source: Source, size: int) -> Iterator[torch.Tensor]:
+    """The source in parts of `size` samples; the last one may be shorter."""
+    return cut(source.blocks(), range(0, source.samples, size), size)
+
+
 def join(
     windows: Iterable[torch.Tensor],
     overlap: int,

@@ -1,7 +1,10 @@
 """Render a series of recordings on the way from one to another."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+
+from tqdm import tqdm
 
 from msdae import cli, files
 from msdae.errors import UserError
@@ -40,8 +43,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         for folder in made:  # nothing is left of what cannot be done
             folder.rmdir()
         raise
-    for output, strength in series.items():
-        mix = Mix(melody, dict.fromkeys(options.levels, timbre), strength)
-        cli.render(renderer, mix, output)
+    mix = Mix(melody, dict.fromkeys(options.levels, timbre))
+    masterings = renderer.render_series(mix, series, partial(tqdm, desc=options.out.name))
+    for output, mastering in zip(series, masterings, strict=True):
+        cli.say_written(output, mix, mastering.limited)
     results = {f"strength {strength:.2f}": cli.open_source(path) for path, strength in series.items()}
     cli.plot(options.plot, results)

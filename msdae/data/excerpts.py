@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from msdae import limits
 from msdae.audio import resample
 from msdae.audio.mel import LogMel
-from msdae.audio.windows import Source, batched, cut, starts
+from msdae.audio.windows import Source, batched, cut, parts, starts
 from msdae.codecs.base import Codec
 from msdae.data import order, perturb
 from msdae.data.cache import Batch
@@ -192,15 +192,10 @@ def _audible(sources: Sequence[Source], clip: int) -> tuple[list[Stretch], float
 def _measured(source: Source, size: int) -> tuple[torch.Tensor, float]:
     """The powers of the source's parts of `size` samples, (parts,), and its peak."""
     powers: list[float] = []  # no tensors: between the blocks they would keep the memory in pieces
-    peak, rest = 0.0, torch.zeros(0)
-    for block in source.blocks():
-        peak = max(peak, float(block.abs().max()))
-        rest = torch.cat([rest, block])
-        whole = len(rest) // size * size
-        powers += rest[:whole].view(-1, size).square().mean(dim=1).tolist()
-        rest = rest[whole:]
-    if len(rest):
-        powers.append(float(rest.square().mean()))
+    peak = 0.0
+    for part in parts(source, size):
+        peak = max(peak, float(part.abs().max()))
+        powers.append(_power(part))
     return torch.tensor(powers), peak
 
 

@@ -1,10 +1,8 @@
 """What can be heard of a source."""
 
-from collections.abc import Iterator
-
 import torch
 
-from msdae.audio.windows import Source, cut
+from msdae.audio.windows import Source, parts
 
 AUDIBLE = 1e-3  # peak of a part that can be heard
 PART = 8192  # samples
@@ -21,8 +19,3 @@ def audible(source: Source, rate: int) -> torch.Tensor:
             heard.append(part)
             samples += len(part)
     return torch.cat(heard)[:most]
-
-
-def parts(source: Source, size: int) -> Iterator[torch.Tensor]:
-    """The source in parts of `size` samples; the last one may be shorter."""
-    return cut(source.blocks(), range(0, source.samples, size), size)

@@ -13,8 +13,8 @@ import torch
 from msdae.audio import dynamics
 from msdae.audio.equaliser import PEAK, envelopes
 from msdae.audio.neighbours import Neighbours, variety
-from msdae.audio.windows import Source
-from msdae.inference.audible import AUDIBLE, audible, parts
+from msdae.audio.windows import Source, parts
+from msdae.inference.audible import AUDIBLE, audible
 from msdae.inference.latents import latents
 from msdae.inference.settings import ALWAYS, NEVER, Mix
 from msdae.inference.sounds import LearntSound

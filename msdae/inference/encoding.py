@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from msdae.audio import dynamics
 from msdae.audio.mel import LogMel
-from msdae.audio.windows import Source
+from msdae.audio.windows import Source, batched, cut, looped, padded
 from msdae.codecs.base import Codec
-from msdae.inference.latents import Silence
+from msdae.inference.codes import LENGTH, Codes
+from msdae.inference.latents import Advance, Silence, ignored
 from msdae.inference.settings import AUTO, SOUND, Mix
 from msdae.inference.sounds import LearntSound
 from msdae.models.autoencoder import Autoencoder
@@ -27,6 +29,11 @@ class Job:
     samples: int | None
     levels: tuple[int, ...]
     even: bool = False
+
+    @property
+    def length(self) -> int:
+        """How many samples are encoded."""
+        return self.samples or self.source.samples
 
 
 def jobs(mix: Mix, model: Autoencoder, clip: int, even: bool) -> list[Job]:
@@ -59,7 +66,39 @@ def brought(dynamics: str, new: bool) -> bool:
     return dynamics == SOUND or (dynamics == AUTO and new)
 
 
-def whole_recording(
+@torch.no_grad()
+def encoded(pipeline: Any, job: Job, advance: Advance = ignored) -> Codes:
+    """The codes of a source, by the networks of a `Pipeline`.
+
+    Raises:
+        UserError: as the source's `blocks`; it is too long.
+    """
+    samples, hop = job.length, pipeline.codec.hop
+    length = pipeline.codec.frames(samples)
+    LENGTH.check(length, "length, in latent frames")
+    firsts = pipeline.starts(samples) if job.levels else []
+    whole = samples == job.source.samples
+    blocks = padded(job.source, max(length, pipeline.window) * hop) if whole else looped(job.source)
+    cuts = cut(blocks, [first * hop for first in firsts], pipeline.window * hop)
+    # One block of memory for each level: small ones between the windows would split it.
+    codes: dict[int | str, torch.Tensor] = {}
+    power, done = torch.zeros(len(firsts)), 0
+    for batch in batched(cuts, pipeline.batch):
+        windows = torch.stack(batch).to(pipeline.device)
+        made = window_codes(pipeline.model, pipeline.codec, pipeline.log_mel, windows, job.levels, job.even)
+        for level, code in made.items():
+            if level not in codes:
+                codes[level] = torch.empty(len(firsts), *code.shape[1:])
+            codes[level][done : done + len(batch)] = code
+        power[done : done + len(batch)] = windows.square().mean(dim=1)
+        done += len(batch)
+        advance(len(batch))
+    levels, tokens = _whole(pipeline.model, codes, power)
+    facts = length, samples, pipeline.fingerprint
+    return Codes(levels, pipeline.window, pipeline.stride, *facts, tokens=tokens)
+
+
+def _whole(
     model: Autoencoder, codes: dict[int | str, torch.Tensor], power: torch.Tensor
 ) -> tuple[dict[int, torch.Tensor], Tokens | None]:
     """Codes of all windows, as of `window_codes` -> {level: codes} and the tokens of a recording.

@@ -13,12 +13,12 @@ from msdae import audio, checkpoint
 from msdae.audio.levels import Levelled
 from msdae.audio.loudness import Mastering, measure
 from msdae.audio.mel import LogMel
-from msdae.audio.windows import batched, cut, looped, padded, starts
+from msdae.audio.windows import starts
 from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
 from msdae.inference.codes import LENGTH, Codes, require
 from msdae.inference.drafts import NOTE, draft, unknown
-from msdae.inference.encoding import Job, brought, jobs, silence, whole_recording, window_codes
+from msdae.inference.encoding import Job, brought, encoded, jobs, silence
 from msdae.inference.latents import Advance, Silence, ignored, latents, require_latents
 from msdae.inference.mastering import mastered, write_mastered
 from msdae.inference.mixing import Mixed, mixed
@@ -35,6 +35,7 @@ from msdae.progress import Progress, silent, wholes
 logger = logging.getLogger(__name__)
 __all__ = ["Mix", "Pipeline", "Sampling", "strengths"]
 OVERLAP = 4  # neighbouring windows share one part in so many
+Blocks = Iterator[torch.Tensor]  # of samples, (samples,) each
 Sound = torch.Tensor | None  # of a timbre source that the model does not know
 
 
@@ -132,7 +133,7 @@ class Pipeline:
         wanted = self._levels if levels is None else tuple(levels)
         self._check_levels(wanted)
         opened = levelled(source, self.codec.sample_rate, sample_rate)
-        return self._encode(Job(opened, samples, wanted, even))
+        return encoded(self, Job(opened, samples, wanted, even))
 
     def mix(self, content: Codes, others: Mapping[int, Codes], strength: float = 1.0) -> Codes:
         """`content` with the codes of `others`, {level: codes}, on their levels, or on the way there.
@@ -279,37 +280,58 @@ class Pipeline:
         Raises:
             UserError: as `render`; a source cannot be read to its end; the file cannot be written.
         """
-        audio.check_writable(path)
+        mix = self._resolved(mix)
+        (mastering,) = self.render_series(mix, {path: mix.strength}, partial(progress, desc=Path(path).name))
+        return mastering
+
+    def render_series(
+        self, mix: Mix, series: Mapping[str | Path, float], progress: Progress = silent
+    ) -> list[Mastering]:
+        """`render_file` for each strength of a series, {file: strength}, in place of the mix's own.
+
+        What its renderings share is encoded and sampled once.
+
+        Raises:
+            UserError: as `render_file`.
+        """
+        for path in series:
+            audio.check_writable(path)
         mix, rate = self._resolved(mix), self.codec.sample_rate
         for source in mix.recordings:
             require_audible(source)
         reference = measure(mix.melody.source, rate)
-        blocks = self.stream(mix, partial(progress, desc=Path(path).name))
-        return write_mastered(path, blocks, reference, rate)
+        streams = zip(series, self._streams(mix, list(series.values()), progress), strict=True)
+        return [write_mastered(path, blocks, reference, rate) for path, blocks in streams]
 
-    def stream(self, mix: Mix, progress: Progress = silent) -> Iterator[torch.Tensor]:
+    def stream(self, mix: Mix, progress: Progress = silent) -> Blocks:
         """Consecutive blocks (samples,) of the mix on the CPU, before its loudness is matched.
 
         progress: counts windows that are encoded, sampled and decoded.
         """
         mix = self._resolved(mix)
-        samples, sound = mix.melody.samples, unknown(self, mix)
-        if sound is not None:
-            logger.info(NOTE)
-        windows, some = len(self._starts(samples)), [job for job in self._jobs(mix, sound) if job.levels]
-        encoded = [len(self._starts(job.samples or job.source.samples)) for job in some]
-        with progress(total=sum(encoded) + 2 * windows, unit="window") as bar:
-            advance = wholes(bar)
-            made = self._mixed(mix, [mix.strength], sound, advance)
-            takes = len(made.codes)
-            (z,) = made.joined(self._sample(made.codes, None, lambda n: advance(n / takes), made.drafts))
-            for block in self._gated(z, mix.melody):
-                advance(windows * len(block) / samples)
-                yield block
+        for blocks in self._streams(mix, [mix.strength], progress):
+            yield from blocks
 
     # -- how
 
-    def _starts(self, samples: int) -> list[int]:
+    def _streams(self, mix: Mix, series: Sequence[float], progress: Progress) -> Iterator[Blocks]:
+        """`stream` for each strength of a series, each to be read to its end before the next."""
+        mix = dataclasses.replace(mix, strength=max(series))
+        sound = unknown(self, mix)
+        if sound is not None:
+            logger.info(NOTE)
+        windows, part = len(self.starts(mix.melody.samples)), dataclasses.replace(mix, strength=min(series))
+        read = sum(len(self.starts(job.length)) for job in self._jobs(part, sound) if job.levels)
+        with progress(total=read + (1 + len(series)) * windows, unit="window") as bar:
+            advance = wholes(bar)
+            made = self._mixed(mix, series, sound, advance)
+            takes = len(made.codes)
+            z = self._sample(made.codes, None, lambda n: advance(n / takes), made.drafts)
+            for between in made.joined(z):
+                yield self._gated(between, mix.melody, lambda share: advance(windows * share))
+
+    def starts(self, samples: int) -> list[int]:
+        """The first latent frame of each window of so many samples."""
         return starts(self.codec.frames(samples), self.window, self.stride)
 
     def _resolved(self, mix: Mix) -> Mix:
@@ -326,7 +348,7 @@ class Pipeline:
     def _mixed(self, mix: Mix, series: Sequence[float], sound: Sound, advance: Advance = ignored) -> Mixed:
         """As `mixed`, of a resolved mix. sound: as `unknown` gives it."""
         part = dataclasses.replace(mix, strength=min(series))
-        content, *others = [self._encode(job, advance) for job in self._jobs(part, sound)]
+        content, *others = [encoded(self, job, advance) for job in self._jobs(part, sound)]
         by_level = {level: codes for codes in others for level in codes.levels}
         by_level |= {n: learnt.codes for n, learnt in mix.levels.items() if isinstance(learnt, LearntSound)}
         timed = {n: by_level.pop(n) for n in mix.levels if not self.model.pooled[n - 1]}
@@ -341,30 +363,6 @@ class Pipeline:
     def _jobs(self, mix: Mix, sound: Sound) -> list[Job]:
         return jobs(mix, self.model, self.codec.clip_samples, self._even(mix, sound))
 
-    @torch.no_grad()
-    def _encode(self, job: Job, advance: Advance = ignored) -> Codes:
-        samples, hop = job.samples or job.source.samples, self.codec.hop
-        length = self.codec.frames(samples)
-        LENGTH.check(length, "length, in latent frames")
-        firsts = self._starts(samples) if job.levels else []
-        whole = samples == job.source.samples
-        blocks = padded(job.source, max(length, self.window) * hop) if whole else looped(job.source)
-        # One block of memory for each level: small ones between the windows would split it.
-        codes: dict[int | str, torch.Tensor] = {}
-        power, done = torch.zeros(len(firsts)), 0
-        for batch in batched(cut(blocks, [first * hop for first in firsts], self.window * hop), self.batch):
-            windows = torch.stack(batch).to(self.device)
-            made = window_codes(self.model, self.codec, self.log_mel, windows, job.levels, job.even)
-            for level, code in made.items():
-                if level not in codes:
-                    codes[level] = torch.empty(len(firsts), *code.shape[1:])
-                codes[level][done : done + len(batch)] = code
-            power[done : done + len(batch)] = windows.square().mean(dim=1)
-            done += len(batch)
-            advance(len(batch))
-        levels, tokens = whole_recording(self.model, codes, power)
-        return Codes(levels, self.window, self.stride, length, samples, self.fingerprint, tokens=tokens)
-
     def _sample(
         self, recordings: Sequence[Codes], seeds: Any, advance: Advance, drafts: Any = None
     ) -> list[torch.Tensor]:
@@ -374,12 +372,14 @@ class Pipeline:
             SEED.check(seed, "seed", int)
         return latents(self.model, recordings, each, self.route(), self.batch, advance, drafts, self._silence)
 
-    def _gated(self, z: torch.Tensor, melody: Levelled) -> Iterator[torch.Tensor]:
-        """`_decoded` as long as a melody source, and silent where it pauses."""
-        return melody.gated(self._decoded(z, melody.samples))
+    def _gated(self, z: torch.Tensor, melody: Levelled, advance: Advance = ignored) -> Blocks:
+        """`_decoded` as long as a melody source, silent where it pauses; `advance` is told shares of it."""
+        for block in melody.gated(self._decoded(z, melody.samples)):
+            advance(len(block) / melody.samples)
+            yield block
 
     @torch.no_grad()
-    def _decoded(self, z: torch.Tensor, samples: int) -> Iterator[torch.Tensor]:
+    def _decoded(self, z: torch.Tensor, samples: int) -> Blocks:
         """Latents (channels, frames) to blocks of `samples` samples in all."""
         parts = (part[None].to(self.device) for part in z.split(self.window, dim=-1))
         for block in self.codec.stream(parts):
@@ -387,7 +387,7 @@ class Pipeline:
             samples -= len(block)
             yield block
 
-    def _mastered(self, blocks: Iterator[torch.Tensor], melody: Levelled) -> torch.Tensor:
+    def _mastered(self, blocks: Blocks, melody: Levelled) -> torch.Tensor:
         return mastered(blocks, measure(melody.source, self.codec.sample_rate), self.codec.sample_rate)
 
     def _check_levels(self, levels: Mapping[int, Any] | Sequence[int]) -> None:

@@ -31,7 +31,8 @@ class Route(NamedTuple):
         return times * evaluations(self.sampler, len(self.sigmas) - 1)
 
     def for_new_sound(self) -> "Route":
-        """The route for a sound that the model was not trained on, of which a mean of samples has less."""
+        """The route for a sound that the model was not trained on, of whose timbre a mean of samples loses
+        some: half as much is from opposite noise."""
         return self._replace(antithetic=self.antithetic / 2)
 
     def below(self, sigma: float) -> "Route":
@@ -44,7 +45,7 @@ class Route(NamedTuple):
     ) -> torch.Tensor:
         """Latents from standard normal `noise` (batch, channels, frames) by `denoiser`, made of this one's.
 
-        draft: like `noise`, what is begun at.
+        draft: latents that the noise is added to, like `noise`.
         """
         sampler, scaled = SAMPLERS[self.sampler], noise * self.sigmas[0].item()
         z = sampler(denoiser, draft + scaled, self.sigmas)

@@ -85,4 +85,4 @@ def require_audible(timbre: Levelled) -> None:
     """Raise a UserError where a timbre source is silent, as two channels that cancel each other are."""
     if timbre.silent:
         name = printable(getattr(timbre, "path", "the timbre source"))
-        raise UserError(f"{name}: nothing can be heard in the mean of its channels; give a recording")
+        raise UserError(f"{name}: nothing can be heard in the mean of its channels; give another one")

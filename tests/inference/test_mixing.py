@@ -1,8 +1,13 @@
 """Mixes on the way: of a sound the renderings are mixed, of what follows time the codes are."""
 
+import dataclasses
+
 import pytest
 import torch
 
+from msdae import audio
+from msdae.inference import pipeline as pipeline_module
+from msdae.inference.latents import latents
 from msdae.inference.mixing import sample
 from msdae.inference.pipeline import Mix, Pipeline, Sampling
 from tests.inference.test_inference import Toy, random_model
@@ -54,3 +59,19 @@ def test_mixes_of_several_recordings_at_once(pipeline, sources):
     together = sample(pipeline, group, [3, 4])
     for made, seed, z in zip(group, (3, 4), together, strict=True):
         torch.testing.assert_close(sample(pipeline, [made], [seed])[0], z, atol=1e-4, rtol=1e-3)
+
+
+def test_files_of_a_series_are_those_of_its_strengths(pipeline, sources, tmp_path, monkeypatch):
+    """Regression: each strength was encoded and sampled on its own."""
+    mix = Mix(sources[0], {1: sources[1]})
+    for strength in SERIES:
+        pipeline.render_file(dataclasses.replace(mix, strength=strength), tmp_path / f"{strength}.wav")
+    sampled = []
+    monkeypatch.setattr(
+        pipeline_module, "latents", lambda *given: sampled.append(given[1]) or latents(*given)
+    )
+    pipeline.render_series(mix, {tmp_path / f"series-{strength}.wav": strength for strength in SERIES})
+    assert [len(recordings) for recordings in sampled] == [2]
+    for strength in SERIES:
+        alone, one = (audio.read(tmp_path / f"{name}{strength}.wav") for name in ("", "series-"))
+        torch.testing.assert_close(one, alone, atol=1e-3, rtol=0)
