@@ -78,14 +78,12 @@ def _neutone(options: argparse.Namespace) -> None:
         raise UserError("--neutone: no sound; give --sound FILE, which learn-sound wrote, or --timbre FILE")
     files.check_replaceable(options.neutone)
     files.check_apart([options.neutone], [given])
-    from msdae.commands.live import STEPS
     from msdae.inference import neutone
     from msdae.inference.pipeline import Pipeline
-    from msdae.inference.settings import BEST, LiveConfig, Sampling
+    from msdae.inference.settings import LiveConfig
     from msdae.inference.streaming import Engine
 
-    sampling = Sampling(STEPS, quality=BEST, antithetic=0.0)
-    pipeline = Pipeline.from_pretrained(options.checkpoint, "cpu", sampling)
+    pipeline = Pipeline.from_pretrained(options.checkpoint, "cpu")
     codes = pipeline.load_sound(given).codes if options.sound else pipeline.encode(given, levels=(1,))
     engine = Engine(pipeline, codes, LiveConfig())
     neutone.write(engine, options.neutone, given.stem)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msdae import cli, files
 from msdae.errors import UserError
-from msdae.inference.settings import BEST, LiveConfig
+from msdae.inference.settings import LiveConfig
 from msdae.limits import Range
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from msdae.inference.streaming import Engine
 
-STEPS = 4  # of the sampler; twelve take three times as long
 SPARE = 0.5  # share of a stride for which the output waits while the engine computes
 BLOCK = Range(256, 8192, reason="samples that a sound card takes at once")
 SECONDS = Range(0, 86400, above=True, reason="a day")
@@ -69,7 +68,6 @@ def parser() -> argparse.ArgumentParser:
     cli.add_out(parser, "live.wav")
     cli.add_config(parser, LiveConfig)
     cli.add_sampling(parser)
-    parser.set_defaults(steps=STEPS, quality=BEST, antithetic=0.0)  # joins of a student are rougher
     return parser
 
 

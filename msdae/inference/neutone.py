@@ -1,7 +1,7 @@
 """A live engine as a plugin file of Neutone FX (package neutone_sdk), which plays in a music program.
 
-The window is traced as it is; what stands around it - the input's ring, the cross-fade, loudness by root mean
-square - is written again for TorchScript. Import it only where the package is.
+The window is traced as it is; what stands around it - the input's ring and level, the cross-fade, loudness by
+root mean square - is written again for TorchScript. Import it only where the package is.
 """
 
 import tempfile
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import msdae
 from msdae import files
 from msdae.audio.loudness import PEAK
-from msdae.inference.streaming import FADE, LOUDEST, MEMORY, Engine
+from msdae.inference.streaming import CLICK, FADE, HOP, LEVEL, LOUDEST, MEMORY, QUIETEST, Engine, forgetting
 
 FILE = "model.nm"  # as the SDK names it
 NOISE = 1 << 12  # latent frames of noise, after which it repeats
@@ -45,6 +45,8 @@ class Plugin(WaveformToWaveformBase):
         self.step, self.ahead = engine.config.stride, engine.delay - engine.stride
         self.rate, self.memory = engine.sample_rate, round(MEMORY * engine.sample_rate)
         self.loudest, self.peak = LOUDEST, PEAK
+        self.level, self.quietest, self.click, self.hop = LEVEL, QUIETEST, CLICK, HOP
+        self.forgetting = forgetting(engine.stride, engine.sample_rate)
         self.place = 0
         super().__init__(_traced(engine))
         windows = [engine.noise(number) for number in range(0, NOISE // self.step, self.frames // self.step)]
@@ -59,6 +61,7 @@ class Plugin(WaveformToWaveformBase):
         self.register_buffer("state", torch.zeros_like(state))
         self.register_buffer("tail", torch.zeros(1, FADE))
         self.register_buffer("gain", torch.zeros(1))
+        self.register_buffer("loud", torch.full((1,), QUIETEST))
 
     def get_model_name(self) -> str:
         """What the plugin shows."""
@@ -119,6 +122,7 @@ class Plugin(WaveformToWaveformBase):
         self.z.copy_(self.silence)
         for part in (self.heard, self.played, self.state, self.tail, self.gain):
             part.zero_()
+        self.loud.fill_(self.quietest)
         return True
 
     def do_forward_pass(self, x: Tensor, params: dict[str, Tensor]) -> Tensor:
@@ -126,15 +130,18 @@ class Plugin(WaveformToWaveformBase):
         self.heard = torch.cat([self.heard[:, self.stride :], x], dim=1)
         start = self.noise[:, :, self.place : self.place + self.frames]
         self.place = (self.place + self.step) % (self.noise.size(2) - self.frames)
-        self.z, sound, self.state = self.model(self.heard, self.z, start, self.state)
+        peaks = self.heard.abs().view(-1, self.hop).amax(dim=1).topk(self.click + 1).values[-1:]
+        self.loud = torch.maximum(self.forgetting * self.loud, peaks.clamp_min(self.quietest))
+        heard = self.level / self.loud * self.heard
+        self.z, sound, self.state = self.model(heard, self.z, start, self.state)
         ramp = torch.linspace(0.0, 1.0, self.fade)
         first = torch.lerp(self.tail, sound[:, : self.fade], ramp)
         self.tail = sound[:, self.stride :]
         output = torch.cat([first, sound[:, self.fade : self.stride]], dim=1)
         self.played = torch.cat([self.played, output], dim=1)[:, -self.memory :]
         end = self.heard.size(1) - self.ahead
-        heard = self.heard[:, end - self.memory : end].square().mean()
-        gain = (heard / self.played.square().mean().clamp_min(1e-12)).sqrt().clamp(max=self.loudest)
+        power = self.heard[:, end - self.memory : end].square().mean()
+        gain = (power / self.played.square().mean().clamp_min(1e-12)).sqrt().clamp(max=self.loudest)
         output = torch.cat(
             [output[:, : self.fade] * torch.lerp(self.gain, gain, ramp), output[:, self.fade :] * gain], dim=1
         )
@@ -160,8 +167,8 @@ def write(engine: Engine, path: Path, name: str) -> None:
 def _traced(engine: Engine) -> torch.jit.ScriptModule:
     """One window as TorchScript, for the sizes and settings of the engine."""
     codec = engine.pipeline.codec
-    engine.pipeline.model.requires_grad_(False)
-    codec.requires_grad_(False)
+    for network in (engine.pipeline.model, codec, engine.unet):
+        network.requires_grad_(False)
     silence = torch.zeros(1, codec.clip_samples)
     example = silence, codec.encode(silence), engine.noise(0)
     *_, state = engine.window(*example)

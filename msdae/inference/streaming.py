@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from msdae.audio import equaliser
 from msdae.audio.loudness import PEAK, Loudness, matching_gain
 from msdae.audio.windows import crossfade_level
 from msdae.errors import UserError
@@ -26,6 +27,10 @@ FADE = 1024  # samples of the cross-fade from one window's sound to the next one
 KNEE = 0.7 * PEAK  # above which samples are bent, so that all stay under -1 dBFS
 MEMORY = 1.0  # seconds over which loudness is matched
 LOUDEST = 8.0  # most that the gain may be: noise of an empty room stays noise
+LEVEL = equaliser.PEAK  # of the input's loud parts as the model hears them: what it was trained on
+QUIETEST = LEVEL / 100  # peak of an input that is made as loud; a softer one stays softer than that
+FORGOTTEN = 10.0  # seconds after which a loud part counts by half
+CLICK, HOP = 4, 512  # pieces of samples that may be louder than the loud parts
 
 
 class Engine:
@@ -39,7 +44,7 @@ class Engine:
         config: when windows are sampled.
 
     Attributes:
-        sample_rate: of blocks, in Hz. stride, delay: samples.
+        sample_rate: of blocks, in Hz. stride, delay: samples. unet: that denoises.
 
     Raises:
         UserError: a model whose level 1 is not pooled, a window that is too short for `config`, or weights of
@@ -59,7 +64,7 @@ class Engine:
         pipeline.model.guidance_weights(pipeline.sampling.guidance)  # raises before anything plays
         way = pipeline.route()
         self._way = way.for_new_sound() if sound.adapter else way
-        self._unet = self._way.unet()  # a student is read and merged before anything plays
+        self.unet = self._way.unet()  # a student is read and merged before anything plays
         self._adapter = sound.adapter and sound.adapter.copy().to(pipeline.device)
         self._even = brought(pipeline.sampling.dynamics, sound.adapter is not None)
         self._timbre = sound[1].to(pipeline.device)
@@ -72,6 +77,7 @@ class Engine:
         self._state: Any = None  # of the codec, after its last piece
         self._tail = torch.zeros(FADE)  # of the last piece, over which the next one is faded in
         self._gain = 0.0
+        self._level = QUIETEST
         self._waiting = torch.zeros(0)  # input of less than a stride
         self._ready = torch.zeros(self.stride)  # output; the rest of the delay is in what is played
 
@@ -90,7 +96,8 @@ class Engine:
         self._heard = torch.cat([self._heard[self.stride :], piece])
         place = self.pipeline.device
         start = self.noise(self._windows).to(place)
-        heard = self._heard[None].to(place)
+        self._level = max(self._level * forgetting(self.stride, self.sample_rate), level(self._heard))
+        heard = LEVEL / self._level * self._heard[None].to(place)
         self._z, waveform, self._state = self.window(heard, self._z, start, self._state)
         self._windows += 1
         sound, tail = waveform[0].cpu().split([self.stride, FADE])
@@ -110,8 +117,8 @@ class Engine:
     ) -> tuple[torch.Tensor, torch.Tensor, Any]:
         """One window, a function of what it is given alone.
 
-        heard: the last samples of the input, (1, samples of a window). z: latents of the window before.
-        start: noise, (1, channels, frames). state: of the codec, as the window before gave it.
+        heard: the last samples of the input at `LEVEL`, (1, samples of a window). z: latents of the window
+            before. start: noise, (1, channels, frames). state: of the codec, as the window before gave it.
 
         Returns:
             its latents (1, channels, frames), the sound of the stride that is played now and of FADE samples
@@ -125,7 +132,7 @@ class Engine:
         first = pipeline.window - config.stride - config.ahead  # frame that is new
         known = torch.arange(pipeline.window, device=heard.device) < first
         way = self._way
-        with self._adapter.applied(self._unet) if self._adapter else nullcontext():
+        with self._adapter.applied(self.unet) if self._adapter else nullcontext():
             inner = way.denoiser(conditions, tokens=self._tokens)
             z = way.solve(lambda x, sigma: torch.where(known, before, inner(x, sigma)), start)
         waveform, state = codec.continued(z, first, config.stride, state)
@@ -140,6 +147,17 @@ class Engine:
         ramp = torch.cat([torch.linspace(self._gain, gain, FADE), torch.full((len(sound) - FADE,), gain)])
         self._gain = gain
         return _bent(ramp * sound)
+
+
+def level(heard: torch.Tensor) -> float:
+    """The peak of the loud parts of a window (samples,), whatever clicks there are; `QUIETEST` at least."""
+    peaks = heard[: len(heard) // HOP * HOP].abs().view(-1, HOP).amax(dim=1)
+    return max(float(peaks.topk(CLICK + 1).values[-1]), QUIETEST)
+
+
+def forgetting(samples: int, sample_rate: int) -> float:
+    """The factor by which a level falls in so many samples."""
+    return 0.5 ** (samples / sample_rate / FORGOTTEN)
 
 
 def rendered(engine: Engine, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:

@@ -10,9 +10,7 @@ import soundfile
 from neutone_sdk.utils import load_neutone_model
 
 from msdae.commands import export
-from msdae.commands.live import STEPS
 from msdae.inference.pipeline import Pipeline
-from msdae.inference.settings import Sampling
 from msdae.inference.streaming import Engine
 
 
@@ -42,7 +40,7 @@ def test_it_plays_what_the_engine_plays(plugin, melody):
     params = torch.zeros(4, 2048)
     with torch.no_grad():
         played = torch.cat([model(block.expand(2, -1).contiguous(), params).mean(0) for block in blocks])
-    pipeline = Pipeline.from_pretrained("embedded", sampling=Sampling(STEPS, quality="best"))
+    pipeline = Pipeline.from_pretrained("embedded")
     engine = Engine(pipeline, pipeline.encode(timbre, levels=(1,)))
     reference = engine(torch.cat([source, torch.zeros(16384)]))
     assert delay == engine.delay - 2048  # the plugin answers within the block that fills a stride

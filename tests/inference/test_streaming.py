@@ -62,7 +62,7 @@ def clicks(seconds: float) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def played(melody) -> tuple[torch.Tensor, torch.Tensor, Engine]:
     """Notes, loud and then soft, and what the model that ships makes of them, with the delay."""
-    pipeline = Pipeline.from_pretrained(sampling=Sampling(steps=4, quality="best"))
+    pipeline = Pipeline.from_pretrained()
     source = clicks(6.0)
     source[len(source) // 2 :] *= 0.1
     player = engine(pipeline, melody(3.0)[0])
@@ -88,8 +88,7 @@ def test_pieces_cannot_be_told_from_each_other():
     timbre, source = (soundfont.render(notes, font, program, 6 * RATE) for program in (0, 73))
     rough = []
     for seed in range(3):  # one has sixteen joins only
-        sampling = Sampling(steps=4, quality="best", seed=seed)
-        player = engine(Pipeline.from_pretrained(sampling=sampling), timbre)
+        player = engine(Pipeline.from_pretrained(sampling=Sampling(seed=seed)), timbre)
         output = heard(player, source, 4410)
         rough.append(live.roughness(output, player.stride, FADE))
     assert sum(rough) / len(rough) < 1.1
@@ -106,6 +105,14 @@ def test_loudness_follows(played):
         assert level(output[player.delay :][half]) == pytest.approx(
             level(source[: len(source) - player.delay][half]), abs=3
         )
+
+
+@pytest.mark.parametrize("quiet", [0.3, 0.1])
+def test_a_quiet_input_is_played_as_a_loud_one(small, melody, quiet):
+    source = melody(1.2)[0]
+    loud, soft = (heard(engine(small, source), gain * source, 4410) for gain in (1.0, quiet))
+    torch.testing.assert_close(soft / quiet, loud, atol=1e-2, rtol=0)
+    assert loud.abs().max() > 0.05
 
 
 def test_a_recording_keeps_its_length_and_place(small, melody):
