@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from nnAudio.librosa_functions import get_mel
 
+from msdae.audio import formants
 from msdae.audio.files import SAMPLE_RATE
 
 ROW = "nearest neighbours"
@@ -32,6 +33,8 @@ GAIN = 8.0  # by which a frame is made louder, at most
 class Neighbours:
     """Frames of a timbre source and of transposed copies of it, of which melodies are put together.
 
+    Copies have the formants of the timbre source, as other pitches of an instrument have.
+
     Args:
         timbre: (samples,), any length, of which the first `LONGEST` seconds are taken.
         sample_rate: of it and of melodies, in Hz.
@@ -41,6 +44,8 @@ class Neighbours:
         self.sample_rate = sample_rate
         sound = timbre.numpy()[: LONGEST * sample_rate]
         self._pool = [_transposed(sound, semitones) for semitones in SEMITONES]
+        envelope = formants.envelope(torch.from_numpy(self._pool[SEMITONES.index(0)]))
+        self._factors = [_factors(envelope, semitones) for semitones in SEMITONES]
         loud = [_levels(copy) > QUIET for copy in self._pool]
         self._places = [(copy, frame) for copy, some in enumerate(loud) for frame in np.flatnonzero(some)]
         parts = [
@@ -65,7 +70,7 @@ class Neighbours:
         for index, level in enumerate(_levels(padded)):
             if level > QUIET:
                 copy, frame = self._places[nearest[index]]
-                _add(out, index * HOP, self._pool[copy], frame * HOP, level)
+                _add(out, index * HOP, self._pool[copy], frame * HOP, self._factors[copy], level)
         return torch.from_numpy(out[FRAME // 2 :][: len(melody)].copy())
 
 
@@ -93,14 +98,19 @@ def _partials(sound: np.ndarray, sample_rate: int) -> torch.Tensor:
     return F.normalize((mel - envelope).clamp(min=0))
 
 
-def _add(out: np.ndarray, start: int, sound: np.ndarray, place: int, level: float) -> None:
-    """Add the frame of `sound` at `place` where it goes on best in the phase of what is there, at `level`."""
+def _add(
+    out: np.ndarray, start: int, sound: np.ndarray, place: int, factors: np.ndarray, level: float
+) -> None:
+    """Add the frame of `sound` at `place` where it goes on best in the phase of what is there, at `level`.
+
+    factors: of the bins of its spectrum, (FRAME / 2 + 1,).
+    """
     before = out[start : start + FRAME - HOP]
     first, last = max(0, place - SHIFT), min(len(sound) - FRAME, place + SHIFT)
     if first < last and before.any():
         room = sound[first : last + FRAME - HOP]
         place = first + int(_correlation(room, before).argmax())
-    grain = sound[place : place + FRAME]
+    grain = np.fft.irfft(np.fft.rfft(sound[place : place + FRAME]) * factors)
     strength = float(np.sqrt(np.mean(np.square(grain)))) or 1.0
     out[start : start + FRAME] += grain * _window() * (min(GAIN, level / strength) / NORM)
 
@@ -116,6 +126,13 @@ def _transposed(sound: np.ndarray, semitones: int) -> np.ndarray:
     """Resampled, and at least one frame long."""
     moved = soxr.resample(sound, SAMPLE_RATE * 2 ** (semitones / 12), SAMPLE_RATE) if semitones else sound
     return np.pad(moved, (0, max(0, FRAME - len(moved))))
+
+
+def _factors(envelope: torch.Tensor, semitones: int) -> np.ndarray:
+    """Of the bins of a frame's spectrum, (FRAME / 2 + 1,), by which a transposed copy has the envelope."""
+    change = formants.factors(envelope, formants.scaled(envelope, 2 ** (semitones / 12))).numpy()
+    bins = np.arange(FRAME // 2 + 1) * formants.FFT / FRAME
+    return np.interp(bins, np.arange(len(change)), change)
 
 
 def _levels(sound: np.ndarray) -> np.ndarray:

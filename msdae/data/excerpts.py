@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from msdae import limits
-from msdae.audio import resample
+from msdae.audio import formants, resample
 from msdae.audio.mel import LogMel
 from msdae.audio.windows import Source, batched, cut, parts, starts
 from msdae.codecs.base import Codec
@@ -30,7 +30,6 @@ PIECES = 48  # places that excerpts are taken from
 PARTS = 16  # of a clip, in which silence is looked for
 FADE = 256  # samples; at both ends of a piece that is repeated
 TOGETHER = 8  # excerpts that are encoded at once
-ENVELOPE_FFT, ENVELOPE = 2048, 41  # samples; bins over which a spectral envelope is smooth
 Stretch = tuple[int, int, int]  # number of a source; where the stretch starts and ends in it, samples
 
 
@@ -241,7 +240,7 @@ def _excerpt(
     part = waveform[start : start + samples]
     part = torch.cat(list(resample.resample([part], rate, codec.sample_rate)))
     part = F.pad(part, (0, 1))[: codec.clip_samples]
-    return _formants_kept(part, rate / codec.sample_rate) if choice < config.formants else part
+    return formants.kept(part, rate / codec.sample_rate) if choice < config.formants else part
 
 
 def _looped(waveform: torch.Tensor, samples: int) -> torch.Tensor:
@@ -251,17 +250,3 @@ def _looped(waveform: torch.Tensor, samples: int) -> torch.Tensor:
     index = torch.arange(len(waveform))
     ramp = (torch.minimum(index, index.flip(0)) / FADE).clamp(max=1)
     return (waveform * ramp).repeat(-(-samples // len(waveform)))
-
-
-def _formants_kept(waveform: torch.Tensor, ratio: float) -> torch.Tensor:
-    """A waveform whose pitches were raised by `ratio`, with the spectral envelope that it had before."""
-    window = torch.hann_window(ENVELOPE_FFT)
-    spectrum = torch.stft(waveform, ENVELOPE_FFT, window=window, return_complex=True)
-    level = spectrum.abs().square().mean(dim=1).add(1e-10).log()
-    smooth = F.avg_pool1d(F.pad(level[None], (ENVELOPE // 2, ENVELOPE // 2), mode="replicate"), ENVELOPE, 1)[
-        0
-    ]
-    bins = np.arange(len(smooth))
-    before = torch.from_numpy(np.interp(bins * ratio, bins, smooth.numpy())).float()
-    gain = ((before - smooth) / 2).clamp(-2.5, 2.5).exp()
-    return torch.istft(spectrum * gain[:, None], ENVELOPE_FFT, window=window, length=len(waveform))

@@ -20,7 +20,10 @@ from msdae.inference.settings import ALWAYS, NEVER, Mix
 from msdae.inference.sounds import LearntSound
 from msdae.limits import SHORTEST_SOUND
 
-NOTE = "note: the model does not know this sound, and begins at its own frames; learnt, it may come nearer"
+NOTE = (
+    "note: the model does not know this sound, and begins at its own frames; learnt first (swap --learn, "
+    "10 s), it comes nearer"
+)
 UNKNOWN = 4.5  # dB of `distance`: from there on the model does not know a sound
 UNKNOWN_FEW = 6.0  # the same for a source of one note or few, from which less can be told
 FEW_NOTES = 0.35  # `variety` of a source, below which its notes are few

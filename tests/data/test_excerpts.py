@@ -7,7 +7,7 @@ import torch
 from msdae import codecs
 from msdae.audio.mel import LogMel
 from msdae.audio.windows import Waveform
-from msdae.data.excerpts import ExcerptConfig, _excerpt, _formants_kept, _pieces, excerpts
+from msdae.data.excerpts import ExcerptConfig, _excerpt, _pieces, excerpts
 from msdae.errors import UserError
 
 CODEC = codecs.load(codecs.DEFAULT)
@@ -46,16 +46,6 @@ def test_transposition_stays_in_range():
     config, rng = ExcerptConfig(semitones=3), np.random.default_rng(0)
     pitches = [12 * np.log2(peak(_excerpt(tone(5), CODEC, config, rng)) / 440) for _ in range(12)]
     assert -3.01 < min(pitches) < -1 < 1 < max(pitches) < 3.01
-
-
-def test_formants_stay_where_they_were():
-    noise = torch.randn(CLIP, generator=torch.Generator().manual_seed(0))
-    spectrum = torch.fft.rfft(noise)
-    hertz = torch.fft.rfftfreq(CLIP, 1 / RATE)
-    shaped = lambda centre: torch.fft.irfft(spectrum * torch.exp(-(((hertz - centre) / 1500) ** 2)) + 1e-3)  # noqa: E731
-    raised = _formants_kept(shaped(4000 * 1.25), 1.25)
-    power = torch.fft.rfft(raised).abs().square()
-    assert float((power * hertz).sum() / power.sum()) == pytest.approx(4000, rel=0.1)
 
 
 def test_the_end_of_a_long_recording_is_held_out_and_silence_left_out():
