@@ -13,7 +13,8 @@ from msdae.audio.windows import Source, parts
 
 HOP = 512  # samples of a part whose peak is measured
 PART = 16  # of these: as long as a short note
-STRAY = 0.04  # share of parts that may be louder than the rest: clicks
+FAINT = 10 ** (-30 / 20)  # of the loudest part; what is softer is no sound, and no click beside it
+STRAY = 0.04  # share of the parts with sound that may be louder than the rest: clicks
 SILENT = 2e-5  # peak, below which nothing is made louder, as what rounding leaves of opposite channels
 PAUSE = 10 ** (-50 / 20)  # of `PEAK`: what is softer all along is a pause
 HOLD, RELEASE, ATTACK = 0.5, 1.0, 0.05  # seconds
@@ -50,9 +51,11 @@ class Levelled:
     @cached_property
     def gain(self) -> float:
         """The factor on the source's samples."""
-        whole = F.pad(self._peaks, (0, -len(self._peaks) % PART)).view(-1, PART).amax(dim=1)
-        level = float(whole.sort(descending=True).values[int(STRAY * len(whole))])
-        level = level if level > SILENT else float(whole.max())
+        by_part = F.pad(self._peaks, (0, -len(self._peaks) % PART)).view(-1, PART)
+        medians = by_part.median(dim=1).values  # which clicks do not raise
+        heard = by_part[medians >= FAINT * medians.max()].amax(dim=1)
+        level = float(heard.sort(descending=True).values[int(STRAY * len(heard))])
+        level = level if level > SILENT else float(heard.max())
         return PEAK / level if level > SILENT else 1.0
 
     @property

@@ -40,6 +40,13 @@ def test_a_click_is_no_level(phrase):
     torch.testing.assert_close(heard(levelled(sound))[:99_000], expected[:99_000])
 
 
+@pytest.mark.parametrize("level", [1e-4, 1e-3])
+def test_one_note_in_a_minute_of_noise_is_no_click(phrase, level):
+    """Regression: a note in under 4 % of a recording passed for a click, and grew 600 times as loud."""
+    source = levelled(torch.cat([room(30, level), phrase[: 2 * RATE], room(30, level)]))
+    assert source.gain == pytest.approx(PEAK / 0.5, rel=0.01)
+
+
 def test_silence_is_not_made_louder():
     source = levelled(torch.zeros(1000))
     assert source.silent and source.gain == 1 and not heard(source).any()
