@@ -69,8 +69,7 @@ class Clip:
 
 def title(name: Any, otherwise: str = "Untitled") -> str:
     """A name as it can be shown: one line, of printable characters, not too long."""
-    text = printable(Path(" ".join(str(name).split()))) if name else ""
-    return text[:NAME].strip() or otherwise
+    return printable(" ".join(str(name or "").split()))[:NAME].strip() or otherwise
 
 
 def suffix(name: str) -> str:
