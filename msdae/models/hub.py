@@ -45,7 +45,7 @@ def download(name: str, fix: str, **options: Any) -> Path:
                 hf_hub_download(name, file, **options)
         return weights
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0][:120]
+        reason = str(error).strip().partition("\n")[0][:120] or type(error).__name__
         raise UserError(
             f"{name}: no such file, and not to be had from the Hugging Face hub ({reason}); {fix}"
         ) from error
