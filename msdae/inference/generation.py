@@ -80,7 +80,7 @@ class Generator:
         Raises:
             UserError: as `Pipeline.encode` and `Prior.sample`.
         """
-        pipeline, grid = self.pipeline, self.prior.grid
+        request, pipeline, grid = self._opened(request), self.pipeline, self.prior.grid
         generator = torch.Generator().manual_seed(mix_seed((request.seed,)))
         sample = partial(self.prior.sample, generator=generator, manner=self.manner)
         if request.melody is not None:

@@ -1,0 +1,27 @@
+"""Codes and sound that a prior draws, through the Python interface."""
+
+import pytest
+import torch
+
+from msdae.inference.generation import Generator, Request
+from msdae.inference.pipeline import Pipeline, Sampling
+from msdae.models.priors import PRIORS, Manner
+from msdae.models.priors.base import new
+from msdae.models.priors.grid import Grid
+
+
+@pytest.fixture(scope="module")
+def generator(checkpoint):
+    pipeline = Pipeline.from_pretrained(checkpoint, "cpu", Sampling(steps=2))
+    settings = PRIORS["dit"].Config(window=32, width=16, layers=1, heads=2, text=0)
+    prior = new("dit", settings, Grid.of(pipeline.model), pipeline.fingerprint, 0)
+    return Generator(pipeline, prior, Manner(prior_steps=2))
+
+
+@pytest.mark.parametrize("part", ["timbre", "beginning", "melody"])
+def test_codes_are_had_of_what_renderings_are_made_of(generator, tune, part):
+    """Regression: `codes` took opened sources alone."""
+    codes = generator.codes(Request(1.0, **{part: tune}))
+    assert set(codes.levels) == {1, 2, 3} and all(
+        torch.isfinite(code).all() for code in codes.levels.values()
+    )
