@@ -56,12 +56,10 @@ def _write(score: Score, options: argparse.Namespace, out: Path) -> None:
     plot = _plot(options, out)
     plot_roll(plot, {out.name: score})
     print(f"wrote {plot}")
-    wav = _wav(options, out)
-    asked = options.timbre or options.sound
-    plain = wav.with_name(f"{wav.stem}{PLAIN}") if asked else wav
+    wav, plain = _wav(options, out), _plain(options, out)
     audio.write(plain, play(score.notes()))
     print(f"wrote {plain}")
-    if asked:
+    if plain != wav:
         _swap(options, plain, wav)
 
 
@@ -109,32 +107,41 @@ def _check(options: argparse.Namespace) -> None:
         raise UserError("--timbre and --sound exclude each other; leave one out")
     if options.between and (options.prompt or options.voice is not None):
         raise UserError("--between has two tunes of its own; leave out --prompt and --voice")
+    if options.between and (options.wav or options.plot):
+        raise UserError("--between writes several tunes, named as --out; leave out --wav and --plot")
     if options.style and (options.between or options.voice is not None):
         raise UserError("--style mixes one tune into --prompt; leave out --between and --voice")
     outs = [options.out]
     if options.between:
         outs = [_numbered(options.out, number) for number in range(1, options.count + 1)]
-    check_score(options.out)
     inputs = [
         path
         for path in (options.prompt, options.style, options.timbre, options.sound, *(options.between or ()))
         if path
     ]
     for out in outs:
+        sounds = _plain(options, out), _wav(options, out)
         check_score(out)
         check_plot(_plot(options, out))
-        audio.check_writable(_wav(options, out))
-        files.check_apart([out, _plot(options, out), _wav(options, out)], inputs)
+        for path in sounds:
+            audio.check_writable(path)
+        files.check_apart([out, _plot(options, out), *sounds], inputs)
     if options.timbre:
         cli.open_source(options.timbre)
 
 
 def _plot(options: argparse.Namespace, out: Path) -> Path:
-    return options.plot if options.plot and not options.between else out.with_suffix(".png")
+    return options.plot or out.with_suffix(".png")
 
 
 def _wav(options: argparse.Namespace, out: Path) -> Path:
-    return options.wav if options.wav and not options.between else out.with_suffix(".wav")
+    return options.wav or out.with_suffix(".wav")
+
+
+def _plain(options: argparse.Namespace, out: Path) -> Path:
+    """The file of the plain rendering."""
+    wav = _wav(options, out)
+    return wav.with_name(f"{wav.stem}{PLAIN}") if options.timbre or options.sound else wav
 
 
 def _numbered(out: Path, number: int) -> Path:
