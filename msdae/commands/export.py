@@ -37,8 +37,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.neutone:
         _neutone(options)
         return
+    if options.sound or options.timbre:
+        raise UserError("--sound and --timbre are of a plugin; give --neutone FILE, or leave them out")
     if options.out:
         files.check_replaceable(options.out)
+        given = Path(options.checkpoint)
+        files.check_apart([options.out], [given, given / hub.WEIGHTS])
     elif options.push and not hub.ID.fullmatch(options.push):
         raise UserError(f"--push {printable(options.push)[:60]}: give a hub id, as owner/name")
     model = Autoencoder.from_pretrained(options.checkpoint)

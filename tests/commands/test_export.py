@@ -16,6 +16,20 @@ def test_a_model_is_written_in_half_precision(checkpoint, tmp_path, capsys):
         export.main([str(checkpoint), "--out", "/dev/null"])
 
 
+def test_a_model_is_not_replaced_by_its_half(checkpoint, tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(checkpoint.read_bytes())
+    for given in (path, tmp_path):
+        with pytest.raises(UserError, match="is also an input"):
+            export.main([str(given), "--out", str(path)])
+    assert path.read_bytes() == checkpoint.read_bytes()
+
+
+def test_a_sound_is_of_a_plugin(checkpoint, tmp_path):
+    with pytest.raises(UserError, match="give --neutone FILE, or leave them out"):
+        export.main([str(checkpoint), "--out", str(tmp_path / "a.safetensors"), "--sound", "a.sound"])
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [("mine", "give a hub id"), ("../../x", "give a hub id"), ("me/mine", "did not take it")],
