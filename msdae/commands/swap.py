@@ -11,6 +11,7 @@ from msdae.inference.settings import Mix
 from msdae.limits import LEARNING, LEARNING_SECONDS, SHARE
 
 LEVELS = (1, 2, 3)
+BETWEEN = 0.5  # of two sounds, where nothing else is asked for
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -25,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     renderer = cli.pipeline(options)
     if sounds:
         first, last = (renderer.load_sound(path) for path in (sounds[0], sounds[-1]))
-        others[1] = first.blend(last, options.between) if len(sounds) == 2 else first
+        share = BETWEEN if options.between is None else options.between
+        others[1] = first.blend(last, share) if len(sounds) == 2 else first
     if options.learn:
         others[1] = learn(renderer, [others[1]], options.out, options.learn)
     cli.render(renderer, Mix(sources[melody], others, options.strength), options.out)
@@ -58,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         help="a learnt sound, or two to play one between them",
     )
     between = cli.ranged(SHARE, float)
-    parser.add_argument("--between", type=between, default=0.5, help="0 (first sound) to 1 (second)")
+    parser.add_argument("--between", type=between, help=f"0 (first sound) to 1 (second) (default: {BETWEEN})")
     seconds = cli.ranged(LEARNING, float)
     parser.add_argument(
         "--learn",
@@ -96,6 +98,8 @@ def chosen_sources(options) -> tuple[dict[int, Path], Path]:
         raise UserError("--sound is the source of level 1; leave out --timbre, --level1 and --learn")
     if options.sound and len(options.sound) > 2:
         raise UserError(f"--sound: is {len(options.sound)} files, expected one or two")
+    if options.between is not None and len(options.sound or ()) != 2:
+        raise UserError("--between: is between two sounds; give --sound FILE FILE")
     if not options.timbre and not levels and not options.sound:
         raise UserError("no source of timbre; give --timbre FILE, --sound FILE, or --level1, --level2 ...")
     if not options.timbre and tuple(options.levels) != (1,):

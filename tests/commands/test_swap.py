@@ -92,6 +92,8 @@ def test_options_change_the_sound(tmp_path, sounds, checkpoint, run):
     (["--timbre", "A", "--level1", "A", "--melody", "B"], "exclude each other"),
     (["--level1", "A", "--levels", "2", "--melody", "B"], "--levels: are of --timbre"),
     (["--sound", "a.sound", "--levels", "2,3", "--melody", "B"], "--levels: are of --timbre"),
+    (["--sound", "a.sound", "--between", "0", "--melody", "B"], "--between: is between two sounds"),
+    (["--timbre", "A", "--between", "0.5", "--melody", "B"], "--between: is between two sounds"),
     (["--timbre", "missing.wav", "--melody", "B"], "missing.wav: no such file"),
     (["--timbre", "A", "--melody", "B", "--out", "B"], "is also an input"),
     (["--timbre", "A", "--melody", "B", "--out", "absent/y.wav"], "does not exist"),
