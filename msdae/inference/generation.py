@@ -22,7 +22,7 @@ from msdae.inference.codes import Codes
 from msdae.inference.mastering import mastered, write_mastered
 from msdae.inference.pipeline import Pipeline
 from msdae.inference.sounds import LearntSound
-from msdae.inference.sources import as_source
+from msdae.inference.sources import as_source, levelled, require_audible
 from msdae.inference.timelines import room, timeline, windowed
 from msdae.models.priors.base import Condition, Prior, kept_frames
 from msdae.models.priors.settings import SECONDS, Manner
@@ -132,10 +132,12 @@ class Generator:
         """`render` into a wav, flac or ogg file, in memory that hardly grows with the length.
 
         Raises:
-            UserError: as `codes`; the file cannot be written.
+            UserError: as `codes`; nothing can be heard of the timbre source; the file cannot be written.
         """
         audio.check_writable(path)
         request = self._opened(request)
+        if request.timbre is not None and not isinstance(request.timbre, LearntSound):
+            require_audible(levelled(request.timbre, self.rate))
         if request.beginning is not None:
             audio.write_blocks(path, self.stream(request, progress), self.rate)
             return Mastering(1.0, limited=False)

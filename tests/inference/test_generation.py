@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from msdae.errors import UserError
 from msdae.inference.generation import Generator, Request
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.models.priors import PRIORS, Manner
@@ -25,3 +26,9 @@ def test_codes_are_had_of_what_renderings_are_made_of(generator, tune, part):
     assert set(codes.levels) == {1, 2, 3} and all(
         torch.isfinite(code).all() for code in codes.levels.values()
     )
+
+
+def test_a_silent_timbre_source_is_refused(generator, tmp_path):
+    """Regression: a silent file was written."""
+    with pytest.raises(UserError, match="nothing can be heard"):
+        generator.render_file(Request(1.0, timbre=torch.zeros(44100)), tmp_path / "y.wav")
