@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -367,7 +367,7 @@ class Pipeline:
         self, recordings: Sequence[Codes], seeds: Any, advance: Advance, drafts: Any = None
     ) -> list[torch.Tensor]:
         seeds = self.sampling.seed if seeds is None else seeds
-        each = [seeds] * len(recordings) if isinstance(seeds, int) else list(seeds)
+        each = list(seeds) if isinstance(seeds, Iterable) else [seeds] * len(recordings)
         for seed in each:
             SEED.check(seed, "seed", int)
         return latents(self.model, recordings, each, self.route(), self.batch, advance, drafts, self._silence)
