@@ -18,7 +18,7 @@ def device(name: str) -> torch.device:
     try:
         place = torch.device(name)
         torch.empty(1, device=place).item()  # "meta" has no values
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, ImportError) as error:  # as backends fail
         reason = str(error).splitlines()[0][:120]
         raise UserError(
             f"--device {printable(name)[:40]}: not usable here ({reason}); use --device auto"
