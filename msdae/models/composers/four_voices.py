@@ -220,7 +220,7 @@ class FourVoices(Composer):
 
     def _nll(self, score: Score) -> tuple[float, int]:
         piece = torch.from_numpy(np.concatenate([np.full((1, VOICES), BEGIN), self.encode(score)]))
-        total, half = 0.0, self.config.window // 2 // PLACE * PLACE or 1
+        total, half = 0.0, max(1, self.config.window // 2 // PLACE) * PLACE
         for start in range(0, len(piece) - 1, half):  # each symbol sees half a window at least
             first = max(0, start - half)
             part = piece[first : start + half + 1]
