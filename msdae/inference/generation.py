@@ -91,7 +91,9 @@ class Generator:
             return dataclasses.replace(content, levels=dict(sorted(levels.items())))
         samples, given, sound = round(request.seconds * self.rate), {}, request.timbre or request.beginning
         if sound is not None:
-            sound = pipeline.encode(sound, levels=grid.pooled)
+            learnt = isinstance(sound, LearntSound)
+            heard = None if learnt else max(sound.samples, pipeline.codec.clip_samples)
+            sound = pipeline.encode(sound, samples=heard, levels=grid.pooled)  # repeated as in a swap
             given = dict(sound.levels)
         end = self._end(request.beginning)
         prefix = timeline(pipeline.encode(end, levels=grid.timed), grid) if len(end) else {}

@@ -28,6 +28,13 @@ def test_codes_are_had_of_what_renderings_are_made_of(generator, tune, part):
     )
 
 
+def test_a_short_timbre_source_is_repeated_as_in_a_swap(generator, tune):
+    """Regression: it was followed by silence, which is no part of its sound."""
+    pipeline, short = generator.pipeline, tune[0, :20_000]
+    heard = pipeline.encode(short, samples=pipeline.codec.clip_samples, levels=[1])
+    assert torch.equal(generator.codes(Request(1.0, timbre=short))[1], heard[1])
+
+
 def test_a_silent_timbre_source_is_refused(generator, tmp_path):
     """Regression: a silent file was written."""
     with pytest.raises(UserError, match="nothing can be heard"):
