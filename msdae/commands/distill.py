@@ -12,7 +12,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
         "distill",
         "Make the student of a model: a small file, student.safetensors, with which it renders in 4\n"
-        "evaluations in place of 36. The model renders trajectories first, which are kept in the run's\n"
+        "evaluations in place of 72. The model renders trajectories first, which are kept in the run's\n"
         "folder. Killed and started again, the same line continues.",
         "--checkpoint runs/mine/stage3 --run runs/mine/student",
     )

@@ -118,9 +118,10 @@ class Generator:
             yield from self._continued(request.beginning, blocks) if request.beginning else blocks
 
     def render(self, request: Request, progress: Progress = silent) -> torch.Tensor:
-        """What is asked for: (samples,) at the codec's rate, peaks under -1 dBFS.
+        """What is asked for: (samples,) at the codec's rate.
 
-        It is as loud as the source that is given, a continuation as loud as its beginning.
+        It is as loud as the source that is given, with peaks under -1 dBFS. A continuation is as loud as its
+        beginning, which stays as it is up to full scale.
 
         Raises:
             UserError: as `codes`.
