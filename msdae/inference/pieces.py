@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +12,6 @@ from msdae.data.pieces import Piece
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.errors import UserError
 from msdae.inference.pipeline import Pipeline
-from msdae.models.autoencoder import Autoencoder
 from msdae.models.priors.grid import Grid
 from msdae.progress import Progress, silent
 
@@ -54,17 +52,14 @@ def encoded(
     pieces: dict[str, list[Piece]] = {}
     with progress(total=sum(map(len, files.values())), desc="encode", unit="recording") as bar:
         for split, members in files.items():
-            read = (_piece(pipeline, grid, file, describe) for file in members)
-            pieces[split] = [piece for piece in _counted(read, bar) if piece is not None]
+            pieces[split] = []
+            for file in members:
+                if (piece := _piece(pipeline, grid, file, describe)) is not None:
+                    pieces[split].append(piece)
+                bar.update()
     if not pieces.get("train"):
         raise UserError("no recording with sound to learn from; give others with --data")
     return pieces
-
-
-def _counted(items: Iterator[Any], bar: Any) -> Iterator[Any]:
-    for item in items:
-        bar.update()
-        yield item
 
 
 def _piece(pipeline: Pipeline, grid: Grid, file: SourceFile, describe: Describe | None) -> Piece | None:
@@ -110,7 +105,7 @@ def _codes(pipeline: Pipeline, grid: Grid, waveform: torch.Tensor) -> dict[int, 
     model, codec = pipeline.model, pipeline.codec
     waveform = waveform[None].to(pipeline.device)
     if not model.needs_mel:
-        read, encode = codec.encode(waveform), partial(_latent_code, model)
+        read, encode = codec.encode(waveform), lambda x, level: model.encode(x, None)[level - 1]
     else:
         read, encode = pipeline.log_mel(waveform), lambda x, level: model.encode_level(level - 1, x)
     frames = len(waveform[0]) // codec.hop
@@ -118,7 +113,3 @@ def _codes(pipeline: Pipeline, grid: Grid, waveform: torch.Tensor) -> dict[int, 
     windows = torch.cat(read.split(size, dim=-1)[: read.shape[-1] // size])
     codes = {level: encode(windows, level)[..., 0] for level in grid.pooled}
     return {k: code.cpu() for k, code in (codes | {k: encode(read, k)[0] for k in grid.timed}).items()}
-
-
-def _latent_code(model: Autoencoder, z: torch.Tensor, level: int) -> torch.Tensor:
-    return model.encode(z, None)[level - 1]
