@@ -78,7 +78,5 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--codec", help="codec or its file, which the data was prepared with")
     parser.add_argument("--run", type=Path, default=folders.runs() / "ladder", help="folder of the runs")
     parser.add_argument("--out", type=Path, help="file for the table: .md, .json or .csv")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="override in every recipe"
-    )
+    cli.add_set(parser, "override in every recipe")
     return parser.parse_args(argv)

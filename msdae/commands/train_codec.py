@@ -165,8 +165,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--cache", type=Path, help="folder of the decoded recordings, for several trainings (default: --run)"
     )
     parser.add_argument("--latents", metavar="FILE", help="keep this codec's latents, train its decoder")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, as steps=[8000,7000]"
-    )
+    cli.add_set(parser, "a setting, as steps=[8000,7000]")
     cli.add_device(parser)
     return parser.parse_args(argv)

@@ -28,9 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         type=Path,
         help="YAML of what differs from the defaults (experiments/configs), or a recipe, as recordings.yaml",
     )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. seed=1"
-    )
+    cli.add_set(parser, "override, e.g. seed=1")
     parser.add_argument("--run", type=Path, help="folder of the run (default: runs/ and the config's name)")
     parser.add_argument(
         "--data",
