@@ -77,7 +77,9 @@ class Visits:
         Raises:
             UserError: there are too many.
         """
-        away = sorted((visit for visit in list(self._visits.values()) if not visit.streams), key=_seen)
+        away = sorted(
+            (visit for visit in list(self._visits.values()) if not visit.streams), key=lambda v: v.seen
+        )
         for visit in away[: max(0, len(self._visits) + 1 - MOST)]:
             self.forget(visit)
         if len(self._visits) >= MOST:
@@ -117,10 +119,6 @@ class Visits:
         self._visits.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
         self._held.__exit__(None, None, None)
-
-
-def _seen(visit: Visit) -> float:
-    return visit.seen
 
 
 def _sweep(folder: Path) -> None:

@@ -19,6 +19,7 @@ N_FFT = Range(16, 2**16, reason="a window of seconds")
 BANDS = Range(1, 1024, reason="narrower ones than an FFT has bins")
 HOP = Range(1, 2**16, reason="a hop of seconds")
 GAIN = Range(0, 1e6, above=True)
+HALVINGS = 2  # from the finest mel to the coarsest of three
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,17 @@ class MelConfig:
     def __post_init__(self):
         limits.check(self)
 
-    def fitted(self, sample_rate: int, hop: int, levels: int = 3) -> "MelConfig":
+    def fitted(self, sample_rate: int, hop: int) -> "MelConfig":
         """These settings for a codec of another rate or hop: whole mel frames in each of its latent frames.
 
         The window keeps its length in seconds, about. The mel's hop is kept where it fits; else it is the
         largest below it that is the codec's `hop` divided by a power of two, with at least one frame of the
-        coarsest of `levels` mels in a latent frame.
+        coarsest mel in a latent frame.
 
         Raises:
             UserError: the codec's hop cannot be halved so often.
         """
-        coarsest, n_fft = 2 ** (levels - 1), self.n_fft
+        coarsest, n_fft = 2**HALVINGS, self.n_fft
         if hop % coarsest:
             raise UserError(f"a codec hop of {hop} samples is no multiple of {coarsest}; use another codec")
         if sample_rate != self.sample_rate:

@@ -13,7 +13,6 @@ from msdae.diffusion import SAMPLERS, STEPS
 from msdae.errors import UserError
 
 Denoiser = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-Sampler = Callable[[Denoiser, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def karras_sigmas(

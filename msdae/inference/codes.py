@@ -169,7 +169,6 @@ def require(codes: Any, model: str, channels: Sequence[int], tokens: int = 0) ->
             raise UserError(
                 f"level {level}: a code of {codes[level].shape[1]} channels; this model needs {needed}"
             )
-
     if codes.tokens is not None and codes.tokens.values.shape[1] != tokens:
         raise UserError(f"tokens of {codes.tokens.values.shape[1]} channels; this model needs {tokens}")
 

@@ -62,9 +62,9 @@ def open_sound(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recording | 
     return open_recording(path, sample_rate)
 
 
-def read_sound(path: str | Path, sample_rate: int = SAMPLE_RATE) -> torch.Tensor:
+def read_sound(path: str | Path) -> torch.Tensor:
     """The whole of `open_sound`: (samples,), float32, mono; raises as it and as `Recording.blocks`."""
-    return torch.cat(list(open_sound(path, sample_rate).blocks()))
+    return torch.cat(list(open_sound(path).blocks()))
 
 
 def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
