@@ -31,6 +31,10 @@ Files = dict[str, "list[SourceFile]"]  # by split
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = _parse(argv)
     files.check_replaceable(Path(arguments.out))
+    if arguments.latents is not None:
+        if arguments.codec != codecs.DEFAULT:
+            raise UserError(f"--latents: of {codecs.DEFAULT} alone; leave out --codec {arguments.codec}")
+        files.check_apart([Path(arguments.out)], [Path(arguments.latents)])
     (_train if arguments.codec == codecs.DEFAULT else _fit)(arguments)
 
 

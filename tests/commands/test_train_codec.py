@@ -91,6 +91,8 @@ def test_sources_are_put_together_and_rendered_ones_known(music, tmp_path, monke
         (["--source", ".", "--out", "c.safetensors", "--set", "stepss=3"], "did you mean 'steps'"),
         (["--out", "c.safetensors", "--set", "stepss=3"], "did you mean 'steps'"),
         (["--out", "c.safetensors", "--set", "steps=[1,1,1,1]"], "expected 1 to 3 entries"),
+        (["--out", "c.safetensors", "--latents", "c.safetensors"], "is also an input"),
+        (["--out", "c.safetensors", "--latents", "a", "--codec", "spectral"], "leave out --codec spectral"),
     ],
 )
 def test_bad_input_ends_at_once_with_exit_code_2(music, tmp_path, arguments, message):
