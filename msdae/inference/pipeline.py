@@ -269,7 +269,7 @@ class Pipeline:
         """The mix, as long and as loud as its melody source: (samples,), peaks under -1 dBFS.
 
         Raises:
-            UserError: a level that the model does not have, or a model that gives NaN; as `encode`.
+            UserError: a timbre source that is silent, or a model that gives NaN; as `encode`.
         """
         mix = self._resolved(mix)
         return self._mastered(self.stream(mix, progress), mix.melody)
@@ -297,8 +297,6 @@ class Pipeline:
         for path in series:
             audio.check_writable(path)
         mix, rate = self._resolved(mix), self.codec.sample_rate
-        for source in mix.recordings:
-            require_audible(source)
         reference = measure(mix.melody.source, rate)
         streams = zip(series, self._streams(mix, list(series.values()), progress), strict=True)
         return [write_mastered(path, blocks, reference, rate) for path, blocks in streams]
@@ -343,7 +341,9 @@ class Pipeline:
         rate, given = self.codec.sample_rate, mix.sample_rate
         sources = {key: levelled(sound, rate, given) for key, sound in sounds.items()}
         levels = {level: sources.get(id(sound), sound) for level, sound in mix.levels.items()}
-        return Mix(sources[id(mix.melody)], levels, mix.strength)
+        resolved = Mix(sources[id(mix.melody)], levels, mix.strength)
+        require_audible(resolved.recordings)
+        return resolved
 
     def _mixed(self, mix: Mix, series: Sequence[float], sound: Sound, advance: Advance = ignored) -> Mixed:
         """As `mixed`, of a resolved mix. sound: as `unknown` gives it."""

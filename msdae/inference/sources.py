@@ -1,6 +1,6 @@
 """Sources of sound: recordings, arrays, and scores that a plain sound plays."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -81,8 +81,9 @@ def levelled(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:
     return sound if isinstance(sound, Levelled) else Levelled(as_source(sound, rate, sample_rate), rate)
 
 
-def require_audible(timbre: Levelled) -> None:
+def require_audible(timbres: Iterable[Levelled]) -> None:
     """Raise a UserError where a timbre source is silent, as two channels that cancel each other are."""
-    if timbre.silent:
-        name = printable(getattr(timbre, "path", "the timbre source"))
-        raise UserError(f"{name}: nothing can be heard in the mean of its channels; give another one")
+    for timbre in timbres:
+        if timbre.silent:
+            name = printable(getattr(timbre, "path", "the timbre source"))
+            raise UserError(f"{name}: nothing can be heard in the mean of its channels; give another one")

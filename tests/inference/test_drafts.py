@@ -62,16 +62,13 @@ def test_what_has_the_sound_begins_at_the_draft(renderer, timbre, source):
     assert start is None and (whole - own).abs().mean() > 0.001
 
 
-@pytest.mark.parametrize(
-    "which", ["never", "known", "silent", "short", "itself", "two levels", "learnt", "not pooled"]
-)
+@pytest.mark.parametrize("which", ["never", "known", "short", "itself", "two levels", "learnt", "not pooled"])
 def test_otherwise_it_begins_at_noise(renderer, timbre, source, which, monkeypatch):
     if which == "known":
         monkeypatch.setattr(drafts, "distance", lambda pipeline, sound: drafts.UNKNOWN - 0.01)
     if which == "not pooled":
         renderer = unpooled()
     levels = {
-        "silent": {1: torch.zeros(44100)},
         "short": {1: timbre[:2000]},
         "itself": {1: source},
         "two levels": {1: timbre, 2: timbre},

@@ -197,6 +197,20 @@ def test_silence_stays_silent():
     assert torch.equal(rendered, torch.zeros(200_000))
 
 
+def test_a_silent_timbre_source_is_refused_however_it_is_played():
+    """Regression: only files of renderings refused it; the page and the Python interface played noise."""
+    renderer, melody, silence = pipeline(), tone(50_000), torch.zeros(50_000)
+    asked = [
+        lambda: renderer.swap(silence, melody),
+        lambda: renderer.interpolate(silence, melody, 3),
+        lambda: renderer.mixed(Mix(melody, {1: silence}), [1.0]),
+        lambda: list(renderer.stream(Mix(melody, {1: tone(50_000), 2: silence}))),
+    ]
+    for call in asked:
+        with pytest.raises(UserError, match="timbre source: nothing can be heard"):
+            call()
+
+
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
 def test_a_rendered_file_is_the_rendered_waveform(tmp_path, suffix):
     mix = Mix(Waveform(tone(300_001, 200)))
