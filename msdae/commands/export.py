@@ -85,10 +85,10 @@ def _neutone(options: argparse.Namespace) -> None:
     from msdae.inference import neutone
     from msdae.inference.pipeline import Pipeline
     from msdae.inference.settings import LiveConfig
-    from msdae.inference.streaming import Engine
+    from msdae.inference.streaming import Engine, timbre_of
 
     pipeline = Pipeline.from_pretrained(options.checkpoint, "cpu")
-    codes = pipeline.load_sound(given).codes if options.sound else pipeline.encode(given, levels=(1,))
+    codes = pipeline.load_sound(given).codes if options.sound else timbre_of(pipeline, given)
     engine = Engine(pipeline, codes, LiveConfig())
     neutone.write(engine, options.neutone, given.stem)
     print(f"wrote {options.neutone} ({options.neutone.stat().st_size / 1e6:.1f} MB)")

@@ -73,13 +73,11 @@ def parser() -> argparse.ArgumentParser:
 
 def engine(options: argparse.Namespace) -> "Engine":
     """The engine that the options ask for."""
-    from msdae.inference.streaming import Engine
+    from msdae.inference.streaming import Engine, timbre_of
 
     pipeline = cli.pipeline(options)
-    if options.sound:
-        codes = pipeline.load_sound(options.sound).codes
-    else:
-        codes = pipeline.encode(options.timbre, levels=(1,))
+    sound, timbre = options.sound, options.timbre
+    codes = pipeline.load_sound(sound).codes if sound else timbre_of(pipeline, timbre)
     return Engine(pipeline, codes, cli.configured(LiveConfig, options))
 
 

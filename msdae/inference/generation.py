@@ -78,7 +78,7 @@ class Generator:
         """The codes of what is asked for; of a continuation with as much of the recording as a window keeps.
 
         Raises:
-            UserError: as `Pipeline.encode` and `Prior.sample`.
+            UserError: a silent timbre source; as `Pipeline.encode` and `Prior.sample`.
         """
         request, pipeline, grid = self._opened(request), self.pipeline, self.prior.grid
         generator = torch.Generator().manual_seed(mix_seed((request.seed,)))
@@ -90,6 +90,8 @@ class Generator:
             levels = {**content.levels, **{level: drawn[level].cpu() for level in grid.pooled}}
             return dataclasses.replace(content, levels=dict(sorted(levels.items())))
         samples, given, sound = round(request.seconds * self.rate), {}, request.timbre or request.beginning
+        if sound is request.timbre and not isinstance(sound, LearntSound | None):
+            require_audible([levelled(sound, self.rate)])
         if sound is not None:
             learnt = isinstance(sound, LearntSound)
             heard = None if learnt else max(sound.samples, pipeline.codec.clip_samples)
@@ -135,12 +137,10 @@ class Generator:
         """`render` into a wav, flac or ogg file, in memory that hardly grows with the length.
 
         Raises:
-            UserError: as `codes`; nothing can be heard of the timbre source; the file cannot be written.
+            UserError: as `codes`; the file cannot be written.
         """
         audio.check_writable(path)
         request = self._opened(request)
-        if request.timbre is not None and not isinstance(request.timbre, LearntSound):
-            require_audible(levelled(request.timbre, self.rate))
         if request.beginning is not None:
             audio.write_blocks(path, self.stream(request, progress), self.rate)
             return Mastering(1.0, limited=False)

@@ -22,6 +22,7 @@ from msdae.inference.encoding import brought, window_codes
 from msdae.inference.longform import noise
 from msdae.inference.pipeline import Pipeline
 from msdae.inference.settings import LiveConfig
+from msdae.inference.sources import levelled, require_audible
 
 FADE = 1024  # samples of the cross-fade from one window's sound to the next one's, and to its gain
 KNEE = 0.7 * PEAK  # above which samples are bent, so that all stay under -1 dBFS
@@ -33,6 +34,18 @@ FORGOTTEN = 10.0  # seconds after which a loud part counts by half
 CLICK, HOP = 4, 512  # pieces of samples that may be louder than the loud parts
 
 
+def timbre_of(pipeline: Pipeline, source: Any) -> Codes:
+    """The codes of a timbre source that an engine plays with.
+
+    Raises:
+        UserError: it is silent; as `Pipeline.encode`.
+    """
+    sound = levelled(source, pipeline.codec.sample_rate)
+    require_audible([sound])
+    samples = max(sound.samples, pipeline.codec.clip_samples)  # a short one is repeated, as in a swap
+    return pipeline.encode(sound, samples=samples, levels=(1,))
+
+
 class Engine:
     """A function block -> block: what it is given is played with a sound, `delay` samples later.
 
@@ -40,7 +53,7 @@ class Engine:
 
     Args:
         pipeline: model, codec and sampling, as it is now; fewer steps are faster.
-        sound: codes with level 1, as `Pipeline.encode` gives them of a timbre source or a learnt sound.
+        sound: codes with level 1, as `timbre_of` gives them of a timbre source, or those of a learnt sound.
         config: when windows are sampled.
 
     Attributes:

@@ -65,6 +65,15 @@ def test_a_melody_for_a_sound_depends_on_it(tmp_path, generate, sounds):
     assert len(one) == len(two) == 88200 and not one.allclose(two, atol=1e-3)
 
 
+def test_a_silent_timbre_source_is_refused(tmp_path, generate, capsys):
+    """Regression: a file of silence was written."""
+    audio.write(tmp_path / "silence.wav", torch.zeros(44100))
+    with pytest.raises(SystemExit, match="2"):
+        generate("--timbre", tmp_path / "silence.wav", "--seconds", "2", "--out", tmp_path / "y.wav")
+    assert "silence.wav: nothing can be heard" in capsys.readouterr().err
+    assert not (tmp_path / "y.wav").exists()
+
+
 def test_a_learnt_sound_is_a_timbre_source(tmp_path, generate, run, sounds, checkpoint):
     sound = tmp_path / "a.sound"
     run(

@@ -39,6 +39,16 @@ def test_a_file_is_played_without_a_card(run, sounds, midi, tmp_path, capsys, ki
     )
 
 
+def test_a_silent_timbre_source_is_refused(run, sounds, tmp_path, capsys):
+    """Regression: it was played with, as noise."""
+    soundfile.write(tmp_path / "silence.wav", [0.0] * 44100, 44100)
+    files = ["--timbre", tmp_path / "silence.wav", "--in-file", sounds[1], "--out", tmp_path / "y.wav"]
+    with pytest.raises(SystemExit, match="2"):
+        run("live", *files, "--steps", 1)
+    assert "silence.wav: nothing can be heard" in capsys.readouterr().err
+    assert not (tmp_path / "y.wav").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
