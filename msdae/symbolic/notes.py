@@ -94,8 +94,8 @@ def read_midi(path: str | Path, drums: bool = True, pedal: bool = False) -> list
 
 
 def read_midi_score(path: str | Path) -> Score:
-    """The pitched notes of a MIDI file in quarter lengths, a part for each of its instruments, and its first
-    tempo; raises as `read_midi`."""
+    """The pitched notes of a MIDI file in quarter lengths, a part for each of its instruments, and all of
+    its tempos; raises as `read_midi`."""
     return _parsed(path, _written)
 
 
@@ -167,10 +167,13 @@ def _written(midi: Any) -> Score:
         for i in midi.instruments
         if not i.is_drum
     ]
-    tempo = float(midi.get_tempo_changes()[1][0])
-    if not 0 < tempo < 1e4:
-        raise ValueError(f"a tempo of {tempo:g}")
-    return Score(tuple(part for part in parts if part), tempo)
+    (_, tempo), *changes = (
+        (quarter(at), float(tempo)) for at, tempo in zip(*midi.get_tempo_changes(), strict=True)
+    )
+    for _, other in ((0.0, tempo), *changes):
+        if not 0 < other < 1e4:
+            raise ValueError(f"a tempo of {other:g}")
+    return Score(tuple(part for part in parts if part), tempo, tuple(changes))
 
 
 def pretty_midi_package() -> Any:

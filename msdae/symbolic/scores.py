@@ -1,5 +1,6 @@
 """Files of scores, whatever their form: MIDI and MusicXML are read, MIDI is written."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from msdae.errors import UserError, printable
@@ -56,7 +57,8 @@ def check_score(path: str | Path) -> None:
 
 
 def write_score(path: str | Path, score: Score, program: int = 0) -> None:
-    """Write a MIDI file, atomically: a track for each part, all of the General MIDI program (0-127).
+    """Write a MIDI file with the score's tempos, atomically: a track for each part, all of the General MIDI
+    program (0-127).
 
     Raises:
         UserError: another extension, no such folder, or pretty_midi is not installed.
@@ -64,11 +66,17 @@ def write_score(path: str | Path, score: Score, program: int = 0) -> None:
     check_score(path)
     pretty_midi = pretty_midi_package()
     midi = pretty_midi.PrettyMIDI(resolution=RESOLUTION, initial_tempo=score.tempo)
+    for (
+        place,
+        tempo,
+    ) in score.changes:  # pretty_midi reads and writes such changes, but has no way to make them
+        midi._tick_scales.append((round(place * RESOLUTION), 60 / (tempo * RESOLUTION)))
+    midi._update_tick_to_time(round(score.quarters * RESOLUTION))
     for number, part in enumerate(score.parts, start=1):
         track = pretty_midi.Instrument(program, name=f"part {number}")
         track.notes = [
             pretty_midi.Note(note.velocity, note.pitch, note.onset, note.offset)
-            for note in Score((part,), score.tempo).notes()
+            for note in replace(score, parts=(part,)).notes()
         ]
         midi.instruments.append(track)
     with atomic(path) as temporary:

@@ -29,6 +29,18 @@ def test_scores_come_back_from_midi(tmp_path):
     assert max(note.offset for note in read_notes(path)) == pytest.approx(2 * 60 / 90, abs=1e-2)
 
 
+def test_changes_of_the_tempo_come_back_from_midi(tmp_path):
+    """Regression: only the first tempo was read and written."""
+    score = Score(([ScoreNote(n, 1, 60 + n) for n in range(8)],), 60, ((2, 120), (6, 30)))
+    write_score(tmp_path / "a.mid", score)
+    back = read_score(tmp_path / "a.mid")
+    assert [back.tempo, *(number for change in back.changes for number in change)] == [60, 2, 120, 6, 30]
+    assert [note[:2] for note in back.parts[0]] == [(n, 1) for n in range(8)]
+    onsets = [note.onset for note in read_notes(tmp_path / "a.mid")]
+    assert onsets == pytest.approx([note.onset for note in score.notes()], abs=1e-3)
+    assert onsets == pytest.approx([0, 1, 2, 2.5, 3, 3.5, 4, 6], abs=1e-3)
+
+
 def test_a_score_is_played_at_its_tempo():
     assert TUNE.quarters == 2
     expected = [Note(0, 1, 60, 70), Note(0, 2, 48, 70), Note(1, 1.5, 64, 70)]
