@@ -28,8 +28,12 @@ def bar_count(score: Score) -> int:
     return int(np.ceil(score.quarters / BAR - 1e-6))
 
 
-def line(part: Part) -> Line:
-    """The highest notes of a part, one after the other, with the rests between; from its first note on."""
+def line(part: Part, longest: int | None = LONGEST) -> Line:
+    """The highest notes of a part, one after the other, with the rests between; from its first note on.
+
+    longest: ticks of a note or rest, to which they are cut; None for no limit.
+    """
+    cut = lambda ticks: ticks if longest is None else min(longest, ticks)  # noqa: E731
     notes: list[tuple[int, int, int]] = []  # onset, end, pitch
     for note in sorted(part, key=lambda note: (round(note.onset * TICKS), -note.pitch)):
         onset = round(note.onset * TICKS)
@@ -45,20 +49,29 @@ def line(part: Part) -> Line:
         rest = following - end
         if rest < SHORTEST_REST:
             end, rest = following, 0
-        symbols.append((pitch, min(LONGEST, end - onset)))
+        symbols.append((pitch, cut(end - onset)))
         if rest:
-            symbols.append((REST, min(LONGEST, rest)))
+            symbols.append((REST, cut(rest)))
     return symbols
 
 
-def part_of(symbols: Iterable[tuple[int, int]]) -> list[ScoreNote]:
-    """The notes of a line."""
-    notes, now = [], 0
+def part_of(symbols: Iterable[tuple[int, int]], now: int = 0) -> list[ScoreNote]:
+    """The notes of a line that begins at the tick `now`."""
+    notes = []
     for pitch, ticks in symbols:
         if pitch < REST:
             notes.append(ScoreNote(now / TICKS, ticks / TICKS, pitch))
         now += ticks
     return notes
+
+
+def tied(part: Part, following: Part) -> list[ScoreNote]:
+    """A part and what follows it, whose first note goes on where the last one ends on its pitch."""
+    first, last = (following[:1] or [None])[0], max(part, key=lambda note: note.onset, default=None)
+    if first is None or last is None or first.pitch != last.pitch or first.onset > last.onset + last.duration:
+        return [*part, *following]
+    held = last._replace(duration=first.onset + first.duration - last.onset)
+    return [*(note for note in part if note is not last), held, *following[1:]]
 
 
 def highest(score: Score) -> Part:
@@ -127,11 +140,15 @@ def part_of_steps(pitches: Sequence[int] | np.ndarray) -> list[ScoreNote]:
     return notes
 
 
+def ordered(score: Score) -> list[Part]:
+    """The parts of a score, high to low."""
+    return sorted(score.parts, key=lambda part: -sum(note.pitch for note in part) / len(part))
+
+
 def voices(score: Score) -> np.ndarray:
     """The steps of every part, high to low: (steps, parts)"""
     length = int(np.ceil(score.quarters * STEPS - 1e-6))
-    order = sorted(score.parts, key=lambda part: -sum(note.pitch for note in part) / len(part))
-    return np.stack([steps(part, length) for part in order], axis=1)
+    return np.stack([steps(part, length) for part in ordered(score)], axis=1)
 
 
 def score_of_voices(pitches: np.ndarray, tempo: float = 80.0) -> Score:

@@ -1,7 +1,7 @@
 """A transformer over four voices: one symbol a voice and sixteenth, soprano to bass."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,7 +17,16 @@ from msdae.nn.causal import Cache, CausalTransformer
 from msdae.symbolic.chorales import VOICES
 from msdae.symbolic.notes import Score
 from msdae.symbolic.runs import line_of_steps
-from msdae.symbolic.tokens import BAR, LINE_REST, STEPS, score_of_voices, voices
+from msdae.symbolic.tokens import (
+    BAR,
+    LINE_REST,
+    STEPS,
+    ordered,
+    part_of_steps,
+    score_of_voices,
+    tied,
+    voices,
+)
 
 SYMBOLS, REST, BEGIN = 130, 128, 129  # MIDI pitches and two more
 HELD = 32  # steps that a note is held, counted so far
@@ -144,8 +153,10 @@ class FourVoices(Composer):
         known = np.zeros((0, VOICES), np.int64) if prompt is None else self._given(prompt)
         given = np.full((count, len(known) + bars * PLACE, VOICES), -1)
         given[:, : len(known)] = known
-        tempo = TEMPO if prompt is None else prompt.tempo
-        return [self._score(symbols, tempo) for symbols in self._filled(given, generator, manner)]
+        filled = self._filled(given, generator, manner)
+        if prompt is None:
+            return [score_of_voices(_rests(symbols), TEMPO) for symbols in filled]
+        return [_continued(prompt, _rests(symbols), len(known)) for symbols in filled]
 
     def infill(
         self, score: Score, voice: int, generator: torch.Generator, manner: Manner = Manner()
@@ -160,7 +171,10 @@ class FourVoices(Composer):
         given = self._given(score)
         given[:, voice] = -1
         with torch.no_grad():
-            return self._score(self.eval()._filled(given[None], generator, manner)[0], score.tempo)
+            filled = self.eval()._filled(given[None], generator, manner)[0]
+        parts = ordered(score)
+        parts[voice] = part_of_steps(_rests(filled[:, voice]))
+        return replace(score, parts=tuple(part for part in parts if part))
 
     def _given(self, score: Score) -> np.ndarray:
         symbols = self.encode(score)
@@ -215,9 +229,6 @@ class FourVoices(Composer):
             total = total + after[:, values[0, -1, lower]]
         return torch.full_like(logits, -torch.inf).index_put((torch.tensor([0]), best), total)
 
-    def _score(self, symbols: np.ndarray, tempo: float) -> Score:
-        return score_of_voices(np.where(symbols >= REST, LINE_REST, symbols), tempo)
-
     def _nll(self, score: Score) -> tuple[float, int]:
         piece = torch.from_numpy(np.concatenate([np.full((1, VOICES), BEGIN), self.encode(score)]))
         total, half = 0.0, max(1, self.config.window // 2 // PLACE) * PLACE
@@ -228,6 +239,21 @@ class FourVoices(Composer):
             losses = -shares.gather(1, part[1:].flatten()[:, None]).clamp_min(LEAST).log()
             total += float(losses[(start - first) * VOICES :].sum())
         return total, (len(piece) - 1) * VOICES
+
+
+def _rests(symbols: np.ndarray) -> np.ndarray:
+    """Symbols as pitches of steps."""
+    return np.where(symbols >= REST, LINE_REST, symbols)
+
+
+def _continued(prompt: Score, pitches: np.ndarray, known: int) -> Score:
+    """A score, and the pitches of its voices, (steps, 4), from the step `known` on."""
+    parts = []
+    for voice, part in enumerate(ordered(prompt)):
+        drawn = part_of_steps(pitches[known:, voice])
+        drawn = [note._replace(onset=note.onset + known / STEPS) for note in drawn]
+        parts.append(tied(part, drawn))
+    return replace(prompt, parts=tuple(parts))
 
 
 def _moved(symbols: torch.Tensor, shift: int) -> torch.Tensor:

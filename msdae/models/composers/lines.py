@@ -1,6 +1,7 @@
 """What composers of single lines share: notes with durations as symbols, and their places in time."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,21 @@ import torch
 
 from msdae.errors import UserError
 from msdae.symbolic.notes import Score
-from msdae.symbolic.tokens import BAR, BEGIN, END, REST, SIXTEENTH, TICKS, Durations, Line, melody, part_of
+from msdae.symbolic.tokens import (
+    BAR,
+    BEGIN,
+    END,
+    REST,
+    SIXTEENTH,
+    TICKS,
+    Durations,
+    Line,
+    highest,
+    line,
+    melody,
+    part_of,
+    tied,
+)
 
 DURATIONS = 32  # in a vocabulary, at the most
 PLACES = 48  # sixteenths of twelve quarters, after which bars of three and of four begin together
@@ -73,14 +88,19 @@ def transposed(pitches: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 class Tunes:
     """Lines that are being composed, several at once, each until it has so many bars.
 
-    prompt: what each begins with. durations: that are drawn.
+    prompt: what each begins with, as long and as late as it is written. durations: that are drawn.
     """
 
     def __init__(self, count: int, bars: int, prompt: Score | None, durations: Durations):
         self.given = [] if prompt is None else melody(prompt)
+        self.prompt, self.known, self.start = prompt or Score((), TEMPO), [], 0
+        if prompt is not None:
+            part = highest(prompt)
+            whole, first = line(part, None), round(min(note.onset for note in part) * TICKS)
+            self.known, self.start = part_of(whole, first), first + sum(ticks for _, ticks in whole)
         begin = sum(ticks for _, ticks in self.given)
-        self.end = begin + BAR * bars * TICKS
-        self.durations, self.tempo = durations, TEMPO if prompt is None else prompt.tempo
+        self.length = BAR * bars * TICKS
+        self.end, self.durations = begin + self.length, durations
         self.drawn: list[Line] = [[] for _ in range(count)]
         self.now = [begin] * count
 
@@ -111,12 +131,12 @@ class Tunes:
 
     def scores(self, joint: bool = False) -> list[Score]:
         """The lines, cut to their length. joint: neighbours of equal pitch are one note."""
-        scores = []
+        scores, end = [], (self.start + self.length) / TICKS
         for symbols in self.drawn:
-            symbols = joined(symbols) if joint else symbols
-            notes, end = part_of([*self.given, *symbols]), self.end / TICKS
+            notes = part_of(joined(symbols) if joint else symbols, self.start)
             cut = [n._replace(duration=min(n.duration, end - n.onset)) for n in notes if n.onset < end]
-            scores.append(Score((cut,) if cut else (), self.tempo))
+            part = tied(self.known, cut) if joint else [*self.known, *cut]
+            scores.append(replace(self.prompt, parts=(part,) if part else ()))
         return scores
 
 

@@ -73,6 +73,22 @@ def test_a_prompt_is_continued_or_refused(small, kind):
     assert {pitch for _, pitch in first} == {n.pitch for n in pieces[0].parts[0] if n.onset < 4}
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if COMPOSERS[kind].prompted])
+def test_a_prompt_stays_as_it_is_written(small, kind):
+    """Regression: it began without its pickup's rest, notes of more than two bars were cut, repeated notes of
+    chorales were one, and its first tempo was that of all."""
+    composer, _ = small(kind)
+    part = [ScoreNote(3, 1, 60), ScoreNote(4, 1, 60), ScoreNote(5, 9, 62), ScoreNote(24, 2, 64)]
+    low = [[note._replace(pitch=note.pitch - 8 * n) for note in part] for n in range(1, composer.voices)]
+    prompt = Score((part, *low), 60.0, ((4.0, 120.0),))
+    score = composer.compose(2, torch.Generator().manual_seed(0), prompt)
+    assert (score.tempo, score.changes) == (60.0, ((4.0, 120.0),))
+    for own, other in zip(score.parts, prompt.parts, strict=True):
+        assert own[:3] == other[:3] and own[3][::2] == other[3][::2]  # the last one may be held
+        assert all(note.onset >= 26 for note in own[4:])
+    assert score.quarters <= 26 + 8
+
+
 def test_numbers_out_of_range_are_refused(small):
     composer, _ = small("lstm")
     for bars in (0, 257):
