@@ -16,7 +16,7 @@ from msdae.models.composers.base import COMPOSERS, Composer, Excerpts, Losses, M
 from msdae.models.composers.settings import SERIES
 from msdae.symbolic.chorales import VOICES
 from msdae.symbolic.notes import Score
-from msdae.symbolic.tokens import bar_count, roll, score_of_roll
+from msdae.symbolic.tokens import BAR, bar_count, roll, score_of_roll
 
 LOW, HIGH = 36, 84  # MIDI pitches of a roll
 STEPS = 2 * rolls.PER_BAR  # of a roll: two bars
@@ -117,7 +117,8 @@ class VAE(Composer):
 
     @torch.no_grad()
     def between(self, first: Score, last: Score, count: int) -> list[Score]:
-        """Two bars on the way from the beginning of one score to that of another, both ends too.
+        """Two bars on the way from the beginning of one score to that of another, both ends too. Empty bars
+        before the first note are left out.
 
         Raises:
             UserError: fewer than two, or too many.
@@ -155,7 +156,10 @@ class VAE(Composer):
         return float(nats.sum()), len(piece) * STEPS * VOICES
 
     def _beginning(self, score: Score) -> torch.Tensor:
-        return torch.from_numpy(roll(score, STEPS, LOW, HIGH))
+        """The roll of two bars of a score, from the first in which a note begins."""
+        begin = min((note.onset for part in score.parts for note in part), default=0.0) // BAR * BAR
+        parts = ([note._replace(onset=note.onset - begin) for note in part] for part in score.parts)
+        return torch.from_numpy(roll(Score(tuple(parts)), STEPS, LOW, HIGH))
 
     def _active(self, codes: torch.Tensor) -> np.ndarray:
         return (self.decode(codes).sigmoid() > SOUNDS).numpy()

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from msdae.errors import UserError
+from msdae.symbolic.notes import Score
 
 
 def test_the_way_between_two_tunes_has_both_ends(small):
@@ -11,6 +12,13 @@ def test_the_way_between_two_tunes_has_both_ends(small):
     assert len(series) == 3 and [series[0], series[-1]] == ends
     with pytest.raises(UserError, match="count"):
         composer.between(pieces[0], pieces[1], 1)
+
+
+def test_a_tune_begins_with_its_first_note(small):
+    """Regression: of a tune after empty bars the code was that of silence."""
+    composer, (piece, other, *_) = small("vae")
+    parts = [[note._replace(onset=note.onset + 16) for note in part] for part in piece.parts]
+    assert composer.between(Score(tuple(parts)), other, 2) == composer.between(piece, other, 2)
 
 
 def test_mixing_all_numbers_gives_the_other_tune(small):
