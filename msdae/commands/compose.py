@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msdae import audio, cli, files
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 from msdae.limits import Range
 from msdae.models.composers import COMPOSERS, Manner
 from msdae.models.composers.settings import BARS, SERIES
@@ -30,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     _check(options)
     prompt = read_score(options.prompt) if options.prompt else None
     composer = find(options.model, options.trained, _train)
+    if prompt is not None and composer.prompted:
+        _check_prompt(composer, prompt, options.prompt)
     if options.between:
         _series(composer, options)
         return
@@ -97,6 +99,14 @@ def _styled(composer: "Composer", prompt: Score | None, style: Score, generator:
         raise UserError("--style: mixes a tune's code into that of --prompt; give both, and --model vae")
     size = composer.config.latent
     return composer.mixed(prompt, style, torch.randperm(size, generator=generator)[: size // 2].tolist())
+
+
+def _check_prompt(composer: "Composer", prompt: Score, path: Path) -> None:
+    """Say, with its name, that a composer cannot read a prompt."""
+    try:
+        composer.encode(prompt)
+    except UserError as error:
+        raise UserError(f"{printable(path)}: {error}") from error
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -158,3 +158,11 @@ def test_bad_input_is_refused(tmp_path, trained, run, monkeypatch, capsys, argum
     said = capsys.readouterr().err
     assert end.value.code == 2 and message in said and "Traceback" not in said
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_prompt_of_other_voices_is_named(tmp_path, trained, run, capsys):
+    write_score(tmp_path / "one.mid", _score(1))
+    asked = ["--model", "four_voices", "--trained", trained["four_voices"], "--prompt", tmp_path / "one.mid"]
+    with pytest.raises(SystemExit, match="2"):
+        run("compose", *asked, "--out", tmp_path / "t.mid")
+    assert f"{tmp_path / 'one.mid'}: a score of 1 parts: four_voices needs 4" in capsys.readouterr().err
