@@ -25,7 +25,7 @@ import msdae
 from msdae.app import clips, guard, sending
 from msdae.app.jobs import FAILED, FAULT, Job, Queue
 from msdae.app.library import Library
-from msdae.app.studio import PREVIEW, Studio
+from msdae.app.studio import PREVIEW, UNTITLED, Studio
 from msdae.app.visits import Visit, Visits
 from msdae.errors import UserError, of_system
 from msdae.files import PARTIAL
@@ -272,7 +272,7 @@ class Server:
 
     async def _learn(self, request: Request, visit: Visit) -> Response:
         asked = await sending.json_object(request)
-        name = clips.title(asked.get("name"), "Untitled sound")
+        name = clips.title(asked.get("name"), UNTITLED)
         return await _begun(lambda: self.studio.learn(visit, asked, name))
 
     # -- the library
@@ -288,12 +288,12 @@ class Server:
         return JSONResponse({**clip.described(), "notes": PREVIEW_NOTES, "id": entry.id})
 
     async def _bring(self, request: Request, visit: Visit) -> Response:
-        name = clips.title(re.sub(r"\.sound$", "", request.query_params.get("name", "")), "Untitled sound")
+        name = clips.title(request.query_params.get("name"), UNTITLED)
         path = await sending.store(request, visit.folder, ".sound", self.bounds.largest)
         return await _begun(lambda: self.studio.bring(visit, path, name))
 
     async def _rename(self, request: Request, visit: Visit) -> Response:
-        name = clips.title((await sending.json_object(request)).get("name"), "Untitled sound")
+        name = clips.title((await sending.json_object(request)).get("name"), UNTITLED)
         key = request.path_params["sound"]
         await run_in_threadpool(self.studio.library.rename, key, name)
         return JSONResponse({"name": name})

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from msdae import audio, files
-from msdae.app.clips import Clip, kept, played, rolled
+from msdae.app.clips import Clip, kept, played, rolled, title
 from msdae.app.examples import Examples, level_1, load
 from msdae.app.jobs import Job, Queue
 from msdae.app.library import Library
@@ -26,6 +26,7 @@ from msdae.training.log import LOG
 PREVIEW = notes_of(ODE_TO_JOY[:8])  # in which a learnt sound is heard
 LEARNING = Range(5, 120)  # seconds that a visitor may ask for
 BARS = Range(2, 16)
+UNTITLED = "Untitled sound"
 QUALITY_EVERY = 5  # steps between looks at the log of learning
 LEVELS = ("1", "2", "3")
 HELD_OUT, TRAINED = "valid/loss", "train/loss"  # in the log of learning
@@ -155,9 +156,12 @@ class Studio:
         work = lambda job: self._compose(job, visit, int(bars), int(seed))  # noqa: E731
         return self._put(visit, Job("compose", visit.id, work, 4.0))
 
-    def bring(self, visit: Visit, path: Path, name: str) -> Job:
-        """Add a `.sound` file that was sent, which does not stay, to the library; raises as `Queue.put`."""
-        work = lambda job: {"sound": self._keep(job, self._pipeline().load_sound(path), name)}  # noqa: E731
+    def bring(self, visit: Visit, path: Path, file: str) -> Job:
+        """Add a `.sound` file that was sent, which does not stay, to the library; raises as `Queue.put`.
+
+        file: its name at the visitor's.
+        """
+        work = lambda job: {"sound": self._bring(job, path, file)}  # noqa: E731
         return self._put(visit, Job("bring", visit.id, work, 3.0, file=path))
 
     def listen(self, visit: Visit, clip: Clip) -> None:
@@ -215,6 +219,14 @@ class Studio:
         finally:
             shutil.rmtree(state, ignore_errors=True)
         return {"sound": self._keep(job, sound, name)}
+
+    def _bring(self, job: Job, path: Path, file: str) -> str:
+        """Add the sound of a file to the library; its id."""
+        try:
+            sound = self._pipeline().load_sound(path)
+        except UserError as error:
+            raise UserError(str(error).replace(str(path), file)) from error
+        return self._keep(job, sound, title(file.removesuffix(".sound"), UNTITLED))
 
     def _keep(self, job: Job, sound: LearntSound, name: str) -> str:
         """Add a sound to the library with a melody in which it is heard; its id."""

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from visitors import tone, until, visitor
 
-from msdae.app import guard
+from msdae.app import clips, guard
 
 PAGE = ("/", "/page.css", "/main.js", "/net.js", "/sound.js", "/icon.svg")
 
@@ -185,6 +185,11 @@ def test_names_of_uploads_are_only_shown(server, client, name):
     [visit] = [one for one in server.visits._visits.values() if clip["id"] in one.clips]
     kept = visit.clips[clip["id"]].path
     assert kept.parent == visit.folder and re.fullmatch(r"[0-9a-f]{16}\.flac", kept.name)
+
+
+def test_a_name_of_spaces_is_none():
+    """Regression: it became a point."""
+    assert clips.title("  ", "Untitled") == clips.title("", "Untitled") == "Untitled"
 
 
 # -- uploads
@@ -417,8 +422,9 @@ def test_a_sound_is_learnt_kept_used_and_goes(server, client, tmp_path):
 
 
 def test_a_file_that_is_no_sound_is_refused(client):
-    job = client.end(client.post("/api/sounds?name=a.sound", tone()))
-    assert job["state"] == "failed" and "/" not in job["text"].partition(":")[0]
+    """Regression: it was called by the name of the server's file."""
+    job = client.end(client.post("/api/sounds?name=my%20horn.wav", tone()))
+    assert job["state"] == "failed" and job["text"].startswith("my horn.wav: ")
 
 
 def test_a_full_disk_in_learning_leaves_the_library_as_it_was(server, client, largest):
