@@ -135,6 +135,27 @@ def test_learn_name_play_and_delete(opened):
     expect(page.locator(".empty")).to_be_visible()
 
 
+def test_a_sound_is_learnt_though_another_was_chosen_meanwhile(opened):
+    """Regression: nothing was said of it, and the list of sounds stayed as it was."""
+    page = opened()
+    sent(page, "sound", "horn.wav", tone(4.0, 260))
+    page.get_by_role("button", name="Learn this sound").click()
+    page.locator("#sound-slot form").get_by_role("button", name="Learn").click()
+    expect(page.locator("#sound-slot progress")).to_be_visible(timeout=SLOW)
+    page.locator("#sound-slot").get_by_role("button", name="Change").click()
+    page.get_by_role("link", name="Sounds").click()
+    expect(page.locator("#toasts")).to_contain_text("“horn” is learnt", timeout=SLOW)
+    expect(page.locator(".sounds li")).to_contain_text("horn")
+
+
+def test_what_the_browser_decodes_is_cut_and_says_so(opened):
+    """Regression: the browser cut it to what the server takes, which then held it to be whole."""
+    page = opened()
+    sent(page, "sound", "long.m4a", tone(9.0))  # what a browser decodes it sees by the content
+    expect(page.locator("#sound-slot .name")).to_contain_text("6.0 s")
+    expect(page.locator("#sound-slot .name")).to_contain_text("only its beginning is used")
+
+
 def test_a_bad_file_is_said_and_another_may_be_chosen(opened):
     page = opened()
     file = {"name": "notes.wav", "mimeType": "audio/wav", "buffer": b"no sound at all" * 20}

@@ -43,6 +43,11 @@ window.addEventListener("hashchange", () => {
   scrollTo(0, 0);
 });
 
+// A sound was learnt; a name that is being typed is not disturbed.
+window.addEventListener("library", () => {
+  if (!$("#sounds").hidden && !$("#sounds form")) attempt(showSounds);
+});
+
 let ready = false;
 let failure = "";
 watch((state) => {

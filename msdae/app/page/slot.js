@@ -3,7 +3,7 @@
 import { lane, player } from "./lane.js";
 import { ask, awake, finish, get, limits, post, stop, watch } from "./net.js";
 import { Deck, record, wav } from "./sound.js";
-import { Progress, attempt, clock, h, length, save } from "./tools.js";
+import { Progress, attempt, clock, h, length, save, say } from "./tools.js";
 
 const READ = /\.(wav|flac|ogg|oga|opus|mp3|aiff?|mid|midi|mxl|musicxml|xml)$/i; // by the server itself
 
@@ -13,7 +13,7 @@ export async function send(file, name) {
     throw new Error(`${name} is larger than ${limits.largest} MB. Cut it, or convert it to flac or mp3.`);
   }
   let body = file;
-  if (!READ.test(name)) body = await wav(file, limits.longest).catch(() => file);
+  if (!READ.test(name)) body = await wav(file, limits.longest + 1).catch(() => file); // the server cuts it, and says so
   return post(`/api/clips?name=${encodeURIComponent(name)}`, body);
 }
 
@@ -228,7 +228,10 @@ export class Slot {
       const begun = await post("/api/lessons", { clip: clip.id, name });
       const bar = new Progress(box, "Learning", () => stop(begun.job));
       const result = await finish(begun, (job) => bar.show(job));
-      if (result && this.clip?.id === clip.id) await this.learnt({ sound: result.sound }, name);
+      if (!result) return;
+      window.dispatchEvent(new Event("library"));
+      if (this.clip?.id === clip.id) await this.learnt({ sound: result.sound }, name);
+      else say(`“${name}” is learnt: it is among the sounds.`);
     } finally {
       box.remove();
     }
