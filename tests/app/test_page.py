@@ -82,7 +82,7 @@ def test_upload_swap_play_and_download(opened):
     expect(page.get_by_role("button", name="Play the result")).to_be_visible()
     with page.expect_download() as download:
         page.click("#download")
-    assert download.value.suggested_filename == "tune.flac – oboe.wav.wav"
+    assert download.value.suggested_filename == "tune – oboe.wav"
     with open(download.value.path(), "rb") as file:
         assert soundfile.info(io.BytesIO(file.read())).duration == 3.0
     page.click("#again")

@@ -149,7 +149,7 @@ function again() {
 
 async function download(clip) {
   const answer = await ask("GET", `/api/clips/${clip.id}/sound`);
-  save(await answer.blob(), `${clip.name}.wav`);
+  save(await answer.blob(), `${clip.name.replace(/\.[a-z]\w{1,7}(?= –|$)/gi, "")}.wav`); // without endings of its sources
 }
 
 watch(async (state) => {
