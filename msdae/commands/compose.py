@@ -174,7 +174,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", choices=list(COMPOSERS), default="transformer", help="which composer")
     parser.add_argument("--trained", type=Path, help="file or folder of its weights (default: what ships)")
     parser.add_argument("--bars", type=cli.ranged(BARS), default=8, help="of four quarter notes")
-    parser.add_argument("--prompt", type=Path, metavar="FILE", help="MIDI or MusicXML to continue")
+    parser.add_argument(
+        "--prompt",
+        type=Path,
+        metavar="FILE",
+        help="MIDI or MusicXML whose highest part, or four voices, are continued",
+    )
     parser.add_argument("--voice", type=cli.ranged(Range(1, 4)), help="of --prompt, 1 (highest) to 4")
     parser.add_argument("--style", type=Path, metavar="FILE", help="tune whose code is mixed into --prompt's")
     parser.add_argument("--between", type=Path, nargs=2, metavar="FILE", help="two tunes")
