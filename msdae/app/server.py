@@ -240,7 +240,7 @@ class Server:
 
     async def _send(self, request: Request, visit: Visit) -> Response:
         name = clips.title(request.query_params.get("name"), "Recording")
-        ending = clips.suffix(name)
+        ending = clips.suffix(request.query_params.get("name", ""))  # of all of it: a long name is shown cut
         path = await sending.store(request, visit.folder, ending, self.bounds.largest)
         try:
             async with self._decoding:

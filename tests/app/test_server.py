@@ -213,6 +213,8 @@ def test_a_score_is_played(client, tmp_path):
     write_score(tmp_path / "a.mid", Score(([ScoreNote(0.5 * n, 0.5, 60 + n) for n in range(8)],)))
     status, clip = client.send("tune.mid", (tmp_path / "a.mid").read_bytes())
     assert status == 200 and clip["score"] and [note[2] for note in clip["notes"]] == list(range(60, 68))
+    status, clip = client.send("x" * 90 + ".MID", (tmp_path / "a.mid").read_bytes())
+    assert status == 200 and clip["score"] and len(clip["name"]) == 80  # regression: it was no score
     long = Score(([ScoreNote(4.0 * n, 4.0, 60 + n % 9) for n in range(20)],))
     write_score(tmp_path / "b.mid", long)
     cut = client.send("long.mid", (tmp_path / "b.mid").read_bytes())[1]
