@@ -197,6 +197,17 @@ def test_a_phone(opened, scheme):
         assert min(small) >= 36, "fingers need room"
 
 
+def test_the_keyboard_stays_in_a_slot_that_changes(opened):
+    """Regression: it was nowhere after Change, and whenever something was composed, read or recorded."""
+    page = opened()
+    slot = page.locator("#sound-slot")
+    sent(page, "sound", "oboe.wav", tone(2.0, 330))
+    slot.get_by_role("button", name="Change").press("Enter")
+    expect(slot).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(slot.get_by_label("Choose a file for the sound")).to_be_focused()
+
+
 def test_the_keyboard_alone(opened):
     page = opened()
     page.keyboard.press("Tab")

@@ -22,6 +22,7 @@ export class Slot {
   constructor(element, kind, title, about, tone, changed) {
     Object.assign(this, { element, kind, title, about, tone, changed, value: null, clip: null, heard: null, deck: new Deck() });
     element.classList.add(`tone-${tone}`);
+    element.tabIndex = -1;
     const over = (on) => (event) => {
       event.preventDefault();
       element.classList.toggle("over", on);
@@ -44,6 +45,13 @@ export class Slot {
     return h("h2", {}, h("span", { class: "badge", "aria-hidden": "true" }, letter), this.title, h("small", {}, this.about));
   }
 
+  /** What the slot shows; the keyboard stays in it where what it was on goes. */
+  put(...children) {
+    const inside = this.element.contains(document.activeElement);
+    this.element.replaceChildren(...children);
+    if (inside) this.element.focus({ preventScroll: true });
+  }
+
   // -- what is chosen
 
   clear() {
@@ -58,7 +66,7 @@ export class Slot {
     this.pick.addEventListener("change", () => attempt(() => this.example(this.pick.value)));
     buttons.append(this.pick);
     const hint = this.kind === "melody" ? "Drop a recording, MIDI or MusicXML here" : "Drop a recording here";
-    this.element.replaceChildren(this.heading(), h("div", { class: "drop" }, h("p", {}, hint), buttons));
+    this.put(this.heading(), h("div", { class: "drop" }, h("p", {}, hint), buttons));
     this.list();
     this.changed(this);
   }
@@ -97,7 +105,7 @@ export class Slot {
 
   busy(text) {
     this.deck.pause();
-    this.element.replaceChildren(this.heading(), h("div", { class: "drop", role: "status" }, h("p", {}, text, " …")));
+    this.put(this.heading(), h("div", { class: "drop", role: "status" }, h("p", {}, text, " …")));
   }
 
   async record() {
@@ -109,7 +117,7 @@ export class Slot {
         button.textContent = `Stop · ${clock(seconds)}`;
       }, limits.longest);
       button.addEventListener("click", take.stop);
-      this.element.replaceChildren(this.heading(), h("div", { class: "drop" }, h("p", {}, "Recording"), h("div", { class: "level-meter" }, meter), button));
+      this.put(this.heading(), h("div", { class: "drop" }, h("p", {}, "Recording"), h("div", { class: "level-meter" }, meter), button));
       button.focus();
       const blob = await take.done;
       this.busy("Reading the recording");
@@ -123,7 +131,7 @@ export class Slot {
   async compose() {
     const box = h("div", { class: "progress" });
     const drop = h("div", { class: "drop", role: "status" }, box);
-    this.element.replaceChildren(this.heading(), drop);
+    this.put(this.heading(), drop);
     const clip = await attempt(async () => {
       const begun = await post("/api/tunes", { bars: 8, seed: Math.floor(1e6 * Math.random()) });
       const bar = new Progress(box, "Composing", () => stop(begun.job));
@@ -170,7 +178,7 @@ export class Slot {
     this.line = h("small", {}, facts);
     const row = h("div", { class: "row" }, this.playing, h("p", { class: "name" }, clip.name, this.line), change);
     this.lane = lane(clip, this.deck, 0);
-    this.element.replaceChildren(this.heading(), this.lane, row);
+    this.put(this.heading(), this.lane, row);
     if (clip.midi) this.element.append(this.midi(clip));
     if (this.kind === "sound" && this.clip) this.offer(clip);
   }
