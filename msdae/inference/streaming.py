@@ -69,7 +69,8 @@ class Engine:
         if not model.pooled[0]:
             raise UserError("level 1 of this model changes over time; live it has to be pooled")
         if 2 * (config.stride + config.ahead) > pipeline.window:
-            reason = f"windows of {pipeline.window} latent frames"
+            half = pipeline.window // 2
+            reason = f"windows of {pipeline.window} latent frames; give {half} at most together"
             raise UserError(f"stride {config.stride} and ahead {config.ahead}: too long for {reason}")
         self.pipeline, self.config = pipeline, config
         self.sample_rate, self.stride = codec.sample_rate, config.stride * codec.hop

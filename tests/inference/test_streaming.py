@@ -135,7 +135,9 @@ def test_silence_stays_silent_and_what_is_no_sound_does_no_harm(small, melody):
 
 def test_a_longer_stride_delays_more(small, melody):
     assert engine(small, melody(1.0)[0], stride=8, ahead=1).delay == 9 * 4096
-    with pytest.raises(UserError, match="stride 12 and ahead 8: too long for windows of 32"):
+    with pytest.raises(
+        UserError, match="stride 12 and ahead 8: too long for windows of 32 latent frames; give 16 at most"
+    ):
         engine(small, melody(1.0)[0], stride=12, ahead=8)
 
 
