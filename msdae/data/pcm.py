@@ -61,10 +61,12 @@ def decoded(paths: Sequence[Path], rate: int, folder: Path, progress: Progress =
             parts.Part(_decode, (group, rate), folder / f"{name}-{number:04d}.part", len(group))
             for number, group in enumerate(groups)
         ]
-        parts.complete(work, "decode", "file", progress=progress)
+        parts.run(work, "decode", "file", progress=progress)
+        pieces = [part.path for part in work]
         if launcher.rank() == 0:
-            _join([part.path for part in work], [len(group) for group in groups], path)
-        parts.wait_for([path])
+            parts.wait_for(pieces)
+            _join(pieces, [len(group) for group in groups], path)
+        parts.wait_for([path], signs=pieces)  # the first process deletes them once they are joined
     lengths = np.fromfile(path, np.int64, len(paths))
     samples = np.memmap(path, np.int16, "c", offset=_LENGTH * len(paths))  # copies what is written: nothing
     return Decoded(torch.from_numpy(samples), np.cumsum(lengths) - lengths, lengths)

@@ -40,3 +40,19 @@ def test_other_recordings_have_another_file(paths, tmp_path):
 def test_a_missing_recording_is_named(paths, tmp_path):
     with pytest.raises(UserError, match="nowhere.flac"):
         pcm.key([tmp_path / "nowhere.flac"])
+
+
+def test_a_process_does_not_wait_for_parts_that_the_first_one_has_joined(paths, tmp_path, monkeypatch):
+    whole, run = pcm.decoded(paths, 44100, tmp_path / "alone"), pcm.parts.run
+
+    def run_last(*arguments, **options):
+        run(*arguments, **options)
+        monkeypatch.setattr(pcm.parts, "run", run)
+        monkeypatch.setenv("RANK", "0")
+        pcm.decoded(paths, 44100, tmp_path / "cache")  # the first process, meanwhile
+        monkeypatch.setenv("RANK", "1")
+
+    monkeypatch.setattr(pcm.parts, "run", run_last)
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("MSDAE_PATIENCE", "0")
+    assert torch.equal(pcm.decoded(paths, 44100, tmp_path / "cache").samples, whole.samples)
