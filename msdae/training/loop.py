@@ -104,8 +104,9 @@ class Loop:
             True when the training is complete, False when a signal stopped it (the state is saved).
 
         Raises:
-            UserError: the saved state is of another run; the loss is not finite. On a CPU every step is
-                checked and the state before it is saved; elsewhere the steps between two lines of the log.
+            UserError: the saved state is of another run, or of more steps than are asked for and no product;
+                the loss is not finite. On a CPU every step is checked and the state before it is saved;
+                elsewhere the steps between two lines of the log.
         """
         self._resume()
         if self.complete:
@@ -336,6 +337,7 @@ class Loop:
             "same": self._same(),
             "settings": config.to_mapping(self.schedule),
             "enough": self.total if self.early else None,  # of so many steps
+            "complete": self.complete,  # then the product is there
         }
         main = self.accelerator.is_main_process
         state.save(self.folder / f"{name}.safetensors", self.learners, header, main)
@@ -348,6 +350,11 @@ class Loop:
             settings = json.loads(json.dumps(config.to_mapping(self.schedule)))
             self.step = header["step"]
             self.early = header.get("enough") == self.total and header.get("settings") == settings
+            if self.complete and not header.get("complete", True):
+                raise UserError(
+                    f"{path}: of a run that was stopped at step {self.step}, past the {self.total} asked "
+                    "for; ask for more steps, or choose another folder"
+                )
         self.log.trim(self.step)
 
 

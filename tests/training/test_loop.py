@@ -115,6 +115,15 @@ def test_a_complete_stage_is_left_alone(build, tmp_path):
     assert (tmp_path / "a/model.safetensors").stat().st_mtime_ns == before
 
 
+def test_a_stopped_run_is_not_complete_because_fewer_steps_are_asked_for(build, tmp_path):
+    assert not stop_after(build(), 4).run()
+    with pytest.raises(UserError, match="stopped at step 5, past the 3 asked for"):
+        build(steps=(3, 3, 3)).run()
+    assert build().run()
+    assert build(steps=(3, 3, 3)).run()  # the product of a run that has ended stays
+    assert (tmp_path / "a/model.safetensors").exists()
+
+
 def test_other_settings_do_not_continue_a_run(build):
     build().run()
     with pytest.raises(UserError, match="another 'seed'"):
