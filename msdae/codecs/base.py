@@ -12,6 +12,7 @@ import torch.nn as nn
 from msdae import checkpoint, files
 from msdae.codecs.chunks import CHUNK
 from msdae.codecs.registry import CODECS
+from msdae.config import to_mapping
 from msdae.errors import UserError, printable
 
 CLIP_SECONDS = 3.0  # about the length of a clip; the exact one is a whole number of latent frames
@@ -38,6 +39,12 @@ class Codec(nn.Module, ABC):
     hop: int
     sample_rate: int
     fingerprint: str
+
+    @property
+    def identity(self) -> str:
+        """Hash of all that round trips depend on: codecs of one `fingerprint` may decode differently."""
+        settings = to_mapping(self.config) if hasattr(self, "config") else {}
+        return checkpoint.fingerprint(self.state_dict(), {"latents": self.fingerprint, "settings": settings})
 
     @property
     def clip_frames(self) -> int:

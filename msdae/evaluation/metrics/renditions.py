@@ -72,7 +72,7 @@ class Plan:
     @property
     def name(self) -> str:
         """Tells plans apart."""
-        codec = self.codec and _codec(self.codec, "cpu").fingerprint[:16]
+        codec = self.codec and _codec(self.codec, "cpu").identity[:16]
         settings = (self.player, self.split, self.clips, self.seed, codec, self.rooms or "")
         return "-".join(map(str, settings)).rstrip("-")
 

@@ -142,12 +142,12 @@ def _rows(
         COPY_MELODY: Row(lambda pair: (pair.sounds()[1],) * 2),
         COPY_TIMBRE: Row(lambda pair: (pair.sounds()[0],) * 2),
         CODEC: Row(
-            lambda pair: tuple(_coded(sound, codec, device) for sound in pair.sounds()), codec.fingerprint
+            lambda pair: tuple(_coded(sound, codec, device) for sound in pair.sounds()), codec.identity
         ),
     }
     rows |= {row: Row(partial(_untaught, swap), "1") for row, swap in UNTAUGHT.items()}
     for name, pipeline in pipelines.items():
-        key = f"{identity(pipeline)} {json.dumps(asdict(pipeline.sampling))}"
+        key = f"{identity(pipeline)} {pipeline.codec.identity} {json.dumps(asdict(pipeline.sampling))}"
         rows[f"{name}, reconstruction"] = Row(partial(_reconstructed, pipeline), key)
         levels = set(range(1, pipeline.model.stage + 1))
         for swap in (swap for swap in SWAPS if set(swap) < levels):

@@ -47,7 +47,7 @@ def quick(
         )
     textures = tuple(counts.items())
     codec = pipeline.codec
-    key = (codec.fingerprint, str(pipeline.device), split, textures, library and library.fingerprint)
+    key = (codec.identity, str(pipeline.device), split, textures, library and library.fingerprint)
     if key not in _ceilings:
         _ceilings[key] = _scores(Bounds(codec, pipeline.device), Output(CODEC), split, textures, library)
     scores = _scores(system, system.outputs[1], split, textures, library)

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 import soundfile
+import torch
 
+from msdae import codecs
 from msdae.errors import UserError
 from msdae.evaluation.metrics import renditions
 from msdae.evaluation.metrics.renditions import Plan
@@ -57,6 +59,16 @@ def test_the_codec_gets_the_same_clips(tmp_path):
     difference = (coded.mels[0].float() - plain.mels[0].float()).abs().mean()
     other = (plain.mels[1].float() - plain.mels[0].float()).abs().mean()
     assert 0.5 < difference < other
+
+
+def test_clips_are_of_the_whole_codec(tmp_path, monkeypatch):
+    """Codecs with the same latents may decode them differently."""
+    plan, codec = Plan(SEEN[0], "train", 2, codec=codecs.DEFAULT), codecs.load(codecs.DEFAULT)
+    monkeypatch.setattr(renditions, "_codec", lambda name, device: codec)
+    name, fingerprint = plan.name, codec.fingerprint
+    with torch.no_grad():
+        next(codec.frame.parameters()).mul_(2)
+    assert codec.fingerprint == fingerprint and plan.name != name
 
 
 def test_a_missing_soundfont_is_named(tmp_path):

@@ -1,5 +1,7 @@
 """Pairs of recordings without a truth, from end to end, on tones."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -113,6 +115,17 @@ def test_scores_of_another_student_are_others(folder, codec, tiny_model, monkeyp
     pipeline.student = Student.fresh(pipeline.model, StudentConfig(rank=1), torch.Generator())
     with pytest.raises(ZeroDivisionError):
         evaluate(pairs(folder)[:1], {"tiny": pipeline}, codec, folder / "out")
+
+
+def test_scores_of_another_decoder_are_others(codec, tiny_model):
+    codec = copy.deepcopy(codec)
+    facts = {"tiny": Pipeline(tiny_model(stage=1), codec)}, codec, torch.device("cpu"), {}, None
+    before = recordings._rows([], *facts)
+    with torch.no_grad():
+        next(codec.frame.parameters()).mul_(2)  # the latents stay the same
+    after = recordings._rows([], *facts)
+    changed = [name for name, row in before.items() if row.key != after[name].key]
+    assert changed == ["codec", "tiny, reconstruction"]
 
 
 def test_models_play_their_rows(folder, codec, tiny_model, monkeypatch):
