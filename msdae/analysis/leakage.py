@@ -67,7 +67,11 @@ class Renditions:
 
 
 def melodies(split: str, count: int, seed: int = 0) -> list[Melody]:
-    """About `count` melodies of one voice, without those that fill the range of their instrument."""
+    """About `count` melodies of one voice, without those that fill the range of their instrument.
+
+    Raises:
+        UserError: they are of fewer pieces than probes are fitted on; as `cases.plan`.
+    """
     rng = random.Random(f"leakage/{split}/{seed}")
     ranges = {kind.program: kind for kind in cases.kinds(split)}
     drawn = []
@@ -86,6 +90,10 @@ def melodies(split: str, count: int, seed: int = 0) -> list[Melody]:
                 INSTRUMENT: case.truth,
             }
             drawn.append(Melody(played, semitones, tempo))
+    if len({melody.played[PLAIN].piece for melody in drawn}) < FOLDS:
+        raise UserError(
+            f"--cases {count}: leaves fewer than {FOLDS} pieces to fit probes on; give 20 or more"
+        )
     return drawn
 
 

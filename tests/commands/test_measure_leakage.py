@@ -25,5 +25,7 @@ def test_tables_of_the_model_that_ships(tmp_path, capsys):
 def test_bad_outputs_and_models(tmp_path):
     with pytest.raises(UserError, match="txt"):
         measure_leakage.main(["--cases", "2", "--out", str(tmp_path / "a.txt")])
+    with pytest.raises(UserError, match="--cases 2: leaves fewer than 3 pieces"):
+        measure_leakage.main(["--cases", "2"])
     with pytest.raises(UserError, match="nothing.safetensors"):
         measure_leakage.main(["--checkpoint", "nothing.safetensors"])
