@@ -102,6 +102,7 @@ def test_si_sdr_of_known_noise():
     other = torch.sin(2 * torch.pi * 300 * time)
     assert si_sdr(tone, 3 * (tone + 0.1 * other)) == pytest.approx(20, abs=0.1)
     assert si_sdr(tone, tone) == float("inf")
+    assert si_sdr(tone, 0 * tone) == -float("inf") and si_sdr(0 * tone, 0 * tone) == float("inf")
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,8 @@ def log_mel_distance(
 
 
 def si_sdr(reference: torch.Tensor, estimate: torch.Tensor) -> float:
-    """Scale-invariant signal-to-distortion ratio in dB, the higher the nearer; inf for equal waveforms.
+    """Scale-invariant signal-to-distortion ratio in dB, the higher the nearer; inf for equal waveforms, -inf
+    for a silent estimate of what is not.
 
     It asks for the same phases, which codecs of magnitudes do not keep.
 
@@ -59,7 +60,9 @@ def si_sdr(reference: torch.Tensor, estimate: torch.Tensor) -> float:
     scale = (reference @ estimate) / (reference @ reference).clamp_min(1e-12)
     target = scale * reference
     noise = (estimate - target).square().sum()
-    return float(10 * torch.log10(target.square().sum() / noise)) if noise > 0 else math.inf
+    if noise > 0:
+        return float(10 * torch.log10(target.square().sum() / noise))
+    return math.inf if target.any() or not reference.any() else -math.inf
 
 
 def mel_mse(reference: torch.Tensor, estimate: torch.Tensor, sample_rate: int) -> float:
