@@ -63,7 +63,9 @@ def measure(kind: str, stage: int, settings: TrainConfig, steps: int) -> StepSpe
         networks = _timed(loop)
         loop.run()
     passed = [after - before for before, after in zip(marks[WARM - 1 :], marks[WARM:], strict=False)]
-    return StepSpeed(statistics.median(passed), statistics.median(networks[WARM:]))
+    parts = settings.accumulation
+    whole = [sum(networks[first : first + parts]) for first in range(WARM * parts, len(networks), parts)]
+    return StepSpeed(statistics.median(passed), statistics.median(whole))
 
 
 class _Marks(tqdm):
@@ -79,7 +81,7 @@ class _Marks(tqdm):
 
 
 def _timed(loop: Loop) -> list[float]:
-    """The seconds that the turns of the networks will take in each step, in a list that grows."""
+    """The seconds that the turns of the networks will take in each part of a step, in a list that grows."""
     turns, seconds = loop._turns, []
 
     def timed(*arguments: Any) -> Any:
