@@ -104,6 +104,7 @@ def check(
 
     fonts: the seen programs of the first one are checked, and the held-out programs of all.
     recorded, held_out: instruments that were learnt from, and others. device: that codecs run on.
+    A group of one instrument, which there is no other to tell from, is left out.
 
     Raises:
         UserError: as `renditions.render`.
@@ -119,7 +120,7 @@ def check(
         (name, kind): _plans(voices, "validation", number, config.seed + 1, codec, rooms)
         for name, voices in groups.items()
         for kind, number, codec, rooms in (plain, *kinds)
-        if voices
+        if len(voices) > 1
     }
 
     def rendered(some: Sequence[Plan]) -> Renditions:

@@ -6,9 +6,12 @@ import torch
 
 from msdae.data.draws import Draws
 from msdae.errors import UserError
-from msdae.evaluation.metrics import accuracy, learning
+from msdae.evaluation.metrics import accuracy, classifier, learning, timbre
 from msdae.evaluation.metrics.mel import RANGE_DB
 from msdae.evaluation.metrics.renditions import Renditions
+from msdae.evaluation.metrics.settings import MetricConfig
+from msdae.symbolic import instruments
+from msdae.synthesis import soundfont
 
 
 def renditions(instruments, pieces, mels=None):
@@ -71,6 +74,25 @@ def test_both_networks_learn_repeat_and_continue(tmp_path):
     assert family >= program > 0.8
     with pytest.raises(UserError, match="saved with another 'data'"):
         learning.fit_timbre(clips.take(np.arange(50)), tmp_path / "a", steps=12, seed=1)
+
+
+def test_one_instrument_alone_is_told_from_none(tmp_path, monkeypatch):
+    font = str(soundfont.default())
+    seen, unseen = instruments.voices([font], [font])
+    monkeypatch.setattr(learning.instruments, "voices", lambda *fonts: (seen[:2], unseen[:1]))
+    rendered = []
+
+    def render(plans, *arguments):
+        rendered.extend(plans)
+        numbers = [plan.voice.instrument.program for plan in plans for _ in range(plan.clips)]
+        noise = torch.randn(len(numbers), 128, 96, generator=torch.Generator().manual_seed(0))
+        return renditions(numbers, list(range(len(numbers))), noise)
+
+    monkeypatch.setattr(learning.renditions, "render", render)
+    config = MetricConfig(codecs=(), references=3, checked=1)
+    table = learning.check(timbre.load(), classifier.load(), [font], config, tmp_path, recorded=unseen[1:2])
+    assert [row[0] for row in table.rows] == [f"{soundfont.default().name}, seen"]
+    assert {plan.voice for plan in rendered} == set(seen[:2])
 
 
 def test_a_stopped_training_of_a_metric_continues(tmp_path, monkeypatch):
