@@ -67,29 +67,35 @@ def folder(path: str | Path, voices: int, progress: Progress = silent) -> tuple[
     if not all(pieces.values()):
         raise UserError(
             f"{printable(path)}: {len(scores)} of {len(files)} files can be used, too few to hold some out; "
-            f"give three or more {'scores in four voices' if voices > 1 else 'with notes'}"
-            + (f" ({refused[0]})" if refused else "")
+            f"give three or more {'scores in four voices' if voices > 1 else 'with notes'} that begin "
+            "differently" + (f" ({refused[0]})" if refused else "")
         )
     return pieces, refused
 
 
 def split(scores: dict[str, Score]) -> Pieces:
-    """Pieces by a hash of the intervals that they begin with; a split that would be empty gets one of
-    `train`, where it has more than one."""
+    """Pieces by a hash of the intervals that they begin with; a split that would be empty gets those of
+    `train` that begin as its last one does, where others stay."""
+    openings = {name: _opening(melody(score)) for name, score in scores.items()}
     pieces: Pieces = {name: {} for name in SPLITS}
     for name, score in scores.items():
-        pieces[_split_of(melody(score))][name] = score
+        pieces[_split_of(openings[name])][name] = score
     for other in SPLITS[1:]:
-        if not pieces[other] and len(pieces["train"]) > 1:
-            name = sorted(pieces["train"])[-1]
-            pieces[other][name] = pieces["train"].pop(name)
+        train = pieces["train"]
+        if not pieces[other] and len({openings[name] for name in train}) > 1:
+            last = openings[max(train)]
+            pieces[other] = {name: train.pop(name) for name in list(train) if openings[name] == last}
     return pieces
 
 
-def _split_of(symbols: Line) -> str:
+def _opening(symbols: Line) -> str:
+    """The intervals that a line begins with."""
     pitches = [pitch for pitch, _ in symbols if pitch < 128][: OPENING + 1]
-    intervals = [after - before for before, after in zip(pitches[:-1], pitches[1:], strict=True)]
-    place = int(hashlib.sha256(repr(intervals).encode()).hexdigest(), 16) % 100
+    return repr([after - before for before, after in zip(pitches[:-1], pitches[1:], strict=True)])
+
+
+def _split_of(opening: str) -> str:
+    place = int(hashlib.sha256(opening.encode()).hexdigest(), 16) % 100
     for name, share in HELD_OUT.items():
         if place < share:
             return name

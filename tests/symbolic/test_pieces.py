@@ -19,6 +19,17 @@ def test_pieces_that_begin_alike_are_in_one_split_whatever_their_key():
     assert all(pieces.split(others).values())
 
 
+def test_what_fills_an_empty_split_leaves_nothing_alike_behind():
+    alike = {name: tune(60, 62, 64, 65) for name in "abz"}
+    assert list(map(len, pieces.split(alike).values())) == [3, 0, 0]
+    splits = pieces.split({**alike, "c": tune(60, 64, 67, 72), "d": tune(60, 55, 62, 57)})
+    assert {name: "".join(group) for name, group in splits.items()} == {
+        "train": "c",
+        "valid": "abz",
+        "test": "d",
+    }
+
+
 def test_a_folder_of_midi(tmp_path):
     for number in range(5):
         write_score(tmp_path / f"{number}.mid", tune(60, 62 + number, 64, 65 + number))
