@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn as nn
 
-from msdae import config
+from msdae import checkpoint, config
 from msdae.data.draws import Draws
 from msdae.data.pieces import Piece, Splits
 from msdae.errors import UserError
@@ -176,7 +176,7 @@ class PriorTask(Task):
             "prior": self.name,
             "model": config.to_mapping(self.settings.model),
             "codes": self.prior.model,
-            "pieces": [piece.name for piece in self.train],
+            "pieces": _hash(self.train),
         }
 
     def finish(self, folder: Path) -> None:
@@ -216,3 +216,14 @@ class PriorTask(Task):
         if not self.prior.texts:
             return torch.zeros(0)
         return piece.texts[int(rng.integers(len(piece.texts)))]
+
+
+def _hash(pieces: Sequence[Piece]) -> str:
+    """Of the names and codes of pieces."""
+    tensors = {
+        f"{number}.{part}": tensor
+        for number, piece in enumerate(pieces)
+        for part, tensor in {**piece.timbres, **piece.melody, "text": piece.texts}.items()
+        if tensor is not None
+    }
+    return checkpoint.fingerprint(tensors, {"names": [piece.name for piece in pieces]})

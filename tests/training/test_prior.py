@@ -1,5 +1,7 @@
 """Priors on the one loop: windows of pieces, whatever number of processes draws them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -61,6 +63,13 @@ def test_a_training_that_was_stopped_goes_on(tmp_path):
             assert train("dit", settings(steps=total, decay=1e-9), pieces, GRID, "m", tmp_path / folder)
     whole, parts = (load(tmp_path / name / PRODUCT).state_dict() for name in ("whole", "parts"))
     assert all(torch.equal(tensor, parts[name]) for name, tensor in whole.items())
+
+
+def test_other_codes_do_not_continue_a_training(tmp_path):
+    first, second = [{"train": [dataclasses.replace(piece(n), name="piece")]} for n in (0, 1)]
+    assert train("dit", settings(steps=1), first, GRID, "m", tmp_path)
+    with pytest.raises(UserError, match="another 'pieces'"):
+        train("dit", settings(steps=2), second, GRID, "m", tmp_path)
 
 
 def test_parts_of_a_batch_have_dropout_of_their_own():
