@@ -3,8 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from msdae.data.labels import is_plain_name
 from msdae.data.sets.squares import SquaresConfig
 from msdae.errors import UserError
 from msdae.training.autoencoder import TrainConfig
@@ -33,8 +33,8 @@ class Recipe:
         names = [dataset.name for dataset in self.data]
         if not names or len(set(names)) < len(names):
             raise UserError(f"data is {names}; give one set or more, each with another name")
-        if any(Path(name).name != name for name in names):
-            raise UserError(f"data is {names}; names are those of folders, without '/'")
+        if not all(map(is_plain_name, names)):
+            raise UserError(f"data is {names}; names are those of folders, without '/' and a dot in front")
 
     def scaled(
         self,

@@ -10,9 +10,10 @@ import torch
 
 from msdae import config, folders
 from msdae.data import open_clips
+from msdae.errors import UserError
 from msdae.models.autoencoder import Autoencoder, outlined
 from msdae.training.autoencoder import TrainConfig
-from msdae.training.recipe import Recipe
+from msdae.training.recipe import NamedSquares, Recipe
 
 ROOT = Path(__file__).parents[2]
 TOY = [
@@ -75,6 +76,12 @@ def test_models_with_tokens_are_25_megabytes_in_half_precision_at_the_most(name,
     mel = torch.empty(2, 128, 512, device="meta")
     frames = [code.shape[-1] for code in model.encode(None, mel)]
     assert frames == [1, 8, 512 * 256 // hop] and model.encode_tokens(mel)[1].shape == (2, 32)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", ".hidden"])
+def test_sets_are_named_as_folders(name):
+    with pytest.raises(UserError, match="names are those of folders"):
+        Recipe((NamedSquares(name),))
 
 
 @pytest.mark.parametrize(
