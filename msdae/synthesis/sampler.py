@@ -104,7 +104,7 @@ def fingerprint(library: str | Path) -> str:
         UserError: as `instruments`.
     """
     samples = [region.sample for i in instruments(library) for region in regions_of(i)]
-    texts = [Path(i.path) for i in instruments(library) if i.path.endswith(".sfz")]
+    texts = [Path(i.path) for i in instruments(library) if i.path.lower().endswith(".sfz")]
     return sample_folder.fingerprint([*samples, *texts])
 
 

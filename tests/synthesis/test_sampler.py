@@ -279,3 +279,12 @@ def test_decoded_samples_are_kept_up_to_a_size(tmp_path, monkeypatch):
     for number in (0, 1, 0, 2, 0, 1):
         assert len(sampler._decoded(paths[number])[0]) == RATE
     assert [paths.index(path) for path in loads] == [0, 1, 2, 1]
+
+
+def test_the_fingerprint_of_a_library_is_of_its_texts_however_their_names_end(tmp_path):
+    marks = set()
+    for number, tune in enumerate((0, 50)):
+        _save(tmp_path / str(number) / "a.wav", 60)
+        (tmp_path / str(number) / "PIANO.SFZ").write_text(f"<region> sample=a.wav key=60 tune={tune}")
+        marks.add(sampler.fingerprint(tmp_path / str(number)))
+    assert len(marks) == 2
