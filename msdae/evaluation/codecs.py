@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from msdae.audio.files import SAMPLE_RATE
 from msdae.codecs import Codec
@@ -26,6 +27,7 @@ from msdae.evaluation.swapbench.real import Library
 from msdae.evaluation.swapbench.run import batches
 from msdae.evaluation.swapbench.scores import melody_and_timbre
 from msdae.evaluation.swapbench.sounds import play
+from msdae.evaluation.swapbench.systems import resampled
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
 from msdae.progress import Progress, silent
 
@@ -73,7 +75,9 @@ def compare(
     """
     trips: dict[str, RoundTrip] = {ORIGINAL: lambda x: x}
     if (pca := next((c for c in codecs.values() if isinstance(c, spectral.SpectralCodec)), None)) is not None:
-        trips[UNCODED] = lambda x: pca.vocode(torch.cat(list(pca.blocks(x)), dim=1))
+        trips[UNCODED] = _at_rate(
+            pca.sample_rate, lambda x: pca.vocode(torch.cat(list(pca.blocks(x)), dim=1))
+        )
     if opus.is_here():
         for rate in YARDSTICKS:
             trips[f"Opus, {rate} kbit/s"] = functools.partial(
@@ -81,7 +85,8 @@ def compare(
             )
     else:
         log.info("no rows of Opus: libsndfile here cannot write it")
-    trips |= {name: lambda x, codec=codec: codec.decode(codec.encode(x)) for name, codec in codecs.items()}
+    for name, codec in codecs.items():
+        trips[name] = _at_rate(codec.sample_rate, lambda x, codec=codec: codec.decode(codec.encode(x)))
     splits = (split,) if split in (UNSEEN, real.SPLIT) else (split, UNSEEN)
     drawn = {
         f"{name} split, {group}": plan(name, seed, {texture: sizes[texture] for texture in textures})
@@ -94,6 +99,17 @@ def compare(
         )
     quality = [_quality(title, trips, some, command, progress, library) for title, some in drawn.items()]
     return [*quality, _costs(codecs, command)]
+
+
+def _at_rate(rate: int, trip: RoundTrip) -> RoundTrip:
+    """A round trip of sounds at `rate` Hz as one of SwapBench's recordings."""
+
+    def there_and_back(sounds: torch.Tensor) -> torch.Tensor:
+        there = torch.stack([resampled(sound, SAMPLE_RATE, rate) for sound in sounds])
+        back = torch.stack([resampled(sound, rate, SAMPLE_RATE) for sound in trip(there)])
+        return F.pad(back, (0, max(0, sounds.shape[1] - back.shape[1])))
+
+    return there_and_back
 
 
 def _quality(
@@ -160,11 +176,11 @@ def _cell(values: np.ndarray, pieces: Sequence[str]) -> Cell:
 
 
 def _costs(codecs: Mapping[str, Codec], command: str) -> Table:
-    rng = torch.Generator().manual_seed(0)
-    waveform = 0.1 * torch.randn(1, SPEED_SECONDS * SAMPLE_RATE, generator=rng)
     seconds = {name: [math.inf, math.inf] for name in codecs}
     for _ in range(3):  # side by side, so that what else the machine does slows all of them
         for name, codec in codecs.items():
+            rng = torch.Generator().manual_seed(0)
+            waveform = 0.1 * torch.randn(1, SPEED_SECONDS * codec.sample_rate, generator=rng)
             latents, encoding = _timed(codec.encode, waveform)
             _, decoding = _timed(codec.decode, latents)
             seconds[name] = [*map(min, seconds[name], (encoding, decoding))]

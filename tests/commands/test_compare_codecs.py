@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,20 @@ def test_small_sets_are_remarked_and_too_small_ones_refused_before_any_work(tabl
     monkeypatch.setattr(codec_comparison, "play", None)
     with pytest.raises(UserError, match="--cases 6"):
         codec_comparison.compare({}, cases=6)
+
+
+def test_codecs_hear_recordings_at_their_own_rate(monkeypatch):
+    """A codec of half the rate that changes nothing."""
+    codec = types.SimpleNamespace(sample_rate=22050, encode=lambda x: x, decode=lambda x: x, state_dict=dict)
+    heard = []
+    monkeypatch.setattr(codec_comparison, "_quality", lambda title, trips, *rest: heard.append(trips["half"]))
+    costs = codec_comparison.compare({"half": codec}, cases=20, split="unseen")[-1]
+    time = torch.arange(44101) / 44100
+    tone = torch.sin(2 * torch.pi * 300 * time)[None]
+    high = torch.sin(2 * torch.pi * 15000 * time)[None]
+    assert heard[0](tone).shape == tone.shape and si_sdr(tone[0], heard[0](tone)[0]) > 40
+    assert heard[0](high)[0, 1000:-1000].abs().max() < 0.01
+    assert costs.column("encoding, times real time ↑")["half"].value > 0
 
 
 def test_si_sdr_of_known_noise():
