@@ -46,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_file(options.out)
     named = cli.named(options.codec or codecs.shipped())
     loaded = {name: codecs.load(path) for name, path in named.items()}
-    library = real.library(tuple(options.samples)) if options.split == real.SPLIT else None
+    recorded = options.split in real.SPLITS
+    library = real.library(tuple(options.samples), (options.split,)) if recorded else None
     command = cli.command_line("compare-codecs", argv)
     tables = codec_comparison.compare(
         loaded, options.cases, options.seed, options.split, command, tqdm, library

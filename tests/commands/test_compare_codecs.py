@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from msdae import codecs
+from msdae.commands import compare_codecs
 from msdae.errors import UserError
 from msdae.evaluation import codecs as codec_comparison
 from msdae.evaluation import opus
 from msdae.evaluation.metrics.distance import si_sdr
+from msdae.evaluation.swapbench import real
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "compare_codecs.py"
 
@@ -109,6 +111,15 @@ def test_codecs_hear_recordings_at_their_own_rate(monkeypatch):
     assert heard[0](tone).shape == tone.shape and si_sdr(tone[0], heard[0](tone)[0]) > 40
     assert heard[0](high)[0, 1000:-1000].abs().max() < 0.01
     assert costs.column("encoding, times real time ↑")["half"].value > 0
+
+
+@pytest.mark.parametrize("split", ["real", "real-valid"])
+def test_both_splits_of_recorded_samples_are_played_by_those_that_are_given(monkeypatch, split):
+    asked = []
+    monkeypatch.setattr(real, "library", lambda *facts: asked.append(facts) or "library")
+    monkeypatch.setattr(codec_comparison, "compare", lambda *facts: asked.append(facts[-1]) or [])
+    compare_codecs.main(["--split", split, "--samples", "DIR"])
+    assert asked == [((Path("DIR"),), (split,)), "library"]
 
 
 def test_si_sdr_of_known_noise():
