@@ -1,6 +1,7 @@
 """What models cost: seconds here, and parameters, FLOPs and memory, counted on tensors without data."""
 
 import copy
+import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -31,7 +32,7 @@ def medians(cases: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, f
             case()
             if round_ > 0:  # the first one warms up
                 seconds[name].append(time.perf_counter() - start)
-    return {name: sorted(times)[len(times) // 2] for name, times in seconds.items()}
+    return {name: statistics.median(times) for name, times in seconds.items()}
 
 
 def training_step(
