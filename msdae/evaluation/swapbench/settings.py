@@ -22,7 +22,7 @@ class EvaluationConfig:
 
     splits: of SwapBench, each once.
     cases: how many, over all splits; by default 200, and 120 of the split "real", 36 of "real-valid".
-    seed: of the cases and of the sampler's noise.
+    seed: of the cases.
     sampling: how models render; its seed is that of the noise.
     embedding: of FAD and KAD.
     report_cases: cases to listen to in the report.
