@@ -12,22 +12,22 @@ from msdae.data.draws import Draws
 
 ENVELOPE = 17  # bands over which a spectral envelope is smooth
 FLOOR = 1e-2  # of the mel magnitude, before logarithms
+BLOCKS = 6  # of time that are shuffled
 FRAMES = 8  # over which an envelope is constant
 RIDE = 9  # places in a clip between which its level glides
-WAVES = (0.02, 0.045)  # slowest and fastest vibrato, in waves a mel frame: 4 to 8 Hz at a hop of 256
+DEEPEST = 0.4  # bands by which a vibrato swings either way, at most
+WAVES = (0.02, 0.045)  # slowest and fastest vibrato, in waves a mel frame: 3.4 to 7.8 Hz at a hop of 256
 
 
-def scramble(
-    mel: torch.Tensor, draws: Draws, blocks: int = 6, bands: int = 4, tempo: float = 0.25
-) -> torch.Tensor:
+def scramble(mel: torch.Tensor, draws: Draws, bands: int = 4, tempo: float = 0.25) -> torch.Tensor:
     """The same timbre, another melody: faster or slower, blocks of time shuffled, moved along the bands.
 
-    mel: (batch, bands, frames) log-mel. draws: of its clips. blocks: of time that are shuffled;
-    bands: of shift either way, at most; tempo: change either way, at most. Returns as `mel`.
+    mel: (batch, bands, frames) log-mel. draws: of its clips. bands: of shift either way, at most; tempo:
+    change either way, at most. Returns as `mel`.
     """
     _, bands_in, frames = mel.shape
     shifts = (draws.uniform(1) * (2 * bands + 1)).long().clamp(max=2 * bands) - bands
-    places = _shuffled_time(frames, blocks, tempo, draws)
+    places = _shuffled_time(frames, tempo, draws)
     mel = mel.gather(2, places[:, None].expand(-1, bands_in, -1))
     rows = torch.arange(bands_in, device=mel.device) - shifts
     inside = ((rows >= 0) & (rows < bands_in)).to(mel.dtype)
@@ -56,12 +56,10 @@ def recolour(mel: torch.Tensor, draws: Draws, strength: float, gain: float) -> t
     return torch.log1p(gain * (magnitude + noise))
 
 
-def loudness(
-    mel: torch.Tensor, draws: Draws, gain: float, decibels: float = 10.0, ride: float = 6.0
-) -> torch.Tensor:
+def loudness(mel: torch.Tensor, draws: Draws, decibels: float = 10.0, ride: float = 6.0) -> torch.Tensor:
     """The same notes, other dynamics: louder or softer as a whole, and gliding up and down in time.
 
-    mel: (batch, bands, frames), log1p(gain * magnitude). draws: of its clips.
+    mel: (batch, bands, frames), log1p of magnitudes, whatever their gain. draws: of its clips.
     decibels: of the whole either way, at most; ride: of the glides. Returns as `mel`.
     """
     level = (2 * draws.uniform(1, 1) - 1) * decibels
@@ -70,15 +68,15 @@ def loudness(
     return torch.log1p(torch.expm1(mel) * 10 ** (level / 20))
 
 
-def vibrato(mel: torch.Tensor, draws: Draws, depth: float = 0.4) -> torch.Tensor:
+def vibrato(mel: torch.Tensor, draws: Draws) -> torch.Tensor:
     """The same notes, other vibrato: each frame moved along the bands by a wave of its clip's own speed.
 
-    mel: (batch, bands, frames) log-mel. draws: of its clips. depth: bands of the deepest. Returns as `mel`.
+    mel: (batch, bands, frames) log-mel. draws: of its clips. Returns as `mel`.
     """
     deep, speed, phase = draws.uniform(3, 1, 1).unbind(1)
     time = torch.arange(mel.shape[-1], device=mel.device)
     waves = phase + (WAVES[0] + (WAVES[1] - WAVES[0]) * speed) * time
-    shift = depth * deep * torch.sin(2 * math.pi * waves)
+    shift = DEEPEST * deep * torch.sin(2 * math.pi * waves)
     up, down = (torch.cat(parts, dim=1) for parts in ([mel[:, 1:], mel[:, -1:]], [mel[:, :1], mel[:, :-1]]))
     return torch.lerp(mel, torch.where(shift > 0, up, down), shift.abs())
 
@@ -102,13 +100,13 @@ def _read(envelope: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     return F.grid_sample(envelope[:, None], grid, padding_mode="border", align_corners=True)[:, 0]
 
 
-def _shuffled_time(frames: int, blocks: int, tempo: float, draws: Draws) -> torch.Tensor:
+def _shuffled_time(frames: int, tempo: float, draws: Draws) -> torch.Tensor:
     """(batch, frames), which frame to take for each: at another tempo, repeated from the start, in other
     order."""
     rate = 1 + tempo * (2 * draws.uniform(1) - 1)
-    order = draws.uniform(blocks).argsort(dim=1)
+    order = draws.uniform(BLOCKS).argsort(dim=1)
     time = torch.arange(frames, device=rate.device)
-    edges = torch.arange(blocks + 1, device=rate.device) * frames // blocks  # of the blocks, in the clip
+    edges = torch.arange(BLOCKS + 1, device=rate.device) * frames // BLOCKS  # of the blocks, in the clip
     first, sizes = edges[:-1], edges.diff()[order]
     ends = sizes.cumsum(dim=1)
     block = torch.searchsorted(ends, time.expand(len(ends), -1).contiguous(), right=True)

@@ -150,7 +150,7 @@ class Views:
         timbre = _changed(timbre, scrambled, time, perturb.scramble)
         content = _changed(content, bent, colour, recolour)
         if c.loudness:
-            content = _changed(content, ridden, level, functools.partial(perturb.loudness, gain=gain))
+            content = _changed(content, ridden, level, perturb.loudness)
         if c.vibrato:
             content = _changed(content, waved, waves, perturb.vibrato)
         return dataclasses.replace(batch, timbre=timbre, content=content, content_sound=content_sound)

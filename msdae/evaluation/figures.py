@@ -268,19 +268,18 @@ def _cell(cells: Mapping[str, Cell], name: str, table: Table) -> Cell:
 
 
 @style()
-def case(waveforms: Mapping[str, torch.Tensor], sample_rate: int = SAMPLE_RATE) -> Figure:
+def case(waveforms: Mapping[str, torch.Tensor]) -> Figure:
     """The log-mels of a case side by side on one colour scale, each below its title.
 
-    waveforms: (samples,) each, such as timbre source, melody source, truth and swap.
+    waveforms: (samples,) each at 44.1 kHz, such as timbre source, melody source, truth and swap.
     """
-    config = MelConfig(sample_rate=sample_rate)
-    log_mel = LogMel(config)
+    log_mel = LogMel()
     mels = [log_mel(waveform[None])[0].numpy() for waveform in waveforms.values()]
     figure = new(WIDTH, 2.7)
     axes = figure.subplots(1, len(mels), sharey=True, squeeze=False)[0]
     brightest = max(float(mel.max()) for mel in mels)
     for axis, title, mel in zip(axes, waveforms, mels, strict=True):
-        _draw_mel(axis, mel, config, vmin=0, vmax=brightest)
+        _draw_mel(axis, mel, log_mel.config, vmin=0, vmax=brightest)
         axis.set_title(textwrap.fill(plain(title), 26))
         axis.set_xlabel("seconds")
     axes[0].set_ylabel("Hz")

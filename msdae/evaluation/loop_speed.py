@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from msdae import config
 from msdae.data import ClipCache
-from msdae.data.cache import CLIPS, FORMAT, LATENTS, MANIFEST, MELS
+from msdae.data.cache import CLIPS, FORMAT, FRAMES, LATENTS, MANIFEST, MELS
 from msdae.models.autoencoder import build
 from msdae.models.config import ModelConfig
 from msdae.training.autoencoder import AutoencoderTask, TrainConfig
@@ -96,13 +96,13 @@ def _timed(loop: Loop) -> list[float]:
     return seconds
 
 
-def _noise(folder: Path, clips: int, model: ModelConfig, frames: int = 32) -> ClipCache:
+def _noise(folder: Path, clips: int, model: ModelConfig) -> ClipCache:
     """A cache of squares whose latents and log-mels are noise."""
     folder.mkdir(parents=True)
     generator = np.random.default_rng(0)
     codec, mel = model.codec, model.mel
-    latents = generator.standard_normal((clips, codec.channels, frames), dtype=np.float32)
-    mels = generator.random((clips, mel.bands, frames * codec.hop // mel.hop), dtype=np.float32)
+    latents = generator.standard_normal((clips, codec.channels, FRAMES), dtype=np.float32)
+    mels = generator.random((clips, mel.bands, FRAMES * codec.hop // mel.hop), dtype=np.float32)
     np.save(folder / LATENTS, latents.astype(np.float16))
     np.save(folder / MELS, mels.astype(np.float16))
     lines = []
@@ -116,7 +116,7 @@ def _noise(folder: Path, clips: int, model: ModelConfig, frames: int = 32) -> Cl
         **dict.fromkeys(("key", "dataset", "split"), "noise"),
         "source": str(folder),
         "clips": clips,
-        "frames": frames,
+        "frames": FRAMES,
         "mel": config.to_mapping(mel),
         "codec": {
             "name": codec.name,

@@ -15,7 +15,7 @@ from msdae.files import reading
 SOUND_BYTES = 13_000_000  # that all sounds of a page may take
 RATES = (96, 80, 64, 48, 40)  # kb/s, the first that fits is taken
 _LAME = (320, 32)  # kb/s at libsndfile's compression levels 0 and 1
-SPECTROGRAM = (384, 176)  # pixels
+SPECTROGRAM, WIDEST = (384, 176), 1400  # pixels
 
 
 def bit_rate(samples: int) -> int:
@@ -53,8 +53,8 @@ def spectrogram(mel: np.ndarray, highest: float) -> str:
     return _webp(Image.fromarray(colours[shades]).resize(SPECTROGRAM, Image.Resampling.LANCZOS), quality=60)
 
 
-def picture(path: str | Path, width: int = 1400) -> str:
-    """The picture in `path`, at most `width` pixels wide -> data: address of a WebP picture.
+def picture(path: str | Path) -> str:
+    """The picture in `path`, at most `WIDEST` pixels wide -> data: address of a WebP picture.
 
     Raises:
         UserError: missing, or not a picture.
@@ -65,7 +65,7 @@ def picture(path: str | Path, width: int = 1400) -> str:
                 image = image.convert("RGBA" if image.has_transparency_data else "RGB")
         except Image.DecompressionBombError as error:
             raise ValueError(str(error)) from error
-    image.thumbnail((width, image.height), Image.Resampling.LANCZOS)
+    image.thumbnail((WIDEST, image.height), Image.Resampling.LANCZOS)
     return _webp(image, quality=85)
 
 

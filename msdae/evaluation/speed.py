@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from msdae import config, folders
 from msdae.codecs import Codec
 from msdae.data import Batch
+from msdae.data.cache import FRAMES
 from msdae.data.draws import Draws
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.inference.settings import NEVER
@@ -35,12 +36,10 @@ def medians(cases: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, f
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 
-def training_step(
-    model: Autoencoder, batch: int, device: torch.device, frames: int = 32
-) -> Callable[[], None]:
-    """One optimizer step of the model's stage on random clips that are already in memory."""
+def training_step(model: Autoencoder, batch: int, device: torch.device) -> Callable[[], None]:
+    """One optimizer step of the model's stage on random clips of 32 frames that are already in memory."""
     optimizer = torch.optim.Adam(model.to(device).train().freeze(), fused=True)
-    clips, draws = noise(model, batch, frames, device)
+    clips, draws = noise(model, batch, FRAMES, device)
 
     def step() -> None:
         loss = model(clips, draws.again())["denoising"].mean()

@@ -45,6 +45,7 @@ DENOISER = ("widths", "at_input", "tokens", "token_frames", "token_hidden", "att
 RANDOM = "random weights"
 FEW = 200  # clips, ten minutes of sound
 MEASURED = 512  # clips that the mel's bands are measured on
+DECODED = 8  # clips by which it is seen whether the codec works
 logger = logging.getLogger(__name__)
 
 
@@ -232,12 +233,12 @@ def _previous(kind: str, stage: int, run: Path, start: str | None) -> tuple[Auto
     return Autoencoder.from_pretrained("embedded"), False, "embedded"
 
 
-def _require_working_codec(codec: codecs.Codec, clips: Clips, mel: MelConfig, number: int = 8) -> None:
+def _require_working_codec(codec: codecs.Codec, clips: Clips, mel: MelConfig) -> None:
     """Decode real clips first: training on the latents of a broken codec would be for nothing."""
-    batch = next(clips.batches(number))
+    batch = next(clips.batches(DECODED))
     distance = check_decoding(codec, batch.z, batch.mel, mel)
     require_reconstruction(codec, distance)
-    _say(f"codec {codec.name}: decodes {number} clips to within {distance:.1f} dB")
+    _say(f"codec {codec.name}: decodes {DECODED} clips to within {distance:.1f} dB")
 
 
 def measure_bands(clips: Clips) -> Bands:

@@ -61,7 +61,7 @@ def test_shuffled_time_has_every_frame_once(frames):
 
 
 def test_loudness_changes_levels_and_nothing_else(mel):
-    changed = loudness(mel, drawn(), GAIN)
+    changed = loudness(mel, drawn())
     ratio = torch.expm1(changed) / torch.expm1(mel)
     assert torch.allclose(ratio, ratio[:, :1].expand_as(ratio), rtol=1e-3)  # the same for all bands
     level = 20 * ratio[:, 0].log10()
@@ -83,7 +83,7 @@ def test_the_change_of_a_clip_does_not_depend_on_those_beside_it(mel):
         scramble,
         vibrato,
         lambda x, d: recolour(x, d, 1.0, GAIN),
-        lambda x, d: loudness(x, d, GAIN),
+        loudness,
     ):
         both, part = change(mel, drawn()), Draws((0,), 2, slice(1, 2))
         assert torch.allclose(both[1:], change(mel[1:], part), atol=1e-5)

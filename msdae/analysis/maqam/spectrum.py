@@ -48,14 +48,14 @@ def cleaned(decibels: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
     return gaussian_filter(np.where(decibels >= -alpha, 10 ** (decibels / 20), 0.0), sigma)
 
 
-def dominant(hertz: np.ndarray, amplitudes: np.ndarray, count: int = PEAKS) -> list[tuple[float, float]]:
-    """(Hz, share of the strongest) of the peaks of the sum over time, the strongest first.
+def dominant(hertz: np.ndarray, amplitudes: np.ndarray) -> list[tuple[float, float]]:
+    """(Hz, share of the strongest) of the peaks of the sum over time, the strongest `PEAKS` first.
 
     amplitudes: (bins, frames), as `cleaned`.
     """
     total = amplitudes.sum(axis=1)
     places, _ = find_peaks(total)
-    places = places[np.argsort(-total[places])][:count]
+    places = places[np.argsort(-total[places])][:PEAKS]
     peaks = []
     for place in places:
         left, middle, right = np.log(np.maximum(total[place - 1 : place + 2], 1e-12))

@@ -17,6 +17,8 @@ from msdae.analysis.probes.splits import lot
 from msdae.analysis.probes.tasks import CLASSES, FRAMES, VALUE
 from msdae.errors import UserError
 
+WIDTH, DROPPED = 256, 0.4  # of the MLP: its layers' width, and the share of it that dropout takes
+LSTM_WIDTH = 48  # each way
 VALIDATION = 0.1  # share of the groups fitted on that choose when to stop
 
 # Loss of each clip: outputs and targets of any shape with the clips first -> (clips,).
@@ -121,31 +123,29 @@ def constant(kind: str, y: torch.Tensor, outputs: int) -> torch.Tensor:
 class MLP(nn.Module):
     """(clips, channels) -> (clips, outputs)"""
 
-    def __init__(
-        self, channels: int, outputs: int, generator: torch.Generator, width: int = 256, drop: float = 0.4
-    ):
+    def __init__(self, channels: int, outputs: int, generator: torch.Generator):
         super().__init__()
-        self.layers = nn.ModuleList([nn.Linear(channels, width), nn.Linear(width, width)])
-        self.norms = nn.ModuleList([nn.BatchNorm1d(width), nn.BatchNorm1d(width)])
-        self.out = nn.Linear(width, outputs)
-        self.drop, self.generator = drop, generator
+        self.layers = nn.ModuleList([nn.Linear(channels, WIDTH), nn.Linear(WIDTH, WIDTH)])
+        self.norms = nn.ModuleList([nn.BatchNorm1d(WIDTH), nn.BatchNorm1d(WIDTH)])
+        self.out = nn.Linear(WIDTH, outputs)
+        self.generator = generator
         _initialise(self, generator)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = F.gelu(norm(layer(x)))
             if self.training:  # F.dropout would draw from a state that the probes beside this one share
-                x = x * (torch.rand(x.shape, generator=self.generator) >= self.drop) / (1 - self.drop)
+                x = x * (torch.rand(x.shape, generator=self.generator) >= DROPPED) / (1 - DROPPED)
         return self.out(x)
 
 
 class BiLSTM(nn.Module):
     """Two layers and a linear one: (clips, frames, channels) -> (clips, frames, outputs)"""
 
-    def __init__(self, channels: int, outputs: int, generator: torch.Generator, width: int = 48):
+    def __init__(self, channels: int, outputs: int, generator: torch.Generator):
         super().__init__()
-        self.lstm = nn.LSTM(channels, width, num_layers=2, batch_first=True, bidirectional=True)
-        self.out = nn.Linear(2 * width, outputs)
+        self.lstm = nn.LSTM(channels, LSTM_WIDTH, num_layers=2, batch_first=True, bidirectional=True)
+        self.out = nn.Linear(2 * LSTM_WIDTH, outputs)
         _initialise(self, generator)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -76,10 +76,10 @@ def read(
     return {name: torch.cat(portions) for name, portions in parts.items()}
 
 
-def untrained(model: Autoencoder, seed: int = 0) -> Autoencoder:
+def untrained(model: Autoencoder) -> Autoencoder:
     """A model of the same kind and size as `model` with initial weights."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         fresh = type(model)(model.config, model.stage)
     return fresh.to(model.latent_mean.device).eval()
 

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Sequence
 import numpy as np
 
 Symbol = Hashable
+BEGIN = "begin"  # what stands before the first symbol
 
 
 class Markov:
@@ -15,14 +16,13 @@ class Markov:
         sequences: of symbols, each with its end.
         order: symbols that are remembered.
         size: of the alphabet, for symbols that were never seen.
-        begin: what stands before the first symbol.
     """
 
-    def __init__(self, sequences: Iterable[Sequence[Symbol]], order: int, size: int, begin: Symbol = "begin"):
-        self.order, self.size, self.begin = order, size, begin
+    def __init__(self, sequences: Iterable[Sequence[Symbol]], order: int, size: int):
+        self.order, self.size = order, size
         self.counts: list[dict[tuple, Counter]] = [defaultdict(Counter) for _ in range(order + 1)]
         for sequence in sequences:
-            padded = [begin] * order + list(sequence)
+            padded = [BEGIN] * order + list(sequence)
             for place in range(order, len(padded)):
                 for length in range(order + 1):
                     self.counts[length][tuple(padded[place - length : place])][padded[place]] += 1
@@ -40,14 +40,14 @@ class Markov:
 
     def nll(self, sequence: Sequence[Symbol]) -> float:
         """Negative log-likelihood of a sequence, in nats."""
-        padded = [self.begin] * self.order + list(sequence)
+        padded = [BEGIN] * self.order + list(sequence)
         places = range(self.order, len(padded))
         return float(-sum(np.log(self.probability(padded[p - self.order : p], padded[p])) for p in places))
 
     def sample(self, length: int, rng: np.random.Generator, ends: Iterable[Symbol] = ()) -> list[Symbol]:
         """So many symbols; none of `ends` is drawn."""
         drawn: list[Symbol] = []
-        context, excluded = [self.begin] * self.order, set(ends)
+        context, excluded = [BEGIN] * self.order, set(ends)
         for _ in range(length):
             drawn.append(self._next(context, rng, excluded))
             context = [*context, drawn[-1]][1:] if self.order else []

@@ -15,7 +15,7 @@ from msdae.evaluation.tables import Table, Value
 from msdae.inference.pipeline import strengths
 from msdae.progress import Progress, silent
 
-POINTS = 11
+POINTS, LEVELS = 11, (1,)
 COURSE_HEADER = ("point", "strength", "probability of the timbre source's instrument ↑", "melody F1 ↑")
 
 
@@ -38,18 +38,17 @@ class Course:
 def courses(
     model: Model,
     cases: Sequence[Case],
-    levels: Sequence[int] = (1,),
     points: int = POINTS,
     progress: Progress = silent,
 ) -> list[Course]:
-    """Render every case at `points` strengths of `levels` and listen."""
+    """Render every case at `points` strengths of level 1 and listen."""
     results = []
     with progress(total=len(cases) * points, desc="interpolating", unit="output") as bar:
         for group in batches(cases):
             batch = Batch(group, *render(group))
             rows = []
             for strength in strengths(points):
-                rows.append(melody_and_timbre(group, model.swap(batch, levels, strength)))
+                rows.append(melody_and_timbre(group, model.swap(batch, LEVELS, strength)))
                 bar.update(len(group))
             for case, heard in zip(group, zip(*rows, strict=True), strict=True):
                 f1, _, probability = np.array(heard).T
