@@ -2,9 +2,6 @@
 
 import dataclasses
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +10,8 @@ from tqdm import tqdm
 from msdae import audio, codecs, data
 from msdae.data import ClipCache
 from msdae.data.encode import Encoding
-from msdae.data.prepare import prepare
+from msdae.data.prepare import prepare, prepare_set
+from msdae.data.rendering import RenderConfig
 from msdae.data.sets import folder
 from msdae.data.sources import ClipLength
 from msdae.data.tally import Tally
@@ -26,7 +24,6 @@ from msdae.models.msdae import MSDAE
 from msdae.training.autoencoder import TrainConfig
 from msdae.training.stages import begin_stage, stage_folder, train_stage
 
-ROOT = Path(__file__).parents[2]
 MODEL = ModelConfig(widths=(16, 16, 24), hidden=16)
 SETTINGS = TrainConfig(
     model=MODEL,
@@ -182,20 +179,8 @@ def test_freezing_leaves_only_the_stage_trainable():
 
 
 def test_shards_train_like_a_cache(tiny, tmp_path):
-    synth = [
-        "--dataset",
-        "synth",
-        "--clips",
-        "24",
-        "--seed",
-        "7",
-        "--source",
-        tiny / "source",
-        "--shards",
-        "10",
-    ]
-    line = [sys.executable, ROOT / "experiments/prepare_data.py", *synth, "--out", tmp_path / "shards"]
-    subprocess.run([str(part) for part in line], check=True, capture_output=True)
+    rendered = {"source": tiny / "source", "config": RenderConfig(clips=24, seed=7)}
+    prepare_set("synth", tmp_path / "shards", Encoding(codecs.DEFAULT), **rendered, workers=1, shard_clips=10)
     plain = ViewConfig("same", "same", 0, 0)
     settings = dataclasses.replace(SETTINGS, steps=(2, 2, 2), views=plain, contrast=0.0)
     assert train_stage("msdae", 1, settings, tmp_path, [tmp_path / "shards"])
