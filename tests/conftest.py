@@ -45,6 +45,28 @@ def checkpoint(tmp_path_factory):
     return path
 
 
+_FEW: dict = {}
+
+
+@pytest.fixture(scope="module")
+def few_references():
+    """The judge of timbre compares outputs with one clip of each instrument, not with eight."""
+    from msdae.evaluation.swapbench import cases, scores
+
+    made = scores.instruments.__wrapped__
+
+    def few(*of):
+        if of not in _FEW:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(cases, "REFERENCES", 1)
+                _FEW[of] = made(*of)
+        return _FEW[of]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scores, "instruments", few)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def process():
     """What command lines set for their process ends with the test: the log, SIGTERM, errors of threads."""

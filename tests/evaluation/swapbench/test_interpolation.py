@@ -6,9 +6,11 @@ from msdae import codecs
 from msdae.evaluation.swapbench import cases, interpolation
 from msdae.evaluation.swapbench.interpolation import Course
 from msdae.evaluation.swapbench.systems import Model
-from msdae.inference.pipeline import Pipeline
+from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
+
+pytestmark = pytest.mark.usefixtures("few_references")
 
 
 def test_spearman_of_courses():
@@ -28,7 +30,7 @@ def test_courses_of_a_model_that_knows_nothing():
     codec = codecs.load(codecs.DEFAULT)
     config = ModelConfig(widths=(16, 16, 24), hidden=16, codec=CodecConfig(fingerprint=codec.fingerprint))
     torch.manual_seed(0)
-    system = Model("model", Pipeline(MSDAE(config), codec))
+    system = Model("model", Pipeline(MSDAE(config), codec, Sampling(steps=2)))
     drawn = cases.plan("valid", 0, {"monophonic": 2})
     found = interpolation.courses(system, drawn, points=3)
     assert [course.piece for course in found] == [case.melody.piece for case in drawn]

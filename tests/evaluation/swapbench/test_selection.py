@@ -6,6 +6,8 @@ from msdae.errors import UserError
 from msdae.evaluation.swapbench.selection import quick
 from msdae.inference.pipeline import Pipeline, Sampling
 
+pytestmark = pytest.mark.usefixtures("few_references")
+
 
 def test_quick_is_between_its_bounds(tiny_model, codec):
     pipeline, counts = Pipeline(tiny_model(2), codec, Sampling(steps=2)), {"monophonic": 1}
