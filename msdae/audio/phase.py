@@ -44,6 +44,11 @@ def scattered(bins: int, device: torch.device | None = None) -> torch.Tensor:
     return 2 * math.pi * (GOLDEN * squares % 1)
 
 
+def with_doubles(magnitude: torch.Tensor) -> torch.Tensor:
+    """The magnitudes on a device that has doubles: on the CPU where they are on MPS, which has none."""
+    return magnitude.cpu() if magnitude.device.type == "mps" else magnitude
+
+
 def griffin_lim(
     magnitude: torch.Tensor, phase: torch.Tensor, window: torch.Tensor, hop: int, rounds: int
 ) -> torch.Tensor:

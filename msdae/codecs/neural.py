@@ -20,7 +20,7 @@ from einops import rearrange
 from msdae import checkpoint
 from msdae import config as configs
 from msdae.audio.magnitudes import Transform, mel_filters, pieces
-from msdae.audio.phase import accumulated, griffin_lim, scattered
+from msdae.audio.phase import accumulated, griffin_lim, scattered, with_doubles
 from msdae.codecs.base import CODECS, FIX, Codec
 from msdae.codecs.chunks import CHUNK, chunks
 from msdae.limits import Range
@@ -180,12 +180,13 @@ class NeuralCodec(Codec):
         known, after = min(before, margin), min(z.shape[-1] - before - own, margin)
         first, frames = (before - known) * c.block, (known + own + after) * c.block
         # A centred transform has one frame more than hops: the next frame, or at the end the last again.
-        inside = F.pad(magnitude, (0, 1), mode="replicate")[..., first : first + frames + 1]
-        start = scattered(inside.shape[1], z.device)
-        phases = accumulated(inside, c.hop, None if state is None else start + state)
-        waveform = griffin_lim(inside, phases, self.window, c.hop, c.rounds)
+        inside = with_doubles(F.pad(magnitude, (0, 1), mode="replicate")[..., first : first + frames + 1])
+        start = scattered(inside.shape[1], inside.device)
+        phases = accumulated(inside, c.hop, None if state is None else start + state.to(inside.device))
+        waveform = griffin_lim(inside, phases, self.window.to(inside.device), c.hop, c.rounds)
         last = max((known + own - margin) * c.block, 1) - 1
-        return waveform[:, known * self.hop :], (phases[..., last] - start).to(phases.dtype)
+        state = (phases[..., last] - start).to(phases.dtype)
+        return waveform[:, known * self.hop :].to(z.device), state.to(z.device)
 
     @property
     def _reach(self) -> int:

@@ -34,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not (given := options.sound or options.timbre):
         raise UserError("no sound; give --sound FILE, which learn-sound wrote, or --timbre FILE")
     if options.in_file:
+        if options.input or options.output or options.midi is not None:
+            raise UserError("--in-file plays to --out; leave out --input, --output and --midi")
         source = cli.open_source(options.in_file)
         cli.check_outputs([options.out], None, [source])
         files.check_apart([options.out], [given])

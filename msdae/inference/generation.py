@@ -90,12 +90,13 @@ class Generator:
             levels = {**content.levels, **{level: drawn[level].cpu() for level in grid.pooled}}
             return dataclasses.replace(content, levels=dict(sorted(levels.items())))
         samples, given, sound = round(request.seconds * self.rate), {}, request.timbre or request.beginning
-        if sound is request.timbre and not isinstance(sound, LearntSound | None):
-            require_audible([levelled(sound, self.rate)])
         if sound is not None:
-            learnt = isinstance(sound, LearntSound)
-            heard = None if learnt else max(sound.samples, pipeline.codec.clip_samples)
-            sound = pipeline.encode(sound, samples=heard, levels=grid.pooled)  # repeated as in a swap
+            heard = None
+            if not isinstance(sound, LearntSound):
+                if request.timbre is not None:
+                    require_audible([levelled(sound, self.rate)])
+                heard = max(sound.samples, pipeline.codec.clip_samples)  # repeated, as in a swap
+            sound = pipeline.encode(sound, samples=heard, levels=grid.pooled)
             given = dict(sound.levels)
         end = self._end(request.beginning)
         prefix = timeline(pipeline.encode(end, levels=grid.timed), grid) if len(end) else {}

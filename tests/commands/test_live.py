@@ -56,6 +56,7 @@ def test_a_silent_timbre_source_is_refused(run, sounds, tmp_path, capsys):
         (["--timbre", "a", "--in-file", "b", "--out", "b"], "is also an input"),
         (["--timbre", "a", "--in-file", "b", "--out", "y.txt"], "choose one of these extensions"),
         (["--sound", "a", "--in-file", "b"], "a safetensors file"),
+        (["--timbre", "a", "--in-file", "b", "--midi"], "leave out --input, --output and --midi"),
         (["--timbre", "a", "--block", "1"], "expected 256 to 8 192"),
         (["--timbre", "a", "--midi", "no such keyboard"], "MIDI"),
     ],
