@@ -66,10 +66,8 @@ def write_score(path: str | Path, score: Score, program: int = 0) -> None:
     check_score(path)
     pretty_midi = pretty_midi_package()
     midi = pretty_midi.PrettyMIDI(resolution=RESOLUTION, initial_tempo=score.tempo)
-    for (
-        place,
-        tempo,
-    ) in score.changes:  # pretty_midi reads and writes such changes, but has no way to make them
+    # pretty_midi reads and writes changes of the tempo, but has no public way to make them.
+    for place, tempo in score.changes:
         midi._tick_scales.append((round(place * RESOLUTION), 60 / (tempo * RESOLUTION)))
     midi._update_tick_to_time(round(score.quarters * RESOLUTION))
     for number, part in enumerate(score.parts, start=1):

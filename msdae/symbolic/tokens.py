@@ -28,12 +28,11 @@ def bar_count(score: Score) -> int:
     return int(np.ceil(score.quarters / BAR - 1e-6))
 
 
-def line(part: Part, longest: int | None = LONGEST) -> Line:
+def line(part: Part, longest: float = LONGEST) -> Line:
     """The highest notes of a part, one after the other, with the rests between; from its first note on.
 
-    longest: ticks of a note or rest, to which they are cut; None for no limit.
+    longest: ticks of a note or rest, to which they are cut; infinity for no limit.
     """
-    cut = lambda ticks: ticks if longest is None else min(longest, ticks)  # noqa: E731
     notes: list[tuple[int, int, int]] = []  # onset, end, pitch
     for note in sorted(part, key=lambda note: (round(note.onset * TICKS), -note.pitch)):
         onset = round(note.onset * TICKS)
@@ -49,9 +48,9 @@ def line(part: Part, longest: int | None = LONGEST) -> Line:
         rest = following - end
         if rest < SHORTEST_REST:
             end, rest = following, 0
-        symbols.append((pitch, cut(end - onset)))
+        symbols.append((pitch, min(longest, end - onset)))
         if rest:
-            symbols.append((REST, cut(rest)))
+            symbols.append((REST, min(longest, rest)))
     return symbols
 
 

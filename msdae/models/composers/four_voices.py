@@ -17,16 +17,7 @@ from msdae.nn.causal import Cache, CausalTransformer
 from msdae.symbolic.chorales import VOICES
 from msdae.symbolic.notes import Score
 from msdae.symbolic.runs import line_of_steps
-from msdae.symbolic.tokens import (
-    BAR,
-    LINE_REST,
-    STEPS,
-    ordered,
-    part_of_steps,
-    score_of_voices,
-    tied,
-    voices,
-)
+from msdae.symbolic.tokens import BAR, LINE_REST, STEPS, ordered, part_of_steps, score_of_voices, tied, voices
 
 SYMBOLS, REST, BEGIN = 130, 128, 129  # MIDI pitches and two more
 HELD = 32  # steps that a note is held, counted so far

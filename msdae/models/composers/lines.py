@@ -1,5 +1,6 @@
 """What composers of single lines share: notes with durations as symbols, and their places in time."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -96,7 +97,7 @@ class Tunes:
         self.prompt, self.known, self.start = prompt or Score((), TEMPO), [], 0
         if prompt is not None:
             part = highest(prompt)
-            whole, first = line(part, None), round(min(note.onset for note in part) * TICKS)
+            whole, first = line(part, math.inf), round(min(note.onset for note in part) * TICKS)
             self.known, self.start = part_of(whole, first), first + sum(ticks for _, ticks in whole)
         begin = sum(ticks for _, ticks in self.given)
         self.length = BAR * bars * TICKS
