@@ -63,7 +63,7 @@ def loss(model, pupil, trajectories):
 
 
 def test_a_student_learns_the_trajectories_of_the_model_that_ships(tiny, tmp_path):
-    settings = replace(SETTINGS, steps=30, batch_size=8, learning_rate=2e-3)
+    settings = replace(SETTINGS, steps=30, batch_size=8, learning_rate=2e-3, log_every=30, save_every=30)
     assert made("embedded", tmp_path, tiny, settings)
     model = Autoencoder.from_pretrained("embedded")
     trajectories, pupil = known(tmp_path), Student.load(tmp_path / STUDENT, model)
@@ -102,9 +102,9 @@ def test_an_untrained_student_is_its_teacher_without_guidance(checkpoint):
 @pytest.mark.parametrize("says", ["guidance", "consistency"])
 def test_other_students_learn_what_they_say(checkpoint, tiny, tmp_path, says):
     """Of guidance the teacher's guided estimate at each point, of consistency the end of its trajectory."""
-    settings = replace(
-        SETTINGS, student=replace(SETTINGS.student, says=says, rank=16), steps=60, learning_rate=1e-2
-    )
+    student = replace(SETTINGS.student, says=says, rank=16)
+    rare = {"log_every": 60, "save_every": 60}
+    settings = replace(SETTINGS, student=student, steps=60, learning_rate=1e-2, **rare)
     made(checkpoint, tmp_path, tiny, settings)
     model, trajectories = MSDAE.from_pretrained(checkpoint), known(tmp_path)
     pupil = Student.load(tmp_path / STUDENT, model)
