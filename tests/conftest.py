@@ -69,7 +69,8 @@ def few_references():
 
 @pytest.fixture(autouse=True)
 def process():
-    """What command lines set for their process ends with the test: the log, SIGTERM, errors of threads."""
+    """What command lines set for their process ends with the test: the log, SIGTERM, errors of threads, and
+    how many threads torch has: those of two workers slow each other down several times."""
     log = logging.getLogger("msdae")
     hook, terminate = threading.excepthook, signal.getsignal(signal.SIGTERM)
     log.handlers.clear()  # of what a fixture of more than one test has run
@@ -78,6 +79,7 @@ def process():
     yield
     threading.excepthook = hook
     signal.signal(signal.SIGTERM, terminate)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture
