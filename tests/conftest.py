@@ -70,7 +70,7 @@ def few_references():
 @pytest.fixture(autouse=True)
 def process():
     """What command lines set for their process ends with the test: the log, SIGTERM, errors of threads, and
-    how many threads torch has: those of two workers slow each other down several times."""
+    torch's threads, which UMAP changes: two for each of two workers slow both down several times."""
     log = logging.getLogger("msdae")
     hook, terminate = threading.excepthook, signal.getsignal(signal.SIGTERM)
     log.handlers.clear()  # of what a fixture of more than one test has run
