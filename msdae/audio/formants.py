@@ -10,10 +10,7 @@ MOST = 2.5  # nepers that a bin is raised or lowered by
 
 def envelope(waveform: torch.Tensor) -> torch.Tensor:
     """The spectral envelope of a waveform (samples,), averaged over time, in nepers: (FFT / 2 + 1,)."""
-    window = torch.hann_window(FFT)
-    spectrum = torch.stft(waveform, FFT, window=window, return_complex=True)
-    level = spectrum.abs().square().mean(dim=1).add(1e-10).log() / 2
-    return F.avg_pool1d(F.pad(level[None], (SMOOTH // 2, SMOOTH // 2), mode="replicate"), SMOOTH, 1)[0]
+    return _envelope(_spectrum(waveform))
 
 
 def scaled(envelope: torch.Tensor, ratio: float) -> torch.Tensor:
@@ -29,8 +26,16 @@ def factors(wanted: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
 
 def kept(waveform: torch.Tensor, ratio: float) -> torch.Tensor:
     """A waveform (samples,) whose pitches were raised by `ratio`, with the envelope that it had before."""
-    own = envelope(waveform)
-    window = torch.hann_window(FFT)
-    spectrum = torch.stft(waveform, FFT, window=window, return_complex=True)
+    spectrum = _spectrum(waveform)
+    own = _envelope(spectrum)
     changed = spectrum * factors(scaled(own, 1 / ratio), own)[:, None]
-    return torch.istft(changed, FFT, window=window, length=len(waveform))
+    return torch.istft(changed, FFT, window=torch.hann_window(FFT), length=len(waveform))
+
+
+def _spectrum(waveform: torch.Tensor) -> torch.Tensor:
+    return torch.stft(waveform, FFT, window=torch.hann_window(FFT), return_complex=True)
+
+
+def _envelope(spectrum: torch.Tensor) -> torch.Tensor:
+    level = spectrum.abs().square().mean(dim=1).add(1e-10).log() / 2
+    return F.avg_pool1d(F.pad(level[None], (SMOOTH // 2, SMOOTH // 2), mode="replicate"), SMOOTH, 1)[0]

@@ -83,9 +83,10 @@ def _neutone(options: argparse.Namespace) -> None:
     files.check_replaceable(options.neutone)
     files.check_apart([options.neutone], [given])
     from msdae.inference import neutone
+    from msdae.inference.encoding import timbre_of
     from msdae.inference.pipeline import Pipeline
     from msdae.inference.settings import LiveConfig
-    from msdae.inference.streaming import Engine, timbre_of
+    from msdae.inference.streaming import Engine
 
     pipeline = Pipeline.from_pretrained(options.checkpoint, "cpu")
     codes = pipeline.load_sound(given).codes if options.sound else timbre_of(pipeline, given)

@@ -75,7 +75,8 @@ def parser() -> argparse.ArgumentParser:
 
 def engine(options: argparse.Namespace) -> "Engine":
     """The engine that the options ask for."""
-    from msdae.inference.streaming import Engine, timbre_of
+    from msdae.inference.encoding import timbre_of
+    from msdae.inference.streaming import Engine
 
     pipeline = cli.pipeline(options)
     sound, timbre = options.sound, options.timbre

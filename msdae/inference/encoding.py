@@ -14,6 +14,7 @@ from msdae.inference.codes import LENGTH, Codes
 from msdae.inference.latents import Advance, Silence, ignored
 from msdae.inference.settings import AUTO, SOUND, Mix
 from msdae.inference.sounds import LearntSound
+from msdae.inference.sources import levelled, require_audible
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.tokens import Tokens, gathered
 
@@ -64,6 +65,20 @@ def brought(dynamics: str, new: bool) -> bool:
     dynamics: as `Sampling.dynamics`. new: the model was not trained on the sound.
     """
     return dynamics == SOUND or (dynamics == AUTO and new)
+
+
+def timbre_of(pipeline: Any, timbre: Any, levels: Sequence[int] = (1,)) -> Codes:
+    """The codes by which a `Pipeline` plays with a sound alone: those of a timbre source, which is repeated
+    where it is shorter than a clip, or of a `LearntSound`.
+
+    Raises:
+        UserError: it is silent; as `Pipeline.encode`.
+    """
+    if isinstance(timbre, LearntSound):
+        return pipeline.encode(timbre, levels=levels)
+    source = levelled(timbre, pipeline.codec.sample_rate)
+    require_audible([source])
+    return pipeline.encode(source, samples=max(source.samples, pipeline.codec.clip_samples), levels=levels)
 
 
 @torch.no_grad()

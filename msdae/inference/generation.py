@@ -19,10 +19,11 @@ from msdae.audio.windows import Source
 from msdae.data.draws import mix_seed
 from msdae.errors import UserError
 from msdae.inference.codes import Codes
+from msdae.inference.encoding import timbre_of
 from msdae.inference.mastering import mastered, write_mastered
 from msdae.inference.pipeline import Pipeline
 from msdae.inference.sounds import LearntSound
-from msdae.inference.sources import as_source, levelled, require_audible
+from msdae.inference.sources import as_source
 from msdae.inference.timelines import room, timeline, windowed
 from msdae.models.priors.base import Condition, Prior, kept_frames
 from msdae.models.priors.settings import SECONDS, Manner
@@ -89,15 +90,13 @@ class Generator:
             drawn = sample(frames, Condition(given, request.text))
             levels = {**content.levels, **{level: drawn[level].cpu() for level in grid.pooled}}
             return dataclasses.replace(content, levels=dict(sorted(levels.items())))
-        samples, given, sound = round(request.seconds * self.rate), {}, request.timbre or request.beginning
-        if sound is not None:
-            heard = None
-            if not isinstance(sound, LearntSound):
-                if request.timbre is not None:
-                    require_audible([levelled(sound, self.rate)])
-                heard = max(sound.samples, pipeline.codec.clip_samples)  # repeated, as in a swap
-            sound = pipeline.encode(sound, samples=heard, levels=grid.pooled)
-            given = dict(sound.levels)
+        samples, sound = round(request.seconds * self.rate), None
+        if request.timbre is not None:
+            sound = timbre_of(pipeline, request.timbre, grid.pooled)
+        elif request.beginning is not None:
+            heard = max(request.beginning.samples, pipeline.codec.clip_samples)
+            sound = pipeline.encode(request.beginning, samples=heard, levels=grid.pooled)
+        given = {} if sound is None else dict(sound.levels)
         end = self._end(request.beginning)
         prefix = timeline(pipeline.encode(end, levels=grid.timed), grid) if len(end) else {}
         lead, samples = len(end) // pipeline.codec.hop, samples + len(end)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from msdae.audio import equaliser
+from msdae.audio.levels import HOP
 from msdae.audio.loudness import PEAK, Loudness, matching_gain
 from msdae.audio.windows import crossfade_level
 from msdae.errors import UserError
@@ -22,7 +23,6 @@ from msdae.inference.encoding import brought, window_codes
 from msdae.inference.longform import noise
 from msdae.inference.pipeline import Pipeline
 from msdae.inference.settings import LiveConfig
-from msdae.inference.sources import levelled, require_audible
 
 FADE = 1024  # samples of the cross-fade from one window's sound to the next one's, and to its gain
 KNEE = 0.7 * PEAK  # above which samples are bent, so that all stay under -1 dBFS
@@ -31,19 +31,7 @@ LOUDEST = 8.0  # most that the gain may be: noise of an empty room stays noise
 LEVEL = equaliser.PEAK  # of the input's loud parts as the model hears them: what it was trained on
 QUIETEST = LEVEL / 100  # peak of an input that is made as loud; a softer one stays softer than that
 FORGOTTEN = 10.0  # seconds after which a loud part counts by half
-CLICK, HOP = 4, 512  # pieces of samples that may be louder than the loud parts
-
-
-def timbre_of(pipeline: Pipeline, source: Any) -> Codes:
-    """The codes of a timbre source that an engine plays with.
-
-    Raises:
-        UserError: it is silent; as `Pipeline.encode`.
-    """
-    sound = levelled(source, pipeline.codec.sample_rate)
-    require_audible([sound])
-    samples = max(sound.samples, pipeline.codec.clip_samples)  # a short one is repeated, as in a swap
-    return pipeline.encode(sound, samples=samples, levels=(1,))
+CLICK = 4  # parts of `HOP` samples that may be louder than the loud ones
 
 
 class Engine:
@@ -53,7 +41,7 @@ class Engine:
 
     Args:
         pipeline: model, codec and sampling, as it is now; fewer steps are faster.
-        sound: codes with level 1, as `timbre_of` gives them of a timbre source, or those of a learnt sound.
+        sound: codes with level 1, as `encoding.timbre_of` gives them of a timbre source or a learnt sound.
         config: when windows are sampled.
 
     Attributes:
@@ -110,7 +98,7 @@ class Engine:
         self._heard = torch.cat([self._heard[self.stride :], piece])
         place = self.pipeline.device
         start = self.noise(self._windows).to(place)
-        self._level = max(self._level * forgetting(self.stride, self.sample_rate), level(self._heard))
+        self._level = max(self._level * forgetting(self.stride, self.sample_rate), loud_peak(self._heard))
         heard = LEVEL / self._level * self._heard[None].to(place)
         self._z, waveform, self._state = self.window(heard, self._z, start, self._state)
         self._windows += 1
@@ -163,7 +151,7 @@ class Engine:
         return _bent(ramp * sound)
 
 
-def level(heard: torch.Tensor) -> float:
+def loud_peak(heard: torch.Tensor) -> float:
     """The peak of the loud parts of a window (samples,), whatever clicks there are; `QUIETEST` at least."""
     peaks = heard[: len(heard) // HOP * HOP].abs().view(-1, HOP).amax(dim=1)
     return max(float(peaks.topk(CLICK + 1).values[-1]), QUIETEST)

@@ -130,6 +130,7 @@ class PriorTask(Task):
                 f"no piece is as long as a window of {seconds}; give longer ones, or set model.window"
             )
         self.networks: dict[str, nn.Module] = {KIND: prior}
+        self._pieces = _hash(self.train)
 
     def _usable(self, pieces: Sequence[Piece]) -> list[Piece]:
         window = self.prior.config.window
@@ -176,7 +177,7 @@ class PriorTask(Task):
             "prior": self.name,
             "model": config.to_mapping(self.settings.model),
             "codes": self.prior.model,
-            "pieces": _hash(self.train),
+            "pieces": self._pieces,
         }
 
     def finish(self, folder: Path) -> None:

@@ -21,8 +21,9 @@ def tones(partials, *pitches):
     )
 
 
-@pytest.mark.parametrize("transposition", [0, 7, -9])
-def test_the_melody_is_played_by_the_frames_of_the_timbre_source(transposition):
+@pytest.mark.parametrize(("transposition", "least"), [(0, 0.98), (7, 0.95), (-9, 0.88)])
+def test_the_melody_is_played_by_the_frames_of_the_timbre_source(transposition, least):
+    """Least: raised by 9 semitones, the last partials lie above the envelope, which stays."""
     melody = tones(3, 60, 64)
     timbre = tones(20, 60 + transposition, 64 + transposition)
     out = neighbours.swap(timbre, melody)
@@ -30,7 +31,7 @@ def test_the_melody_is_played_by_the_frames_of_the_timbre_source(transposition):
     for part, key in ((out[: RATE // 2], 60), (out[RATE // 2 :], 64)):
         assert pitch.measure(part.numpy(), RATE, key) == pytest.approx(key, abs=0.3)
     truth = tones(20, 60, 64)
-    assert mfcc.similarity(out, truth, RATE) > 0.88 > 0.5 > mfcc.similarity(melody, truth, RATE)
+    assert mfcc.similarity(out, truth, RATE) > least > 0.5 > mfcc.similarity(melody, truth, RATE)
     assert float(out.square().mean()) == pytest.approx(float(melody.square().mean()), rel=0.3)
 
 

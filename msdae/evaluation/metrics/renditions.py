@@ -72,7 +72,7 @@ class Plan:
     @property
     def name(self) -> str:
         """Tells plans apart."""
-        codec = self.codec and _codec(self.codec, "cpu").identity[:16]
+        codec = self.codec and _identity(self.codec)[:16]
         settings = (self.player, self.split, self.clips, self.seed, codec, self.rooms or "")
         return "-".join(map(str, settings)).rstrip("-")
 
@@ -273,3 +273,8 @@ def _pieces(split: str) -> tuple[str, ...]:
 _fingerprint = functools.cache(soundfont.fingerprint)
 _parts = corpus.parts
 _codec = functools.cache(codecs.load)
+
+
+@functools.cache
+def _identity(codec: str) -> str:
+    return _codec(codec, "cpu").identity
