@@ -8,13 +8,19 @@ import torch.nn.functional as F
 MOMENTUM = 0.99  # of the fast Griffin-Lim algorithm (Perraudin et al. 2013)
 TINY = 1e-30  # power of a bin that has no phase
 GOLDEN = (math.sqrt(5) - 1) / 2
+HARMONICS = 6  # by which a partial is found, itself the first
+DECAY = 0.8  # of a harmonic's weight, to the one below
+STEP, REACH = 0.25, 3  # bins between candidates for a partial's frequency; how many at either side
+STIFFNESS = 2.0  # nats that it costs to leave the parabola by a bin
+DEPTH = 8.0  # nats below a frame's loudest bin where levels end
 
 
 def accumulated(magnitude: torch.Tensor, hop: int, start: torch.Tensor | None = None) -> torch.Tensor:
     """Phases of sinusoids that go on from frame to frame: (batch, bins, frames), in (-pi, pi].
 
     Each peak of a frame is taken for a sinusoid of the frequency that a parabola through its log-magnitude
-    finds; its phase goes on from the frame before, and the bins around a peak move with it.
+    and, of a low one, the levels at its harmonics find; its phase goes on from the frame before, and the bins
+    around a peak move with it. For decoded magnitudes, which tell the frequencies of low partials badly.
 
     magnitude: (batch, bins, frames) of a centred STFT, Hann window of 2 * (bins - 1) samples, `hop` apart.
     start: (batch, bins), phases of the frame before the first; `scattered` by default. So a long spectrogram
@@ -97,6 +103,7 @@ def _sinusoids(magnitude: torch.Tensor, hop: int) -> tuple[torch.Tensor, torch.T
     before, after = rise[..., :-1], rise[..., 1:]
     peak = (before >= 0) & (after < 0)
     offset = (before + after).div_((before - after).clamp_(min=1e-6)).mul_(0.5).clamp_(-0.5, 0.5)
+    _harmonise(offset, peak, level)
     index = torch.arange(bins, device=magnitude.device, dtype=torch.int32)
     far = 2 * bins
     lower = torch.where(peak, index, -far).cummax(dim=-1).values
@@ -105,3 +112,28 @@ def _sinusoids(magnitude: torch.Tensor, hop: int) -> tuple[torch.Tensor, torch.T
     owner = torch.where((owner < 0) | (owner >= bins), index, owner).long()  # a frame without peaks: itself
     advance = offset.add_(index).mul_(math.pi * hop / (bins - 1))
     return owner, advance.gather(-1, owner)
+
+
+def _harmonise(offset: torch.Tensor, peak: torch.Tensor, level: torch.Tensor) -> None:
+    """Move the `offset` of each low peak to where its harmonics are loud, too; all (batch, frames, bins).
+
+    A note's sixth partial tells its pitch six times as exactly as its first.
+    """
+    low = level.shape[-1] // (HARMONICS + 2)
+    item, frame, place = peak[..., 2:low].nonzero(as_tuple=True)
+    at = item, frame, place + 2
+    shift = STEP * torch.arange(-REACH, REACH + 1, device=level.device)
+    partial = (at[2] + offset[at])[:, None] + shift
+    start = ((item * level.shape[1] + frame) * level.shape[2])[:, None]
+    level = level.maximum(level.amax(dim=-1, keepdim=True) - DEPTH)
+    score = (-STIFFNESS * shift.square()).repeat(len(partial), 1)
+    weights = DECAY ** torch.arange(HARMONICS - 1.0)
+    for number, weight in enumerate((weights / weights.sum()).tolist(), start=2):
+        harmonic = number * partial
+        below = harmonic.long()
+        share, below = harmonic - below, below + start
+        score += weight * torch.lerp(level.take(below), level.take(below + 1), share)
+    best = score.argmax(dim=1, keepdim=True).clamp(1, 2 * REACH - 1)
+    lower, middle, upper = (score.gather(1, best + side)[:, 0] for side in (-1, 0, 1))
+    between = (lower - upper).div((lower - 2 * middle + upper).clamp(max=-1e-6)).mul(0.5).clamp(-1, 1)
+    offset[at] = (offset[at] + shift[best[:, 0]] + STEP * between).clamp(-0.5, 0.5)

@@ -67,3 +67,18 @@ def test_frames_are_put_together_as_by_torch(tune, hop):
     made = griffin_lim(spectrum.abs(), spectrum.angle(), WINDOW, hop, rounds=0)
     theirs = torch.istft(spectrum, 2048, hop, window=WINDOW)
     torch.testing.assert_close(made, theirs, atol=1e-5, rtol=0)
+
+
+def test_harmonics_tell_where_a_low_partial_is():
+    """A decoder that blurs the lowest bins leaves no trace of the frequency but in the harmonics."""
+    time, pitch = torch.arange(40 * HOP) / 44100, 137.0
+    wanted = magnitude(sum(0.1 * torch.sin(2 * torch.pi * n * pitch * time)[None] for n in range(1, 9)))
+    wanted[:, 5] = wanted[:, 7]  # the first partial, as if in the middle of bin 6: 129 Hz
+    turns = accumulated(wanted, HOP)[0, 6, 10:-10].diff() / (2 * torch.pi)
+    hertz = (1 + (turns % 1).mean()) * 44100 / HOP  # it turns between once and twice in a hop
+    assert hertz == pytest.approx(pitch, abs=2)
+
+
+@pytest.mark.parametrize("n_fft", [2, 16, 64])
+def test_a_spectrum_of_few_bins_has_phases(n_fft):
+    assert accumulated(torch.rand(1, n_fft // 2 + 1, 9), n_fft // 4 or 1).isfinite().all()
