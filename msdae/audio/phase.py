@@ -98,7 +98,7 @@ def _overlapped(frames: torch.Tensor, hop: int, length: int) -> torch.Tensor:
 def _sinusoids(magnitude: torch.Tensor, hop: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Each bin's nearest peak and that sinusoid's phase advance over a hop: (batch, frames, bins) both."""
     bins = magnitude.shape[1]
-    level = magnitude.transpose(1, 2).clamp_min(1e-7).log_()
+    level = magnitude.transpose(1, 2).contiguous().clamp_min(1e-7).log_()
     rise = F.pad(level[..., 1:] - level[..., :-1], (1, 1))  # to each bin from the one below; 0 at the ends
     before, after = rise[..., :-1], rise[..., 1:]
     peak = (before >= 0) & (after < 0)
