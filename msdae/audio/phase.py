@@ -119,14 +119,14 @@ def _harmonise(offset: torch.Tensor, peak: torch.Tensor, level: torch.Tensor) ->
 
     A note's sixth partial tells its pitch six times as exactly as its first.
     """
-    low = level.shape[-1] // (HARMONICS + 2)
+    low = level.shape[-1] // (HARMONICS + 2)  # so that all harmonics are within the spectrum
     item, frame, place = peak[..., 2:low].nonzero(as_tuple=True)
     at = item, frame, place + 2
     shift = STEP * torch.arange(-REACH, REACH + 1, device=level.device)
     partial = (at[2] + offset[at])[:, None] + shift
     start = ((item * level.shape[1] + frame) * level.shape[2])[:, None]
     level = level.maximum(level.amax(dim=-1, keepdim=True) - DEPTH)
-    score = (-STIFFNESS * shift.square()).repeat(len(partial), 1)
+    score = torch.zeros_like(partial) - STIFFNESS * shift.square()
     weights = DECAY ** torch.arange(HARMONICS - 1.0)
     for number, weight in enumerate((weights / weights.sum()).tolist(), start=2):
         harmonic = number * partial
