@@ -18,9 +18,9 @@ DEPTH = 8.0  # nats below a frame's loudest bin where levels end
 def accumulated(magnitude: torch.Tensor, hop: int, start: torch.Tensor | None = None) -> torch.Tensor:
     """Phases of sinusoids that go on from frame to frame: (batch, bins, frames), in (-pi, pi].
 
-    Each peak of a frame is taken for a sinusoid of the frequency that a parabola through its log-magnitude
-    and, of a low one, the levels at its harmonics find; its phase goes on from the frame before, and the bins
-    around a peak move with it. For decoded magnitudes, which tell the frequencies of low partials badly.
+    Each peak of a frame is taken for a sinusoid. A parabola through the log-magnitude finds its frequency,
+    where it is low together with the levels at its harmonics, for decoded magnitudes tell low frequencies
+    badly. Its phase goes on from the frame before, and the bins around a peak move with it.
 
     magnitude: (batch, bins, frames) of a centred STFT, Hann window of 2 * (bins - 1) samples, `hop` apart.
     start: (batch, bins), phases of the frame before the first; `scattered` by default. So a long spectrogram
@@ -102,7 +102,7 @@ def _sinusoids(magnitude: torch.Tensor, hop: int) -> tuple[torch.Tensor, torch.T
     rise = F.pad(level[..., 1:] - level[..., :-1], (1, 1))  # to each bin from the one below; 0 at the ends
     before, after = rise[..., :-1], rise[..., 1:]
     peak = (before >= 0) & (after < 0)
-    offset = (before + after).div_((before - after).clamp_(min=1e-6)).mul_(0.5).clamp_(-0.5, 0.5)
+    offset = _vertex(before, after).clamp_(-0.5, 0.5)
     _harmonise(offset, peak, level)
     index = torch.arange(bins, device=magnitude.device, dtype=torch.int32)
     far = 2 * bins
@@ -134,6 +134,12 @@ def _harmonise(offset: torch.Tensor, peak: torch.Tensor, level: torch.Tensor) ->
         share, below = harmonic - below, below + start
         score += weight * torch.lerp(level.take(below), level.take(below + 1), share)
     best = score.argmax(dim=1, keepdim=True).clamp(1, 2 * REACH - 1)
-    lower, middle, upper = (score.gather(1, best + side)[:, 0] for side in (-1, 0, 1))
-    between = (lower - upper).div((lower - 2 * middle + upper).clamp(max=-1e-6)).mul(0.5).clamp(-1, 1)
-    offset[at] = (offset[at] + shift[best[:, 0]] + STEP * between).clamp(-0.5, 0.5)
+    rise = score.diff(dim=1)
+    between = _vertex(rise.gather(1, best - 1), rise.gather(1, best)).clamp_(-1, 1)
+    offset[at] = (offset[at] + (shift[best] + STEP * between)[:, 0]).clamp_(-0.5, 0.5)
+
+
+def _vertex(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+    """Where a parabola through three levels peaks, in steps from the middle one; `before` and `after` are the
+    rises to it and from it."""
+    return (before + after).div_((before - after).clamp_(min=1e-6)).mul_(0.5)

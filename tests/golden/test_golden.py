@@ -60,7 +60,8 @@ def test_latents_are_those_of_before(found, name):
 
 
 def test_the_waveform_is_that_of_before():
-    """Of the same latents: where two frequencies fit a peak as well, other roundings may choose otherwise."""
+    """Decoded from the stored latents: where two frequencies fit a peak equally well, latents that differ by
+    a rounding may choose another."""
     expected = load_file(EXPECTED)
     waveform = codecs.load("spectral-neural").decode(expected["swap"][None])[0, ::64]
     torch.testing.assert_close(waveform, expected["swap-waveform"], atol=1e-3, rtol=0)
