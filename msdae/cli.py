@@ -4,7 +4,9 @@ Nothing heavy is imported before a command line asks for it, so that `msdae --he
 """
 
 import argparse
+import atexit
 import dataclasses
+import gc
 import logging
 import os
 import re
@@ -14,7 +16,7 @@ import sys
 import threading
 import time
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -91,6 +93,7 @@ def run(main: Callable[[], None]) -> None:
     if sys.stdout is not None:  # it may be closed
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are no UTF-8
     _show_log()
+    atexit.register(gc.freeze)  # or Python looks through all of torch once more, for a fifth of a second
     threading.excepthook = _ended_thread
     signal.signal(signal.SIGTERM, launcher.terminate)
     launcher.watch()
@@ -278,8 +281,7 @@ def add_config(
 def configured(kind: type[Config], options: argparse.Namespace, **others: Any) -> Config:
     """The dataclass `kind` from the options of `add_config`; others: fields that have no option."""
     fields = {field.name for field in dataclasses.fields(kind)}
-    given = {name: value for name, value in vars(options).items() if name in fields}
-    return kind(**{**given, **others})
+    return kind(**({name: value for name, value in vars(options).items() if name in fields} | others))
 
 
 def _type(hint: Any) -> dict[str, Any]:
@@ -290,8 +292,7 @@ def _type(hint: Any) -> dict[str, Any]:
     if typing.get_origin(hint) is tuple:
         kind = typing.get_args(hint)[0]
         kind = typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
-        letter = "N" if kind is int else "W"
-        return {"type": numbers(kind, *limits), "metavar": f"{letter}[,{letter}]"}
+        return {"type": numbers(kind, *limits), "metavar": "N[,N]" if kind is int else "W[,W]"}
     if hint is bool:
         return {"action": argparse.BooleanOptionalAction}
     return {"type": ranged(limits[0], hint) if limits else hint}
@@ -305,11 +306,10 @@ def _described(kind: type) -> dict[str, str]:
     return {name: " ".join(text.split()).rstrip(".") for name, text in zip(pieces[1::2], texts, strict=True)}
 
 
-def check_outputs(outputs: Iterable[Path], plot: Path | None, inputs: Iterable["Recording"]) -> None:
+def check_outputs(outputs: Collection[Path], plot: Path | None, inputs: Iterable["Recording"]) -> None:
     """Raise a UserError, before any work, for output files that cannot be written or are inputs."""
     from msdae import audio
 
-    outputs = list(outputs)
     for output in outputs:
         audio.check_writable(output)
     if plot is not None:
