@@ -173,7 +173,8 @@ class Server:
     # -- visits
 
     async def _open(self, request: Request) -> Response:
-        visit = await run_in_threadpool(self.visits.open)
+        known = self.visits.find(request.headers[guard.VISIT])  # of a page that is loaded again
+        visit = known or await run_in_threadpool(self.visits.open)
         return JSONResponse(
             {"visit": visit.id, "longest": self.bounds.longest, "largest": self.bounds.largest}
         )

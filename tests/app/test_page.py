@@ -105,6 +105,23 @@ def test_examples_strength_and_three_sources(opened):
     swapped(page)
 
 
+def test_loaded_again_it_is_as_before(opened):
+    """Regression: sources and results were gone."""
+    page = opened()
+    sent(page, "sound", "oboe.wav", tone(2.0, 330))
+    page.select_option("#melody-slot select", label="Ode to Joy, flute")
+    swapped(page)
+    page.reload()
+    expect(page.locator("#sound-slot .name")).to_contain_text("oboe.wav", timeout=SLOW)
+    expect(page.locator("#melody-slot .name")).to_contain_text("Ode to Joy, flute", timeout=SLOW)
+    expect(page.locator("#result .track")).to_have_count(3, timeout=SLOW)
+    page.click("#again")
+    expect(page.locator("#result .takes button")).to_have_count(2, timeout=SLOW)
+    page.goto(page.url)  # by its address it begins anew
+    expect(page.locator("#sound-slot option", has_text="Grand piano")).to_be_attached(timeout=SLOW)
+    expect(page.locator("#sound-slot .name")).to_have_count(0)
+
+
 def test_learn_name_play_and_delete(opened):
     page = opened()
     sent(page, "sound", "my horn.wav", tone(4.0, 260))
@@ -146,6 +163,17 @@ def test_a_sound_is_learnt_though_another_was_chosen_meanwhile(opened):
     page.get_by_role("link", name="Sounds").click()
     expect(page.locator("#toasts")).to_contain_text("“horn” is learnt", timeout=SLOW)
     expect(page.locator(".sounds li")).to_contain_text("horn")
+
+
+def test_a_lesson_can_be_stopped_though_another_sound_is_chosen_meanwhile(opened):
+    page = opened()
+    sent(page, "sound", "horn.wav", tone(4.0, 260))
+    page.get_by_role("button", name="Learn this sound").click()
+    page.locator("#sound-slot form").get_by_role("button", name="Learn").click()
+    page.locator("#sound-slot").get_by_role("button", name="Change").click()
+    page.locator("#sound-slot").get_by_role("button", name="Stop").click()
+    expect(page.locator("#sound-slot progress")).to_have_count(0, timeout=SLOW)
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_what_the_browser_decodes_is_cut_and_says_so(opened):

@@ -30,7 +30,7 @@ export async function facts() {
     "Its fingerprint ": h("code", {}, known.codec_fingerprint),
     Guidance: known.guidance.length ? `as trained: ${known.guidance.join(", ")} for levels 1 to ${known.levels}` : "as trained: 1",
     Licence: "MIT, code and weights that ship. What you make with it is yours as far as the recordings are.",
-    Limits: "Results are mono, at 44.1 kHz. Of chords about a third of the notes are lost. A sound that the model does not know becomes the nearest that it does: learn it first. Voices keep their melody, not their words.",
+    Limits: "Results are mono, at 44.1 kHz. Of chords about a quarter of the notes are lost. A sound that the model does not know is followed roughly: learn it first. Voices keep their melody, not their words.",
     Privacy: "Recordings stay on the machine that serves this page, and are deleted ten minutes after the page is closed. Learnt sounds are kept until they are deleted. Nothing is asked of any other machine.",
   };
   $("#facts").replaceChildren(h("dl", {}, ...Object.entries(rows).flatMap(([name, value]) => [h("dt", {}, name.trim()), h("dd", {}, value)])));

@@ -5,7 +5,7 @@ import { show as showMap } from "./map.js";
 import { awake, begin, watch } from "./net.js";
 import { Deck } from "./sound.js";
 import { show as showSounds } from "./sounds.js";
-import { slots } from "./swap.js";
+import { restore, slots } from "./swap.js";
 import { $, attempt, h, say } from "./tools.js";
 
 const VIEWS = { swap: null, sounds: showSounds, map: showMap, bench: reports, about: facts };
@@ -61,6 +61,7 @@ watch((state) => {
     ready = true;
     box.replaceChildren();
     for (const slot of Object.values(slots)) slot.list();
+    attempt(restore);
     view();
   }
   if (!state.ready && !state.failed && state.opening !== undefined) {

@@ -2,7 +2,9 @@
 
 import { say } from "./tools.js";
 
-let visit = "new";
+/** Whether the page was here before in this tab: loaded again, or come back to. */
+export const again = performance.getEntriesByType("navigation")[0]?.type !== "navigate";
+let visit = (again && sessionStorage.getItem("visit")) || "new";
 let state = { ready: false, jobs: [], heard: [] };
 const watchers = new Set();
 const ends = new Map();
@@ -80,10 +82,11 @@ async function stream() {
   }
 }
 
-/** Begin the visit, and be told until the page goes. */
+/** Begin the visit, or go on with it, and be told until the page goes. */
 export async function begin() {
   const opened = await post("/api/visits");
   visit = opened.visit;
+  sessionStorage.setItem("visit", visit);
   Object.assign(limits, opened);
   let failures = 0;
   (async () => {

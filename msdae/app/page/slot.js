@@ -20,7 +20,7 @@ export async function send(file, name) {
 export class Slot {
   /** kind: "sound", "melody" or "third". changed: called when there is another source. */
   constructor(element, kind, title, about, tone, changed) {
-    Object.assign(this, { element, kind, title, about, tone, changed, value: null, clip: null, heard: null, deck: new Deck() });
+    Object.assign(this, { element, kind, title, about, tone, changed, value: null, clip: null, heard: null, deck: new Deck(), lessons: [] });
     element.classList.add(`tone-${tone}`);
     element.tabIndex = -1;
     const over = (on) => (event) => {
@@ -48,7 +48,7 @@ export class Slot {
   /** What the slot shows; the keyboard stays in it where what it was on goes. */
   put(...children) {
     const inside = this.element.contains(document.activeElement);
-    this.element.replaceChildren(...children);
+    this.element.replaceChildren(...children, ...this.lessons);
     if (inside) this.element.focus({ preventScroll: true });
   }
 
@@ -231,16 +231,18 @@ export class Slot {
 
   async learn(clip, name) {
     const box = h("div", { class: "progress lesson", role: "status" });
+    this.lessons.push(box);
     this.element.append(box);
     try {
       const begun = await post("/api/lessons", { clip: clip.id, name });
-      const bar = new Progress(box, "Learning", () => stop(begun.job));
+      const bar = new Progress(box, `Learning ${name}`, () => stop(begun.job));
       const result = await finish(begun, (job) => bar.show(job));
       if (!result) return;
       window.dispatchEvent(new Event("library"));
       if (this.clip?.id === clip.id) await this.learnt({ sound: result.sound }, name);
       else say(`“${name}” is learnt: it is among the sounds.`);
     } finally {
+      this.lessons = this.lessons.filter((other) => other !== box);
       box.remove();
     }
   }

@@ -1,11 +1,14 @@
 // The swap: what is chosen, the order, and the result beside its sources.
 
 import { lane, player, span } from "./lane.js";
-import { ask, finish, get, post, stop, watch } from "./net.js";
+import { again, ask, finish, get, post, stop, watch } from "./net.js";
 import { Slot } from "./slot.js";
 import { Deck, audio } from "./sound.js";
 import { $, Progress, attempt, clock, h, save, say } from "./tools.js";
 
+const KEPT = "swap"; // in the tab: what it is open for
+const before = again && JSON.parse(sessionStorage.getItem(KEPT));
+let restored = false;
 const takes = [];
 const deck = new Deck();
 let seed = 0;
@@ -39,9 +42,39 @@ deck.changed = () => view?.follow();
 
 function ready() {
   if (!slots.sound) return;
+  keep();
   $("#third-slot").hidden = !["#level2", "#level3"].some((level) => $(level).value === "third");
   swapButton.disabled = busy || !slots.sound.value || !slots.melody.clip || !levels();
 }
+
+/** Note what a page that is loaded again begins with. */
+function keep() {
+  if (!restored) return;
+  const sources = Object.entries(slots).map(([kind, { value, name }]) => [kind, value, name]);
+  const short = ({ id, name, path }) => ({ id, name, path }); // pictures of them all are too much for a tab
+  const results = takes.map((take) => ({ sound: short(take.sound), melody: short(take.melody), swap: short(take.swap), seed: take.seed }));
+  sessionStorage.setItem(KEPT, JSON.stringify({ sources, results, seed }));
+}
+
+/** Show the sources and results that were here before, as far as the server still has them. */
+export async function restore() {
+  for (const [kind, value, name] of before?.sources || []) {
+    const show = async () => (value.clip ? slots[kind].show(await whole({ id: value.clip })) : slots[kind].learnt(value, name));
+    if (value && !slots[kind].value) await show().catch(() => {});
+  }
+  for (const result of before?.results || []) {
+    const clips = await Promise.all([result.sound, result.melody, result.swap].map(whole)).catch(() => null);
+    if (clips) takes.push({ sound: clips[0], melody: clips[1], swap: clips[2], seed: result.seed });
+  }
+  seed = before?.seed || 0;
+  if (takes.length) await open(takes.length - 1);
+  restored = true;
+  keep();
+}
+
+/** All that the server knows of a clip, or of a learnt sound, which is heard at `path`. */
+const whole = async ({ id, name, path }) =>
+  path ? { ...(await get(path.replace("/preview", ""))), name, path } : get(`/api/clips/${id}`);
 
 /** {level: source}; null where one is missing. */
 function levels() {
@@ -76,6 +109,7 @@ async function swap() {
     const result = await finish(begun, (job) => bar.show(job)).finally(() => bar.end());
     if (!result) return say("The swap was stopped.");
     takes.push({ ...sources, swap: await get(`/api/clips/${result.clip}`), seed });
+    keep();
     await open(takes.length - 1);
     $("#result").scrollIntoView({ behavior: "smooth", block: "nearest" });
     deck.play(0);
@@ -126,7 +160,7 @@ function draw(index) {
     h("button", { type: "button", "aria-pressed": String(i === index), onclick: () => attempt(() => open(i)) }, `${i + 1}`),
   );
   const row = h("div", { class: "row" }, play, time, h("span", { class: "end" }),
-    h("button", { type: "button", id: "again", onclick: () => again() }, "Another take"),
+    h("button", { type: "button", id: "again", onclick: () => another() }, "Another take"),
     h("button", { type: "button", onclick: () => melody.show(take.swap) }, "Use as melody"),
     h("button", { type: "button", id: "download", onclick: () => attempt(() => download(take.swap)) }, "Download"),
   );
@@ -142,7 +176,7 @@ function hear(index) {
   if (!deck.playing) deck.play();
 }
 
-function again() {
+function another() {
   seed += 1;
   swap();
 }
