@@ -93,7 +93,9 @@ def variety(sound: torch.Tensor, sample_rate: int) -> float:
 def _partials(sound: np.ndarray, sample_rate: int) -> torch.Tensor:
     """(samples,) -> log-mel frames without their envelope, (frames, BANDS), of length 1."""
     frames = torch.from_numpy(sound).unfold(0, FRAME, HOP) * torch.from_numpy(_window())
-    mel = (torch.fft.rfft(frames).abs() @ _bands(sample_rate)).clamp(min=1e-5).log()
+    bands = _bands(sample_rate)
+    spectrum = torch.view_as_real(torch.fft.rfft(frames)[:, : len(bands)])
+    mel = (spectrum.square().sum(dim=-1).sqrt() @ bands).clamp(min=1e-5).log()
     envelope = F.avg_pool1d(mel[:, None], SMOOTH, 1, SMOOTH // 2, count_include_pad=False)[:, 0]
     return F.normalize((mel - envelope).clamp(min=0))
 
@@ -137,7 +139,8 @@ def _factors(envelope: torch.Tensor, semitones: int) -> np.ndarray:
 
 def _levels(sound: np.ndarray) -> np.ndarray:
     """RMS of each frame."""
-    return np.sqrt(np.square(np.lib.stride_tricks.sliding_window_view(sound, FRAME)[::HOP]).mean(axis=1))
+    powers = np.square(sound[: len(sound) // HOP * HOP]).reshape(-1, HOP).mean(axis=1)
+    return np.sqrt(np.lib.stride_tricks.sliding_window_view(powers, FRAME // HOP).mean(axis=1))
 
 
 @functools.cache
@@ -147,5 +150,6 @@ def _window() -> np.ndarray:
 
 @functools.cache
 def _bands(sample_rate: int) -> torch.Tensor:
-    """(FRAME / 2 + 1, BANDS)"""
-    return torch.from_numpy(get_mel(sample_rate, FRAME, BANDS, LOWEST, HIGHEST, htk=True, norm=None).T.copy())
+    """(bins, BANDS), of the bins up to `HIGHEST`: what is above counts for none."""
+    bands = get_mel(sample_rate, FRAME, BANDS, LOWEST, HIGHEST, htk=True, norm=None).T
+    return torch.from_numpy(bands[: int(HIGHEST / sample_rate * FRAME) + 2].copy())
