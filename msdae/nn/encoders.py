@@ -40,7 +40,7 @@ class MelEncoder(nn.Module):
         for index, outputs in enumerate(widths):
             stride = 2 if bands > self.min_bands else 1
             bands = -(-bands // stride)
-            layers.append(nn.Conv2d(inputs, outputs, 3, stride=(stride, 2), padding=1))
+            layers.append(_Halving(inputs, outputs, 3, stride=(stride, 2), padding=1))
             if index > 0:  # the first stage stays unnormalised: loudness is information
                 layers.append(group_norm(outputs))
             layers.append(nn.SiLU())
@@ -59,6 +59,17 @@ class MelEncoder(nn.Module):
         features = self.convs(rearrange(mel, "b f t -> b 1 f t"))
         features = rearrange(features, "b c f t -> b (c f) t")
         return torch.tanh(self.project(statistics(features) if self.pooled else features))
+
+
+class _Halving(nn.Conv2d):
+    """A conv that halves time; to a single frame in single precision: in bfloat16, on CPUs with AMX, such a
+    conv adds what freed memory held to its sums (torch 2.11)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.shape[-1] > 2:
+            return super().forward(x)
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.to(self.weight.dtype))
 
 
 class PatchTrunk(nn.Module):

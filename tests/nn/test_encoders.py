@@ -1,6 +1,6 @@
 import torch
 
-from msdae.nn.encoders import AttentivePooling, PatchEncoder, statistics
+from msdae.nn.encoders import AttentivePooling, MelEncoder, PatchEncoder, statistics
 
 
 def encoder(**options):
@@ -56,3 +56,17 @@ def test_bfloat16_takes_the_conv_over_channels():
     with torch.autocast("cpu", torch.bfloat16):
         model(mel)
     assert calls == ["image"]
+
+
+def test_bfloat16_is_what_single_precision_is_down_to_one_frame():
+    """Regression: on CPUs with AMX the last conv added what freed memory held, and losses were NaN."""
+    torch.manual_seed(0)
+    model, mel = MelEncoder(32, (128, 256), 4, 12), torch.rand(8, 32, 16)
+    with torch.no_grad():
+        wanted = model(mel)
+        for _ in range(10):
+            freed = [torch.full((2**power + 17,), 3e4, dtype=torch.bfloat16) for power in range(24)]
+            del freed
+            with torch.autocast("cpu", torch.bfloat16):
+                torch.testing.assert_close(model(mel).float(), wanted, rtol=0.0, atol=0.05)
+    assert wanted.shape == (8, 12, 1)
