@@ -102,7 +102,7 @@ def main(clock: str, arguments: list[str]) -> None:
         commands = import_module("msdae.commands")
         import_module("msdae.inference.pipeline")
     attach(watch)
-    commands.run("swap", arguments)
+    commands.main(["swap", *arguments])
     with watch.part(REST):
         pass
     sys.stdout.write(f"{json.dumps(watch.seconds)}\n")
