@@ -59,17 +59,18 @@ function keep() {
 /** Show the sources and results that were here before, as far as the server still has them. */
 export async function restore() {
   for (const [kind, value, name] of before?.sources || []) {
-    const show = async () => (value.clip ? slots[kind].show(await whole({ id: value.clip })) : slots[kind].learnt(value, name));
-    if (value && !slots[kind].value) await show().catch(() => {});
+    if (!value || slots[kind].value) continue;
+    const shown = value.clip ? whole({ id: value.clip }).then((clip) => slots[kind].show(clip)) : slots[kind].learnt(value, name);
+    await shown.catch(() => {});
   }
   for (const result of before?.results || []) {
     const clips = await Promise.all([result.sound, result.melody, result.swap].map(whole)).catch(() => null);
     if (clips) takes.push({ sound: clips[0], melody: clips[1], swap: clips[2], seed: result.seed });
   }
   seed = before?.seed || 0;
-  if (takes.length) await open(takes.length - 1);
   restored = true;
   keep();
+  if (takes.length) await open(takes.length - 1);
 }
 
 /** All that the server knows of a clip, or of a learnt sound, which is heard at `path`. */
