@@ -130,6 +130,8 @@ def test_learn_name_play_and_delete(opened):
     page.locator("#sound-slot form").get_by_role("button", name="Learn").click()
     expect(page.locator("#sound-slot progress")).to_be_visible(timeout=SLOW)
     expect(page.locator("#sound-slot .name")).to_contain_text("learnt sound", timeout=SLOW)
+    page.reload()
+    expect(page.locator("#sound-slot .name")).to_contain_text("learnt sound", timeout=SLOW)
     page.get_by_role("link", name="Sounds").click()
     entry = page.locator(".sounds li")
     expect(entry).to_contain_text("Horn at home")

@@ -17,6 +17,11 @@ export async function send(file, name) {
   return post(`/api/clips?name=${encodeURIComponent(name)}`, body);
 }
 
+/** A learnt sound by its id, as a clip that is heard at `path`. */
+export async function learntClip(id, name) {
+  return { ...(await get(`/api/sounds/${id}`)), name, path: `/api/sounds/${id}/preview` };
+}
+
 export class Slot {
   /** kind: "sound", "melody" or "third". changed: called when there is another source. */
   constructor(element, kind, title, about, tone, changed) {
@@ -148,21 +153,19 @@ export class Slot {
   async show(clip) {
     Object.assign(this, { clip, value: { clip: clip.id } });
     this.deck.pause();
-    this.path = `/api/clips/${clip.id}/sound`;
     this.draw(clip, this.facts(clip));
     this.changed(this);
-    await this.deck.load([this.path]);
+    await this.deck.load([`/api/clips/${clip.id}/sound`]);
   }
 
   /** A learnt sound, or one between two, is the source now. */
   async learnt(value, name) {
     Object.assign(this, { clip: null, value, name });
     this.deck.pause();
-    this.path = `/api/sounds/${value.sound}/preview`;
-    this.heard = { ...(await get(`/api/sounds/${value.sound}`)), name, path: this.path };
+    this.heard = await learntClip(value.sound, name);
     this.draw(this.heard, value.second ? "between two learnt sounds; the first of them is heard" : "learnt sound");
     this.changed(this);
-    await attempt(() => this.deck.load([this.path]));
+    await attempt(() => this.deck.load([this.heard.path]));
   }
 
   facts(clip) {

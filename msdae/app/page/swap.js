@@ -2,7 +2,7 @@
 
 import { lane, player, span } from "./lane.js";
 import { again, ask, finish, get, post, stop, watch } from "./net.js";
-import { Slot } from "./slot.js";
+import { Slot, learntClip } from "./slot.js";
 import { Deck, audio } from "./sound.js";
 import { $, Progress, attempt, clock, h, save, say } from "./tools.js";
 
@@ -73,9 +73,8 @@ export async function restore() {
   if (takes.length) await open(takes.length - 1);
 }
 
-/** All that the server knows of a clip, or of a learnt sound, which is heard at `path`. */
-const whole = async ({ id, name, path }) =>
-  path ? { ...(await get(path.replace("/preview", ""))), name, path } : get(`/api/clips/${id}`);
+/** All that the server knows of a clip, or of a learnt sound, which has a `path`. */
+const whole = ({ id, name, path }) => (path ? learntClip(id, name) : get(`/api/clips/${id}`));
 
 /** {level: source}; null where one is missing. */
 function levels() {
@@ -110,7 +109,6 @@ async function swap() {
     const result = await finish(begun, (job) => bar.show(job)).finally(() => bar.end());
     if (!result) return say("The swap was stopped.");
     takes.push({ ...sources, swap: await get(`/api/clips/${result.clip}`), seed });
-    keep();
     await open(takes.length - 1);
     $("#result").scrollIntoView({ behavior: "smooth", block: "nearest" });
     deck.play(0);
