@@ -111,17 +111,10 @@ def _add(
     first, last = max(0, place - SHIFT), min(len(sound) - FRAME, place + SHIFT)
     if first < last and before.any():
         room = sound[first : last + FRAME - HOP]
-        place = first + int(_correlation(room, before).argmax())
+        place = first + int(np.correlate(room, before).argmax())
     grain = np.fft.irfft(np.fft.rfft(sound[place : place + FRAME]) * factors)
     strength = float(np.sqrt(np.mean(np.square(grain)))) or 1.0
     out[start : start + FRAME] += grain * _window() * (min(GAIN, level / strength) / NORM)
-
-
-def _correlation(room: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Of `part` with `room` at each place: (len(room) - len(part) + 1,)."""
-    size = 1 << (len(room) - 1).bit_length()
-    product = np.fft.rfft(room, size) * np.conj(np.fft.rfft(part, size))
-    return np.fft.irfft(product, size)[: len(room) - len(part) + 1]
 
 
 def _transposed(sound: np.ndarray, semitones: int) -> np.ndarray:
@@ -134,7 +127,7 @@ def _factors(envelope: torch.Tensor, semitones: int) -> np.ndarray:
     """Of the bins of a frame's spectrum, (FRAME / 2 + 1,), by which a transposed copy has the envelope."""
     change = formants.factors(envelope, formants.scaled(envelope, 2 ** (semitones / 12))).numpy()
     bins = np.arange(FRAME // 2 + 1) * formants.FFT / FRAME
-    return np.interp(bins, np.arange(len(change)), change)
+    return np.interp(bins, np.arange(len(change)), change).astype(np.float32)
 
 
 def _levels(sound: np.ndarray) -> np.ndarray:
