@@ -4,6 +4,7 @@ Errors become one line with the file, the reason and the fix; a file appears com
 killed process left half-written goes when the next one writes there.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -94,6 +95,19 @@ def _check_text(path: Path, fix: str, largest: int) -> None:
         raise UserError(f"{printable(path)}: is not a file; {fix}")
     if path.stat().st_size > largest:
         raise UserError(f"{printable(path)}: larger than {largest >> 20} MB; {fix}")
+
+
+def digest(path: str | Path) -> str:
+    """A hash of a file's bytes: 16 hexadecimal digits of its SHA-256.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    hashed = hashlib.sha256()
+    with reading(path), open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            hashed.update(block)
+    return hashed.hexdigest()[:16]
 
 
 def read_json(path: str | Path, kind: type = dict, fix: str = "make it again") -> Any:

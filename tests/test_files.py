@@ -30,6 +30,15 @@ def test_json_that_is_none_is_named_with_its_fix(tmp_path, text, said):
     assert str(error.value).startswith(f"{path}: ") and len(str(error.value)) < 400
 
 
+def test_a_digest_is_of_the_bytes_alone(tmp_path):
+    for name, content in (("a", b"one"), ("b", b"one"), ("c", b"two")):
+        (tmp_path / name).write_bytes(content)
+    a, b, c = (files.digest(tmp_path / name) for name in "abc")
+    assert a == b != c
+    with pytest.raises(UserError, match="nowhere: no such file"):
+        files.digest(tmp_path / "nowhere")
+
+
 def test_damage_is_said_in_words(tmp_path):
     with (
         pytest.raises(UserError, match=r"a.npy: damaged \(no an object\); again"),

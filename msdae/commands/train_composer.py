@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     files.make_folder(run)
     process_state(device(options.device))
     with only_process(run):
-        if train(options.model, settings, pieces, run, tqdm) is None:
+        if not train(options.model, settings, pieces, run, tqdm):
             raise SystemExit(130)
     if options.out is not None:
         find(options.model, run).save(options.out, half=True)

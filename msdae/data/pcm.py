@@ -39,11 +39,8 @@ class Decoded:
 
 
 def key(paths: Sequence[Path]) -> str:
-    """A hash of the names and sizes of the recordings; raises a UserError where one is missing."""
-    entries = []
-    for path in paths:
-        with files.reading(path):
-            entries.append([path.name, path.stat().st_size])
+    """A hash of the names and bytes of the recordings; raises a UserError where one cannot be read."""
+    entries = [[path.name, files.digest(path)] for path in paths]
     return hashlib.sha256(json.dumps(entries).encode()).hexdigest()[:16]
 
 

@@ -20,7 +20,7 @@ from msdae.data.sets import DATASETS
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError, printable
-from msdae.files import atomic_folder, check_replaceable
+from msdae.files import atomic_folder, check_replaceable, digest
 from msdae.locks import only_process
 from msdae.progress import Progress, silent
 
@@ -171,7 +171,7 @@ def _plan(
     codec, log_mel = tools(encoding)
     identity = [codec.fingerprint, asdict(log_mel.config), CLIPS_PER_PART, cache.FORMAT]
     identity += [
-        [file.name, file.clips, _size(file.path), file.labels, *([file.first] if file.first else [])]
+        [file.name, file.clips, _digest(file.path), file.labels, *([file.first] if file.first else [])]
         for file in files
     ]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
@@ -187,9 +187,9 @@ def _plan(
     return Plan(split, key, work_parts)
 
 
-def _size(path: Path) -> int:
-    """Bytes of a file; -1 without it, which its encoding will say."""
-    return path.stat().st_size if path.is_file() else -1
+def _digest(path: Path) -> str:
+    """Of a file; "" without it, which its encoding will say."""
+    return digest(path) if path.is_file() else ""
 
 
 def _below(path: Path | None, source: Path) -> Path | None:

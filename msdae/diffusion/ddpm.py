@@ -94,7 +94,7 @@ class DDPM:
         y: clean (batch, channels, frames); noise: standard normal, as y; uniform: (batch,), 0 to 1, chooses
         the step; weight: of each value, as y -> (batch,)
         """
-        levels = self.noise_levels.to(y.device)[(uniform * STEPS).long().clamp(max=STEPS - 1)].to(y.dtype)
+        levels = self.noise_levels.to(y.dtype).to(y.device)[(uniform * STEPS).long().clamp(max=STEPS - 1)]
         wrong = self.predicted(F, y + levels[:, None, None] * noise, levels).float() - noise
         wrong = wrong.square() if self.error == "mse" else wrong.abs()
         return (weight * wrong).mean(dim=(1, 2))

@@ -116,7 +116,7 @@ class Generator:
             request = dataclasses.replace(request, beginning=_within(request.beginning))
         codes = self.codes(request)
         with progress(total=codes.windows, desc="render", unit="window") as bar:
-            blocks = self._rendered(codes, wholes(bar))
+            blocks = self._rendered(codes, request.seed, wholes(bar))
             yield from self._continued(request.beginning, blocks) if request.beginning else blocks
 
     def render(self, request: Request, progress: Progress = silent) -> torch.Tensor:
@@ -191,10 +191,10 @@ class Generator:
             end = torch.cat([end, block])[-size:] if size else end
         return end
 
-    def _rendered(self, codes: Codes, advance: Any) -> Iterator[torch.Tensor]:
+    def _rendered(self, codes: Codes, seed: int, advance: Any) -> Iterator[torch.Tensor]:
         """Blocks of the codes' sound, as long as they say."""
         hop, device = self.pipeline.codec.hop, self.pipeline.device
-        z = self.pipeline.sample(codes)[:, : -(-codes.samples // hop)]
+        z = self.pipeline.sample(codes, seed)[:, : -(-codes.samples // hop)]
         left = codes.samples
         with torch.no_grad():
             parts = (part[None].to(device) for part in z.split(self.pipeline.window, dim=-1))

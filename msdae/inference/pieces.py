@@ -11,6 +11,7 @@ from msdae.audio import open_recording
 from msdae.data.pieces import Piece
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.errors import UserError
+from msdae.files import digest
 from msdae.inference.pipeline import Pipeline
 from msdae.models.priors.grid import Grid
 from msdae.progress import Progress, silent
@@ -21,9 +22,9 @@ Describe = Callable[[Mapping[str, Any]], torch.Tensor]  # labels to vectors of c
 
 
 def key(files: Mapping[str, Sequence[SourceFile]]) -> str:
-    """A hash of which recordings there are, by name, size and labels."""
+    """A hash of which recordings there are, by name, bytes and labels."""
     facts = [
-        [split, f.name, f.path.stat().st_size, f.first, f.clips, f.labels, *_alone(f)]
+        [split, f.name, digest(f.path), f.first, f.clips, f.labels, *_alone(f)]
         for split, members in files.items()
         for f in members
     ]

@@ -10,6 +10,7 @@ import numpy as np
 import soxr
 
 from msdae.config import require_ranges
+from msdae.files import digest
 from msdae.limits import SHARE, Range, check
 from msdae.symbolic.instruments import POLYPHONIC, Voice
 from msdae.symbolic.notes import Note
@@ -223,7 +224,7 @@ class Sound:
 
 def voice_name(voice: Voice) -> str:
     """The name of a dry voice: the same wherever the same bytes of a SoundFont play the same program."""
-    return f"{DRY}{soundfont.fingerprint(voice.soundfont)}/{voice.instrument.program}"
+    return f"{DRY}{digest(voice.soundfont)}/{voice.instrument.program}"
 
 
 def _dressed(sound: Sound, rng: random.Random, config: SoundConfig) -> Sound:

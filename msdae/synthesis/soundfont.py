@@ -1,7 +1,6 @@
 """Notes to sound with a SoundFont, the same bytes whatever was rendered before."""
 
 import functools
-import hashlib
 import importlib.util
 import logging
 from collections.abc import Sequence
@@ -119,19 +118,6 @@ def able(voices: Sequence[Voice]) -> list[Voice]:
 
 
 @functools.lru_cache(maxsize=64)
-def fingerprint(soundfont: str | Path) -> str:
-    """A hash of the SoundFont's bytes.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
-    digest = hashlib.sha256()
-    with reading(soundfont), open(soundfont, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
-
-
 @functools.lru_cache(maxsize=1024)
 def level(soundfont: str | Path, program: int, pitch: int) -> float:
     """Peak of one loud note (velocity 127, two seconds), by which an instrument is brought to a common level.

@@ -62,10 +62,8 @@ def settings_of(kind: str) -> type[ComposerSchedule]:
     return family_settings(ComposerSchedule, COMPOSERS[kind])
 
 
-def train(
-    kind: str, settings: Any, pieces: Pieces, folder: Path, progress: Progress = silent
-) -> Composer | None:
-    """A composer trained in `folder`, continuing what is there; None when a signal stopped it.
+def train(kind: str, settings: Any, pieces: Pieces, folder: Path, progress: Progress = silent) -> bool:
+    """Train a composer in `folder`, continuing what is there; False when a signal stopped it.
 
     settings: of the type `settings_of(kind)`. pieces: of the splits "train" and "valid".
 
@@ -78,9 +76,7 @@ def train(
         pieces = {**pieces, "train": {names[place]: pieces["train"][names[place]] for place in spread}}
     composer = new(kind, settings.model, list(pieces["train"].values()), settings.seed)
     task = ComposerTask(composer, settings, pieces, folder)
-    if not Loop(task, settings, settings.steps, folder, progress).run():
-        return None
-    return composer
+    return Loop(task, settings, settings.steps, folder, progress).run()
 
 
 class ComposerTask(Task):
@@ -113,6 +109,7 @@ class ComposerTask(Task):
     def validation(self, rank: int, world: int) -> Iterable[Excerpts]:
         """The same excerpts every time, each of a piece drawn by its length."""
         share = self.settings.batch_size // world
+        self.terms = {}  # of training, which are none of its losses
         # here the networks have their averaged weights
         self.averaged = {name: t.cpu().clone() for name, t in self.composer.state_dict().items()}
         for number in range(self.settings.validation_batches):

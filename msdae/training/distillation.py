@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -209,30 +209,45 @@ def distill(
         if not datasets:
             name = model.config.codec.name
             datasets = [data.embedded(codec=name, mel=model.config.mel, dataset="squares", progress=progress)]
-        sets, key = [], fingerprint({}, {"teacher": student.fingerprint(model)})
+        sets, keys = [], []
         for split in ("train", "valid"):
             clips = data.open_clips(*(Path(folder) / split for folder in datasets))
             clips.require(known, model.config.mel)
-            sets.append(_trajectories(model, clips, settings, run / "trajectories" / split, progress))
+            keys.append(_key(model, clips, settings))
+            folder = run / "trajectories" / split
+            sets.append(_trajectories(model, clips, settings, folder, keys[-1], progress))
         generator = torch.Generator().manual_seed(settings.seed)
         pupil = Student.fresh(model, settings.student, generator)
-        task = DistillationTask(model, pupil, *sets, settings, key)
+        task = DistillationTask(model, pupil, *sets, settings, "-".join(keys))
         return Loop(task, settings, settings.steps, run, progress).run()
 
 
-def _trajectories(
-    model: Autoencoder, clips: data.Clips, settings: DistillConfig, folder: Path, progress: Progress
-) -> Trajectories:
-    """The trajectories of one split."""
-    count = settings.clips if folder.name == "train" else max(1, settings.clips // HELD_OUT)
-    s = settings
-    made = TrajectoryConfig(count, s.shard, s.student.points, s.student.guidance, s.usual, s.crossed)
+def _key(model: Autoencoder, clips: data.Clips, settings: DistillConfig) -> str:
+    """Of what the trajectories of one split follow from, but for their number: more are added to those that
+    there are."""
     facts = {
         "teacher": student.fingerprint(model),
         "data": data_keys(clips),
-        "views": to_mapping(s.views),
-        "seed": s.seed,
-        **to_mapping(replace(made, clips=0)),  # more are added to those that there are
+        "views": to_mapping(settings.views),
+        "seed": settings.seed,
+        **to_mapping(_config(settings, 0)),
     }
-    views = clips if s.views.plain else Views(clips, s.views)
-    return make(model, views, made, folder, fingerprint({}, facts), s.seed, progress)
+    return fingerprint({}, facts)
+
+
+def _config(s: DistillConfig, clips: int) -> TrajectoryConfig:
+    return TrajectoryConfig(clips, s.shard, s.student.points, s.student.guidance, s.usual, s.crossed)
+
+
+def _trajectories(
+    model: Autoencoder,
+    clips: data.Clips,
+    settings: DistillConfig,
+    folder: Path,
+    key: str,
+    progress: Progress,
+) -> Trajectories:
+    """The trajectories of one split."""
+    count = settings.clips if folder.name == "train" else max(1, settings.clips // HELD_OUT)
+    views = clips if settings.views.plain else Views(clips, settings.views)
+    return make(model, views, _config(settings, count), folder, key, settings.seed, progress)

@@ -2,8 +2,9 @@
 
 What a step does is a pure function of (seed, stage, step): the clips, the noise and the dropped codes are
 drawn from generators seeded with them. So a run that is resumed, or that is spread over another number of
-processes, repeats the run that it continues; only the dropout that `Draws.own_seed` gives, and losses that
-compare the clips of a part with each other, depend on how a batch is cut into parts.
+processes, repeats the run that it continues; only the dropout that `Draws.own_seed` gives, batch
+normalisation, and losses that compare the clips of a part with each other, depend on how a batch is cut into
+parts.
 """
 
 import copy
@@ -338,6 +339,7 @@ class Loop:
             "settings": config.to_mapping(self.schedule),
             "enough": self.total if self.early else None,  # of so many steps
             "complete": self.complete,  # then the product is there
+            "scaler": scaler.state_dict() if (scaler := self.accelerator.scaler) else None,  # of fp16
         }
         main = self.accelerator.is_main_process
         state.save(self.folder / f"{name}.safetensors", self.learners, header, main)
@@ -349,6 +351,8 @@ class Loop:
             header = state.load(path, self.learners, self._same())
             settings = json.loads(json.dumps(config.to_mapping(self.schedule)))
             self.step = header["step"]
+            if self.accelerator.scaler and header.get("scaler"):
+                self.accelerator.scaler.load_state_dict(header["scaler"])
             self.early = header.get("enough") == self.total and header.get("settings") == settings
             if self.complete and not header.get("complete", True):
                 raise UserError(

@@ -1,5 +1,6 @@
 """A run is a folder with a subfolder for each stage; this decides what a stage starts from."""
 
+import copy
 import dataclasses
 import logging
 import os
@@ -133,7 +134,7 @@ def _train(
         return Loop(task, settings, total, folder).run()
 
     if not (folder / "state.safetensors").exists():
-        first, steps = model, settings.pretrain
+        first, steps = copy.deepcopy(model), settings.pretrain  # a loop takes its networks along
         if settings.refine and previous is not None and previous.stage >= stage:
             first, steps = begin_stage(kind, model_config, 1, settings.seed, previous), settings.refine
         if steps and settings.contrast and not settings.frozen and model.needs_mel and first.pooled[-1]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from msdae import checkpoint, files
-from msdae.data import order
+from msdae.data import order, parts
 from msdae.data.cache import Batch
 from msdae.data.draws import Draws
 from msdae.diffusion.distillation import chord, places, trajectory
@@ -148,8 +149,10 @@ def make(
     clips: with `batches`, views of them as in the model's training. key: of what they are made from; what the
     folder has of another key is an error.
 
+    Processes that were launched together share the work.
+
     Raises:
-        UserError: the folder holds other trajectories, or has no room.
+        UserError: the folder holds other trajectories, or has no room; another process stopped.
     """
     plan = folder / "trajectories.json"
     if plan.exists() and files.read_json(plan).get("key") != key:
@@ -160,32 +163,26 @@ def make(
     with files.atomic(plan) as temporary:
         temporary.write_text(json.dumps({"key": key}))
     paths = [folder / f"{n:05d}.safetensors" for n in range(-(-settings.clips // settings.shard))]
-    with progress(total=len(paths) * settings.shard, desc="trajectories", unit="clip") as bar:
-        for number, path in enumerate(paths):
-            if not path.exists():
-                _write(path, model, clips, settings, seed + number, bar)
-            else:
-                bar.update(settings.shard)
+    write = partial(_write, model, clips, settings)
+    work = [parts.Part(write, seed + number, path, settings.shard) for number, path in enumerate(paths)]
+    parts.complete(work, "trajectories", "clip", 1, progress)
     return Trajectories(paths)
 
 
 @torch.no_grad()
-def _write(
-    path: Path, model: Autoencoder, clips: Any, settings: TrajectoryConfig, seed: int, bar: Any
-) -> None:
+def _write(model: Autoencoder, clips: Any, settings: TrajectoryConfig, seed: int, path: Path) -> None:
     """One file."""
-    parts: list[dict[str, torch.Tensor]] = []
+    batches: list[dict[str, torch.Tensor]] = []
     shapes: list[tuple[int, int]] = []
     for number, batch in enumerate(clips.batches(min(TOGETHER, settings.shard), seed=seed)):
-        if (left := settings.shard - sum(len(part["points"]) for part in parts)) <= 0:
+        if (left := settings.shard - sum(len(batch["points"]) for batch in batches)) <= 0:
             break
         draws = Draws((seed, number, 0), len(batch.names), device=model.latent_mean.device)
         tensors, shapes = _tensors(model, batch, settings, draws)
-        parts.append({name: tensor[:left].half().cpu() for name, tensor in tensors.items()})
-        bar.update(min(left, len(batch.names)))
+        batches.append({name: tensor[:left].half().cpu() for name, tensor in tensors.items()})
     edm = model.edm
     sigmas = karras_sigmas(settings.points, edm.sigma_min, edm.sigma_max).tolist()
-    tensors = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    tensors = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
     checkpoint.save(path, KIND, tensors, {"sigmas": sigmas, "shapes": shapes})
 
 

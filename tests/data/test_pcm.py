@@ -37,6 +37,15 @@ def test_other_recordings_have_another_file(paths, tmp_path):
     assert pcm.key(paths) != pcm.key(paths[:1])
 
 
+def test_recordings_that_were_edited_in_place_are_decoded_anew(paths, tmp_path):
+    """Regression: a file was told by its name and size, which most edits leave."""
+    path = tmp_path / "a.wav"
+    for level in (0.1, 0.2):
+        audio.write(path, torch.full((5000,), level), 44100, subtype="PCM_16")
+        samples = pcm.decoded([path], 44100, tmp_path / "cache").samples.float() / pcm.FULL_SCALE
+        torch.testing.assert_close(samples, torch.full((5000,), level), atol=1e-4, rtol=0)
+
+
 def test_a_missing_recording_is_named(paths, tmp_path):
     with pytest.raises(UserError, match="nowhere.flac"):
         pcm.key([tmp_path / "nowhere.flac"])

@@ -230,6 +230,15 @@ def test_prepared_data_is_kept_and_other_data_is_refused(recordings, tmp_path):
         _prepare(recordings, tmp_path / "out")
 
 
+def test_data_of_recordings_that_were_edited_in_place_are_refused(recordings, tmp_path):
+    """Regression: they were told by their sizes."""
+    _prepare(recordings, tmp_path / "out")
+    waveform = torch.cat(list(audio.open_recording(recordings / "a.wav").blocks()))
+    audio.write(recordings / "a.wav", 0.5 * waveform, subtype="PCM_16")
+    with pytest.raises(UserError, match="made from other files or settings"):
+        _prepare(recordings, tmp_path / "out")
+
+
 def test_shards_hold_the_records_of_the_cache(recordings, tmp_path, codec):
     _prepare(recordings, tmp_path / "cache")
     _prepare(recordings, tmp_path / "shards", shard_clips=2)

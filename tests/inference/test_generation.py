@@ -35,6 +35,13 @@ def test_a_short_timbre_source_is_repeated_as_in_a_swap(generator, tune):
     assert torch.equal(generator.codes(Request(1.0, timbre=short))[1], heard[1])
 
 
+def test_a_seed_is_that_of_the_rendering_too(generator, tune):
+    """Regression: latents had the pipeline's seed whatever was asked for."""
+    requests = [Request(1.0, melody=tune, seed=seed) for seed in (1, 1, 2)]
+    first, same, other = (torch.cat(list(generator.stream(request))) for request in requests)
+    assert torch.equal(first, same) and not torch.equal(first, other)
+
+
 def test_a_silent_timbre_source_is_refused(generator, tmp_path):
     """Regression: a silent file was written."""
     with pytest.raises(UserError, match="nothing can be heard"):

@@ -115,7 +115,9 @@ def test_patience_ends_it(tmp_path):
 def test_so_many_pieces_are_learnt_from(tmp_path):
     def learnt(*changes):
         made = settings("transformer", "steps=1", *changes)
-        return train("transformer", made, pieces(), tmp_path / "-".join(changes)).runs
+        folder = tmp_path / "-".join(changes)
+        assert train("transformer", made, pieces(), folder)
+        return load(folder / PRODUCT).runs
 
     few, some = learnt("pieces=1"), learnt("pieces=2")
     assert 0 < len(few.hashes) < len(some.hashes)
@@ -144,6 +146,14 @@ def test_the_generator_stands_still_in_the_steps_of_the_critic(tmp_path):
         state, _ = checkpoint.load(tmp_path / "state.safetensors", "training state")
         moments.append({k: v for k, v in state.items() if k.startswith("generator.optimizer.")})
     assert moments[0] and all(torch.equal(moment, moments[1][name]) for name, moment in moments[0].items())
+
+
+def test_validation_says_nothing_of_the_critics_training(tmp_path):
+    """Regression: its lines had the losses of the critic's last step."""
+    train("musegan", settings("musegan", "steps=2"), pieces(4), tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert any("critic: distance" in line for line in lines)
+    assert not any(key.startswith("valid/critic") for line in lines for key in line)
 
 
 def test_parts_of_a_batch_have_dropout_of_their_own(tmp_path):

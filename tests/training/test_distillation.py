@@ -1,5 +1,6 @@
 """Making a student of a tiny model: it begins as its teacher, learns its trajectories, and continues."""
 
+import shutil
 import signal
 from dataclasses import replace
 
@@ -150,6 +151,23 @@ def test_what_was_stopped_continues_bit_for_bit(checkpoint, tiny, tmp_path, monk
     assert made(checkpoint, tmp_path / "parts", tiny, settings)
     whole, parts = ((tmp_path / name / STUDENT).read_bytes() for name in ("whole", "parts"))
     assert whole == parts
+
+
+def test_other_trajectories_are_another_run(checkpoint, tiny, tmp_path):
+    """Regression: once their folder was deleted, as the message says, the student went on with others."""
+    made(checkpoint, tmp_path, tiny, replace(SETTINGS, steps=1))
+    shutil.rmtree(tmp_path / "trajectories")
+    with pytest.raises(UserError, match="saved with another 'trajectories'"):
+        made(checkpoint, tmp_path, tiny, replace(SETTINGS, crossed=0.25))
+
+
+def test_processes_share_the_trajectories(checkpoint, tiny, tmp_path, monkeypatch):
+    """Regression: each made all of them."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("MSDAE_PATIENCE", "0")
+    with pytest.raises(UserError, match="00001.safetensors: left to another process"):
+        made(checkpoint, tmp_path, tiny, replace(SETTINGS, steps=1))
+    assert [path.name for path in tmp_path.rglob("0*.safetensors")] == ["00000.safetensors"]
 
 
 def test_refusals(checkpoint, tiny, tmp_path):

@@ -97,6 +97,16 @@ def test_a_stopped_run_continues_bit_for_bit(build, number, tmp_path):
     assert models[0] == models[1]
 
 
+def test_the_scale_of_fp16_is_part_of_the_state(build):
+    """Regression: a run that was resumed began with the first scale, and skipped steps until it was found."""
+    loops = build("scaled"), build("scaled")
+    for loop, scale in zip(loops, (64.0, 65536.0), strict=True):
+        loop.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    loops[0]._save("state")
+    loops[1]._resume()
+    assert loops[1].accelerator.scaler.get_scale() == 64
+
+
 def test_killed_between_the_last_step_and_the_model_it_still_gets_its_model(build, tmp_path):
     assert build("whole").run()
     killed = build("killed")

@@ -21,6 +21,7 @@ from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import ModelConfig
 from msdae.models.msdae import MSDAE
+from msdae.training import stages
 from msdae.training.autoencoder import TrainConfig
 from msdae.training.stages import begin_stage, stage_folder, train_stage
 
@@ -69,6 +70,21 @@ def test_the_encoder_of_a_pooled_level_is_trained_alone_first(tiny, tmp_path):
     assert [line["step"] for line in lines if "lr" in line] == [1, 2, 3]
     assert not (tmp_path / "stage2/encoder").exists()  # level 2 is not pooled
     assert Autoencoder.load(tmp_path / "stage2/model.safetensors").provenance["steps"] == [6, 6]
+
+
+def test_the_encoder_that_is_trained_first_is_one_of_a_copy(tiny, tmp_path, monkeypatch):
+    """Regression: on an accelerator the encoder's loop took the stage's own model there, where the memory of
+    the stage cannot be measured."""
+
+    class Elsewhere(stages.Loop):
+        def run(self):
+            done = super().run()
+            self.task.modules()["model"].to("meta")
+            return done
+
+    monkeypatch.setattr(stages, "Loop", Elsewhere)
+    settings = dataclasses.replace(SETTINGS, pretrain=2, pretrain_batch=4, steps=(2, 2, 2))
+    assert train_stage("msdae", 1, settings, tmp_path, [tiny])
 
 
 def test_the_first_encoder_of_a_model_that_is_trained_on_is_refined(tiny, tmp_path):

@@ -270,7 +270,7 @@ def _pieces(split: str) -> tuple[str, ...]:
     return tuple(random.Random("renditions").sample(pieces, min(PIECES, len(pieces))))
 
 
-_fingerprint = functools.cache(soundfont.fingerprint)
+_fingerprint = functools.cache(files.digest)
 _parts = corpus.parts
 _codec = functools.cache(codecs.load)
 

@@ -39,6 +39,6 @@ def _held_out(prior: Prior, pieces: Sequence[Piece]) -> np.ndarray:
 def _rows(prior: Prior, x: torch.Tensor) -> np.ndarray:
     """(batch, channels, frames) -> (points, numbers), standardised; a point is a step of the grid."""
     step = prior.grid.step
-    x = prior.standardised(x)[..., : x.shape[-1] // step * step]
+    x = prior.standardised(x.to(prior.mean)).cpu()[..., : x.shape[-1] // step * step]
     parts = torch.cat(x.split(step, dim=-1))
     return torch.cat([code.flatten(1) for code in prior.grid.gather(parts).values()], dim=1).double().numpy()

@@ -222,8 +222,8 @@ def _figures(transcriptions: Sequence[Notes], seconds: float) -> dict[str, np.nd
 
 def _distance(reference: np.ndarray, values: np.ndarray) -> float:
     """Wasserstein distance in deviations of the reference; of nothing heard at all, its whole spread."""
-    deviation = max(float(reference.std()), 1e-6)
-    return wasserstein_distance(reference, values) / deviation if len(values) else float(np.ptp(reference))
+    away = wasserstein_distance(reference, values) if len(values) else float(np.ptp(reference))
+    return away / max(float(reference.std()), 1e-6)
 
 
 def _mean(values: np.ndarray) -> Cell:

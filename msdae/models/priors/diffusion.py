@@ -111,7 +111,7 @@ class DiffusionPrior(Prior):
         timbre, continued, share = draws.uniform(3).unbind(1)
         pooled = torch.tensor([not level.frames for level in self.grid.levels], device=timbre.device)
         steps = frames // self.grid.step
-        kept = (1 + (share * (steps - 1)).long()) * self.grid.step
+        kept = (1 + (share * (steps - 1)).long()).clamp(max=steps - 1) * self.grid.step
         kept = torch.where(continued < CONTINUED, kept, 0)
         begun = torch.arange(frames, device=timbre.device) < kept[:, None]  # (batch, frames)
         absent = (pooled & (timbre < TIMBRE_ABSENT)[:, None])[:, :, None].expand(-1, -1, frames)

@@ -249,6 +249,7 @@ def test_known_codes_are_no_part_of_the_loss():
     known, absent = made._masks(16, Draws((3,), 512))
     assert torch.equal(known[:, 0], ~absent[:, 0]) and not absent[:, 1:].any()
     assert (~known[:, 1:, -4:]).all() and torch.equal(known[:, 1], known[:, 2])
+    assert not made._masks(4, Draws((3,), 512))[0][:, 1:].any()  # nor of a window of one step
     shares = absent[:, 0, 0].float().mean(), known[:, 1, 0].float().mean()
     assert shares[0] == pytest.approx(0.1, abs=0.05) and shares[1] == pytest.approx(0.6, abs=0.08)
 
