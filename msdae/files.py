@@ -179,6 +179,12 @@ def check_replaceable(path: str | Path) -> None:
         pass
 
 
+def check_ending(path: Path, ending: str) -> None:
+    """Raise a UserError unless a file that is to be written is named with `ending`: another is a mistake."""
+    if path.suffix.lower() != ending:
+        raise UserError(f"{printable(path)}: it is written as {ending}; give a name that ends so")
+
+
 def check_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
     """Raise a UserError for an output that is an input, by whatever name: what is read is not replaced."""
     read = list(inputs)

@@ -152,6 +152,11 @@ def write(
     write_blocks(path, [waveform], sample_rate, subtype)
 
 
+def is_lossless(path: str | Path) -> bool:
+    """Whether `write` keeps samples as they are, but for rounding, in a file of this name."""
+    return SUBTYPES[Path(path).suffix.lower()].startswith("PCM")
+
+
 def write_blocks(
     path: str | Path,
     blocks: Iterable[torch.Tensor],

@@ -9,16 +9,19 @@ import torch
 import torch.nn.functional as F
 
 from msdae.audio.equaliser import PEAK
-from msdae.audio.windows import Source, parts
+from msdae.audio.windows import Source, cut, parts
 
 HOP = 512  # samples of a part whose peak is measured
 PART = 16  # of these: as long as a short note
 FAINT = 10 ** (-30 / 20)  # of the loudest part; what is softer is no sound, and no click beside it
 STRAY = 0.04  # share of the parts with sound that may be louder than the rest: clicks
 SILENT = 2e-5  # peak, below which nothing is made louder, as what rounding leaves of opposite channels
-PAUSE = 10 ** (-50 / 20)  # of `PEAK`: what is softer all along is a pause
-HOLD, RELEASE, ATTACK = 0.5, 1.0, 0.05  # seconds
-CLOSED = 60.0  # dB that a pause falls by in `RELEASE`
+OFFSET = 1e-3  # of the highest peak; a mean above it is no sound
+HOLD, RELEASE, CLOSED = 0.5, 1.0, 60.0  # seconds until a pause begins and in which it falls by so many dB
+EARLY = 2  # hops by which it ends before there is sound again
+SOFT, SLOPE = -20.0, 3.0  # dB of the level under which a rendering is bounded, by so many dB for each of them
+NEAR, TOGETHER = 2, 256  # hops about one whose peak is its own; hops that are bounded at once
+LOWEST = -120.0  # dB
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,13 +49,12 @@ class Levelled:
 
     def blocks(self) -> Iterator[torch.Tensor]:
         for block in self.source.blocks():
-            yield self.gain * block
+            yield self.gain * (block - self._offset)
 
     @cached_property
     def gain(self) -> float:
         """The factor on the source's samples."""
-        by_part = F.pad(self._peaks, (0, -len(self._peaks) % PART)).view(-1, PART)
-        medians = by_part.median(dim=1).values  # which clicks do not raise
+        by_part, medians = self._parts
         heard = by_part[medians >= FAINT * medians.max()].amax(dim=1)
         level = float(heard.sort(descending=True).values[int(STRAY * len(heard))])
         level = level if level > SILENT else float(heard.max())
@@ -63,30 +65,70 @@ class Levelled:
         """Whether there is nothing that could be heard."""
         return float(self._peaks.max()) <= SILENT
 
-    def gated(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """Consecutive blocks (samples,) of what is as long as the source, silent where it pauses."""
-        gate = torch.cat([self._gate[:1], self._gate, self._gate[-1:]])
-        start = 0
-        for block in blocks:
-            place = torch.arange(start, start + len(block)) + HOP // 2
-            before = place // HOP
-            yield block * gate[before].lerp(gate[before + 1], (place % HOP) / HOP)
-            start += len(block)
+    @property
+    def loudest(self) -> int:
+        """The sample at which its loudest part begins."""
+        return HOP * PART * int(self._parts[1].argmax())
+
+    def gated(self, blocks: Iterable[torch.Tensor], level: float) -> Iterator[torch.Tensor]:
+        """Blocks (samples,) of a rendering as long as the source, made soft where the source is.
+
+        Where the source is x dB under `SOFT`, the rendering is `SLOPE` times x under its own level at least.
+        So the noise of a room in a pause does not become notes.
+
+        level: peak of the rendering where the source is loud.
+        """
+        margin, size = (NEAR + 1) * HOP, TOGETHER * HOP
+        firsts = [max(0, start - margin) for start in range(0, self.samples, size)]
+        for start, first, part in zip(
+            range(0, self.samples, size), firsts, cut(blocks, firsts, size + 2 * margin), strict=True
+        ):
+            padded = F.pad(part, (0, -len(part) % HOP))
+            peaks = padded.view(1, -1, HOP).abs().amax(dim=2)
+            peaks = F.max_pool1d(peaks, 2 * NEAR + 1, 1, NEAR)
+            most = level * self._bound[first // HOP :][: peaks.shape[-1]]
+            factors = (most / peaks.clamp(min=SILENT)).clamp(max=1)
+            curve = F.interpolate(factors[None], size=len(padded), mode="linear")[0, 0]
+            own = slice(start - first, min(start - first + size, len(part)))
+            yield part[own] * curve[own]
+
+    @cached_property
+    def _bound(self) -> torch.Tensor:
+        """What a rendering's peak may be in each hop, of its level."""
+        second, level = self.rate / HOP, 20 * (self.gain / PEAK * self._peaks).log10().clamp(min=LOWEST)
+        before = round(HOLD * second)
+        held = F.pad(level, (before, EARLY), value=LOWEST)[None]
+        held = F.max_pool1d(held, before + EARLY + 1, 1)[0].double()
+        fallen = CLOSED / RELEASE / second * torch.arange(len(held))
+        held = (held + fallen).cummax(dim=0).values - fallen
+        return (10 ** (SLOPE * (held - SOFT) / 20)).float()
+
+    @property
+    def _parts(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Peaks of the hops of each part, (parts, PART), and their medians, which clicks do not raise."""
+        by_part = F.pad(self._peaks, (0, -len(self._peaks) % PART)).view(-1, PART)
+        return by_part, by_part.median(dim=1).values
 
     @cached_property
     def _peaks(self) -> torch.Tensor:
-        """Largest absolute sample of each HOP of the source."""
-        padded = (F.pad(part, (0, -len(part) % HOP)) for part in parts(self.source, 256 * HOP))
-        return torch.cat([part.view(-1, HOP).abs().amax(dim=1) for part in padded])
+        """Largest absolute sample of each HOP of the source, but for the offset."""
+        _, lowest, highest = self._heard
+        return torch.maximum(highest - self._offset, self._offset - lowest)
 
     @cached_property
-    def _gate(self) -> torch.Tensor:
-        """The factor of each hop: 1 where something is heard, `HOLD` longer, falling by `CLOSED` after it."""
-        heard = self.gain * self._peaks > PAUSE * PEAK
-        index, second = torch.arange(len(heard)), self.rate / HOP
-        far = len(heard) + (HOLD + 2 * RELEASE) * second
-        since = index - torch.where(heard, index, -far).cummax(dim=0).values
-        until = torch.where(heard, index, 2 * far).flip(0).cummin(dim=0).values.flip(0) - index
-        falling = ((since / second - HOLD) / RELEASE).clamp(min=0)
-        rising = 1 - (until - 1) / second / ATTACK  # open a hop before the sound
-        return torch.maximum(10 ** (-CLOSED / 20 * falling), rising.clamp(0, 1)).float()
+    def _offset(self) -> float:
+        """What is taken off the samples: their mean, where it is more than rounding leaves."""
+        mean, lowest, highest = self._heard
+        highest = float(torch.maximum(highest - mean, mean - lowest).max())
+        return mean if abs(mean) > OFFSET * highest else 0.0
+
+    @cached_property
+    def _heard(self) -> tuple[float, torch.Tensor, torch.Tensor]:
+        """The mean of the source's samples; the least and the greatest of each HOP, (hops,) both."""
+        total, hops = 0.0, []
+        for part in parts(self.source, 256 * HOP):
+            total += float(part.sum(dtype=torch.double))
+            last = part[-1:].expand(-len(part) % HOP)
+            hops.append(torch.stack(torch.cat([part, last]).view(-1, HOP).aminmax(dim=1)))
+        lowest, highest = torch.cat(hops, dim=1)
+        return total / self.samples, lowest, highest

@@ -137,7 +137,9 @@ def _check(options: argparse.Namespace) -> None:
             audio.check_writable(path)
         files.check_apart([out, _plot(options, out), *sounds], inputs)
     if options.timbre:
-        cli.open_source(options.timbre)
+        from msdae.inference.sources import levelled, require_audible
+
+        require_audible([levelled(cli.open_source(options.timbre), audio.SAMPLE_RATE)])
 
 
 def _plot(options: argparse.Namespace, out: Path) -> Path:

@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.sound or options.timbre:
         raise UserError("--sound and --timbre are of a plugin; give --neutone FILE, or leave them out")
     if options.out:
+        files.check_ending(options.out, ".safetensors")
         files.check_replaceable(options.out)
         given = Path(options.checkpoint)
         files.check_apart([options.out], [given, given / hub.WEIGHTS])

@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
 
     sources = [cli.open_source(path) for path in options.recordings]
+    files.check_ending(options.out, ".sound")
     files.check_replaceable(options.out)
     files.check_apart([options.out], options.recordings)
     from msdae.inference.pipeline import Pipeline

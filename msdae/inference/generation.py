@@ -211,7 +211,7 @@ class Generator:
         """
         end = self._end(beginning)
         again, blocks = _split(blocks, len(end))
-        gain = float((_level(end) / _level(again).clamp_min(QUIET)).clamp(0.1, 10)) if len(end) else 1.0
+        gain = float((_level(end) / _level(again).clamp_min(QUIET)).clamp(0.01, 10)) if len(end) else 1.0
         fade = min(round(FADE * self.rate), len(end))
         new = (gain * block for block in chain([again[len(again) - fade :]], blocks))
         first, new = _split(limited(new, self.rate), fade)

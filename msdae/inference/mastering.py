@@ -8,6 +8,7 @@ from typing import BinaryIO
 import torch
 
 from msdae import audio, files
+from msdae.audio.files import is_lossless
 from msdae.audio.limiter import limited
 from msdae.audio.loudness import (
     CEILING,
@@ -52,8 +53,11 @@ def write_mastered(
             return limited(_scaled(scratch, gain), sample_rate)
 
         gain, lower = _gain(limited_by, loudness, reference, sample_rate), 1.0
+        exact = gain * loudness.peak <= CEILING and is_lossless(path)  # as loud as it should be
         while True:
             audio.write_blocks(path, (lower * part for part in limited_by(gain)), sample_rate)
+            if exact:
+                return Mastering(gain, False)
             written = measure(audio.open_recording(path, sample_rate), sample_rate)
             if written.peak < PEAK:
                 return Mastering(gain, matching_gain(written, reference) > QUIETER)

@@ -315,8 +315,7 @@ class Pipeline:
     def _streams(self, mix: Mix, series: Sequence[float], progress: Progress) -> Iterator[Blocks]:
         """`stream` for each strength of a series, each to be read to its end before the next."""
         mix = dataclasses.replace(mix, strength=max(series))
-        sound = unknown(self, mix)
-        if sound is not None:
+        if (sound := unknown(self, mix)) is not None:
             logger.info(NOTE)
         windows, part = len(self.starts(mix.melody.samples)), dataclasses.replace(mix, strength=min(series))
         read = sum(len(self.starts(job.length)) for job in self._jobs(part, sound) if job.levels)
@@ -342,7 +341,7 @@ class Pipeline:
         sources = {key: levelled(sound, rate, given) for key, sound in sounds.items()}
         levels = {level: sources.get(id(sound), sound) for level, sound in mix.levels.items()}
         resolved = Mix(sources[id(mix.melody)], levels, mix.strength)
-        require_audible(resolved.recordings)
+        require_audible(resolved.recordings, resolved.melody)
         return resolved
 
     def _mixed(self, mix: Mix, series: Sequence[float], sound: Sound, advance: Advance = ignored) -> Mixed:
@@ -357,8 +356,8 @@ class Pipeline:
 
     def _even(self, mix: Mix, sound: Sound) -> bool:
         """Whether the sound of a resolved mix brings its own dynamics."""
-        new = sound is not None or isinstance(mix.levels.get(1), LearntSound)
-        return brought(self.sampling.dynamics, new)
+        timbre = mix.levels.get(1)
+        return brought(self.sampling.dynamics, sound is not None or isinstance(timbre, LearntSound))
 
     def _jobs(self, mix: Mix, sound: Sound) -> list[Job]:
         return jobs(mix, self.model, self.codec.clip_samples, self._even(mix, sound))
@@ -373,8 +372,9 @@ class Pipeline:
         return latents(self.model, recordings, each, self.route(), self.batch, advance, drafts, self._silence)
 
     def _gated(self, z: torch.Tensor, melody: Levelled, advance: Advance = ignored) -> Blocks:
-        """`_decoded` as long as a melody source, silent where it pauses; `advance` is told shares of it."""
-        for block in melody.gated(self._decoded(z, melody.samples)):
+        """`_decoded` as long as a melody source, soft where it is; `advance` is told shares of it."""
+        loud = z[:, max(0, melody.loudest // self.codec.hop - self.window // 2) :][:, : self.window]
+        for block in melody.gated(self._decoded(z, melody.samples), float(self.decode(loud).abs().max())):
             advance(len(block) / melody.samples)
             yield block
 

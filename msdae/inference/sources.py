@@ -1,5 +1,6 @@
 """Sources of sound: recordings, arrays, and scores that a plain sound plays."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,10 @@ from msdae.audio.windows import Source
 from msdae.errors import UserError, printable
 from msdae.symbolic.notes import Note
 from msdae.symbolic.scores import is_score, read_notes
+
+logger = logging.getLogger(__name__)
+SOUND = ".sound"  # the ending of learnt sounds
+UNHEARD = "nothing can be heard in the mean of its channels"
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ def open_sound(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recording | 
     Raises:
         UserError: as `open_recording` and `read_notes`.
     """
+    if Path(path).suffix == SOUND:
+        raise UserError(f"{printable(path)}: a learnt sound, no recording; give it with --sound")
     if is_score(path):
         return PlayedScore(Path(path), sample_rate, tuple(read_notes(path)))
     return open_recording(path, sample_rate)
@@ -81,9 +88,17 @@ def levelled(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:
     return sound if isinstance(sound, Levelled) else Levelled(as_source(sound, rate, sample_rate), rate)
 
 
-def require_audible(timbres: Iterable[Levelled]) -> None:
-    """Raise a UserError where a timbre source is silent, as two channels that cancel each other are."""
+def require_audible(timbres: Iterable[Levelled], melody: Levelled | None = None) -> None:
+    """Raise a UserError where a timbre source is silent, as two channels that cancel each other are.
+
+    melody: of which it is only said, since the rendering is silent, too.
+    """
     for timbre in timbres:
         if timbre.silent:
-            name = printable(getattr(timbre, "path", "the timbre source"))
-            raise UserError(f"{name}: nothing can be heard in the mean of its channels; give another one")
+            raise UserError(f"{_name(timbre, 'timbre')}: {UNHEARD}; give another one")
+    if melody is not None and melody.silent:
+        logger.info("note: %s: %s, so the rendering is silent", _name(melody, "melody"), UNHEARD)
+
+
+def _name(source: Levelled, role: str) -> str:
+    return printable(getattr(source, "path", f"the {role} source"))

@@ -9,11 +9,6 @@ from msdae.codecs.base import Codec
 from msdae.errors import UserError
 from msdae.models.config import CodecConfig
 
-EARLIER = {  # codecs that shipped: how their file is had from a clone of the repository, by fingerprint
-    "66ce20c0513c24f91d473c73dc5b73a59d93e2f169b690cd4812bd8782218ff5": (
-        "git show c8f18db:msdae/assets/spectral-neural.safetensors > codec-64.safetensors"
-    ),
-}
 CODEC = "codec.safetensors"  # in the folder or hub repository of a checkpoint, where no codec that ships fits
 
 
@@ -35,12 +30,13 @@ def load(trained_on: CodecConfig, folder: Path | None = None, codec: str | Path 
 def require(trained_on: CodecConfig, codec: Codec) -> None:
     """Raise a UserError if the model was trained on another codec than `codec`."""
     if codec.fingerprint != trained_on.fingerprint:
-        command = EARLIER.get(trained_on.fingerprint)
-        shipped = f" (it shipped once; in a clone of the repository: {command})" if command else ""
+        name, fix = trained_on.name, "give that codec's file with --codec"
+        if name in codecs.shipped() and codecs.load(name).fingerprint == trained_on.fingerprint:
+            fix = f"give --codec {name}"
         raise UserError(
             f"codec '{codec.name}' ({codec.fingerprint[:12]}) is not the one that the model was trained "
-            f"on ('{trained_on.name}', {trained_on.fingerprint[:12]}); give that codec's file with --codec"
-            f"{shipped}, or take a checkpoint trained on this codec"
+            f"on ('{trained_on.name}', {trained_on.fingerprint[:12]}); {fix}, or take a checkpoint trained "
+            "on this codec"
         )
 
 

@@ -56,7 +56,7 @@ def test_silence_is_not_made_louder():
 def test_a_pause_stays_one_and_what_is_heard_is_left_alone(phrase):
     """Regression: in pauses of seconds a rendering was nearly as loud as its music."""
     source = levelled(torch.cat([room(2), phrase, room(6), phrase, room(1)]))
-    gated = torch.cat(list(source.gated([torch.ones(source.samples)])))
+    gated = torch.cat(list(source.gated([torch.ones(source.samples)], 1.0)))
     second = [gated[k * RATE : (k + 1) * RATE] for k in range(15)]
     assert all((second[k] > 0.99).all() for k in (2, 3, 4, 11, 12, 13))
     assert all((second[k][: -RATE // 10] < 1e-3).all() for k in (0, 1, 8, 9, 10))
@@ -66,6 +66,36 @@ def test_a_pause_stays_one_and_what_is_heard_is_left_alone(phrase):
 @pytest.mark.parametrize("samples", [1, HOP - 1, HOP + 1, 3 * RATE + 7])
 def test_blocks_of_any_size_are_gated_alike(phrase, samples):
     source, blocks = levelled(phrase.repeat(2)[:samples]), torch.ones(samples)
-    whole = torch.cat(list(source.gated([blocks])))
-    assert torch.equal(torch.cat(list(source.gated(blocks.split(999)))), whole)
+    whole = torch.cat(list(source.gated([blocks], 1.0)))
+    assert torch.equal(torch.cat(list(source.gated(blocks.split(999), 1.0))), whole)
     assert len(whole) == samples and (whole[HOP:] == 1).all()
+
+
+@pytest.mark.parametrize(("noise", "least"), [(3e-3, -30), (3e-4, -90)])
+def test_the_noise_of_a_room_does_not_become_notes(phrase, noise, least):
+    """Regression: pauses with noise up to 50 dB under the music were as loud as it."""
+    source = levelled(torch.cat([phrase, room(4, noise), phrase]))
+    rendered = torch.cat(list(source.gated([0.2 * torch.ones(source.samples)], 0.2)))
+    pause = rendered[round(4.5 * RATE) : round(6.9 * RATE)]
+    assert 20 * (pause.abs().max() / 0.2).log10() < least
+    assert (rendered[: 3 * RATE] == 0.2).all() and (rendered[7 * RATE :] == 0.2).all()
+
+
+def test_what_decays_is_left_alone_for_a_while(phrase):
+    """A rendering may hold a note that decays in its melody source."""
+    decay = 10 ** (-5 * torch.arange(len(phrase)) / RATE / 20)  # 15 dB
+    gated = torch.cat(list(levelled(phrase * decay).gated([torch.ones(len(phrase))], 1.0)))
+    assert (gated == 1).all()
+
+
+@pytest.mark.parametrize("offset", [0.003, 0.1, -0.3])
+def test_an_offset_is_no_sound(phrase, offset):
+    """Regression: it was taken for sound, in pauses too, and made the music softer."""
+    sound = torch.cat([phrase, torch.zeros(3 * RATE)])
+    plain, moved = levelled(sound), levelled(sound + offset)
+    assert moved.gain == pytest.approx(plain.gain, rel=1e-3)
+    torch.testing.assert_close(heard(moved), heard(plain), atol=1e-4, rtol=0)
+    blocks = [torch.ones(len(sound))]
+    gated = [torch.cat(list(source.gated(blocks, 1.0))) for source in (plain, moved)]
+    torch.testing.assert_close(gated[1], gated[0], atol=1e-4, rtol=0)
+    assert levelled(torch.full((RATE,), offset)).silent

@@ -6,6 +6,7 @@ import mido
 import music21
 import pytest
 import soundfile
+import torch
 
 from msdae import audio
 from msdae.models.composers import COMPOSERS
@@ -133,6 +134,7 @@ def test_prompts_voices_and_the_way_between(tmp_path, trained, run):
         (["--prompt", "missing.mid"], "missing.mid: no such file"),
         (["--prompt", "broken.mid"], "broken.mid: not a readable MIDI file"),
         (["--timbre", "missing.wav"], "missing.wav: no such file"),
+        (["--timbre", "silence.wav"], "silence.wav: nothing can be heard"),
         (["--timbre", "a.wav", "--sound", "a.sound"], "exclude each other"),
         (["--timbre", "tune-plain.wav"], "tune-plain.wav: is also an input"),
         (["--between", "one.mid", "one.mid"], "give --model vae"),
@@ -151,6 +153,7 @@ def test_bad_input_is_refused(tmp_path, trained, run, monkeypatch, capsys, argum
     monkeypatch.chdir(tmp_path)
     write_score("one.mid", _score(1))
     (tmp_path / "broken.mid").write_bytes(b"MThd\0\0")
+    audio.write("silence.wav", torch.zeros(44100))
     before = sorted(path.name for path in tmp_path.iterdir())
     given = arguments if "--trained" in arguments else ["--trained", trained["transformer"], *arguments]
     with pytest.raises(SystemExit) as end:

@@ -148,3 +148,17 @@ def test_contradictions(tmp_path, sounds, checkpoint, run, options, capsys, monk
     with pytest.raises(SystemExit) as stopped:
         run("swap", *options, "--melody", sounds[1], "--checkpoint", checkpoint, *FAST)
     assert stopped.value.code == 2 and capsys.readouterr().err.count("error:") == 1
+
+
+def test_a_recording_is_not_replaced_by_a_sound(learnt, tmp_path, sounds):
+    """Regression: any file that --out named was."""
+    before = sounds[1].read_bytes()
+    with pytest.raises(SystemExit) as ended:
+        learnt(out=sounds[1])
+    assert ended.value.code == 2 and sounds[1].read_bytes() == before
+
+
+def test_a_learnt_sound_is_no_recording(learnt, run, sounds, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run("swap", "--timbre", learnt(), "--melody", sounds[1], "--out", tmp_path / "y.wav")
+    assert ended.value.code == 2 and "a.sound: a learnt sound, no recording" in capsys.readouterr().err

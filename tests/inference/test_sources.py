@@ -1,10 +1,11 @@
 import pytest
+import soundfile
 import torch
 
 from msdae import audio
 from msdae.audio.files import Recording
 from msdae.errors import UserError
-from msdae.inference.sources import PlayedScore, as_source, open_sound
+from msdae.inference.sources import PlayedScore, as_source, levelled, open_sound, require_audible
 from msdae.symbolic.notes import Note, write_midi
 
 
@@ -38,3 +39,12 @@ def test_bad_scores_say_what_is_wrong(tmp_path):
         open_sound(tmp_path / "a.mid")
     with pytest.raises(UserError, match=r"b\.mid: no such file"):
         as_source(tmp_path / "b.mid", 44100)
+
+
+def test_a_melody_whose_channels_cancel_each_other_is_named(tmp_path, caplog):
+    """Regression: the rendering was silent without a word."""
+    caplog.set_level("INFO")
+    sound = 0.3 * torch.sin(torch.arange(44100) * 0.05)
+    soundfile.write(tmp_path / "b.wav", torch.stack([sound, -sound], dim=1).numpy(), 44100)
+    require_audible([levelled(sound, 44100)], levelled(tmp_path / "b.wav", 44100))
+    assert "b.wav: nothing can be heard in the mean of its channels, so the rendering" in caplog.text

@@ -136,8 +136,10 @@ def test_a_hub_repository_gives_its_codec_too(run, codec_file, tmp_path, monkeyp
         Autoencoder.from_pretrained("me/nothing")
 
 
-def test_the_error_says_where_a_codec_that_shipped_once_is():
-    (earlier,) = codec_files.EARLIER
-    config = CodecConfig("spectral-neural", fingerprint=earlier)
-    with pytest.raises(UserError, match=r"with --codec \(it shipped once; .*git show \w+:msdae/assets"):
-        codec_files.require(config, codecs.load("spectral"))
+def test_the_error_names_the_codec_that_ships():
+    """Regression: it sent to an older commit for the codec that it had."""
+    shipped, other = (codecs.load(name) for name in ("spectral-neural", "spectral"))
+    with pytest.raises(UserError, match="give --codec spectral-neural, or take"):
+        codec_files.require(CodecConfig("spectral-neural", fingerprint=shipped.fingerprint), other)
+    with pytest.raises(UserError, match="give that codec's file with --codec, or take"):
+        codec_files.require(CodecConfig("spectral-neural", fingerprint="unknown"), other)
