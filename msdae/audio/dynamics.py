@@ -25,8 +25,12 @@ def even(waveform: torch.Tensor, sample_rate: int) -> torch.Tensor:
 
 def gains(level: torch.Tensor, reach: int) -> torch.Tensor:
     """What makes levels alike: (batch, frames) in dB each. reach: frames to either side."""
-    loudest = F.max_pool1d(F.pad(level[:, None], (reach, reach), mode="replicate"), 2 * reach + 1, 1)
-    loudest = F.avg_pool1d(F.pad(loudest, (reach, reach), mode="replicate"), 2 * reach + 1, 1)[:, 0]
-    below = loudest - level
+    below = loudest(level, reach) - level
     heard = ((2 * RANGE - below) / RANGE).clamp(0, 1)
     return (below.clamp(max=MOST) * heard).clamp_min(-MOST)
+
+
+def loudest(level: torch.Tensor, reach: int) -> torch.Tensor:
+    """The highest level within `reach` frames to either side, averaged over as many: (batch, frames) both."""
+    highest = F.max_pool1d(F.pad(level[:, None], (reach, reach), mode="replicate"), 2 * reach + 1, 1)
+    return F.avg_pool1d(F.pad(highest, (reach, reach), mode="replicate"), 2 * reach + 1, 1)[:, 0]
