@@ -319,8 +319,8 @@ def check_outputs(outputs: Collection[Path], plot: Path | None, inputs: Iterable
     files.check_apart([*outputs, *([plot] if plot else [])], [recording.path for recording in inputs])
 
 
-def add_sampling(arguments: argparse.ArgumentParser) -> None:
-    """--checkpoint, --codec, --device and the options of `Sampling`: how recordings are rendered."""
+def add_sampling(arguments: argparse.ArgumentParser, without: Collection[str] = ()) -> None:
+    """--checkpoint, --codec, --device and the options of `Sampling` but those `without`, which do nothing."""
     from msdae.diffusion import SAMPLERS
     from msdae.inference.settings import Sampling
 
@@ -328,7 +328,8 @@ def add_sampling(arguments: argparse.ArgumentParser) -> None:
         "--checkpoint", default="embedded", help="'embedded' (ships with msdae), a file, a folder or a hub id"
     )
     add_codec(arguments)
-    add_config(arguments, Sampling, choices={"sampler": list(SAMPLERS)})
+    fields = [field.name for field in dataclasses.fields(Sampling) if field.name not in without]
+    add_config(arguments, Sampling, fields, choices={"sampler": list(SAMPLERS)})
     add_device(arguments)
 
 
@@ -339,9 +340,8 @@ def add_out(arguments: argparse.ArgumentParser, default: str) -> None:
 
 def add_plot(arguments: argparse.ArgumentParser) -> None:
     """--plot, a picture."""
-    arguments.add_argument(
-        "--plot", type=Path, metavar="FILE", help="a picture of the log-mels: .png, .pdf or .svg"
-    )
+    about = "a picture of the log-mels: .png, .pdf or .svg"
+    arguments.add_argument("--plot", type=Path, metavar="FILE", help=about)
 
 
 def add_levels(arguments: argparse.ArgumentParser, default: str) -> None:

@@ -53,5 +53,17 @@ def configs() -> Path:
     raise UserError(f"{CONFIGS}: not above {CHECKOUT}; install msdae again, or run it from a checkout")
 
 
+def docs() -> Path:
+    """The folder of the documents: of `home`, where it has one, or of the checkout that msdae runs from.
+
+    Raises:
+        UserError: there is none.
+    """
+    for folder in (home(), *([CHECKOUT] if _in_checkout() else [])):
+        if (folder / "docs").is_dir():
+            return folder / "docs"
+    raise UserError(f"{home() / 'docs'}: no such folder; run this in a checkout of msdae")
+
+
 def _in_checkout() -> bool:
     return (CHECKOUT / "setup.cfg").is_file()

@@ -76,9 +76,10 @@ def test_the_release_is_one_version():
     import msdae
 
     citation = (ROOT / "CITATION.cff").read_text()
-    [version, released] = re.findall(r"^(?:version|date-released): (.*)$", citation, re.M)
+    [version] = re.findall(r"^version: (.*)$", citation, re.M)
+    released = re.findall(r"^date-released: (.*)$", citation, re.M) or ["unreleased"]
     assert version == msdae.__version__
-    assert f"## [{version}] - {released}\n" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"## [{version}] - {released[0]}\n" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_the_image_starts_the_page(capsys):

@@ -104,18 +104,17 @@ class Music2Latent(Codec):
         return (waveform / _coverage(representation.shape[-1]).to(z.device))[:, inside]
 
 
-def load(weights: str | Path | None = None, download: bool = False) -> Music2Latent:
+def load(weights: str | Path | None = None) -> Music2Latent:
     """The codec with its published weights.
 
     weights: a .pt or .safetensors file; otherwise the environment variable MSDAE_MUSIC2LATENT, the package's
         own folder and the Hugging Face cache are searched, in this order.
-    download: fetch the weights from the hub if they are nowhere.
 
     Raises:
         UserError: the package or the weights are missing, or the weights are damaged or of another network.
     """
     unet = _network_class()
-    path = Path(weights or os.environ.get(VARIABLE) or _stored_weights() or (_download() if download else ""))
+    path = Path(weights or os.environ.get(VARIABLE) or _stored_weights() or "")
     if path == Path():
         raise UserError(
             "music2latent: its weights are not on this machine; get them with\n"
@@ -153,17 +152,6 @@ def _stored_weights() -> str | Path | None:
         return beside
     cached = try_to_load_from_cache(REPOSITORY, FILE)
     return cached if isinstance(cached, str) else None
-
-
-def _download() -> str:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return hf_hub_download(REPOSITORY, FILE)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        fix = "download it elsewhere, or use the embedded codec 'spectral-neural'"
-        raise UserError(f"{REPOSITORY}: cannot be downloaded ({error}); {fix}") from error
 
 
 def _read_weights(path: Path) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from msdae.evaluation.swapbench.settings import CASES, SPLITS
 from msdae.inference.settings import Sampling
 from msdae.limits import SEED
 
+FORMATS = "wav, flac, ogg, opus, mp3, aiff; m4a and others with the extra av"  # of recordings, for help
+
 
 def add_samples(parser: argparse.ArgumentParser, splits: str) -> None:
     """--samples, for the `splits` of SwapBench, in words."""

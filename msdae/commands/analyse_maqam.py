@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msdae import cli, files
+from msdae.commands._arguments import FORMATS
 from msdae.limits import Range
 
 ALPHA = Range(1, 120, reason="nothing is louder than the loudest")
@@ -19,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "Any tuning, 3 seconds to an hour of one line. Needs pip install 'msdae[judges]'.",
         "a.wav --plot a.png",
     )
-    parser.add_argument("recording", type=Path, help="wav, flac, ogg or mp3 file of one melody")
+    parser.add_argument("recording", type=Path, help=f"recording of one melody ({FORMATS})")
     parser.add_argument("--json", action="store_true", help="print all as JSON, frame by frame")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="a picture of it: .png, .pdf or .svg")
     parser.add_argument(

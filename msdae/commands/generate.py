@@ -79,5 +79,5 @@ def _parser() -> argparse.ArgumentParser:
     )
     cli.add_out(parser, "generated.wav")
     cli.add_config(parser, Manner)
-    cli.add_sampling(parser)
+    cli.add_sampling(parser, without=["draft", "dynamics"])
     return parser

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from msdae import cli, files
+from msdae.commands._arguments import FORMATS
 from msdae.errors import UserError
 from msdae.limits import LEARNING, LEARNING_SECONDS
 from msdae.locks import only_process
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "Stopped and started again, the same line continues.",
         "a.wav --out a.sound",
     )
-    parser.add_argument("recordings", nargs="+", type=Path, help="wav, flac, ogg or mp3 files of the sound")
+    parser.add_argument("recordings", nargs="+", type=Path, help=f"recordings of the sound ({FORMATS})")
     parser.add_argument("--out", type=Path, default=Path("a.sound"), help="the learnt sound")
     seconds = cli.ranged(LEARNING, float)
     parser.add_argument(

@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     )
     cli.add_out(parser, "live.wav")
     cli.add_config(parser, LiveConfig)
-    cli.add_sampling(parser)
+    cli.add_sampling(parser, without=["draft"])
     return parser
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msdae import cli
+from msdae.commands._arguments import FORMATS
 from msdae.inference.settings import Mix
 
 
@@ -13,10 +14,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         "Reconstruct a recording from its own codes. The result is as long and as loud.",
         "a.wav --out y.wav",
     )
-    parser.add_argument("recording", type=Path, help="wav, flac, ogg or mp3 file")
+    parser.add_argument("recording", type=Path, help=f"recording ({FORMATS})")
     cli.add_out(parser, "reconstruction.wav")
     cli.add_plot(parser)
-    cli.add_sampling(parser)
+    cli.add_sampling(parser, without=["draft", "dynamics"])
     options = parser.parse_args(argv)
 
     source = cli.open_source(options.recording)

@@ -50,9 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     if unknown := [name for name in options.names if name not in MEASUREMENTS]:
         raise UserError(f"{unknown[0]}: no such measurement; choose from {', '.join(MEASUREMENTS)}")
-    docs = folders.home() / "docs"
-    if not docs.is_dir():
-        raise UserError(f"{docs}: no such folder; run this in a checkout of msdae")
+    docs = folders.docs()
     for name in ("results", "figures"):
         (docs / name).mkdir(exist_ok=True)
     if not options.only_write:

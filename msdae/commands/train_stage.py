@@ -17,8 +17,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
         "train-stage",
         "Train one stage: 1 trains encoder 1 and the denoiser, 2 freezes encoder 1 and adds encoder 2, "
-        "3 adds encoder 3. Started again, it continues. Without --data it trains on the embedded synth "
-        "data, which is made on first use.",
+        "3 adds encoder 3. Started again, it continues. Without --data it trains on rendered squares, "
+        "which are made on first use.",
         "--stage 2 --run runs/mine --set learning_rate=2e-4",
     )
     parser.add_argument("--stage", type=cli.positive, required=True, help="1, 2 or 3")

@@ -24,19 +24,19 @@ class Sampling:
     steps: sampling steps; by default 2 of a student and 12 of the model itself. More than the student has
         learnt are left to the model itself.
     antithetic: share of the latents that are sampled from the opposite noise: 0 is a plain sample, in half of
-        the time, 0.5 the mean of both. For a sound that is new to the model it is half as much.
+        the time, 0.5 the mean of both. For a sound that is new to the model (learnt, or with a draft) half of
+        it is taken.
     sampler: the solver of the ODE of the model itself, by default dpmpp_2m; naming one leaves the student
         out.
-    guidance: one weight, or one a level, coarse to fine; 1 is as trained; None: the configured ones. What the
-        student has not learnt is left to the model itself.
+    guidance: one weight, or one a level, coarse to fine; 1 is as trained. By default the model's own: 2, 1, 2
+        of the one that ships. What the student has not learnt is left to the model itself.
     seed: the noise of each latent frame follows from it and the frame's position alone.
     quality: "fast" is by the model's student, where it has one, each step one evaluation; "best" by the model
         itself.
     draft: whether a swap of level 1 begins at the melody put together of frames of the timbre source: "auto"
         where the model does not know the sound, "always", "never".
-    dynamics: how notes swell and die away in a swap of level 1: "sound", as the sound's own, for which those
-        of the melody source are made even (`audio.dynamics`); "melody", as the melody source's, as far as
-        the model takes them; "auto", "sound" where the model does not know it or has learnt it.
+    dynamics: how notes swell and die away in a swap of level 1: "sound", as the timbre source's; "melody", as
+        the melody source's; "auto", "sound" where the sound is new to the model or learnt.
 
     Raises:
         UserError: a number outside its range, or an unknown sampler.

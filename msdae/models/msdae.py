@@ -19,7 +19,11 @@ POOLED_PATCH = 4  # mel frames that a pooled code's patch encoder takes at once
 
 @MODELS.register("msdae")
 class MSDAE(Autoencoder):
-    """Three 2D-conv encoders over a mel pyramid; the sum over levels makes each say what is new."""
+    """Encoders over a mel pyramid; the sum over levels makes each say what is new.
+
+    "patch" encoders are one 2D conv over all bands of a few frames, then 1D convs; "conv" ones, the thesis's,
+    are 2D convs throughout.
+    """
 
     kind, needs_mel, residual = "msdae", True, True
 

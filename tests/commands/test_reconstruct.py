@@ -1,3 +1,4 @@
+import pytest
 import soundfile
 
 FAST = ["--steps", "2", "--device", "cpu"]
@@ -20,3 +21,13 @@ def test_reconstruct(tmp_path, sounds, checkpoint, run):
     run("reconstruct", sounds[1], *arguments)
     assert soundfile.info(out).frames == 160_002
     assert (tmp_path / "y.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("reconstruct", "draft"), ("reconstruct", "dynamics"), ("live", "draft"), ("generate", "dynamics")],
+)
+def test_options_that_would_change_nothing_are_not_there(command, option, run, capsys):
+    with pytest.raises(SystemExit):
+        run(command, "--help")
+    assert f"--{option}" not in (said := capsys.readouterr().out) and "--antithetic" in said

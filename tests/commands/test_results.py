@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from msdae import folders
 from msdae.commands import results
 from msdae.errors import UserError
 from msdae.evaluation import code, tables
@@ -81,5 +82,11 @@ def test_what_cannot_be_measured_is_refused(home, monkeypatch):
     with pytest.raises(UserError, match="speeed: no such measurement; choose from swapbench"):
         results.main(["speeed"])
     monkeypatch.setenv("MSDAE_HOME", str(home / "docs"))
+    monkeypatch.setattr(folders, "CHECKOUT", home / "docs")
     with pytest.raises(UserError, match="run this in a checkout"):
         results.main(["--only-write"])
+
+
+def test_documents_are_those_of_the_checkout_where_the_home_has_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("MSDAE_HOME", str(tmp_path))
+    assert folders.docs() == ROOT / "docs"

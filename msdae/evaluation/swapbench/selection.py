@@ -19,7 +19,12 @@ Counts = tuple[tuple[str, int], ...]
 
 @dataclass(frozen=True)
 class Quick:
-    """A model on a few melodies: mean melody F1 and timbre top-1 of a swap, and their swap score."""
+    """How well a model swaps a few melodies.
+
+    melody_f1: mean F1 of the notes heard in the swaps.
+    timbre_top1: share of the swaps whose nearest instrument is the right one.
+    score: the swap score, the harmonic mean of both as shares of what the codec reaches.
+    """
 
     melody_f1: float
     timbre_top1: float

@@ -1,4 +1,8 @@
-"""The prior of a text-to-music project: a 2D U-Net over log-mels as images, with attention, by diffusers."""
+"""A 2D U-Net over log-mels as images, with attention, by diffusers.
+
+After V. Bhole, S. K. Inagadappa and R. Ankoshkar, "Breaking the fourth wall: a text conditioned generative
+model for audio" (undated).
+"""
 
 from dataclasses import dataclass
 from typing import Annotated, Any

@@ -1,4 +1,7 @@
-"""The sources' own prior: a 1D U-Net over windows of six seconds that knows which window it is at."""
+"""A 1D U-Net over windows of six seconds that knows which window it is at.
+
+After C. El Haddad, "VIP Week 2" (September 2025) and "Context-Aware Generative Audio Model for Maqam Music".
+"""
 
 from dataclasses import dataclass
 from typing import Any
