@@ -1,4 +1,4 @@
-"""Sources at one level, and their pauses."""
+"""Sources at one level, and renderings that are soft where they are."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ class Levelled:
         firsts = [max(0, begin - margin) for begin in begins]
         for begin, first, part in zip(begins, firsts, cut(blocks, firsts, size + 2 * margin), strict=True):
             padded = F.pad(part, (0, -len(part) % HOP))
-            peaks = padded.view(1, -1, HOP).abs().amax(dim=2) / level
+            peaks = padded.view(1, -1, HOP).abs().amax(dim=2) / max(level, SILENT)
             passage = self._passages[:, first // HOP :][:, : peaks.shape[1]]
             change = passage + EVEN - loudest(_decibels(peaks).clamp(min=SOFTEST), reach)
             near = _decibels(F.max_pool1d(peaks, 2 * NEAR + 1, 1, NEAR))

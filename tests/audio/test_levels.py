@@ -49,6 +49,7 @@ def test_one_note_in_a_minute_of_noise_is_no_click(phrase, level):
 
 def test_silence_is_not_made_louder():
     source = levelled(torch.zeros(1000))
+    assert not torch.cat(list(source.gated([torch.zeros(1000)], 0.0))).any()
     assert source.silent and source.gain == 1 and not heard(source).any()
     assert not levelled(room(1)).silent
 
