@@ -47,6 +47,7 @@ OF_NO_MODULE = {
     "test_structure.py",
     "golden/test_golden.py",
     "app/test_load.py",
+    "app/test_recovery.py",
     "adversary/test_cases.py",
     "adversary/test_kills.py",
     "adversary/test_mutations.py",

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +48,8 @@ class Clip:
 
     path: its file. picture: of its spectrogram, a data: address. score: its notes, where they are written.
     whole: whether nothing of it was cut. notes: (onset, offset, pitch), in seconds and MIDI numbers; heard or
-    written; None where they are not known (yet). place: on the map, 0 to 1 across and down.
+    written; None where they are not known (yet). place: on the map, 0 to 1 across and down. used: when it
+    came, or when something was last made of it.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Clip:
     place: tuple[float, float] | None = None
     midi: Path | None = None
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    used: float = field(default_factory=time.monotonic)
 
     def described(self) -> dict[str, Any]:
         """What the page is told."""

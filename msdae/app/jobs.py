@@ -175,12 +175,13 @@ class Queue:
             if job in self._waiting:
                 self._drop(job)
 
-    def leave(self, visit: str) -> None:
-        """End all jobs of a visitor."""
+    def leave(self, visit: str, running: bool = True) -> None:
+        """End all jobs of a visitor. running: also one that runs."""
         with self._change:
-            jobs = [job for job in (*self._waiting, self._running) if job is not None and job.visit == visit]
+            jobs = [*self._waiting, self._running if running else None]
         for job in jobs:
-            self.stop(job)
+            if job is not None and job.visit == visit:
+                self.stop(job)
 
     def places(self) -> dict[str, tuple[int, float]]:
         """{id of a waiting job: (how many are before it, seconds until its turn)}."""

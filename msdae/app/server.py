@@ -58,6 +58,9 @@ class Server:
         bounds: of what is sent.
         reports: folders in which SwapBench's reports may lie.
         names: by which the page is reached, besides addresses.
+
+    Attributes:
+        ending: whether the process is told to end; connections that stay open are closed then.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Server:
         self.studio = Studio(make, Library(library), cache, self.queue)
         self.visits = Visits(cache / "visits", self.queue)
         self.bounds, self.reports = bounds, reports
+        self.ending: Callable[[], bool] = lambda: False
         self._page = _page()
         self._decoding = asyncio.Semaphore(AT_ONCE)
         self._about: dict[str, Any] | None = None
@@ -187,7 +191,7 @@ class Server:
         visit.streams += 1
         told, quiet = "", 0.0
         try:
-            while not await request.is_disconnected():
+            while not self.ending() and not await request.is_disconnected():
                 now = json.dumps(self._state(visit))
                 if now != told or quiet >= PING:
                     yield now + "\n"

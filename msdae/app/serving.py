@@ -2,11 +2,15 @@
 
 import os
 import socket
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from msdae.app.guard import App
 from msdae.errors import UserError
+
+if TYPE_CHECKING:
+    from msdae.app.server import Server
 
 AT_ONCE = 400  # connections; a visitor has two or three
 
@@ -44,6 +48,13 @@ def config(app: App) -> uvicorn.Config:
     )
 
 
-def serve(app: App, listener: socket.socket) -> None:
+def process(server: "Server") -> uvicorn.Server:
+    """What runs the server, which is told when that ends."""
+    runs = uvicorn.Server(config(server.app))
+    server.ending = lambda: runs.should_exit
+    return runs
+
+
+def serve(server: "Server", listener: socket.socket) -> None:
     """Answer requests until the process is told to end."""
-    uvicorn.Server(config(app)).run(sockets=[listener])
+    process(server).run(sockets=[listener])

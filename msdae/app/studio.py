@@ -124,7 +124,7 @@ class Studio:
         levels = asked.get("levels")
         if not isinstance(levels, dict) or not levels or set(levels) - set(LEVELS):
             raise UserError("choose a sound first")
-        melody = self.clip(visit, asked.get("melody"))
+        melody = self._used(visit, asked.get("melody"))
         sources = {int(level): self._source(visit, source) for level, source in levels.items()}
         if any(isinstance(source, Blend) for level, source in sources.items() if level > 1):
             raise UserError("a learnt sound gives level 1 only; choose a clip for the others")
@@ -143,7 +143,7 @@ class Studio:
 
     def learn(self, visit: Visit, asked: Mapping[str, Any], name: str) -> Job:
         """Begin to learn the sound of a clip; raises as `clip` and `Queue.put`."""
-        clip, seconds = self.clip(visit, asked.get("clip")), asked.get("seconds", LEARNING_SECONDS)
+        clip, seconds = self._used(visit, asked.get("clip")), asked.get("seconds", LEARNING_SECONDS)
         LEARNING.check(seconds, "seconds")
         work = lambda job: self._learn(job, visit, clip, float(seconds), name)  # noqa: E731
         return self._put(visit, Job("learn", visit.id, work, 8 + float(seconds)))
@@ -266,6 +266,12 @@ class Studio:
 
     # -- parts
 
+    def _used(self, visit: Visit, key: Any) -> Clip:
+        """A clip of which something is made; raises as `clip`."""
+        clip = self.clip(visit, key)
+        clip.used = time.monotonic()
+        return clip
+
     def _put(self, visit: Visit, job: Job) -> Job:
         self.queue.put(job)
         visit.add(job)
@@ -283,7 +289,7 @@ class Studio:
         if not isinstance(source, dict):
             raise UserError("choose a sound first")
         if "clip" in source:
-            return self.clip(visit, source["clip"])
+            return self._used(visit, source["clip"])
         names = [source.get("sound"), source.get("second")]
         first, second = (None if name is None else self.library.find(str(name)).id for name in names)
         if first is None:

@@ -16,8 +16,9 @@ from msdae.errors import UserError
 from msdae.files import lock, make_folder
 
 MOST = 100  # visits at once
-MOST_CLIPS, MOST_JOBS = 24, 24  # that a visit keeps; the oldest go
-GRACE = 8.0  # seconds after which the jobs of a page that is gone are ended: it may only be loading again
+MOST_CLIPS, MOST_JOBS = 24, 24  # that a visit keeps; those unused for longest go
+GRACE = 8.0  # seconds after which waiting jobs of a page that is gone are ended: it may only load again
+PATIENCE = 90.0  # seconds after which running ones are; browsers let a hidden page ask once a minute
 KEEP = 600.0  # seconds after which what is theirs goes, too
 
 
@@ -37,10 +38,11 @@ class Visit:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def keep(self, clip: Clip) -> Clip:
-        """Add a clip; the oldest one goes where there are too many."""
+        """Add a clip; the one that was unused for longest goes where there are too many."""
         with self._lock:
             self.clips[clip.id] = clip
-            gone = [self.clips.pop(key) for key in list(self.clips)[:-MOST_CLIPS]]
+            by_use = sorted(self.clips.values(), key=lambda other: other.used)
+            gone = [self.clips.pop(other.id) for other in by_use[:-MOST_CLIPS]]
         for old in gone:
             for path in (old.path, old.midi):
                 if path is not None and path.parent == self.folder:
@@ -103,8 +105,8 @@ class Visits:
         for visit in list(self._visits.values()):
             away = 0.0 if visit.streams else now - visit.seen
             if away > GRACE:
-                self.queue.leave(visit.id)
-            if away > KEEP or (away > GRACE and not visit.clips):
+                self.queue.leave(visit.id, running=away > PATIENCE)
+            if away > KEEP or (away > PATIENCE and not visit.clips):
                 self.forget(visit)
 
     def forget(self, visit: Visit) -> None:

@@ -61,4 +61,4 @@ def main(argv: Sequence[str] | None = None) -> None:
         (*options.name, options.host),
     )
     print(f"open {serving.address(options.host, listener)}", flush=True)
-    serving.serve(server.app, listener)
+    serving.serve(server, listener)

@@ -1,5 +1,6 @@
 """A server with a tiny model in a thread of this process, and a visitor of it."""
 
+import os
 import sys
 import threading
 from contextlib import contextmanager
@@ -10,7 +11,6 @@ import pytest
 pytest.importorskip("uvicorn", reason="the extra `app` is not installed")
 sys.path.insert(0, str(Path(__file__).parent))  # tests import visitors by name
 
-import uvicorn
 from visitors import Process, until, visitor
 
 from msdae.app import examples, serving
@@ -56,9 +56,8 @@ def serve(checkpoint, cache):
             return Quick.from_pretrained(checkpoint, "cpu", Sampling(steps=2))
 
         server = Server(make, library, cache, **{"bounds": BOUNDS, **options})
-        config = serving.config(server.app)
-        config.port = 0
-        process = uvicorn.Server(config)
+        process = serving.process(server)
+        process.config.port = 0
         thread = threading.Thread(target=process.run, daemon=True)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(examples, "umap", Absent)
@@ -101,3 +100,43 @@ def start(tmp_path, checkpoint):
     yield begun
     for one in processes:
         one.kill()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from browsing import BROWSER, playwright
+
+    if BROWSER is None:
+        pytest.skip("no Chromium (apt-get install chromium)")
+    flags = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", "--mute-audio"]
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=BROWSER, args=flags + root)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser, server):
+    """A function that opens the page; afterwards nothing was asked of other hosts, and no script failed."""
+    from browsing import SLOW, expect
+
+    asked, faults, contexts = [], [], []
+
+    def open_page(**options):
+        context = browser.new_context(**{"viewport": {"width": 1180, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(SLOW)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(f"http://127.0.0.1:{server.port}/")
+        expect(page.locator("#sound-slot option", has_text="Grand piano")).to_be_attached(timeout=SLOW)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    here = (f"http://127.0.0.1:{server.port}/", "blob:", "data:")
+    assert [url for url in asked if not url.startswith(here)] == []
+    assert faults == []

@@ -1,67 +1,14 @@
 """The page in a real browser: Debian's Chromium, driven by playwright; skipped where one of them is not."""
 
 import io
-import os
 import re
-import shutil
 
 import pytest
 import soundfile
+from browsing import SLOW, expect, sent, swapped
 from visitors import tone
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `dev`)")
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium (apt-get install chromium)")
-expect = playwright.expect
-SLOW = 60_000  # milliseconds that a job may take on a busy machine
 VIEWS = ("swap", "sounds", "map", "bench", "about")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    flags = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", "--mute-audio"]
-    root = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=flags + root)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(browser, server):
-    """A function that opens the page; afterwards nothing was asked of other hosts, and no script failed."""
-    asked, faults, contexts = [], [], []
-
-    def open_page(**options):
-        context = browser.new_context(**{"viewport": {"width": 1180, "height": 900}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(SLOW)
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.goto(f"http://127.0.0.1:{server.port}/")
-        expect(page.locator("#sound-slot option", has_text="Grand piano")).to_be_attached(timeout=SLOW)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    here = (f"http://127.0.0.1:{server.port}/", "blob:", "data:")
-    assert [url for url in asked if not url.startswith(here)] == []
-    assert faults == []
-
-
-def sent(page, slot, name, content):
-    """Choose a file in a slot, and wait until it is there."""
-    file = {"name": name, "mimeType": "audio/wav", "buffer": content}
-    page.set_input_files(f"#{slot}-slot input[type=file]", file)
-    expect(page.locator(f"#{slot}-slot .name")).to_contain_text(name, timeout=SLOW)
-
-
-def swapped(page):
-    page.click("#swap-button")
-    expect(page.locator("#result .track")).to_have_count(3, timeout=SLOW)
-    expect(page.get_by_role("button", name="Pause the result")).to_be_visible(timeout=SLOW)
 
 
 def test_upload_swap_play_and_download(opened):
@@ -132,6 +79,13 @@ def test_learn_name_play_and_delete(opened):
     expect(page.locator("#sound-slot .name")).to_contain_text("learnt sound", timeout=SLOW)
     page.reload()
     expect(page.locator("#sound-slot .name")).to_contain_text("learnt sound", timeout=SLOW)
+    page.click("#more summary")
+    page.select_option("#level2", "sound")
+    expect(page.locator("#swap-reason")).to_be_visible()
+    page.locator("#sound-slot").get_by_role("button", name="Change").click()
+    expect(page.locator("#swap-reason")).to_be_hidden()
+    offered = page.locator("#sound-slot option[value^=sound]")
+    expect(offered).to_have_text("Horn at home")
     page.get_by_role("link", name="Sounds").click()
     entry = page.locator(".sounds li")
     expect(entry).to_contain_text("Horn at home")
@@ -144,6 +98,7 @@ def test_learn_name_play_and_delete(opened):
     entry.locator("input").fill("Old horn")
     entry.locator("input").press("Enter")
     expect(entry).to_contain_text("Old horn")
+    expect(offered).to_have_text("Old horn")
     page.get_by_role("link", name="Map").click()
     page.locator("#chart g.learnt").press("Enter")  # an example may lie over it
     expect(page.locator("#chosen")).to_contain_text("Old horn")
@@ -152,6 +107,7 @@ def test_learn_name_play_and_delete(opened):
     expect(entry).to_be_visible()
     entry.get_by_role("button", name="Really delete").click()
     expect(page.locator(".empty")).to_be_visible()
+    expect(offered).to_have_count(0)
 
 
 def test_a_sound_is_learnt_though_another_was_chosen_meanwhile(opened):

@@ -273,6 +273,18 @@ def test_a_visit_keeps_so_many_clips(server, client):
     assert len(list(server.visits._visits[client.visit].folder.iterdir())) == MOST_CLIPS
 
 
+def test_of_too_many_clips_those_stay_that_are_in_use(client):
+    """Regression: the sources went that every swap was made of."""
+    from msdae.app.visits import MOST_CLIPS
+
+    sources = [client.send(f"{name}.wav", tone(0.2))[1]["id"] for name in "ab"]
+    other = client.send("c.wav", tone(0.2))[1]["id"]
+    assert client.end(client.post("/api/swaps", order({"clip": sources[0]}, sources[1])))["state"] == "done"
+    for _ in range(MOST_CLIPS - 3):
+        client.send("d.wav", tone(0.2))
+    assert [client.ask("GET", f"/api/clips/{key}")[0] for key in (*sources, other)] == [200, 200, 400]
+
+
 def test_a_full_disk_is_said(client, largest):
     with largest(20_000):
         status, answer = client.send("a.wav", tone(2.0))
@@ -382,6 +394,7 @@ def test_a_visitor_who_leaves_ends_their_jobs_and_their_files_go(server, monkeyp
     from msdae.app import visits
 
     monkeypatch.setattr(visits, "GRACE", 0.5)
+    monkeypatch.setattr(visits, "PATIENCE", 0.5)
     monkeypatch.setattr(visits, "KEEP", 1.5)
     with visitor(server) as client:
         client.send("a.wav", tone())

@@ -48,6 +48,15 @@ def test_it_ends_when_it_is_told_and_takes_its_files_along(start, tmp_path):
     assert list(visits.iterdir()) == []
 
 
+def test_it_ends_quietly_though_a_page_is_open(start, capfd):
+    """Regression: with a traceback."""
+    server = start()
+    with visitor(server) as client:
+        until(lambda: client.state)
+        server.kill(signal.SIGINT)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_taken_port_is_said(start, tmp_path):
     server = start()
     command = [sys.executable, "-m", "msdae", "app", "--port", str(server.port)]

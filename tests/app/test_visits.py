@@ -1,12 +1,13 @@
 """Folders of visits: those of servers that were killed go, those of others stay."""
 
 import os
+import threading
 import time
 
 import pytest
 
-from msdae.app.jobs import Queue
-from msdae.app.visits import GRACE, MOST, Visits
+from msdae.app.jobs import Job, Queue
+from msdae.app.visits import GRACE, MOST, PATIENCE, Visits
 from msdae.errors import UserError
 from msdae.locks import only_process
 
@@ -64,6 +65,23 @@ def test_one_that_never_came_is_forgotten(visits):
     visit = visits.open()
     visits.sweep()
     assert visits.find(visit.id) is visit
-    visit.seen -= 2 * GRACE
+    visit.seen -= 2 * PATIENCE
     visits.sweep()
     assert visits.find(visit.id) is None and not visit.folder.exists()
+
+
+def test_what_runs_outlives_a_gap_in_which_what_waits_ends(visits):
+    visit, queue = visits.open(), visits.queue
+    begun, release = threading.Event(), threading.Event()
+    running = queue.put(Job("learn", visit.id, lambda job: begun.set() or release.wait(60) and {}))
+    waiting = queue.put(Job("swap", visit.id, lambda job: {}))
+    queue.start()
+    begun.wait(60)
+    visit.seen -= 2 * GRACE
+    visits.sweep()
+    assert waiting.state == "stopped" and not running._stopping
+    visit.seen -= PATIENCE
+    visits.sweep()
+    assert running._stopping
+    release.set()
+    queue.close()

@@ -5,14 +5,15 @@ import { show as showMap } from "./map.js";
 import { awake, begin, watch } from "./net.js";
 import { Deck } from "./sound.js";
 import { show as showSounds } from "./sounds.js";
-import { restore, slots } from "./swap.js";
-import { $, attempt, h, say } from "./tools.js";
+import { deck as result, restore, slots } from "./swap.js";
+import { $, attempt, h } from "./tools.js";
 
 const VIEWS = { swap: null, sounds: showSounds, map: showMap, bench: reports, about: facts };
 const title = $("title").textContent;
 
 function view() {
-  const name = location.hash.slice(1) in VIEWS ? location.hash.slice(1) : "swap";
+  const hash = location.hash.slice(1);
+  const name = Object.hasOwn(VIEWS, hash) ? hash : "swap";
   for (const section of document.querySelectorAll("main > section")) section.hidden = section.id !== name;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
@@ -23,16 +24,21 @@ function view() {
 }
 
 document.addEventListener("keydown", (event) => {
-  const deck = Deck.current;
+  const deck = Deck.current || result;
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea, summary")) return;
-  if (!deck) return;
-  if (event.key === " " && !event.target.matches("button, a, [role=button]")) {
+  if (event.key === " " && deck.buffers.length && !event.target.matches("button, a, [role=button]")) {
     event.preventDefault();
     deck.toggle();
   }
-  if (["1", "2", "3"].includes(event.key)) deck.choose(Number(event.key) - 1);
+  if (["1", "2", "3"].includes(event.key)) result.choose(Number(event.key) - 1);
   if (event.key === "ArrowLeft") deck.seek(deck.now - 5);
   if (event.key === "ArrowRight") deck.seek(deck.now + 5);
+});
+
+// Its address would be taken for a view's.
+$(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  $("#view").focus();
 });
 
 // A file that misses a slot does not replace the page.
@@ -45,26 +51,23 @@ window.addEventListener("hashchange", () => {
 
 // A sound was learnt; a name that is being typed is not disturbed.
 window.addEventListener("library", () => {
+  slots.sound.list();
   if (!$("#sounds").hidden && !$("#sounds form")) attempt(showSounds);
 });
 
 let ready = false;
-let failure = "";
 watch((state) => {
   const box = $("#wait");
-  if (state.failed && state.failed !== failure) {
-    failure = state.failed;
-    box.replaceChildren();
-    say(failure, true);
-  }
+  const trouble = state.lost || state.failed || "";
+  box.classList.toggle("bad", Boolean(trouble));
+  if ((trouble || state.ready) && box.textContent !== trouble) box.replaceChildren(trouble);
   if (state.ready && !ready) {
     ready = true;
-    box.replaceChildren();
     for (const slot of Object.values(slots)) slot.list();
     attempt(restore);
     view();
   }
-  if (!state.ready && !state.failed && state.opening !== undefined) {
+  if (!state.ready && !trouble && state.opening !== undefined) {
     box.replaceChildren("The model is waking up", h("progress", { max: "1", value: String(state.opening) }));
   }
 });

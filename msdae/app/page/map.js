@@ -60,7 +60,7 @@ async function chosen(point, group) {
   button = player(deck, point.name);
   const use = h("button", { type: "button", onclick: () => attempt(async () => {
     if (point.sound) await sound.learnt({ sound: point.sound }, point.name);
-    else await sound.show(await get(`/api/clips/${point.clip}`));
+    else await sound.open(point.clip, point.name);
     location.hash = "swap";
   }) }, "Use as sound");
   $("#chosen").replaceChildren(button, h("b", {}, point.name), use);

@@ -1,13 +1,14 @@
 // The server: requests of this visit, and the stream of what is new.
 
-import { say } from "./tools.js";
-
 /** Whether the page was here before in this tab: loaded again, or come back to. */
 export const again = performance.getEntriesByType("navigation")[0]?.type !== "navigate";
 let visit = (again && sessionStorage.getItem("visit")) || "new";
 let state = { ready: false, jobs: [], heard: [] };
 const watchers = new Set();
 const ends = new Map();
+let gone = false; // the server has forgotten this visit
+let turn = () => {}; // ends what is waited for
+const LATEST = 5000; // milliseconds until the server is asked again; it waits for 8 s
 export const limits = { longest: 120, largest: 40 };
 
 /** Ask the server; an object is sent as JSON, a Blob as it is. */
@@ -26,7 +27,17 @@ export async function ask(method, path, body) {
   } catch {
     text = `The server answered ${answer.status}.`;
   }
-  throw new Error(sentence(text));
+  const error = new Error(sentence(text));
+  if (answer.status === 410) close(error);
+  throw error;
+}
+
+/** The visit has ended, and with it what was waited for. */
+function close(error) {
+  gone = true;
+  for (const end of ends.values()) end.reject(error);
+  ends.clear();
+  told({ ...state, lost: error.message });
 }
 
 /** With a capital, unless it begins with the name of a file. */
@@ -46,27 +57,42 @@ export const awake = () => state.ready;
 
 /** The result of a job that was begun; `show` is told how it goes on. null: it was stopped. */
 export function finish({ job }, show = () => {}) {
-  return new Promise((resolve, reject) => ends.set(job, { resolve, reject, show }));
+  return new Promise((resolve, reject) => {
+    ends.set(job, { resolve, reject, show });
+    settle();
+  });
 }
+
+/** Whether the server still has that job, or its result. */
+export const knows = (job) => state.jobs.some((one) => one.id === job);
 
 export const stop = (job) => ask("DELETE", `/api/jobs/${job}`);
 
 function told(next) {
   state = next;
-  for (const job of state.jobs) {
-    const end = ends.get(job.id);
-    if (!end) continue;
-    if (job.state === "waiting" || job.state === "running") {
+  settle();
+  for (const watcher of watchers) watcher(state);
+}
+
+function settle() {
+  for (const [id, end] of ends) {
+    const job = state.jobs.find((one) => one.id === id);
+    if (!job && !end.seen) continue; // this was written before the job began
+    if (job?.state === "waiting" || job?.state === "running") {
+      end.seen = true;
       end.show(job);
       continue;
     }
-    ends.delete(job.id);
-    if (job.state === "done") end.resolve(job.result);
+    ends.delete(id);
+    if (!job) end.reject(new Error("The server no longer knows of this. Begin it again."));
+    else if (job.state === "done") end.resolve(job.result);
     else if (job.state === "stopped") end.resolve(null);
     else end.reject(new Error(sentence(job.text)));
   }
-  for (const watcher of watchers) watcher(state);
 }
+
+/** Whether a look now and then is enough: a browser opens six connections to a server for all its tabs. */
+const calm = () => document.hidden && !ends.size;
 
 async function stream() {
   const answer = await ask("GET", "/api/events");
@@ -79,6 +105,25 @@ async function stream() {
     const lines = text.split("\n");
     text = lines.pop();
     for (const line of lines) told(JSON.parse(line));
+    turn = () => calm() && reader.cancel();
+    if (lines.length) turn();
+  }
+}
+
+async function listen() {
+  for (let failures = 0; !gone; ) {
+    const before = state;
+    try {
+      await stream();
+      failures = 0;
+    } catch (error) {
+      failures = state === before ? failures + 1 : 1;
+      if (failures > 1 && !gone) told({ ...state, lost: error.message });
+    }
+    await new Promise((resolve) => {
+      turn = resolve;
+      setTimeout(resolve, calm() ? LATEST : Math.min(LATEST, 500 * 2 ** failures));
+    });
   }
 }
 
@@ -88,20 +133,6 @@ export async function begin() {
   visit = opened.visit;
   sessionStorage.setItem("visit", visit);
   Object.assign(limits, opened);
-  let failures = 0;
-  (async () => {
-    for (;;) {
-      try {
-        await stream();
-        failures = 0;
-      } catch (error) {
-        failures += 1;
-        if (/visit has ended/.test(error.message) || failures === 10) {
-          say(error.message, true);
-          return;
-        }
-      }
-      await new Promise((resolve) => setTimeout(resolve, 1000));
-    }
-  })();
+  document.addEventListener("visibilitychange", () => turn());
+  listen();
 }

@@ -3,7 +3,7 @@
 import { lane, player } from "./lane.js";
 import { ask, awake, finish, get, limits, post, stop, watch } from "./net.js";
 import { Deck, record, wav } from "./sound.js";
-import { Progress, attempt, clock, h, length, save, say } from "./tools.js";
+import { $, Progress, attempt, clock, h, length, save, say } from "./tools.js";
 
 const READ = /\.(wav|flac|ogg|oga|opus|mp3|aiff?|mid|midi|mxl|musicxml|xml)$/i; // by the server itself
 
@@ -21,6 +21,9 @@ export async function send(file, name) {
 export async function learntClip(id, name) {
   return { ...(await get(`/api/sounds/${id}`)), name, path: `/api/sounds/${id}/preview` };
 }
+
+/** A clip as the source of a slot. */
+const of = (clip) => ({ value: { clip: clip.id }, clip, heard: clip, name: clip.name });
 
 export class Slot {
   /** kind: "sound", "melody" or "third". changed: called when there is another source. */
@@ -60,8 +63,9 @@ export class Slot {
   // -- what is chosen
 
   clear() {
-    this.deck.pause();
-    Object.assign(this, { value: null, clip: null });
+    this.turn();
+    this.deck.clear();
+    Object.assign(this, { value: null, clip: null, former: null });
     const choose = h("input", { type: "file", "aria-label": `Choose a file for the ${this.kind}`, accept: "audio/*,video/*,.mid,.midi,.mxl,.musicxml,.flac,.ogg,.opus,.m4a" });
     choose.addEventListener("change", () => choose.files[0] && this.bring(choose.files[0]));
     const buttons = h("div", { class: "row" }, h("label", { class: "file" }, "Choose a file", choose));
@@ -95,77 +99,125 @@ export class Slot {
     pick.replaceChildren(h("option", { value: "" }, "Examples …"), ...options);
   }
 
-  async example(value) {
+  example(value) {
     const [kind, id] = value.split(" ");
-    if (kind === "clip") await this.show(await get(`/api/clips/${id}`));
-    if (kind === "sound") await this.learnt({ sound: id }, this.pick.selectedOptions[0].textContent);
+    const name = this.pick.selectedOptions[0].textContent;
+    if (kind === "clip") return this.open(id, name);
+    return kind === "sound" && this.learnt({ sound: id }, name);
   }
 
-  async bring(file) {
-    this.busy(`Reading ${file.name}`);
-    const clip = await attempt(() => send(file, file.name));
-    if (clip) await attempt(() => this.show(clip));
-    else this.clear();
+  bring(file) {
+    return attempt(() => this.fetch(`Reading ${file.name}`, async () => of(await send(file, file.name))));
   }
 
   busy(text) {
-    this.deck.pause();
     this.put(this.heading(), h("div", { class: "drop", role: "status" }, h("p", {}, text, " …")));
   }
 
-  async record() {
-    await attempt(async () => {
+  /** Nothing that was asked for before comes into the slot; a function that tells whether this still may. */
+  turn() {
+    this.cancel?.();
+    this.cancel = null;
+    this.turns = (this.turns || 0) + 1;
+    const mine = this.turns;
+    return () => mine === this.turns;
+  }
+
+  /** Whether nothing was chosen since the page was opened. */
+  get untouched() {
+    return this.turns === 1;
+  }
+
+  /** The source that `make` gives; where it gives none, the one that was there before. */
+  async fetch(text, make) {
+    const wanted = this.turn();
+    const { value, clip, heard, name } = this;
+    if (value) this.former = { value, clip, heard, name };
+    Object.assign(this, { value: null, clip: null });
+    this.deck.clear();
+    this.busy(text);
+    this.changed(this);
+    let source = null;
+    try {
+      source = (await make(wanted)) || this.former;
+    } catch (error) {
+      source = this.former;
+      throw error;
+    } finally {
+      if (wanted()) {
+        this.cancel = null; // it came to its end by itself
+        await (source ? this.use(source) : this.clear());
+      }
+    }
+  }
+
+  record() {
+    Deck.current?.pause();
+    const make = async (wanted) => {
       const meter = h("i");
       const button = h("button", { type: "button", class: "recording" }, "Stop · 0:00");
-      const take = await record((level, seconds) => {
+      const recording = await record((level, seconds) => {
         meter.style.width = `${100 * level}%`;
         button.textContent = `Stop · ${clock(seconds)}`;
       }, limits.longest);
-      button.addEventListener("click", take.stop);
+      if (!wanted()) return recording.stop();
+      this.cancel = recording.stop;
+      button.addEventListener("click", recording.stop);
       this.put(this.heading(), h("div", { class: "drop" }, h("p", {}, "Recording"), h("div", { class: "level-meter" }, meter), button));
       button.focus();
-      const blob = await take.done;
+      const blob = await recording.done;
+      if (!wanted()) return null;
       this.busy("Reading the recording");
       const now = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-      const clip = await attempt(async () => post(`/api/clips?name=${encodeURIComponent(`Recording ${now}`)}`, await wav(blob, limits.longest)));
-      if (clip) await this.show(clip);
-      else this.clear();
-    });
+      const sound = await wav(blob, limits.longest).catch(() => {
+        throw new Error("The recording is too short.");
+      });
+      return of(await post(`/api/clips?name=${encodeURIComponent(`Recording ${now}`)}`, sound));
+    };
+    return attempt(() => this.fetch("Asking for the microphone", make));
   }
 
-  async compose() {
-    const box = h("div", { class: "progress" });
-    const drop = h("div", { class: "drop", role: "status" }, box);
-    this.put(this.heading(), drop);
-    const clip = await attempt(async () => {
+  compose() {
+    const make = async (wanted) => {
       const begun = await post("/api/tunes", { bars: 8, seed: Math.floor(1e6 * Math.random()) });
-      const bar = new Progress(box, "Composing", () => stop(begun.job));
+      const cancel = () => stop(begun.job);
+      if (!wanted()) return cancel();
+      this.cancel = () => attempt(cancel);
+      const box = h("div", { class: "progress" });
+      $(".drop", this.element).replaceChildren(box);
+      const bar = new Progress(box, "Composing", cancel);
       const result = await finish(begun, (job) => bar.show(job));
-      return result && get(`/api/clips/${result.clip}`);
-    });
-    if (clip) await this.show(clip);
-    else this.clear();
+      return result && of(await get(`/api/clips/${result.clip}`));
+    };
+    return attempt(() => this.fetch("Composing", make));
   }
 
   // -- what is there
 
   /** A clip is the source now. */
-  async show(clip) {
-    Object.assign(this, { clip, value: { clip: clip.id } });
-    this.deck.pause();
-    this.draw(clip, this.facts(clip));
-    this.changed(this);
-    await this.deck.load([`/api/clips/${clip.id}/sound`]);
+  show(clip) {
+    return this.use(of(clip));
   }
 
-  /** A learnt sound, or one between two, is the source now. */
-  async learnt(value, name) {
-    Object.assign(this, { clip: null, value, name });
-    this.deck.pause();
-    this.heard = await learntClip(value.sound, name);
-    this.draw(this.heard, value.second ? "between two learnt sounds; the first of them is heard" : "learnt sound");
+  /** A clip by its id is the source as soon as it is here. */
+  open(id, name) {
+    return this.fetch(`Reading ${name}`, async () => of(await get(`/api/clips/${id}`)));
+  }
+
+  /** A learnt sound, or one between two, is the source as soon as it is here. */
+  learnt(value, name) {
+    return this.fetch(`Reading ${name}`, async () => ({ value, clip: null, heard: await learntClip(value.sound, name), name }));
+  }
+
+  async use(source) {
+    this.turn();
+    Object.assign(this, source, { former: null });
+    this.deck.clear();
+    const { clip, value, heard } = source;
+    const learnt = value.second ? "between two learnt sounds; the first of them is heard" : "learnt sound";
+    this.draw(heard, clip ? this.facts(clip) : learnt);
     this.changed(this);
-    await attempt(() => this.deck.load([this.heard.path]));
+    await attempt(() => this.deck.load([heard.path || `/api/clips/${clip.id}/sound`]));
   }
 
   facts(clip) {
@@ -196,7 +248,7 @@ export class Slot {
   async hear() {
     const clip = await attempt(() => get(`/api/clips/${this.clip.id}`));
     if (!clip || clip.id !== this.clip?.id) return;
-    this.clip = clip;
+    Object.assign(this, { clip, heard: clip });
     this.line.textContent = this.facts(clip);
     const next = lane(clip, this.deck, 0);
     this.lane.replaceWith(next);
@@ -240,7 +292,7 @@ export class Slot {
       const begun = await post("/api/lessons", { clip: clip.id, name });
       const bar = new Progress(box, `Learning ${name}`, () => stop(begun.job));
       const result = await finish(begun, (job) => bar.show(job));
-      if (!result) return;
+      if (!result) return say("Learning was stopped.");
       window.dispatchEvent(new Event("library"));
       if (this.clip?.id === clip.id) await this.learnt({ sound: result.sound }, name);
       else say(`“${name}” is learnt: it is among the sounds.`);

@@ -36,11 +36,24 @@ export class Deck {
     return current;
   }
 
+  /** Of several clips all but the last may be gone from the server. */
   async load(paths) {
     this.pause();
-    this.buffers = await Promise.all(paths.map(load));
+    this.wanted = paths;
+    const last = paths.at(-1);
+    const buffers = await Promise.all(paths.map((path) => (path === last ? load(path) : load(path).catch(() => null))));
+    if (this.wanted !== paths) return;
+    this.buffers = buffers;
     this.chosen = Math.min(this.chosen, paths.length - 1);
     this.place = 0;
+    this.changed();
+  }
+
+  /** Nothing is there any more, nor comes what is on its way. */
+  clear() {
+    this.pause();
+    Object.assign(this, { buffers: [], place: 0, wanted: null });
+    if (current === this) current = null;
     this.changed();
   }
 
@@ -52,9 +65,9 @@ export class Deck {
     return this.buffers.length ? this.buffers.at(-1).duration : 0;
   }
 
+  /** Seconds since the beginning, however often clips have begun again. */
   get now() {
-    const now = this.playing ? audio().currentTime - this.since : this.place;
-    return this.seconds ? Math.max(0, now) % this.seconds : 0;
+    return Math.max(0, this.playing ? audio().currentTime - this.since : this.place);
   }
 
   /** Where a clip is, 0 to 1. */
@@ -69,10 +82,11 @@ export class Deck {
     current = this;
     await Promise.race([audio().resume(), new Promise((resolve) => setTimeout(resolve, 500))]);
     this.halt(); // also what another click began while this one waited
-    if (audio().state !== "running") return; // before a visitor has touched the page browsers play nothing
+    if (audio().state !== "running" || !this.buffers.length) return; // before a visitor has touched the page browsers play nothing
     const start = audio().currentTime + 0.02;
     this.since = start - place;
     this.nodes = this.buffers.map((buffer, index) => {
+      if (!buffer) return null;
       const source = new AudioBufferSourceNode(audio(), { buffer, loop: true });
       const gain = new GainNode(audio(), { gain: index === this.chosen ? 1 : 0 });
       source.connect(gain).connect(audio().destination);
@@ -89,7 +103,7 @@ export class Deck {
 
   halt() {
     cancelAnimationFrame(this.frame);
-    for (const { source } of this.nodes || []) source.stop();
+    for (const node of this.nodes || []) node?.source.stop();
     this.nodes = null;
   }
 
@@ -105,16 +119,16 @@ export class Deck {
   }
 
   async seek(place) {
-    this.place = Math.max(0, Math.min(place, this.seconds - 0.05));
+    this.place = Math.max(0, place);
     if (this.playing) await this.play(this.place);
     this.changed();
   }
 
   /** Hear another clip at the same place. */
   choose(index) {
-    if (index < 0 || index >= this.buffers.length) return;
+    if (!this.buffers[index]) return;
     this.chosen = index;
-    (this.nodes || []).forEach(({ gain }, i) => gain.gain.setTargetAtTime(i === index ? 1 : 0, audio().currentTime, 0.008));
+    (this.nodes || []).forEach((node, i) => node?.gain.gain.setTargetAtTime(i === index ? 1 : 0, audio().currentTime, 0.008));
     this.changed();
   }
 }

@@ -8,6 +8,11 @@ import { $, Progress, attempt, h, length, save, say } from "./tools.js";
 
 const decks = new Map();
 
+async function changed() {
+  sound.list();
+  await show();
+}
+
 export async function show() {
   const { sounds } = await get("/api/sounds");
   const choose = h("input", { type: "file", accept: ".sound", "aria-label": "Add a .sound file" });
@@ -25,7 +30,7 @@ async function bring(file, box) {
   const begun = await post(`/api/sounds?name=${encodeURIComponent(file.name)}`, file);
   const bar = new Progress(box, "Adding it", () => stop(begun.job));
   await finish(begun, (job) => bar.show(job)).finally(() => bar.end());
-  await show();
+  await changed();
 }
 
 function entry(one) {
@@ -56,7 +61,7 @@ function entry(one) {
       return;
     }
     deck.pause();
-    attempt(() => ask("DELETE", `/api/sounds/${one.id}`)).then(() => attempt(show));
+    attempt(() => ask("DELETE", `/api/sounds/${one.id}`)).then(() => attempt(changed));
   } }, "Delete");
   return h("li", {}, play, name, h("div", { class: "row" }, use, rename, download, remove));
 }
@@ -66,7 +71,7 @@ function retitle(one, place) {
   const form = h("form", {}, field, h("button", {}, "Save"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    attempt(() => ask("PATCH", `/api/sounds/${one.id}`, { name: field.value })).then(() => attempt(show));
+    attempt(() => ask("PATCH", `/api/sounds/${one.id}`, { name: field.value })).then(() => attempt(changed));
   });
   place.replaceWith(form);
   field.select();

@@ -1,7 +1,7 @@
 // The swap: what is chosen, the order, and the result beside its sources.
 
 import { lane, player, span } from "./lane.js";
-import { again, ask, finish, get, post, stop, watch } from "./net.js";
+import { again, ask, finish, get, knows, post, stop, watch } from "./net.js";
 import { Slot, learntClip } from "./slot.js";
 import { Deck, audio } from "./sound.js";
 import { $, Progress, attempt, clock, h, save, say } from "./tools.js";
@@ -10,9 +10,10 @@ const KEPT = "swap"; // in the tab: what it is open for
 const before = again && JSON.parse(sessionStorage.getItem(KEPT));
 let restored = false;
 const takes = [];
-const deck = new Deck();
+export const deck = new Deck();
 let seed = 0;
 let busy = false;
+let running = null; // a take of which the server has a job
 let view = null;
 
 const swapButton = $("#swap-button");
@@ -45,6 +46,7 @@ function ready() {
   keep();
   $("#third-slot").hidden = !["#level2", "#level3"].some((level) => $(level).value === "third");
   swapButton.disabled = busy || !slots.sound.value || !slots.melody.clip || !levels();
+  $("#swap-reason").hidden = !slots.sound.value || !!slots.sound.clip || ![2, 3].some((level) => $(`#level${level}`).value === "sound");
 }
 
 /** Note what a page that is loaded again begins with. */
@@ -52,25 +54,33 @@ function keep() {
   if (!restored) return;
   const sources = Object.entries(slots).map(([kind, { value, name }]) => [kind, value, name]);
   const short = ({ id, name, path }) => ({ id, name, path }); // pictures of them all are too much for a tab
-  const results = takes.map((take) => ({ sound: short(take.sound), melody: short(take.melody), swap: short(take.swap), seed: take.seed }));
-  sessionStorage.setItem(KEPT, JSON.stringify({ sources, results, seed }));
+  const lean = ({ sound, melody, swap, asked, job }) => ({ sound: short(sound), melody: short(melody), swap: swap && short(swap), asked, job });
+  sessionStorage.setItem(KEPT, JSON.stringify({ sources, results: takes.map(lean), running: running && lean(running), seed }));
 }
 
 /** Show the sources and results that were here before, as far as the server still has them. */
 export async function restore() {
   for (const [kind, value, name] of before?.sources || []) {
-    if (!value || slots[kind].value) continue;
-    const shown = value.clip ? whole({ id: value.clip }).then((clip) => slots[kind].show(clip)) : slots[kind].learnt(value, name);
+    if (!value || !slots[kind].untouched) continue;
+    const shown = value.clip ? slots[kind].open(value.clip, name) : slots[kind].learnt(value, name);
     await shown.catch(() => {});
   }
   for (const result of before?.results || []) {
-    const clips = await Promise.all([result.sound, result.melody, result.swap].map(whole)).catch(() => null);
-    if (clips) takes.push({ sound: clips[0], melody: clips[1], swap: clips[2], seed: result.seed });
+    const swap = await whole(result.swap).catch(() => null);
+    if (swap) takes.push({ ...(await sourced(result)), swap });
   }
   seed = before?.seed || 0;
+  running = before?.running && knows(before.running.job) ? before.running : null;
   restored = true;
   keep();
   if (takes.length) await open(takes.length - 1);
+  if (running && !busy) await run(await sourced(running));
+}
+
+/** A take with what the server still knows of its sources. */
+async function sourced(take) {
+  const [sound, melody] = await Promise.all([take.sound, take.melody].map((clip) => whole(clip).catch(() => clip)));
+  return { ...take, sound, melody };
 }
 
 /** All that the server knows of a clip, or of a learnt sound, which has a `path`. */
@@ -89,30 +99,39 @@ function levels() {
   return chosen;
 }
 
-async function swap() {
+function swap() {
   if (swapButton.disabled) return;
+  const guidance = $("#guidance");
+  const asked = {
+    levels: levels(),
+    melody: melody.clip.id,
+    strength: $("#strength").value / 100,
+    guidance: guidance.dataset.given ? guidance.value / 10 : null,
+    seed,
+  };
+  run({ sound: sound.heard, melody: melody.clip, asked });
+}
+
+/** Have a take rendered, unless that has begun, and show it. */
+async function run(take) {
   busy = true;
   ready();
-  const sources = { sound: sound.clip || sound.heard, melody: melody.clip };
   audio().resume(); // a click is what browsers wait for
-  const guidance = $("#guidance");
-  const box = $("#swap-progress");
   await attempt(async () => {
-    const begun = await post("/api/swaps", {
-      levels: levels(),
-      melody: melody.clip.id,
-      strength: $("#strength").value / 100,
-      guidance: guidance.dataset.given ? guidance.value / 10 : null,
-      seed,
-    });
-    const bar = new Progress(box, "Swapping", () => stop(begun.job));
-    const result = await finish(begun, (job) => bar.show(job)).finally(() => bar.end());
+    take.job ??= (await post("/api/swaps", take.asked)).job;
+    running = take;
+    keep();
+    const bar = new Progress($("#swap-progress"), "Swapping", () => stop(take.job));
+    const result = await finish(take, (job) => bar.show(job)).finally(() => bar.end());
     if (!result) return say("The swap was stopped.");
-    takes.push({ ...sources, swap: await get(`/api/clips/${result.clip}`), seed });
+    take.swap = await get(`/api/clips/${result.clip}`);
+    running = null;
+    takes.push(take);
     await open(takes.length - 1);
     $("#result").scrollIntoView({ behavior: "smooth", block: "nearest" });
-    deck.play(0);
+    return deck.play(0);
   });
+  running = null;
   busy = false;
   ready();
 }
@@ -134,14 +153,15 @@ function draw(index) {
   const pitches = span(take.melody.notes ? take.melody : take.swap, 4);
   const names = ["Sound", "Melody", "Swap"];
   const tracks = clips.map((clip, i) => {
-    const label = h("span", {}, names[i], h("small", {}, i < 2 ? clip.name : `take ${take.seed + 1}`));
-    const button = h("button", { type: "button", "aria-pressed": "false", onclick: () => hear(i) }, h("span", { class: "badge" }, String(i + 1)), label);
-    const shown = lane(clip, deck, i, i ? pitches : span(clip));
+    const label = h("span", {}, names[i], h("small", {}, i < 2 ? clip.name : `take ${take.asked.seed + 1}`));
+    const here = Boolean(deck.buffers[i] && clip.picture);
+    const button = h("button", { type: "button", "aria-pressed": "false", disabled: !here, onclick: () => hear(i) }, h("span", { class: "badge" }, String(i + 1)), label);
+    const shown = here ? lane(clip, deck, i, i ? pitches : span(clip)) : h("p", { class: "hint" }, "no longer kept");
     const track = h("div", { class: `track tone-${"abx"[i]}` }, button, shown);
     track.follow = () => {
       track.classList.toggle("heard", deck.chosen === i);
       button.setAttribute("aria-pressed", String(deck.chosen === i));
-      shown.follow();
+      shown.follow?.();
     };
     return track;
   });
@@ -152,7 +172,7 @@ function draw(index) {
     follow() {
       tracks.forEach((track) => track.follow());
       play.follow();
-      time.textContent = `${clock(deck.now)} / ${clock(deck.seconds)}`;
+      time.textContent = `${clock(deck.now % deck.seconds)} / ${clock(deck.seconds)}`;
     },
   };
   const others = takes.map((other, i) =>
@@ -165,8 +185,11 @@ function draw(index) {
   );
   const heading = h("div", { class: "row" }, h("h2", {}, "The result"));
   if (takes.length > 1) heading.append(h("div", { class: "takes end", role: "group", "aria-label": "Results so far" }, ...others));
+  const old = [...$("#result").querySelectorAll("button")];
+  const focus = old.indexOf(document.activeElement) - old.length; // from the end: results so far come first
   $("#result").replaceChildren(heading, h("div", { class: "tracks" }, ...tracks), row);
   $("#result").hidden = false;
+  if (focus >= -old.length) [...$("#result").querySelectorAll("button")].at(focus)?.focus({ preventScroll: true });
   view.follow();
 }
 
@@ -175,9 +198,12 @@ function hear(index) {
   if (!deck.playing) deck.play();
 }
 
+/** The shown take with other noise. */
 function another() {
+  if (busy) return say("A swap is running: wait for it, or stop it.");
   seed += 1;
-  swap();
+  const { sound, melody, asked } = takes[view.index];
+  return run({ sound, melody, asked: { ...asked, seed } });
 }
 
 async function download(clip) {
@@ -187,9 +213,9 @@ async function download(clip) {
 
 watch(async (state) => {
   const take = view && takes[view.index];
-  if (!take || take.asked || take.swap.place || !state.heard.includes(take.swap.id)) return;
-  take.asked = true;
-  take.swap = await get(`/api/clips/${take.swap.id}`);
+  if (!take || take.fetching || take.swap.place || !state.heard.includes(take.swap.id)) return;
+  take.fetching = true;
+  take.swap = await get(`/api/clips/${take.swap.id}`).catch(() => take.swap);
   if (melody.clip && melody.clip.id === take.melody.id) take.melody = melody.clip;
   if (sound.clip && sound.clip.id === take.sound.id) take.sound = sound.clip;
   if (takes[view.index] === take) draw(view.index);

@@ -79,7 +79,7 @@ export class Progress {
     this.text = h("span");
     this.bar = h("progress", { max: "1", value: "0", "aria-label": verb });
     this.spark = h("div", { class: "spark", hidden: true });
-    const button = h("button", { type: "button", class: "text", onclick: cancel }, "Stop");
+    const button = h("button", { type: "button", class: "text", onclick: () => attempt(cancel) }, "Stop");
     box.replaceChildren(this.text, button, this.bar, this.spark);
     box.hidden = false;
   }
