@@ -28,7 +28,7 @@ export async function facts() {
     "Trained on": `music rendered by SoundFonts${known.trained ? ` (${known.trained})` : ""}, 3 s at a time, mono`,
     Codec: known.codec,
     "Its fingerprint ": h("code", {}, known.codec_fingerprint),
-    Guidance: known.guidance.length ? `as trained: ${known.guidance.join(", ")} for levels 1 to ${known.levels}` : "as trained: 1",
+    Guidance: known.guidance.length ? `usually ${known.guidance.join(", ")} for levels 1 to ${known.levels}` : "1, as in training",
     Licence: "MIT, code and weights that ship. What you make with it is yours as far as the recordings are.",
     Limits: "Results are mono, at 44.1 kHz. Of chords about a quarter of the notes are lost. A sound that the model does not know is followed roughly: learn it first. Voices keep their melody, not their words.",
     Privacy: "Recordings stay on the machine that serves this page, and are deleted ten minutes after the page is closed. Learnt sounds are kept until they are deleted. Nothing is asked of any other machine.",

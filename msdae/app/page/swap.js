@@ -33,10 +33,10 @@ $("#guidance").addEventListener("input", (event) => {
   event.target.dataset.given = "1";
   $("output[for=guidance]").value = (event.target.value / 10).toFixed(1);
 });
-$("#as-trained").addEventListener("click", () => {
+$("#usual-guidance").addEventListener("click", () => {
   delete $("#guidance").dataset.given;
   $("#guidance").value = 20;
-  $("output[for=guidance]").value = "as trained";
+  $("output[for=guidance]").value = "usual";
 });
 swapButton.addEventListener("click", () => swap());
 deck.changed = () => view?.follow();
