@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from msdae import cli
 from msdae.evaluation.swapbench.settings import CASES, SPLITS
@@ -9,6 +10,15 @@ from msdae.inference.settings import Sampling
 from msdae.limits import SEED
 
 FORMATS = "wav, flac, ogg, opus, mp3, aiff; m4a and others with the extra av"  # of recordings, for help
+
+
+class Once(argparse.Action):
+    """An option of which a second one is an error, where argparse would forget the first."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: Any = None):
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option} is given twice")
+        setattr(namespace, self.dest, values)
 
 
 def add_samples(parser: argparse.ArgumentParser, splits: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msdae import cli, files
+from msdae.commands._arguments import Once
 from msdae.commands.learn_sound import forget, learn
 from msdae.errors import UserError
 from msdae.inference.settings import Mix
@@ -48,10 +49,11 @@ def parser() -> argparse.ArgumentParser:
         "learn-sound has learnt; --learn learns the source of level 1 first.",
         "--timbre a.wav --melody b.wav --out y.wav",
     )
-    parser.add_argument("--timbre", type=Path, metavar="FILE", help="the timbre source")
-    parser.add_argument("--melody", type=Path, metavar="FILE", help="the melody source")
+    source = {"type": Path, "metavar": "FILE", "action": Once}
+    parser.add_argument("--timbre", **source, help="the timbre source")
+    parser.add_argument("--melody", **source, help="the melody source")
     for level in LEVELS:
-        parser.add_argument(f"--level{level}", type=Path, metavar="FILE", help=f"the source of level {level}")
+        parser.add_argument(f"--level{level}", **source, help=f"the source of level {level}")
     parser.add_argument(
         "--sound",
         type=Path,

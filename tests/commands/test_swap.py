@@ -90,6 +90,7 @@ def test_options_change_the_sound(tmp_path, sounds, checkpoint, run):
     ([], "no source of timbre"),
     (["--timbre", "A"], "no melody source"),
     (["--timbre", "A", "--level1", "A", "--melody", "B"], "exclude each other"),
+    (["--timbre", "A", "--timbre", "A", "--melody", "B"], "--timbre is given twice"),
     (["--level1", "A", "--levels", "2", "--melody", "B"], "--levels: are of --timbre"),
     (["--sound", "a.sound", "--levels", "2,3", "--melody", "B"], "--levels: are of --timbre"),
     (["--sound", "a.sound", "--between", "0", "--melody", "B"], "--between: is between two sounds"),
