@@ -134,7 +134,8 @@ class Levelled:
         """What is taken off the samples: their mean, where it is more than rounding leaves."""
         mean, lowest, highest = self._heard
         highest = float(torch.maximum(highest - mean, mean - lowest).max())
-        return mean if abs(mean) > OFFSET * highest else 0.0
+        known = self.samples > PART * HOP  # of a few samples the mean may be their sound
+        return mean if known and abs(mean) > OFFSET * highest else 0.0
 
     @cached_property
     def _heard(self) -> tuple[float, torch.Tensor, torch.Tensor]:

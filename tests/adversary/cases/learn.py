@@ -18,8 +18,8 @@ OUTPUTS = [
     ("absent/a.sound", "absent"),
     ("/proc/a.sound", "/proc"),
     ("@fifo", "fifo"),
-    ("@a.wav", "also an input"),
-    ("@hard.wav", "also an input"),
+    ("@a.wav", "written as .sound"),
+    ("@hard.wav", "written as .sound"),
     (f"{'n' * 300}.sound", "nnn"),
     ("''", "out|file"),
 ]
