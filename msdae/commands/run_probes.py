@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS), help="what to probe")
     parser.add_argument(
-        "--seed", type=cli.ranged(SEED), default=0, help="of the probes, random encoders and intervals"
+        "--seed", type=cli.ranged(SEED), default=0, help="of the probes and the intervals of their scores"
     )
     parser.add_argument(
         "--out",

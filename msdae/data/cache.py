@@ -213,7 +213,7 @@ class ClipCache:
         clip, rate = self.clips[index], sample_rate or self.sample_rate
         start, samples = round(clip["start"] * rate), round(self.clip_seconds * rate)
         recording = audio.open_recording(clip["path"], rate)
-        if recording.samples < start + samples:
+        if recording.samples < start + samples - 1:  # all three are rounded
             raise UserError(f"{clip['path']}: shorter than when it was prepared; prepare the data again")
         return recording.part(start, samples)
 

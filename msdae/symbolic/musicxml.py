@@ -15,6 +15,7 @@ from msdae.symbolic.notes import Score, ScoreNote
 from msdae.symbolic.repeats import order
 
 LARGEST = 4 << 20  # bytes of the XML; music21 takes seconds a megabyte
+USUAL = 100.0  # quarter notes a minute where a score says none
 MOST = 200_000  # notes with all repeats; an hour has fewer
 Tempos = list[tuple[float, float]]  # where each begins in quarter lengths, and quarter notes a minute
 FIX = "give a MusicXML file (.musicxml, .mxl), or export MIDI"
@@ -88,13 +89,13 @@ def _parse(data: bytes) -> Score:
         for mark in score.flatten().getElementsByClass(music21.tempo.MetronomeMark):
             if tempo := mark.getQuarterBPM():
                 marks.setdefault(float(mark.offset), float(tempo))
+        marks.setdefault(0.0, USUAL)  # until the first mark
         parts = [notes_of(part) for part in score.parts]
         parts, tempos = _unfolded(score, parts, sorted(marks.items()))
     for _, tempo in tempos:
         if not 0 < tempo < 1e4:
             raise ValueError(f"a tempo of {tempo:g}")
-    first = tempos[0][1] if tempos else 100.0
-    return Score(tuple(notes for notes in parts if notes), first, tuple(tempos[1:]))
+    return Score(tuple(notes for notes in parts if notes), tempos[0][1], tuple(tempos[1:]))
 
 
 def _unfolded(score: Any, parts: list[list[ScoreNote]], tempos: Tempos) -> tuple[list, Tempos]:

@@ -147,7 +147,7 @@ def _ends(instrument: Any, pedal: bool) -> list[float]:
         if (change.value >= 64) != down[-1]:
             times.append(change.time)
             down.append(not down[-1])
-    times.append(max(ends))  # the end of the last hold, where the pedal never goes up
+    times.append(max(*ends, times[-1]))  # the end of the last hold, where the pedal never goes up
     strikes: dict[int, list[float]] = {}
     for note in sorted(instrument.notes, key=lambda note: note.start):
         strikes.setdefault(note.pitch, []).append(note.start)

@@ -228,7 +228,7 @@ CHAIN: tuple[tuple[str, Effect], ...] = (
 
 
 def _reflections(rng: random.Random, c: RecordingConfig) -> np.ndarray:
-    """The sound and its images behind the walls of a room, to the second order: an impulse response."""
+    """The sound and its images behind the walls of a room, to the third order: an impulse response."""
     room = np.array([rng.uniform(*c.room_metres) for _ in range(3)])
     room[2] = min(room[2], rng.uniform(2.2, 8))
     reflection, distance = rng.uniform(*c.room_reflection), rng.uniform(*c.room_distance)

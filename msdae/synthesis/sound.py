@@ -1,5 +1,6 @@
 """What plays: voices of SoundFonts, a formula, recorded samples or a synthesizer, dry or through effects."""
 
+import functools
 import math
 import random
 from collections.abc import Sequence
@@ -222,9 +223,12 @@ class Sound:
         return not self.move and self.seed is None and self.player is None and self.recording is None
 
 
+_digest = functools.lru_cache(maxsize=64)(digest)
+
+
 def voice_name(voice: Voice) -> str:
     """The name of a dry voice: the same wherever the same bytes of a SoundFont play the same program."""
-    return f"{DRY}{digest(voice.soundfont)}/{voice.instrument.program}"
+    return f"{DRY}{_digest(voice.soundfont)}/{voice.instrument.program}"
 
 
 def _dressed(sound: Sound, rng: random.Random, config: SoundConfig) -> Sound:

@@ -117,7 +117,6 @@ def able(voices: Sequence[Voice]) -> list[Voice]:
     return [voice for voice in voices if voice.instrument.program in there[voice.soundfont]]
 
 
-@functools.lru_cache(maxsize=64)
 @functools.lru_cache(maxsize=1024)
 def level(soundfont: str | Path, program: int, pitch: int) -> float:
     """Peak of one loud note (velocity 127, two seconds), by which an instrument is brought to a common level.

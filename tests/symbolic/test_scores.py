@@ -228,3 +228,24 @@ def test_names_say_what_is_a_score(tmp_path):
         check_score(tmp_path / "a.xml")
     with pytest.raises(UserError, match="no such file"):
         read_score(tmp_path / "a.mid")
+
+
+@pytest.mark.parametrize("strokes", [0, 1, 2])
+def test_a_pedal_that_goes_up_after_the_last_key_holds_until_then(tmp_path, strokes):
+    """Regression: the last chord was cut, or not, by how often the pedal had been used before."""
+    pretty_midi = pytest.importorskip("pretty_midi")
+    midi, track = pretty_midi.PrettyMIDI(), pretty_midi.Instrument(0)
+    track.notes = [pretty_midi.Note(80, key, 2.0 + 0.1 * n, 2.5 + 0.1 * n) for n, key in enumerate((60, 64))]
+    pedal = [(0.2 * n + 0.1 * up, 127 * (1 - up)) for n in range(strokes) for up in (0, 1)]
+    pedal += [(1.5, 127), (4.0, 0)]
+    track.control_changes = [pretty_midi.ControlChange(64, value, time) for time, value in pedal]
+    midi.instruments.append(track)
+    midi.write(str(tmp_path / "a.mid"))
+    assert [note.offset for note in read_notes(tmp_path / "a.mid")] == pytest.approx([4.0, 4.0], abs=0.01)
+
+
+def test_a_tempo_that_begins_later_begins_there(tmp_path):
+    """Regression: a mark at the end was the tempo of the whole."""
+    path = written(tmp_path / "a.musicxml", part(1, ("", "C", ""), (pace(45), "D", "")))
+    score = read_score(path)
+    assert (score.tempo, score.changes) == (100, ((4, 45),))
