@@ -10,7 +10,7 @@ from msdae.data.labels import check_labels, is_plain_name
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError, printable
-from msdae.files import atomic, digest, read_json, reading
+from msdae.files import atomic, read_json, reading
 from msdae.limits import CLIPS, SEED, Range, check
 from msdae.synthesis import soundfont
 
@@ -135,4 +135,4 @@ def scan_folders(
 
 
 def _named(fonts: tuple[str, ...]) -> list[list[str]]:
-    return [[Path(font).name, digest(font)] for font in fonts]
+    return [[Path(font).name, soundfont.fingerprint(font)] for font in fonts]

@@ -1,6 +1,5 @@
 """What plays: voices of SoundFonts, a formula, recorded samples or a synthesizer, dry or through effects."""
 
-import functools
 import math
 import random
 from collections.abc import Sequence
@@ -11,7 +10,6 @@ import numpy as np
 import soxr
 
 from msdae.config import require_ranges
-from msdae.files import digest
 from msdae.limits import SHARE, Range, check
 from msdae.symbolic.instruments import POLYPHONIC, Voice
 from msdae.symbolic.notes import Note
@@ -223,12 +221,9 @@ class Sound:
         return not self.move and self.seed is None and self.player is None and self.recording is None
 
 
-_digest = functools.lru_cache(maxsize=64)(digest)
-
-
 def voice_name(voice: Voice) -> str:
     """The name of a dry voice: the same wherever the same bytes of a SoundFont play the same program."""
-    return f"{DRY}{_digest(voice.soundfont)}/{voice.instrument.program}"
+    return f"{DRY}{soundfont.fingerprint(voice.soundfont)}/{voice.instrument.program}"
 
 
 def _dressed(sound: Sound, rng: random.Random, config: SoundConfig) -> Sound:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from msdae.errors import UserError, printable
-from msdae.files import reading
+from msdae.files import digest, reading
 from msdae.symbolic.instruments import Voice
 from msdae.symbolic.notes import Note
 from msdae.synthesis import sf2
@@ -115,6 +115,12 @@ def able(voices: Sequence[Voice]) -> list[Voice]:
         if missing := len(wanted - there[font]):
             log.info("%s: lacks %d of %d instruments; the others play", printable(font), missing, len(wanted))
     return [voice for voice in voices if voice.instrument.program in there[voice.soundfont]]
+
+
+@functools.lru_cache(maxsize=64)
+def fingerprint(soundfont: str | Path) -> str:
+    """`files.digest` of a SoundFont, remembered; raises as it."""
+    return digest(soundfont)
 
 
 @functools.lru_cache(maxsize=1024)

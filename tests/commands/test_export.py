@@ -12,6 +12,9 @@ def test_a_model_is_written_in_half_precision(checkpoint, tmp_path, capsys):
     export.main([str(checkpoint), "--out", str(tmp_path / "half.safetensors")])
     assert "half.safetensors: " in capsys.readouterr().out
     assert Autoencoder.load(tmp_path / "half.safetensors").config == Autoencoder.load(checkpoint).config
+    (tmp_path / "null.safetensors").symlink_to("/dev/null")
+    with pytest.raises(UserError, match="is no regular file, and is not replaced"):
+        export.main([str(checkpoint), "--out", str(tmp_path / "null.safetensors")])
     with pytest.raises(UserError, match=r"a.wav: it is written as .safetensors; give a name that ends so"):
         export.main([str(checkpoint), "--out", str(tmp_path / "a.wav")])
 

@@ -12,7 +12,6 @@ import msdae
 from msdae import checkpoint, codecs
 from msdae.evaluation.metrics import classifier, learning, renditions, timbre
 from msdae.evaluation.swapbench import real
-from msdae.files import digest
 from msdae.symbolic import instruments
 from msdae.symbolic.instruments import HELD_OUT, seen
 from msdae.synthesis import pitch, soundfont
@@ -61,7 +60,7 @@ def test_fits_writes_and_reports(tmp_path, monkeypatch):
     assert table.header[3:] == ("nearest", *kinds, "deceived ↓", "program", "family")
     assert table.rows[1][-2] == "-" and table.rows[2][-2:] == ("-", "-")
     _, header = checkpoint.load(tmp_path / "out" / "timbre.safetensors", timbre.KIND)
-    assert header["soundfonts"] == [["TimGM6mb.sf2", digest(font)]]
+    assert header["soundfonts"] == [["TimGM6mb.sf2", soundfont.fingerprint(font)]]
     assert (
         header["instruments"] == 5 and header["clips"] == 20 + 3 * 5
     )  # a clip of each instrument through each codec

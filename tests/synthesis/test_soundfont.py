@@ -53,6 +53,8 @@ def test_a_file_that_is_no_soundfont_is_refused(tmp_path):
         soundfont.render(SCALE, path, 0, 1000)
     with pytest.raises(UserError, match="missing.sf2: no such file"):
         soundfont.render(SCALE, tmp_path / "missing.sf2", 0, 1000)
+    with pytest.raises(UserError, match="missing.sf2: no such file"):
+        soundfont.fingerprint(tmp_path / "missing.sf2")
 
 
 def without(path, *programs):
@@ -102,8 +104,9 @@ def test_soundfonts_with_forged_tables_are_refused_before_they_are_played(tmp_pa
         soundfont.render(SCALE, path, 0, 1000)
     path.unlink()
     path.mkdir()
-    with pytest.raises(UserError, match="forged.sf2: is a directory"):
-        soundfont.render(SCALE, path, 0, 1000)
+    for read in (lambda: soundfont.fingerprint(path), lambda: soundfont.render(SCALE, path, 0, 1000)):
+        with pytest.raises(UserError, match="forged.sf2: is a directory"):
+            read()
 
 
 def test_pitches_between_keys_are_tuned_and_leave_nothing_behind():

@@ -21,7 +21,6 @@ from msdae.evaluation.metrics.renditions import Plan, Recorded, Renditions
 from msdae.evaluation.metrics.settings import MetricConfig, short
 from msdae.evaluation.metrics.timbre import Timbre
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
-from msdae.files import digest
 from msdae.progress import Progress, silent
 from msdae.symbolic import instruments
 from msdae.symbolic.instruments import PROGRAMS, Voice
@@ -78,7 +77,7 @@ def fit(
     network = fit_timbre(train, out / "training" / "timbre", config.steps, config.seed, weights)
     labeller = fit_classifier(train, out / "training" / "classifier", config.steps, config.seed, weights)
     provenance = {
-        "soundfonts": [[Path(font).name, digest(font)] for font in fonts],
+        "soundfonts": [[Path(font).name, soundfont.fingerprint(font)] for font in fonts],
         "recorded": [[voice.instrument.name, voice.sampled.fingerprint] for voice in recorded],
         "clips": len(train.pieces),
         "instruments": len(voices) + len(recorded),

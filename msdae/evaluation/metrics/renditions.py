@@ -67,7 +67,7 @@ class Plan:
         """Tells voices apart, by the bytes of what plays."""
         if isinstance(self.voice, Recorded):
             return f"{self.voice.sampled.fingerprint}-{PROGRAMS}"
-        return f"{_fingerprint(self.voice.soundfont)}-{self.voice.instrument.program}"
+        return f"{soundfont.fingerprint(self.voice.soundfont)}-{self.voice.instrument.program}"
 
     @property
     def name(self) -> str:
@@ -270,7 +270,6 @@ def _pieces(split: str) -> tuple[str, ...]:
     return tuple(random.Random("renditions").sample(pieces, min(PIECES, len(pieces))))
 
 
-_fingerprint = functools.cache(files.digest)
 _parts = corpus.parts
 _codec = functools.cache(codecs.load)
 

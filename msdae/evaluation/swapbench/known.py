@@ -16,6 +16,7 @@ from msdae.evaluation.swapbench.real import Library
 from msdae.evaluation.swapbench.results import Results
 from msdae.evaluation.swapbench.sounds import SOUNDFONTS
 from msdae.evaluation.swapbench.systems import BOUNDS, CODEC, UNTAUGHT, Output
+from msdae.synthesis import soundfont
 
 # What such scores follow from, beside cases, sounds and networks.
 CODE = (
@@ -46,7 +47,7 @@ class Known:
         facts = {
             "cases": [to_json(case) for case in results.cases],
             "references": [vars(clip) for clip in compared],
-            "sounds": [files.digest(SOUNDFONTS[font]()) for font in sorted(fonts & set(SOUNDFONTS))],
+            "sounds": [soundfont.fingerprint(SOUNDFONTS[font]()) for font in sorted(fonts & set(SOUNDFONTS))],
             "samples": library.fingerprint if library else "",
             "timbre": checkpoint.fingerprint(timbre.load().state_dict(), {}),
             "embedding": embedding.fingerprint,

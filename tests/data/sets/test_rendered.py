@@ -12,7 +12,6 @@ from msdae.data.sets.rendered import Rendered
 from msdae.data.sources import ClipLength, read_notes
 from msdae.data.tally import Tally
 from msdae.errors import UserError
-from msdae.files import digest
 from msdae.symbolic import instruments
 from msdae.symbolic.corpus import SHARES, pieces, split_of
 from msdae.symbolic.instruments import FAMILIES, HELD_OUT, reserved
@@ -35,7 +34,7 @@ def folder(tmp_path_factory):
 
 
 def test_a_note_is_one_clip_at_full_bandwidth_with_its_labels(folder):
-    fingerprint = digest(soundfont.default())
+    fingerprint = soundfont.fingerprint(soundfont.default())
     notes = rendered_notes.scan(folder / "notes", Tally())
     sizes = {split: len(files) for split, files in notes.items()}
     assert sizes == {"train": 4, "valid": 6, "test": 6, "unseen": 6}
