@@ -33,7 +33,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="folders with the caches train/ and test/, or single caches, of which three tenths of the "
         "pieces and notes score the probe; by default the embedded data, made on first use",
     )
-    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS), help="what to probe")
+    parser.add_argument(
+        "--tasks",
+        nargs="+",
+        choices=list(TASKS),
+        default=None,
+        help="what to probe; by default, all that the clips have labels for",
+    )
     parser.add_argument(
         "--seed", type=cli.ranged(SEED), default=0, help="of the probes and the intervals of their scores"
     )
@@ -62,7 +68,8 @@ def _probe(arguments: argparse.Namespace, command: str) -> None:
     models = inputs.models(cli.named(arguments.checkpoint), arguments.model, device(arguments.device))
     cli.note(f"the probes of {len(models)} models take some minutes each on two cores")
     splits = {name: probing.open_split(path) for name, path in inputs.folders(arguments.data, tqdm).items()}
-    results = probing.run(models, splits, list(dict.fromkeys(arguments.tasks)), arguments.seed, tqdm)
+    tasks = arguments.tasks and list(dict.fromkeys(arguments.tasks))
+    results = probing.run(models, splits, tasks, arguments.seed, tqdm)
     separations = separation(results)
     about = {
         "date": str(date.today()),

@@ -75,11 +75,13 @@ def fit(
     others beside it.
 
     Raises:
-        UserError: too few groups to keep one.
+        UserError: fewer than two groups.
     """
-    held_out = torch.tensor([lot(f"validation {name}") < VALIDATION for name in groups])
-    if held_out.all() or not held_out.any():
-        raise UserError(f"{len(x)} clips are too few to fit a probe on; give more data")
+    drawn = sorted(set(groups), key=lambda name: lot(f"validation {name}"))
+    if len(drawn) < 2:
+        raise UserError(f"{len(x)} clips of one note or piece are too few to fit a probe on; give more data")
+    kept = set(drawn[: max(1, round(VALIDATION * len(drawn)))])
+    held_out = torch.tensor([name in kept for name in groups])
     across = tuple(range(x.ndim - 1))
     mean, std = x.mean(dim=across), x.std(dim=across, correction=0).clamp(min=1e-6)
     x, schedule, loss = (x - mean) / std, SCHEDULES[kind], LOSSES[kind]

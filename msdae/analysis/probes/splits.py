@@ -4,7 +4,7 @@ The notes of one instrument and pitch are one group whatever their velocity, the
 one group whatever their stem.
 """
 
-import zlib
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,5 +59,5 @@ def open_split(path: str | Path) -> Split:
 
 
 def lot(name: str) -> float:
-    """A number in [0, 1) that depends on nothing but the name."""
-    return zlib.crc32(name.encode()) / 2**32
+    """A number in [0, 1) that depends on nothing but the name, those of any two names independent."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64

@@ -84,24 +84,28 @@ class Question:
 def run(
     checkpoints: Mapping[str, Autoencoder],
     data: Mapping[str, Split],
-    tasks: Sequence[str] = tuple(TASKS),
+    tasks: Sequence[str] | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> list[Result]:
-    """Probe every code of `checkpoints` and every control on every set of `data` for the `tasks` that its
+    """Probe every code of `checkpoints` and every control on every set of `data` for the tasks that its
     labels allow.
 
     checkpoints, data: models and splits by the names that they are reported under.
+    tasks: those of TASKS that some set must have labels for; None for all that any has.
 
     The probes are fitted on the CPU, as many side by side as torch has threads, each on one thread.
 
     Raises:
-        UserError: a cache made with another codec or log-mel than a model's; a task without labels.
+        UserError: a cache made with another codec or log-mel than a model's; a task of `tasks` without
+            labels, or no task at all with them.
     """
-    questions = [q for name, split in data.items() for task in tasks for q in ask(name, split, task)]
-    for task in tasks:
+    questions = [q for name, split in data.items() for task in tasks or TASKS for q in ask(name, split, task)]
+    if not questions and not tasks:
+        raise UserError(f"{', '.join(data)}: no clips have labels that differ, so there is nothing to probe")
+    for task in tasks or ():
         if task not in {question.task for question in questions}:
-            raise UserError(f"task '{task}': no clip has labels for it; leave it out of --tasks")
+            raise UserError(f"task '{task}': no clips have labels that differ; leave it out of --tasks")
     for split in data.values():
         for model in checkpoints.values():
             for cache in (split.fit, split.test):
@@ -115,15 +119,19 @@ def run(
 
 
 def ask(data: str, split: Split, task: str) -> list[Question]:
-    """The questions of `task` that the labels of `split` answer, one for each kind of clips."""
+    """The questions of `task` that the labels of `split` answer, one for each kind of clips.
+
+    Where all clips fitted on have one class or value, there is nothing to ask.
+    """
     questions = []
     frames = split.fit.latents.shape[-1]
     for clips in TASKS[task].sets:
         fitted = _answers(split.fit, split.fit_indices, clips, task, frames)
         tested = _answers(split.test, split.test_indices, clips, task, frames)
-        classes = set(fitted.values()) if TASKS[task].kind == CLASSES else None
-        answerable = {row: answer for row, answer in tested.items() if classes is None or answer in classes}
-        if not fitted or not answerable:
+        kind = TASKS[task].kind
+        known = set() if kind == FRAMES else set(fitted.values())
+        answerable = {row: answer for row, answer in tested.items() if kind != CLASSES or answer in known}
+        if not fitted or not answerable or (kind != FRAMES and len(known) < 2):
             continue
         encode, outputs = _encoder(task, list(fitted.values()))
         questions.append(

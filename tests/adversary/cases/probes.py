@@ -23,7 +23,7 @@ for _name, _text in {"unknown": "musik: []", "empty-data": "data: []", "twice": 
     content(f"recipe-{_name}.yaml", _text)
 
 CASES = [
-    *bad(f"{PROBES} --data {{}}", [(name, f"{says}|no clip has labels") for name, says in DATA], LEAVES),
+    *bad(f"{PROBES} --data {{}}", [(name, f"{says}|no clips have labels") for name, says in DATA], LEAVES),
     *bad(f"{PROBES} --data @cache --checkpoint {{}}", CHECKPOINTS, LEAVES),
     *bad(f"{PROBES} --data @cache {{}}", [
         ("--tasks music", "music"), ("--tasks", "--tasks"), ("--model vae", "vae"), ("--model hdae", "hdae"), ("--seed -1", "seed"), ("--seed x", "seed"), ("--device abacus", "abacus"), ("--surprise", "--surprise"),

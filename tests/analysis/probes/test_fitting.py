@@ -58,6 +58,12 @@ def test_the_same_seed_gives_the_same_probe():
     assert torch.allclose(constant(CLASSES, y, 3), torch.full((3,), -float(np.log(3))))
 
 
-def test_too_few_groups_are_refused():
+def test_a_tenth_of_the_groups_and_at_least_one_is_kept_from_the_fit():
+    x = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
+    for names, kept in ((GROUPS[:60], 6), (["a"] * 20 + ["b"] * 20 + ["c"] * 20, 20)):
+        assert int(fit(VALUE, x, x[:, :1], 1, names).held_out.sum()) == kept
+
+
+def test_one_group_is_refused():
     with pytest.raises(UserError, match="too few"):
         fit(CLASSES, torch.zeros(4, 2), torch.arange(4) % 2, 2, ["a"] * 4)

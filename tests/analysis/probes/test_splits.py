@@ -1,6 +1,6 @@
 import pytest
 
-from msdae.analysis.probes.splits import group, open_split
+from msdae.analysis.probes.splits import group, lot, open_split
 from msdae.errors import UserError
 
 
@@ -26,3 +26,11 @@ def test_velocities_of_a_note_and_stems_of_a_piece_are_one_group():
 def test_missing_data_is_refused(tmp_path):
     with pytest.raises(UserError, match="neither a cache nor"):
         open_split(tmp_path)
+
+
+def test_lots_of_one_name_with_two_beginnings_are_independent():
+    names = [f"piece {i:04d}" for i in range(2000)]
+    firsts, seconds = ([lot(f"{start}{name}") for name in names] for start in ("", "validation "))
+    assert 0.45 < sum(firsts) / len(names) < 0.55
+    both = sum(a < 0.3 and b < 0.3 for a, b in zip(firsts, seconds, strict=True)) / len(names)
+    assert 0.07 < both < 0.11  # .09

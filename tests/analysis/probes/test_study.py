@@ -78,6 +78,17 @@ def test_a_class_that_was_not_fitted_on_is_left_out_and_counted(data):
     assert notes.left_out == 1 and stranger not in notes.test_rows and notes.outputs == 3
 
 
+def test_where_all_clips_have_one_class_nothing_is_asked(data, checkpoint):
+    split = probing.open_split(data)
+    for clip in (*split.fit.clips, *split.test.clips):
+        clip["family"] = "reed"
+    assert not study.ask("known", split, "instrument") and study.ask("known", split, "melody")
+    model = {"tiny": MSDAE.from_pretrained(checkpoint)}
+    assert "instrument" not in {result.task for result in probing.run(model, {"known": split})}
+    with pytest.raises(UserError, match="task 'instrument': no clips have labels that differ"):
+        probing.run(model, {"known": split}, ["instrument"])
+
+
 def test_hdae_has_no_codes_after_a_sum(data, config):
     hdae = HDAE(replace(config, encoder_widths=(8, 8, 8), inject=(3, 2, 1), widths=(32, 32, 32, 32))).eval()
     cache = probing.open_split(data).test
@@ -92,8 +103,12 @@ def test_a_cache_of_another_codec_and_labels_that_are_not_there_are_refused(data
         probing.run({"tiny": MSDAE(other)}, splits, ["pitch"])
     for clip in splits["known"].fit.clips:
         clip.pop("pitch", None)
-    with pytest.raises(UserError, match="task 'pitch': no clip has labels"):
+    with pytest.raises(UserError, match="task 'pitch': no clips have labels that differ"):
         probing.run({"tiny": MSDAE.from_pretrained(checkpoint)}, splits, ["pitch"])
+    for clip in (*splits["known"].fit.clips, *splits["known"].test.clips):
+        clip["kind"] = "noise"
+    with pytest.raises(UserError, match="known: no clips have labels that differ"):
+        probing.run({"tiny": MSDAE.from_pretrained(checkpoint)}, splits)
 
 
 def test_checkpoints_and_data_by_name(checkpoint):
