@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     sound.add_argument("--sound", type=Path, metavar="FILE", help="a learnt sound, for --neutone")
     sound.add_argument("--timbre", type=Path, metavar="FILE", help="a timbre source, for --neutone")
     options = parser.parse_args(argv)
-    from msdae.models import hub
+    from msdae.models import codec_files, hub
     from msdae.models.autoencoder import Autoencoder
 
     if options.neutone:
@@ -58,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     size = options.out.stat().st_size / 1e6
     steps = model.provenance.get("steps", "unknown")
     print(f"{options.out}: {size:.1f} MB, {type(model).__name__}, steps of its stages: {steps}")
+    for file in (hub.STUDENT, codec_files.CODEC):
+        if model.folder and (model.folder / file).is_file():
+            print(f"{options.out.parent / file}: belongs to it")
 
 
 def _pushed(model: "Autoencoder", name: str) -> str:

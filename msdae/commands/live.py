@@ -36,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.in_file:
         if options.input or options.output or options.midi is not None:
             raise UserError("--in-file plays to --out; leave out --input, --output and --midi")
+        if options.seconds is not None:
+            raise UserError("--in-file plays the whole file; leave out --seconds")
         source = cli.open_source(options.in_file)
         cli.check_outputs([options.out], None, [source])
         files.check_apart([options.out], [given])

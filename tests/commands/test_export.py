@@ -19,6 +19,13 @@ def test_a_model_is_written_in_half_precision(checkpoint, tmp_path, capsys):
         export.main([str(checkpoint), "--out", str(tmp_path / "a.wav")])
 
 
+def test_what_is_written_beside_a_model_is_said(tmp_path, capsys):
+    export.main(["embedded", "--out", str(tmp_path / "half.safetensors")])
+    said = capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["half.safetensors", "student.safetensors"]
+    assert f"{tmp_path / 'student.safetensors'}: belongs to it" in said
+
+
 def test_a_model_is_not_replaced_by_its_half(checkpoint, tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(checkpoint.read_bytes())

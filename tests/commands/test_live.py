@@ -57,6 +57,7 @@ def test_a_silent_timbre_source_is_refused(run, sounds, tmp_path, capsys):
         (["--timbre", "a", "--in-file", "b", "--out", "y.txt"], "choose one of these extensions"),
         (["--sound", "a", "--in-file", "b"], "a safetensors file"),
         (["--timbre", "a", "--in-file", "b", "--midi"], "leave out --input, --output and --midi"),
+        (["--timbre", "a", "--in-file", "b", "--seconds", "2"], "leave out --seconds"),
         (["--timbre", "a", "--block", "1"], "expected 256 to 8 192"),
         (["--timbre", "a", "--midi", "no such keyboard"], "MIDI"),
     ],
