@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from tqdm import tqdm
 
 from msdae import cli, files, folders, limits, locks
 from msdae.commands._arguments import add_samples
+from msdae.errors import UserError
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
 from msdae.evaluation.swapbench.settings import SPLITS, EvaluationConfig
 from msdae.inference.settings import Sampling
@@ -58,14 +60,23 @@ def _pairs(options: argparse.Namespace, settings: EvaluationConfig, command: str
         files.check_replaceable(folder / name)
     with locks.only_process(folder):
         _say_how_long(options, len(group))
-        models = cli.named(options.checkpoint, recordings.RESERVED)
+        models = _named(options.checkpoint, recordings.RESERVED)
         pipelines = swapbench.load(models, device(options.device), settings.sampling, options.codec)
         codec = swapbench.shared_codec(pipelines, options.codec, device(options.device))
-        outputs = cli.named(options.outputs, recordings.RESERVED)
+        outputs = _named(options.outputs, recordings.RESERVED)
         table = recordings.evaluate(group, pipelines, codec, folder, outputs, options.learn, command, tqdm)
         tables.write_folder(folder, [table])
     print(table.text())
     print("\nthe table and all outputs:", folder)
+
+
+def _named(given: Sequence[str], reserved: Sequence[str]) -> dict[str, str]:
+    """`cli.named`, but for what rows of a model's levels, and the files of their sound, are called."""
+    named = cli.named(given, reserved)
+    for name, value in named.items():
+        if re.search(r"[{}]|, reconstruction$| \d[\d,]*$", name):
+            raise UserError(f"'{name}': a model's own rows are called so; name it, as in NAME={value}")
+    return named
 
 
 def _say_how_long(options: argparse.Namespace, count: int) -> None:
@@ -86,11 +97,11 @@ def _evaluate(options: argparse.Namespace, settings: EvaluationConfig, command: 
         shares = counts(settings.splits, settings.cases)
         _say_how_long(options, sum(sum(textures.values()) for textures in shares.values()))
     short, _ = swapbench.evaluate(
-        cli.named(options.checkpoint, reserved),
+        _named(options.checkpoint, reserved),
         options.out,
         settings,
         device(options.device),
-        outputs=cli.named(options.outputs, reserved),
+        outputs=_named(options.outputs, reserved),
         command=command,
         codec=options.codec,
         progress=tqdm,

@@ -78,7 +78,7 @@ class _Study:
             made.append(self._asked(report))
         if self.settings.pieces:
             made.append(self._middle(report))
-        if self.options.steps:
+        if self.options.steps and any(map(self._of_codes, self.priors.values())):
             made.append(self._steps(report))
         return made + self._mels()
 

@@ -168,7 +168,7 @@ def pair_up(path: str | Path, reference: str | Path, midi: bool = False) -> tupl
 
     midi: take the reference's notes from the .mid file next to it, or from the reference that is a score.
 
-    Returns the pairs, and what is wrong with files of a folder that have none.
+    Returns the pairs, and what is wrong with files of either folder that have none.
 
     Raises:
         UserError: one is missing or is a file where the other is a folder, a folder without recordings, or
@@ -195,6 +195,10 @@ def pair_up(path: str | Path, reference: str | Path, midi: bool = False) -> tupl
             pairs[name] = Pair(name, file, references[name], _midi_of(references[name]) if midi else None)
         except UserError as error:
             errors.append(str(error))
+    alone = sorted(references.keys() - pairs.keys())
+    errors += [
+        f"{printable(references[name])}: no counterpart in {printable(path)}; add one" for name in alone
+    ]
     return list(pairs.values()), errors
 
 

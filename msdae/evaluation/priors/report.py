@@ -76,10 +76,11 @@ def main_table(
             own = embedded(system, embedding, rate)
             distances = Value(kad(points, own), digits=2), Value(fad(points, own), digits=1)
         figures = _figures(transcribed(system, rate), seconds)
-        away = [_distance(known[name], figures[name]) for name in FIGURES]
+        away = [_distance(known[name], figures[name]) for name in FIGURES if len(set(known[name])) > 1]
         means = [_mean(figures[name]) for name in FIGURES]
         speed = Value(system.speed, digits=1) if system.speed else EMPTY
-        rows.append((system.name, *distances, Value(float(np.mean(away)), digits=2), *means, speed))
+        mean_away = Value(float(np.mean(away)), digits=2) if away else EMPTY
+        rows.append((system.name, *distances, mean_away, *means, speed))
         advance()
     header = ("system", "KAD ↓", "FAD ↓", "distance of notes ↓", *FIGURES, "speed ↑")
     about = ABOUT.format(count=len(systems[-1].waveforms), seconds=seconds, embedding=embedding.name)
@@ -221,9 +222,10 @@ def _figures(transcriptions: Sequence[Notes], seconds: float) -> dict[str, np.nd
 
 
 def _distance(reference: np.ndarray, values: np.ndarray) -> float:
-    """Wasserstein distance in deviations of the reference; of nothing heard at all, its whole spread."""
+    """Wasserstein distance in deviations of the reference, which has several values; of nothing heard at
+    all, its whole spread."""
     away = wasserstein_distance(reference, values) if len(values) else float(np.ptp(reference))
-    return away / max(float(reference.std()), 1e-6)
+    return away / float(reference.std())
 
 
 def _mean(values: np.ndarray) -> Cell:

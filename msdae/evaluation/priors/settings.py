@@ -30,5 +30,6 @@ class Settings:
 
     def __post_init__(self):
         limits.check(self)
-        if self.samples:
-            SAMPLES.check(self.samples, "samples", int)
+        for name in ("samples", "texts", "pieces"):
+            if number := getattr(self, name):
+                SAMPLES.check(number, name, int)

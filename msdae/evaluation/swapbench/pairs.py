@@ -39,12 +39,15 @@ class Pairs:
             ]
             rng = random.Random(f"swapbench/pairs/{seed}/{kind}")
             melodies = rng.sample(usable, min(count, len(usable)))
+            deck = rng.sample(usable, len(usable))  # of timbre sources; one that is drawn goes below it
             for number, melody in enumerate(melodies):
-                others = [i for i in usable if self._differ(i, melody)]
-                if not others:
+                timbre = next((i for i in deck if self._differ(i, melody)), None)
+                if timbre is None:
                     continue
+                deck.remove(timbre)
+                deck.append(timbre)
                 name = f"{SPLIT}-{kind}-{number:03d}"
-                self._clips[name] = rng.choice(others), melody
+                self._clips[name] = timbre, melody
                 sources = (self._source(index) for index in self._clips[name])
                 self.cases.append(Case(name, kind, "recording", SPLIT, *sources))
         if not self.cases:

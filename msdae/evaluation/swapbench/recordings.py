@@ -16,6 +16,7 @@ from msdae import audio, files
 from msdae.audio.files import SAMPLE_RATE
 from msdae.codecs import Codec
 from msdae.errors import UserError, printable
+from msdae.evaluation import code
 from msdae.evaluation.metrics import mfcc
 from msdae.evaluation.metrics.bootstrap import interval
 from msdae.evaluation.metrics.melody import note_f1, transcribe_batch
@@ -40,6 +41,7 @@ from msdae.progress import Progress, silent
 FOLDER, SCORES, AUDIO = "recordings", "scores.json", "audio"  # of results: subfolder, what it has
 MELODY, TIMBRE = "melody F1", "timbre (MFCC cosine)"
 ROLES = ("timbre", "melody")  # folders of sources
+CODE = ("msdae.audio", "msdae.codecs", "msdae.evaluation.metrics", "msdae.inference", __name__)  # of scores
 RESERVED = (COPY_MELODY, COPY_TIMBRE, CODEC, *UNTAUGHT)  # rows that no system may have the name of
 
 
@@ -104,22 +106,24 @@ def evaluate(
     learn: seconds for which each timbre source is learnt, for one more row a model.
 
     Raises:
-        UserError: an output is missing or cannot be read; what the parts raise.
+        UserError: an output is missing or cannot be read, a melody source without notes; what the parts
+            raise.
     """
     folder, device = Path(out), next(codec.parameters()).device
     files.make_folder(folder)
     rows = _rows(group, pipelines, codec, device, outputs or {}, learn)
-    known = _known(folder / SCORES)
+    known, version = _known(folder / SCORES), code.fingerprint(CODE)
+    notes = {pair: transcribe_batch([pair.sounds()[1]], SAMPLE_RATE)[0] for pair in group}
+    if silent := [pair.melody for pair, heard in notes.items() if not len(heard)]:
+        raise UserError(f"{printable(silent[0])}: no notes are heard in it, to compare with; leave it out")
     scores: dict[str, list[dict[str, float]]] = {name: [] for name in rows}
     with progress(total=len(rows) * len(group), desc="evaluating", unit="output") as bar:
         for pair in group:
-            source = pair.sounds()
-            heard = transcribe_batch([source[1]], SAMPLE_RATE)[0]
             for name, row in rows.items():
-                key = f"{pair.key} {name} {row.key}"
+                key = f"{pair.key} {name} {row.key} {version}"
                 if key not in known:
                     sounds = row.make(pair)
-                    known[key] = _score(source[0], heard, sounds)
+                    known[key] = _score(pair.sounds()[0], notes[pair], sounds)
                     if row.key:
                         files.make_folder(folder / AUDIO / pair.name)
                         audio.write(folder / AUDIO / pair.name / f"{name}.wav", sounds[1])
@@ -232,7 +236,7 @@ def _table(
         cells = (Value(float(column.mean()), *interval(column, names), 2) for column in columns)
         rows.append((name, *cells))
     note = (
-        f"{len(names)} pairs. Melody: notes that Basic Pitch hears in the output and in the melody source, "
+        f"Pairs: {len(names)}. Melody: notes that Basic Pitch hears in the output and in the melody source, "
         "onsets within 50 ms. Timbre: mean MFCC 2 to 13 of the output and of the timbre source. Codec and "
         "reconstruction are of the melody source in the first column and of the timbre source in the second: "
         "the ceilings. Means with bootstrap 95 % intervals over pairs."

@@ -77,8 +77,9 @@ def write_case(results: str | Path, path: str | Path, number: int = 1) -> Path:
     figures.check_plot(path)
     finished = Results.read(results)
     if not 1 <= number <= len(finished.report_cases):
-        kept = f"{printable(results)} has the sound of cases 1 to {len(finished.report_cases)}"
-        raise UserError(f"case {number}: {kept}; choose one of these")
+        kept = len(finished.report_cases)
+        fix = f"choose one of 1 to {kept}" if kept else "evaluate with --report-cases"
+        raise UserError(f"case {number}: {printable(results)} has the sound of {kept} cases; {fix}")
     case = finished.report_cases[number - 1]
     sounds = finished.sounds(case)
     shown = {

@@ -21,6 +21,7 @@ MANIFEST, CASES, SCORES, EMBEDDINGS = "manifest.json", "cases.jsonl", "scores.js
 TABLES, AUDIO = "tables.json", "audio"
 SAME = ("format", "seed", "splits", "codec", "settings", "data")  # what all rows of a folder share
 SOURCES = ("timbre", "melody", TRUTH)  # the recordings that cases are made of
+SYSTEMS = {"checkpoints": "checkpoint", "outputs": "recordings of"}  # of the manifest, by their rows' names
 FORMAT = 1
 
 Key = tuple[str, str, str]  # case, row, levels
@@ -33,7 +34,7 @@ class Results:
     A folder grows row by row: the same cases may be run with further checkpoints later.
 
     Attributes:
-        manifest: `SAME`, the date, and of each checkpoint by its row's name a mapping with its "hash".
+        manifest: `SAME`, the date, and `SYSTEMS`, of each by its row's name a mapping with its "hash".
         cases: that are scored.
         scores: {(case, row, levels): {metric: value}}.
         tables: those of a folder that was read.
@@ -73,8 +74,10 @@ class Results:
     def read(cls, folder: str | Path) -> "Results":
         """The finished results in `folder`, for reading alone; the embeddings stay where they are.
 
+        What was not scored on all cases, as of a run that was stopped, is left out.
+
         Raises:
-            UserError: no such folder, a file in it is missing or damaged, or something is not scored.
+            UserError: no such folder, a file in it is missing or damaged, or a bound is not scored.
         """
         folder = Path(folder)
         if not folder.is_dir():
@@ -88,6 +91,8 @@ class Results:
         with files.reading(folder / MANIFEST, fix):
             manifest = files.read_json(folder / MANIFEST, fix=fix)
             results = cls(folder, manifest, cases, scores, {}, tables.read(folder / TABLES))
+            complete = {*map(Output, BOUNDS), *results.complete(cases, results.outputs)}
+            results.scores = {key: row for key, row in scores.items() if Output(*key[1:]) in complete}
             results._check()
         return results
 
@@ -206,8 +211,8 @@ def unfinished(where: str | Path, reason: str, folder: Path) -> UserError:
 
 
 def remedy(folder: Path) -> str:
-    """The command that completes the results in `folder`."""
-    return f"run: python experiments/evaluate.py --out {printable(folder)}"
+    """How the results in `folder` are completed."""
+    return f"run python experiments/evaluate.py --out {printable(folder)} again, with the options it had"
 
 
 # -- a folder that is continued
@@ -235,16 +240,23 @@ def _join(folder: Path, manifest: dict[str, Any], before: Mapping[str, Any]) -> 
     for name in SAME:
         if before.get(name) != manifest.get(name):
             raise _other(folder, name, before.get(name), manifest.get(name))
-    for row, checkpoint in before["checkpoints"].items():
-        given = manifest["checkpoints"].setdefault(row, checkpoint)
-        if given["hash"] != checkpoint["hash"]:
-            raise _other(folder, f"checkpoint '{row}'", checkpoint["hash"][:12], given["hash"][:12])
+    for kind, called in SYSTEMS.items():
+        joined = manifest.setdefault(kind, {})
+        for row, system in before.get(kind, {}).items():
+            given = joined.setdefault(row, system)
+            if given["hash"] != system["hash"]:
+                raise _other(folder, f"{called} '{row}'", system["hash"][:12], given["hash"][:12])
+    if both := manifest["checkpoints"].keys() & manifest["outputs"].keys():
+        raise UserError(
+            f"{folder}: '{min(both)}' is a checkpoint there, and the recordings of another system; "
+            "give one of them another name, as NAME=PATH, or choose another --out"
+        )
 
 
 def _other(folder: Path, name: str, before: Any, given: Any) -> UserError:
     return UserError(
         f"{folder}: made with another {name} ({_short(before)}; now {_short(given)}); "
-        "delete it or choose another --out"
+        "delete it or choose another --out" + (", or another name" if "'" in name else "")
     )
 
 

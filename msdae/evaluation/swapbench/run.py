@@ -67,8 +67,8 @@ def evaluate(
 
     models: checkpoints by the name of their rows; "embedded", files, folders or hub repositories.
     functions: further systems, f(timbre, melody) -> waveform, (samples,) at 44.1 kHz each.
-    outputs: further systems' recordings: folders with CASE.wav, see `write_sources`. Nothing tells
-        whether a function or recording has changed since it was scored: give it a new name then.
+        Nothing tells whether a function has changed since it was scored: give it a new name then.
+    outputs: further systems' recordings: folders with CASE.wav, see `write_sources`.
     command: that is said to have made the tables.
     codec: name or file of the models' codec; by default the one that each checkpoint is of.
 
@@ -80,6 +80,9 @@ def evaluate(
     pipelines = load(models, device, settings.sampling, codec)
     if not settings.splits and settings.data is None:
         raise UserError("nothing to evaluate on; name a --split, or --data")
+    if not settings.splits and (outputs or settings.learn is not None):
+        option = "--outputs" if outputs else "--learn"
+        raise UserError(f"{option}: of SwapBench's cases alone; name a --split, or leave it out")
     shared, library = shared_codec(pipelines, codec, device), settings.library
     embedding = embeddings.load(settings.embedding)
     others: list[System] = [Function(name, swap) for name, swap in (functions or {}).items()]
@@ -102,7 +105,8 @@ def evaluate(
         for folder in folders:
             folder.check(drawn)
         systems = [Bounds(shared, device), *swappers, *others, *folders]
-        results = Results.begin(out, {**facts, "splits": sizes(drawn)}, drawn)
+        given = {name: {"hash": one.fingerprint} for name, one in zip(outputs or {}, folders, strict=True)}
+        results = Results.begin(out, {**facts, "outputs": given, "splits": sizes(drawn)}, drawn)
         kept = _spread(drawn, settings.report_cases)
         known = Known(results, shared, library, embedding)
         run(systems, results, library, embedding, kept, progress, known=known)

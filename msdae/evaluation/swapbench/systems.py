@@ -1,5 +1,7 @@
 """What is compared: the bounds that every table has, models, and any other way to swap."""
 
+import contextlib
+import hashlib
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 import torch.nn.functional as F
 
-from msdae import audio
+from msdae import audio, files
 from msdae.audio import equaliser, neighbours
 from msdae.audio.files import SAMPLE_RATE
 from msdae.audio.resample import resample
@@ -150,7 +152,7 @@ class Function:
     Args:
         name: of its row.
         swap: (samples,), (samples,) at 44.1 kHz -> (samples,); what is longer than the melody source is cut,
-            what is shorter is filled with silence.
+            what is shorter is filled with silence. NumPy arrays are taken, too.
     """
 
     def __init__(self, name: str, swap: Swap):
@@ -160,7 +162,9 @@ class Function:
     def render(self, batch: Batch, output: Output) -> torch.Tensor:
         pairs = zip(batch.timbre, batch.melody, strict=True)
         with self._one_at_a_time:
-            return torch.stack([_fitted(self.swap(*pair), len(pair[1]), output.row) for pair in pairs])
+            # Clones: a function may work in place, and other systems get the same sources.
+            swapped = [self.swap(timbre.clone(), melody.clone()) for timbre, melody in pairs]
+        return torch.stack([_fitted(waveform, batch.melody.shape[1], output.row) for waveform in swapped])
 
 
 def untaught() -> list[Function]:
@@ -170,6 +174,9 @@ def untaught() -> list[Function]:
 
 class Folder:
     """Recordings made elsewhere: `CASE.wav` (or .flac, .ogg, .mp3) in one folder.
+
+    Attributes:
+        fingerprint: of the recordings that were checked.
 
     Raises:
         UserError: no such folder.
@@ -188,12 +195,14 @@ class Folder:
         """
         for case in cases:
             self._read(case)
+        digests = " ".join(files.digest(self._path(case)) for case in cases)
+        self.fingerprint = hashlib.sha256(digests.encode()).hexdigest()
 
     def render(self, batch: Batch, output: Output) -> torch.Tensor:
         samples = batch.melody.shape[1]
         return torch.stack([_fitted(self._read(case), samples, output.row) for case in batch.cases])
 
-    def _read(self, case: Case) -> torch.Tensor:
+    def _path(self, case: Case) -> Path:
         paths = (self.folder / f"{case.id}{suffix}" for suffix in (".wav", ".flac", ".ogg", ".mp3"))
         path = next((path for path in paths if path.is_file()), None)
         if path is None:
@@ -201,6 +210,10 @@ class Folder:
                 f"{printable(self.folder)}: has no {case.id}.wav; swap the sources that --sources writes, "
                 "for the same --split, --cases and --seed"
             )
+        return path
+
+    def _read(self, case: Case) -> torch.Tensor:
+        path = self._path(case)
         waveform = audio.read(path)
         if abs(len(waveform) - CLIP_SAMPLES) > SLACK * SAMPLE_RATE:
             seconds = len(waveform) / SAMPLE_RATE
@@ -251,9 +264,11 @@ def _clips(waveforms: torch.Tensor, sample_rate: int, batch: Batch, row: str) ->
     return torch.stack([_fitted(resampled(w, sample_rate, SAMPLE_RATE), samples, row) for w in waveforms])
 
 
-def _fitted(waveform: torch.Tensor, samples: int, row: str) -> torch.Tensor:
+def _fitted(waveform: Any, samples: int, row: str) -> torch.Tensor:
     """(any,) -> (samples,): cut, or filled with silence."""
-    if waveform.ndim != 1 or not torch.isfinite(waveform).all():
+    with contextlib.suppress(TypeError, ValueError, RuntimeError):
+        waveform = torch.as_tensor(waveform, dtype=torch.float32)
+    if not isinstance(waveform, torch.Tensor) or waveform.ndim != 1 or not torch.isfinite(waveform).all():
         raise UserError(f"{row}: gave no finite mono waveform (samples,)")
     waveform = waveform.detach().cpu()[:samples]
     return F.pad(waveform, (0, samples - len(waveform)))

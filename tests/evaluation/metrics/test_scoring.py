@@ -58,6 +58,15 @@ def test_folders_are_paired_by_name_and_averaged(tmp_path, capsys):
     assert [line[1:3] for line in lines[1:]] == [["1.000"] * 2, ["0.000"] * 2, ["0.500"] * 2]
 
 
+def test_a_reference_without_a_file_is_named(tmp_path, capsys):
+    for name in "abc":
+        tone(tmp_path / "reference" / f"{name}.wav", 60)
+    tone(tmp_path / "estimate" / "a.wav", 60)
+    with pytest.raises(UserError, match=r"1 files were scored, 2 were not(.|\n)*b\.wav: no counterpart in"):
+        run(tmp_path / "estimate", "--reference", tmp_path / "reference")
+    assert capsys.readouterr().out.splitlines()[1].startswith("a ")
+
+
 def test_sets_are_compared_with_the_embedding_asked_for(tmp_path, capsys):
     for i in range(4):
         tone(tmp_path / "reference" / f"{i}.wav", 60 + i)

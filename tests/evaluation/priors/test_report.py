@@ -46,6 +46,12 @@ def test_music_is_nearer_to_music_than_noise():
     assert table.column("notes in one scale")["same"].value > 0.9 and table.command == "line"
 
 
+def test_where_no_notes_are_heard_in_recordings_nothing_is_said_of_them():
+    silence = Samples("silence", torch.zeros(4, 6 * RATE))
+    table = report.main_table([tones("tones", 60)], silence, embeddings.load("embedded"), RATE)
+    assert table.column("distance of notes ↓")["tones"] == "-"
+
+
 def test_a_middle_that_is_another_is_seen(tmp_path):
     embedding = embeddings.load("embedded")
     even = tones("even", 60, seconds=18.0)

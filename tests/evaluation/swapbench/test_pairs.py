@@ -24,3 +24,11 @@ def test_recordings_are_at_the_benchmark_s_rate_whatever_the_codec_s(tmp_path):
     assert timbre.shape == melody.shape == (2, 44100)
     loudest = sorted(int(torch.fft.rfft(sound).abs().argmax()) for sound in melody)  # bins of 1 Hz
     assert loudest == [441, 882]
+
+
+def test_every_clip_is_a_timbre_source_before_one_is_twice(tmp_path):
+    labels = {"kind": "melody", "notes": [[0.0, 1.0, 69, 100]]}
+    clips = [{**labels, "instrument": f"i{n}", "piece": f"p{n}"} for n in range(20)]
+    cases = Pairs(SimpleNamespace(clips=clips, path=tmp_path), 20).cases
+    assert len({case.timbre.piece for case in cases}) >= 18  # the last may find only their own left
+    assert all(case.timbre.piece != case.melody.piece for case in cases)

@@ -89,6 +89,12 @@ def test_it_continues_and_notices_what_has_changed(folder, codec, monkeypatch):
         evaluate(pairs(folder), {}, codec, folder / "out")
 
 
+def test_a_melody_source_without_notes_is_named(folder, codec):
+    audio.write(folder / "melody" / "b.wav", torch.zeros(RATE))
+    with pytest.raises(UserError, match=r"melody/b\.wav: no notes are heard in it"):
+        evaluate(pairs(folder), {}, codec, folder / "out")
+
+
 def test_damaged_scores_are_said(folder, codec):
     (folder / "out").mkdir()
     (folder / "out" / "scores.json").write_text('{"key": 7}')

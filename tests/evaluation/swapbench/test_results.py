@@ -15,6 +15,7 @@ MANIFEST = {
     "codec": {"name": "spectral", "fingerprint": "f"},
     "settings": {},
     "checkpoints": {"mine": {"hash": "abc"}},
+    "outputs": {"theirs": {"hash": "abc"}},
 }
 MINE = Output("mine", "1,2")
 LINE = '{"case": "a", "row": "mine", "levels": "", "embedding": "%s"}\n'
@@ -54,6 +55,8 @@ def test_a_line_cut_short_is_done_again(tmp_path, name):
         ({"codec": {"name": "spectral", "fingerprint": "e"}}, "another codec"),
         ({"settings": {"steps": 2}}, "another settings"),
         ({"checkpoints": {"mine": {"hash": "abd"}}}, "another checkpoint 'mine'"),
+        ({"outputs": {"theirs": {"hash": "abd"}}}, "another recordings of 'theirs'"),
+        ({"outputs": {"mine": {"hash": "abd"}}}, "'mine' is a checkpoint there, and the recordings of"),
     ],
 )
 def test_a_folder_of_other_results_is_refused(tmp_path, change, named):

@@ -175,6 +175,20 @@ def test_rows_are_not_called_like_the_bounds(tmp_path, monkeypatch, capsys):
     assert end.value.code == 2 and "NAME=a" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["tiny {1}", "tiny 1", "tiny, reconstruction"])
+def test_rows_are_not_called_like_those_of_a_models_levels(tmp_path, monkeypatch, capsys, name):
+    with pytest.raises(SystemExit) as end:
+        run(monkeypatch, *FEW_OPTIONS, "--checkpoint", "--outputs", f"{name}=a", "--out", tmp_path)
+    assert end.value.code == 2 and f"'{name}': a model's own rows are called so" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--outputs", "theirs=a"], ["--learn"]])
+def test_what_is_of_the_benchmark_alone_needs_a_split(tmp_path, monkeypatch, capsys, option):
+    with pytest.raises(SystemExit) as end:
+        run(monkeypatch, "--split", "--data", tmp_path, "--checkpoint", *option, "--out", tmp_path / "out")
+    assert end.value.code == 2 and f"{option[0]}: of SwapBench's cases alone" in capsys.readouterr().err
+
+
 def test_export_halves_the_file(model, tmp_path):
     model.save(tmp_path / "a.safetensors")
     line = ["experiments/export.py", tmp_path / "a.safetensors", "--out", tmp_path / "b.safetensors"]

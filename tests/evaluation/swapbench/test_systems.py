@@ -102,6 +102,19 @@ def test_any_function_can_swap(batch):
     torch.testing.assert_close(found[:, :1000], (batch.timbre + batch.melody)[:, :1000] / 2)
     with pytest.raises(UserError, match="finite mono"):
         rendered(Function("bad", lambda timbre, melody: melody[None]), batch)
+    with pytest.raises(UserError, match="nothing: gave no finite mono"):
+        rendered(Function("nothing", lambda timbre, melody: None), batch)
+
+
+def test_a_function_may_work_in_place_and_give_an_array(batch):
+    def swap(timbre, melody):
+        melody.mul_(0)
+        return timbre.mul_(2).numpy().astype("float64")
+
+    melody, timbre = batch.melody.clone(), batch.timbre.clone()
+    (found,) = rendered(Function("rude", swap), batch).values()
+    assert torch.equal(found, 2 * timbre) and found.dtype == torch.float32
+    assert torch.equal(batch.melody, melody) and torch.equal(batch.timbre, timbre)
 
 
 def test_recordings_of_another_system(batch, tmp_path):
@@ -118,7 +131,12 @@ def test_recordings_of_another_system(batch, tmp_path):
         with pytest.raises(UserError, match=f"{second}.wav: .*{message}"):
             Folder("theirs", tmp_path).check(batch.cases)
     soundfile.write(tmp_path / f"{second}.wav", batch.truth[1, ::2].numpy(), 22050)
-    Folder("theirs", tmp_path).check(batch.cases)  # another rate is brought to the sources'
+    folder = Folder("theirs", tmp_path)
+    folder.check(batch.cases)  # another rate is brought to the sources'
+    before = folder.fingerprint
+    soundfile.write(tmp_path / f"{second}.wav", 0.9 * batch.truth[1, ::2].numpy(), 22050)
+    folder.check(batch.cases)
+    assert folder.fingerprint != before
     with pytest.raises(UserError, match="no such folder"):
         Folder("theirs", tmp_path / "nowhere")
 
