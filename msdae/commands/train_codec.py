@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from msdae import audio, cli, codecs, config, files, folders
+from msdae.data.scanning import scan
 from msdae.data.sets import DATASETS
 from msdae.data.tally import Tally
 from msdae.errors import UserError
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
     from msdae.data.sources import SourceFile
 
 CHECKED = 16  # files whose round trip is measured
-RENDERED = {  # data sets by what a folder of theirs holds
-    "synth": "tracks/train/Track*",
-    "tracks": "train/Track*",
-    "notes": "train/Notes*",
-    "squares": "train/Square*",
-}
 Files = dict[str, "list[SourceFile]"]  # by split
 
 
@@ -119,20 +114,11 @@ def _files(arguments: argparse.Namespace) -> Files:
         return dataset.scan(source, tally)
     every: Files = {}
     for source in map(Path, arguments.source):
-        for split, found in _scan(source, tally).items():
-            every.setdefault(split, []).extend(found)
+        found = scan(source, tally)
+        for split in found.keys() & {"train", "valid"}:
+            every.setdefault(split, []).extend(found[split])
     print("\n".join(tally.lines("files")))
     return every
-
-
-def _scan(source: Path, tally: Tally) -> Files:
-    """Files of a folder of recordings, or those of a rendered data set that were made for training."""
-    from msdae.data.rendering import RECORD
-
-    place = source / "source" if (source / "source" / RECORD).is_file() else source
-    name = next((name for name, pattern in RENDERED.items() if any(place.glob(pattern))), "folder")
-    found = DATASETS[name].scan(place, tally)
-    return found if name == "folder" else {split: found[split] for split in ("train", "valid")}
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -1,7 +1,9 @@
 """Train a prior: what generates codes from nothing, from words or around what is given."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,31 +48,39 @@ def main(argv: Sequence[str] | None = None) -> None:
     process_state(device(options.device))
     with only_process(run):
         found = recordings(options.data, options.pieces, pipeline.codec)
-        pieces = load_pieces(space, found, getattr(settings.model, "text", 0) > 0)
+        reads = getattr(settings.model, "text", 0) > 0
+        pieces = load_pieces(space, found, reads)
+        if reads and not any(piece.texts.any() for members in pieces.values() for piece in members):
+            cli.note("the recordings have no captions: the prior reads no texts (model.text=0)")
+            settings = replace(settings, model=replace(settings.model, text=0))
         provenance = {"data": str(options.data.name if options.data else "pieces")}
         facts = pieces, grid, space.fingerprint, run, provenance
         if not train(options.prior, settings, *facts, tqdm):
             raise SystemExit(130)
     if options.out is not None:
         find(options.prior, run).save(options.out, half=True)
-    product = options.out or run / PRODUCT
-    print(f"next: {cli.program('generate')} --prior {options.prior} --trained {product}")
+    facts = {"trained": options.out or run / PRODUCT, "codec": options.codec}
+    if options.checkpoint != "embedded":
+        facts["checkpoint"] = options.checkpoint
+    line = " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in facts.items() if value)
+    print(f"next: {cli.program('generate')} --prior {options.prior} {line}")
 
 
 def recordings(data: Path | None, clips: int, codec: "Codec") -> "dict[str, list[SourceFile]]":
-    """{split: recordings} of the folder `data`, or of the pieces that are rendered where none is given.
+    """{split: recordings} of the folder or rendered set `data`, or of the pieces that are rendered where none
+    is given.
 
     clips: pieces that are rendered for training.
     """
     from msdae.data import embedded
-    from msdae.data.sets import DATASETS
+    from msdae.data.scanning import scan
     from msdae.data.sources import ClipLength
     from msdae.data.tally import Tally
 
     if data is None:
         return embedded.pieces(clips=clips, progress=tqdm)
     tally = Tally()
-    found = DATASETS["folder"].scan(data, tally, ClipLength.of(codec), tqdm)
+    found = scan(data, tally, ClipLength.of(codec), tqdm)
     for line in tally.lines("files"):
         cli.note(line)
     return found

@@ -165,31 +165,24 @@ def test_without_the_text_encoder_a_line_says_how_to_get_it(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "dit"])
-def test_a_prior_is_trained_on_a_folder_and_generates(tmp_path, monkeypatch, run, checkpoint, kind):
+def test_a_prior_is_trained_on_a_folder_and_generates(tmp_path, monkeypatch, run, checkpoint, kind, capsys):
     monkeypatch.setenv("MSDAE_HOME", str(tmp_path / "home"))
     folder, generator = tmp_path / "music", np.random.default_rng(0)
     folder.mkdir()
     for number in range(4):
         tone = np.sin(2 * np.pi * 110 * (number + 1) * np.arange(44100 * 7) / 44100)
         soundfile.write(folder / f"{number}.wav", 0.3 * tone * generator.uniform(0.5, 1), 44100)
-    sizes = [f"model.{key}={value}" for key, value in SIZES[kind].items()]
+    sizes = [f"model.{key}={value}" for key, value in SIZES[kind].items() if key != "text"]
     training = ["batch_size=4", "steps=3", "validate_every=3"] if kind == "dit" else []
     settings = [part for setting in sizes + training for part in ("--set", setting)]
     out, common = tmp_path / "p.safetensors", ("--checkpoint", checkpoint, "--device", "cpu")
-    run(
-        "train_prior",
-        "--prior",
-        kind,
-        "--data",
-        folder,
-        "--run",
-        tmp_path / "r",
-        "--out",
-        out,
-        *settings,
-        *common,
-    )
+    places = ("--data", folder, "--run", tmp_path / "r", "--out", out)
+    run("train_prior", "--prior", kind, *places, *settings, *common)
     assert load(out).provenance["data"] == "music"
+    said = capsys.readouterr()
+    assert f"--trained {out} --checkpoint {checkpoint}" in said.out
+    assert ("have no captions: the prior reads no texts" in said.err) == (kind == "dit")
+    assert not getattr(load(out).config, "text", 0)
     run(
         *("generate", "--prior", kind, "--trained", out, "--seconds", "1", "--steps", "1", *common),
         *("--prior-steps", "1", "--out", tmp_path / "y.wav"),

@@ -78,11 +78,7 @@ def evaluate(
         UserError: models of different codecs, a folder of other settings, what the parts raise.
     """
     pipelines = load(models, device, settings.sampling, codec)
-    if not settings.splits and settings.data is None:
-        raise UserError("nothing to evaluate on; name a --split, or --data")
-    if not settings.splits and (outputs or settings.learn is not None):
-        option = "--outputs" if outputs else "--learn"
-        raise UserError(f"{option}: of SwapBench's cases alone; name a --split, or leave it out")
+    _require_cases(settings, bool(outputs))
     shared, library = shared_codec(pipelines, codec, device), settings.library
     embedding = embeddings.load(settings.embedding)
     others: list[System] = [Function(name, swap) for name, swap in (functions or {}).items()]
@@ -143,6 +139,17 @@ def load(
     for pipeline in pipelines.values():
         pipeline.model.guidance_weights(sampling.guidance)  # says before the work what is wrong
     return pipelines
+
+
+def _require_cases(settings: EvaluationConfig, outputs: bool) -> None:
+    """Raise a UserError where there are no cases, or none for what is of SwapBench's alone."""
+    if settings.splits:
+        return
+    if settings.data is None:
+        raise UserError("nothing to evaluate on; name a --split, or --data")
+    if outputs or settings.learn is not None:
+        option = "--outputs" if outputs else "--learn"
+        raise UserError(f"{option}: of SwapBench's cases alone; name a --split, or leave it out")
 
 
 def plan(settings: EvaluationConfig) -> list[Case]:

@@ -42,7 +42,7 @@ class FourVoicesConfig:
     layers: Annotated[int, Range(1, 48)] = 3
     heads: Annotated[int, Range(1, 64)] = 4
     dropout: Annotated[float, FRACTION] = 0.15
-    window: Annotated[int, Range(4, 4096)] = 96
+    window: Annotated[int, Range(PLACE, 4096)] = 96
 
     def __post_init__(self):
         limits.check(self)
@@ -102,8 +102,11 @@ class FourVoices(Composer):
         whole = np.concatenate([np.full((1, VOICES), BEGIN), piece])
         start = int(rng.integers(max(1, len(whole) - window + PLACE))) // PLACE * PLACE
         part = whole[start : start + window]
-        sounding = part < REST
-        part = np.where(sounding, part + rng.integers(SHIFTS.start, SHIFTS.stop), part)
+        sounding, shift = part < REST, rng.integers(SHIFTS.start, SHIFTS.stop)
+        pitches = part[sounding]
+        if len(pitches):
+            shift = np.clip(shift, -pitches.min(), REST - 1 - pitches.max())
+        part = np.where(sounding, part + shift, part)
         return np.pad(part, ((0, window - len(part)), (0, 0)), constant_values=-1)
 
     def forward(self, batch: Excerpts, draws: Any) -> Losses:

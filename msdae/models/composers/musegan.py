@@ -9,6 +9,7 @@ import torch
 import torch.nn as nn
 
 from msdae import limits
+from msdae.errors import UserError
 from msdae.limits import POSITIVE, Range
 from msdae.models.composers import rolls
 from msdae.models.composers.base import COMPOSERS, Composer, Excerpts, Losses, Manner
@@ -195,6 +196,8 @@ class _CriticTurn(nn.Module):
         self.critic, self._gan = gan.critic, [gan]
 
     def forward(self, batch: Excerpts, draws: Any) -> Losses:
+        if len(batch.values) < 2:
+            raise UserError("batch_size: MuseGAN normalises over a batch; give 2 clips or more to each part")
         gan, real = self._gan[0], _signed(batch.values)
         with torch.no_grad():
             fake = gan.generator(*_noise(gan.config, draws))
@@ -220,7 +223,7 @@ class _GeneratorTurn(nn.Module):
 
     def forward(self, batch: Excerpts, draws: Any) -> Losses:
         gan = self._gan[0]
-        if int(batch.step[0]) % gan.config.turns:
+        if torch.is_grad_enabled() and int(batch.step[0]) % gan.config.turns:
             return {"generator": torch.zeros(len(batch.step), device=batch.step.device)}
         return {"generator": -gan.critic(self.generator(*_noise(gan.config, draws)))}
 

@@ -1,5 +1,6 @@
 """A variational autoencoder of piano rolls, with a recurrent encoder and a decoder without recurrence."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from msdae.limits import NOT_NEGATIVE, Range
 from msdae.models.composers import rolls
 from msdae.models.composers.base import COMPOSERS, Composer, Excerpts, Losses, Manner
 from msdae.models.composers.settings import SERIES
+from msdae.symbolic import tokens
 from msdae.symbolic.chorales import VOICES
 from msdae.symbolic.notes import Score
 from msdae.symbolic.tokens import BAR, bar_count, roll, score_of_roll
@@ -137,13 +139,14 @@ class VAE(Composer):
 
     @torch.no_grad()
     def facts(self, scores: Sequence[Score]) -> dict[str, float]:
-        """How much of the code is in use, over pieces: numbers whose mean varies, and nats of divergence."""
+        """How much of the code is in use, over pieces: numbers whose mean varies, which one piece alone does
+        not tell, and nats of divergence."""
         active = torch.stack([self._beginning(score) for score in scores])
         mean, variance = self.eval().codes(active)
-        return {
-            "active units": float((mean.var(dim=0) > ACTIVE).sum()),
-            "divergence, nats": float(_divergence(mean, variance).sum(dim=1).mean()),
-        }
+        divergence = {"divergence, nats": float(_divergence(mean, variance).sum(dim=1).mean())}
+        if len(scores) < 2:
+            return divergence
+        return {"active units": float((mean.var(dim=0) > ACTIVE).sum()), **divergence}
 
     def _nll(self, score: Score) -> tuple[float, int]:
         """The bound by the mean code, with its divergence; symbols are those of four voices."""
@@ -153,7 +156,7 @@ class VAE(Composer):
         fresh = torch.randn(mean.shape, generator=torch.Generator().manual_seed(0))
         logits = self.decode(mean + (variance / 2).exp() * fresh)
         nats = _cross_entropy(logits, piece) + _divergence(mean, variance).sum(dim=1)
-        return float(nats.sum()), len(piece) * STEPS * VOICES
+        return float(nats.sum()), math.ceil(score.quarters * tokens.STEPS - 1e-6) * VOICES
 
     def _beginning(self, score: Score) -> torch.Tensor:
         """The roll of two bars of a score, from the first in which a note begins."""

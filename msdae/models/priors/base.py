@@ -248,13 +248,13 @@ class Prior(nn.Module):
         if self.model != model:
             raise UserError(
                 f"the prior {self.kind} is of another model or codec ({self.model[:12]}, not {model[:12]}); "
-                "train one for this model with experiments/train_prior.py, or leave out --checkpoint"
+                "train one for this model with experiments/train_prior.py, or give its own --checkpoint"
             )
 
 
 def kept_frames(window: int, step: int, share: float) -> int:
-    """Frames that a window keeps of the one before: whole steps, at least one and not all."""
-    return max(1, min(window // step - 1, round(share * window / step))) * step
+    """Frames that a window keeps of the one before: whole steps, not all of them, and one at least of two."""
+    return min(window // step - 1, max(1, round(share * window / step))) * step
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ class _Parts:
             x = self._draw(end, done - end.shape[-1], total, first)
             pieces.append(x[..., end.shape[-1] :])
             done += pieces[-1].shape[-1]
-            end, first = x[..., -kept:], False
+            end, first = x[..., size - kept :], False
         return torch.cat(pieces, dim=-1)[..., :frames]
 
     def _draw(self, end: torch.Tensor, start: int, total: int, first: bool = True) -> torch.Tensor:
@@ -304,8 +304,9 @@ class _Parts:
             elif not level.frames:  # of a piece there is one, which the first window draws
                 y[:, part] = end[:, part, :1] if kept and not first else 0.0
                 known[:, number - 1] = bool(kept) and not first
+        length = max(total, size)  # training has no pieces shorter than a window
         facts = facts_of(
-            *(torch.full((self.count,), float(number), device=y.device) for number in (start, total)), size
+            *(torch.full((self.count,), float(number), device=y.device) for number in (start, length)), size
         )
         window = Window(y, known, facts, self.text_vectors())
         return prior._window(window, self.generator, self.manner)

@@ -52,13 +52,17 @@ class GaussianPrior(Prior):
         """The PCA of windows.
 
         Raises:
-            UserError: fewer windows than components.
+            UserError: fewer windows, or fewer numbers in a window, than components.
         """
         super().fit(codes)
         rows, wanted = self._rows(self._standardised(codes)), self.config.components
         if len(rows) <= wanted:
             raise UserError(
                 f"{len(rows)} windows to learn from: give more than the {wanted} components, or set fewer"
+            )
+        if rows.shape[1] < wanted:
+            raise UserError(
+                f"model.components: is {wanted}, and a window has {rows.shape[1]} numbers; set no more"
             )
         self.centre.copy_(rows.mean(dim=0))
         _, sizes, directions = torch.linalg.svd(rows - self.centre, full_matrices=False)

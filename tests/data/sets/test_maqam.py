@@ -7,6 +7,7 @@ import soundfile
 from msdae.commands import prepare_data
 from msdae.data import ClipCache
 from msdae.data.rendering import RECORD
+from msdae.data.scanning import scan
 from msdae.data.sets.maqam import LABELS, MaqamConfig, MaqamPieces, Piece, render, write_piece
 from msdae.data.sources import ClipLength
 from msdae.data.tally import Tally
@@ -15,6 +16,14 @@ from msdae.symbolic.captions import traits
 from msdae.symbolic.maqam import MAQAMAT
 
 SHORT = ["--set", "section_clips=[1,1]"]
+
+
+def test_a_prepared_set_keeps_its_splits_and_labels_in_every_training(folder):
+    for place in (folder, folder / "source"):
+        found = scan(place, Tally())
+        assert set(found) == {"train", "valid", "test"}
+        for split, files in found.items():
+            assert all(split in file.path.parts and file.labels["maqam"] in MAQAMAT for file in files)
 
 
 @pytest.fixture(scope="module")

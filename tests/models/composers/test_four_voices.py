@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from msdae.errors import UserError
-from msdae.models.composers.four_voices import KEYS, _context, _held, _moved, _over_keys
+from msdae.models.composers.four_voices import KEYS, REST, _context, _held, _moved, _over_keys
 from msdae.symbolic.notes import Score
 from msdae.symbolic.tokens import voices
 
@@ -48,6 +48,16 @@ def test_likelihoods_are_of_the_mean_over_keys(small):
     nats, symbols = composer.nll(pieces[0])
     short = torch.from_numpy(np.concatenate([np.full((1, 4), 129), composer.encode(pieces[0])]))
     assert symbols == 4 * (len(short) - 1) and 0 < nats < 130 * symbols
+
+
+def test_transposed_pitches_stay_pitches(small):
+    composer, _ = small("four_voices")
+    rng = np.random.default_rng(0)
+    for low, high in ((1, 40), (90, 126)):
+        piece = np.tile([high, high - 3, low + 4, low], (16, 1))
+        for _ in range(20):
+            part = composer.excerpt(piece, rng)[1:]
+            assert ((part >= 0) & (part < REST)).all() and len(np.unique(part - piece)) == 1
 
 
 def test_infilling_keeps_the_other_voices(small):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from msdae.errors import UserError
-from msdae.symbolic.notes import Score
+from msdae.symbolic.notes import Score, ScoreNote
 
 
 def test_the_way_between_two_tunes_has_both_ends(small):
@@ -33,4 +33,11 @@ def test_a_collapsed_code_has_no_active_units(small):
         composer.code.weight.zero_()
         composer.code.bias.zero_()
     facts = composer.facts(pieces)
+    assert "active units" not in composer.facts(pieces[:1])
     assert facts["active units"] == 0 and facts["divergence, nats"] == pytest.approx(0, abs=1e-6)
+
+
+def test_symbols_are_those_of_the_piece_without_its_padding(small):
+    composer, _ = small("vae")
+    parts = tuple([ScoreNote(float(beat), 1.0, pitch) for beat in range(12)] for pitch in (72, 67, 60, 48))
+    assert composer.nll(Score(parts))[1] == 12 * 4 * 4  # three bars

@@ -108,6 +108,29 @@ def test_windows_keep_the_end_of_the_one_before(kind):
     assert last[:, 9:12, :kept].all() and not last[:, 10:12, kept:].any()
 
 
+def test_a_window_of_one_step_keeps_nothing_and_ends():
+    assert [kept_frames(window, 4, 0.5) for window in (4, 8, 16)] == [0, 4, 8]
+    grid = Grid((Level(3, 0), Level(4, 8), Level(2, 1)))
+    made = new("gaussian", PRIORS["gaussian"].Config(window=8, components=4), grid, "a model", 0)
+    drawn = made.sample(24, Condition(), seeded(1), manner=QUICK)
+    assert drawn[3].shape == (1, 2, 24)
+
+
+def test_a_piece_shorter_than_a_window_has_the_length_of_one(monkeypatch):
+    made, seen = prior("dit"), []
+    draw = made._window
+    monkeypatch.setattr(
+        made, "_window", lambda window, *rest: seen.append(window.facts) or draw(window, *rest)
+    )
+    made.sample(8, Condition(), seeded(1), manner=QUICK)
+    torch.testing.assert_close(seen[0], torch.tensor([[0.0, 1.0, 0.0]]))
+
+
+def test_a_gaussian_has_no_more_components_than_numbers():
+    with pytest.raises(UserError, match=r"model\.components: is 60, and a window has 51 numbers"):
+        prior("gaussian", components=60)
+
+
 def test_without_its_index_a_window_has_no_place():
     made = prior("dit", index=False)
     condition = Condition({}, torch.zeros(8, 5), torch.arange(8) * 4.0, torch.full((8,), 64.0))

@@ -1,0 +1,33 @@
+"""The recordings in a folder, whatever it holds."""
+
+from pathlib import Path
+
+from msdae.data.rendering import RECORD
+from msdae.data.sets import DATASETS
+from msdae.data.sources import SEEN_SPLITS, ClipLength, SourceFile
+from msdae.data.tally import Tally
+from msdae.progress import Progress, silent
+
+RENDERED = {  # data sets by what a folder of theirs holds
+    "synth": "tracks/train/Track*",
+    "tracks": "train/Track*",
+    "notes": "train/Notes*",
+    "squares": "train/Square*",
+    "maqam": "train/Piece*",
+}
+
+
+def scan(
+    folder: Path, tally: Tally, clip: ClipLength = ClipLength(), progress: Progress = silent
+) -> dict[str, list[SourceFile]]:
+    """The files of each split of a rendered data set, or of a folder of any recordings, which is split here.
+
+    folder: of a rendered data set also the one that it was prepared in.
+
+    Raises:
+        UserError: no recordings in it.
+    """
+    place = folder / "source" if (folder / "source" / RECORD).is_file() else folder
+    name = next((name for name, pattern in RENDERED.items() if any(place.glob(pattern))), "folder")
+    found = DATASETS[name].scan(place, tally, clip, progress)
+    return {split: files for split, files in found.items() if split in SEEN_SPLITS}
