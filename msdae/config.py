@@ -29,8 +29,9 @@ def from_mapping(kind: type[Config], values: Mapping[str, Any], source: str = "c
     for key, value in values.items():
         if key not in names:
             name = printable(key)[:60]
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
-            raise UserError(f"{source}: unknown key '{name}'; did you mean '{near}'?")
+            near = difflib.get_close_matches(name, names, n=1)
+            fix = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(names)}"
+            raise UserError(f"{source}: unknown key '{name}'; {fix}")
         arguments[key] = _convert(hints[key], value, f"{source}: {key}")
     for entry in dataclasses.fields(kind):
         if entry.default is entry.default_factory is dataclasses.MISSING and entry.name not in arguments:

@@ -46,7 +46,7 @@ class Registry(Generic[Entry]):
         """
         self._import()
         if name not in self._entries:
-            near = difflib.get_close_matches(name, self._entries, n=1, cutoff=0.0)
+            near = difflib.get_close_matches(name, self._entries, n=1)
             raise UserError(
                 f"{self.noun} '{name}': choose one of {', '.join(self)}"
                 + (f"; did you mean '{near[0]}'?" if near else "")

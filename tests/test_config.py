@@ -44,6 +44,7 @@ def test_a_part_of_a_file_that_holds_more(tmp_path):
     [
         ("nmae=b", "did you mean 'name'"),
         ("inner.widht=2", "did you mean 'width'"),
+        ("inner.xyz=2", "unknown key 'xyz'; known are "),
         ("on=1", "expected bool"),
         ("sizes=3", "expected a list"),
         ("inner=3", "expected keys"),

@@ -42,7 +42,10 @@ class Waveform:
     def __post_init__(self):
         shape = tuple(self.waveform.shape)
         if len(shape) != 1 or not len(self.waveform):
-            raise UserError(f"a waveform of shape {shape}: give (samples,) or (channels, samples), not empty")
+            fix = "; transpose it" if len(shape) == 2 and 0 < shape[1] < shape[0] else ""
+            raise UserError(
+                f"a waveform of shape {shape}: give (samples,) or (channels, samples), not empty{fix}"
+            )
         if not torch.isfinite(self.waveform).all():
             raise UserError("a waveform has NaN or infinite samples; give finite ones, in [-1, 1]")
 
@@ -94,7 +97,7 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
 def _mono(sound: Any) -> torch.Tensor:
     """An array or tensor, (samples,) or (channels, samples) -> (samples,), float32."""
     if not isinstance(sound, (np.ndarray, torch.Tensor)):
-        reason = f"a source that is {printable(sound)[:40]}"
+        reason = f"a source of type {type(sound).__name__}"
         raise UserError(f"{reason}: give a file's name, an array or a tensor (samples,)")
     waveform = _tensor(sound) if isinstance(sound, np.ndarray) else sound.detach()
     if waveform.dtype in (torch.int16, torch.int32):

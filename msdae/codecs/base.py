@@ -11,7 +11,7 @@ import torch.nn as nn
 
 from msdae import checkpoint, files
 from msdae.codecs.chunks import CHUNK
-from msdae.codecs.registry import CODECS
+from msdae.codecs.registry import CODECS, DEFAULT
 from msdae.config import to_mapping
 from msdae.errors import UserError, printable
 
@@ -126,7 +126,7 @@ class Codec(nn.Module, ABC):
         return torch.cat([torch.cat(list(self.stream([group])), dim=-1) for group in z.split(together)])
 
 
-def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> Codec:
+def load(name_or_path: str | Path = DEFAULT, device: str | torch.device = "cpu") -> Codec:
     """The codec `name_or_path`, ready to use on `device`.
 
     name_or_path: a name in `CODECS`, or a file that experiments/train_codec.py wrote.
@@ -148,5 +148,7 @@ def load(name_or_path: str | Path, device: str | torch.device = "cpu") -> Codec:
         codec = kinds[kind].from_file(name)
     else:
         names = " or ".join(CODECS)
-        raise UserError(f"codec '{printable(name)}': neither a file nor a codec's name; give {names}")
+        raise UserError(
+            f"codec '{printable(name)}': neither a file nor a codec's name; give {names}, or import its file"
+        )
     return codec.to(device).eval()

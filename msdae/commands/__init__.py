@@ -51,6 +51,7 @@ def run(name: str, argv: Sequence[str]) -> None:
         return
     commands = names()
     if name not in commands:
-        near = difflib.get_close_matches(name, commands, n=1, cutoff=0.0)[0]
-        raise UserError(f"msdae {name}: no such command; did you mean 'msdae {near}'? msdae --help lists all")
+        near = difflib.get_close_matches(name, commands, n=1)
+        hint = f"did you mean 'msdae {near[0]}'? " if near else ""
+        raise UserError(f"msdae {name}: no such command; {hint}msdae --help lists all")
     importlib.import_module(f"{__name__}.{name.replace('-', '_')}").main(argv)

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from msdae import cli
-from msdae.evaluation.swapbench import real
-from msdae.evaluation.swapbench.settings import CASES, SPLITS
+from msdae.evaluation.swapbench.settings import CASES, RENDERED
 from msdae.inference.settings import Sampling
 from msdae.limits import SEED
 
@@ -37,8 +36,7 @@ def add_samples(parser: argparse.ArgumentParser, splits: str) -> None:
 def add_melodies(parser: argparse.ArgumentParser, split: str, cases: int, tables: str) -> None:
     """The model, the melodies of SwapBench that it is measured on, and the file for the `tables`."""
     parser.add_argument("--checkpoint", default="embedded", help="embedded, a file, a folder or a hub id")
-    splits = [name for name in SPLITS if name not in real.SPLITS]
-    parser.add_argument("--split", choices=splits, default=split, help="of SwapBench")
+    parser.add_argument("--split", choices=RENDERED, default=split, help="of SwapBench")
     parser.add_argument("--cases", type=cli.ranged(CASES), default=cases, help="monophonic melodies")
     parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the cases")
     parser.add_argument("--out", type=Path, help=f"file for the {tables}: .md, .json or .csv")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from msdae import audio, cli, codecs, config, files, folders
-from msdae.data.scanning import scan
 from msdae.data.sets import DATASETS
 from msdae.data.tally import Tally
 from msdae.errors import UserError
@@ -105,6 +104,8 @@ class Clips:
 
 def _files(arguments: argparse.Namespace) -> Files:
     """The files of every --source, or of the rendered data set of this codec, made where missing."""
+    from msdae.data.scanning import scan
+
     tally = Tally()
     if not arguments.source:
         name = "squares" if arguments.codec == codecs.DEFAULT else "synth"

@@ -10,7 +10,8 @@ from tqdm import tqdm
 from msdae import cli, config, folders, launcher
 from msdae.models.registry import MODELS
 
-DEFAULTS = {"msdae": "small.yaml", "hdae": "hdae.yaml"}
+DEFAULTS = {"hdae": "hdae.yaml"}
+DEFAULT = "small.yaml"  # of all other models
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from msdae.training.autoencoder import TrainConfig
     from msdae.training.stages import train_stage
 
-    path = arguments.config or folders.configs() / DEFAULTS[arguments.model]
+    path = arguments.config or folders.configs() / DEFAULTS.get(arguments.model, DEFAULT)
     settings = config.load(TrainConfig, path, arguments.set, "training")
     run = arguments.run or folders.runs() / path.stem
     model, stage, start = arguments.model, arguments.stage, arguments.start
@@ -64,10 +65,11 @@ def _following(arguments: argparse.Namespace, stages: int, run: Path) -> str:
     from msdae.training.stages import stage_folder
 
     stage = arguments.stage
-    if stage == stages or arguments.model != "msdae":
+    if stage >= stages or arguments.model == "hdae":
         checkpoint = shlex.quote(str(stage_folder(run, stage)))
         return f"{cli.program('swap')} --checkpoint {checkpoint} --timbre a.wav --melody b.wav"
-    words = ["--stage", stage + 1, "--run", run]
+    words = ["--model", arguments.model] if arguments.model != "msdae" else []
+    words += ["--stage", stage + 1, "--run", run]
     words += ["--config", arguments.config] if arguments.config else []
     words += [word for change in arguments.set for word in ("--set", change)]
     words += ["--data", *arguments.data] if arguments.data else []

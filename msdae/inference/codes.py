@@ -97,7 +97,7 @@ class Codes:
         Raises:
             UserError: it is of another shape.
         """
-        before = self[level]
+        before, code = self[level], torch.as_tensor(code)
         shape = _shape(code)
         if len(shape) == 1:
             code = code[None, :, None].expand(len(before), -1, before.shape[-1])

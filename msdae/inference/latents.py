@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -49,13 +50,19 @@ def ignored(windows: float) -> None:
     """An `Advance` that does nothing."""
 
 
-def require_latents(z: Any, channels: int) -> None:
-    """Raise a UserError unless `z` is a tensor (channels, frames), maybe with a batch, of finite floats."""
+def require_latents(z: Any, channels: int) -> torch.Tensor:
+    """`z` as a tensor.
+
+    Raises:
+        UserError: it is no tensor or array (channels, frames), maybe with a batch, of finite floats.
+    """
+    z = torch.from_numpy(z) if isinstance(z, np.ndarray) else z
     shape = tuple(z.shape) if torch.is_tensor(z) else ()
     if len(shape) not in (2, 3) or shape[-2] != channels or 0 in shape:
         raise UserError(f"latents of shape {shape}: give a tensor ({channels}, frames)")
     if not z.is_floating_point() or not z.isfinite().all():
         raise UserError("latents with NaN, infinity or whole numbers: give finite floats")
+    return z
 
 
 @torch.no_grad()
@@ -77,8 +84,10 @@ def latents(
         noise alone, of each recording that has some. silence: what silent windows are, which are left out.
 
     Raises:
-        UserError: the model gives NaN.
+        UserError: the model gives NaN; there are not as many seeds as recordings.
     """
+    if len(seeds) != len(recordings):
+        raise UserError(f"{len(seeds)} seeds for {len(recordings)} recordings: give one for all, or one each")
     if not recordings:
         return []
     drafts = drafts or [None] * len(recordings)

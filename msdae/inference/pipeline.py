@@ -50,6 +50,7 @@ class Pipeline:
 
     Attributes:
         window, stride: latent frames that the networks see at once, and between the starts of two windows.
+        sample_rate: Hz, of all that is rendered.
 
     Raises:
         UserError: the codec is another than the model's; `batch` is below 1.
@@ -58,9 +59,12 @@ class Pipeline:
     def __init__(self, model: Autoencoder, codec: Codec, sampling: Sampling = Sampling(), batch: int = 8):
         codec_files.require(model.config.codec, codec)
         COUNT.check(batch, "batch", int)
+        if not isinstance(sampling, Sampling):
+            raise TypeError(f"sampling: a Sampling is needed, not a {type(sampling).__name__}")
         self.device = next(model.parameters()).device
         self.model, self.codec, self.sampling, self.batch = model.eval(), codec.eval(), sampling, batch
         self.codec.to(self.device)
+        self.sample_rate = self.codec.sample_rate
         self.log_mel = LogMel(model.config.mel).to(self.device)
         self.window = codec.clip_frames
         self.stride = self.window - self.window // OVERLAP
@@ -194,7 +198,7 @@ class Pipeline:
         Raises:
             UserError: z is of another shape or type, NaN or infinite.
         """
-        require_latents(z, self.codec.channels)
+        z = require_latents(z, self.codec.channels)
         batch = (z if z.ndim == 3 else z[None]).to(self.device, torch.float32)
         waveforms = self.codec.decode(batch).cpu()
         return waveforms if z.ndim == 3 else waveforms[0]
@@ -227,9 +231,7 @@ class Pipeline:
         """`count` swaps of strength 0 (`melody`) to 1 (`timbre` on `levels`), evenly spaced."""
         series = strengths(count)
         mix = self._resolved(Mix(melody, dict.fromkeys(levels, timbre), sample_rate=sample_rate))
-        made = self._mixed(mix, series, unknown(self, mix))
-        between = made.joined(self.sample(made.codes, drafts=made.drafts))
-        return [self._mastered(self._gated(z, mix.melody), mix.melody) for z in between]
+        return [self._mastered(blocks, mix.melody) for blocks in self._streams(mix, series, silent)]
 
     def learn(
         self,
@@ -309,8 +311,6 @@ class Pipeline:
         mix = self._resolved(mix)
         for blocks in self._streams(mix, [mix.strength], progress):
             yield from blocks
-
-    # -- how
 
     def _streams(self, mix: Mix, series: Sequence[float], progress: Progress) -> Iterator[Blocks]:
         """`stream` for each strength of a series, each to be read to its end before the next."""

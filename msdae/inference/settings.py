@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Annotated, Any
 
 from msdae import limits
@@ -28,7 +29,7 @@ class Sampling:
         it is taken.
     sampler: the solver of the ODE of the model itself, by default dpmpp_2m; naming one leaves the student
         out.
-    guidance: one weight, or one a level, coarse to fine; 1 is as trained. By default the model's own: 2, 1, 2
+    guidance: a weight, or one a level, coarse to fine; 1 is as trained. By default the model's own: 2, 1, 2
         of the one that ships. What the student has not learnt is left to the model itself.
     seed: the noise of each latent frame follows from it and the frame's position alone.
     quality: "fast" is by the model's student, where it has one, each step one evaluation; "best" by the model
@@ -52,6 +53,8 @@ class Sampling:
     dynamics: Annotated[str, Choice((AUTO, SOUND, MELODY))] = AUTO
 
     def __post_init__(self):
+        if isinstance(self.guidance, (int, float)):
+            object.__setattr__(self, "guidance", (self.guidance,))
         limits.check(self)
         if self.sampler is not None and self.sampler not in SAMPLERS:
             SAMPLERS[self.sampler]  # says which ones there are
@@ -74,6 +77,7 @@ class Mix:
 
     Raises:
         UserError: a strength outside 0 to 1.
+        TypeError: `levels` is no mapping of levels, which are whole numbers.
     """
 
     melody: Any
@@ -83,6 +87,10 @@ class Mix:
 
     def __post_init__(self):
         limits.check(self)
+        if not (isinstance(self.levels, Mapping) and all(isinstance(n, Integral) for n in self.levels)):
+            raise TypeError(
+                "levels are {level: source}, as {1: 'a.wav'}, and a swap's whole numbers, as (1,)"
+            )
 
     @property
     def recordings(self) -> list[Any]:

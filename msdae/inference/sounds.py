@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from msdae import checkpoint, files
-from msdae.errors import UserError
+from msdae.audio.files import SUFFIXES
+from msdae.errors import UserError, printable
 from msdae.inference.codes import TOKENS, Codes
 from msdae.limits import SHARE
 from msdae.models.adapter import Adapter
@@ -75,8 +76,12 @@ class LearntSound:
         """The sound in a file that `save` wrote; a pipeline of another model refuses it.
 
         Raises:
-            UserError: no such file, a truncated, damaged or foreign one.
+            UserError: no such file, a truncated, damaged or foreign one, or a recording.
         """
+        if Path(path).suffix.lower() in SUFFIXES:
+            raise UserError(
+                f"{printable(path)}: a recording, no learnt sound; learn it, or give it as a source"
+            )
         tensors, header = checkpoint.load(path, KIND)
         with files.reading(path, FIX):
             facts = {name: tuple(v) if isinstance(v := header[name], list) else v for name in FACTS}

@@ -63,7 +63,7 @@ def open_sound(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recording | 
         UserError: as `open_recording` and `read_notes`.
     """
     if Path(path).suffix == SOUND:
-        raise UserError(f"{printable(path)}: a learnt sound, no recording; give it with --sound")
+        raise UserError(f"{printable(path)}: a learnt sound, no recording; give it with --sound (load_sound)")
     if is_score(path):
         return PlayedScore(Path(path), sample_rate, tuple(read_notes(path)))
     return open_recording(path, sample_rate)
@@ -78,7 +78,7 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
     """As `windows.as_source`; files of scores are played."""
     if isinstance(sound, PlayedScore):
         return sound if sound.sample_rate == rate else PlayedScore(sound.path, rate, sound.notes)
-    if isinstance(sound, (str, Path)) and is_score(sound):
+    if isinstance(sound, (str, Path)) and (is_score(sound) or Path(sound).suffix == SOUND):
         return open_sound(sound, rate)
     return windows.as_source(sound, rate, sample_rate)
 

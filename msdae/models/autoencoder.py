@@ -275,7 +275,9 @@ class Autoencoder(nn.Module):
         header = checkpoint.read_header(path, "model", HEADER)
         if header["model"] not in MODELS:
             reason = f"holds a '{printable(header['model'])[:40]}', this msdae knows {', '.join(MODELS)}"
-            raise UserError(f"{printable(path)}: {reason}; upgrade msdae")
+            raise UserError(
+                f"{printable(path)}: {reason}; import the file that registers it, or upgrade msdae"
+            )
         model_config = config.of_file(ModelConfig, header["config"], path)
         kind, stage = header["model"], header["stage"]
         try:
@@ -291,7 +293,9 @@ class Autoencoder(nn.Module):
         return model.eval()
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options) -> "Autoencoder":
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | Path = "embedded", **options
+    ) -> "Autoencoder":
         """The model that ships ("embedded"), of a file, of a folder, or of a hub repository.
 
         Raises:
@@ -361,6 +365,11 @@ def _resolve(name: str, options: dict[str, Any]) -> Path:
     path = Path(name)
     with files.reading(name):
         if path.is_dir():
+            stages = sorted(path.glob(f"stage*/{hub.WEIGHTS}"))
+            if stages and not (path / hub.WEIGHTS).exists():
+                raise UserError(
+                    f"{printable(name)}: the folder of a run; give a stage of it, {stages[-1].parent}"
+                )
             return path / hub.WEIGHTS
         if path.exists() or path.suffix == ".safetensors":
             return path

@@ -18,6 +18,7 @@ from msdae.data import ClipCache
 from msdae.data.parts import cores
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
+from msdae.models.registry import MODELS
 from msdae.training import stages
 from msdae.training.stages import measure_bands
 
@@ -106,6 +107,15 @@ def test_a_misspelt_setting_is_named(tmp_path):
     done = subprocess.run([str(part) for part in line], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2 and "did you mean 'learning_rate'" in done.stderr
     assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
+
+
+def test_a_model_of_a_users_own_trains_by_the_defaults(monkeypatch, capsys):
+    seen = []
+    monkeypatch.setitem(MODELS._entries, "apart", type("Apart", (MSDAE,), {"kind": "apart"}))
+    monkeypatch.setattr(stages, "train_stage", lambda *arguments: seen.append(arguments) or True)
+    train_stage.main(["--stage", "1", "--model", "apart", "--run", "runs/x"])
+    assert seen[0][2].steps == (1000, 400, 9000)
+    assert capsys.readouterr().out == "next: msdae train-stage --model apart --stage 2 --run runs/x\n"
 
 
 @pytest.mark.parametrize(

@@ -275,6 +275,20 @@ def test_bad_settings_are_refused():
             Sampling(**bad)
     with pytest.raises(UserError, match="count: is 1, expected 2 to"):
         strengths(1)
+    with pytest.raises(TypeError, match="a Sampling is needed, not a dict"):
+        Pipeline(Echo(), Averages(), {"seed": 1})
+    codes = pipeline().encode(sound)
+    with pytest.raises(UserError, match="1 seeds for 2 recordings"):
+        pipeline().sample([codes, codes], seeds=[1])
+
+
+def test_arrays_are_taken_wherever_tensors_are():
+    sound, made = Waveform(tone(1000)), pipeline()
+    codes = made.encode(sound)
+    z = made.sample(codes)
+    assert torch.equal(made.decode(z.numpy()), made.decode(z))
+    level, code = next(iter(codes.levels.items()))
+    assert torch.equal(codes.replace(level, code.numpy())[level], code)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory from /proc")

@@ -24,6 +24,16 @@ def test_sampling_out_of_range_is_named(name, value):
         Sampling(**{name: value})
 
 
+def test_guidance_may_be_one_number():
+    assert Sampling(guidance=2).guidance == (2,)
+
+
+@pytest.mark.parametrize("levels", [["a.wav"], {"1": "a.wav"}])
+def test_levels_are_of_whole_numbers(levels):
+    with pytest.raises(TypeError, match="levels are {level: source}"):
+        Mix("b.wav", levels)
+
+
 @pytest.mark.parametrize("strength", [-0.1, 1.1, math.nan])
 def test_strengths_out_of_range_are_named(strength):
     with pytest.raises(UserError, match="^strength: is .*, expected 0 to 1"):

@@ -126,6 +126,10 @@ def test_refusals(tmp_path, pipeline, melody_source):
         pipeline.swap(learnt, melody_source, levels=(1, 2))
     with pytest.raises(UserError, match="LearntSound"):
         pipeline.swap(melody_source, learnt)
+    with pytest.raises(UserError, match=r"a\.sound: a learnt sound, no recording; give it .*load_sound"):
+        pipeline.swap(str(tmp_path / "a.sound"), melody_source)
+    with pytest.raises(UserError, match=r"a\.wav: a recording, no learnt sound"):
+        pipeline.load_sound(tmp_path / "a.wav")
     with pytest.raises(UserError, match="save the sound itself"):
         pipeline.mix(pipeline.encode(melody_source), {1: learnt.codes}).save(tmp_path / "x.codes")
 

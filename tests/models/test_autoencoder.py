@@ -373,6 +373,14 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
         codecs.load(tmp_path / "b.safetensors")
 
 
+def test_the_folder_of_a_run_is_no_checkpoint(tmp_path, model):
+    for stage in (1, 2):
+        (tmp_path / f"stage{stage}").mkdir()
+        model.save(tmp_path / f"stage{stage}" / "model.safetensors")
+    with pytest.raises(UserError, match=r"the folder of a run; give a stage of it, .*stage2"):
+        Autoencoder.from_pretrained(tmp_path)
+
+
 def test_the_hub_is_not_asked_for_what_is_a_path(tmp_path, monkeypatch):
     def asked(*arguments, **options):
         raise AssertionError("the network was used")

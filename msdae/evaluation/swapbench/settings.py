@@ -12,7 +12,8 @@ from msdae.limits import LEARNING, SEED, Range
 if TYPE_CHECKING:
     from msdae.evaluation.swapbench.real import Library
 
-SPLITS = ("valid", "test", "unseen", "real", "real-valid")
+RENDERED = ("valid", "test", "unseen")
+SPLITS = (*RENDERED, "real", "real-valid")
 CASES = Range(1, 10_000, reason="more would take days")
 
 
