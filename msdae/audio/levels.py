@@ -73,7 +73,7 @@ class Levelled:
         return HOP * PART * int(self._parts[1].argmax())
 
     def gated(self, blocks: Iterable[torch.Tensor], level: float) -> Iterator[torch.Tensor]:
-        """Blocks (samples,) of a rendering as long as the source, made as soft as the source where it is.
+        """Blocks (samples,) of a rendering as long as the source, turned down wherever the source is soft.
 
         A passage is no louder, against the rendering's own level, than the source's. Where the source is x dB
         under `SOFT`, the rendering is `SLOPE` times x under its level at least: so the noise of a room in a

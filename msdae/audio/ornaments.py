@@ -17,7 +17,6 @@ STEP = 5  # frames over which a slope is measured
 SLOPE = 300.0  # cents a second of a slide, at least
 # Of a slide, at least; a step from key to key is smeared over five frames.
 SLIDE_FRAMES, SLIDE_CENTS, WIDEST_SLIDE = 7, 80.0, 700.0  # a wider one is an error of an octave
-NAMES = ("vibrato rate", "vibrato extent", "slide", "trill rate")
 
 
 class Ornaments(NamedTuple):
@@ -34,7 +33,8 @@ class Ornaments(NamedTuple):
     trill_interval: np.ndarray
 
     def features(self, frames: int) -> np.ndarray:
-        """(4, frames) float32, about 1: `NAMES` for a network, each the mean of what falls into a frame."""
+        """(4, frames) float32, for a network: vibrato rate and extent, slide, trill rate, scaled to about 1;
+        each is the mean of what falls into a frame."""
         rows = (self.vibrato_rate / 6, self.vibrato_extent / 30, self.slide / 20, self.trill_rate / 8)
         bounds = np.linspace(0, len(self.slide), frames + 1)
         starts = np.minimum(bounds[:-1].astype(int), max(0, len(self.slide) - 1))

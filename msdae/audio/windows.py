@@ -173,9 +173,9 @@ def crossfade_level(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
     Linear for equal signals and of constant power for uncorrelated ones; between, by their correlation.
     """
     ramp = _ramp(before)
-    mean = lambda x: x.mean(dim=-1, keepdim=True)  # noqa: E731
-    power = (mean(before.square()) * mean(after.square())).sqrt()
-    correlation = (mean(before * after) / power.clamp(min=1e-12)).clamp(0, 1)
+    products = before.square(), after.square(), before * after
+    before_power, after_power, both = (product.mean(dim=-1, keepdim=True) for product in products)
+    correlation = (both / (before_power * after_power).sqrt().clamp(min=1e-12)).clamp(0, 1)
     expected = (1 - ramp).square() + ramp.square() + 2 * ramp * (1 - ramp) * correlation
     return torch.lerp(before, after, ramp) / expected.sqrt()
 

@@ -109,10 +109,10 @@ class Codec(nn.Module, ABC):
     def continued(
         self, z: torch.Tensor, before: int, own: int, state: Any = None
     ) -> tuple[torch.Tensor, Any]:
-        """Decode a piece of a stream from its own frames on, and what is known of those after them.
+        """Decode a piece of a stream: its own frames, and a preview of those after them.
 
-        z: (batch, channels, before + own + after); pieces own neighbouring frames. before: of the last piece.
-        state: that the piece before gave, so that what sounds goes on from there; None: the first piece.
+        z: (batch, channels, before + own + after) frames: the last piece's, its own, and the next piece's.
+        state: returned by the piece before, so that its sound goes on without a join; None: the first piece.
 
         Returns:
             the waveform (batch, (own + after) * hop), and the next piece's state.

@@ -7,6 +7,7 @@ Latents have unit variance in every channel and were trained to be decoded when 
 denoiser's are.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,13 +193,15 @@ class NeuralCodec(Codec):
     def _reach(self) -> int:
         """Latent frames at either side that a magnitude depends on."""
         (_, slow), (_, fast) = self.config.context, self.config.frame
-        return slow * (self.kernels[0] // 2) + -(-fast * (self.kernels[1] // 2) // self.config.block)
+        fast_frames = fast * (self.kernels[1] // 2)  # of the spectrogram
+        return slow * (self.kernels[0] // 2) + math.ceil(fast_frames / self.config.block)
 
     @property
     def _margin(self) -> int:
         """Latent frames at either end of a chunk that Griffin-Lim's rounds may spoil."""
         c = self.config
-        return -(-(c.rounds + 1) * -(-c.n_fft // c.hop) // c.block) + 1
+        spoilt = (c.rounds + 1) * math.ceil(c.n_fft / c.hop)  # frames of the spectrogram: a window each round
+        return math.ceil(spoilt / c.block) + 1
 
     def magnitude(self, z: torch.Tensor) -> torch.Tensor:
         """z: (batch, channels, frames) -> magnitudes (batch, bins, frames * block)"""

@@ -212,8 +212,7 @@ def fit(waveforms: Iterable[torch.Tensor], config: SpectralConfig = SpectralConf
     limits.require_memory(32 * size**2, f"blocks of {size} values", "take fewer bands or a shorter block")
     blank = SpectralCodec(config, **_blank(config))
     mean, components, weight = _principal_components(waveforms, blank)
-    prediction = blank.prediction
-    half_fitted = SpectralCodec(config, mean, components, weight, prediction)
+    half_fitted = SpectralCodec(config, mean, components, weight, blank.prediction)
     return SpectralCodec(config, mean, components, weight, _prediction(waveforms, half_fitted))
 
 

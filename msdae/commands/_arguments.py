@@ -2,12 +2,16 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msdae import cli
 from msdae.evaluation.swapbench.settings import CASES, RENDERED
 from msdae.inference.settings import Sampling
 from msdae.limits import SEED
+
+if TYPE_CHECKING:
+    from msdae.evaluation.swapbench.cases import Case
+    from msdae.inference.pipeline import Pipeline
 
 FORMATS = "wav, flac, ogg, opus, mp3, aiff; m4a and others with the extra av"  # of recordings, for help
 
@@ -43,3 +47,16 @@ def add_melodies(parser: argparse.ArgumentParser, split: str, cases: int, tables
     cli.add_config(parser, Sampling, ("quality",))
     cli.add_codec(parser)
     cli.add_device(parser)
+
+
+def melodies(options: argparse.Namespace) -> "tuple[Pipeline, list[Case]]":
+    """The model and the melodies that the options of `add_melodies` ask for; --out is checked before."""
+    from msdae.evaluation.swapbench import cases
+    from msdae.evaluation.tables import check_file
+    from msdae.inference.pipeline import Pipeline
+
+    if options.out:
+        check_file(options.out)
+    sampling = Sampling(quality=options.quality)
+    pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, sampling, options.codec)
+    return pipeline, cases.plan(options.split, options.seed, {"monophonic": options.cases})

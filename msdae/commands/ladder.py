@@ -15,7 +15,7 @@ RECIPES = ("same-clip", "cross-excerpt", "perturbed-content", "small")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    arguments = _parse(argv)
+    options = _parse(argv)
     from msdae.evaluation.swapbench import real
     from msdae.evaluation.swapbench.selection import quick
     from msdae.evaluation.tables import Table, Value, check_file, write
@@ -23,35 +23,35 @@ def main(argv: Sequence[str] | None = None) -> None:
     from msdae.training.autoencoder import TrainConfig
     from msdae.training.stages import stage_folder, train_stage
 
-    if not 2 <= len(arguments.steps) <= 3 or min(arguments.steps) < 1:
+    if not 2 <= len(options.steps) <= 3 or min(options.steps) < 1:
         raise UserError("--steps: give two numbers or three, one a stage, each 1 or more")
-    if arguments.out:
-        check_file(arguments.out)
-    library = real.library(tuple(arguments.samples), (real.VALID,)) if arguments.split == real.VALID else None
+    if options.out:
+        check_file(options.out)
+    library = real.library(tuple(options.samples), (real.VALID,)) if options.split == real.VALID else None
     files = {name: folders.configs() / f"{name}.yaml" for name in RECIPES}
-    changes = [*arguments.set, *([f"model.codec.name={arguments.codec}"] if arguments.codec else [])]
+    changes = [*options.set, *([f"model.codec.name={options.codec}"] if options.codec else [])]
     recipes = {name: config.load(TrainConfig, file, changes) for name, file in files.items()}
     rows = []
     for name, settings in recipes.items():
-        settings = dataclasses.replace(settings, steps=arguments.steps)
-        for stage in range(1, len(arguments.steps) + 1):
-            if not train_stage("msdae", stage, settings, arguments.run / name, arguments.data, progress=tqdm):
+        settings = dataclasses.replace(settings, steps=options.steps)
+        for stage in range(1, len(options.steps) + 1):
+            if not train_stage("msdae", stage, settings, options.run / name, options.data, progress=tqdm):
                 raise SystemExit(130)
-        checkpoint = stage_folder(arguments.run / name, stage)
-        pipeline = Pipeline.from_pretrained(checkpoint, "cpu", codec=arguments.codec)
-        scores = quick(pipeline, arguments.split, library=library)
+        checkpoint = stage_folder(options.run / name, stage)
+        pipeline = Pipeline.from_pretrained(checkpoint, "cpu", codec=options.codec)
+        scores = quick(pipeline, options.split, library=library)
         rows.append((name, *(Value(value, digits=2) for value in dataclasses.astuple(scores))))
     table = Table(
-        f"Recipes, {arguments.split} split" if library else "Recipes, validation split",
+        f"Recipes, {options.split} split" if library else "Recipes, validation split",
         ("recipe", "melody F1 ↑", "timbre top-1 ↑", "swap score ↑"),
         tuple(rows),
-        f"Swaps of level 1 on 48 melodies, one seed; each recipe trained for {sum(arguments.steps)} steps, "
+        f"Swaps of level 1 on 48 melodies, one seed; each recipe trained for {sum(options.steps)} steps, "
         f"those with contrast for {settings.pretrain} of encoder 1 alone before.",
         cli.command_line("ladder", argv),
     )
     print(table.text())
-    if arguments.out:
-        write(arguments.out, [table])
+    if options.out:
+        write(options.out, [table])
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tqdm import tqdm
 
 from msdae import cli
-from msdae.commands._arguments import add_melodies
+from msdae.commands._arguments import add_melodies, melodies
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -17,17 +17,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     add_melodies(parser, "test", 36, "tables")
     options = parser.parse_args(argv)
-    from msdae.evaluation.swapbench import cases, interpolation
+    from msdae.evaluation.swapbench import interpolation
     from msdae.evaluation.swapbench.systems import Model
-    from msdae.evaluation.tables import check_file, write
-    from msdae.inference.pipeline import Pipeline, Sampling
+    from msdae.evaluation.tables import write
 
-    if options.out:
-        check_file(options.out)
-    sampling = Sampling(quality=options.quality)
-    pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, sampling, options.codec)
-    drawn = cases.plan(options.split, options.seed, {"monophonic": options.cases})
-    courses = interpolation.courses(Model("model", pipeline), drawn, progress=tqdm)
+    pipeline, cases = melodies(options)
+    courses = interpolation.courses(Model("model", pipeline), cases, progress=tqdm)
     command = cli.command_line("measure-interpolation", argv)
     tables = [
         make(courses, options.split, command) for make in (interpolation.table, interpolation.course_table)

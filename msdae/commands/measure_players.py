@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tqdm import tqdm
 
 from msdae import cli
-from msdae.commands._arguments import add_melodies
+from msdae.commands._arguments import add_melodies, melodies
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -16,17 +16,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     add_melodies(parser, "valid", 48, "table")
     options = parser.parse_args(argv)
-    from msdae.evaluation.swapbench import cases
     from msdae.evaluation.swapbench.players import measure
-    from msdae.evaluation.tables import check_file, write
-    from msdae.inference.pipeline import Pipeline, Sampling
+    from msdae.evaluation.tables import write
 
-    if options.out:
-        check_file(options.out)
-    sampling = Sampling(quality=options.quality)
-    pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, sampling, options.codec)
-    drawn = cases.plan(options.split, options.seed, {"monophonic": options.cases})
-    table = measure(pipeline, drawn, command=cli.command_line("measure-players", argv), progress=tqdm)
+    table = measure(*melodies(options), command=cli.command_line("measure-players", argv), progress=tqdm)
     print(table.text())
     if options.out:
         write(options.out, [table])

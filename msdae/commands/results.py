@@ -124,7 +124,9 @@ def draw(stored: "dict[str, tables.Table]", folder: Path) -> None:
     from msdae.evaluation import figures
     from msdae.evaluation.swapbench import steps
 
-    titled = lambda prefix: [table for name, table in stored.items() if name.startswith(prefix)]  # noqa: E731
+    def titled(prefix: str) -> "list[tables.Table]":
+        return [table for name, table in stored.items() if name.startswith(prefix)]
+
     if short := titled("swapbench/swapbench-test-split"):
         columns = ("melodies: melody F1 ↑", "melodies: timbre top-1 ↑", "melodies: swap score ↑")
         figures.save(figures.dot_plot(short[0], columns), folder / "scores.svg")

@@ -50,30 +50,30 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="folder for probes.csv, probes.json and the tables",
     )
     cli.add_device(parser)
-    arguments = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     from msdae.analysis.probes import report
 
-    report.check_folder(arguments.out)
-    with only_process(arguments.out):
-        _probe(arguments, cli.command_line("run-probes", argv))
+    report.check_folder(options.out)
+    with only_process(options.out):
+        _probe(options, cli.command_line("run-probes", argv))
 
 
-def _probe(arguments: argparse.Namespace, command: str) -> None:
+def _probe(options: argparse.Namespace, command: str) -> None:
     from msdae import checkpoint
     from msdae.analysis import probes as probing
     from msdae.analysis.probes import inputs, report
     from msdae.analysis.probes.separation import separation
     from msdae.nn.device import device
 
-    models = inputs.models(cli.named(arguments.checkpoint), arguments.model, device(arguments.device))
+    models = inputs.models(cli.named(options.checkpoint), options.model, device(options.device))
     cli.note(f"the probes of {len(models)} models take some minutes each on two cores")
-    splits = {name: probing.open_split(path) for name, path in inputs.folders(arguments.data, tqdm).items()}
-    tasks = arguments.tasks and list(dict.fromkeys(arguments.tasks))
-    results = probing.run(models, splits, tasks, arguments.seed, tqdm)
+    splits = {name: probing.open_split(path) for name, path in inputs.folders(options.data, tqdm).items()}
+    tasks = options.tasks and list(dict.fromkeys(options.tasks))
+    results = probing.run(models, splits, tasks, options.seed, tqdm)
     separations = separation(results)
     about = {
         "date": str(date.today()),
-        "seed": arguments.seed,
+        "seed": options.seed,
         "command": command,
         "checkpoints": {
             name: {
@@ -86,4 +86,4 @@ def _probe(arguments: argparse.Namespace, command: str) -> None:
         "data": {name: split.fit.manifest.get("key") for name, split in splits.items()},
     }
     print(*(table.text() + "\n" for table in report.tables(results, separations)), sep="\n")
-    print("written:", *report.write(results, separations, about, arguments.out, command))
+    print("written:", *report.write(results, separations, about, options.out, command))

@@ -42,36 +42,36 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     cli.add_threads(parser)
-    arguments = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     from msdae.evaluation.metrics import embeddings, scoring
 
-    if arguments.json:
-        files.make_folder(arguments.json.parent)
-        files.check_replaceable(arguments.json)
-    pairs, unpaired = scoring.pair_up(arguments.path, arguments.reference, arguments.midi)
-    if arguments.json:
-        read = [*scoring.recordings(arguments.path), *scoring.recordings(arguments.reference, played=True)]
-        files.check_apart([arguments.json], [*read, *(pair.midi for pair in pairs if pair.midi)])
+    if options.json:
+        files.make_folder(options.json.parent)
+        files.check_replaceable(options.json)
+    pairs, unpaired = scoring.pair_up(options.path, options.reference, options.midi)
+    if options.json:
+        read = [*scoring.recordings(options.path), *scoring.recordings(options.reference, played=True)]
+        files.check_apart([options.json], [*read, *(pair.midi for pair in pairs if pair.midi)])
     if len(pairs) >= scoring.FEWEST:
-        embeddings.load(arguments.embedding)  # says before the work what is missing
+        embeddings.load(options.embedding)  # says before the work what is missing
     rows, errors = scoring.score(tqdm(pairs, desc="scoring", unit="file", disable=len(pairs) < 2))
     errors = [*unpaired, *errors]
     scored = {row["name"] for row in rows}
     pairs = [pair for pair in pairs if pair.name in scored]
     sets: dict[str, float] = {}
     try:
-        sets = scoring.score_sets(pairs, arguments.embedding) if len(pairs) >= scoring.FEWEST else {}
+        sets = scoring.score_sets(pairs, options.embedding) if len(pairs) >= scoring.FEWEST else {}
     except UserError as error:  # what was scored is shown all the same
         errors.append(str(error))
-    if arguments.json and rows:
-        scoring.write(rows, sets, arguments.json, errors)
+    if options.json and rows:
+        scoring.write(rows, sets, options.json, errors)
     if rows:
-        _print(rows, sets, arguments.embedding)
+        _print(rows, sets, options.embedding)
     if errors:
-        count = f"{printable(arguments.path)}: {len(rows)} files were scored, {len(errors)} were not"
+        count = f"{printable(options.path)}: {len(rows)} files were scored, {len(errors)} were not"
         raise UserError(
             "\n".join([f"{count}; mend these or take them out:", *errors])
-            if Path(arguments.path).is_dir()
+            if Path(options.path).is_dir()
             else errors[0]
         )
 

@@ -86,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def chosen_sources(options) -> tuple[dict[int, Path], Path]:
+def chosen_sources(options: argparse.Namespace) -> tuple[dict[int, Path], Path]:
     """({level: file}, melody source): which file each swapped level comes from.
 
     Raises:

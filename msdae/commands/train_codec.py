@@ -23,48 +23,48 @@ Files = dict[str, "list[SourceFile]"]  # by split
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    arguments = _parse(argv)
-    files.check_replaceable(Path(arguments.out))
-    if arguments.latents is not None:
-        if arguments.codec != codecs.DEFAULT:
-            raise UserError(f"--latents: of {codecs.DEFAULT} alone; leave out --codec {arguments.codec}")
-        files.check_apart([Path(arguments.out)], [Path(arguments.latents)])
-    (_train if arguments.codec == codecs.DEFAULT else _fit)(arguments)
+    options = _parse(argv)
+    files.check_replaceable(Path(options.out))
+    if options.latents is not None:
+        if options.codec != codecs.DEFAULT:
+            raise UserError(f"--latents: of {codecs.DEFAULT} alone; leave out --codec {options.codec}")
+        files.check_apart([Path(options.out)], [Path(options.latents)])
+    (_train if options.codec == codecs.DEFAULT else _fit)(options)
 
 
-def _train(arguments: argparse.Namespace) -> None:
+def _train(options: argparse.Namespace) -> None:
     """Train latents and decoder, or the decoder alone."""
     from msdae.codecs import neural
     from msdae.nn.device import device
     from msdae.training.codec import CodecTrainConfig, train
 
-    settings = config.load(CodecTrainConfig, arguments.config, arguments.set)
-    files.make_folder(arguments.run)
-    base = neural.NeuralCodec.from_file(arguments.latents) if arguments.latents is not None else None
-    splits = _files(arguments)
+    settings = config.load(CodecTrainConfig, options.config, options.set)
+    files.make_folder(options.run)
+    base = neural.NeuralCodec.from_file(options.latents) if options.latents is not None else None
+    splits = _files(options)
     if any(file.first for members in splits.values() for file in members):
-        raise UserError(f"{arguments.source[0]}: a codec is trained on whole recordings; give three or more")
+        raise UserError(f"{options.source[0]}: a codec is trained on whole recordings; give three or more")
     paths = {split: [file.path for file in chosen] for split, chosen in splits.items()}
-    with only_process(arguments.run):
-        place = device(arguments.device)
-        codec = train(settings, paths, arguments.run, place, base, arguments.cache, tqdm)
+    with only_process(options.run):
+        place = device(options.device)
+        codec = train(settings, paths, options.run, place, base, options.cache, tqdm)
         if codec is None:
             raise SystemExit(130)
-        _measure(codec.cpu(), splits, arguments.out)
-        codec.save(arguments.out)
+        _measure(codec.cpu(), splits, options.out)
+        codec.save(options.out)
 
 
-def _fit(arguments: argparse.Namespace) -> None:
+def _fit(options: argparse.Namespace) -> None:
     """Fit principal components and the linear prediction from them."""
     from msdae.codecs import pca as spectral
 
-    settings = config.load(spectral.SpectralConfig, arguments.config, arguments.set)
-    files = _files(arguments)
+    settings = config.load(spectral.SpectralConfig, options.config, options.set)
+    files = _files(options)
     codec = spectral.fit(Clips(files["train"]), settings)
     explained = spectral.explained_variance(codec, Clips(_held_out(files)))
     print(f"{100 * explained:.1f} % of the variance of held-out files explained")
-    _measure(codec, files, arguments.out)
-    codec.save(arguments.out)
+    _measure(codec, files, options.out)
+    codec.save(options.out)
 
 
 def _measure(codec: "codecs.Codec", splits: Files, path: str) -> None:
@@ -102,19 +102,19 @@ class Clips:
             yield waveform.reshape(-1, samples)
 
 
-def _files(arguments: argparse.Namespace) -> Files:
+def _files(options: argparse.Namespace) -> Files:
     """The files of every --source, or of the rendered data set of this codec, made where missing."""
     from msdae.data.scanning import scan
 
     tally = Tally()
-    if not arguments.source:
-        name = "squares" if arguments.codec == codecs.DEFAULT else "synth"
-        dataset, source = DATASETS[name], (arguments.data or folders.data() / name) / "source"
+    if not options.source:
+        name = "squares" if options.codec == codecs.DEFAULT else "synth"
+        dataset, source = DATASETS[name], (options.data or folders.data() / name) / "source"
         if not source.is_dir():
             dataset.render(dataset.config(), source, progress=tqdm)
         return dataset.scan(source, tally)
     every: Files = {}
-    for source in map(Path, arguments.source):
+    for source in map(Path, options.source):
         found = scan(source, tally)
         for split in found.keys() & {"train", "valid"}:
             every.setdefault(split, []).extend(found[split])

@@ -45,32 +45,32 @@ def main(argv: Sequence[str] | None = None) -> None:
         "own, --stage 3 --from embedded is the first line to try",
     )
     cli.add_threads(parser)
-    arguments = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     from msdae.inference.listen import listen
     from msdae.training.autoencoder import TrainConfig
     from msdae.training.stages import train_stage
 
-    path = arguments.config or folders.configs() / DEFAULTS.get(arguments.model, DEFAULT)
-    settings = config.load(TrainConfig, path, arguments.set, "training")
-    run = arguments.run or folders.runs() / path.stem
-    model, stage, start = arguments.model, arguments.stage, arguments.start
-    if not train_stage(model, stage, settings, run, arguments.data, start, listen, tqdm):
+    path = options.config or folders.configs() / DEFAULTS.get(options.model, DEFAULT)
+    settings = config.load(TrainConfig, path, options.set, "training")
+    run = options.run or folders.runs() / path.stem
+    model, stage, start = options.model, options.stage, options.start
+    if not train_stage(model, stage, settings, run, options.data, start, listen, tqdm):
         raise SystemExit(130)
     if launcher.rank() == 0:
-        print(f"next: {_following(arguments, len(settings.steps), run)}")
+        print(f"next: {_following(options, len(settings.steps), run)}")
 
 
-def _following(arguments: argparse.Namespace, stages: int, run: Path) -> str:
+def _following(options: argparse.Namespace, stages: int, run: Path) -> str:
     """The line to type after this one: the next stage, or a swap."""
     from msdae.training.stages import stage_folder
 
-    stage = arguments.stage
-    if stage >= stages or arguments.model == "hdae":
+    stage = options.stage
+    if stage >= stages or options.model == "hdae":
         checkpoint = shlex.quote(str(stage_folder(run, stage)))
         return f"{cli.program('swap')} --checkpoint {checkpoint} --timbre a.wav --melody b.wav"
-    words = ["--model", arguments.model] if arguments.model != "msdae" else []
+    words = ["--model", options.model] if options.model != "msdae" else []
     words += ["--stage", stage + 1, "--run", run]
-    words += ["--config", arguments.config] if arguments.config else []
-    words += [word for change in arguments.set for word in ("--set", change)]
-    words += ["--data", *arguments.data] if arguments.data else []
+    words += ["--config", options.config] if options.config else []
+    words += [word for change in options.set for word in ("--set", change)]
+    words += ["--data", *options.data] if options.data else []
     return f"{cli.program('train-stage')} {shlex.join(map(str, words))}"

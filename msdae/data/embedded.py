@@ -17,7 +17,7 @@ from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.progress import Progress, silent
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 PIECE = ClipLength(32 * SAMPLE_RATE)  # of those that priors learn from
 PIECES = {"clips": 600, "single_notes": 0.0, "mixed": 0.0, "textures": 0.1, "least_notes": 12, "seed": 7}
 
@@ -44,7 +44,7 @@ def embedded(
             clips = sum(map(entry.config().size, splits))
             minutes, size = math.ceil(clips * entry.seconds / 60), clips * BYTES / 1e9
             about = f"{clips} clips, about {minutes} min on two cores, {size:.1f} GB"
-            log.info("making the data set %s in %s (once: %s)", dataset, folder, about)
+            logger.info("making the data set %s in %s (once: %s)", dataset, folder, about)
         prepare.prepare_set(dataset, folder, Encoding(codec, mel), progress=progress)
     _require_codec(folder, codec, splits)
     return folder
@@ -59,7 +59,7 @@ def pieces(
     """
     entry, folder = DATASETS["squares"], Path(root or folders.data() / "pieces")
     settings = entry.config(**{**PIECES, "clips": clips})
-    log.info("pieces of 32 s in %s (rendered once: %d min on two cores)", folder, math.ceil(clips / 110))
+    logger.info("pieces of 32 s in %s (rendered once: %d min on two cores)", folder, math.ceil(clips / 110))
     entry.render(settings, folder / "source", PIECE, None, progress)
     return entry.scan(folder / "source", Tally(), PIECE, progress)
 

@@ -27,6 +27,13 @@ def positions(step: int, batch_size: int, rank: int, world: int) -> range:
     return range(start, start + share)
 
 
+def generators(
+    seed: int, step: int, batch_size: int, rank: int = 0, world: int = 1
+) -> list[np.random.Generator]:
+    """One generator for each place of this rank's share of a step's batch; raises as `positions`."""
+    return [np.random.default_rng([seed, step, place]) for place in positions(0, batch_size, rank, world)]
+
+
 def batches(
     clips: int, batch_size: int, seed: int, start: int, rank: int, world: int
 ) -> Iterator[np.ndarray]:

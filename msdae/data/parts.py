@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -92,7 +92,7 @@ def wait_for(paths: Sequence[Path], minutes: float | None = None, signs: Sequenc
         time.sleep(POLL_SECONDS)
 
 
-def _completed(parts: Sequence[Part], workers: int):
+def _completed(parts: Sequence[Part], workers: int) -> Iterator[Part]:
     """Yield each part when it is done."""
     if workers == 1 or len(parts) <= 1:
         for part in parts:

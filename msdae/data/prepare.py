@@ -24,7 +24,7 @@ from msdae.files import atomic_folder, check_replaceable, digest
 from msdae.locks import only_process
 from msdae.progress import Progress, silent
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 CLIPS_PER_PART = 128  # what a killed run does again, and 17 MB on disk
 MANY = 3000  # clips of the smallest set that a training from random weights was measured with
 
@@ -162,7 +162,7 @@ def _log(lines: Sequence[str]) -> None:
     """Say once for all ranks what was accepted and why the rest was not."""
     if launcher.rank() == 0:
         for line in lines:
-            log.info(line)
+            logger.info(line)
 
 
 def _plan(

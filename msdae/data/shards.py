@@ -12,6 +12,7 @@ import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -245,7 +246,7 @@ def _npy(array: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _webdataset():
+def _webdataset() -> ModuleType:
     try:
         import webdataset
     except ImportError as error:

@@ -170,12 +170,14 @@ def _changed(
 
 
 def _others(groups: np.ndarray, parts: np.ndarray, lone: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where the clips are that share the group of each but not its part.
+    """For each clip, the clips of its group that are not of its part.
 
-    groups, parts: (clips,), numbers. lone: a clip without such others has itself, not the rest of its group.
+    In the order of group and part they are one run, the group's, with a gap in it: the clip's own part.
 
-    Returns the clips in order of group and part, (clips,), and of each clip (clips, 4): where its others
-    begin there, how many they are, where those begin that are none, and how many these are.
+    groups, parts: (clips,), numbers. lone: a clip without such others has itself; else the rest of its group.
+
+    Returns the clips in that order, (clips,), and for each clip (clips, 4): the start of the run, how many
+    others it has, the start of the gap, and the size of the gap.
     """
     clips = np.arange(len(groups))
     ordered = np.lexsort((parts, groups))

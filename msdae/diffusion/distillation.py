@@ -1,9 +1,9 @@
-"""Few evaluations in place of many: a student takes its teacher's ODE in segments.
+"""Distillation: a student solves its teacher's ODE in few evaluations, segment by segment.
 
-A segment goes from one noise level to a lower one. What the student says there is not an average over what
-may lie below the noise, as a denoiser's estimate is, but what one Euler step needs to land where all of the
-teacher's steps land; down to noise level 0 that is the teacher's result itself. Samplers and guidance of the
-teacher are in what is learnt, so that a step is one evaluation.
+A segment goes from one noise level to a lower one. A denoiser's estimate is an average over all latents that
+the noise may hide. The student's is the one by which a single Euler step lands where the teacher's many steps
+land; down to noise level 0 it is the teacher's result itself. The teacher's sampler and guidance are part of
+what the student learns, so that a step costs one evaluation.
 
 Sources: Meng et al. 2023, "On distillation of guided diffusion models" (guidance as an input); Kim et al.
 2024, "Consistency trajectory models" (any segment); Novack et al. 2025, "Fast text-to-audio generation with
@@ -20,7 +20,7 @@ from msdae.diffusion.samplers import Denoiser, sample
 def trajectory(
     denoiser: Denoiser, noise: torch.Tensor, steps: int, *, sigma_min: float, sigma_max: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """What lies on the way from standard normal `noise` (batch, channels, frames) to latents.
+    """The teacher's way from standard normal `noise` (batch, channels, frames) to latents.
 
     Returns the points x at each noise level of `karras_sigmas`, (batch, steps + 1, channels, frames), and the
     denoiser's estimates at all but the last, (batch, steps, channels, frames).

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
-RANGE = 2.5  # standard deviations of ln sigma, within which lie 99 % of training
-LOUDEST = 20.0  # noise from which sampling starts at the least: it drowns latents of unit scale
+RANGE = 2.5  # standard deviations of ln sigma: 99 % of the noise levels in training lie within
+LOUDEST = 20.0  # least noise that sampling starts from, in deviations of the latents: it drowns them
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class EDM:
 
     @property
     def sigma_min(self) -> float:
-        """Noise level of the last sampling step; below it training seldom was."""
+        """Noise level of the last sampling step; training rarely went below it."""
         return math.exp(self.P_mean - RANGE * self.P_std)
 
     @property

@@ -31,7 +31,7 @@ from msdae.evaluation.swapbench.systems import resampled
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
 from msdae.progress import Progress, silent
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 ORIGINAL, UNCODED = "original", "mel + Griffin-Lim"
 UNSEEN = "unseen"
 NOTE_F1, TOP1, LOG_MEL = "note F1 ↑", "timbre top-1 ↑", "log-mel dB ↓"
@@ -84,7 +84,7 @@ def compare(
                 opus.round_trip, sample_rate=SAMPLE_RATE, kilobits=rate
             )
     else:
-        log.info("no rows of Opus: libsndfile here cannot write it")
+        logger.info("no rows of Opus: libsndfile here cannot write it")
     for name, codec in codecs.items():
         trips[name] = _at_rate(codec.sample_rate, lambda x, codec=codec: codec.decode(codec.encode(x)))
     splits = (split,) if split in (UNSEEN, real.SPLIT) else (split, UNSEEN)

@@ -33,10 +33,10 @@ BLOCK = 4  # windows of the melody source that are put together at once
 
 @torch.no_grad()
 def unknown(pipeline: Any, mix: Mix) -> torch.Tensor | None:
-    """The timbre source's own sound (samples,), of whose frames a mix of sources has a draft.
+    """The sound (samples,) of a mix's timbre source, if the model does not know it: a draft is made of it.
 
-    None where it has none: the model knows the sound or has learnt it, level 1 is not the only one that comes
-    from another recording, the strength is 0, `Sampling.draft` is "never".
+    None where the mix has no draft: the model knows the sound or has learnt it, other levels than 1 come from
+    another recording too, the strength is 0, or `Sampling.draft` is "never".
 
     pipeline: a `Pipeline`, as whose `encode` it raises errors.
     """
@@ -74,8 +74,8 @@ def distance(pipeline: Any, sound: torch.Tensor) -> float:
     part = sound[: JUDGED * pipeline.window * codec.hop]
     part = PEAK / part.abs().max().clamp(min=AUDIBLE) * part
     own = codec.encode(part[None].to(pipeline.device))[0].cpu()
-    way = pipeline.route()._replace(antithetic=0.0)
-    takes = latents(pipeline.model, [pipeline.encode(part)] * TAKES, range(TAKES), way, pipeline.batch)
+    route = pipeline.route()._replace(antithetic=0.0)
+    takes = latents(pipeline.model, [pipeline.encode(part)] * TAKES, range(TAKES), route, pipeline.batch)
     sounds = pipeline.decode(torch.stack([own, *takes]))[:, : len(part)]
     kept, *made = envelopes(pipeline.log_mel(sounds.to(pipeline.device)).cpu(), pipeline.log_mel.config.gain)
     return float(torch.stack([(one - kept).square().mean().sqrt() for one in made]).mean())

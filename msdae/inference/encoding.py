@@ -19,7 +19,7 @@ from msdae.models.autoencoder import Autoencoder
 from msdae.nn.tokens import Tokens, gathered
 
 QUIET = 1e-3  # of the power of the loudest window, below which one says nothing of a sound
-TOKENS, LEVELS = "tokens", "levels of tokens"  # beside the codes of windows
+TOKENS, LOUDNESS = "tokens", "loudness of tokens"  # keys of `window_codes` beside its levels
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _whole(
 
     power: of each window, (windows,).
     """
-    found = [codes.pop(name) for name in (TOKENS, LEVELS) if name in codes]
+    found = [codes.pop(name) for name in (TOKENS, LOUDNESS) if name in codes]
     tokens = gathered(*found, model.config.most_tokens) if found else None
     loud = power >= QUIET * power.max() if len(power) else power.bool()
     pooled = {level for level in codes if model.pooled[level - 1]}
@@ -158,5 +158,5 @@ def window_codes(
     mel = log_mel(waveforms)
     codes: dict[int | str, torch.Tensor] = {level: model.encode_level(level - 1, mel) for level in levels}
     if 1 in levels and (tokens := model.encode_tokens(mel)) is not None:
-        codes[TOKENS], codes[LEVELS] = tokens
+        codes[TOKENS], codes[LOUDNESS] = tokens
     return codes

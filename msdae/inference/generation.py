@@ -14,7 +14,7 @@ import torch
 
 from msdae import audio
 from msdae.audio.limiter import limited
-from msdae.audio.loudness import CEILING, Mastering, measure
+from msdae.audio.loudness import CEILING, Loudness, Mastering, measure
 from msdae.audio.windows import Source
 from msdae.data.draws import mix_seed
 from msdae.errors import UserError
@@ -173,10 +173,11 @@ class Generator:
             sources[name] = sound if keep else as_source(sound, self.rate)
         return dataclasses.replace(request, **sources)
 
-    def _reference(self, request: Request) -> Any:
+    def _reference(self, request: Request) -> "Loudness | _FixedLoudness":
+        """What the rendering is to be as loud as."""
         source = request.melody or request.timbre
         if source is None or isinstance(source, LearntSound):
-            return _Level(LOUDNESS)
+            return _FixedLoudness(LOUDNESS)
         return measure(source, self.rate)
 
     def _end(self, beginning: Source | None) -> torch.Tensor:
@@ -193,16 +194,10 @@ class Generator:
 
     def _rendered(self, codes: Codes, seed: int, advance: Any) -> Iterator[torch.Tensor]:
         """Blocks of the codes' sound, as long as they say."""
-        hop, device = self.pipeline.codec.hop, self.pipeline.device
-        z = self.pipeline.sample(codes, seed)[:, : -(-codes.samples // hop)]
-        left = codes.samples
-        with torch.no_grad():
-            parts = (part[None].to(device) for part in z.split(self.pipeline.window, dim=-1))
-            for block in self.pipeline.codec.stream(parts):
-                block = block[0, :left].cpu()
-                left -= len(block)
-                advance(codes.windows * len(block) / codes.samples)
-                yield block
+        z = self.pipeline.sample(codes, seed)[:, : self.pipeline.codec.frames(codes.samples)]
+        for block in self.pipeline.decode_blocks(z, codes.samples):
+            advance(codes.windows * len(block) / codes.samples)
+            yield block
 
     def _continued(self, beginning: Source, blocks: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
         """The recording as it is, and then what follows it in `blocks`, which begin with its last moments.
@@ -211,7 +206,7 @@ class Generator:
         """
         end = self._end(beginning)
         again, blocks = _split(blocks, len(end))
-        gain = float((_level(end) / _level(again).clamp_min(QUIET)).clamp(0.01, 10)) if len(end) else 1.0
+        gain = float((_rms(end) / _rms(again).clamp_min(QUIET)).clamp(0.01, 10)) if len(end) else 1.0
         fade = min(round(FADE * self.rate), len(end))
         new = (gain * block for block in chain([again[len(again) - fade :]], blocks))
         first, new = _split(limited(new, self.rate), fade)
@@ -250,7 +245,7 @@ def _within(recording: Source) -> Source:
     return _Scaled(recording, CEILING / peak)
 
 
-def _level(waveform: torch.Tensor) -> torch.Tensor:
+def _rms(waveform: torch.Tensor) -> torch.Tensor:
     return waveform.square().mean().sqrt()
 
 
@@ -263,8 +258,8 @@ def _split(blocks: Iterator[torch.Tensor], samples: int) -> tuple[torch.Tensor, 
 
 
 @dataclass(frozen=True)
-class _Level:
-    """A loudness that a rendering is brought to, where a `Loudness` is measured elsewhere."""
+class _FixedLoudness:
+    """A loudness that a rendering is brought to, in the place of one measured on a source (`Loudness`)."""
 
     lufs: float
 

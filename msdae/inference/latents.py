@@ -70,7 +70,7 @@ def latents(
     model: Autoencoder,
     recordings: Sequence[Codes],
     seeds: Sequence[int],
-    way: Route,
+    route: Route,
     batch: int,
     advance: Advance = ignored,
     drafts: Sequence[torch.Tensor | None] | None = None,
@@ -78,63 +78,77 @@ def latents(
 ) -> list[torch.Tensor]:
     """Latents z (channels, frames) of each recording, on the CPU.
 
-    recordings: codes of all levels, with windows of one size. seeds: of each one's noise. way: by the model
+    recordings: codes of all levels, with windows of one size. seeds: of each one's noise. route: by the model
         or its student.
-    batch: windows that go through the network at once. drafts: latents at which sampling begins in place of
-        noise alone, of each recording that has some. silence: what silent windows are, which are left out.
+    batch: windows that go through the network at once. drafts: for each recording the latents that sampling
+        begins at, None for noise alone. silence: what silent windows are, which are not sampled.
 
     Raises:
         UserError: the model gives NaN; there are not as many seeds as recordings.
     """
     if len(seeds) != len(recordings):
         raise UserError(f"{len(seeds)} seeds for {len(recordings)} recordings: give one for all, or one each")
-    if not recordings:
-        return []
     drafts = drafts or [None] * len(recordings)
-    kinds = [(id(codes.adapter), draft is None) for codes, draft in zip(recordings, drafts, strict=True)]
-    if len(set(kinds)) > 1:  # the network is one at a time, and so is the noise level at which it begins
-        made: dict[int, torch.Tensor] = {}
-        for kind in dict.fromkeys(kinds):
-            places = [place for place, other in enumerate(kinds) if other == kind]
-            some, own, begun = ([of[place] for place in places] for of in (recordings, seeds, drafts))
-            parts = latents(model, some, own, way, batch, advance, begun, silence)
-            made.update(zip(places, parts, strict=True))
-        return [made[place] for place in range(len(kinds))]
-    first, channels = recordings[0], model.config.codec.channels
-    device = next(model.parameters()).device
-    if first.adapter or drafts[0] is not None:
-        way = way.for_new_sound()
+    # The places of recordings with one adapter, all with drafts or all without.
+    groups: dict[tuple[int, bool], list[int]] = {}
+    for place, (codes, draft) in enumerate(zip(recordings, drafts, strict=True)):
+        groups.setdefault((id(codes.adapter), draft is None), []).append(place)
+    z: dict[int, torch.Tensor] = {}
+    for places in groups.values():  # one adapter and one first noise level at a time
+        group = ([values[place] for place in places] for values in (recordings, seeds, drafts))
+        z.update(zip(places, _of_group(model, *group, route, batch, advance, silence), strict=True))
+    return [z[place] for place in range(len(recordings))]
+
+
+def _of_group(
+    model: Autoencoder,
+    recordings: Sequence[Codes],
+    seeds: Sequence[int],
+    drafts: Sequence[torch.Tensor | None],
+    route: Route,
+    batch: int,
+    advance: Advance,
+    silence: Silence | None,
+) -> list[torch.Tensor]:
+    """`latents` of recordings that have one adapter, or none, and all a draft, or none."""
+    first, device = recordings[0], next(model.parameters()).device
     layout = Layout(first.frames, first.stride, [codes.length for codes in recordings])
-    rooms = zip(recordings, seeds, layout.rooms, strict=True)
+    rooms, channels = zip(recordings, seeds, layout.rooms, strict=True), model.config.codec.channels
     noises = [noise(seed, channels, room, codes.stride) for codes, seed, room in rooms]
-    start, begin = torch.cat(noises, dim=1)[None].to(device), 0.0
-    if begun := [draft for draft in drafts if draft is not None]:
-        way = way.below(SIGMA)
-        pads = [room - draft.shape[1] for draft, room in zip(begun, layout.rooms, strict=True)]
-        begun = [F.pad(draft, (0, pad), mode="replicate") for draft, pad in zip(begun, pads, strict=True)]
-        begin = torch.cat(begun, dim=1)[None].to(device)
+    draft: torch.Tensor | float = 0.0
+    if first.adapter or drafts[0] is not None:
+        route = route.for_new_sound()
+    if drafts[0] is not None:
+        route, draft = route.below(SIGMA), _filled(drafts, layout.rooms).to(device)
     conditions = [
         torch.cat([codes[level].expand(codes.windows, -1, -1) for codes in recordings]).to(device)
         for level in range(1, model.stage + 1)
     ]
     tokens = _tokens(recordings, device)
-    share = 1 / way.evaluations
+    share = 1 / route.evaluations
 
     def denoise(windows: torch.Tensor, sigma: torch.Tensor, part: slice | torch.Tensor) -> torch.Tensor:
-        heard = None if tokens is None else Tokens(*(x[part] for x in tokens))
-        denoiser = way.denoiser([code[part] for code in conditions], tokens=heard)
+        part_tokens = tokens and Tokens(*(x[part] for x in tokens))
+        denoiser = route.denoiser([code[part] for code in conditions], tokens=part_tokens)
         advance(share * len(windows))
         return denoiser(windows, sigma)
 
     if silence and silence.levels and (quiet := silence.windows(conditions)).any():
         advance(int(quiet.sum()))
         denoise = silence.leaving_out(quiet, denoise)
-    denoiser = layout.blended(denoise, batch)
-    with first.adapter.copy().to(device).applied(way.unet()) if first.adapter else nullcontext():
-        z = way.solve(denoiser, start, begin)[0].cpu()
+    denoiser, start = layout.blended(denoise, batch), torch.cat(noises, dim=1)[None].to(device)
+    with first.adapter.copy().to(device).applied(route.unet()) if first.adapter else nullcontext():
+        z = route.solve(denoiser, start, draft)[0].cpu()
     if not torch.isfinite(z).all():
         raise UserError("the model gave NaN or infinite latents; use another checkpoint")
     return layout.split(z)
+
+
+def _filled(drafts: Sequence[torch.Tensor], rooms: Sequence[int]) -> torch.Tensor:
+    """Drafts (channels, frames) in a row, each filled up by its last frame: (1, channels, sum of rooms)"""
+    pairs = zip(drafts, rooms, strict=True)
+    rows = [F.pad(draft, (0, room - draft.shape[1]), mode="replicate") for draft, room in pairs]
+    return torch.cat(rows, dim=1)[None]
 
 
 def _tokens(recordings: Sequence[Codes], device: torch.device) -> Tokens | None:

@@ -1,6 +1,7 @@
 """Priors over log-mels of 10 kHz, as the sources have them: sound to log-mels, and back by Griffin-Lim."""
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -106,8 +107,8 @@ class MelGenerator:
     ) -> torch.Tensor:
         """As `Generator.many`."""
         samples = round(seconds * self.rate)
-        frames, generator = -(-samples * RATE // self.rate // HOP) + 1, torch.Generator()
-        generator.manual_seed(mix_seed((seed,)))
+        frames = math.ceil(samples * RATE / self.rate / HOP) + 1
+        generator = torch.Generator().manual_seed(mix_seed((seed,)))
         mels = self.prior.sample(frames, Condition({}, text), generator, None, self.manner, count)[1]
         waveforms = [self.space.decode(mel)[:samples] for mel in mels]
         return torch.stack([torch.nn.functional.pad(w, (0, samples - len(w))) for w in waveforms])

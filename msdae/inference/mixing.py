@@ -1,8 +1,8 @@
-"""Mixes on the way: codes that follow time are mixed themselves; of a sound, which is one code for a whole
-recording, two renderings are, without it and with it.
+"""Mixes of strengths between 0 and 1.
 
-A code between two sounds is often one of them to the ear, or neither; latents between two renderings from the
-same noise move evenly, and keep the notes that both have.
+Codes over time are mixed themselves. A sound, one code for a whole recording, is not: latents are sampled
+without it and with it, and these are mixed. A code between two sounds is often one of them to the ear, or
+neither; latents between two renderings from the same noise move evenly, and keep the notes that both have.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ class Mixed(NamedTuple):
     """What the latents of mixes are made of.
 
     Attributes:
-        codes: that are rendered.
-        drafts: of each the latents at which sampling begins, None for noise alone (`inference.drafts`).
-        ways: for each strength of a series the places of two of them, and the share of the second.
+        codes: what is sampled.
+        drafts: for each of `codes`, the latents that sampling begins at; None for noise alone.
+        ways: for each strength, two places in `codes` and the share of the second in their mix.
     """
 
     codes: list[Codes]
@@ -43,7 +43,8 @@ def mixed(
     """`content` with the codes of other recordings, {level: codes}, for each strength of a series.
 
     pipeline: a `Pipeline`, as whose `mix` it raises errors.
-    timed: of which the codes are mixed. sound: of which the renderings are. draft: of what has the sound.
+    timed: codes that are mixed. sound: codes with and without which latents are sampled, and those mixed.
+    draft: where sampling begins with the sound.
     """
     made = Mixed([], [], [])
     places: dict[tuple[float, bool], int] = {}

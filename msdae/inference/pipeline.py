@@ -105,10 +105,8 @@ class Pipeline:
         return silence(self.model, self.codec, self.log_mel, self.window * self.codec.hop)
 
     def route(self) -> Route:
-        """How `sampling` comes to latents; raises as `route.route`."""
+        """How latents are sampled with `sampling`; raises as `route.route`."""
         return route(self.model, self.sampling, self.student if self.sampling.by_student else None)
-
-    # -- the four verbs
 
     def encode(
         self,
@@ -202,8 +200,6 @@ class Pipeline:
         batch = (z if z.ndim == 3 else z[None]).to(self.device, torch.float32)
         waveforms = self.codec.decode(batch).cpu()
         return waveforms if z.ndim == 3 else waveforms[0]
-
-    # -- what is made of them
 
     def reconstruct(self, source: Any, sample_rate: int | None = None) -> torch.Tensor:
         """`source` taken apart and put together again: (samples,) at the codec's rate; errors as `render`."""
@@ -372,14 +368,15 @@ class Pipeline:
         return latents(self.model, recordings, each, self.route(), self.batch, advance, drafts, self._silence)
 
     def _gated(self, z: torch.Tensor, melody: Levelled, advance: Advance = ignored) -> Blocks:
-        """`_decoded` as long as a melody source, soft where it is; `advance` is told shares of it."""
+        """`decode_blocks` as long as a melody source, soft where it is; `advance` is told shares of it."""
         loud = z[:, max(0, melody.loudest // self.codec.hop - self.window // 2) :][:, : self.window]
-        for block in melody.gated(self._decoded(z, melody.samples), float(self.decode(loud).abs().max())):
+        level = float(self.decode(loud).abs().max())
+        for block in melody.gated(self.decode_blocks(z, melody.samples), level):
             advance(len(block) / melody.samples)
             yield block
 
     @torch.no_grad()
-    def _decoded(self, z: torch.Tensor, samples: int) -> Blocks:
+    def decode_blocks(self, z: torch.Tensor, samples: int) -> Blocks:
         """Latents (channels, frames) to blocks of `samples` samples in all."""
         parts = (part[None].to(self.device) for part in z.split(self.window, dim=-1))
         for block in self.codec.stream(parts):

@@ -1,4 +1,4 @@
-"""Which way latents are come to: by a model, or by its student in few steps."""
+"""How latents are sampled: by the model itself, or by its student in few steps."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,8 +15,11 @@ from msdae.models.student import Student
 
 
 class Route(NamedTuple):
-    """How latents are come to: noise levels, a sampler, denoiser(codes, tokens=), its network, and the share
-    of latents from opposite noise (`Sampling.antithetic`)."""
+    """How latents are sampled.
+
+    sigmas: noise levels, decreasing to 0. sampler: its name. denoiser: (codes, tokens=) -> f(x, sigma).
+    unet: gives the denoiser's network. antithetic: share of latents from opposite noise (`Sampling`).
+    """
 
     sigmas: torch.Tensor
     sampler: str
@@ -31,8 +34,8 @@ class Route(NamedTuple):
         return times * evaluations(self.sampler, len(self.sigmas) - 1)
 
     def for_new_sound(self) -> "Route":
-        """The route for a sound that the model was not trained on, of whose timbre a mean of samples loses
-        some: half as much is from opposite noise."""
+        """This route for a sound that the model was not trained on: with half the share of opposite noise, as
+        averaging two samples costs such a sound some of its timbre."""
         return self._replace(antithetic=self.antithetic / 2)
 
     def below(self, sigma: float) -> "Route":

@@ -91,7 +91,7 @@ def levelled(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:
 def require_audible(timbres: Iterable[Levelled], melody: Levelled | None = None) -> None:
     """Raise a UserError where a timbre source is silent, as two channels that cancel each other are.
 
-    melody: of which it is only said, since the rendering is silent, too.
+    melody: a silent one is no error, only noted in the log: the rendering is silent, too.
     """
     for timbre in timbres:
         if timbre.silent:

@@ -64,9 +64,9 @@ class Engine:
         self.sample_rate, self.stride = codec.sample_rate, config.stride * codec.hop
         self.delay = (config.stride + config.ahead) * codec.hop
         pipeline.model.guidance_weights(pipeline.sampling.guidance)  # raises before anything plays
-        way = pipeline.route()
-        self._way = way.for_new_sound() if sound.adapter else way
-        self.unet = self._way.unet()  # a student is read and merged before anything plays
+        route = pipeline.route()
+        self._route = route.for_new_sound() if sound.adapter else route
+        self.unet = self._route.unet()  # a student is read and merged before anything plays
         self._adapter = sound.adapter and sound.adapter.copy().to(pipeline.device)
         self._even = brought(pipeline.sampling.dynamics, sound.adapter is not None)
         self._timbre = sound[1].to(pipeline.device)
@@ -133,10 +133,9 @@ class Engine:
         before = torch.cat([z[..., config.stride :], z[..., : config.stride]], dim=-1)
         first = pipeline.window - config.stride - config.ahead  # frame that is new
         known = torch.arange(pipeline.window, device=heard.device) < first
-        way = self._way
         with self._adapter.applied(self.unet) if self._adapter else nullcontext():
-            inner = way.denoiser(conditions, tokens=self._tokens)
-            z = way.solve(lambda x, sigma: torch.where(known, before, inner(x, sigma)), start)
+            inner = self._route.denoiser(conditions, tokens=self._tokens)
+            z = self._route.solve(lambda x, sigma: torch.where(known, before, inner(x, sigma)), start)
         waveform, state = codec.continued(z, first, config.stride, state)
         return z, waveform[:, : self.stride + FADE], state
 

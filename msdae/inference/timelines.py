@@ -1,5 +1,7 @@
 """Codes of overlapping windows as one timeline, and a timeline as codes of windows."""
 
+import math
+
 import torch
 
 from msdae.audio.windows import starts
@@ -36,7 +38,7 @@ def timeline(codes: Codes, grid: Grid) -> dict[int, torch.Tensor]:
 def room(pipeline: Pipeline, samples: int) -> int:
     """Latent frames of the whole windows that so many samples need."""
     frames, window, stride = pipeline.codec.frames(samples), pipeline.window, pipeline.stride
-    return window + max(0, -(-(frames - window) // stride)) * stride
+    return window + stride * max(0, math.ceil((frames - window) / stride))
 
 
 def windowed(levels: Timeline, grid: Grid, pipeline: Pipeline, samples: int) -> Codes:

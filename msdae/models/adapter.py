@@ -6,7 +6,7 @@ Source: Hu et al. 2021, "LoRA: low-rank adaptation of large language models".
 import copy
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -99,7 +99,7 @@ class Adapter(nn.Module):
                 handles.enter_context(layer.register_forward_hook(self._hook(name.replace(".", "/"))))
             yield
 
-    def _hook(self, name: str):
+    def _hook(self, name: str) -> Callable[[nn.Module, tuple[torch.Tensor], torch.Tensor], torch.Tensor]:
         down, up, bias = (self.weights[f"{name}/{part}"] for part in PARTS)
         thread = threading.get_ident()
 

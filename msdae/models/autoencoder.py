@@ -116,9 +116,11 @@ class Autoencoder(nn.Module):
     def attended(
         self, tokens: Tokens | None, batch: int, drop: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """What the U-Net is given of tokens: their values, the null token's last, and the bias of each.
+        """What the U-Net attends to: values of tokens, the null token's last, and the bias of each; None for
+        a model without tokens.
 
-        tokens: None leaves the null token alone, as does `drop`, which is that of `condition`. batch: clips.
+        tokens: without them, and for clips whose level 1 `drop` takes away, only the null token has weight.
+        drop: as of `condition`. batch: number of clips.
         """
         if self.token_encoder is None:
             return None
@@ -150,23 +152,23 @@ class Autoencoder(nn.Module):
         return centred + self.latent_mean
 
     def losses(
-        self, batch: Any, draws: Any, contrast: float = 0.0, alone: bool = False
+        self, batch: Any, draws: Any, contrast: float = 0.0, contrast_only: bool = False
     ) -> dict[str, torch.Tensor]:
         """The weighted terms of the training loss of each clip, (batch,) each; their sum is the loss.
 
         "denoising" is eq. 38, "contrast" the contrastive loss of the stage's level (see `models.contrast`).
-        While the module is in training mode, codes are replaced by null codes as often as `dropout` or
-        `dropped` says, codes have noise, and tokens are some of those that there are.
+        In training mode some codes are replaced by null codes, as often as `dropout` or `dropped` says, codes
+        get noise, and some tokens are left out (`models.training`).
 
         batch: a `msdae.data.Batch`. draws: `msdae.data.draws.Draws` of the batch. contrast: weight of the
-        contrastive loss; 0 leaves it out. alone: nothing is denoised.
+        contrastive loss; 0 leaves it out. contrast_only: leave the denoising out.
         """
         sigma = self.edm.sigmas(draws.normal())
         noise = draws.normal(*batch.z.shape[1:]) * sigma[:, None, None]
         drop = training.drops(draws, self.pooled, self.config) if self.training else None
         codes = self.encode(batch.z, [batch.timbre if pooled else batch.content for pooled in self.pooled])
         terms = {}
-        if not alone:
+        if not contrast_only:
             noisy = training.noisy(draws, codes, self.pooled, self.config.noise) if self.training else codes
             conditioned = self.condition(noisy, drop)
             attended = self.attended(self._training_tokens(batch.timbre, draws), len(batch.z), drop)
@@ -186,15 +188,15 @@ class Autoencoder(nn.Module):
         encoded = self.encode_tokens(mel)
         if encoded is None:
             return None
-        values, levels = encoded
-        kept = training.some(draws, levels.shape[1]) if self.training else None
-        return Tokens(values, weights_of(levels, kept))
+        values, loudness = encoded
+        kept = training.some(draws, loudness.shape[1]) if self.training else None
+        return Tokens(values, weights_of(loudness, kept))
 
     def forward(
-        self, batch: Any, draws: Any, contrast: float = 0.0, alone: bool = False
+        self, batch: Any, draws: Any, contrast: float = 0.0, contrast_only: bool = False
     ) -> dict[str, torch.Tensor]:
         """`losses`: what several processes and mixed precision wrap is a module's forward."""
-        return self.losses(batch, draws, contrast, alone)
+        return self.losses(batch, draws, contrast, contrast_only)
 
     def guidance_weights(self, guidance: Guidance | float | None) -> list[float]:
         """One weight a level, coarse to fine, of what `denoiser` takes.
@@ -229,21 +231,24 @@ class Autoencoder(nn.Module):
             return lambda x, sigma: self.denoise(x, sigma, codes, None, tokens)
 
         def denoisers(x: torch.Tensor, sigma: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            """All at once, which is faster than one after the other where windows are few."""
-            times, (batch, *_) = 1 + len(levels), x.shape
-            drop = torch.zeros(times, batch, self.stage, dtype=torch.bool, device=x.device)
-            drop[list(range(1, times)), :, levels] = True
-            given = [_repeated(code, batch, times) for code in codes]
-            heard = None if tokens is None else Tokens(*(_repeated(part, batch, times) for part in tokens))
-            everything = x.repeat(times, 1, 1), sigma.repeat(times), given, drop.flatten(0, 1), heard
-            return self.denoise(*everything).chunk(times)
+            """D with all levels, then D without each guided one: one batch, faster where windows are few."""
+            copies, batch = 1 + len(levels), len(x)
+            drop = torch.zeros(copies, batch, self.stage, dtype=torch.bool, device=x.device)
+            for copy, level in enumerate(levels, start=1):
+                drop[copy, :, level] = True
+            noisy, noise_levels = x.repeat(copies, 1, 1), sigma.repeat(copies)
+            many_codes = [_repeated(code, batch, copies) for code in codes]
+            many_tokens = tokens and Tokens(*(_repeated(part, batch, copies) for part in tokens))
+            return self.denoise(noisy, noise_levels, many_codes, drop.flatten(0, 1), many_tokens).chunk(
+                copies
+            )
 
         return guided(denoisers, [weights[level] for level in levels])
 
     @staticmethod
     def mix(
         content: Sequence[torch.Tensor], other: Sequence[torch.Tensor], strengths: Sequence[float]
-    ) -> list:
+    ) -> list[torch.Tensor]:
         """Codes on the way from `content` (strength 0) to `other` (1), one strength a level (see `slerp`).
 
         `other`'s codes are stretched to the lengths of `content`'s.
@@ -325,10 +330,9 @@ class Autoencoder(nn.Module):
         return hub.push(self.save_pretrained, name, self.card(name), **options)
 
 
-def _repeated(part: torch.Tensor, batch: int, times: int) -> torch.Tensor:
-    """`part` of a batch, or of each of its clips alike, so many times one after the other."""
-    whole = part.expand(batch, *part.shape[1:])
-    return whole.repeat(times, *[1] * (part.ndim - 1))
+def _repeated(part: torch.Tensor, batch: int, copies: int) -> torch.Tensor:
+    """(batch or 1, ...) -> (copies * batch, ...): the batch, so many times; one clip stands for all of it."""
+    return part.expand(batch, *part.shape[1:]).repeat(copies, *[1] * (part.ndim - 1))
 
 
 def outlined(kind: str, config: ModelConfig, stage: int = 3) -> Autoencoder:

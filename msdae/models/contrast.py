@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 
-TOGETHER = 64  # at most: clips whose frames are compared with each other: thousands of frames
+TOGETHER = 64  # most clips whose frames are compared with each other; their frames are thousands
 
 
 def info_nce(
@@ -58,8 +58,8 @@ def frame_loss(code: torch.Tensor, target: torch.Tensor, pitches: torch.Tensor) 
     """How well each frame of `code` finds its place in `target` among the frames of other clips: (batch,).
 
     code, target: (batch, channels, frames); pitches: (batch, any), numbers of the sets of pitches that sound,
-    -1 where they are not known. Frames of equal sets are no negatives of each other. A batch of many clips is
-    compared in as few groups of `TOGETHER` at most as there can be, whose sizes differ by 1 at most.
+    -1 where they are not known. Frames of equal sets are no negatives of each other. A batch of more than
+    `TOGETHER` clips is compared in as few groups of equal size as possible.
     """
     if len(code) > TOGETHER:
         count = -(-len(code) // TOGETHER)

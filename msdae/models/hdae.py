@@ -33,4 +33,4 @@ class HDAE(Autoencoder):
         return self.encoder(z - self.latent_mean)
 
     def trainable(self) -> list[nn.Module]:
-        return [self.encoder, self.unet, self.null_codes]
+        return [self.encoder, *self.denoising()]

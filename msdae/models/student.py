@@ -1,9 +1,8 @@
-"""The student of a model: a small file by which its denoiser takes few evaluations
-(`diffusion.distillation`).
+"""The student of a model: a small file with which the model renders in few evaluations.
 
-It is low-rank changes to the model's U-Net, as those of a learnt sound are, to which they add up, and an
-embedding of what is asked for: guidance and the length of a step. Both start as nothing: before any training
-the student is the model without guidance. Source: Luo et al. 2023, "LCM-LoRA".
+It has low-rank changes to the model's U-Net, which add to those of a learnt sound, and an embedding of two
+inputs: guidance weights and the length of a step. Both start at zero: an untrained student is the model
+without guidance. How it is trained: `diffusion.distillation`. Source: Luo et al. 2023, "LCM-LoRA".
 """
 
 import logging
@@ -25,7 +24,7 @@ from msdae.limits import Choice, Range, Size
 from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.hub import STUDENT
-from msdae.nn.layers import zero_init
+from msdae.nn.layers import seeded, zero_init
 from msdae.nn.tokens import Tokens
 
 KIND = "student"  # of the file
@@ -227,7 +226,6 @@ def fingerprint(model: Autoencoder) -> str:
 
 
 def _control(model: Autoencoder, settings: StudentConfig, generator: torch.Generator) -> Control:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(generator.initial_seed())
+    with seeded(generator.initial_seed()):
         control = Control(model.stage, settings.guidance[1], model.unet.embedding)
     return control.to(model.latent_mean.device)

@@ -34,7 +34,7 @@ class Trained(Generic[Model]):
     def find(self, kind: str, trained: str | Path | None = None, train: Callable[[str], str] = str) -> Model:
         """The model `kind`: from the file or folder `trained`, or the weights that ship.
 
-        train: the line that trains a model, for the message.
+        train: makes the line that trains the model `kind`, for the error message.
 
         Raises:
             UserError: no such model or file; the file is of another model.

@@ -1,6 +1,6 @@
-"""What conditions are like in training: some dropped, codes with noise, some of the tokens.
+"""What training does to the conditions of the denoiser: it drops codes, adds noise to them, and drops tokens.
 
-draws: `msdae.data.draws.Draws` of the batch, everywhere.
+In all functions, draws: `msdae.data.draws.Draws` of the batch.
 """
 
 from collections.abc import Sequence
@@ -10,46 +10,52 @@ import torch
 
 from msdae.models.config import ModelConfig
 
-NO_TOKENS = 0.1  # share of the clips that have a code of level 1 and no tokens
-FEWEST = 0.1  # share of the tokens that the others have at the least, on average
+NO_TOKENS = 0.1  # share of the clips that keep no token
+FEWEST = 0.1  # smallest share of its tokens that any other clip keeps, on average
 
 
 def drops(draws: Any, pooled: Sequence[bool], config: ModelConfig) -> torch.Tensor:
-    """Which codes are replaced by null codes: (batch, levels) bool, by `dropped` or else by `dropout`."""
+    """Which codes are replaced by null codes: (batch, levels) bool.
+
+    Without `config.dropped`, each level by itself, as often as `config.dropout` says. With it, three shares
+    of the clips lose something: the first all levels, the second the pooled levels (timbre), the third the
+    others (content), of which half of the clips lose all, and the other half one.
+    """
     if not config.dropped:
         return draws.uniform(len(pooled)) < config.dropout
     everything, timbre, content = config.dropped
-    chosen, which = draws.uniform(2).unbind(1)
-    others, columns = len(pooled) - sum(pooled), []
-    for steady in pooled:
-        if steady:
-            lost = (chosen >= everything) & (chosen < everything + timbre)
-        else:  # of a half all levels of the content are dropped, of the rest one of them
-            place = sum(not earlier for earlier in pooled[: len(columns)])
-            lost = (which >= 0.5) | ((2 * others * which).long() == place)
-            lost &= (chosen >= everything + timbre) & (chosen < everything + timbre + content)
-        columns.append((chosen < everything) | lost)
-    return torch.stack(columns, dim=1)
+    share, choice = draws.uniform(2)[..., None].unbind(1)  # (batch, 1)
+    is_pooled = torch.tensor(pooled, device=share.device)
+    number = (~is_pooled).cumsum(dim=0) - 1  # of a level among those that are not pooled
+    count = len(pooled) - sum(pooled)
+    one_or_all = (choice >= 0.5) | ((2 * count * choice).long() == number)
+    lost_content = ~is_pooled & one_or_all & (share >= everything + timbre)
+    lost_content &= share < everything + timbre + content
+    return (share < everything) | (is_pooled & (share < everything + timbre)) | lost_content
 
 
 def noisy(
     draws: Any, codes: Sequence[torch.Tensor], pooled: Sequence[bool], deviation: float
 ) -> list[torch.Tensor]:
-    """The codes with noise on those that are not pooled, of so many times their frames' root mean square."""
+    """The codes, with noise on those that are not pooled.
+
+    deviation: of the noise, in multiples of the root mean square of each code frame; 0 adds none.
+    """
     if not deviation:
         return list(codes)
     return [
-        code if steady else code + deviation * _size(code) * draws.normal(*code.shape[1:])
-        for code, steady in zip(codes, pooled, strict=True)
+        code if is_pooled else code + deviation * _rms(code) * draws.normal(*code.shape[1:])
+        for code, is_pooled in zip(codes, pooled, strict=True)
     ]
 
 
 def some(draws: Any, tokens: int) -> torch.Tensor:
-    """Which of the tokens of each clip are given to the denoiser: (batch, tokens) bool, of any share."""
+    """Which tokens of each clip the denoiser is given, a random share of them: (batch, tokens) bool."""
     share = draws.uniform(1)
     share = torch.where(share < NO_TOKENS, 0, FEWEST + (1 - FEWEST) * share)
     return draws.uniform(tokens) < share
 
 
-def _size(code: torch.Tensor) -> torch.Tensor:
+def _rms(code: torch.Tensor) -> torch.Tensor:
+    """Root mean square of each frame: (batch, channels, frames) -> (batch, 1, frames)"""
     return code.detach().square().mean(dim=1, keepdim=True).sqrt()

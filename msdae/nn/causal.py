@@ -7,9 +7,8 @@ import torch.nn.functional as F
 from msdae.nn.transformer import Turns, rotated
 
 BASE = 10_000.0  # of the wavelengths of positions, in tokens
-Cache = list[
-    tuple[torch.Tensor, torch.Tensor]
-]  # keys and values of each layer, (batch, heads, length, width)
+# Keys and values of each layer, (batch, heads, length, width of a head) each.
+Cache = list[tuple[torch.Tensor, torch.Tensor]]
 
 
 class CausalTransformer(nn.Module):

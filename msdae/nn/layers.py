@@ -1,5 +1,8 @@
 """Building blocks of the denoiser."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -91,6 +94,14 @@ class ResBlock(nn.Module):
         h = self.conv1(F.silu(self.norm1(x)))
         h = self.conv2(F.silu(self.norm2(h, embedding)))
         return self.skip(x) + h
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Inside the block weights are drawn by `seed`; after it, torch's generator goes on as before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def zero_init(module: nn.Module) -> nn.Module:

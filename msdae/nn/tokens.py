@@ -10,7 +10,7 @@ from einops import rearrange
 from msdae.nn.encoders import PatchTrunk
 from msdae.nn.layers import group_norm, normal, zero_init
 
-SILENCE = 0.01  # of the level of the loudest token: softer ones say nothing
+SILENCE = 0.01  # of the loudness of the loudest token: softer ones say nothing
 
 
 class Tokens(NamedTuple):
@@ -40,24 +40,24 @@ class Tokens(NamedTuple):
         return Tokens(F.pad(self.values, (0, missing)), F.pad(self.weights, (0, missing)))
 
 
-def weights_of(levels: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
+def weights_of(loudness: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
     """Equal weights of the tokens of a set that are not silent: (batch, tokens), summing to 1.
 
-    levels: (batch, tokens), how loud each is. kept: (batch, tokens) bool, which may have a weight at all; a
-    set of which none is left has no weights.
+    loudness: (batch, tokens), of each. kept: (batch, tokens) bool, which tokens may have a weight; where none
+    is kept, all weights are 0.
     """
-    heard = levels >= SILENCE * levels.amax(dim=1, keepdim=True).clamp_min(1e-8)
+    heard = loudness >= SILENCE * loudness.amax(dim=1, keepdim=True).clamp_min(1e-8)
     heard = heard if kept is None else heard & kept
     return heard / heard.sum(dim=1, keepdim=True).clamp_min(1)
 
 
-def gathered(values: torch.Tensor, levels: torch.Tensor, most: int) -> Tokens:
+def gathered(values: torch.Tensor, loudness: torch.Tensor, most: int) -> Tokens:
     """The tokens of the windows of one recording as one set of `most` at most, drawn evenly.
 
-    values: (windows, channels, tokens). levels: (windows, tokens).
+    values: (windows, channels, tokens). loudness: (windows, tokens).
     """
-    values, levels = rearrange(values, "w c t -> c (w t)"), levels.flatten()
-    heard = weights_of(levels[None])[0].nonzero()[:, 0]
+    values, loudness = rearrange(values, "w c t -> c (w t)"), loudness.flatten()
+    heard = weights_of(loudness[None])[0].nonzero()[:, 0]
     if len(heard) > most:
         heard = heard[torch.linspace(0, len(heard) - 1, most, device=heard.device).round().long()]
     count = max(1, len(heard))
@@ -88,8 +88,8 @@ class TokenEncoder(nn.Module):
         """mel: x3, (batch, bands, mel frames) -> tokens (batch, channels, mel frames / patch), and how loud
         each is, (batch, mel frames / patch)"""
         values = normalised(self.project(self.trunk(mel)))
-        level = torch.expm1(self.trunk.padded(mel)).mean(dim=1, keepdim=True)
-        return values, F.avg_pool1d(level, self.trunk.frames)[:, 0]
+        loudness = torch.expm1(self.trunk.padded(mel)).mean(dim=1, keepdim=True)
+        return values, F.avg_pool1d(loudness, self.trunk.frames)[:, 0]
 
 
 def normalised(values: torch.Tensor) -> torch.Tensor:

@@ -89,15 +89,15 @@ class UNet(nn.Module):
         and the bias of the attention to each, (batch, any); control: (batch, embedding), added to the
         embedding of the noise level -> (batch, channels, frames)"""
         embedding = self.embed(c_noise) if control is None else self.embed(c_noise) + control
-        steady = [code for code, pooled in zip(codes, self.pooled, strict=True) if pooled]
-        timed = [code for code, pooled in zip(codes, self.pooled, strict=True) if not pooled]
-        for code, modulation in zip(steady, self.modulations, strict=True):
+        pooled_codes = [code for code, pooled in zip(codes, self.pooled, strict=True) if pooled]
+        timed_codes = [code for code, pooled in zip(codes, self.pooled, strict=True) if not pooled]
+        for code, modulation in zip(pooled_codes, self.modulations, strict=True):
             embedding = embedding + modulation(code.mean(dim=-1))
         if self.blend is not None:  # what a timbre does to the features may depend on the noise level
             embedding = self.blend(embedding)
         frames = x.shape[-1]
         x = self.conv_in(x)
-        for code, conv in zip(timed, self.input_convs, strict=False):
+        for code, conv in zip(timed_codes, self.input_convs, strict=False):  # none without `at_input`
             x = x + conv(stretch(code, frames))
         skips = []
         for block, downsample in zip(self.down_blocks, self.downsamples, strict=True):

@@ -21,11 +21,7 @@ REGISTERS = (("low", 0), ("middle", 53), ("high", 72))  # median MIDI pitch
 DENSITIES = (("sparse", 0.0), ("moderate", 1.5), ("dense", 4.0))  # notes a second
 TEMPI = (("slow", 0.0), ("medium", 80.0), ("fast", 130.0))  # beats a minute
 DYNAMICS = (("soft", 0), ("medium", 55), ("loud", 95))  # mean velocity
-ARTICULATIONS = (
-    ("staccato", 0.0),
-    ("detached", 0.5),
-    ("legato", 0.9),
-)  # share of the time to the next
+ARTICULATIONS = (("staccato", 0.0), ("detached", 0.5), ("legato", 0.9))  # share of the time to the next note
 MODE_NOTES = 8  # fewer say nothing of a mode
 TOGETHER = 0.03  # seconds between onsets of one chord
 

@@ -161,7 +161,9 @@ def _ends(instrument: Any, pedal: bool) -> list[float]:
 
 
 def _written(midi: Any) -> Score:
-    quarter = lambda time: midi.time_to_tick(time) / midi.resolution  # noqa: E731
+    def quarter(time: float) -> float:
+        return midi.time_to_tick(time) / midi.resolution
+
     parts = [
         sorted(ScoreNote(quarter(n.start), quarter(n.end) - quarter(n.start), n.pitch) for n in i.notes)
         for i in midi.instruments

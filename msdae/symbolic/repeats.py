@@ -59,7 +59,10 @@ def order(parts: Sequence[Any]) -> list[int]:
 def _next(bars: Sequence[Bar], place: int, jump: str) -> tuple[int, str]:
     """The bar after the one at `place`, and the jump that was made so far, if any."""
     signs = bars[place].signs
-    find = lambda sign: [number for number, bar in enumerate(bars) if sign in bar.signs]  # noqa: E731
+
+    def find(sign: str) -> list[int]:
+        return [number for number, bar in enumerate(bars) if sign in bar.signs]
+
     if jump:
         codas = find(CODA) if jump.endswith("AlCoda") else []
         if FINE in signs:

@@ -30,8 +30,8 @@ def line_of_steps(pitches: Iterable[int]) -> Line:
 
 
 class Runs:
-    """All runs of one note more than `RUN` in pieces, as hashes of 32 bits; of about a million runs that
-    they do not have, one to twenty seem to be of them.
+    """All runs of `RUN` + 1 notes in pieces, as hashes of 32 bits: of a million runs that are in no piece,
+    one to twenty are taken for one that is.
 
     A run is the interval to each of its notes but the first, and the duration of each but the first and the
     last: neither keys nor how long the last note is held count.

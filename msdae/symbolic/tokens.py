@@ -73,6 +73,11 @@ def tied(part: Part, following: Part) -> list[ScoreNote]:
     return [*(note for note in part if note is not last), held, *following[1:]]
 
 
+def cut_at(part: Part, end: float) -> list[ScoreNote]:
+    """The notes of a part that begin before `end`; none of them goes on after it."""
+    return [note._replace(duration=min(note.duration, end - note.onset)) for note in part if note.onset < end]
+
+
 def highest(score: Score) -> Part:
     """The part whose notes are highest on average.
 

@@ -11,7 +11,7 @@ import numpy as np
 from msdae import folders
 from msdae.locks import in_turn
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 SECONDS, STEP = 0.5, 0.02  # of sound that is measured; between its possible beginnings
 PERIODS, FRAME = 12, 1 << 14  # in a frame, of the lowest pitch; samples of a frame at most
 AFTER_ONSET = 0.06  # seconds: an attack has no pitch yet
@@ -91,6 +91,6 @@ def load_librosa() -> ModuleType | None:
         with in_turn(folders.cache() / "librosa.lock"):
             import librosa
     except ImportError:
-        log.warning("pitches of samples are those of their names: pip install msdae[eval] to measure them")
+        logger.warning("pitches of samples are those of their names: pip install msdae[eval] to measure them")
         return None
     return librosa

@@ -31,7 +31,7 @@ from msdae.synthesis import pitch
 from msdae.synthesis.plugin_presets import SYNTHESIZERS, Preset, voices
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 ATTEMPTS = 200  # presets that are tried for one that can be used
 TAIL, FADE = 1.0, 0.05  # seconds of a note after its end, at most, and in which it ends then
 HEARD = 1.0  # seconds of the two notes by which a preset is judged
@@ -66,7 +66,7 @@ def record(synthesizers: Sequence[str], banks: Sequence[str]) -> dict[str, list]
     require(synthesizers)
     every = voices(tuple(banks)) if "dx7" in synthesizers else ()
     if "dx7" in synthesizers and not every:
-        log.info("dx7: presets are random; banks=[DIR] adds voices, as Debian's package hexter does")
+        logger.info("dx7: presets are random; banks=[DIR] adds voices, as Debian's package hexter does")
     return {
         "synthesizers": [[name, version(SYNTHESIZERS[name].package)] for name in synthesizers],
         "banks": [len(every), hashlib.sha256(b"".join(every)).hexdigest()[:16]],
@@ -163,7 +163,7 @@ def _play(preset: Preset, notes: Sequence[tuple[int, int, float, int]]) -> list[
         _host.cache_clear()
     refused["crashed"] += 1
     said = host.last_words()
-    log.warning("%s crashed and is left out, %d so far (%s)", preset.name, refused["crashed"], said)
+    logger.warning("%s crashed and is left out, %d so far (%s)", preset.name, refused["crashed"], said)
     raise Crash(said)
 
 

@@ -19,7 +19,7 @@ from msdae.errors import UserError, printable
 from msdae.synthesis import pitch
 from msdae.synthesis.sfz import Envelope, Region, note_number
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 LONGEST = 1 << 20  # frames of a sample that are read: 24 s at 44.1 kHz
 LEVEL = 0.5  # peak of a note of velocity 127
 RELEASE = 0.25  # seconds in which a released note falls by 78 dB
@@ -96,7 +96,7 @@ def read(folder: str | Path) -> dict[str, list[Region]]:
     samples = _samples(folder, paths)
     if left := len(paths) - len(samples):
         reason = "are silent, cannot be read or have no sure pitch"
-        log.info("%s: %d of %d samples %s", printable(folder), left, len(paths), reason)
+        logger.info("%s: %d of %d samples %s", printable(folder), left, len(paths), reason)
     if not samples:
         reason = "no sample that can be read and has a pitch"
         raise UserError(f"{printable(folder)}: {reason}; name them as in cello_C4.wav")
@@ -158,7 +158,7 @@ def _heard(folder: Path, paths: Sequence[Path]) -> dict[Path, _Heard]:
         with files.reading(record, "delete it"):
             return {path: _Heard(*map(float, values[path.name])) for path in paths if path.name in values}
     names = _named(paths)
-    log.info("%s: measuring the pitches of %d samples", printable(folder), len(paths))
+    logger.info("%s: measuring the pitches of %d samples", printable(folder), len(paths))
     heard = {path: _measure(path, name) for path, name in zip(paths, names, strict=True)}
     octaves = Counter(
         12 * round((value.pitch - name) / 12)

@@ -21,7 +21,7 @@ from msdae.synthesis import sample_folder, sfz
 from msdae.synthesis.sfz import Envelope, Region
 from msdae.synthesis.soundfont import SAMPLE_RATE, SILENCE
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 KEPT = 400_000_000  # bytes of decoded samples
 FADE = 0.005  # seconds in which a sample ends that is cut
 RELEASE = 0.03  # seconds of a release, at least
@@ -92,7 +92,7 @@ def instruments(library: str | Path) -> list[SampledInstrument]:
         reason = "neither SFZ files nor samples are in it"
         raise errors[0] if errors else UserError(f"{printable(library)}: {reason}; give another folder")
     for error in errors:
-        log.info("left out: %s", error)
+        logger.info("left out: %s", error)
     return every
 
 
@@ -217,7 +217,7 @@ def _regions(path: str, articulation: str, root: str) -> tuple[Region, ...]:
             kept.append(replace(region, keys=keys))
     if unreadable:
         example = printable(min(unreadable).name)
-        log.info("%s: %d samples cannot be read, such as %s", printable(path), len(unreadable), example)
+        logger.info("%s: %d samples cannot be read, such as %s", printable(path), len(unreadable), example)
     if not kept:
         raise UserError(f"{printable(path)}: no region whose sample can be read; {sfz.FIX}")
     return tuple(kept)
@@ -235,7 +235,7 @@ def _decoded(sample: Path) -> tuple[np.ndarray, int]:
     if sample not in _kept:
         waveform, rate = sample_folder.load(sample)
         if np.abs(waveform).max() < SILENCE:
-            log.warning("%s: is silent; take it out of its library", printable(sample))
+            logger.warning("%s: is silent; take it out of its library", printable(sample))
         _kept[sample] = waveform, rate
         while len(_kept) > 1 and sum(kept.nbytes for kept, _ in _kept.values()) > KEPT:
             _kept.popitem(last=False)

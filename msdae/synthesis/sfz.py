@@ -13,7 +13,7 @@ from pathlib import Path
 from msdae import files
 from msdae.errors import UserError, printable
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 LARGEST = 16 << 20  # bytes of one text
 INCLUDES, DEPTH = 1000, 16  # files that a text may include in all, and inside each other
 FIX = "repair the SFZ file, or take it out of the library"
@@ -202,10 +202,10 @@ class _Library:
         if self.unknown:
             names = ", ".join(f"{name} ({count})" for name, count in self.unknown.most_common(5))
             more = f" and {len(self.unknown) - 5} more" if len(self.unknown) > 5 else ""
-            log.info("%s: opcodes that are not played: %s%s", printable(self.path.name), names, more)
+            logger.info("%s: opcodes that are not played: %s%s", printable(self.path.name), names, more)
         if self.missing:
             example, count = printable(self.missing[0]), len(self.missing)
-            log.info("%s: %d samples are missing, such as %s", printable(self.path.name), count, example)
+            logger.info("%s: %d samples are missing, such as %s", printable(self.path.name), count, example)
 
     def _tokens(self, path: Path, depth: int) -> Iterator[tuple[str, str, str]]:
         """(header, "", "") or ("", opcode, value), with what the file defines and includes."""

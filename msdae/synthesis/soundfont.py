@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from msdae.audio.files import SAMPLE_RATE
 from msdae.errors import UserError, printable
 from msdae.files import digest, reading
 from msdae.symbolic.instruments import Voice
@@ -19,8 +20,7 @@ from msdae.synthesis import sf2
 if TYPE_CHECKING:
     import tinysoundfont
 
-log = logging.getLogger(__name__)
-SAMPLE_RATE = 44100
+logger = logging.getLogger(__name__)
 SILENCE = 1e-3  # peak below which an instrument does not reach a note
 FOLDERS = ("/usr/share/sounds/sf2", "/usr/share/sounds/sf3", "/usr/share/soundfonts")  # of Linux packages
 
@@ -113,7 +113,9 @@ def able(voices: Sequence[Voice]) -> list[Voice]:
         if not wanted & there[font]:
             raise UserError(f"{printable(font)}: has no General MIDI instrument in bank 0; give another")
         if missing := len(wanted - there[font]):
-            log.info("%s: lacks %d of %d instruments; the others play", printable(font), missing, len(wanted))
+            logger.info(
+                "%s: lacks %d of %d instruments; the others play", printable(font), missing, len(wanted)
+            )
     return [voice for voice in voices if voice.instrument.program in there[voice.soundfont]]
 
 

@@ -20,7 +20,7 @@ from msdae.errors import UserError
 from msdae.limits import Size
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import ModelConfig
-from msdae.training.task import Count, Losses, Schedule, Steps, StepsOrNone, Task, Weight
+from msdae.training.task import Count, Losses, Schedule, Steps, StepsOrNone, Task, Weight, recorded
 
 SIGMA_EDGES = (0.0, 0.1, 0.3, 1.0, 3.0, math.inf)  # of the bins in which the denoising loss is reported
 COMPILED = 64  # versions of a module's code: for each network, with gradients and without
@@ -54,7 +54,7 @@ class TrainConfig(Schedule):
     steps: Annotated[tuple[Steps, ...], Size(1, 8)] = (1000, 400, 9000)
     compile: bool = False
 
-    def alone(self, stage: int, steps: int) -> "TrainConfig":
+    def for_encoder(self, stage: int, steps: int) -> "TrainConfig":
         """How the encoder of a pooled level is trained for so many steps before the rest of `stage`."""
         return dataclasses.replace(
             self,
@@ -85,7 +85,7 @@ class AutoencoderTask(Task):
         train, valid: clip caches, or shards for streaming.
         codec, listen: what the audio log is made with; nothing is logged without `listen`.
         provenance: what else the finished model's header should say of its making.
-        alone: train the stage's encoder by its contrastive loss alone, without the denoiser.
+        contrast_only: train the stage's encoder by its contrastive loss alone, without the denoiser.
 
     Raises:
         UserError: contrast for a model that reads latents; views of shards.
@@ -100,27 +100,27 @@ class AutoencoderTask(Task):
         codec: Codec,
         listen: Listen | None = None,
         provenance: dict[str, Any] | None = None,
-        alone: bool = False,
+        contrast_only: bool = False,
     ):
         require_contrast(model, settings)
         self.data = data_keys(train)
         if not settings.views.plain:
             train, valid = Views(train, settings.views), Views(valid, settings.views)
         self.model, self.settings, self.train, self.valid = model, settings, train, valid
-        self.codec, self.listen, self.provenance, self.alone = codec, listen, provenance or {}, alone
+        self.codec, self.listen, self.provenance = codec, listen, provenance or {}
+        self.contrast_only = contrast_only
         self.stage, self.sample_rate = model.stage, codec.sample_rate
-        self.name = f"encoder {self.stage} alone" if alone else f"stage {self.stage}"
+        self.name = f"encoder {self.stage} alone" if contrast_only else f"stage {self.stage}"
         self.contrast = 0.0 if settings.frozen else settings.contrast
-        model.freeze([model.encoders[-1]] if alone else model.denoising() if settings.frozen else None)
+        model.freeze(
+            [model.encoders[-1]] if contrast_only else model.denoising() if settings.frozen else None
+        )
         if settings.compile:
             torch._dynamo.config.recompile_limit = COMPILED
             torch._dynamo.config.suppress_errors = True  # what does not compile, computes as it is
             for module in model.compiled():
                 module.compile(dynamic=False)
         self.networks: dict[str, nn.Module] = {"model": model}
-
-    def modules(self) -> dict[str, nn.Module]:
-        return self.networks
 
     def place(self, device: torch.device) -> bool:
         sets = [clips.clips if isinstance(clips, Views) else clips for clips in (self.train, self.valid)]
@@ -141,9 +141,9 @@ class AutoencoderTask(Task):
         return self.valid.batches(self.settings.batch_size, rank=rank, world=world)
 
     def losses(self, batch: Batch, draws: Draws) -> Losses:
-        terms = self.networks["model"](batch, draws, contrast=self.contrast, alone=self.alone)
-        if self.alone and not torch.is_grad_enabled():
-            # 0 is of a clip that there is no other sound to tell from, and says nothing
+        terms = self.networks["model"](batch, draws, contrast=self.contrast, contrast_only=self.contrast_only)
+        if self.contrast_only and not torch.is_grad_enabled():
+            # a clip that has no other sound to be told from has a loss of 0, which is no measurement
             terms["contrast"] = terms["contrast"].where(terms["contrast"] > 0, math.nan)
         return terms
 
@@ -158,7 +158,7 @@ class AutoencoderTask(Task):
         }
 
     def sounds(self) -> dict[str, torch.Tensor]:
-        if self.listen is None or self.alone:
+        if self.listen is None or self.contrast_only:
             return {}
         return self.listen(self.networks["model"], self.codec, next(iter(self.valid.batches(LISTENED))))
 
@@ -175,10 +175,7 @@ class AutoencoderTask(Task):
     def finish(self, folder: Path) -> None:
         """Write model.safetensors."""
         model = self.networks["model"]
-        model.provenance = {
-            **self.provenance,
-            "training": {k: v for k, v in config.to_mapping(self.settings).items() if k != "model"},
-        }
+        model.provenance = {**self.provenance, "training": recorded(self.settings)}
         model.save(folder / "model.safetensors")
 
 

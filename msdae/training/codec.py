@@ -1,6 +1,7 @@
-"""The tasks of the neural codec: its latents first, alone or with the whole decoder, then, with these frozen,
-its decoder, at last against discriminators of spectrograms. Each stage has a folder and leaves a codec there
-for the next one.
+"""The three stages of training the neural codec; each writes a codec to its folder for the next one.
+
+"latents" trains the encoder, with the first part of the decoder or all of it; "decoder" the decoder on frozen
+latents; "adversarial" the decoder on, against discriminators of spectrograms.
 """
 
 import copy
@@ -18,6 +19,7 @@ from msdae.data.draws import Draws, mix_seed
 from msdae.errors import UserError
 from msdae.limits import Range, Size
 from msdae.nn.discriminators import MultiBandDiscriminator, decoder_losses, discriminator_loss
+from msdae.nn.layers import seeded
 from msdae.progress import Progress, silent
 from msdae.training import steps
 from msdae.training.loop import Loop
@@ -123,8 +125,7 @@ def train(
     place = process_state(device).device
     if place.type == "cuda":
         torch.set_float32_matmul_precision("high")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+    with seeded(settings.seed):
         codec = base or NeuralCodec(settings.codec)
     samples, rate = settings.frames * codec.hop, codec.sample_rate
     excerpts = Excerpts(recordings["train"], settings, samples, rate, cache or folder, place, progress)
@@ -168,9 +169,6 @@ class ReconstructionTask(Task):
             for part in (codec.encoder, codec.context, codec.frame):
                 part.compile()
         self.codec = codec
-
-    def modules(self) -> dict[str, nn.Module]:
-        return self.networks
 
     def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Waveforms]:
         return self.excerpts.batches(seed, self.first + start, rank, world)
@@ -240,8 +238,7 @@ class AdversarialTask(ReconstructionTask):
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(mix_seed((self.settings.seed, self.stage)))
+        with seeded(mix_seed((self.settings.seed, self.stage))):
             self.discriminator = MultiBandDiscriminator(self.settings.judges)
         self.networks = {"discriminator": self.discriminator, **self.networks}
 

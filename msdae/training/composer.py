@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
-import torch.nn as nn
 
 from msdae import checkpoint, config
+from msdae.data import order
 from msdae.data.draws import Draws
 from msdae.errors import UserError
 from msdae.limits import NOT_NEGATIVE
@@ -27,6 +27,7 @@ from msdae.training.task import (
     Task,
     Trackers,
     family_settings,
+    recorded,
     settled,
 )
 
@@ -94,27 +95,21 @@ class ComposerTask(Task):
         self.networks = dict(composer.turns())
         self.terms, self.averaged = {}, {}
 
-    def modules(self) -> dict[str, nn.Module]:
-        return self.networks
-
     def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Excerpts]:
-        share = self.settings.batch_size // world
         for step in count(start):
-            places = range(rank * share, (rank + 1) * share)
-            yield self._batch(self.train, [np.random.default_rng([seed, step, p]) for p in places], step)
+            rngs = order.generators(seed, step, self.settings.batch_size, rank, world)
+            yield self._batch(self.train, rngs, step)
 
     def example(self, clips: int) -> Excerpts:
-        return self._batch(self.train, [np.random.default_rng([0, 0, p]) for p in range(clips)], 0)
+        return self._batch(self.train, order.generators(0, 0, clips), 0)
 
     def validation(self, rank: int, world: int) -> Iterable[Excerpts]:
         """The same excerpts every time, each of a piece drawn by its length."""
-        share = self.settings.batch_size // world
         self.terms = {}  # of training, which are none of its losses
         # here the networks have their averaged weights
         self.averaged = {name: t.cpu().clone() for name, t in self.composer.state_dict().items()}
         for number in range(self.settings.validation_batches):
-            places = range(rank * share, (rank + 1) * share)
-            rngs = [np.random.default_rng([1, number, place]) for place in places]
+            rngs = order.generators(1, number, self.settings.batch_size, rank, world)
             yield self._batch(self.valid, rngs, 10**9)
 
     def losses(self, batch: Excerpts, draws: Draws) -> Losses:
@@ -162,8 +157,7 @@ class ComposerTask(Task):
         copy = type(self.composer)(self.settings.model, self.composer.vocabulary)
         copy.load_state_dict(tensors)
         copy.runs = self.composer.runs
-        training = {k: v for k, v in config.to_mapping(self.settings).items() if k != "model"}
-        copy.provenance = {"step": step, "pieces": len(self.train), "training": training}
+        copy.provenance = {"step": step, "pieces": len(self.train), "training": recorded(self.settings)}
         copy.save(self.folder / PRODUCT)
 
     def _batch(

@@ -88,7 +88,7 @@ class DistillConfig(Schedule):
             raise UserError(f"segments {self.segments}: a trajectory has {self.student.points} points")
 
 
-class Lesson(nn.Module):
+class StudentLoss(nn.Module):
     """A student as a network whose forward is the loss of segments; the teacher is not part of it."""
 
     def __init__(self, model: Autoencoder, pupil: Student, shapes: Trajectories):
@@ -132,10 +132,7 @@ class DistillationTask(Task):
         self.model, self.train, self.valid, self.settings, self.key = model, train, valid, settings, key
         self.name, self.stage = "student", model.stage
         self.every = sorted({count for step in range(settings.steps) for count in self.counts(step)})
-        self.networks: dict[str, nn.Module] = {"student": Lesson(model, pupil, train)}
-
-    def modules(self) -> dict[str, nn.Module]:
-        return self.networks
+        self.networks: dict[str, nn.Module] = {"student": StudentLoss(model, pupil, train)}
 
     @property
     def local(self) -> float:

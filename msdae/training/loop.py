@@ -1,10 +1,9 @@
 """The training loop: one for every network that this package trains, on Accelerate.
 
 What a step does is a pure function of (seed, stage, step): the clips, the noise and the dropped codes are
-drawn from generators seeded with them. So a run that is resumed, or that is spread over another number of
-processes, repeats the run that it continues; only the dropout that `Draws.own_seed` gives, batch
-normalisation, and losses that compare the clips of a part with each other, depend on how a batch is cut into
-parts.
+drawn from generators seeded with them. A run that is resumed, or spread over another number of processes,
+therefore repeats the original run. Three things alone depend on how a batch is cut into parts: dropout, which
+draws from `Draws.own_seed`, batch normalisation, and losses that compare the clips of a part with each other.
 """
 
 import copy
@@ -98,8 +97,8 @@ class Loop:
     def run(self) -> bool:
         """Train to the last step, or until the task has had enough, continuing a saved state.
 
-        A training that had enough is complete: it stays as it is, until other settings, such as more
-        patience, or another number of steps are asked for. By these it goes on.
+        A training that its task ended early is complete, and goes on only with other settings, such as more
+        patience, or another number of steps.
 
         Returns:
             True when the training is complete, False when a signal stopped it (the state is saved).

@@ -33,7 +33,7 @@ def needed(task: Task, share: int, part: int) -> int:
     # a clip's share of it grows evenly with their number, where clips are compared with each other
     growth = max(0, more / clips - less / few) / max(1, clips - few)
     kept = part * (more / clips + growth * (part - clips))
-    return round(weights + PEAK * kept + AHEAD * share * _size(batch) / clips)
+    return round(weights + PEAK * kept + AHEAD * share * _bytes(batch) / clips)
 
 
 def _kept(task: Task, batch: Any) -> int:
@@ -69,7 +69,7 @@ def _kept_by(losses: Callable[[Any, Draws], Losses], batch: Any, weights: Any) -
     return kept
 
 
-def _size(batch: Any) -> int:
+def _bytes(batch: Any) -> int:
     """Bytes of the tensors of a batch."""
     fields = {id(value): value for value in vars(batch).values() if torch.is_tensor(value)}
     return sum(tensor.nbytes for tensor in fields.values())

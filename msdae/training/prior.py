@@ -12,6 +12,7 @@ import torch
 import torch.nn as nn
 
 from msdae import checkpoint, config
+from msdae.data import order
 from msdae.data.draws import Draws
 from msdae.data.pieces import Piece, Splits
 from msdae.errors import UserError
@@ -29,6 +30,7 @@ from msdae.training.task import (
     Task,
     Trackers,
     family_settings,
+    recorded,
     settled,
 )
 
@@ -125,9 +127,9 @@ class PriorTask(Task):
         self.provenance = provenance or {}
         self.train, self.valid = (self._usable(pieces.get(split, ())) for split in ("train", "valid"))
         if not self.train:
-            seconds = f"{prior.config.window} latent frames"
             raise UserError(
-                f"no piece is as long as a window of {seconds}; give longer ones, or set model.window"
+                f"no piece is as long as a window of {prior.config.window} latent frames; give longer ones, "
+                "or set model.window"
             )
         self.networks: dict[str, nn.Module] = {KIND: prior}
         self._pieces = _hash(self.train)
@@ -140,27 +142,22 @@ class PriorTask(Task):
             raise UserError(f"model.text: is {texts}, and the pieces have no texts of so many numbers")
         return usable
 
-    def modules(self) -> dict[str, nn.Module]:
-        return self.networks
-
     def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Windows]:
-        share = self.settings.batch_size // world
         for step in count(start):
-            places = range(rank * share, (rank + 1) * share)
-            yield self._batch(self.train, [np.random.default_rng([seed, step, place]) for place in places])
+            rngs = order.generators(seed, step, self.settings.batch_size, rank, world)
+            yield self._batch(self.train, rngs)
 
     def example(self, clips: int) -> Windows:
         return self.some(clips)
 
     def some(self, windows: int) -> Windows:
         """So many windows of the pieces of "train"."""
-        return self._batch(self.train, [np.random.default_rng([0, 0, place]) for place in range(windows)])
+        return self._batch(self.train, order.generators(0, 0, windows))
 
     def validation(self, rank: int, world: int) -> Iterable[Windows]:
-        share = self.settings.batch_size // world
         for number in range(self.settings.validation_batches if self.valid else 0):
-            places = range(rank * share, (rank + 1) * share)
-            yield self._batch(self.valid, [np.random.default_rng([1, number, place]) for place in places])
+            rngs = order.generators(1, number, self.settings.batch_size, rank, world)
+            yield self._batch(self.valid, rngs)
 
     def losses(self, batch: Windows, draws: Draws) -> Losses:
         condition = Condition({}, batch.text if self.prior.texts else None, batch.start, batch.length)
@@ -182,8 +179,7 @@ class PriorTask(Task):
 
     def finish(self, folder: Path) -> None:
         """Write prior.safetensors."""
-        training = {k: v for k, v in config.to_mapping(self.settings).items() if k != "model"}
-        prior = self.networks[KIND]
+        prior, training = self.networks[KIND], recorded(self.settings)
         prior.provenance = {**self.provenance, "pieces": len(self.train), "training": training}
         prior.save(folder / PRODUCT)
 

@@ -85,8 +85,8 @@ class Reconstruction(nn.Module):
         predicted = (log.clamp(max=8).exp() - floor).clamp_min(0)
         scale = target.mean(dim=(1, 2), keepdim=True).clamp_min(floor)
         return {
-            "log-magnitude": 0.5 * _size(log - log_target),
-            "magnitude": 0.5 * _size(predicted / scale - target / scale),
+            "log-magnitude": 0.5 * _mean_absolute(log - log_target),
+            "magnitude": 0.5 * _mean_absolute(predicted / scale - target / scale),
             **self._mel_losses(codec.log_mel(predicted.transpose(1, 2)), mel),
         }
 
@@ -98,17 +98,19 @@ class Reconstruction(nn.Module):
             "onsets": (s.onsets, lambda x: x.diff(dim=1)),
             "harmonics": (s.harmonics, lambda x: x @ self.harmonics),
         }
-        return {name: weight * _size(of(difference)) for name, (weight, of) in features.items() if weight}
+        return {
+            name: weight * _mean_absolute(of(difference)) for name, (weight, of) in features.items() if weight
+        }
 
     def _mel_losses(self, predicted: torch.Tensor, mel: torch.Tensor) -> Losses:
         codec = self.codec
         raw = [(x * codec.std + codec.mean).clamp(max=8).exp() for x in (predicted, mel)]
         return {
-            "log-mel": _size(predicted * codec.std - mel * codec.std),
-            "mel": _size(torch.log1p(raw[0]) - torch.log1p(raw[1])),
+            "log-mel": _mean_absolute(predicted * codec.std - mel * codec.std),
+            "mel": _mean_absolute(torch.log1p(raw[0]) - torch.log1p(raw[1])),
         }
 
 
-def _size(difference: torch.Tensor) -> torch.Tensor:
+def _mean_absolute(difference: torch.Tensor) -> torch.Tensor:
     """Mean absolute value of each clip: (batch, ...) -> (batch,)"""
     return difference.abs().flatten(1).mean(dim=1)

@@ -14,6 +14,11 @@ from msdae.data import pcm
 from msdae.data.draws import CPU, mix_seed
 from msdae.progress import Progress, silent
 
+OTHER_LEVEL = (0.1, 1.0)  # of the second of two excerpts, against the first
+HISS_LEVEL = (-3.0, -1.0)  # log10 of the deviation of the noise
+PEAK = (-0.8, 0.0)  # log10 of the peak that an excerpt is brought to
+MOST_GAIN = 4.0  # so that silence stays soft
+
 
 @dataclass(frozen=True)
 class Waveforms:
@@ -73,25 +78,26 @@ class Excerpts:
             yield self._batch(mix_seed((seed, step)), slice(rank * share, (rank + 1) * share))
 
     def _batch(self, seed: int, places: slice) -> Waveforms:
+        """The excerpts at `places` of a global batch; the draws are those of the whole batch."""
         s, size = self.settings, self.settings.batch_size
-        rng, noise = np.random.default_rng(seed), torch.Generator(self.device).manual_seed(seed)
-        which, starts = self._cuts(rng, size)
-        others, from_ = self._cuts(rng, size)
-        mixed, hissed = rng.random(size) < s.mixed, rng.random(size) < s.hissed
-        level, hiss_level = rng.uniform(0.1, 1, size), 10 ** rng.uniform(-3, -1, size)
-        gain = self._column(10 ** rng.uniform(-0.8, 0.0, size)[places])
-        waveform = self._excerpts(which[places], starts[places])
-        if len(rows := np.flatnonzero(mixed[places])):
-            chosen = rows + places.start
-            second = self._column(level[chosen]) * self._excerpts(others[chosen], from_[chosen])
-            waveform.index_add_(0, self._there(rows), second)
-        hiss = torch.randn(int(hissed.sum()), self.samples, generator=noise, device=self.device)
-        if len(rows := np.flatnonzero(hissed[places])):
-            chosen = rows + places.start
-            own = hiss[self._there(np.cumsum(hissed)[chosen] - 1)]
-            waveform.index_add_(0, self._there(rows), self._column(hiss_level[chosen]) * own)
-        gain = gain / waveform.abs().amax(dim=1, keepdim=True).clamp_min(1e-3)
-        return Waveforms(waveform * gain.clamp(max=4.0), [self.names[place] for place in which[places]])
+        rng, generator = np.random.default_rng(seed), torch.Generator(self.device).manual_seed(seed)
+        recordings, starts = self._cuts(rng, size)
+        others, other_starts = self._cuts(rng, size)
+        is_mixed, is_hissed = rng.random(size) < s.mixed, rng.random(size) < s.hissed
+        other_level, hiss_level = rng.uniform(*OTHER_LEVEL, size), 10 ** rng.uniform(*HISS_LEVEL, size)
+        peak = self._column(10 ** rng.uniform(*PEAK, size)[places])
+        waveform = self._excerpts(recordings[places], starts[places])
+        if len(rows := np.flatnonzero(is_mixed[places])):
+            mixed = rows + places.start
+            other = self._column(other_level[mixed]) * self._excerpts(others[mixed], other_starts[mixed])
+            waveform.index_add_(0, self._tensor(rows), other)
+        hiss = torch.randn(int(is_hissed.sum()), self.samples, generator=generator, device=self.device)
+        if len(rows := np.flatnonzero(is_hissed[places])):
+            hissed = rows + places.start
+            noise = hiss[self._tensor(np.cumsum(is_hissed)[hissed] - 1)]
+            waveform.index_add_(0, self._tensor(rows), self._column(hiss_level[hissed]) * noise)
+        gain = peak / waveform.abs().amax(dim=1, keepdim=True).clamp_min(1e-3)
+        return Waveforms(waveform * gain.clamp(max=MOST_GAIN), [self.names[n] for n in recordings[places]])
 
     def _cuts(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
         """Recordings and first samples of `size` excerpts."""
@@ -103,12 +109,12 @@ class Excerpts:
         """(excerpts, samples): silence after a recording's end."""
         offset = torch.arange(self.samples, device=self.device)
         first, left = self.decoded.starts[which] + starts, self.decoded.lengths[which] - starts
-        first, left = self._there(first)[:, None], self._there(left)[:, None]
+        first, left = self._tensor(first)[:, None], self._tensor(left)[:, None]
         index = (first + offset).clamp(max=len(self.decoded.samples) - 1)
         return self.decoded.samples[index].float().div(pcm.FULL_SCALE) * (offset < left)
 
     def _column(self, values: np.ndarray) -> torch.Tensor:
-        return self._there(values).float()[:, None]
+        return self._tensor(values).float()[:, None]
 
-    def _there(self, values: np.ndarray) -> torch.Tensor:
+    def _tensor(self, values: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(values).to(self.device)

@@ -137,9 +137,6 @@ class SoundTask(Task):
         self.networks: dict[str, nn.Module] = {"sound": _Adapted(model, adapter, config.share)}
         self.model = checkpoint.fingerprint(model.state_dict(), {})
 
-    def modules(self) -> dict[str, nn.Module]:
-        return self.networks
-
     def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Batch]:
         return self.train.batches(self.config.batch_size, seed, start, rank, world)
 
@@ -262,8 +259,8 @@ def _tokens(model: Autoencoder, mel: torch.Tensor) -> Tokens | None:
     encoded = [model.encode_tokens(part.float().to(device)) for part in mel.split(TOGETHER)]
     if None in encoded:
         return None
-    values, levels = (torch.cat(parts).cpu() for parts in zip(*encoded, strict=True))
-    return gathered(values, levels, model.config.most_tokens)
+    values, loudness = (torch.cat(parts).cpu() for parts in zip(*encoded, strict=True))
+    return gathered(values, loudness, model.config.most_tokens)
 
 
 @contextmanager

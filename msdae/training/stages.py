@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from msdae import codecs, data, files
 from msdae.audio.mel import MelConfig
 from msdae.codecs.check import check_decoding, require_reconstruction
@@ -21,6 +19,7 @@ from msdae.models import codec_files
 from msdae.models.autoencoder import Autoencoder, build
 from msdae.models.config import Bands, CodecConfig, ModelConfig
 from msdae.models.registry import MODELS
+from msdae.nn.layers import seeded
 from msdae.progress import Progress, silent
 from msdae.training.autoencoder import AutoencoderTask, Listen, TrainConfig, require_contrast
 from msdae.training.loop import Loop
@@ -127,10 +126,10 @@ def _train(
     before = previous.provenance.get("steps", []) if with_denoiser and previous is not None else []
     codec_files.copy(codec_file, folder)
 
-    def trained(model: Autoencoder, settings: TrainConfig, folder: Path, alone: bool) -> bool:
+    def trained(model: Autoencoder, settings: TrainConfig, folder: Path, contrast_only: bool) -> bool:
         total = settings.steps[stage - 1]  # not of model.stage: HDAE has all levels in its only stage
         made = {**provenance, "steps": [*before, total]}
-        task = AutoencoderTask(model, settings, train, valid, codec, listen, made, alone)
+        task = AutoencoderTask(model, settings, train, valid, codec, listen, made, contrast_only)
         return Loop(task, settings, total, folder).run()
 
     if not (folder / "state.safetensors").exists():
@@ -138,11 +137,11 @@ def _train(
         if settings.refine and previous is not None and previous.stage >= stage:
             first, steps = begin_stage(kind, model_config, 1, settings.seed, previous), settings.refine
         if steps and settings.contrast and not settings.frozen and model.needs_mel and first.pooled[-1]:
-            if not trained(first, settings.alone(stage, steps), folder / "encoder", alone=True):
+            if not trained(first, settings.for_encoder(stage, steps), folder / "encoder", contrast_only=True):
                 return False
             first = Autoencoder.load(folder / "encoder/model.safetensors")
             model.encoders[first.stage - 1].load_state_dict(first.encoders[-1].state_dict())
-    return trained(model, settings, folder, alone=False)
+    return trained(model, settings, folder, contrast_only=False)
 
 
 def _require_encoders(stage: int, model: Autoencoder | None, whole: bool, name: str) -> None:
@@ -189,8 +188,7 @@ def begin_stage(
     Raises:
         UserError: `previous` is of another kind or size, or lacks an encoder that the stage builds on.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mix_seed((seed, stage)))
+    with seeded(mix_seed((seed, stage))):
         model = build(kind, config, stage, copies=WEIGHTS)
     if previous is None:
         return model

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Protocol
 import torch
 import torch.nn as nn
 
-from msdae import limits
+from msdae import config, limits
 from msdae.data.draws import Draws
 from msdae.limits import FRACTION, SEED, SHARE, Choice, Range, Size
 
@@ -74,6 +74,11 @@ class Schedule:
         return self.learning_rate * min(up, down)
 
 
+def recorded(settings: Any) -> dict[str, Any]:
+    """The settings of a training for a file's provenance; its `model` stands in the file's header anyway."""
+    return {name: value for name, value in config.to_mapping(settings).items() if name != "model"}
+
+
 def family_settings(schedule: type[Schedule], family: Any) -> type:
     """The settings of training a model of `family`: a schedule with the family's defaults, and its sizes.
 
@@ -93,12 +98,13 @@ class Task(Protocol):
     A batch is a dataclass of tensors and lists over clips, with a field `names` (see `training.steps`).
 
     name: begins every line of the log. stage: a number that draws depend on, beside seed and step.
-    sample_rate: of `sounds`, in Hz.
+    sample_rate: of `sounds`, in Hz. networks: what `modules` gives.
     """
 
     name: str
     stage: int
     sample_rate: int = 0
+    networks: dict[str, nn.Module]
 
     def modules(self) -> dict[str, nn.Module]:
         """The networks by name; what requires gradients is trained, each network by its own optimizer.
@@ -106,7 +112,7 @@ class Task(Protocol):
         The dictionary is the task's own: the loop puts in each network's place what it has prepared for
         several processes and mixed precision, and `losses` calls what stands there.
         """
-        ...
+        return self.networks
 
     def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Any]:
         """Endless batches from step `start`, each this rank's share of a global batch that depends on seed

@@ -22,6 +22,7 @@ from msdae.nn.tokens import Tokens, weights_of
 from msdae.progress import Progress, silent
 
 KIND, TOGETHER = "trajectories", 16  # of files; clips that have one guidance
+UNGUIDED = 0.25  # share of the drawn weights that are 1
 FIX = "delete its folder, and it is made again"
 
 
@@ -219,10 +220,10 @@ def _tensors(
 
 
 def _guidance(model: Autoencoder, settings: TrajectoryConfig, draws: Draws) -> list[float]:
-    """The weights of a batch."""
-    usual, *others = draws.uniform(1 + 2 * model.stage)[0].tolist()
+    """The weights of a batch, one a level: the model's own, or drawn for each level by itself."""
+    usual, *draws_of_levels = draws.uniform(1 + 2 * model.stage)[0].tolist()
     if usual < settings.usual:
         return model.guidance_weights(None)
     low, high = settings.guidance
-    pairs = zip(others[: model.stage], others[model.stage :], strict=True)
-    return [1.0 if kept < 0.25 else low + (high - low) * place for kept, place in pairs]
+    pairs = zip(draws_of_levels[: model.stage], draws_of_levels[model.stage :], strict=True)
+    return [1.0 if unguided < UNGUIDED else low + (high - low) * place for unguided, place in pairs]

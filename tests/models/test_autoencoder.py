@@ -144,7 +144,7 @@ def test_terms_of_the_loss_are_weighted_and_apart():
     plain, both = model.losses(batch, Numbers), model.losses(batch, Numbers, contrast=0.5)
     assert set(plain) == {"denoising"} and torch.equal(plain["denoising"], both["denoising"])
     assert torch.equal(both["contrast"], model.losses(batch, Numbers, 0.25)["contrast"] * 2)
-    assert set(model.losses(batch, Numbers, 0.5, alone=True)) == {"contrast"}
+    assert set(model.losses(batch, Numbers, 0.5, contrast_only=True)) == {"contrast"}
 
 
 @pytest.mark.parametrize("level", [0, 1, 2])

@@ -17,7 +17,7 @@ from msdae.models.msdae import MSDAE
 from msdae.models.student import Student, StudentConfig
 from msdae.nn.tokens import Tokens
 from msdae.training import distillation
-from msdae.training.distillation import DistillConfig, Lesson, distill
+from msdae.training.distillation import DistillConfig, StudentLoss, distill
 from msdae.training.trajectories import Trajectories
 
 SETTINGS = DistillConfig(
@@ -60,7 +60,7 @@ def known(run):
 def loss(model, pupil, trajectories):
     batch = next(trajectories.batches(16, lambda step: SETTINGS.segments, 0.25, seed=5))
     with torch.no_grad():
-        return Lesson(model, pupil, trajectories)(batch).mean().item()
+        return StudentLoss(model, pupil, trajectories)(batch).mean().item()
 
 
 def test_a_student_learns_the_trajectories_of_the_model_that_ships(tiny, tmp_path):

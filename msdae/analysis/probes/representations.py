@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from msdae.data import Batch, ClipCache
 from msdae.models.autoencoder import Autoencoder
-from msdae.nn.layers import stretch
+from msdae.nn.layers import seeded, stretch
 from msdae.progress import Progress, silent
 
 Representations = dict[str, torch.Tensor]  # name -> (clips, channels, frames)
@@ -78,8 +78,7 @@ def read(
 
 def untrained(model: Autoencoder) -> Autoencoder:
     """A model of the same kind and size as `model` with initial weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         fresh = type(model)(model.config, model.stage)
     return fresh.to(model.latent_mean.device).eval()
 

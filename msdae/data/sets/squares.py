@@ -45,7 +45,7 @@ from msdae.synthesis.soundfont import SAMPLE_RATE, SILENCE
 LABELS = "square.json"
 FOLDERS = {"train": "train", "validation": "valid", "test": "test", "unseen": "unseen"}
 UNSEEN = "unseen"  # the split of the instruments that are held out, where there are any
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 ATTEMPTS = 200
 PIECES = 6  # that are tried for a pair of sounds
 
@@ -270,7 +270,7 @@ def _wide(libraries: Sequence[str], semitones: int) -> list[SampledInstrument]:
             f"{libraries[0]}: no instrument reaches {semitones} semitones; give others or lower shared_range"
         )
     if len(wide) < len(every):
-        log.info(
+        logger.info(
             "%d of %d instruments reach less than %d semitones", len(every) - len(wide), len(every), semitones
         )
     return wide

@@ -19,7 +19,17 @@ from msdae.models.composers.four_voices import REST as SILENT
 from msdae.models.composers.four_voices import SYMBOLS
 from msdae.progress import Progress, silent
 from msdae.symbolic.notes import Score
-from msdae.symbolic.tokens import BAR, END, LINE_REST, PITCHES, melody, part_of, score_of_voices, voices
+from msdae.symbolic.tokens import (
+    BAR,
+    END,
+    LINE_REST,
+    PITCHES,
+    cut_at,
+    melody,
+    part_of,
+    score_of_voices,
+    voices,
+)
 
 ORDERS = {"unigram": 0, "bigram": 1, "Markov-5": 5}
 CORPORA = {1: "tunes", 4: "chorales"}  # by voices
@@ -114,14 +124,10 @@ def excerpts(scores: Sequence[Score], settings: Settings) -> list[Score]:
         score = scores[place % len(scores)]
         bars = max(1, int((score.quarters - length) // BAR) + 1)
         start = float(BAR * rng.integers(bars))
-        parts = tuple(
-            [
-                n._replace(onset=n.onset - start, duration=min(n.duration, start + length - n.onset))
-                for n in part
-                if start <= n.onset < start + length
-            ]
-            for part in score.parts
+        moved = (
+            [n._replace(onset=n.onset - start) for n in part if n.onset >= start] for part in score.parts
         )
+        parts = [cut_at(part, length) for part in moved]
         chosen.append(Score(tuple(part for part in parts if part), score.tempo))
     return chosen
 

@@ -21,6 +21,7 @@ from msdae.evaluation.metrics.renditions import Plan, Recorded, Renditions
 from msdae.evaluation.metrics.settings import MetricConfig, short
 from msdae.evaluation.metrics.timbre import Timbre
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
+from msdae.nn.layers import seeded
 from msdae.progress import Progress, silent
 from msdae.symbolic import instruments
 from msdae.symbolic.instruments import PROGRAMS, Voice
@@ -199,9 +200,6 @@ class MetricTask(Task):
         names = {"pieces": clips.pieces.tolist(), "instruments": clips.instruments.tolist()}
         self.data = checkpoint.fingerprint({"mels": clips.mels}, names)
 
-    def modules(self) -> dict[str, nn.Module]:
-        return self.networks
-
     def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Examples]:
         for step in count(start):
             rows = self.rows(torch.Generator().manual_seed(mix_seed((seed, step))))
@@ -318,8 +316,7 @@ def augmented(mel: torch.Tensor, draws: Draws) -> torch.Tensor:
 
 
 def _initial(make: Callable[[], nn.Module], seed: int) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return make()
 
 

@@ -9,6 +9,7 @@ import torch
 
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.errors import UserError
+from msdae.inference.audible import AUDIBLE
 from msdae.inference.generation import Generator
 from msdae.inference.mels import MelGenerator
 from msdae.inference.pieces import sound
@@ -16,7 +17,6 @@ from msdae.inference.pipeline import Pipeline
 
 PEAK = 0.5  # that every sample has
 TOGETHER = 16  # pieces that are drawn at once
-AUDIBLE = 1e-3
 Item = TypeVar("Item")
 
 

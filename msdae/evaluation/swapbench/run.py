@@ -173,8 +173,8 @@ def run(
 
     library: as of `sounds.play`. kept: ids of the cases whose sound is written.
     recordings: of some of its cases; they are rendered by default.
-    alone: one output of one case after the other, with all of torch's threads.
-    known: scores of all cases but those of the first batch, and but those whose sound is written.
+    alone: render one output of one case at a time, with all of torch's threads.
+    known: scores of an earlier evaluation, for the cases after the first batch whose sound is not written.
     """
     recordings = recordings or functools.partial(render, library=library)
     makers = unique(systems)

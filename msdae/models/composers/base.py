@@ -15,6 +15,7 @@ from msdae.files import reading
 from msdae.models.composers.registry import COMPOSERS
 from msdae.models.composers.settings import BARS, Manner
 from msdae.models.trained import Trained
+from msdae.nn.layers import seeded
 from msdae.symbolic.notes import Score
 from msdae.symbolic.runs import PITCHES, Runs
 from msdae.symbolic.tokens import Line
@@ -47,7 +48,7 @@ class Composer(nn.Module):
 
     Attributes:
         kind: its name. voices: of the pieces that it learns from, 1 or 4. Config: of its sizes.
-        schedule: settings of training that differ from the defaults. likelihood: whether it has one.
+        schedule: settings of training that differ from the defaults. likelihood: whether `nll` is defined.
         prompted: whether it continues a score.
         converges: whether a lower loss on held-out pieces means better weights.
         guarded: whether it keeps the runs of the pieces that it learnt from, and leaves them out.
@@ -126,13 +127,13 @@ class Composer(nn.Module):
     ) -> list[Score]:
         raise NotImplementedError
 
-    def _own(
+    def _without_copies(
         self, logits: torch.Tensor, written: Sequence[Line], manner: Manner, held: bool = False
     ) -> torch.Tensor:
-        """Logits of pitches without those that would complete a run of the pieces that were learnt; where
-        nothing is left, all.
+        """The logits, with -inf for pitches that would complete a run copied from a training piece; unchanged
+        in rows where no symbol would be left.
 
-        logits: (batch, symbols), MIDI pitches first. written: what each line has. held: see `Runs`.
+        logits: (batch, symbols), MIDI pitches first. written: each line so far. held: see `Runs`.
         """
         if manner.copies or self.runs is None:
             return logits
@@ -156,7 +157,7 @@ class Composer(nn.Module):
         raise NotImplementedError
 
     def facts(self, scores: Sequence[Score]) -> dict[str, float]:
-        """What more is to be said of it, on held-out pieces: values by name."""
+        """Further figures of this composer on held-out pieces, by name, for the report."""
         return {}
 
     # -- files
@@ -182,8 +183,7 @@ class Composer(nn.Module):
 def new(kind: str, settings: Any, scores: Sequence[Score], seed: int) -> Composer:
     """An untrained composer for pieces like `scores`."""
     family = COMPOSERS[kind]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         composer = family(settings, family.count(scores))
     composer.runs = Runs.of(scores) if family.guarded else None
     return composer

@@ -190,7 +190,7 @@ class FourVoices(Composer):
                     continue
                 logits[:, BEGIN] = -torch.inf
                 written = [line_of_steps(row) for row in values[:, 1:step, voice].tolist()]
-                logits = self._own(logits, written, manner, held=True)
+                logits = self._without_copies(logits, written, manner, held=True)
                 if count == 1 and (values[0, step, voice + 1 :] >= 0).any():
                     logits = self._weighed(logits, values[:, begin : step + 1], voice, begin, cache)
                 values[:, step, voice] = manner.draw(logits, generator)

@@ -19,6 +19,7 @@ from msdae.symbolic.tokens import (
     TICKS,
     Durations,
     Line,
+    cut_at,
     highest,
     line,
     melody,
@@ -89,7 +90,7 @@ def transposed(pitches: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 class Tunes:
     """Lines that are being composed, several at once, each until it has so many bars.
 
-    prompt: what each begins with, as long and as late as it is written. durations: that are drawn.
+    prompt: what each begins with; it keeps its onsets and lengths. durations: those that may be drawn.
     """
 
     def __init__(self, count: int, bars: int, prompt: Score | None, durations: Durations):
@@ -135,8 +136,8 @@ class Tunes:
         scores, end = [], (self.start + self.length) / TICKS
         for symbols in self.drawn:
             notes = part_of(joined(symbols) if joint else symbols, self.start)
-            cut = [n._replace(duration=min(n.duration, end - n.onset)) for n in notes if n.onset < end]
-            part = tied(self.known, cut) if joint else [*self.known, *cut]
+            notes = cut_at(notes, end)
+            part = tied(self.known, notes) if joint else [*self.known, *notes]
             scores.append(replace(self.prompt, parts=(part,) if part else ()))
         return scores
 

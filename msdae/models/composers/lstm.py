@@ -126,7 +126,7 @@ class LSTM(Composer):
             logits = self.pitch_head(features[:, -1])
             logits[:, [BEGIN, END]] = -torch.inf
             written = tunes.written if self.timed else [lines.joined(symbols) for symbols in tunes.written]
-            pitches = manner.draw(self._own(logits, written, manner, not self.timed), generator)
+            pitches = manner.draw(self._without_copies(logits, written, manner, not self.timed), generator)
             numbers = torch.zeros_like(pitches)
             if self.timed:
                 numbers = manner.draw(self._duration_logits(features[:, -1], pitches), generator)

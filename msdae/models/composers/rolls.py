@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from msdae.symbolic.notes import Score
-from msdae.symbolic.tokens import BAR, STEPS, score_of_roll, whole_tune
+from msdae.symbolic.tokens import BAR, STEPS, cut_at, score_of_roll, whole_tune
 
 TEMPO = 80.0  # quarters a minute of what is composed
 SHIFTS = range(-5, 7)  # semitones of transposition in training
@@ -37,6 +37,5 @@ def joined(rolls: Sequence[np.ndarray], low: int, bars: int, parts: int = 1) -> 
 def phrases(scores: Sequence[Score], bars: int) -> Score:
     """Scores of two bars one after the other, cut to so many bars."""
     tune, end = whole_tune(scores, TEMPO), float(bars * BAR)
-    cut = lambda n: n._replace(duration=min(n.duration, end - n.onset))  # noqa: E731
-    parts = ([cut(n) for n in part if n.onset < end] for part in tune.parts)
+    parts = (cut_at(part, end) for part in tune.parts)
     return Score(tuple(part for part in parts if part), TEMPO)

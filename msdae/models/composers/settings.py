@@ -1,4 +1,4 @@
-"""How much composers write, and how they draw."""
+"""Limits and settings of composing."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -21,8 +21,8 @@ class Manner:
 
     temperature: below 1 it keeps to what is likely, above it dares more.
     top_p: it draws from the likeliest symbols that have so much probability together (nucleus sampling).
-    copies: it may write more than 8 notes in a row as a piece has them that it learnt from; vae, musegan and
-        roll_diffusion may anyway.
+    copies: whether more than 8 notes in a row may be copied from a piece that it learnt from; vae, musegan
+        and roll_diffusion are never kept from it.
     """
 
     temperature: Annotated[float, TEMPERATURE] = 1.0

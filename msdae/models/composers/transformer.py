@@ -117,7 +117,7 @@ class Transformer(Composer):
             features = self._features(rows, places, cache)[:, -1]
             logits = self.pitch_head(features)
             logits[:, [BEGIN, END]] = -torch.inf
-            pitches = manner.draw(self._own(logits, tunes.written, manner), generator)
+            pitches = manner.draw(self._without_copies(logits, tunes.written, manner), generator)
             numbers = manner.draw(self._duration_logits(features, pitches), generator)
             rows = torch.stack([pitches, numbers, tunes.places()[:, 0]], dim=1)[:, None]
             history = torch.cat([history, rows], dim=1)

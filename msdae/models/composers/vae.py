@@ -87,8 +87,8 @@ class VAE(Composer):
         """Rolls (batch, 32, 48) to mean and log-variance of their codes, (batch, latent) each."""
         features = self.convs(active.float().transpose(1, 2)).transpose(1, 2)
         _, last = self.recurrent(features)
-        mean, variance = self.code(torch.cat([last[0], last[1]], dim=-1)).chunk(2, dim=-1)
-        return mean, variance.clamp(-12, 4)
+        mean, log_variance = self.code(torch.cat([last[0], last[1]], dim=-1)).chunk(2, dim=-1)
+        return mean, log_variance.clamp(-12, 4)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """(batch, latent) -> logits (batch, 32, 48)"""
@@ -97,9 +97,9 @@ class VAE(Composer):
     def forward(self, batch: Excerpts, draws: Any) -> Losses:
         """Cross-entropy and divergence, but for its free nats, in nats a step; the latter grows to its
         weight."""
-        mean, variance = self.codes(batch.values)
-        logits = self.decode(mean + (variance / 2).exp() * draws.normal(self.config.latent))
-        divergence = _divergence(mean, variance).clamp_min(self.config.free).sum(dim=1)
+        mean, log_variance = self.codes(batch.values)
+        logits = self.decode(mean + (log_variance / 2).exp() * draws.normal(self.config.latent))
+        divergence = _divergence(mean, log_variance).clamp_min(self.config.free).sum(dim=1)
         weight = self.config.weight * (batch.step.float() / max(1, self.config.warmup)).clamp(max=1)
         return {
             "reconstruction": _cross_entropy(logits, batch.values) / STEPS,
@@ -142,8 +142,8 @@ class VAE(Composer):
         """How much of the code is in use, over pieces: numbers whose mean varies, which one piece alone does
         not tell, and nats of divergence."""
         active = torch.stack([self._beginning(score) for score in scores])
-        mean, variance = self.eval().codes(active)
-        divergence = {"divergence, nats": float(_divergence(mean, variance).sum(dim=1).mean())}
+        mean, log_variance = self.eval().codes(active)
+        divergence = {"divergence, nats": float(_divergence(mean, log_variance).sum(dim=1).mean())}
         if len(scores) < 2:
             return divergence
         return {"active units": float((mean.var(dim=0) > ACTIVE).sum()), **divergence}
@@ -152,10 +152,10 @@ class VAE(Composer):
         """The bound by the mean code, with its divergence; symbols are those of four voices."""
         piece = torch.from_numpy(self.encode(score))
         piece = F.pad(piece, (0, 0, 0, -len(piece) % STEPS)).unflatten(0, (-1, STEPS))
-        mean, variance = self.codes(piece)
+        mean, log_variance = self.codes(piece)
         fresh = torch.randn(mean.shape, generator=torch.Generator().manual_seed(0))
-        logits = self.decode(mean + (variance / 2).exp() * fresh)
-        nats = _cross_entropy(logits, piece) + _divergence(mean, variance).sum(dim=1)
+        logits = self.decode(mean + (log_variance / 2).exp() * fresh)
+        nats = _cross_entropy(logits, piece) + _divergence(mean, log_variance).sum(dim=1)
         return float(nats.sum()), math.ceil(score.quarters * tokens.STEPS - 1e-6) * VOICES
 
     def _beginning(self, score: Score) -> torch.Tensor:
@@ -171,9 +171,9 @@ class VAE(Composer):
         return [score_of_roll(active, LOW, rolls.TEMPO, VOICES) for active in self._active(codes)]
 
 
-def _divergence(mean: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
-    """Kullback-Leibler divergence of each number from the standard normal; variance: its logarithm."""
-    return 0.5 * (mean.square() + variance.exp() - 1 - variance)
+def _divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+    """Kullback-Leibler divergence of each number from the standard normal."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
 
 
 def _cross_entropy(logits: torch.Tensor, active: torch.Tensor) -> torch.Tensor:

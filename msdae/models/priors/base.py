@@ -1,10 +1,10 @@
-"""What priors share: what they are over, what is given to them, drawing window by window, and their files.
+"""What all priors share: the interface, drawing window by window, and files.
 
-A prior is a distribution of a model's codes: timbre (pooled levels, one code a piece), melody (the others).
-All lie side by side at the latent's rate (`grid`), so that sizes come from model and codec alone.
-One mask says what is given: given codes stay as they are, the rest is drawn around them.
-A piece of any length is drawn in windows, each around the end of the one before, and told its place.
-The model's denoiser renders the codes as those of any recording: a prior can do all that a swap can.
+A prior is a distribution of a model's codes: of timbre (pooled levels, one code a piece) and of melody (the
+other levels). `grid.Grid` puts the codes of all levels side by side at the latent's rate.
+Codes that are given stay as they are, by a mask; the others are drawn around them.
+A piece of any length is drawn window by window. Each window begins with the end of the one before, and knows
+its place in the piece. The model's denoiser renders the codes as it renders those of a recording.
 """
 
 import math
@@ -23,6 +23,7 @@ from msdae.models.priors.grid import Grid, Level, Timeline
 from msdae.models.priors.registry import PRIORS
 from msdae.models.priors.settings import Manner
 from msdae.models.trained import Trained
+from msdae.nn.layers import seeded
 
 KIND = "prior"
 HEADER = {"prior": str, "config": dict, "levels": list, "model": str, "provenance": dict}
@@ -49,7 +50,8 @@ class Condition:
 class Window:
     """A window that is to be drawn; tensors are standardised.
 
-    y: (batch, channels, frames), what is known, anything elsewhere. known: (batch, levels, frames) bool.
+    y: (batch, channels, frames), codes where they are known, any numbers elsewhere.
+    known: (batch, levels, frames) bool.
     facts: (batch, FACTS). text: (batch, numbers).
     """
 
@@ -178,8 +180,8 @@ class Prior(nn.Module):
             return {level: code.expand(count, -1, -1) for level, code in condition.codes.items()}
         before = self._before(prefix, manner, count)
         given = self._given(condition, frames, before, count)
-        parts = _Parts(self, given, condition.text, generator, manner, count)
-        x = parts.middle(frames) if set(pending) <= set(self.grid.pooled) else parts.all(before, frames)
+        piece = _Piece(self, given, condition.text, generator, manner, count)
+        x = piece.middle(frames) if set(pending) <= set(self.grid.pooled) else piece.all(before, frames)
         codes = self.grid.gather(self.restored(x))
         return {**codes, **{level: code.expand(count, -1, -1) for level, code in condition.codes.items()}}
 
@@ -192,7 +194,7 @@ class Prior(nn.Module):
     def size(self, manner: Manner) -> int:
         """Latent frames that are drawn at once, in whole steps of the grid and of the network."""
         step = math.lcm(self.grid.step, getattr(self.config, "patch", 1))
-        return -(-(manner.window or self.config.window) // step) * step
+        return step * math.ceil((manner.window or self.config.window) / step)
 
     def _before(self, prefix: Timeline | None, manner: Manner, count: int) -> torch.Tensor:
         """The end of the prefix, standardised, as much of it as a window keeps: (count, channels, frames)."""
@@ -258,8 +260,8 @@ def kept_frames(window: int, step: int, share: float) -> int:
 
 
 @dataclass(frozen=True)
-class _Parts:
-    """A piece drawn in windows."""
+class _Piece:
+    """Pieces that are drawn window by window, `count` of them at once."""
 
     prior: Prior
     given: Mapping[int, torch.Tensor]
@@ -308,10 +310,10 @@ class _Parts:
         facts = facts_of(
             *(torch.full((self.count,), float(number), device=y.device) for number in (start, length)), size
         )
-        window = Window(y, known, facts, self.text_vectors())
+        window = Window(y, known, facts, self._text_vectors())
         return prior._window(window, self.generator, self.manner)
 
-    def text_vectors(self) -> torch.Tensor | None:
+    def _text_vectors(self) -> torch.Tensor | None:
         """What is said of each piece, zeros where nothing is; None for a prior that reads no text."""
         if not self.prior.texts:
             return None
@@ -329,8 +331,7 @@ def facts_of(start: torch.Tensor, length: torch.Tensor, window: int) -> torch.Te
 def new(kind: str, settings: Any, grid: Grid, model: str, seed: int) -> Prior:
     """An untrained prior of the codes of a model."""
     family = PRIORS[kind]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return family(settings, grid, model)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 
@@ -46,7 +46,7 @@ class DiffusionConfig:
     P_mean: Mean = 0.0
     P_std: Annotated[float, Range(0, 10, above=True)] = 1.2
     text: TextSize = 384
-    patch = 1
+    patch: ClassVar[int] = 1
 
     def __post_init__(self):
         limits.check(self)

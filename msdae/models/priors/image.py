@@ -5,7 +5,7 @@ model for audio" (undated).
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 
@@ -35,7 +35,7 @@ class ImageConfig(DiffusionConfig):
     index: bool = False
     process: Process = "cosine"
     P_mean: Mean = -0.4
-    patch = 4
+    patch: ClassVar[int] = 4  # the image is halved twice
 
     def __post_init__(self):
         super().__post_init__()
@@ -81,7 +81,8 @@ class ImagePrior(DiffusionPrior):
         wide = torch.cat([x[:, rows:], facts[:, :, None].expand(-1, -1, frames)], dim=1)
         image = torch.cat([x[:, None, :rows], wide[:, :, None].expand(-1, -1, rows, -1)], dim=1)
         said = x.new_zeros(len(x), 1, 1) if text is None else text[:, None]
-        return self.unet(image, 250 * (c_noise + 2), said).sample[:, 0]  # as steps of the schedule
+        time = 250 * (c_noise + 2)  # c_noise, from -2 to 2, as diffusers' time steps, 0 to 1000
+        return self.unet(image, time, said).sample[:, 0]
 
 
 def _diffusers() -> Any:

@@ -1,4 +1,4 @@
-"""How much priors draw, and how."""
+"""Limits and settings of drawing from priors."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -151,10 +151,12 @@ def test_where_only_copies_are_left_one_is_written(small):
     composer.runs = Runs.of([Score((part_of(symbols),))])
     logits = torch.full((1, 131), -torch.inf)
     logits[0, 60 + RUN] = 0.0
-    assert composer._own(logits, [symbols[:RUN]], Manner()).equal(logits)
+    assert composer._without_copies(logits, [symbols[:RUN]], Manner()).equal(logits)
     logits[0, 40] = -9.0
-    assert composer._own(logits, [symbols[:RUN]], Manner()).isfinite().nonzero().tolist() == [[0, 40]]
-    assert composer._own(logits, [symbols[:RUN]], Manner(copies=True)).equal(logits)
+    assert composer._without_copies(logits, [symbols[:RUN]], Manner()).isfinite().nonzero().tolist() == [
+        [0, 40]
+    ]
+    assert composer._without_copies(logits, [symbols[:RUN]], Manner(copies=True)).equal(logits)
 
 
 def test_files_of_others_are_refused(small, tmp_path):
