@@ -28,7 +28,7 @@ from msdae.evaluation.swapbench.run import batches
 from msdae.evaluation.swapbench.scores import melody_and_timbre
 from msdae.evaluation.swapbench.sounds import play
 from msdae.evaluation.swapbench.systems import resampled
-from msdae.evaluation.tables import EMPTY, Cell, Table, Value
+from msdae.evaluation.tables import EMPTY, Cell, Table, Value, counted
 from msdae.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
@@ -135,8 +135,9 @@ def _quality(
             distances = Value(fad(original, points)), Value(kad(original, points, paired=True), digits=2)
             rows.append((name, *cells, *(_cell(values, pieces) for values in others), *distances))
     note = (
-        f"{len(cases)} recordings of 3 s. Means with bootstrap 95 % intervals over pieces; note F1 against "
-        "the score, onsets within 50 ms; shares of what the untouched recordings reach; FAD and KAD of "
+        f"{counted(len(cases), 'recording')} of 3 s. Means with bootstrap 95 % intervals over pieces; note "
+        "F1 against the score, onsets within 50 ms; shares of what the untouched recordings reach; FAD and "
+        "KAD of "
         f"msdae's own embedding; in KAD no recording is compared with its own round trip.{remarks}"
     )
     return Table(f"Codecs: {title}", HEADER, tuple(rows), note, command)

@@ -163,17 +163,15 @@ def curves(table: Table, over: str, columns: Sequence[str]) -> Figure:
     for axis, column in zip(figure.subplots(1, len(columns)), columns, strict=True):
         cells = table.column(column)
         for number, (line, names) in enumerate(lines.items()):
-            values = [cells[name] for name in names]
+            known = [name for name in names if isinstance(cells[name], Value)]
+            values = [cells[name] for name in known]
             middle = [cell.value for cell in values]
-            reach = [
-                [cell.value - cell.low for cell in values],
-                [cell.high - cell.value for cell in values],
-            ]
+            reach = np.transpose([_reach(cell) for cell in values])
             look = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
-            x = [places[name].value for name in names]
+            x = [places[name].value for name in known]
             axis.errorbar(x, middle, reach, label=plain(line), ms=5, elinewidth=0.8, **look)
         for name, place in places.items():
-            if not isinstance(place, Value):
+            if not isinstance(place, Value) and isinstance(cells[name], Value):
                 axis.axhline(cells[name].value, color=QUIET, lw=1, ls="--", label=plain(name))
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")

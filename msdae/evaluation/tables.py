@@ -104,6 +104,11 @@ class Table:
         return "\n".join(["<section>", *parts, scroll, "</section>"])
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number of things in words: "1 case", "3 cases". many: the plural, if it has more than an s."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
 # -- one set of cells in several forms
 
 

@@ -16,6 +16,12 @@ def test_a_value_is_printed_with_its_digits_its_interval_or_in_per_cent():
     assert str(Value(0.5, 0.4, 0.6, digits=0, percent=True)) == "50 [40, 60]"
 
 
+def test_one_thing_is_counted_in_the_singular():
+    assert tables.counted(1, "case") == "1 case" and tables.counted(0, "case") == "0 cases"
+    assert tables.counted(1, "melody", "melodies") == "1 melody"
+    assert tables.counted(2, "melody", "melodies") == "2 melodies"
+
+
 def test_text_aligns_its_columns():
     lines = tables.text(HEADER, ROWS).splitlines()
     assert [line.split("  ")[0] for line in lines] == ["name", "a", "longer name"]

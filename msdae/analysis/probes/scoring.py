@@ -24,12 +24,12 @@ class Score:
     """
 
     score: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     floor: float
     loss: float
-    loss_low: float
-    loss_high: float
+    loss_low: float | None
+    loss_high: float | None
     loss_floor: float
     explained: float
     losses: np.ndarray

@@ -20,7 +20,7 @@ from scipy.linalg import block_diag
 
 from msdae.analysis.probes.representations import RANDOM
 from msdae.analysis.probes.study import Result
-from msdae.evaluation.metrics.bootstrap import interval_of
+from msdae.evaluation.metrics.bootstrap import Interval, interval_of
 
 # One task a factor ("program" is a finer "instrument"), and none that not even the latent's average tells of
 # held-out pieces ("density", "interval"): such a one would pull the gap of any model towards 0.
@@ -41,8 +41,8 @@ class Factor:
     random: tuple[float, ...]
     holder: int
     gap: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
     @property
     def trained_into(self) -> int:
@@ -58,8 +58,8 @@ class Separation:
     data: str
     factors: tuple[Factor, ...]
     mig: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     random_mig: float
 
 
@@ -107,7 +107,7 @@ def _factor(levels: list[Result], controls: list[Result]) -> Factor:
     )
 
 
-def _interval(factors: list[list[Result]]) -> tuple[float, float]:
+def _interval(factors: list[list[Result]]) -> Interval:
     """Bootstrap 95 % interval of the mean gap. A group of clips that is drawn brings them for all factors."""
     blocks = [
         np.stack([*(level.losses for level in of), np.ones(len(of[0].losses))], axis=1) for of in factors

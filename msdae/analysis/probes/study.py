@@ -43,12 +43,12 @@ class Result:
     task: str
     metric: str
     score: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     floor: float
     loss: float
-    loss_low: float
-    loss_high: float
+    loss_low: float | None
+    loss_high: float | None
     loss_floor: float
     explained: float
     outputs: int
@@ -58,7 +58,7 @@ class Result:
     losses: np.ndarray = field(repr=False, compare=False)
     groups: tuple[str, ...] = field(repr=False, compare=False)
 
-    def row(self) -> dict[str, str | float | int]:
+    def row(self) -> dict[str, str | float | int | None]:
         """The figures without those of single clips."""
         return {key: value for key, value in vars(self).items() if key not in ("losses", "groups")}
 

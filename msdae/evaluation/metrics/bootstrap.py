@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+Interval = tuple[float, float] | tuple[None, None]  # its ends, or None of both where nothing is known of them
 
-def interval(
-    values: np.ndarray, groups: Sequence[str], draws: int = 1000, seed: int = 0
-) -> tuple[float, float]:
+
+def interval(values: np.ndarray, groups: Sequence[str], draws: int = 1000, seed: int = 0) -> Interval:
     """Bootstrap 95 % interval of the mean of `values` (clips,).
 
     groups: of each clip; whole groups are drawn with replacement, because clips of one piece are alike.
+        One group alone tells nothing of how others differ: there is no interval then.
     """
     return interval_of(lambda means: means[:, 0], np.asarray(values)[:, None], groups, draws, seed)
 
@@ -21,16 +22,21 @@ def interval_of(
     groups: Sequence[str],
     draws: int = 1000,
     seed: int = 0,
-) -> tuple[float, float]:
+) -> Interval:
     """Bootstrap 95 % interval of `figure`, a function of the means of paired columns, such as their ratio.
 
-    figure: means (draws, columns) -> (draws,).
+    figure: means (draws, columns) -> (draws,); draws that have none, NaN, are left out.
     values: (clips, columns); a drawn clip brings all its columns. groups: as `interval`.
     """
     members = np.unique(np.asarray(groups), return_inverse=True)[1]
     sizes = np.bincount(members)
+    if len(sizes) < 2:
+        return None, None
     sums = np.stack([np.bincount(members, weights=column) for column in values.T], axis=1)
     drawn = np.random.default_rng(seed).integers(len(sizes), size=(draws, len(sizes)))
     means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)[:, None]
-    low, high = np.percentile(figure(means), [2.5, 97.5])
+    found = figure(means)
+    if np.isnan(found).all():
+        return None, None
+    low, high = np.percentile(found[~np.isnan(found)], [2.5, 97.5])
     return float(low), float(high)

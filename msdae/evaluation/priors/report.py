@@ -272,10 +272,8 @@ def _beside(middle: np.ndarray, ends: np.ndarray) -> str:
         return EMPTY
     middle, outer = middle[usable], ends[usable].mean(axis=1)
     text = f"{middle.mean():.2f} / {outer.mean():.2f}"
-    if len(middle) == 1:
-        return text
     low, high = interval(middle - outer, [str(n) for n in range(len(middle))])
-    return f"{text} [{low:+.2f}, {high:+.2f}]"
+    return text if low is None else f"{text} [{low:+.2f}, {high:+.2f}]"
 
 
 def steps_table(distances: Mapping[str, Mapping[int, float]], command: str = "") -> Table:

@@ -18,7 +18,7 @@ from msdae.evaluation.swapbench.tables import (
     SYSTEM,
     TIMBRE_SHARE,
 )
-from msdae.evaluation.tables import Table
+from msdae.evaluation.tables import Table, Value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,6 +80,8 @@ def _panel(axis: Axes, table: Table, systems: Sequence[str]) -> list[Annotation]
     labels = []
     for row in columns[0]:
         system, part, levels, melody, timbre = (column[row] for column in columns)
+        if not (isinstance(melody, Value) and isinstance(timbre, Value)):
+            continue
         _mark(axis, part, systems.index(system) if part != BOUND else 0, (melody, timbre), str(system))
         name = {BOUND: system.removesuffix(" source"), RECONSTRUCTION: "all"}.get(part, levels or system)
         place = (melody.value, timbre.value)

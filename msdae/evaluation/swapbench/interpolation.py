@@ -11,7 +11,7 @@ from msdae.evaluation.swapbench.cases import Case
 from msdae.evaluation.swapbench.run import batches, render
 from msdae.evaluation.swapbench.scores import melody_and_timbre
 from msdae.evaluation.swapbench.systems import Batch, Model
-from msdae.evaluation.tables import Table, Value
+from msdae.evaluation.tables import Table, Value, counted
 from msdae.inference.pipeline import strengths
 from msdae.progress import Progress, silent
 
@@ -83,7 +83,7 @@ def course_table(series: Sequence[Course], split: str, command: str = "") -> Tab
         (f"{strength:.2f}", Value(strength, digits=2), _mean(probability, pieces), _mean(f1, pieces))
         for strength, probability, f1 in zip(strengths(len(scores)), probabilities, scores, strict=True)
     )
-    note = f"{len(series)} cases. Means with bootstrap 95 % intervals over melody pieces."
+    note = f"{counted(len(series), 'case')}. Means with bootstrap 95 % intervals over melody pieces."
     return Table(f"Interpolation, {split}: every strength", COURSE_HEADER, rows, note, command)
 
 

@@ -10,7 +10,7 @@ from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, Case
 from msdae.evaluation.swapbench.run import batches, render
 from msdae.evaluation.swapbench.scores import melody_and_timbre
 from msdae.evaluation.swapbench.systems import Batch, Model
-from msdae.evaluation.tables import Table, Value
+from msdae.evaluation.tables import Table, Value, counted
 from msdae.inference.pipeline import Pipeline
 from msdae.progress import Progress, silent
 from msdae.synthesis.players import PLAYER, PLAYERS, play
@@ -49,8 +49,8 @@ def measure(
         f"What should play scores: {group[0].split} split",
         ("melody source played by", "melody F1 ↑", "timbre top-1 ↑", "probability of the right timbre ↑"),
         tuple(rows),
-        f"Swaps of level 1, {len(group)} melodies, one seed; means with bootstrap 95 % intervals over "
-        f"pieces. Scores are played by: {PLAYER}.",
+        f"Swaps of level 1, {counted(len(group), 'melody', 'melodies')}, one seed; means with bootstrap "
+        f"95 % intervals over pieces. Scores are played by: {PLAYER}.",
         command,
     )
 

@@ -253,7 +253,7 @@ def _panel(results: Results, split: str, kind: str) -> Panel:
     columns = [table.column(name) for name in (SWAP_SCORE, MELODY_SHARE, TIMBRE_SHARE)]
     rows = [(str(row[0]), *(column[str(row[0])] for column in columns)) for row in table.rows]
     return Panel(
-        f"{kind.capitalize()}, {split} split ({cases} case{'s' * (cases > 1)})",
+        f"{kind.capitalize()}, {split} split ({stored.counted(cases, 'case')})",
         media.svg(figures.svg(chart.swap_scores([table]))),
         stored.html(("output", "swap score", "melody", "timbre"), rows),
     )

@@ -23,7 +23,8 @@ class Quick:
 
     melody_f1: mean F1 of the notes heard in the swaps.
     timbre_top1: share of the swaps whose nearest instrument is the right one.
-    score: the swap score, the harmonic mean of both as shares of what the codec reaches.
+    score: the swap score, the harmonic mean of both as shares of what the codec reaches; NaN where it reaches
+        nothing.
     """
 
     melody_f1: float

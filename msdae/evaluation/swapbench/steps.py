@@ -1,5 +1,6 @@
 """What fewer evaluations of the network cost: swaps of equal noise by a model's student and by samplers."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,7 @@ from msdae.evaluation.swapbench.run import batches, render
 from msdae.evaluation.swapbench.scores import melody_and_timbre
 from msdae.evaluation.swapbench.systems import CODEC, TRUTH, Batch, Bounds, Model, Output
 from msdae.evaluation.swapbench.tables import swap_score
-from msdae.evaluation.tables import EMPTY, Cell, Table, Value
+from msdae.evaluation.tables import EMPTY, Cell, Table, Value, counted
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.inference.settings import NEVER
 from msdae.models.student import Student
@@ -106,7 +107,7 @@ def measure(
         own, known = ({key: column[part] for key, column in columns.items()} for part in (lines, notes))
         pairs = sounds[TRUTH], sounds[name]
         distance = Value(kad(*pairs, paired=True), digits=2) if sum(lines) > 1 else EMPTY
-        single = Value(_score(known, name), digits=3) if any(notes) else EMPTY
+        single = _score(known, name) if any(notes) else EMPTY
         return [*_cells(own, name, pieces[lines]), distance, single, *_differences(own, name, pieces[lines])]
 
     rows = [
@@ -119,9 +120,10 @@ def measure(
         "Quality over evaluations of the network",
         ("sampler", COUNT, *PANELS, *OTHERS, *differences),
         tuple(rows),
-        f"Swaps of level 1, {sum(lines)} melodies and {sum(notes)} single notes of {splits}, the same noise "
-        "for all rows; means with bootstrap 95 % intervals over pieces, differences paired. KAD is how far "
-        "melodies are from the right answers. Evaluations are of a window, those of guidance counted.",
+        f"Swaps of level 1, {counted(sum(lines), 'melody', 'melodies')} and "
+        f"{counted(sum(notes), 'single note')} of {splits}, the same noise for all rows; means with "
+        "bootstrap 95 % intervals over pieces, differences paired. KAD is how far melodies are from the "
+        "right answers. Evaluations are of a window, those of guidance counted.",
         command,
     )
 
@@ -138,9 +140,7 @@ def _output(
 
 def _cells(columns: dict[str, np.ndarray], name: str, pieces: Sequence[str]) -> list[Cell]:
     """F1, top-1 and the swap score of a row."""
-    together = _beside_codec(columns, name)
-    score = Value(_score(columns, name), *interval_of(swap_score, together, pieces), digits=3)
-    return [*(_value(column, pieces) for column in columns[name].T[:2]), score]
+    return [*(_value(column, pieces) for column in columns[name].T[:2]), _score(columns, name, pieces)]
 
 
 def _differences(columns: dict[str, np.ndarray], name: str, pieces: Sequence[str]) -> list[Cell]:
@@ -155,8 +155,13 @@ def _beside_codec(columns: dict[str, np.ndarray], name: str) -> np.ndarray:
     return np.concatenate([columns[name][:, :2], columns[CODEC][:, :2]], axis=1)
 
 
-def _score(columns: dict[str, np.ndarray], name: str) -> float:
-    return float(swap_score(_beside_codec(columns, name).mean(axis=0)[None])[0])
+def _score(columns: dict[str, np.ndarray], name: str, pieces: Sequence[str] = ()) -> Cell:
+    """The swap score of a row, with its interval over `pieces`, if any; empty where the codec has nothing."""
+    together = _beside_codec(columns, name)
+    value = float(swap_score(together.mean(axis=0)[None])[0])
+    if math.isnan(value):
+        return EMPTY
+    return Value(value, *(interval_of(swap_score, together, pieces) if len(pieces) else ()), digits=3)
 
 
 def _value(column: np.ndarray, pieces: Sequence[str]) -> Value:

@@ -14,7 +14,7 @@ from msdae.evaluation.swapbench import scores as scoring
 from msdae.evaluation.swapbench.cases import HEARD, Case
 from msdae.evaluation.swapbench.results import Results
 from msdae.evaluation.swapbench.systems import BOUNDS, CODEC, COPY_TIMBRE, TRUTH, UNTAUGHT, Output
-from msdae.evaluation.tables import EMPTY, Cell, Table, Value
+from msdae.evaluation.tables import EMPTY, Cell, Table, Value, counted
 
 Column = Callable[[Results, Output], Cell]
 
@@ -68,20 +68,22 @@ def melody_metric(kind: str) -> str:
 def swap_score(means: np.ndarray) -> np.ndarray:
     """Harmonic mean of the melody's and the timbre's share of what the codec allows, each at most 1.
 
-    means: (draws, 4): melody, timbre top-1, and the same of the codec's round trip -> (draws,), 0 to 1.
+    means: (draws, 4): melody, timbre top-1, and the same of the codec's round trip -> (draws,), 0 to 1, or
+        NaN where the codec reaches nothing of one of the two.
     """
     melody, timbre = _shares(means)
     total = melody + timbre
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(total > 0, 2 * melody * timbre / total, 0.0)
+        return np.where(total == 0, 0.0, 2 * melody * timbre / total)
 
 
 def _shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """means: as `swap_score` -> the melody's share of the codec's and the timbre's, (draws,) each, 0 to 1."""
+    """means: as `swap_score` -> the melody's share of the codec's and the timbre's, (draws,) each, 0 to 1, or
+    NaN where the codec has none."""
     melody, timbre, melody_ceiling, timbre_ceiling = np.asarray(means, dtype=float).T
     with np.errstate(divide="ignore", invalid="ignore"):
         return tuple(
-            np.where(ceiling > 0, np.minimum(1.0, value / ceiling), 0.0)
+            np.where(ceiling > 0, np.minimum(1.0, value / ceiling), np.nan)
             for value, ceiling in ((melody, melody_ceiling), (timbre, timbre_ceiling))
         )
 
@@ -92,14 +94,16 @@ def _from_means(
     cases: Sequence[Case],
     figure: Callable[[np.ndarray], np.ndarray],
     digits: int = 3,
-) -> Value:
-    """A figure of the means that `swap_score` takes, with its interval."""
+) -> Cell:
+    """A figure of the means that `swap_score` takes, with its interval; empty where it is NaN."""
     metrics = (melody_metric(cases[0].set), scoring.TOP1)
     columns = [
         results.column(source, cases, metric) for source in (output, Output(CODEC)) for metric in metrics
     ]
     values = np.stack(columns, axis=1)
     value = float(figure(values.mean(axis=0)[None])[0])
+    if np.isnan(value):
+        return EMPTY
     return Value(value, *interval_of(figure, values, _pieces(cases)), digits)
 
 
@@ -111,8 +115,8 @@ def mean(results: Results, output: Output, cases: Sequence[Case], metric: str, d
     return Value(float(values.mean()), *interval(values, _pieces(cases)), digits)
 
 
-def score(results: Results, output: Output, cases: Sequence[Case], digits: int = 3) -> Value:
-    """The swap score over `cases`, which are of one set."""
+def score(results: Results, output: Output, cases: Sequence[Case], digits: int = 3) -> Cell:
+    """The swap score over `cases`, which are of one set; empty where the codec reaches nothing."""
     return _from_means(results, output, cases, swap_score, digits)
 
 
@@ -195,12 +199,12 @@ def _won(results: Results, cases: Sequence[Case]) -> str:
     sets = {
         kind: [case for case in cases if case.set == kind] for kind in dict.fromkeys(c.set for c in cases)
     }
-    best = {
-        kind: max(answers, key=lambda output: score(results, output, members).value).row
-        for kind, members in sets.items()
-        if any(output.row not in UNTAUGHT for output in answers)
-    }
-    won = [f"on {kind} {row}" for kind, row in best.items() if row in UNTAUGHT]
+    won = []
+    for kind, members in sets.items() if any(output.row not in UNTAUGHT for output in answers) else ():
+        cells = {output: score(results, output, members) for output in answers}
+        scores = {output: cell.value for output, cell in cells.items() if isinstance(cell, Value)}
+        if scores and (best := max(scores, key=scores.__getitem__).row) in UNTAUGHT:
+            won.append(f"on {kind} {best}")
     return f" What learns nothing scores highest: {', '.join(won)}." if won else ""
 
 
@@ -377,5 +381,4 @@ def _pieces(cases: Sequence[Case]) -> list[str]:
 
 
 def _size(results: Results, cases: Sequence[Case]) -> str:
-    plural = "s" * (len(cases) != 1)
-    return f"{len(cases)} case{plural}, seed {results.manifest['seed']}, {results.manifest['date']}"
+    return f"{counted(len(cases), 'case')}, seed {results.manifest['seed']}, {results.manifest['date']}"

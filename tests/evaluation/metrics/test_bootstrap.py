@@ -12,6 +12,21 @@ def test_interval_of_a_share_is_the_binomial_one():
     assert wide == pytest.approx((low, high), abs=0.015)  # four copies of a clip tell nothing new
 
 
+def test_one_group_has_no_interval():
+    assert interval(np.array([0.2, 0.9]), ["a", "a"]) == (None, None)
+    assert interval(np.array([0.9]), ["a"]) == (None, None)
+
+
+def test_draws_without_a_figure_are_left_out():
+    values = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
+
+    def where_known(means):
+        return np.where(means[:, 1] > 0, means[:, 0], np.nan)
+
+    assert interval_of(where_known, values, list("abc")) == (1, 1)
+    assert interval_of(where_known, values[:, [0, 0]] * 0, list("abc")) == (None, None)
+
+
 def test_interval_of_a_ratio_is_paired():
     rng = np.random.default_rng(0)
     below = rng.uniform(1, 2, 40)

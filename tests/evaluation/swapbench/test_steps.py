@@ -57,6 +57,15 @@ def test_rows_say_how_good_and_how_dear_each_way_is(monkeypatch):
     monkeypatch.setattr(Embedding, "clips", 1)
     alone = steps.measure(pipeline, group[:1], {"heun, 2 steps": compared["heun, 2 steps"]}, seed=3)
     assert alone.column(steps.OTHERS[0])["heun, 2 steps"] == EMPTY  # no set to measure from
+    assert str(alone.column("melody F1 ↑")["heun, 2 steps"]) == "0.500"  # nor an interval
+    assert "1 melody and 0 single notes" in alone.note
+    figures.svg(figures.curves(alone, steps.COUNT, steps.PANELS))
+    monkeypatch.setattr(
+        steps, "melody_and_timbre", lambda group, name, library: [(0.5, 0.0, 0.5)] * len(group)
+    )
+    mute = steps.measure(pipeline, group[:1], {"heun, 2 steps": compared["heun, 2 steps"]}, seed=3)
+    assert set(mute.column("swap score ↑").values()) == {EMPTY}  # the codec reaches no timbre
+    figures.svg(figures.curves(mute, steps.COUNT, steps.PANELS))
     drawn = figures.svg(figures.curves(table, steps.COUNT, steps.PANELS))
     assert all(word in drawn for word in ("dpmpp_2m", "heun", "codec", "evaluations", "swap score"))
     assert isinstance(f1["heun, 2 steps"], Value)

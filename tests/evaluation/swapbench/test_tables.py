@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
+from msdae.evaluation import figures
+from msdae.evaluation.swapbench import chart, tables
 from msdae.evaluation.swapbench import scores as scoring
-from msdae.evaluation.swapbench import tables
 from msdae.evaluation.swapbench.cases import plan
 from msdae.evaluation.swapbench.results import Results
 from msdae.evaluation.swapbench.systems import CODEC, COPY_MELODY, COPY_TIMBRE, TRUTH, Output
-from msdae.evaluation.tables import Value
+from msdae.evaluation.tables import EMPTY, Value
 
 MODEL = "mine"
 MANIFEST = {
@@ -50,7 +51,29 @@ def cells(table, row):
 
 def test_swap_score_is_the_harmonic_mean_of_shares():
     means = np.array([[0.4, 0.5, 0.8, 0.5], [0.9, 0.9, 0.8, 0.5], [0.0, 1.0, 0.8, 0.5], [0.5, 0.5, 0.0, 0.0]])
-    np.testing.assert_allclose(tables.swap_score(means), [2 * 0.5 / 1.5, 1, 0, 0])
+    np.testing.assert_allclose(tables.swap_score(means), [2 * 0.5 / 1.5, 1, 0, np.nan])
+
+
+def test_where_the_codec_reaches_nothing_there_is_no_swap_score(results):
+    for case in CASES:
+        results.scores[(case.id, CODEC, "")] = results.scores[(case.id, CODEC, "")] | {scoring.TOP1: 0.0}
+    rows = [results.scores[(case.id, TRUTH, "")] for case in CASES]
+    results.add(Output("nearest neighbours"), CASES, rows, np.zeros((len(CASES), 8)))
+    (short,), full = tables.swapbench(results)
+    assert cells(short, "truth")[:3] == ["1.00", "1.00", EMPTY] and cells(short, "codec")[2] == EMPTY
+    assert "learns nothing" not in short.note
+    shares = next(table for table in full if table.title == "Swap scores, test split: melodies")
+    assert cells(shares, "mine {1}")[3:] == [EMPTY, "0.500", EMPTY]
+    assert "mine" not in figures.svg(chart.swap_scores([shares]))  # no mark without both shares
+
+
+def test_draws_where_the_codec_reaches_nothing_are_left_out(results):
+    for number, case in enumerate(CASES):
+        for row in (TRUTH, CODEC):
+            scores = results.scores[(case.id, row, "")]
+            results.scores[(case.id, row, "")] = scores | {scoring.TOP1: float(number % 4 == 0)}
+    (short,), _ = tables.swapbench(results)
+    assert str(short.column(f"melodies: {tables.SWAP_SCORE}")["truth"]) == "1.00 [1.00, 1.00]"
 
 
 def test_the_baseline_that_wins_is_named(results, monkeypatch):
