@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from tqdm import tqdm
 
 from msdae import cli, files, folders, limits, locks
 from msdae.commands._arguments import add_samples
-from msdae.errors import UserError
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
 from msdae.evaluation.swapbench.settings import SPLITS, EvaluationConfig
 from msdae.inference.settings import Sampling
@@ -72,10 +70,10 @@ def _pairs(options: argparse.Namespace, settings: EvaluationConfig, command: str
 
 def _named(given: Sequence[str], reserved: Sequence[str]) -> dict[str, str]:
     """`cli.named`, but for what rows of a model's levels, and the files of their sound, are called."""
+    from msdae.evaluation.swapbench.systems import check_names
+
     named = cli.named(given, reserved)
-    for name, value in named.items():
-        if re.search(r"[{}]|, reconstruction$| \d[\d,]*$", name):
-            raise UserError(f"'{name}': a model's own rows are called so; name it, as in NAME={value}")
+    check_names(named)
     return named
 
 

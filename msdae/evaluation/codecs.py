@@ -137,8 +137,7 @@ def _quality(
     note = (
         f"{counted(len(cases), 'recording')} of 3 s. Means with bootstrap 95 % intervals over pieces; note "
         "F1 against the score, onsets within 50 ms; shares of what the untouched recordings reach; FAD and "
-        "KAD of "
-        f"msdae's own embedding; in KAD no recording is compared with its own round trip.{remarks}"
+        f"KAD of msdae's own embedding; in KAD no recording is compared with its own round trip.{remarks}"
     )
     return Table(f"Codecs: {title}", HEADER, tuple(rows), note, command)
 

@@ -21,7 +21,8 @@ MANIFEST, CASES, SCORES, EMBEDDINGS = "manifest.json", "cases.jsonl", "scores.js
 TABLES, AUDIO = "tables.json", "audio"
 SAME = ("format", "seed", "splits", "codec", "settings", "data")  # what all rows of a folder share
 SOURCES = ("timbre", "melody", TRUTH)  # the recordings that cases are made of
-SYSTEMS = {"checkpoints": "checkpoint", "outputs": "recordings of"}  # of the manifest, by their rows' names
+# Of the manifest, by their rows' names.
+SYSTEMS = {"checkpoints": "checkpoint", "outputs": "recordings of", "functions": "function"}
 FORMAT = 1
 
 Key = tuple[str, str, str]  # case, row, levels
@@ -240,17 +241,19 @@ def _join(folder: Path, manifest: dict[str, Any], before: Mapping[str, Any]) -> 
     for name in SAME:
         if before.get(name) != manifest.get(name):
             raise _other(folder, name, before.get(name), manifest.get(name))
+    kinds: dict[str, str] = {}
     for kind, called in SYSTEMS.items():
         joined = manifest.setdefault(kind, {})
         for row, system in before.get(kind, {}).items():
             given = joined.setdefault(row, system)
             if given["hash"] != system["hash"]:
                 raise _other(folder, f"{called} '{row}'", system["hash"][:12], given["hash"][:12])
-    if both := manifest["checkpoints"].keys() & manifest["outputs"].keys():
-        raise UserError(
-            f"{folder}: '{min(both)}' is a checkpoint there, and the recordings of another system; "
-            "give one of them another name, as NAME=PATH, or choose another --out"
-        )
+        if both := sorted(kinds.keys() & joined.keys()):
+            raise UserError(
+                f"{folder}: '{both[0]}' is one of the {kinds[both[0]]} and one of the {kind}; "
+                "give one of them another name, as NAME=PATH, or choose another --out"
+            )
+        kinds |= dict.fromkeys(joined, kind)
 
 
 def _other(folder: Path, name: str, before: Any, given: Any) -> UserError:

@@ -27,6 +27,8 @@ from msdae.evaluation.swapbench.results import Results
 from msdae.evaluation.swapbench.settings import EvaluationConfig
 from msdae.evaluation.swapbench.sounds import play
 from msdae.evaluation.swapbench.systems import (
+    BOUNDS,
+    UNTAUGHT,
     Batch,
     Bounds,
     Folder,
@@ -36,6 +38,7 @@ from msdae.evaluation.swapbench.systems import (
     Output,
     System,
     can_learn,
+    check_names,
     unique,
     untaught,
 )
@@ -75,8 +78,10 @@ def evaluate(
     Returns the tables for the screen, and all of them.
 
     Raises:
-        UserError: models of different codecs, a folder of other settings, what the parts raise.
+        UserError: a name that is taken, models of different codecs, a folder of other settings, what the
+            parts raise.
     """
+    check_names([*models, *(functions or {}), *(outputs or {})], (*BOUNDS, *UNTAUGHT, *SOUNDS))
     pipelines = load(models, device, settings.sampling, codec)
     _require_cases(settings, bool(outputs))
     shared, library = shared_codec(pipelines, codec, device), settings.library
@@ -94,6 +99,7 @@ def evaluate(
         described(models, pipelines),
         library,
     )
+    facts["functions"] = {name: {"hash": ""} for name in functions or {}}
     short: list[Table] = []
     full: list[Table] = []
     if settings.splits:

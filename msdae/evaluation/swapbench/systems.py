@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import re
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -232,6 +233,22 @@ def can_learn(pipeline: Pipeline) -> bool:
 def learnt_row(name: str, seconds: float) -> str:
     """What the row of a model is called that learns for so long."""
     return f"{name} {{1}} learnt" + ("" if seconds == LEARNING_SECONDS else f" {seconds:g} s")
+
+
+def check_names(names: Iterable[str], reserved: Iterable[str] = ()) -> None:
+    """Check what systems are called, before anything is made.
+
+    Raises:
+        UserError: one is called like another or as in `reserved`, like a row of a model's levels, or like no
+            file: the sound of a row is in a file of its name.
+    """
+    taken = set(reserved)
+    for name in names:
+        if not name or "/" in name or name in taken:
+            raise UserError(f"'{name}': cannot be a name, or is one already; give another, as NAME=PATH")
+        if re.search(r"[{}]|, reconstruction$| \d[\d,]*$", name):
+            raise UserError(f"'{name}': a model's own rows are called so; give another name, as NAME=PATH")
+        taken.add(name)
 
 
 def unique(systems: Sequence[System]) -> Mapping[Output, System]:

@@ -56,7 +56,8 @@ def test_a_line_cut_short_is_done_again(tmp_path, name):
         ({"settings": {"steps": 2}}, "another settings"),
         ({"checkpoints": {"mine": {"hash": "abd"}}}, "another checkpoint 'mine'"),
         ({"outputs": {"theirs": {"hash": "abd"}}}, "another recordings of 'theirs'"),
-        ({"outputs": {"mine": {"hash": "abd"}}}, "'mine' is a checkpoint there, and the recordings of"),
+        ({"outputs": {"mine": {"hash": "abd"}}}, "'mine' is one of the checkpoints and one of the outputs"),
+        ({"functions": {"theirs": {"hash": ""}}}, "'theirs' is one of the outputs and one of the functions"),
     ],
 )
 def test_a_folder_of_other_results_is_refused(tmp_path, change, named):

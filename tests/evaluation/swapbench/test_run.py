@@ -182,6 +182,13 @@ def test_rows_are_not_called_like_those_of_a_models_levels(tmp_path, monkeypatch
     assert end.value.code == 2 and f"'{name}': a model's own rows are called so" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["tiny 1", "timbre", "theirs"])
+def test_names_are_checked_before_the_folder_is_made(tmp_path, name):
+    with pytest.raises(UserError, match=f"'{name}': "):
+        evaluate({}, tmp_path / "out", FEW, functions={name: max}, outputs={"theirs": tmp_path})
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("option", [["--outputs", "theirs=a"], ["--learn"]])
 def test_what_is_of_the_benchmark_alone_needs_a_split(tmp_path, monkeypatch, capsys, option):
     with pytest.raises(SystemExit) as end:

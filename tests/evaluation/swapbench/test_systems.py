@@ -1,4 +1,5 @@
 import dataclasses
+import re
 import zlib
 
 import pytest
@@ -8,7 +9,16 @@ import torch
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, plan
 from msdae.evaluation.swapbench.sounds import play
-from msdae.evaluation.swapbench.systems import Batch, Bounds, Folder, Function, Model, Output, unique
+from msdae.evaluation.swapbench.systems import (
+    Batch,
+    Bounds,
+    Folder,
+    Function,
+    Model,
+    Output,
+    check_names,
+    unique,
+)
 from msdae.inference.pipeline import Pipeline, Sampling
 from tests.inference.test_inference import Toy, random_model
 
@@ -139,6 +149,24 @@ def test_recordings_of_another_system(batch, tmp_path):
     assert folder.fingerprint != before
     with pytest.raises(UserError, match="no such folder"):
         Folder("theirs", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["a", "a"], "'a': cannot be a name, or is one already"),
+        (["truth"], "'truth': cannot"),
+        (["a/b"], "'a/b': cannot"),
+        ([""], "'': cannot"),
+        (["a {1}"], "'a {1}': a model's own rows"),
+        (["a {1} learnt"], "a model's own rows"),
+        (["a 1,2"], "a model's own rows"),
+    ],
+)
+def test_names_of_others_are_refused(names, said):
+    with pytest.raises(UserError, match=re.escape(said)):
+        check_names(names, ("truth",))
+    check_names(["a", "a stage1", "2"])
 
 
 def test_rows_have_one_name_each():
