@@ -185,8 +185,10 @@ def pair_up(path: str | Path, reference: str | Path, midi: bool = False) -> tupl
     references = by_name(reference, played=True)
     pairs: dict[str, Pair] = {}
     errors: list[str] = []
+    alone = set(references)
     for file in recordings(path):
         name = _name(file, path)
+        alone.discard(name)
         try:
             if name in pairs:
                 raise UserError(f"{printable(file)}: {pairs[name].file.name} has its name; rename one")
@@ -195,9 +197,9 @@ def pair_up(path: str | Path, reference: str | Path, midi: bool = False) -> tupl
             pairs[name] = Pair(name, file, references[name], _midi_of(references[name]) if midi else None)
         except UserError as error:
             errors.append(str(error))
-    alone = sorted(references.keys() - pairs.keys())
     errors += [
-        f"{printable(references[name])}: no counterpart in {printable(path)}; add one" for name in alone
+        f"{printable(references[name])}: no counterpart in {printable(path)}; add one"
+        for name in sorted(alone)
     ]
     return list(pairs.values()), errors
 

@@ -67,6 +67,13 @@ def test_a_reference_without_a_file_is_named(tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[1].startswith("a ")
 
 
+def test_a_reference_whose_file_is_not_scored_has_a_counterpart(tmp_path):
+    tone(tmp_path / "reference" / "a.wav", 60)
+    tone(tmp_path / "estimate" / "a.wav", 60)
+    pairs, (error,) = scoring.pair_up(tmp_path / "estimate", tmp_path / "reference", midi=True)
+    assert not pairs and "a.mid: no such file" in error
+
+
 def test_sets_are_compared_with_the_embedding_asked_for(tmp_path, capsys):
     for i in range(4):
         tone(tmp_path / "reference" / f"{i}.wav", 60 + i)
