@@ -43,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
     for prior in priors.values():
         generator_of(pipeline, prior)  # says where one is of another model
+    if options.steps and not any(_of_codes(prior, pipeline) for prior in priors.values()):
+        raise UserError("--steps: of priors alone that draw codes in windows, and none does; leave it out")
     made = _Study(pipeline, priors, options, cli.command_line("evaluate-priors", argv)).tables()
     print("\n\n".join(table.text() for table in made))
     if options.out:
@@ -78,13 +80,9 @@ class _Study:
             made.append(self._asked(report))
         if self.settings.pieces:
             made.append(self._middle(report))
-        if self.options.steps and any(map(self._of_codes, self.priors.values())):
+        if self.options.steps:
             made.append(self._steps(report))
         return made + self._mels()
-
-    def _of_codes(self, prior: "Prior") -> bool:
-        """Whether it draws codes of the model in windows of any length."""
-        return prior.model == self.pipeline.fingerprint and not prior.closed
 
     def _main(self, report: ModuleType) -> "Table":
         from msdae.evaluation.priors import samples as kinds
@@ -158,7 +156,7 @@ class _Study:
         frames = self.pipeline.codec.frames(round(s.long * self.rate))
         for name, prior in self.priors.items():
             systems.append(self._drawn(name, s.pieces, s.long, title=f"{name}, windows"))
-            if self._of_codes(prior):
+            if _of_codes(prior, self.pipeline):
                 once = dataclasses.replace(self.manner, window=frames)
                 systems.append(self._drawn(name, s.pieces, s.long, None, once, f"{name}, at once"))
         with tqdm(total=len(systems), desc="middle", unit="system") as bar:
@@ -172,7 +170,7 @@ class _Study:
 
         pieces = load_pieces(self.pipeline, self.files, False)
         held_out = [*pieces["valid"], *pieces.get("test", ())]
-        priors = {name: prior for name, prior in self.priors.items() if self._of_codes(prior)}
+        priors = {name: prior for name, prior in self.priors.items() if _of_codes(prior, self.pipeline)}
         found: dict[str, dict[int, float]] = {name: {} for name in priors}
         with tqdm(total=len(priors) * len(self.options.steps), desc="steps", unit="setting") as bar:
             for name, prior in priors.items():
@@ -191,6 +189,11 @@ class _Study:
         facts = self.clip, self.embedding, self.manner, self.settings.seed, self.command
         with tqdm(total=len(priors) * len(self.held_out), desc="log-mels", unit="sample") as bar:
             return [table(priors, self.held_out, *facts, bar.update)]
+
+
+def _of_codes(prior: "Prior", pipeline: "Pipeline") -> bool:
+    """Whether it draws codes of the model in windows of any length."""
+    return prior.model == pipeline.fingerprint and not prior.closed
 
 
 def _priors(trained: Sequence[str]) -> "dict[str, Prior]":

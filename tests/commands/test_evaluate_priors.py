@@ -81,6 +81,8 @@ def test_every_table_by_one_command(tmp_path, monkeypatch, run, trained, checkpo
     ("arguments", "message"),
     [
         (["--samples", "1"], "samples: is 1"),
+        (["--texts", "1"], "texts: is 1, expected 2 to"),
+        (["--pieces", "1"], "pieces: is 1, expected 2 to"),
         (["--trained", "missing.safetensors"], "missing.safetensors: no such file"),
         (["--checkpoint", "embedded"], "is of another model or codec"),
         (["--out", "t.pdf"], "t.pdf"),
@@ -92,3 +94,10 @@ def test_bad_input(tmp_path, monkeypatch, run, trained, checkpoint, capsys, argu
     with pytest.raises(SystemExit) as end:
         run("evaluate_priors", *(part for pair in defaults.items() for part in pair))
     assert end.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_steps_are_of_priors_of_codes(tmp_path, monkeypatch, run, trained, checkpoint, capsys):
+    monkeypatch.setenv("MSDAE_HOME", str(tmp_path / "home"))
+    with pytest.raises(SystemExit) as end:
+        run("evaluate_priors", "--trained", trained[2], "--checkpoint", checkpoint, "--steps", "1,2")
+    assert end.value.code == 2 and "--steps: of priors alone" in capsys.readouterr().err

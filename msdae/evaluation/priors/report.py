@@ -137,7 +137,9 @@ def plot_thirds(path: str | Path, found: Mapping[str, Thirds]) -> None:
     axes = figure.subplots(1, len(names), squeeze=False)[0]
     for name, axis in zip(names, axes, strict=True):
         for system, values in found.items():
-            means = np.nanmean(values[name], axis=0)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # thirds in which nothing is heard have no mark
+                means = np.nanmean(values[name], axis=0)
             axis.plot(["first", "middle", "last"], means, label=system, ms=4, lw=1.4, **looks[system])
         axis.set(title=plain(name), xlabel="third")
         axis.set_ylim(bottom=0)

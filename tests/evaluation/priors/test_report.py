@@ -1,5 +1,7 @@
 """The tables of priors, of sounds whose place in them is known."""
 
+import warnings
+
 import numpy as np
 import pytest
 import soundfile
@@ -50,6 +52,16 @@ def test_where_no_notes_are_heard_in_recordings_nothing_is_said_of_them():
     silence = Samples("silence", torch.zeros(4, 6 * RATE))
     table = report.main_table([tones("tones", 60)], silence, embeddings.load("embedded"), RATE)
     assert table.column("distance of notes ↓")["tones"] == "-"
+
+
+def test_thirds_in_which_nothing_is_heard_are_drawn_without_a_warning(tmp_path):
+    silence = Samples("silence", torch.zeros(2, 18 * RATE))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = report.by_thirds([silence], silence, embeddings.load("embedded"), RATE)
+        report.plot_thirds(tmp_path / "thirds.svg", found)
+    table = report.middle_table(found, Settings(pieces=2, long=18))
+    assert table.column("repetition") == {"silence": "-"}
 
 
 def test_a_middle_that_is_another_is_seen(tmp_path):
