@@ -79,7 +79,9 @@ def write_case(results: str | Path, path: str | Path, number: int = 1) -> Path:
     if not 1 <= number <= len(finished.report_cases):
         kept = len(finished.report_cases)
         fix = f"choose one of 1 to {kept}" if kept else "evaluate with --report-cases"
-        raise UserError(f"case {number}: {printable(results)} has the sound of {kept} cases; {fix}")
+        raise UserError(
+            f"case {number}: {printable(results)} has the sound of {stored.counted(kept, 'case')}; {fix}"
+        )
     case = finished.report_cases[number - 1]
     sounds = finished.sounds(case)
     shown = {

@@ -501,5 +501,14 @@ def test_a_case_is_drawn_as_spectrograms(small, tmp_path):
     }
     assert {"timbre source: Vibraphone", "melody source: Flute", "truth", "swap: embedded {1}"} <= texts
     assert {"Hz", "seconds", "1 000"} <= texts
-    with pytest.raises(UserError, match="case 2"):
+    with pytest.raises(UserError, match=f"case 2: {small} has the sound of 1 case; choose one of 1 to 1"):
         report.write_case(small, tmp_path / "case.svg", 2)
+
+
+def test_without_sound_no_case_is_drawn(copy, tmp_path):
+    shutil.rmtree(copy / "audio")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["settings"]["report cases"] = 0
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="has the sound of 0 cases; evaluate with --report-cases"):
+        report.write_case(copy, tmp_path / "case.svg")
