@@ -106,7 +106,7 @@ CASES = [
         ("@empty.wav", "empty.wav"), ("@text.wav", "text.wav"), ("@nan.wav", "nan.wav"), ("@cut.wav", "cut.wav"), ("n" * 300, "nnn"),
     ]),
     *bad("score @scored --reference {}", [
-        ("missing", "missing"), ("@folder", "folder"), ("@a.wav", "a.wav"), ("@scored-three", "3 files were scored, 1 were not"), ("/dev/null", "/dev/null"), ("@results", "0 files were scored, 4 were not"),
+        ("missing", "missing"), ("@folder", "folder"), ("@a.wav", "a.wav"), ("@scored-three", "3 files were scored, 1 were not"), ("/dev/null", "/dev/null"), ("@results", "0 files were scored, 10 were not"),
     ]),
     *bad("score {}", [("", "path|--reference"), ("@a.wav", "--reference"), ("@a.wav --reference", "--reference"), ("@a.wav --reference @a.wav --embedding abacus", "abacus"), ("@a.wav @b.wav --reference @a.wav", "b.wav")]),
     *bad(f"{SCORE} --midi {{}}", [("", "b.mid")]),
