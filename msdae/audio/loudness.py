@@ -39,7 +39,7 @@ class Loudness:
         self._energies: list[np.ndarray] = []  # K-weighted energy of each complete step
         self._peaks: list[np.ndarray] = []  # of each complete step
         self._open_step = np.zeros(0)  # K-weighted samples after the last complete step
-        self._energy = 0.0  # of the unweighted signal
+        self._energy, self._sum = 0.0, 0.0  # of the unweighted signal
 
     def add(self, block: torch.Tensor) -> None:
         """Take in the next samples: (samples,)."""
@@ -47,6 +47,7 @@ class Loudness:
         self.samples += len(samples)
         self.peak = max(self.peak, float(np.abs(samples).max(initial=0.0)))
         self._energy += float(np.square(samples).sum())
+        self._sum += float(samples.sum())
         signal = np.concatenate([self._heard[len(self._heard) - len(self._open_step) :], samples])
         weighted = np.concatenate([self._open_step, self._weighted(samples)])
         complete = len(weighted) // self._hop * self._hop
@@ -63,8 +64,9 @@ class Loudness:
         return weighted[first : len(signal)]
 
     def level(self) -> float:
-        """Root mean square, dB relative to full scale; -inf for silence."""
-        return _decibels(self._energy / max(self.samples, 1))
+        """Root mean square about the mean, dB relative to full scale; -inf for silence."""
+        count = max(self.samples, 1)
+        return _decibels(max(0.0, self._energy / count - (self._sum / count) ** 2))
 
     def integrated(self) -> float:
         """Gated loudness in LUFS; -inf where every block is under -70 LUFS or there is no block of 0.4 s."""
@@ -100,9 +102,9 @@ def matching_gain(signal: Loudness, reference: Loudness) -> float:
     """The factor that gives `signal` the loudness of `reference`.
 
     By integrated loudness where BS.1770 defines both, otherwise (under 0.4 s, or all of it under
-    -70 LUFS) by root mean square. Nothing can make silence louder: its factor is 1.
+    -70 LUFS) by root mean square. Nothing can make silence or an offset louder: their factor is 1.
     """
-    if signal.peak == 0:
+    if not math.isfinite(signal.level()):
         return 1.0
     difference = reference.integrated() - signal.integrated()
     if not math.isfinite(difference):

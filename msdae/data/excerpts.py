@@ -23,7 +23,7 @@ from msdae.errors import UserError, printable
 from msdae.limits import COUNT, SHARE, SHORTEST_SOUND, Range
 from msdae.progress import Progress, silent
 
-QUIET = 1e-4  # of the power of the loudest excerpt: below, one is left out
+QUIET = 1e-3  # of the power of the loudest excerpt: below, one is left out
 SILENT = 1e-4  # peak of recordings in which nothing can be heard
 HELD_OUT = 4  # clips that a recording lasts at least where its end is held out
 PIECES = 48  # places that excerpts are taken from

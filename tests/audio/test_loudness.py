@@ -65,7 +65,16 @@ def test_gain_matches_short_and_long_sounds(samples):
 
 
 def test_gain_for_silence():
-    noise = 0.1 * torch.ones(RATE)
+    noise = 0.1 * torch.randn(RATE, generator=torch.Generator().manual_seed(0))
+    assert matching_gain(measured(torch.ones(RATE)), measured(noise)) == 1.0
     assert matching_gain(measured(torch.zeros(RATE)), measured(noise)) == 1.0
     assert matching_gain(measured(noise), measured(torch.zeros(RATE))) == 0.0
     assert np.isfinite(matching_gain(measured(torch.zeros(RATE)), measured(torch.zeros(RATE))))
+
+
+def test_an_offset_is_no_level():
+    tone = 0.1 * torch.sin(torch.arange(8820) / 10)
+    plain, offset = Loudness(RATE), Loudness(RATE)
+    plain.add(tone)
+    offset.add(tone + 0.2)
+    assert offset.level() == pytest.approx(plain.level(), abs=0.01)

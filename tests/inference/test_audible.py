@@ -20,3 +20,9 @@ def test_silence_is_left_out(note):
     heard = audible.audible(Waveform(padded), RATE)
     assert len(heard) == audible.HEARD * RATE and heard[: audible.PART].abs().max() > 0.1
     assert len(audible.audible(Waveform(torch.zeros(RATE)), RATE)) == 0
+
+
+@pytest.mark.parametrize("before", [torch.full((13 * RATE,), -0.01), 0.002 * torch.randn(13 * RATE)])
+def test_neither_an_offset_nor_the_noise_of_a_room_is_heard(note, before):
+    heard = audible.audible(Waveform(torch.cat([before, note])), RATE)
+    assert len(heard) < 5 * RATE and heard[-3 * RATE :].abs().max() > 0.3
