@@ -97,8 +97,8 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
 def _mono(sound: Any) -> torch.Tensor:
     """An array or tensor, (samples,) or (channels, samples) -> (samples,), float32."""
     if not isinstance(sound, (np.ndarray, torch.Tensor)):
-        reason = f"a source of type {type(sound).__name__}"
-        raise UserError(f"{reason}: give a file's name, an array or a tensor (samples,)")
+        kind = "nothing" if sound is None else f"a {type(sound).__name__}"
+        raise UserError(f"a source that is {kind}: give a file's name, an array or a tensor (samples,)")
     waveform = _tensor(sound) if isinstance(sound, np.ndarray) else sound.detach()
     if waveform.dtype in (torch.int16, torch.int32):
         waveform = waveform.double() / 2 ** (8 * waveform.element_size() - 1)

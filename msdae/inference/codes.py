@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 
 from msdae import checkpoint, limits
@@ -97,7 +98,7 @@ class Codes:
         Raises:
             UserError: it is of another shape.
         """
-        before, code = self[level], torch.as_tensor(code)
+        before, code = self[level], torch.from_numpy(code) if isinstance(code, np.ndarray) else code
         shape = _shape(code)
         if len(shape) == 1:
             code = code[None, :, None].expand(len(before), -1, before.shape[-1])

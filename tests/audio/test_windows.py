@@ -145,8 +145,8 @@ def test_sources_are_brought_to_the_rate_that_is_asked_for(tmp_path):
 @pytest.mark.parametrize(
     ("sound", "said"),
     [
-        ([0.0, 0.1], "of type list"),
-        (None, "of type NoneType"),
+        ([0.0, 0.1], "is a list"),
+        (None, "is nothing"),
         (np.zeros(0), "not empty"),
         (np.zeros((100, 2)), "shape"),
         (np.zeros((1, 2, 3)), "shape"),

@@ -102,7 +102,7 @@ def run(
     """
     questions = [q for name, split in data.items() for task in tasks or TASKS for q in ask(name, split, task)]
     if not questions and not tasks:
-        raise UserError(f"{', '.join(data)}: no clips have labels that differ, so there is nothing to probe")
+        raise UserError(f"{', '.join(data)}: no clips have labels that differ; give clips with labels")
     for task in tasks or ():
         if task not in {question.task for question in questions}:
             raise UserError(f"task '{task}': no clips have labels that differ; leave it out of --tasks")

@@ -86,7 +86,7 @@ GOOD_SOUNDS = {
     "stereo": lambda: np.stack([wave(), wave()]),
     "row": lambda: torch.from_numpy(wave())[None],
     "gradient": lambda: torch.from_numpy(wave()).requires_grad_(),
-    "read-only": lambda: np.broadcast_to(np.float32(0.1), 44100),
+    "read-only": lambda: np.broadcast_to(wave(), (2, 44100)),
     "path": lambda: original("a.wav"),
     "name": lambda: str(original("a.wav")),
 }
