@@ -22,7 +22,7 @@ TABLES, AUDIO = "tables.json", "audio"
 SAME = ("format", "seed", "splits", "codec", "settings", "data")  # what all rows of a folder share
 SOURCES = ("timbre", "melody", TRUTH)  # the recordings that cases are made of
 # Of the manifest, by their rows' names.
-SYSTEMS = {"checkpoints": "checkpoint", "outputs": "recordings of", "functions": "function"}
+SYSTEMS = {"checkpoints": "checkpoint", "outputs": "set of recordings", "functions": "function"}
 FORMAT = 1
 
 Key = tuple[str, str, str]  # case, row, levels

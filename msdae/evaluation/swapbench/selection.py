@@ -23,7 +23,7 @@ class Quick:
 
     melody_f1: mean F1 of the notes heard in the swaps.
     timbre_top1: share of the swaps whose nearest instrument is the right one.
-    score: the swap score, the harmonic mean of both as shares of what the codec reaches; NaN where it reaches
+    score: the swap score, the harmonic mean of both as shares of what the codec reaches; 0 where it reaches
         nothing.
     """
 
@@ -57,7 +57,8 @@ def quick(
     if key not in _ceilings:
         _ceilings[key] = _scores(Bounds(codec, pipeline.device), Output(CODEC), split, textures, library)
     scores = _scores(system, system.outputs[1], split, textures, library)
-    return Quick(*scores, float(tables.swap_score(np.array([[*scores, *_ceilings[key]]]))[0]))
+    (score,) = tables.swap_score(np.array([[*scores, *_ceilings[key]]]))
+    return Quick(*scores, float(np.nan_to_num(score)))
 
 
 _ceilings: dict[tuple, tuple[float, float]] = {}  # of codecs' round trips of the truth

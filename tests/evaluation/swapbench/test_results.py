@@ -55,7 +55,7 @@ def test_a_line_cut_short_is_done_again(tmp_path, name):
         ({"codec": {"name": "spectral", "fingerprint": "e"}}, "another codec"),
         ({"settings": {"steps": 2}}, "another settings"),
         ({"checkpoints": {"mine": {"hash": "abd"}}}, "another checkpoint 'mine'"),
-        ({"outputs": {"theirs": {"hash": "abd"}}}, "another recordings of 'theirs'"),
+        ({"outputs": {"theirs": {"hash": "abd"}}}, "another set of recordings 'theirs'"),
         ({"outputs": {"mine": {"hash": "abd"}}}, "'mine' is one of the checkpoints and one of the outputs"),
         ({"functions": {"theirs": {"hash": ""}}}, "'theirs' is one of the outputs and one of the functions"),
     ],
