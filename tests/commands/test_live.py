@@ -55,7 +55,7 @@ def test_a_silent_timbre_source_is_refused(run, sounds, tmp_path, capsys):
         (["--in-file", "b"], "no sound; give --sound FILE"),
         (["--timbre", "a", "--in-file", "b", "--out", "b"], "is also an input"),
         (["--timbre", "a", "--in-file", "b", "--out", "y.txt"], "choose one of these extensions"),
-        (["--sound", "a", "--in-file", "b"], "a safetensors file"),
+        (["--sound", "a", "--in-file", "b"], "a recording, no learnt sound"),
         (["--timbre", "a", "--in-file", "b", "--midi"], "leave out --input, --output and --midi"),
         (["--timbre", "a", "--in-file", "b", "--seconds", "2"], "leave out --seconds"),
         (["--timbre", "a", "--block", "1"], "expected 256 to 8 192"),
