@@ -67,6 +67,13 @@ class Levelled:
         """Whether there is nothing that could be heard."""
         return float(self._peaks.max()) <= SILENT
 
+    @cached_property
+    def ranges(self) -> torch.Tensor:
+        """Half of the range of each part, as `blocks` gives it: (parts,). An offset has none."""
+        _, lowest, highest = self._heard
+        parts = zip(lowest.split(PART), highest.split(PART), strict=True)
+        return self.gain / 2 * torch.stack([high.max() - low.min() for low, high in parts])
+
     @property
     def loudest(self) -> int:
         """The sample at which its loudest part begins."""

@@ -18,6 +18,7 @@ _STEP = 0.1  # seconds between the starts of two gating blocks
 _STEPS = 4  # steps in a gating block of 0.4 s
 _ABSOLUTE_GATE = -70.0  # LUFS
 _RELATIVE_GATE = -10.0  # LU below the mean of the blocks that pass the absolute gate
+_ROUNDING = 1e-12  # of the power of an offset, which is left of it
 _MEMORY = 0.2  # seconds after which the K-weighting forgets what it heard, to a part in 10^16
 _SHELF, _HIGH_PASS = (1500.0, math.sqrt(0.5), 4.0), (38.0, 0.5)  # Hz, Q and dB, as pyloudnorm's
 
@@ -66,7 +67,9 @@ class Loudness:
     def level(self) -> float:
         """Root mean square about the mean, dB relative to full scale; -inf for silence."""
         count = max(self.samples, 1)
-        return _decibels(max(0.0, self._energy / count - (self._sum / count) ** 2))
+        power = self._energy / count
+        varying = power - (self._sum / count) ** 2
+        return _decibels(varying if varying > _ROUNDING * power else 0.0)
 
     def integrated(self) -> float:
         """Gated loudness in LUFS; -inf where every block is under -70 LUFS or there is no block of 0.4 s."""

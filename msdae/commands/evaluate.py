@@ -58,23 +58,14 @@ def _pairs(options: argparse.Namespace, settings: EvaluationConfig, command: str
         files.check_replaceable(folder / name)
     with locks.only_process(folder):
         _say_how_long(options, len(group))
-        models = _named(options.checkpoint, recordings.RESERVED)
+        models = cli.named(options.checkpoint, recordings.RESERVED)
         pipelines = swapbench.load(models, device(options.device), settings.sampling, options.codec)
         codec = swapbench.shared_codec(pipelines, options.codec, device(options.device))
-        outputs = _named(options.outputs, recordings.RESERVED)
+        outputs = cli.named(options.outputs, recordings.RESERVED)
         table = recordings.evaluate(group, pipelines, codec, folder, outputs, options.learn, command, tqdm)
         tables.write_folder(folder, [table])
     print(table.text())
     print("\nthe table and all outputs:", folder)
-
-
-def _named(given: Sequence[str], reserved: Sequence[str]) -> dict[str, str]:
-    """`cli.named`, but for what rows of a model's levels, and the files of their sound, are called."""
-    from msdae.evaluation.swapbench.systems import check_names
-
-    named = cli.named(given, reserved)
-    check_names(named)
-    return named
 
 
 def _say_how_long(options: argparse.Namespace, count: int) -> None:
@@ -95,11 +86,11 @@ def _evaluate(options: argparse.Namespace, settings: EvaluationConfig, command: 
         shares = counts(settings.splits, settings.cases)
         _say_how_long(options, sum(sum(textures.values()) for textures in shares.values()))
     short, _ = swapbench.evaluate(
-        _named(options.checkpoint, reserved),
+        cli.named(options.checkpoint, reserved),
         options.out,
         settings,
         device(options.device),
-        outputs=_named(options.outputs, reserved),
+        outputs=cli.named(options.outputs, reserved),
         command=command,
         codec=options.codec,
         progress=tqdm,

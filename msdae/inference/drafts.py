@@ -12,6 +12,7 @@ import torch
 
 from msdae.audio import dynamics
 from msdae.audio.equaliser import PEAK, envelopes
+from msdae.audio.levels import Levelled
 from msdae.audio.neighbours import Neighbours, variety
 from msdae.audio.windows import Source, parts
 from msdae.inference.audible import AUDIBLE, audible
@@ -87,7 +88,7 @@ def _known(pipeline: Any, sound: torch.Tensor) -> bool:
     return far < UNKNOWN or (far < UNKNOWN_FEW and variety(sound, pipeline.codec.sample_rate) < FEW_NOTES)
 
 
-def _audible(pipeline: Any, source: Source) -> torch.Tensor | None:
+def _audible(pipeline: Any, source: Levelled) -> torch.Tensor | None:
     """The first seconds (samples,) of what can be heard of a source; None where that is too short, or where
     the model's level 1 is no average over time."""
     rate = pipeline.codec.sample_rate

@@ -66,7 +66,8 @@ def test_gain_matches_short_and_long_sounds(samples):
 
 def test_gain_for_silence():
     noise = 0.1 * torch.randn(RATE, generator=torch.Generator().manual_seed(0))
-    assert matching_gain(measured(torch.ones(RATE)), measured(noise)) == 1.0
+    for offset in (1.0, 0.123):
+        assert matching_gain(measured(torch.full((RATE,), offset)), measured(noise)) == 1.0
     assert matching_gain(measured(torch.zeros(RATE)), measured(noise)) == 1.0
     assert matching_gain(measured(noise), measured(torch.zeros(RATE))) == 0.0
     assert np.isfinite(matching_gain(measured(torch.zeros(RATE)), measured(torch.zeros(RATE))))

@@ -30,6 +30,7 @@ from msdae.evaluation.swapbench.systems import (
     UNTAUGHT,
     Swap,
     can_learn,
+    check_names,
     learnt_row,
     resampled,
 )
@@ -106,24 +107,26 @@ def evaluate(
     learn: seconds for which each timbre source is learnt, for one more row a model.
 
     Raises:
-        UserError: an output is missing or cannot be read, a melody source without notes; what the parts
-            raise.
+        UserError: a name that is taken, an output that is missing or cannot be read, a melody source without
+            notes; what the parts raise.
     """
+    check_names([*pipelines, *(outputs or {})], RESERVED)
     folder, device = Path(out), next(codec.parameters()).device
     files.make_folder(folder)
     rows = _rows(group, pipelines, codec, device, outputs or {}, learn)
     known, version = _known(folder / SCORES), code.fingerprint(CODE)
-    notes = {pair: transcribe_batch([pair.sounds()[1]], SAMPLE_RATE)[0] for pair in group}
+    notes = {pair: transcribe_batch([read_sound(pair.melody)], SAMPLE_RATE)[0] for pair in group}
     if silent := [pair.melody for pair, heard in notes.items() if not len(heard)]:
         raise UserError(f"{printable(silent[0])}: no notes are heard in it, to compare with; leave it out")
     scores: dict[str, list[dict[str, float]]] = {name: [] for name in rows}
     with progress(total=len(rows) * len(group), desc="evaluating", unit="output") as bar:
         for pair in group:
+            timbre = audio.read(pair.timbre)
             for name, row in rows.items():
                 key = f"{pair.key} {name} {row.key} {version}"
                 if key not in known:
                     sounds = row.make(pair)
-                    known[key] = _score(pair.sounds()[0], notes[pair], sounds)
+                    known[key] = _score(timbre, notes[pair], sounds)
                     if row.key:
                         files.make_folder(folder / AUDIO / pair.name)
                         audio.write(folder / AUDIO / pair.name / f"{name}.wav", sounds[1])

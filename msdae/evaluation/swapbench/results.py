@@ -247,7 +247,8 @@ def _join(folder: Path, manifest: dict[str, Any], before: Mapping[str, Any]) -> 
         for row, system in before.get(kind, {}).items():
             given = joined.setdefault(row, system)
             if given["hash"] != system["hash"]:
-                raise _other(folder, f"{called} '{row}'", system["hash"][:12], given["hash"][:12])
+                hashes = system["hash"][:12], given["hash"][:12]
+                raise _other(folder, f"{called} '{row}'", *hashes, ", or another name")
         if both := sorted(kinds.keys() & joined.keys()):
             raise UserError(
                 f"{folder}: '{both[0]}' is one of the {kinds[both[0]]} and one of the {kind}; "
@@ -256,10 +257,11 @@ def _join(folder: Path, manifest: dict[str, Any], before: Mapping[str, Any]) -> 
         kinds |= dict.fromkeys(joined, kind)
 
 
-def _other(folder: Path, name: str, before: Any, given: Any) -> UserError:
+def _other(folder: Path, name: str, before: Any, given: Any, more: str = "") -> UserError:
+    """more: ways out beside another folder."""
     return UserError(
         f"{folder}: made with another {name} ({_short(before)}; now {_short(given)}); "
-        "delete it or choose another --out" + (", or another name" if "'" in name else "")
+        f"delete it or choose another --out{more}"
     )
 
 

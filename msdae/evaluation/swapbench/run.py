@@ -88,7 +88,7 @@ def evaluate(
     embedding = embeddings.load(settings.embedding)
     others: list[System] = [Function(name, swap) for name, swap in (functions or {}).items()]
     others += untaught()
-    folders = [Folder(name, folder) for name, folder in (outputs or {}).items()]
+    folders = {name: Folder(name, folder) for name, folder in (outputs or {}).items()}
     swappers = [Model(name, pipeline) for name, pipeline in pipelines.items()]
     facts = manifest(
         settings.seed,
@@ -104,10 +104,10 @@ def evaluate(
     full: list[Table] = []
     if settings.splits:
         drawn = plan(settings)
-        for folder in folders:
+        for folder in folders.values():
             folder.check(drawn)
-        systems = [Bounds(shared, device), *swappers, *others, *folders]
-        given = {name: {"hash": one.fingerprint} for name, one in zip(outputs or {}, folders, strict=True)}
+        systems = [Bounds(shared, device), *swappers, *others, *folders.values()]
+        given = {name: {"hash": folder.fingerprint} for name, folder in folders.items()}
         results = Results.begin(out, {**facts, "outputs": given, "splits": sizes(drawn)}, drawn)
         kept = _spread(drawn, settings.report_cases)
         known = Known(results, shared, library, embedding)
