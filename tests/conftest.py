@@ -70,7 +70,9 @@ def few_references():
 @pytest.fixture(autouse=True)
 def process():
     """What command lines set for their process ends with the test: the log, SIGTERM, errors of threads, and
-    torch's threads, which UMAP changes: two for each of two workers slow both down several times."""
+    torch's threads, which UMAP changes: two for each of two workers slow both down several times. Weights
+    that a test draws are the same in each run."""
+    torch.manual_seed(0)
     log = logging.getLogger("msdae")
     hook, terminate = threading.excepthook, signal.getsignal(signal.SIGTERM)
     log.handlers.clear()  # of what a fixture of more than one test has run
