@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from msdae.errors import UserError
+from msdae.inference import dropouts
 from msdae.inference.codes import Codes
 from msdae.inference.longform import Layout, WindowDenoiser, noise
 from msdae.inference.route import Route
@@ -16,6 +17,7 @@ from msdae.models.autoencoder import Autoencoder
 from msdae.nn.tokens import Tokens
 
 SIGMA = 5.3  # noise level at which sampling begins at a draft
+HELD = 2.0  # the same where dropouts are filled
 Advance = Callable[[float], Any]  # told of windows that are done
 SAME = 1e-4  # codes that differ by less are the same, but for rounding
 
@@ -33,17 +35,24 @@ class Silence(NamedTuple):
         far = [(codes - code.to(codes)).abs().amax(dim=(1, 2)) for codes, code in pairs]
         return torch.stack(far).amax(dim=0).cpu() < SAME
 
-    def leaving_out(self, quiet: torch.Tensor, denoise: Callable) -> WindowDenoiser:
-        """`denoise` of all windows but the `quiet` ones, whose estimate is silence."""
-        every = torch.arange(len(quiet))
+    def frame(self, level: int) -> torch.Tensor:
+        """The code of a frame in the middle, (channels, 1)."""
+        code = self.levels[level][0]
+        return code[:, code.shape[1] // 2, None]
 
-        def denoiser(windows: torch.Tensor, sigma: torch.Tensor, part: slice) -> torch.Tensor:
-            denoised, audible = self.z.expand_as(windows).clone(), ~quiet[part]
-            if audible.any():
-                denoised[audible] = denoise(windows[audible], sigma[audible], every[part][audible])
-            return denoised
 
-        return denoiser
+def sparing(known: torch.Tensor, estimates: torch.Tensor, denoise: WindowDenoiser) -> WindowDenoiser:
+    """`denoise` of all windows but the known ones, (windows,), whose estimates are given, (windows, channels,
+    frames)."""
+    every = torch.arange(len(known))
+
+    def denoiser(windows: torch.Tensor, sigma: torch.Tensor, part: slice) -> torch.Tensor:
+        denoised, asked = estimates[part].to(windows).clone(), ~known[part]
+        if asked.any():
+            denoised[asked] = denoise(windows[asked], sigma[asked], every[part][asked])
+        return denoised
+
+    return denoiser
 
 
 def ignored(windows: float) -> None:
@@ -115,6 +124,7 @@ def _of_group(
     layout = Layout(first.frames, first.stride, [codes.length for codes in recordings])
     rooms, channels = zip(recordings, seeds, layout.rooms, strict=True), model.config.codec.channels
     noises = [noise(seed, channels, room, codes.stride) for codes, seed, room in rooms]
+    start = torch.cat(noises, dim=1)[None].to(device)
     draft: torch.Tensor | float = 0.0
     if first.adapter or drafts[0] is not None:
         route = route.for_new_sound()
@@ -126,22 +136,56 @@ def _of_group(
     ]
     tokens = _tokens(recordings, device)
     share = 1 / route.evaluations
-
-    def denoise(windows: torch.Tensor, sigma: torch.Tensor, part: slice | torch.Tensor) -> torch.Tensor:
-        part_tokens = tokens and Tokens(*(x[part] for x in tokens))
-        denoiser = route.denoiser([code[part] for code in conditions], tokens=part_tokens)
-        advance(share * len(windows))
-        return denoiser(windows, sigma)
-
-    if silence and silence.levels and (quiet := silence.windows(conditions)).any():
+    denoise = _by_codes(route, conditions, tokens, lambda windows: advance(share * windows))
+    timed = silence is not None and bool(silence.levels)
+    if timed and (quiet := silence.windows(conditions)).any():
         advance(int(quiet.sum()))
-        denoise = silence.leaving_out(quiet, denoise)
-    denoiser, start = layout.blended(denoise, batch), torch.cat(noises, dim=1)[None].to(device)
+        denoise = sparing(quiet, silence.z.expand(len(quiet), channels, first.frames), denoise)
     with first.adapter.copy().to(device).applied(route.unet()) if first.adapter else nullcontext():
-        z = route.solve(denoiser, start, draft)[0].cpu()
+        z = route.solve(layout.blended(denoise, batch), start, draft)[0].cpu()
+        places = _places(z, recordings, layout, silence) if timed else torch.arange(z.shape[1])
+        whole = (places == torch.arange(len(places)))[layout.index].all(dim=1)
+        if not whole.all():
+            denoise = sparing(whole, z[:, layout.index].transpose(0, 1), _by_codes(route, conditions, tokens))
+            filled = z[:, places][None].to(device)
+            z = route.below(HELD).solve(layout.blended(denoise, batch), start, filled)[0].cpu()
     if not torch.isfinite(z).all():
         raise UserError("the model gave NaN or infinite latents; use another checkpoint")
     return layout.split(z)
+
+
+def _by_codes(
+    route: Route, conditions: Sequence[torch.Tensor], tokens: Tokens | None, told: Advance = ignored
+) -> WindowDenoiser:
+    """The denoiser of a route for codes, (windows, channels, code frames) of each level, and their tokens.
+
+    told: how many windows were denoised.
+    """
+
+    def denoise(windows: torch.Tensor, sigma: torch.Tensor, part: slice | torch.Tensor) -> torch.Tensor:
+        own = tokens and Tokens(*(x[part] for x in tokens))
+        told(len(windows))
+        return route.denoiser([code[part] for code in conditions], tokens=own)(windows, sigma)
+
+    return denoise
+
+
+def _places(z: torch.Tensor, recordings: Sequence[Codes], layout: Layout, silence: Silence) -> torch.Tensor:
+    """Which frame of z, recordings (channels, frames) in a row, takes the place of each: (frames,)."""
+    level = max(silence.levels)
+    silent = silence.z.cpu(), silence.frame(level).cpu()
+    rows = zip(layout.offsets, z.split(layout.rooms, dim=1), recordings, strict=True)
+    return torch.cat(
+        [first + dropouts.places(row, _by_frame(codes, level), *silent) for first, row, codes in rows]
+    )
+
+
+def _by_frame(codes: Codes, level: int) -> torch.Tensor:
+    """The code of each latent frame, (channels, frames): of the window that has it nearest to its middle."""
+    starts, frames = torch.tensor(codes.starts), torch.arange(max(codes.length, codes.frames))
+    windows = torch.searchsorted((starts[1:] + starts[:-1] + codes.frames) / 2, frames, right=True)
+    code = codes[level].expand(codes.windows, -1, -1)
+    return code[windows, :, (frames - starts[windows]) * code.shape[2] // codes.frames].T
 
 
 def _filled(drafts: Sequence[torch.Tensor], rooms: Sequence[int]) -> torch.Tensor:

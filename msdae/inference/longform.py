@@ -36,14 +36,23 @@ class Layout:
         return [max(length, self.frames) for length in self.lengths]
 
     @property
+    def offsets(self) -> list[int]:
+        """The first frame of each recording."""
+        return list(accumulate(self.rooms[:-1], initial=0))
+
+    @property
     def firsts(self) -> list[int]:
         """The first frame of each window."""
-        offsets = accumulate(self.rooms[:-1], initial=0)
         return [
             offset + start
-            for offset, length in zip(offsets, self.lengths, strict=True)
+            for offset, length in zip(self.offsets, self.lengths, strict=True)
             for start in starts(length, self.frames, self.stride)
         ]
+
+    @property
+    def index(self) -> torch.Tensor:
+        """The frames of each window, (windows, frames)."""
+        return torch.tensor(self.firsts)[:, None] + torch.arange(self.frames)
 
     def split(self, z: torch.Tensor) -> list[torch.Tensor]:
         """Latents of all recordings (channels, frames) -> those of each."""
@@ -56,7 +65,7 @@ class Layout:
         Estimates of windows that overlap are averaged, with weights that rise and fall linearly at both ends
         of a window.
         """
-        index = torch.tensor(self.firsts)[:, None] + torch.arange(self.frames)  # (windows, frames)
+        index = self.index
         ramp = torch.arange(1, self.frames + 1).clamp(max=self.frames - self.stride + 1).double()
         ramp = torch.minimum(ramp, ramp.flip(0)).expand(index.shape)
         sums = torch.zeros(sum(self.rooms), dtype=ramp.dtype).index_add_(0, index.flatten(), ramp.flatten())

@@ -101,7 +101,8 @@ class Pipeline:
         return student.beside(self.model)
 
     @cached_property
-    def _silence(self) -> Silence:
+    def silence(self) -> Silence:
+        """What a silent window is for the model and its codec."""
         return silence(self.model, self.codec, self.log_mel, self.window * self.codec.hop)
 
     def route(self) -> Route:
@@ -365,7 +366,7 @@ class Pipeline:
         each = list(seeds) if isinstance(seeds, Iterable) else [seeds] * len(recordings)
         for seed in each:
             SEED.check(seed, "seed", int)
-        return latents(self.model, recordings, each, self.route(), self.batch, advance, drafts, self._silence)
+        return latents(self.model, recordings, each, self.route(), self.batch, advance, drafts, self.silence)
 
     def _gated(self, z: torch.Tensor, melody: Levelled, advance: Advance = ignored) -> Blocks:
         """`decode_blocks` as long as a melody source, soft where it is; `advance` is told shares of it."""

@@ -6,7 +6,7 @@ earlier window has given stay as they are: the denoiser is told them at every no
 not known, are sampled again by the next one and are not played.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from itertools import chain
 from typing import Any
@@ -18,6 +18,7 @@ from msdae.audio.levels import HOP
 from msdae.audio.loudness import PEAK, Loudness, matching_gain
 from msdae.audio.windows import crossfade_level
 from msdae.errors import UserError
+from msdae.inference import dropouts
 from msdae.inference.codes import Codes
 from msdae.inference.encoding import brought, window_codes
 from msdae.inference.longform import noise
@@ -31,6 +32,7 @@ LOUDEST = 8.0  # most that the gain may be: noise of an empty room stays noise
 LEVEL = equaliser.PEAK  # of the input's loud parts as the model hears them: what it was trained on
 QUIETEST = LEVEL / 100  # peak of an input that is made as loud; a softer one stays softer than that
 FORGOTTEN = 10.0  # seconds after which a loud part counts by half
+EDGE = 3  # latent frames at the end of a window whose codes are of a sound that ends there
 CLICK = 4  # parts of `HOP` samples that may be louder than the loud ones
 
 
@@ -136,8 +138,18 @@ class Engine:
         with self._adapter.applied(self.unet) if self._adapter else nullcontext():
             inner = self._route.denoiser(conditions, tokens=self._tokens)
             z = self._route.solve(lambda x, sigma: torch.where(known, before, inner(x, sigma)), start)
+        z = torch.where(known, z, self._held(z, codes))
         waveform, state = codec.continued(z, first, config.stride, state)
         return z, waveform[:, : self.stride + FADE], state
+
+    def _held(self, z: torch.Tensor, codes: Mapping[int | str, torch.Tensor]) -> torch.Tensor:
+        """Latents z of a window, (1, channels, frames), without dropouts. codes: of the window, by level."""
+        silence, frames = self.pipeline.silence, torch.arange(z.shape[2], device=z.device)
+        if not silence.levels:
+            return z
+        code = codes[level := max(silence.levels)][0]
+        content = code[:, frames.clamp(max=len(frames) - 1 - EDGE) * code.shape[1] // len(frames)]
+        return z[..., dropouts.places(z[0], content, silence.z, silence.frame(level))]
 
     def _mastered(self, sound: torch.Tensor) -> torch.Tensor:
         """The next stride of the rendering with the loudness that the input had at that time."""

@@ -4,6 +4,9 @@ import pytest
 import torch
 
 from msdae.errors import UserError
+from msdae.inference import dropouts
+from msdae.inference.latents import HELD
+from msdae.inference.longform import Layout
 from msdae.inference.pipeline import Mix, Pipeline, Sampling
 from msdae.models import hub, student
 from msdae.models.adapter import Adapter
@@ -162,3 +165,37 @@ def test_nothing_is_denoised_where_the_melody_source_is_silent(folder, source, d
     windows.clear()
     pipeline.swap(timbre, torch.cat([source, 1e-3 * torch.randn(len(rest)), source]))
     assert few < sum(windows) / 2
+
+
+@pytest.mark.parametrize("quality", ["fast", "best"])
+def test_windows_with_dropouts_are_sampled_again(folder, source, quality, monkeypatch):
+    """From a little noise on the frames that fill them; all else stays."""
+    sampling = Sampling(quality=quality, antithetic=0)
+    pipeline = Pipeline(Autoencoder.from_pretrained(folder), Toy(), sampling)
+    codes, other = pipeline.encode(source.repeat(5)), pipeline.encode(source.flip(0))
+    before, unchanged = pipeline.sample([codes, other])
+    filled, sigmas, denoise = dropouts.places, [], Autoencoder.denoise
+
+    def places(z, content, *silent):
+        assert content.shape[1] == z.shape[1]
+        chosen = filled(z, content, *silent)
+        if len(chosen) == codes.length:
+            chosen[70:74] = 69
+        return chosen
+
+    def seen(self, x, sigma, *rest, **more):
+        sigmas.append(float(sigma.max()))
+        return denoise(self, x, sigma, *rest, **more)
+
+    monkeypatch.setattr(dropouts, "places", places)
+    monkeypatch.setattr(Autoencoder, "denoise", seen)
+    z, same = pipeline.sample([codes, other])
+    index = Layout(codes.frames, codes.stride, [codes.length]).index
+    sampled = index[((index >= 70) & (index < 74)).any(dim=1)].unique()
+    stays = torch.ones(codes.length, dtype=torch.bool)
+    stays[sampled] = False
+    torch.testing.assert_close(same, unchanged)
+    torch.testing.assert_close(z[:, stays], before[:, stays])
+    assert 0 < len(sampled) < codes.length / 2
+    assert ((z - before)[:, 70:74].abs() > 1e-3).any(dim=0).all()
+    assert HELD in sigmas

@@ -6,6 +6,7 @@ import torch
 from msdae import codecs
 from msdae.errors import UserError
 from msdae.evaluation import live
+from msdae.inference import dropouts
 from msdae.inference.pipeline import Pipeline
 from msdae.inference.settings import LiveConfig, Sampling
 from msdae.inference.streaming import FADE, Engine, rendered
@@ -139,6 +140,19 @@ def test_a_longer_stride_delays_more(small, melody):
         UserError, match="stride 12 and ahead 8: too long for windows of 32 latent frames; give 16 at most"
     ):
         engine(small, melody(1.0)[0], stride=12, ahead=8)
+
+
+def test_new_frames_of_a_dropout_are_filled(small, melody, monkeypatch):
+    player = engine(small, melody(3.0)[0])
+    heard, before = melody(3.0, seed=1)[0][None, : small.codec.clip_samples], torch.randn(1, 64, 32)
+    first = small.window - player.config.stride - player.config.ahead
+    played = before[..., player.config.stride :][..., :first]
+    plain, *_ = player.window(heard, before, player.noise(1))
+    monkeypatch.setattr(dropouts, "places", lambda z, *rest: torch.full((z.shape[1],), 7))
+    z, *_ = player.window(heard, before, player.noise(1))
+    torch.testing.assert_close(z[..., :first], played)
+    torch.testing.assert_close(plain[..., :first], played)
+    assert torch.equal(z[..., first:], played[..., 7:8].expand_as(z[..., first:]))
 
 
 def test_guidance_of_other_levels_is_refused_before_anything_plays(small, melody):
