@@ -14,7 +14,7 @@ from msdae.inference.codes import LENGTH, Codes
 from msdae.inference.latents import Advance, Silence, ignored
 from msdae.inference.settings import AUTO, SOUND, Mix
 from msdae.inference.sounds import LearntSound
-from msdae.inference.sources import levelled, require_audible
+from msdae.inference.sources import require_audible, timbre_source
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.tokens import Tokens, gathered
 
@@ -76,7 +76,7 @@ def timbre_of(pipeline: Any, timbre: Any, levels: Sequence[int] = (1,)) -> Codes
     """
     if isinstance(timbre, LearntSound):
         return pipeline.encode(timbre, levels=levels)
-    source = levelled(timbre, pipeline.codec.sample_rate)
+    source = timbre_source(timbre, pipeline.codec.sample_rate)
     require_audible([source])
     return pipeline.encode(source, samples=max(source.samples, pipeline.codec.clip_samples), levels=levels)
 

@@ -25,7 +25,7 @@ from msdae.inference.mixing import Mixed, mixed
 from msdae.inference.route import Route, route
 from msdae.inference.settings import Mix, Sampling, strengths
 from msdae.inference.sounds import LearntSound, blended, mixed_tokens
-from msdae.inference.sources import levelled, require_audible
+from msdae.inference.sources import levelled, require_audible, timbre_source
 from msdae.limits import COUNT, LEARNING_SECONDS, SEED, SHARE, Range
 from msdae.models import codec_files, student
 from msdae.models.autoencoder import Autoencoder
@@ -251,7 +251,7 @@ class Pipeline:
         from msdae.inference.learning import learn  # Accelerate takes seconds to import
 
         group = list(sources) if isinstance(sources, (list, tuple)) else [sources]
-        opened = [levelled(source, self.codec.sample_rate, sample_rate) for source in group]
+        opened = [timbre_source(source, self.codec.sample_rate, sample_rate) for source in group]
         return learn(self, opened, seconds, steps, folder, progress)
 
     def load_sound(self, path: str | Path) -> LearntSound:
@@ -333,9 +333,9 @@ class Pipeline:
         if not isinstance(mix, Mix):
             raise TypeError(f"a mix is needed, as Mix(melody, levels), not a {type(mix).__name__}")
         self._check_levels(mix.levels)
-        sounds = {id(sound): sound for sound in (mix.melody, *mix.recordings)}
         rate, given = self.codec.sample_rate, mix.sample_rate
-        sources = {key: levelled(sound, rate, given) for key, sound in sounds.items()}
+        sources = {id(sound): timbre_source(sound, rate, given) for sound in mix.recordings}
+        sources[id(mix.melody)] = levelled(mix.melody, rate, given)
         levels = {level: sources.get(id(sound), sound) for level, sound in mix.levels.items()}
         resolved = Mix(sources[id(mix.melody)], levels, mix.strength)
         require_audible(resolved.recordings, resolved.melody)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from msdae.audio import windows
+from msdae.audio.denoising import Denoised
 from msdae.audio.files import SAMPLE_RATE, Recording, open_recording
 from msdae.audio.levels import Levelled
 from msdae.audio.resample import resample
@@ -86,6 +87,13 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
 def levelled(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:
     """`as_source` at the level of what models are trained on, once."""
     return sound if isinstance(sound, Levelled) else Levelled(as_source(sound, rate, sample_rate), rate)
+
+
+def timbre_source(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:
+    """As `levelled`, without steady noise: a model hears it as part of a sound."""
+    if isinstance(sound, Levelled):
+        return sound
+    return Levelled(Denoised(as_source(sound, rate, sample_rate), rate), rate)
 
 
 def require_audible(timbres: Iterable[Levelled], melody: Levelled | None = None) -> None:

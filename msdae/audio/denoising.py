@@ -1,0 +1,105 @@
+"""Steady noise under a recording, as of a room or a microphone, taken off by spectral subtraction.
+
+Its power is what is left in the quietest moments of each region of frequencies, if it is as even as noise is;
+the decay of a note is not. Source: the idea of Martin 2001, "Noise power spectral density estimation based
+on optimal smoothing and minimum statistics".
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from msdae.audio.windows import Source, cut, parts
+
+FFT, HOP = 4096, 1024  # samples
+SIZE, MARGIN = (
+    2**18,
+    2 * FFT,
+)  # samples that are filtered at once, and of those beside them that they depend on
+LONGEST, SHORTEST = 60, 1  # seconds in which noise is looked for; of a recording that may have some
+LOUD, SILENT = (
+    0.9,
+    1e-9,
+)  # the quantile of frames that is loud; the share of its power from which one is heard
+QUIET, PAUSE = 0.03, 10**-1.2  # the quantile that is quiet; the share of that power that it has in a pause
+REGIONS = 128  # of the spectrum
+LOW, HIGH = 0.02, 0.1  # quantiles of a region's power; in noise it is exponentially distributed,
+EVEN = 8.0  # so that HIGH is 5.2 times LOW; in decays, many times
+MOST = 0.5  # share of the regions that are even, at least
+OVER = 2.0  # how much of the noise's mean power is taken off
+LEFT = 0.03  # of the amplitude, at least: rather some noise than tones of what is left of it
+
+
+@dataclass(frozen=True, eq=False)
+class Denoised:
+    """`source` without its steady noise; as it is where it has no pauses to tell it by, or no noise.
+
+    rate: Hz.
+    """
+
+    source: Source
+    rate: int
+
+    @property
+    def samples(self) -> int:
+        """Its length."""
+        return self.source.samples
+
+    @property
+    def path(self) -> Path:
+        """The source's file; an AttributeError without one."""
+        return self.source.path
+
+    def blocks(self) -> Iterator[torch.Tensor]:
+        if self._noise is None:
+            yield from self.source.blocks()
+            return
+        begins = range(0, self.samples, SIZE)
+        firsts = [max(0, begin - MARGIN) for begin in begins]
+        windows = cut(self.source.blocks(), firsts, SIZE + 2 * MARGIN)
+        for begin, first, window in zip(begins, firsts, windows, strict=True):
+            yield _filtered(window, self._noise)[begin - first :][:SIZE]
+
+    @cached_property
+    def _noise(self) -> torch.Tensor | None:
+        if self.samples < SHORTEST * self.rate:
+            return None
+        return noise(next(parts(self.source, LONGEST * self.rate)))
+
+
+def noise(sound: torch.Tensor) -> torch.Tensor | None:
+    """Mean power of the steady noise of a sound (samples,) in each bin, (bins,); None where there is none."""
+    powers = _spectrum(sound).abs().square()
+    levels = powers.sum(dim=0)
+    loud = levels.quantile(LOUD)
+    heard = levels > SILENT * loud
+    if not heard.any() or levels[heard].quantile(QUIET) > PAUSE * loud:
+        return None
+    regions = powers[:-1, heard].reshape(REGIONS, -1)
+    low, high = regions.quantile(torch.tensor([LOW, HIGH]), dim=1)
+    even = high < EVEN * low
+    if even.float().mean() < MOST:
+        return None
+    mean = torch.where(even, low / -math.log(1 - LOW), 0).repeat_interleave(FFT // 2 // REGIONS)
+    return torch.cat([mean, mean[-1:]])
+
+
+def _filtered(sound: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """`sound` (samples,) without `noise`, its power in each bin."""
+    spectrum = _spectrum(sound)
+    powers = F.pad(spectrum.abs().square()[None], (1, 1, 1, 1), mode="replicate")
+    powers = F.avg_pool2d(powers, 3, 1)[0]
+    gain = (1 - OVER * noise[:, None] / powers.clamp(min=1e-20)).clamp(min=LEFT**2).sqrt()
+    return torch.istft(gain * spectrum, FFT, HOP, window=torch.hann_window(FFT), length=len(sound))
+
+
+def _spectrum(sound: torch.Tensor) -> torch.Tensor:
+    """(samples,) -> (bins, frames), complex."""
+    return torch.stft(
+        sound, FFT, HOP, window=torch.hann_window(FFT), return_complex=True, pad_mode="constant"
+    )
