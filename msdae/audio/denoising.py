@@ -17,15 +17,9 @@ import torch.nn.functional as F
 from msdae.audio.windows import Source, cut, parts
 
 FFT, HOP = 4096, 1024  # samples
-SIZE, MARGIN = (
-    2**18,
-    2 * FFT,
-)  # samples that are filtered at once, and of those beside them that they depend on
+SIZE, MARGIN = 2**18, 2 * FFT  # samples that are filtered at once; those beside them that they depend on
 LONGEST, SHORTEST = 60, 1  # seconds in which noise is looked for; of a recording that may have some
-LOUD, SILENT = (
-    0.9,
-    1e-9,
-)  # the quantile of frames that is loud; the share of its power from which one is heard
+LOUD, SILENT = 0.9, 1e-9  # the quantile of frames that is loud; the share of its power that silence is under
 QUIET, PAUSE = 0.03, 10**-1.2  # the quantile that is quiet; the share of that power that it has in a pause
 REGIONS = 128  # of the spectrum
 LOW, HIGH = 0.02, 0.1  # quantiles of a region's power; in noise it is exponentially distributed,
@@ -100,6 +94,4 @@ def _filtered(sound: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
 
 def _spectrum(sound: torch.Tensor) -> torch.Tensor:
     """(samples,) -> (bins, frames), complex."""
-    return torch.stft(
-        sound, FFT, HOP, window=torch.hann_window(FFT), return_complex=True, pad_mode="constant"
-    )
+    return torch.stft(sound, FFT, HOP, window=torch.hann_window(FFT), return_complex=True)

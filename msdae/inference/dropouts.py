@@ -24,9 +24,9 @@ def places(
         melody source, (channels, frames). silent_z, silent_content: both of a silent frame, (channels, 1).
     """
     loud = (z - silent_z).square().mean(dim=0).sqrt()
-    frames, last = (torch.arange(size, device=z.device) for size in (len(loud), NOTE))
+    frames, order = (torch.arange(size, device=z.device) for size in (len(loud), NOTE))
     start = _starts(loud)
-    note = (start[:, None] - NOTE + last).clamp(min=0)  # (frames, NOTE)
+    note = (start[:, None] - NOTE + order).clamp(min=0)  # (frames, NOTE)
     soft = loud[note] < LOUD * loud[note].mean(dim=1, keepdim=True)
     apart = torch.stack([(content[:, frame] - content).norm(dim=0) for frame in note.T], dim=1)
     apart = apart.masked_fill(soft, float("inf"))
@@ -34,7 +34,7 @@ def places(
     level = heard[note].mean(dim=1)
     held = (start >= 0) & (apart.amin(dim=1) < SAME * level) & (heard > (1 - SAME) * level)
     turn = ((frames - start) % (2 * NOTE) - NOTE + 0.5).abs() - 0.5  # from the last frame back, and forth
-    away = (last - turn[:, None]).abs()
+    away = (order - turn[:, None]).abs()
     nearest = (apart + TURN * level[:, None] * away).argmin(dim=1, keepdim=True)
     return torch.where(held, note.gather(1, nearest)[:, 0], frames)
 
