@@ -7,14 +7,12 @@ on optimal smoothing and minimum statistics".
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
-from msdae.audio.windows import Source, cut, parts
+from msdae.audio.windows import Changed, cut, parts
 
 FFT, HOP = 4096, 1024  # samples
 SIZE, MARGIN = 2**18, 2 * FFT  # samples that are filtered at once; those beside them that they depend on
@@ -29,25 +27,8 @@ OVER = 2.0  # how much of the noise's mean power is taken off
 LEFT = 0.03  # of the amplitude, at least: rather some noise than tones of what is left of it
 
 
-@dataclass(frozen=True, eq=False)
-class Denoised:
-    """`source` without its steady noise; as it is where it has no pauses to tell it by, or no noise.
-
-    rate: Hz.
-    """
-
-    source: Source
-    rate: int
-
-    @property
-    def samples(self) -> int:
-        """Its length."""
-        return self.source.samples
-
-    @property
-    def path(self) -> Path:
-        """The source's file; an AttributeError without one."""
-        return self.source.path
+class Denoised(Changed):
+    """`source` without its steady noise; as it is where it has no pauses to tell it by, or no noise."""
 
     def blocks(self) -> Iterator[torch.Tensor]:
         if self._noise is None:

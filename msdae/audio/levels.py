@@ -1,16 +1,14 @@
 """Sources at one level, and renderings that are soft where they are."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
 from msdae.audio.dynamics import REACH, loudest
 from msdae.audio.equaliser import PEAK
-from msdae.audio.windows import Source, cut, parts
+from msdae.audio.windows import Changed, cut, parts
 
 HOP = 512  # samples of a part whose peak is measured
 PART = 16  # of these: as long as a short note
@@ -26,28 +24,12 @@ NEAR, TOGETHER = 2, 512  # hops about one whose peak is its own; hops that are c
 LOWEST = -120.0  # dB
 
 
-@dataclass(frozen=True, eq=False)
-class Levelled:
+class Levelled(Changed):
     """`source` as loud as what models are trained on: its loud parts have the peak `PEAK`.
-
-    rate: Hz.
 
     Raises:
         UserError: when it is first heard: as the source's `blocks`.
     """
-
-    source: Source
-    rate: int
-
-    @property
-    def samples(self) -> int:
-        """Its length."""
-        return self.source.samples
-
-    @property
-    def path(self) -> Path:
-        """The source's file; an AttributeError without one."""
-        return self.source.path
 
     def blocks(self) -> Iterator[torch.Tensor]:
         for block in self.source.blocks():

@@ -58,6 +58,27 @@ class Waveform:
 
 
 @dataclass(frozen=True, eq=False)
+class Changed:
+    """`source` with other samples, as many: what classes of this kind give in their `blocks`.
+
+    rate: Hz.
+    """
+
+    source: Source
+    rate: int
+
+    @property
+    def samples(self) -> int:
+        """Its length."""
+        return self.source.samples
+
+    @property
+    def path(self) -> Path:
+        """The source's file; an AttributeError without one."""
+        return self.source.path
+
+
+@dataclass(frozen=True, eq=False)
 class Resampled:
     """`source`, which is at `old_rate` Hz, at `new_rate` Hz."""
 

@@ -144,9 +144,10 @@ def _of_group(
     with first.adapter.copy().to(device).applied(route.unet()) if first.adapter else nullcontext():
         z = route.solve(layout.blended(denoise, batch), start, draft)[0].cpu()
         places = _places(z, recordings, layout, silence) if timed else torch.arange(z.shape[1])
-        whole = (places == torch.arange(len(places)))[layout.index].all(dim=1)
+        index = layout.index
+        whole = (places == torch.arange(len(places)))[index].all(dim=1)
         if not whole.all():
-            denoise = sparing(whole, z[:, layout.index].transpose(0, 1), _by_codes(route, conditions, tokens))
+            denoise = sparing(whole, z[:, index].transpose(0, 1), _by_codes(route, conditions, tokens))
             filled = z[:, places][None].to(device)
             z = route.below(HELD).solve(layout.blended(denoise, batch), start, filled)[0].cpu()
     if not torch.isfinite(z).all():

@@ -35,11 +35,10 @@ def cleaned(sound: torch.Tensor) -> torch.Tensor:
     return torch.cat(list(Denoised(Waveform(sound), RATE).blocks()))
 
 
-@pytest.mark.parametrize(
-    ("tilt", "factor"), [(0.0, 25), (0.5, 3)]
-)  # pink noise is steep in the lowest region
+@pytest.mark.parametrize(("tilt", "factor"), [(0.0, 25), (0.5, 3)])
 @pytest.mark.parametrize("level", [0.01, 0.001, 0.0001])
 def test_noise_is_taken_off_and_the_sound_stays(level, tilt, factor):
+    """By `factor` at least in a rest; less of pink noise, which is steep within the lowest region."""
     sound = tones(6.0, 0.3)
     noisy = sound + hiss(len(sound), level, tilt)
     made = cleaned(noisy)
