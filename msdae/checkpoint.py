@@ -84,7 +84,7 @@ def restore(
     try:
         network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     except RuntimeError as error:
-        raise UserError(f"{path}: its tensors do not fit its settings; {fix}") from error
+        raise UserError(f"{printable(path)}: its tensors do not fit its settings; {fix}") from error
     return network.eval().requires_grad_(False)
 
 

@@ -185,9 +185,10 @@ class Studio:
     # -- work
 
     def _open(self, job: Job) -> dict[str, Any]:
-        self.pipeline = self._make()
-        self._sampling = self.pipeline.sampling
-        self.pipeline.fingerprint  # noqa: B018, a second that no visitor waits for
+        pipeline = self._make()
+        pipeline.fingerprint  # noqa: B018, a second that no visitor waits for
+        self._sampling = pipeline.sampling
+        self.pipeline = pipeline
         job.advance(0.3)
         examples = load(self.pipeline, self.cache, job.progress(rest=(0.3, 0.9)))
         clip = next(iter(examples.sounds.values()))
@@ -204,8 +205,8 @@ class Studio:
         mix = Mix(order.melody.path, sources, order.strength)
         waveform = pipeline.render(mix, job.progress(rest=(0.0, 0.98)))
         self.pace = 0.5 * self.pace + 0.5 * (time.monotonic() - begin) / order.melody.seconds
-        source = order.levels.get(1)
-        sound = self.library.find(source.first).name if isinstance(source, Blend) else source and source.name
+        source = order.levels[min(order.levels)]
+        sound = self.library.find(source.first).name if isinstance(source, Blend) else source.name
         clip = kept(waveform, f"{order.melody.name} – {sound}", visit.folder, ".wav")
         self.listen(visit, visit.keep(clip))
         return {"clip": clip.id}

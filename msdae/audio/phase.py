@@ -1,6 +1,11 @@
-"""Phases for a magnitude spectrogram in one pass through time, then a few rounds of Griffin and Lim."""
+"""Phases for a magnitude spectrogram in one pass through time, then a few rounds of Griffin and Lim.
+
+Where a recording with the same notes is known, low bins have its phases: decoded magnitudes do not tell low
+frequencies exactly, and partials that lie near to each other not at all.
+"""
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,9 +18,52 @@ DECAY = 0.8  # of a harmonic's weight, to the one below
 STEP, REACH = 0.25, 3  # bins between candidates for a partial's frequency; how many at either side
 STIFFNESS = 2.0  # nats that it costs to leave the parabola by a bin
 DEPTH = 8.0  # nats below a frame's loudest bin where levels end
+LOW = 1000.0  # Hz up to which a melody source's phases are taken
+BESIDE = 2  # bins around a partial that have its phase
+WEAK = 10 ** (-30 / 20)  # of the magnitude that is wanted; what a melody source has less of is no partial
+ALONE, VALLEY = 10 ** (18 / 20), 4  # a partial stands alone by so much over what is so many bins beside it
 
 
-def accumulated(magnitude: torch.Tensor, hop: int, start: torch.Tensor | None = None) -> torch.Tensor:
+class Followed(NamedTuple):
+    """Phases of a melody source, (batch, low bins, frames), and where a rendering has them, of that shape."""
+
+    phases: torch.Tensor
+    kept: torch.Tensor
+
+
+def followed(magnitude: torch.Tensor, spectrum: torch.Tensor, sample_rate: int) -> Followed:
+    """The phases of a recording's partials below `LOW`, for a rendering of the same notes.
+
+    A partial of the rendering that stands alone has its own frequency and its own time.
+
+    magnitude: (batch, bins, frames), that is rendered. spectrum: the recording's, of that shape, complex.
+    """
+    low = round(2 * LOW / sample_rate * (magnitude.shape[1] - 1))
+    wanted, own = magnitude[:, : low + VALLEY], spectrum[:, : low + 1].abs()
+    partial = _peaks(own) & (own[:, :-1] > WEAK * wanted[:, :low])
+    lower = F.pad(wanted[:, :-VALLEY], (0, 0, VALLEY, 0))[:, :low]
+    alone = _peaks(wanted)[:, :low] & (wanted[:, :low] > ALONE * lower.maximum(wanted[:, VALLEY:]))
+    kept = _widened(partial, BESIDE) & ~_widened(alone, VALLEY)
+    return Followed(spectrum[:, :low].angle(), kept)
+
+
+def _peaks(magnitude: torch.Tensor) -> torch.Tensor:
+    """Which bins but the last one are peaks: (batch, bins, frames) -> (batch, bins - 1, frames)."""
+    rise = F.pad(magnitude.diff(dim=1), (0, 0, 1, 0))
+    return (rise[:, :-1] >= 0) & (rise[:, 1:] < 0)
+
+
+def _widened(marks: torch.Tensor, reach: int) -> torch.Tensor:
+    """Marks of bins, (batch, bins, frames), with `reach` bins to either side."""
+    return F.max_pool2d(marks.float(), (2 * reach + 1, 1), 1, (reach, 0)) > 0
+
+
+def accumulated(
+    magnitude: torch.Tensor,
+    hop: int,
+    start: torch.Tensor | None = None,
+    follow: Followed | None = None,
+) -> torch.Tensor:
     """Phases of sinusoids that go on from frame to frame: (batch, bins, frames), in (-pi, pi].
 
     Each peak of a frame is taken for a sinusoid. A parabola through the log-magnitude finds its frequency,
@@ -25,6 +73,7 @@ def accumulated(magnitude: torch.Tensor, hop: int, start: torch.Tensor | None = 
     magnitude: (batch, bins, frames) of a centred STFT, Hann window of 2 * (bins - 1) samples, `hop` apart.
     start: (batch, bins), phases of the frame before the first; `scattered` by default. So a long spectrogram
         may be done in parts.
+    follow: phases that are known.
 
     Source: Beauregard, Harish and Wyse 2015, "Single pass spectrogram inversion".
     """
@@ -36,6 +85,9 @@ def accumulated(magnitude: torch.Tensor, hop: int, start: torch.Tensor | None = 
     phases = torch.empty_like(moved)
     for frame, place in enumerate(owner.unbind(1)):
         before = torch.add(before.gather(1, place), moved[:, frame], out=phases[:, frame])
+        if follow is not None:
+            known, kept = follow.phases[..., frame], follow.kept[..., frame]
+            before[:, : known.shape[1]] = torch.where(kept, known.double(), before[:, : known.shape[1]])
     turns = torch.round(phases / (2 * math.pi))
     return (phases - 2 * math.pi * turns).to(magnitude.dtype).transpose(1, 2)
 
@@ -56,11 +108,17 @@ def with_doubles(magnitude: torch.Tensor) -> torch.Tensor:
 
 
 def griffin_lim(
-    magnitude: torch.Tensor, phase: torch.Tensor, window: torch.Tensor, hop: int, rounds: int
+    magnitude: torch.Tensor,
+    phase: torch.Tensor,
+    window: torch.Tensor,
+    hop: int,
+    rounds: int,
+    kept: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The waveform of `magnitude` whose phases are made consistent from `phase` on: (batch, samples).
 
     magnitude, phase: (batch, bins, frames) -> samples = (frames - 1) * hop. rounds: 0 keeps the phases.
+    kept: (batch, low bins, frames), which of the low bins' phases stay as they are.
 
     Source: Griffin and Lim 1984; with momentum, Perraudin et al. 2013.
     """
@@ -73,12 +131,15 @@ def griffin_lim(
     def waveform(spectrum: torch.Tensor) -> torch.Tensor:
         return _overlapped(torch.fft.irfft(spectrum, len(window)) * window, hop, length) / weight
 
-    spectrum, before = torch.polar(wanted, phase.transpose(1, 2)), None
+    first = spectrum = torch.polar(wanted, phase.transpose(1, 2))
+    before, low = None, 0 if kept is None else kept.shape[1]
     for _ in range(rounds):
         rebuilt = torch.stft(waveform(spectrum), **settings, return_complex=True).transpose(1, 2)
         direction = rebuilt if before is None else torch.sub(rebuilt, before, alpha=momentum)
         power = direction.real.square() + direction.imag.square()
         spectrum, before = direction * (wanted * power.clamp_(min=TINY).rsqrt_()), rebuilt
+        if kept is not None:
+            spectrum[..., :low] = torch.where(kept.transpose(1, 2), first[..., :low], spectrum[..., :low])
     return waveform(spectrum)
 
 

@@ -185,7 +185,8 @@ def join(
             window = torch.cat([blend(tail, window[..., :overlap]), window[..., overlap:]], dim=-1)
         yield window[..., :-overlap]
         tail = window[..., -overlap:]
-    yield tail
+    if tail is not None:
+        yield tail
 
 
 def crossfade_level(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:

@@ -105,14 +105,29 @@ class Codec(nn.Module, ABC):
             samples a frame.
         """
 
+    def follow(
+        self, latents: Iterable[torch.Tensor], melody: Iterable[torch.Tensor]
+    ) -> Iterator[torch.Tensor]:
+        """As `stream`, beside a recording with the same notes, which may tell exactly where low partials are.
+
+        melody: a block (batch, hop * frames) of it for each of latents. By default it is not heard.
+        """
+        return self.stream(latents)
+
     @torch.no_grad()
     def continued(
-        self, z: torch.Tensor, before: int, own: int, state: Any = None
+        self,
+        z: torch.Tensor,
+        before: int,
+        own: int,
+        state: Any = None,
+        melody: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, Any]:
         """Decode a piece of a stream: its own frames, and a preview of those after them.
 
         z: (batch, channels, before + own + after) frames: the last piece's, its own, and the next piece's.
         state: returned by the piece before, so that its sound goes on without a join; None: the first piece.
+        melody: (batch, hop * frames of z), as of `follow`.
 
         Returns:
             the waveform (batch, (own + after) * hop), and the next piece's state.
@@ -120,10 +135,16 @@ class Codec(nn.Module, ABC):
         return self.decode(z)[:, before * self.hop :], None
 
     @torch.no_grad()
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """z: (batch, channels, frames) -> waveform: (batch, frames * hop)."""
+    def decode(self, z: torch.Tensor, melody: torch.Tensor | None = None) -> torch.Tensor:
+        """z: (batch, channels, frames) -> waveform: (batch, frames * hop). melody: as of `follow`."""
         together = max(1, CHUNK // max(1, z.shape[-1]))
-        return torch.cat([torch.cat(list(self.stream([group])), dim=-1) for group in z.split(together)])
+        groups = [[group] for group in z.split(together)]
+        if melody is None:
+            streams = [self.stream(group) for group in groups]
+        else:
+            pairs = zip(groups, melody.split(together), strict=True)
+            streams = [self.follow(group, [part]) for group, part in pairs]
+        return torch.cat([torch.cat(list(blocks), dim=-1) for blocks in streams])
 
 
 def load(name_or_path: str | Path = DEFAULT, device: str | torch.device = "cpu") -> Codec:

@@ -21,7 +21,7 @@ from einops import rearrange
 from msdae import checkpoint
 from msdae import config as configs
 from msdae.audio.magnitudes import Transform, mel_filters, pieces
-from msdae.audio.phase import accumulated, griffin_lim, scattered, with_doubles
+from msdae.audio.phase import accumulated, followed, griffin_lim, scattered, with_doubles
 from msdae.codecs.base import CODECS, FIX, Codec
 from msdae.codecs.chunks import CHUNK, chunks
 from msdae.limits import Range
@@ -156,21 +156,40 @@ class NeuralCodec(Codec):
 
     # -- latents to sound
 
-    @torch.no_grad()
     def stream(self, latents: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
         """Blocks of z (batch, channels, any) -> blocks of the waveform (batch, any).
 
         Chunks see as much of their neighbours as they depend on, and phases go on from one to the next, so
         that the result is that of the whole but for rounding.
         """
+        return self._stream(latents)
+
+    def follow(
+        self, latents: Iterable[torch.Tensor], melody: Iterable[torch.Tensor]
+    ) -> Iterator[torch.Tensor]:
+        """As `stream`; low partials have the phases that they have in `melody` (`Codec.follow`)."""
+        by_frame = (rearrange(block, "b (n s) -> b s n", s=self.hop) for block in melody)
+        pairs = zip(latents, by_frame, strict=True)
+        return self._stream(torch.cat([z, sound.to(z.device)], dim=1) for z, sound in pairs)
+
+    @torch.no_grad()
+    def _stream(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """blocks: of z, below it the samples of each frame where a melody is followed."""
         phase, margin = None, self._margin
-        for chunk in chunks(latents, max(CHUNK, self._reach + margin), self._reach + margin):
-            waveform, phase = self.continued(chunk.z, chunk.before, chunk.own, phase)
+        for chunk in chunks(blocks, max(CHUNK, self._reach + margin), self._reach + margin):
+            z, sound = chunk.z.tensor_split([self.channels], dim=1)
+            melody = rearrange(sound, "b s n -> b (n s)") if sound.shape[1] else None
+            waveform, phase = self.continued(z, chunk.before, chunk.own, phase, melody)
             yield waveform[:, : chunk.own * self.hop]
 
     @torch.no_grad()
     def continued(
-        self, z: torch.Tensor, before: int, own: int, state: torch.Tensor | None = None
+        self,
+        z: torch.Tensor,
+        before: int,
+        own: int,
+        state: torch.Tensor | None = None,
+        melody: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """As `Codec.continued`: the state is the phases of the last frame that the next piece begins with.
 
@@ -181,13 +200,26 @@ class NeuralCodec(Codec):
         known, after = min(before, margin), min(z.shape[-1] - before - own, margin)
         first, frames = (before - known) * c.block, (known + own + after) * c.block
         # A centred transform has one frame more than hops: the next frame, or at the end the last again.
-        inside = with_doubles(F.pad(magnitude, (0, 1), mode="replicate")[..., first : first + frames + 1])
+        kept_frames = slice(first, first + frames + 1)
+        inside = with_doubles(F.pad(magnitude, (0, 1), mode="replicate")[..., kept_frames])
+        line = None
+        if melody is not None:
+            spectrum = with_doubles(self._spectrum(melody)[..., kept_frames])
+            line = followed(inside, spectrum, c.sample_rate)
         start = scattered(inside.shape[1], inside.device)
-        phases = accumulated(inside, c.hop, None if state is None else start + state.to(inside.device))
-        waveform = griffin_lim(inside, phases, self.window.to(inside.device), c.hop, c.rounds)
+        phases = accumulated(inside, c.hop, None if state is None else start + state.to(inside.device), line)
+        window = self.window.to(inside.device)
+        waveform = griffin_lim(inside, phases, window, c.hop, c.rounds, line and line.kept)
         last = max((known + own - margin) * c.block, 1) - 1
         state = (phases[..., last] - start).to(phases.dtype)
         return waveform[:, known * self.hop :].to(z.device), state.to(z.device)
+
+    def _spectrum(self, waveform: torch.Tensor) -> torch.Tensor:
+        """(batch, samples of whole frames) -> (batch, bins, frames * block + 1), complex, centred."""
+        c = self.config
+        return torch.stft(
+            waveform, c.n_fft, c.hop, window=self.window, pad_mode="constant", return_complex=True
+        )
 
     @property
     def _reach(self) -> int:

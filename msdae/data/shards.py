@@ -11,6 +11,7 @@ import os
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,19 +43,18 @@ def write(records: Iterable[Record], folder: Path, clips: int) -> dict[str, int]
     """
     webdataset = _webdataset()
     counts: dict[str, int] = {}
-    writer, index, name = None, 0, ""
-    for group in groups(records, clips):
-        if writer is None or counts[name] + len(group) > clips:
-            if writer is not None:
-                writer.close()
-            name = f"shard-{len(counts):06d}.tar"
-            writer = webdataset.TarWriter(str(folder / name), mtime=0)
-            counts[name] = 0
-        for record in group:
-            writer.write(_sample(index, *record))
-            index += 1
-        counts[name] += len(group)
-    writer.close()
+    index, name = 0, ""
+    with ExitStack() as shard:
+        for group in groups(records, clips):
+            if not counts or counts[name] + len(group) > clips:
+                shard.close()  # the one before
+                name = f"shard-{len(counts):06d}.tar"
+                writer = shard.enter_context(webdataset.TarWriter(str(folder / name), mtime=0))
+                counts[name] = 0
+            for record in group:
+                writer.write(_sample(index, *record))
+                index += 1
+            counts[name] += len(group)
     return counts
 
 

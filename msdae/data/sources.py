@@ -12,7 +12,7 @@ from msdae.codecs.base import Codec
 from msdae.errors import UserError
 from msdae.symbolic.notes import read_midi
 
-# Split names in a cache, and what the data sets call theirs.
+# Split names in a cache.
 SPLITS = ("train", "valid", "test", "unseen")
 SEEN_SPLITS = SPLITS[:3]
 SILENCE = 1e-3  # peak below which a clip is left out (-60 dBFS)

@@ -19,6 +19,7 @@ from msdae.audio.windows import Source
 from msdae.data.draws import mix_seed
 from msdae.errors import UserError
 from msdae.inference.codes import Codes
+from msdae.inference.decoding import decoded
 from msdae.inference.encoding import timbre_of
 from msdae.inference.mastering import mastered, write_mastered
 from msdae.inference.pipeline import Pipeline
@@ -195,7 +196,7 @@ class Generator:
     def _rendered(self, codes: Codes, seed: int, advance: Any) -> Iterator[torch.Tensor]:
         """Blocks of the codes' sound, as long as they say."""
         z = self.pipeline.sample(codes, seed)[:, : self.pipeline.codec.frames(codes.samples)]
-        for block in self.pipeline.decode_blocks(z, codes.samples):
+        for block in decoded(self.pipeline, z, codes.samples):
             advance(codes.windows * len(block) / codes.samples)
             yield block
 

@@ -17,6 +17,7 @@ from msdae.audio.windows import starts
 from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
 from msdae.inference.codes import LENGTH, Codes, require
+from msdae.inference.decoding import Blocks, fitted, gated
 from msdae.inference.drafts import NOTE, draft, unknown
 from msdae.inference.encoding import Job, brought, encoded, jobs, silence
 from msdae.inference.latents import Advance, Silence, ignored, latents, require_latents
@@ -35,7 +36,6 @@ from msdae.progress import Progress, silent, wholes
 logger = logging.getLogger(__name__)
 __all__ = ["Mix", "Pipeline", "Sampling", "strengths"]
 OVERLAP = 4  # neighbouring windows share one part in so many
-Blocks = Iterator[torch.Tensor]  # of samples, (samples,) each
 Sound = torch.Tensor | None  # of a timbre source that the model does not know
 
 
@@ -191,15 +191,19 @@ class Pipeline:
         return z[0] if isinstance(codes, Codes) else z
 
     @torch.no_grad()
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
+    def decode(self, z: torch.Tensor, melody: torch.Tensor | None = None) -> torch.Tensor:
         """Latents to sound: (channels, frames) -> (samples,), or with a batch before both; on the CPU.
+
+        melody: sounds whose notes the latents have, of any length, shaped as the result (`Codec.follow`).
 
         Raises:
             UserError: z is of another shape or type, NaN or infinite.
         """
         z = require_latents(z, self.codec.channels)
         batch = (z if z.ndim == 3 else z[None]).to(self.device, torch.float32)
-        waveforms = self.codec.decode(batch).cpu()
+        if melody is not None:
+            melody = fitted(melody.to(batch).view(len(batch), -1), batch, self.codec.hop)
+        waveforms = self.codec.decode(batch, melody).cpu()
         return waveforms if z.ndim == 3 else waveforms[0]
 
     def reconstruct(self, source: Any, sample_rate: int | None = None) -> torch.Tensor:
@@ -319,10 +323,10 @@ class Pipeline:
         with progress(total=read + (1 + len(series)) * windows, unit="window") as bar:
             advance = wholes(bar)
             made = self._mixed(mix, series, sound, advance)
-            takes = len(made.codes)
+            takes, follow = len(made.codes), mix.keeps(self.model.stage)
             z = self._sample(made.codes, None, lambda n: advance(n / takes), made.drafts)
             for between in made.joined(z):
-                yield self._gated(between, mix.melody, lambda share: advance(windows * share))
+                yield gated(self, between, mix.melody, follow, lambda share: advance(windows * share))
 
     def starts(self, samples: int) -> list[int]:
         """The first latent frame of each window of so many samples."""
@@ -367,23 +371,6 @@ class Pipeline:
         for seed in each:
             SEED.check(seed, "seed", int)
         return latents(self.model, recordings, each, self.route(), self.batch, advance, drafts, self.silence)
-
-    def _gated(self, z: torch.Tensor, melody: Levelled, advance: Advance = ignored) -> Blocks:
-        """`decode_blocks` as long as a melody source, soft where it is; `advance` is told shares of it."""
-        loud = z[:, max(0, melody.loudest // self.codec.hop - self.window // 2) :][:, : self.window]
-        level = float(self.decode(loud).abs().max())
-        for block in melody.gated(self.decode_blocks(z, melody.samples), level):
-            advance(len(block) / melody.samples)
-            yield block
-
-    @torch.no_grad()
-    def decode_blocks(self, z: torch.Tensor, samples: int) -> Blocks:
-        """Latents (channels, frames) to blocks of `samples` samples in all."""
-        parts = (part[None].to(self.device) for part in z.split(self.window, dim=-1))
-        for block in self.codec.stream(parts):
-            block = block[0, :samples].cpu()
-            samples -= len(block)
-            yield block
 
     def _mastered(self, blocks: Blocks, melody: Levelled) -> torch.Tensor:
         return mastered(blocks, measure(melody.source, self.codec.sample_rate), self.codec.sample_rate)

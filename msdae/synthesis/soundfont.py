@@ -3,7 +3,8 @@
 import functools
 import importlib.util
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,29 +69,20 @@ def render(notes: Sequence[Note], soundfont: str | Path, program: int, samples: 
     Raises:
         UserError: no such SoundFont or program, or tinysoundfont is not installed.
     """
-    synth, font = _load(str(soundfont))
     events = _events(notes)
     channels = range(1 + max((event.channel for event in events), default=0))
-    for channel in channels:
+    with _rendering:
+        synth, font = _load(str(soundfont))
+        for channel in channels:
+            try:
+                synth.program_select(channel, font, 0, program)
+            except RuntimeError as error:
+                reason = f"program {program} is not in this SoundFont"
+                raise UserError(f"{printable(soundfont)}: {reason}") from error
         try:
-            synth.program_select(channel, font, 0, program)
-        except RuntimeError as error:
-            raise UserError(f"{printable(soundfont)}: program {program} is not in this SoundFont") from error
-    pieces, now = [], 0
-    for time, kind, channel, key, velocity, cents in events:
-        if time >= samples:
-            break
-        if time > now:
-            pieces.append(generate(synth, time - now))
-            now = time
-        if kind == _ON:
-            synth.set_tuning(channel, cents / 100)
-            synth.noteon(channel, key, velocity)
-        else:
-            synth.noteoff(channel, key)
-    pieces.append(generate(synth, samples - now))
-    _silence(synth, channels)
-    return torch.from_numpy(np.concatenate(pieces))
+            return torch.from_numpy(np.concatenate(list(_played(synth, events, samples))))
+        finally:
+            _silence(synth, channels)
 
 
 def check(soundfont: str | Path) -> None:
@@ -140,6 +132,9 @@ _OFF, _ON = 0, 1  # a note that ends where the next begins is released first
 CHANNELS = 16  # that notes of different tunings take turns on
 
 
+_rendering = threading.Lock()  # synthesisers that are kept play one piece at a time
+
+
 class _Event(NamedTuple):
     """What a synthesiser is told at a sample; in playing order as tuples."""
 
@@ -162,6 +157,23 @@ def _events(notes: Sequence[Note]) -> list[_Event]:
         events.append(_Event(start, _ON, channel, key, velocity, round(100 * (pitch - key))))
         events.append(_Event(end, _OFF, channel, key, 0, 0))
     return sorted(events)
+
+
+def _played(synth: "tinysoundfont.Synth", events: Sequence[_Event], samples: int) -> Iterator[np.ndarray]:
+    """`samples` samples in blocks, with what `events` tell the synthesiser between them."""
+    now = 0
+    for time, kind, channel, key, velocity, cents in events:
+        if time >= samples:
+            break
+        if time > now:
+            yield generate(synth, time - now)
+            now = time
+        if kind == _ON:
+            synth.set_tuning(channel, cents / 100)
+            synth.noteon(channel, key, velocity)
+        else:
+            synth.noteoff(channel, key)
+    yield generate(synth, samples - now)
 
 
 def generate(synth: "tinysoundfont.Synth", samples: int) -> np.ndarray:

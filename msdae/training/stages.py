@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from msdae import codecs, data, files
+from msdae import codecs, data, files, launcher
 from msdae.audio.mel import MelConfig
 from msdae.codecs.check import check_decoding, require_reconstruction
 from msdae.data import Clips
@@ -275,5 +275,5 @@ def measured(
 
 
 def _say(text: str) -> None:
-    if process_state().is_main_process:
+    if launcher.rank() == 0:
         logger.info(text)

@@ -51,12 +51,14 @@ def table(
         UserError: fewer than two recordings are as long as a prior's window.
     """
     rows: list[tuple[Cell, ...]] = []
+    counts: set[int] = set()
     for name, prior in priors.items():
         space, frames = MelSpace(prior.model, clip), prior.config.window
         pieces = [p for p in space.encoded({"": files}, described)[""] if p.frames >= frames]
         if len(pieces) < 2:
             reason = f"fewer than two held-out recordings last {frames * HOP / RATE:g} s, its window"
             raise UserError(f"{name}: {reason}; give longer ones")
+        counts.add(len(pieces))
         mels = torch.stack([piece.melody[1][:, :frames] for piece in pieces])
         texts = torch.stack([piece.texts[0] for piece in pieces])
         drawn = torch.cat(list(_drawn(prior, texts, manner, seed, advance)))[..., :frames]
@@ -69,7 +71,7 @@ def table(
             row = title if own else f"{title}, for {name}"
             rows.append((row, about, *_beside(mels, images), distance))
     header = ("system", "log-mels", "SSIM ↑", "MSE ↓", "KAD ↓")
-    about = ABOUT.format(count=len(files), embedding=embedding.name)
+    about = ABOUT.format(count=" or ".join(map(str, sorted(counts))), embedding=embedding.name)
     return Table("Log-mels of captions", header, tuple(rows), about, command)
 
 

@@ -23,10 +23,13 @@ CODE = (
     "msdae.audio",
     "msdae.codecs",
     "msdae.evaluation.metrics",
+    "msdae.evaluation.swapbench.cases",
     "msdae.evaluation.swapbench.real",
     "msdae.evaluation.swapbench.scores",
     "msdae.evaluation.swapbench.sounds",
     "msdae.evaluation.swapbench.systems",
+    "msdae.inference.mixing",
+    "msdae.symbolic",
     "msdae.synthesis",
 )
 ROWS = (*BOUNDS, *UNTAUGHT)

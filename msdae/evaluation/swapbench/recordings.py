@@ -42,7 +42,6 @@ from msdae.progress import Progress, silent
 FOLDER, SCORES, AUDIO = "recordings", "scores.json", "audio"  # of results: subfolder, what it has
 MELODY, TIMBRE = "melody F1", "timbre (MFCC cosine)"
 ROLES = ("timbre", "melody")  # folders of sources
-CODE = ("msdae.audio", "msdae.codecs", "msdae.evaluation.metrics", "msdae.inference", __name__)  # of scores
 RESERVED = (COPY_MELODY, COPY_TIMBRE, CODEC, *UNTAUGHT)  # rows that no system may have the name of
 
 
@@ -114,10 +113,12 @@ def evaluate(
     folder, device = Path(out), next(codec.parameters()).device
     files.make_folder(folder)
     rows = _rows(group, pipelines, codec, device, outputs or {}, learn)
-    known, version = _known(folder / SCORES), code.fingerprint(CODE)
+    known, version = _known(folder / SCORES), code.fingerprint([__name__], with_imports=True)
     notes = {pair: transcribe_batch([read_sound(pair.melody)], SAMPLE_RATE)[0] for pair in group}
-    if silent := [pair.melody for pair, heard in notes.items() if not len(heard)]:
-        raise UserError(f"{printable(silent[0])}: no notes are heard in it, to compare with; leave it out")
+    if without_notes := [pair.melody for pair, heard in notes.items() if not len(heard)]:
+        raise UserError(
+            f"{printable(without_notes[0])}: no notes are heard in it, to compare with; leave it out"
+        )
     scores: dict[str, list[dict[str, float]]] = {name: [] for name in rows}
     with progress(total=len(rows) * len(group), desc="evaluating", unit="output") as bar:
         for pair in group:

@@ -125,8 +125,15 @@ class Model:
             latents = sample(self.pipeline, made, seeds)
         except UserError as error:
             raise UserError(f"{row}: {error}") from error
-        sounds = self.pipeline.decode(torch.stack(latents))
+        sounds = self.pipeline.decode(torch.stack(latents), self._followed(mixes))
         return _clips(sounds, self.pipeline.codec.sample_rate, batch, row)
+
+    def _followed(self, mixes: Sequence[Mix]) -> torch.Tensor | None:
+        """The melody sources (mixes, samples), where they give the notes, at the codec's rate."""
+        if not all(mix.keeps(self.pipeline.model.stage) for mix in mixes):
+            return None
+        rate = self.pipeline.codec.sample_rate
+        return torch.stack([resampled(mix.melody, SAMPLE_RATE, rate) for mix in mixes])
 
 
 class Learnt(Model):
