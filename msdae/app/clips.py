@@ -12,7 +12,7 @@ import torch
 
 from msdae import audio, limits
 from msdae.audio.mel import LogMel
-from msdae.audio.windows import Source
+from msdae.audio.windows import beginning
 from msdae.errors import UserError, printable
 from msdae.evaluation import media
 from msdae.limits import CLIP_SECONDS, UPLOAD
@@ -147,7 +147,7 @@ def _score(path: Path, name: str, folder: Path, bounds: Bounds) -> Clip:
 def _recording(path: Path, name: str, folder: Path, bounds: Bounds) -> Clip:
     source = audio.open_recording(path)
     most = round(bounds.longest * audio.SAMPLE_RATE)
-    waveform = _beginning(source, most)
+    waveform = beginning(source, most)
     if len(waveform) < LEAST * audio.SAMPLE_RATE:
         raise UserError(f"{name}: lasts {len(waveform) / audio.SAMPLE_RATE:.2f} s; give at least {LEAST:g} s")
     whole = source.samples <= most
@@ -155,13 +155,3 @@ def _recording(path: Path, name: str, folder: Path, bounds: Bounds) -> Clip:
         fade = round(FADE * audio.SAMPLE_RATE)
         waveform[-fade:] *= torch.linspace(1, 0, fade)
     return kept(waveform / max(1.0, float(waveform.abs().max())), name, folder, whole=whole)
-
-
-def _beginning(source: Source, most: int) -> torch.Tensor:
-    blocks, samples = [], 0
-    for block in source.blocks():
-        blocks.append(block[: most - samples])
-        samples += len(blocks[-1])
-        if samples >= most:
-            break
-    return torch.cat(blocks)

@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 import torch.nn.functional as F
 
-from msdae.audio.windows import Changed, cut, parts
+from msdae.audio.windows import Changed, beginning, cut
 
 FFT, HOP = 4096, 1024  # samples
 SIZE, MARGIN = 2**18, 2 * FFT  # samples that are filtered at once; those beside them that they depend on
@@ -44,7 +44,7 @@ class Denoised(Changed):
     def _noise(self) -> torch.Tensor | None:
         if self.samples < SHORTEST * self.rate:
             return None
-        return noise(next(parts(self.source, LONGEST * self.rate)))
+        return noise(beginning(self.source, LONGEST * self.rate))
 
 
 def noise(sound: torch.Tensor) -> torch.Tensor | None:

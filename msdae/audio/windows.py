@@ -173,6 +173,11 @@ def parts(source: Source, size: int) -> Iterator[torch.Tensor]:
     return cut(source.blocks(), range(0, source.samples, size), size)
 
 
+def beginning(source: Source, samples: int) -> torch.Tensor:
+    """The first `samples` samples of a source, all of a shorter one: (at most `samples`,)"""
+    return next(cut(source.blocks(), [0], samples))
+
+
 def join(
     windows: Iterable[torch.Tensor],
     overlap: int,

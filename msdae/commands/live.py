@@ -89,7 +89,7 @@ def engine(options: argparse.Namespace) -> "Engine":
 def play_file(engine: "Engine", path: Path, output: Path) -> None:
     """Play a file to a file, without the delay, and say how it went."""
     from msdae import audio
-    from msdae.audio.windows import cut
+    from msdae.audio.windows import beginning
     from msdae.evaluation import live
     from msdae.inference.sources import open_sound
     from msdae.inference.streaming import FADE, rendered
@@ -102,7 +102,7 @@ def play_file(engine: "Engine", path: Path, output: Path) -> None:
     seconds = source.samples / rate
     print(f"wrote {output} ({seconds:.2f} s)")
     both = (source, open_sound(output, rate))
-    heard, played = (next(cut(sound.blocks(), [0], MEASURED * rate)) for sound in both)
+    heard, played = (beginning(sound, MEASURED * rate) for sound in both)
     measured = engine.delay + live.lag(heard, played, round(SHIFT * rate))
     joins = live.roughness(played, engine.stride, FADE)
     print(

@@ -75,11 +75,14 @@ def measure(name: str, docs: Path, again: bool = False) -> None:
     elif before.get("whole"):
         print(f"{name}: nothing has changed since it was measured (--again measures all the same)")
         return
-    for whole in (False, True):
-        if whole:
-            MEASUREMENTS[name](docs)
+
+    def note(whole: bool) -> None:
         with files.atomic(record) as temporary:
             temporary.write_text(json.dumps({"key": now, "whole": whole}))
+
+    note(whole=False)
+    MEASUREMENTS[name](docs)
+    note(whole=True)
 
 
 def write(docs: Path) -> None:

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +112,7 @@ def _completed(parts: Sequence[Part], workers: int) -> Iterator[Part]:
             worker.terminate()
         raise
     finally:
-        _close(pool)
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _work(part: Part) -> None:
@@ -130,10 +130,6 @@ def _result(future: Future) -> None:
             "a worker process was killed, perhaps for memory; start again with fewer --workers: "
             "the finished parts are kept"
         ) from error
-
-
-def _close(pool: Executor) -> None:
-    pool.shutdown(wait=True, cancel_futures=True)
 
 
 def cores() -> int:

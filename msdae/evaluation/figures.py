@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from nnAudio.librosa_functions import hz_to_mel
 
 from msdae.audio.files import SAMPLE_RATE
 from msdae.audio.mel import LogMel, MelConfig
-from msdae.audio.windows import Source
+from msdae.audio.windows import Source, beginning
 from msdae.errors import UserError, printable
 from msdae.evaluation.tables import Cell, Table, Value
 from msdae.files import atomic, check_replaceable
@@ -296,7 +297,9 @@ def plot_log_mels(path: str | Path, sources: Mapping[str, Source]) -> None:
     axes = figure.subplots(len(sources), 1, sharex=True, squeeze=False)[:, 0]
     log_mel = LogMel()
     for axis, (title, source) in zip(axes, sources.items(), strict=True):
-        mel = log_mel(_beginning(source, log_mel.config.n_fft)[None])[0]
+        sound = beginning(source, SECONDS * SAMPLE_RATE)
+        sound = F.pad(sound, (0, max(0, log_mel.config.n_fft - len(sound))))
+        mel = log_mel(sound[None])[0]
         _draw_mel(axis, mel.numpy(), log_mel.config)
         axis.set(title=plain(title), ylabel="Hz")
     axes[-1].set_xlabel("seconds")
@@ -318,15 +321,3 @@ def _draw_mel(axis: Axes, mel: np.ndarray, config: MelConfig, **scale: Any) -> N
     marks = hertz_marks(config)
     axis.set_yticks(list(marks.values()), [f"{hz:,}".replace(",", " ") for hz in marks])
     axis.spines[:].set_visible(False)
-
-
-def _beginning(source: Source, at_least: int) -> torch.Tensor:
-    """The first SECONDS of `source`, with silence after it up to `at_least` samples."""
-    blocks, missing = [], SECONDS * SAMPLE_RATE
-    for block in source.blocks():
-        blocks.append(block[:missing])
-        missing -= len(blocks[-1])
-        if missing == 0:
-            break
-    samples = sum(map(len, blocks))
-    return torch.cat([*blocks, torch.zeros(max(0, at_least - samples))])

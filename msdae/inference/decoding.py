@@ -26,17 +26,13 @@ def decoded(pipeline: Any, z: torch.Tensor, samples: int, melody: Source | None 
         blocks = codec.stream(latents)
     else:
         heard = chain(parts(melody, pipeline.window * codec.hop), repeat(torch.zeros(0)))
-        pairs = zip(pieces, heard, strict=False)
-        blocks = codec.follow(latents, (fitted(sound[None], piece, codec.hop) for piece, sound in pairs))
+        pairs = zip(pieces, heard, strict=False)  # silence after what is heard
+        sounds = (F.pad(sound, (0, z.shape[-1] * codec.hop - len(sound)))[None] for z, sound in pairs)
+        blocks = codec.follow(latents, sounds)
     for block in blocks:
         block = block[0, :samples].cpu()
         samples -= len(block)
         yield block
-
-
-def fitted(sounds: torch.Tensor, z: torch.Tensor, hop: int) -> torch.Tensor:
-    """Sounds (batch, any), cut or followed by silence so that they are as long as latents (..., frames)."""
-    return F.pad(sounds, (0, z.shape[-1] * hop - sounds.shape[-1]))
 
 
 def gated(

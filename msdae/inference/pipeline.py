@@ -17,7 +17,7 @@ from msdae.audio.windows import starts
 from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
 from msdae.inference.codes import LENGTH, Codes, require
-from msdae.inference.decoding import Blocks, fitted, gated
+from msdae.inference.decoding import Blocks, gated
 from msdae.inference.drafts import NOTE, draft, unknown
 from msdae.inference.encoding import Job, brought, encoded, jobs, silence
 from msdae.inference.latents import Advance, Silence, ignored, latents, require_latents
@@ -26,7 +26,7 @@ from msdae.inference.mixing import Mixed, mixed
 from msdae.inference.route import Route, route
 from msdae.inference.settings import Mix, Sampling, strengths
 from msdae.inference.sounds import LearntSound, blended, mixed_tokens
-from msdae.inference.sources import levelled, require_audible, timbre_source
+from msdae.inference.sources import levelled, melody_source, require_audible, timbre_source
 from msdae.limits import COUNT, LEARNING_SECONDS, SEED, SHARE, Range
 from msdae.models import codec_files, student
 from msdae.models.autoencoder import Autoencoder
@@ -166,7 +166,7 @@ class Pipeline:
     def mixed(self, mix: Mix, series: Sequence[float]) -> Mixed:
         """What `sample` makes a mix of, for each strength of a series in place of its own; errors as `encode`
         and `mix`."""
-        mix = dataclasses.replace(self._resolved(mix), strength=max(series))
+        mix = dataclasses.replace(self.resolved(mix), strength=max(series))
         return self._mixed(mix, series, unknown(self, mix))
 
     def sample(
@@ -191,19 +191,15 @@ class Pipeline:
         return z[0] if isinstance(codes, Codes) else z
 
     @torch.no_grad()
-    def decode(self, z: torch.Tensor, melody: torch.Tensor | None = None) -> torch.Tensor:
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Latents to sound: (channels, frames) -> (samples,), or with a batch before both; on the CPU.
-
-        melody: sounds whose notes the latents have, of any length, shaped as the result (`Codec.follow`).
 
         Raises:
             UserError: z is of another shape or type, NaN or infinite.
         """
         z = require_latents(z, self.codec.channels)
         batch = (z if z.ndim == 3 else z[None]).to(self.device, torch.float32)
-        if melody is not None:
-            melody = fitted(melody.to(batch).view(len(batch), -1), batch, self.codec.hop)
-        waveforms = self.codec.decode(batch, melody).cpu()
+        waveforms = self.codec.decode(batch).cpu()
         return waveforms if z.ndim == 3 else waveforms[0]
 
     def reconstruct(self, source: Any, sample_rate: int | None = None) -> torch.Tensor:
@@ -231,7 +227,7 @@ class Pipeline:
     ) -> list[torch.Tensor]:
         """`count` swaps of strength 0 (`melody`) to 1 (`timbre` on `levels`), evenly spaced."""
         series = strengths(count)
-        mix = self._resolved(Mix(melody, dict.fromkeys(levels, timbre), sample_rate=sample_rate))
+        mix = self.resolved(Mix(melody, dict.fromkeys(levels, timbre), sample_rate=sample_rate))
         return [self._mastered(blocks, mix.melody) for blocks in self._streams(mix, series, silent)]
 
     def learn(
@@ -274,7 +270,7 @@ class Pipeline:
         Raises:
             UserError: a timbre source that is silent, or a model that gives NaN; as `encode`.
         """
-        mix = self._resolved(mix)
+        mix = self.resolved(mix)
         return self._mastered(self.stream(mix, progress), mix.melody)
 
     def render_file(self, mix: Mix, path: str | Path, progress: Progress = silent) -> Mastering:
@@ -283,7 +279,7 @@ class Pipeline:
         Raises:
             UserError: as `render`; a source cannot be read to its end; the file cannot be written.
         """
-        mix = self._resolved(mix)
+        mix = self.resolved(mix)
         (mastering,) = self.render_series(mix, {path: mix.strength}, partial(progress, desc=Path(path).name))
         return mastering
 
@@ -299,7 +295,7 @@ class Pipeline:
         """
         for path in series:
             audio.check_writable(path)
-        mix, rate = self._resolved(mix), self.codec.sample_rate
+        mix, rate = self.resolved(mix), self.codec.sample_rate
         reference = measure(mix.melody.source, rate)
         streams = zip(series, self._streams(mix, list(series.values()), progress), strict=True)
         return [write_mastered(path, blocks, reference, rate) for path, blocks in streams]
@@ -309,7 +305,7 @@ class Pipeline:
 
         progress: counts windows that are encoded, sampled and decoded.
         """
-        mix = self._resolved(mix)
+        mix = self.resolved(mix)
         for blocks in self._streams(mix, [mix.strength], progress):
             yield from blocks
 
@@ -326,20 +322,24 @@ class Pipeline:
             takes, follow = len(made.codes), mix.keeps(self.model.stage)
             z = self._sample(made.codes, None, lambda n: advance(n / takes), made.drafts)
             for between in made.joined(z):
-                yield gated(self, between, mix.melody, follow, lambda share: advance(windows * share))
+                blocks = gated(self, between, mix.melody, follow, lambda share: advance(windows * share))
+                yield mix.melody.source.restored(blocks)
 
     def starts(self, samples: int) -> list[int]:
         """The first latent frame of each window of so many samples."""
         return starts(self.codec.frames(samples), self.window, self.stride)
 
-    def _resolved(self, mix: Mix) -> Mix:
-        """The mix with sources at the codec's rate and one level; one that is given twice stays one."""
+    def resolved(self, mix: Mix) -> Mix:
+        """The mix with sources at the codec's rate and one level, and a melody source in tune.
+
+        One that is given twice stays one. Raises as `render`.
+        """
         if not isinstance(mix, Mix):
             raise TypeError(f"a mix is needed, as Mix(melody, levels), not a {type(mix).__name__}")
         self._check_levels(mix.levels)
         rate, given = self.codec.sample_rate, mix.sample_rate
         sources = {id(sound): timbre_source(sound, rate, given) for sound in mix.recordings}
-        sources[id(mix.melody)] = levelled(mix.melody, rate, given)
+        sources[id(mix.melody)] = melody_source(mix.melody, rate, given)
         levels = {level: sources.get(id(sound), sound) for level, sound in mix.levels.items()}
         resolved = Mix(sources[id(mix.melody)], levels, mix.strength)
         require_audible(resolved.recordings, resolved.melody)

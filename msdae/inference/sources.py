@@ -14,6 +14,7 @@ from msdae.audio.denoising import Denoised
 from msdae.audio.files import SAMPLE_RATE, Recording, open_recording
 from msdae.audio.levels import Levelled
 from msdae.audio.resample import resample
+from msdae.audio.tuning import Tuned
 from msdae.audio.windows import Source
 from msdae.errors import UserError, printable
 from msdae.symbolic.notes import Note
@@ -87,6 +88,13 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
 def levelled(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:
     """`as_source` at the level of what models are trained on, once."""
     return sound if isinstance(sound, Levelled) else Levelled(as_source(sound, rate, sample_rate), rate)
+
+
+def melody_source(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:
+    """As `levelled`, in tune with what models are trained on: its `source` is a `Tuned`."""
+    if isinstance(sound, Levelled):
+        return sound
+    return Levelled(Tuned(as_source(sound, rate, sample_rate), rate), rate)
 
 
 def timbre_source(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:

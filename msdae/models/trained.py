@@ -31,7 +31,9 @@ class Trained(Generic[Model]):
         """The file of a model's trained weights in the package; it need not be there."""
         return ASSETS / f"{self.registry.noun}-{kind.replace('_', '-')}.safetensors"
 
-    def find(self, kind: str, trained: str | Path | None = None, train: Callable[[str], str] = str) -> Model:
+    def find(
+        self, kind: str, trained: str | Path | None = None, train: Callable[[str], str] | None = None
+    ) -> Model:
         """The model `kind`: from the file or folder `trained`, or the weights that ship.
 
         train: makes the line that trains the model `kind`, for the error message.
@@ -41,7 +43,8 @@ class Trained(Generic[Model]):
         """
         family = self.registry[kind]
         if trained is None and not self.asset(kind).is_file():
-            raise UserError(f"{kind}: no trained weights ship; train it: {train(kind)}")
+            line = f"train it: {train(kind)}" if train else f"give {self.option} one that was trained"
+            raise UserError(f"{kind}: no trained weights ship; {line}")
         path = self.asset(kind) if trained is None else Path(trained)
         path = path / f"{self.registry.noun}.safetensors" if path.is_dir() else path
         model: Any = self.load(path)

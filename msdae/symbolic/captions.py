@@ -105,7 +105,7 @@ def request(text: str) -> dict[str, set[str]]:
     return values
 
 
-def require_onevalue(text: str) -> None:
+def require_one_value(text: str) -> None:
     """Raise a UserError where `text` asks for two values of a trait that can have one: slow and fast."""
     for trait, values in request(text).items():
         if trait in EXCLUSIVE and len(values) > 1:
@@ -127,7 +127,7 @@ def require_request(text: str, pieces: Callable[[str], int]) -> None:
             f"text {printable(text)[:40]!r}: no English words of music; say what plays and how, in English, "
             "for example 'slow low oud, dry room'"
         )
-    require_onevalue(text)
+    require_one_value(text)
 
 
 def _caption(clip: Traits, rng: random.Random, phrases: Phrases) -> str:

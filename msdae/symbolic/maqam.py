@@ -76,8 +76,7 @@ class TaqsimConfig:
 
     def __post_init__(self):
         check(self)
-        pairs = (name for name, value in vars(self).items() if isinstance(value, tuple))
-        require_ranges(self, *pairs)
+        require_ranges(self)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from typing import Protocol
 
 import torch
 
+from msdae.symbolic.notes import SUSTAIN
 from msdae.synthesis import players, soundfont
 
-SUSTAIN = 64  # MIDI's number of the pedal
 MIDDLE = 60  # the key whose loudest note has the peak of a score that is played
 
 

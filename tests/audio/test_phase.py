@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from msdae.audio.phase import accumulated, griffin_lim
+from msdae.audio.phase import accumulated, followed, griffin_lim
 
 HOP = 512
 WINDOW = torch.hann_window(2048)
@@ -82,3 +82,29 @@ def test_harmonics_tell_where_a_low_partial_is():
 @pytest.mark.parametrize("n_fft", [2, 16, 64])
 def test_a_spectrum_of_few_bins_has_phases(n_fft):
     assert accumulated(torch.rand(1, n_fft // 2 + 1, 9), n_fft // 4 or 1).isfinite().all()
+
+
+def harmonics(pitch, seconds=0.5):
+    time = torch.arange(int(seconds * 44100) // HOP * HOP) / 44100
+    return sum(0.2 / n * torch.sin(2 * torch.pi * n * pitch * time)[None] for n in range(1, 20))
+
+
+def test_what_is_followed_are_phases_of_partials_that_lie_close():
+    bass, flute = harmonics(50.0), harmonics(440.0)
+    spectra = [torch.stft(sound, 2048, HOP, window=WINDOW, return_complex=True) for sound in (bass, flute)]
+    low, high = (followed(spectrum.abs(), spectrum, 44100) for spectrum in spectra)
+    assert low.kept.shape == low.phases.shape and low.kept.shape[1] == 46  # bins below 1 kHz
+    assert low.kept[..., 4:-4].float().mean() > 0.8 > 0.2 > high.kept[..., 4:-4].float().mean()
+    assert not followed(spectra[0].abs(), spectra[0] * 1e-3, 44100).kept.any()  # a pause of the recording
+
+
+@pytest.mark.parametrize("rounds", [0, 4])
+def test_blurred_partials_get_the_pitch_of_what_is_followed(rounds):
+    bass = harmonics(50.0)
+    spectrum = torch.stft(bass, 2048, HOP, window=WINDOW, return_complex=True)
+    blurred = torch.nn.functional.avg_pool1d(spectrum.abs().transpose(1, 2), 5, 1, 2).transpose(1, 2)
+    line = followed(blurred, spectrum, 44100)
+    phases = accumulated(blurred, HOP, follow=line)
+    made = griffin_lim(blurred, phases, WINDOW, HOP, rounds, line.kept)[0, 8 * HOP : -8 * HOP]
+    shifted = [float(torch.cosine_similarity(made[lag:], made[:-lag], dim=0)) for lag in (882, 700, 1100)]
+    assert shifted[0] > 0.9 and shifted[0] > max(shifted[1:]) + 0.2  # 882 samples are a period

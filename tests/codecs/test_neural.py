@@ -136,6 +136,31 @@ def test_a_stream_does_not_depend_on_its_blocks(codec, melody, block):
     torch.testing.assert_close(streamed, codec.decode(z), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("block", [1, 7, 200])
+def test_a_recording_is_followed_whatever_the_blocks(codec, melody, block):
+    sound = melody(14.0)
+    sound = sound[:, : sound.shape[1] // codec.hop * codec.hop]
+    z = codec.encode(sound)
+    blocks = zip(z.split(block, dim=-1), sound.split(block * codec.hop, dim=-1), strict=True)
+    latents, heard = zip(*blocks, strict=True)
+    streamed = torch.cat(list(codec.follow(latents, heard)), dim=-1)
+    whole = codec.decode(z, sound)
+    torch.testing.assert_close(streamed, whole, atol=1e-4, rtol=0)
+    assert (whole - codec.decode(z)).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("hertz", [41.2, 55.0, 73.4])
+def test_a_low_note_has_the_pitch_of_the_recording_that_is_followed(codec, hertz):
+    """Latents do not tell semitones below 90 Hz."""
+    time = torch.arange(16 * codec.hop) / codec.sample_rate
+    note = sum(0.2 / n * torch.sin(2 * torch.pi * n * hertz * time)[None] for n in range(1, 20))
+    made = codec.decode(codec.encode(note), note)[0, codec.hop : -codec.hop]
+    correlation = torch.fft.irfft(torch.fft.rfft(made, 2 * len(made)).abs().square())
+    first, last = round(codec.sample_rate / 130), round(codec.sample_rate / 30)
+    lag = first + int(correlation[first:last].argmax())
+    assert codec.sample_rate / lag == pytest.approx(hertz, rel=0.02)
+
+
 def test_noise_begins_no_louder_than_it_goes_on(codec):
     noise = 0.1 * torch.randn(1, 3 * 44100, generator=torch.Generator().manual_seed(0))
     decoded = codec.decode(codec.encode(noise))

@@ -116,7 +116,7 @@ def test_codes_come_from_their_sources():
 
 
 def test_three_sources():
-    sounds = [tone(310_000, frequency) for frequency in (40, 60, 90)]
+    sounds = [tone(310_000, frequency) for frequency in (40, 60, 87.31)]  # a melody in tune
     first, second, third = (Waveform(sound) for sound in (*sounds[:2], sounds[2][:300_000]))
     codec = Averages()
     heards = (heard(sound)[None, :300_000] for sound in sounds)

@@ -22,6 +22,7 @@ from msdae.codecs import Codec
 from msdae.errors import UserError, printable
 from msdae.evaluation.metrics.scoring import SLACK
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, CLIP_SECONDS, Case
+from msdae.inference.decoding import decoded
 from msdae.inference.mixing import sample
 from msdae.inference.pipeline import Mix, Pipeline
 from msdae.limits import LEARNING_SECONDS
@@ -79,8 +80,8 @@ class Bounds:
         if output.row == CODEC:
             rate = self.codec.sample_rate
             sounds = torch.stack([resampled(sound, SAMPLE_RATE, rate) for sound in batch.whole])
-            decoded = self.codec.decode(self.codec.encode(sounds.to(self.device))).cpu()
-            return _clips(decoded, rate, batch, output.row)
+            trips = self.codec.decode(self.codec.encode(sounds.to(self.device))).cpu()
+            return _clips(trips, rate, batch, output.row)
         return {TRUTH: batch.truth, COPY_MELODY: batch.melody, COPY_TIMBRE: batch.timbre}[output.row]
 
 
@@ -120,20 +121,20 @@ class Model:
     def _rendered(self, batch: Batch, mixes: Sequence[Mix]) -> torch.Tensor:
         seed, row = self.pipeline.sampling.seed, self.outputs[0].row
         seeds = [zlib.crc32(f"{seed} {case.id}".encode()) for case in batch.cases]
+        mixes = [self.pipeline.resolved(mix) for mix in mixes]
         made = [self.pipeline.mixed(mix, [mix.strength]) for mix in mixes]
         try:
             latents = sample(self.pipeline, made, seeds)
         except UserError as error:
             raise UserError(f"{row}: {error}") from error
-        sounds = self.pipeline.decode(torch.stack(latents), self._followed(mixes))
+        sounds = [self._decoded(z, mix) for z, mix in zip(latents, mixes, strict=True)]
         return _clips(sounds, self.pipeline.codec.sample_rate, batch, row)
 
-    def _followed(self, mixes: Sequence[Mix]) -> torch.Tensor | None:
-        """The melody sources (mixes, samples), where they give the notes, at the codec's rate."""
-        if not all(mix.keeps(self.pipeline.model.stage) for mix in mixes):
-            return None
-        rate = self.pipeline.codec.sample_rate
-        return torch.stack([resampled(mix.melody, SAMPLE_RATE, rate) for mix in mixes])
+    def _decoded(self, z: torch.Tensor, mix: Mix) -> torch.Tensor:
+        """Latents of a resolved mix as a waveform (samples,), at the codec's rate."""
+        melody, follow = mix.melody, mix.keeps(self.pipeline.model.stage)
+        blocks = decoded(self.pipeline, z, melody.samples, melody if follow else None)
+        return torch.cat(list(melody.source.restored(blocks)))
 
 
 class Learnt(Model):
@@ -282,7 +283,7 @@ def resampled(waveform: torch.Tensor, old_rate: int, new_rate: int) -> torch.Ten
     return torch.cat(list(resample([waveform], old_rate, new_rate)))
 
 
-def _clips(waveforms: torch.Tensor, sample_rate: int, batch: Batch, row: str) -> torch.Tensor:
+def _clips(waveforms: Iterable[torch.Tensor], sample_rate: int, batch: Batch, row: str) -> torch.Tensor:
     """Outputs (cases, samples) of a codec's rate -> as the recordings of their cases."""
     samples = batch.melody.shape[1]
     return torch.stack([_fitted(resampled(w, sample_rate, SAMPLE_RATE), samples, row) for w in waveforms])

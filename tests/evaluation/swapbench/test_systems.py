@@ -6,6 +6,8 @@ import pytest
 import soundfile
 import torch
 
+from msdae.audio import tuning
+from msdae.codecs import Codec
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, plan
 from msdae.evaluation.swapbench.sounds import play
@@ -53,7 +55,14 @@ def test_bounds(batch, codec):
     assert Output("truth") not in Bounds(codec, CPU, truth=False).outputs
 
 
-def test_levels_come_from_the_timbre_source(batch, codec, tiny_model):
+@pytest.fixture
+def alone(codec, monkeypatch):
+    """Nothing but codes comes from a melody source: no phases and no tuning."""
+    monkeypatch.setattr(type(codec), "follow", Codec.follow)
+    monkeypatch.setattr(tuning, "offset", lambda sound, rate: 0.0)
+
+
+def test_levels_come_from_the_timbre_source(batch, codec, tiny_model, alone):
     system = Model("m", Pipeline(tiny_model(), codec, FAST))
     assert [output.levels for output in system.outputs] == ["", "1", "2", "3", "1,2", "2,3"]
     batch = part(batch, 0)
@@ -84,7 +93,7 @@ def test_only_levels_that_exist_are_swapped_and_one_stays(stage, levels, codec, 
     assert [output.levels for output in system.outputs] == levels
 
 
-def test_a_model_is_scored_by_the_verbs_that_users_call(batch, codec, tiny_model):
+def test_a_model_is_scored_by_the_verbs_that_users_call(batch, codec, tiny_model, alone):
     """Regression, defect 23: the benchmark had a sampler of its own."""
     pipeline = Pipeline(tiny_model(), codec, FAST)
     system, case = Model("m", pipeline), part(batch, 0)

@@ -1,0 +1,60 @@
+import pytest
+import torch
+
+from msdae.inference.decoding import decoded
+from msdae.inference.pipeline import Mix, Pipeline
+
+RATE = 44100
+
+
+@pytest.fixture(scope="module")
+def renderer():
+    return Pipeline.from_pretrained()
+
+
+def line(hertz, seconds=1.0, harmonics=19):
+    time = torch.arange(int(seconds * RATE)) / RATE
+    notes = [
+        sum(0.2 / n * torch.sin(2 * torch.pi * n * pitch * time) for n in range(1, harmonics + 1))
+        for pitch in hertz
+    ]
+    return torch.cat(notes)
+
+
+def pitch(waveform):
+    """Hz, between 30 and 130, by autocorrelation."""
+    correlation = torch.fft.irfft(torch.fft.rfft(waveform, 2 * len(waveform)).abs().square())
+    first, last = round(RATE / 130), round(RATE / 30)
+    return RATE / (first + int(correlation[first:last].argmax()))
+
+
+def test_a_bass_line_keeps_its_pitches(renderer):
+    hertz = [55.0, 65.4, 49.0, 73.4]
+    swapped = renderer.swap(line([220.0, 262.0, 330.0], harmonics=6), line(hertz))
+    for number, wanted in enumerate(hertz):
+        note = swapped[int((number + 0.25) * RATE) : int((number + 0.9) * RATE)]
+        assert pitch(note) == pytest.approx(wanted, rel=0.02)
+
+
+def test_latents_may_be_longer_than_what_is_followed(renderer):
+    melody = line([110.0], 0.5)
+    z = renderer.sample(renderer.encode(melody))
+    longer = torch.cat([z, z], dim=1)
+    frames = longer.shape[1] * renderer.codec.hop
+    whole = torch.cat(list(decoded(renderer, longer, 10**9, Short(melody))))
+    silence = torch.zeros(frames - len(melody))
+    expected = renderer.codec.decode(longer[None], torch.cat([melody, silence])[None])[0]
+    torch.testing.assert_close(whole, expected, atol=1e-4, rtol=0)
+
+
+class Short:
+    def __init__(self, waveform):
+        self.waveform, self.samples = waveform, len(waveform)
+
+    def blocks(self):
+        yield self.waveform
+
+
+def test_a_melody_is_followed_where_the_notes_are_its_own():
+    assert Mix("b.wav").keeps(3) and Mix("b.wav", {1: "a.wav"}).keeps(3)
+    assert not Mix("b.wav", {3: "a.wav"}).keeps(3)
