@@ -38,7 +38,8 @@ def followed(magnitude: torch.Tensor, spectrum: torch.Tensor, sample_rate: int) 
 
     magnitude: (batch, bins, frames), that is rendered. spectrum: the recording's, of that shape, complex.
     """
-    low = round(2 * LOW / sample_rate * (magnitude.shape[1] - 1))
+    last = magnitude.shape[1] - 1
+    low = min(max(1, round(2 * LOW / sample_rate * last)), last - VALLEY)
     wanted, own = magnitude[:, : low + VALLEY], spectrum[:, : low + 1].abs()
     partial = _peaks(own) & (own[:, :-1] > WEAK * wanted[:, :low])
     lower = F.pad(wanted[:, :-VALLEY], (0, 0, VALLEY, 0))[:, :low]

@@ -108,3 +108,10 @@ def test_blurred_partials_get_the_pitch_of_what_is_followed(rounds):
     made = griffin_lim(blurred, phases, WINDOW, HOP, rounds, line.kept)[0, 8 * HOP : -8 * HOP]
     shifted = [float(torch.cosine_similarity(made[lag:], made[:-lag], dim=0)) for lag in (882, 700, 1100)]
     assert shifted[0] > 0.9 and shifted[0] > max(shifted[1:]) + 0.2  # 882 samples are a period
+
+
+@pytest.mark.parametrize(("n_fft", "rate"), [(16, 44100), (64, 96000), (1024, 1000)])
+def test_short_and_slow_transforms_are_followed_too(n_fft, rate):
+    spectrum = torch.polar(torch.rand(1, n_fft // 2 + 1, 9), torch.rand(1, n_fft // 2 + 1, 9))
+    line = followed(spectrum.abs(), spectrum, rate)
+    assert line.kept.shape == line.phases.shape and line.kept.shape[1] >= 1
