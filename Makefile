@@ -28,7 +28,7 @@ demo: $(STAMP)
 	$(BIN)/msdae demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 adversary: $(STAMP)
 	MSDAE_ADVERSARY=whole $(BIN)/python -m pytest --numprocesses 2 tests/adversary tests/app/test_load.py
