@@ -25,7 +25,10 @@ ALONE, VALLEY = 10 ** (18 / 20), 4  # a partial stands alone by so much over wha
 
 
 class Followed(NamedTuple):
-    """Phases of a melody source, (batch, low bins, frames), and where a rendering has them, of that shape."""
+    """What the low bins of a rendering take from its melody source; (batch, low bins, frames) both.
+
+    phases: the melody source's, in radians. kept: in which places the rendering has them.
+    """
 
     phases: torch.Tensor
     kept: torch.Tensor
@@ -63,7 +66,7 @@ def accumulated(
     magnitude: torch.Tensor,
     hop: int,
     start: torch.Tensor | None = None,
-    follow: Followed | None = None,
+    known: Followed | None = None,
 ) -> torch.Tensor:
     """Phases of sinusoids that go on from frame to frame: (batch, bins, frames), in (-pi, pi].
 
@@ -74,7 +77,7 @@ def accumulated(
     magnitude: (batch, bins, frames) of a centred STFT, Hann window of 2 * (bins - 1) samples, `hop` apart.
     start: (batch, bins), phases of the frame before the first; `scattered` by default. So a long spectrogram
         may be done in parts.
-    follow: phases that are known.
+    known: phases of low bins that are taken as they are, from `followed`.
 
     Source: Beauregard, Harish and Wyse 2015, "Single pass spectrogram inversion".
     """
@@ -86,9 +89,9 @@ def accumulated(
     phases = torch.empty_like(moved)
     for frame, place in enumerate(owner.unbind(1)):
         before = torch.add(before.gather(1, place), moved[:, frame], out=phases[:, frame])
-        if follow is not None:
-            known, kept = follow.phases[..., frame], follow.kept[..., frame]
-            before[:, : known.shape[1]] = torch.where(kept, known.double(), before[:, : known.shape[1]])
+        if known is not None:
+            kept, own = known.kept[..., frame], known.phases[..., frame].double()
+            before[:, : kept.shape[1]] = torch.where(kept, own, before[:, : kept.shape[1]])
     turns = torch.round(phases / (2 * math.pi))
     return (phases - 2 * math.pi * turns).to(magnitude.dtype).transpose(1, 2)
 

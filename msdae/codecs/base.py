@@ -108,9 +108,10 @@ class Codec(nn.Module, ABC):
     def follow(
         self, latents: Iterable[torch.Tensor], melody: Iterable[torch.Tensor]
     ) -> Iterator[torch.Tensor]:
-        """As `stream`, beside a recording with the same notes, which may tell exactly where low partials are.
+        """As `stream`, with a recording of the same notes, by which a codec may tell where low partials are.
 
-        melody: a block (batch, hop * frames) of it for each of latents. By default it is not heard.
+        melody: for each block of latents one of the recording, (batch, hop * frames). A codec that does not
+            override this leaves it unheard.
         """
         return self.stream(latents)
 
@@ -135,16 +136,10 @@ class Codec(nn.Module, ABC):
         return self.decode(z)[:, before * self.hop :], None
 
     @torch.no_grad()
-    def decode(self, z: torch.Tensor, melody: torch.Tensor | None = None) -> torch.Tensor:
-        """z: (batch, channels, frames) -> waveform: (batch, frames * hop). melody: as of `follow`."""
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """z: (batch, channels, frames) -> waveform: (batch, frames * hop)."""
         together = max(1, CHUNK // max(1, z.shape[-1]))
-        groups = [[group] for group in z.split(together)]
-        if melody is None:
-            streams = [self.stream(group) for group in groups]
-        else:
-            pairs = zip(groups, melody.split(together), strict=True)
-            streams = [self.follow(group, [part]) for group, part in pairs]
-        return torch.cat([torch.cat(list(blocks), dim=-1) for blocks in streams])
+        return torch.cat([torch.cat(list(self.stream([group])), dim=-1) for group in z.split(together)])
 
 
 def load(name_or_path: str | Path = DEFAULT, device: str | torch.device = "cpu") -> Codec:

@@ -200,22 +200,20 @@ class NeuralCodec(Codec):
         known, after = min(before, margin), min(z.shape[-1] - before - own, margin)
         first, frames = (before - known) * c.block, (known + own + after) * c.block
         # A centred transform has one frame more than hops: the next frame, or at the end the last again.
-        kept_frames = slice(first, first + frames + 1)
-        inside = with_doubles(F.pad(magnitude, (0, 1), mode="replicate")[..., kept_frames])
-        line = None
+        part = slice(first, first + frames + 1)
+        inside, low = with_doubles(F.pad(magnitude, (0, 1), mode="replicate")[..., part]), None
         if melody is not None:
-            spectrum = with_doubles(self._spectrum(melody)[..., kept_frames])
-            line = followed(inside, spectrum, c.sample_rate)
+            low = followed(inside, with_doubles(self._spectrum(melody)[..., part]), c.sample_rate)
         start = scattered(inside.shape[1], inside.device)
-        phases = accumulated(inside, c.hop, None if state is None else start + state.to(inside.device), line)
+        phases = accumulated(inside, c.hop, None if state is None else start + state.to(inside.device), low)
         window = self.window.to(inside.device)
-        waveform = griffin_lim(inside, phases, window, c.hop, c.rounds, line and line.kept)
+        waveform = griffin_lim(inside, phases, window, c.hop, c.rounds, low and low.kept)
         last = max((known + own - margin) * c.block, 1) - 1
         state = (phases[..., last] - start).to(phases.dtype)
         return waveform[:, known * self.hop :].to(z.device), state.to(z.device)
 
     def _spectrum(self, waveform: torch.Tensor) -> torch.Tensor:
-        """(batch, samples of whole frames) -> (batch, bins, frames * block + 1), complex, centred."""
+        """(batch, hop * frames) -> (batch, bins, frames * block + 1), complex: of a centred transform."""
         c = self.config
         return torch.stft(
             waveform, c.n_fft, c.hop, window=self.window, pad_mode="constant", return_complex=True

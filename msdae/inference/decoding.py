@@ -7,9 +7,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from msdae.audio.levels import Levelled
 from msdae.audio.windows import Source, parts
 from msdae.inference.latents import Advance, ignored
+from msdae.inference.settings import Mix
 
 Blocks = Iterator[torch.Tensor]  # of samples, (samples,) each, on the CPU
 
@@ -26,8 +26,8 @@ def decoded(pipeline: Any, z: torch.Tensor, samples: int, melody: Source | None 
         blocks = codec.stream(latents)
     else:
         heard = chain(parts(melody, pipeline.window * codec.hop), repeat(torch.zeros(0)))
-        pairs = zip(pieces, heard, strict=False)  # silence after what is heard
-        sounds = (F.pad(sound, (0, z.shape[-1] * codec.hop - len(sound)))[None] for z, sound in pairs)
+        pairs = zip(pieces, heard, strict=False)  # `heard` has no end
+        sounds = (F.pad(sound, (0, piece.shape[-1] * codec.hop - len(sound)))[None] for piece, sound in pairs)
         blocks = codec.follow(latents, sounds)
     for block in blocks:
         block = block[0, :samples].cpu()
@@ -35,17 +35,20 @@ def decoded(pipeline: Any, z: torch.Tensor, samples: int, melody: Source | None 
         yield block
 
 
-def gated(
-    pipeline: Any, z: torch.Tensor, melody: Levelled, follow: bool, advance: Advance = ignored
-) -> Blocks:
-    """`decoded` as long as a melody source, soft where it is.
+def of_mix(pipeline: Any, z: torch.Tensor, mix: Mix) -> Blocks:
+    """`decoded` as long as the melody source of a resolved mix.
 
-    follow: whether the latents have its notes. advance: is told shares of it.
+    It has the source's low frequencies where it has its notes, which are in the finest level.
     """
-    window = pipeline.window
+    melody = mix.melody
+    return decoded(pipeline, z, melody.samples, melody if mix.keeps(pipeline.model.stage) else None)
+
+
+def gated(pipeline: Any, z: torch.Tensor, mix: Mix, advance: Advance = ignored) -> Blocks:
+    """`of_mix`, soft where the melody source is. advance: is told shares of it."""
+    melody, window = mix.melody, pipeline.window
     loud = z[:, max(0, melody.loudest // pipeline.codec.hop - window // 2) :][:, :window]
     level = float(pipeline.decode(loud).abs().max())
-    blocks = decoded(pipeline, z, melody.samples, melody if follow else None)
-    for block in melody.gated(blocks, level):
+    for block in melody.gated(of_mix(pipeline, z, mix), level):
         advance(len(block) / melody.samples)
         yield block

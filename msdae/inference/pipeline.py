@@ -319,10 +319,10 @@ class Pipeline:
         with progress(total=read + (1 + len(series)) * windows, unit="window") as bar:
             advance = wholes(bar)
             made = self._mixed(mix, series, sound, advance)
-            takes, follow = len(made.codes), mix.keeps(self.model.stage)
+            takes = len(made.codes)
             z = self._sample(made.codes, None, lambda n: advance(n / takes), made.drafts)
             for between in made.joined(z):
-                blocks = gated(self, between, mix.melody, follow, lambda share: advance(windows * share))
+                blocks = gated(self, between, mix, lambda share: advance(windows * share))
                 yield mix.melody.source.restored(blocks)
 
     def starts(self, samples: int) -> list[int]:

@@ -104,7 +104,7 @@ def test_blurred_partials_get_the_pitch_of_what_is_followed(rounds):
     spectrum = torch.stft(bass, 2048, HOP, window=WINDOW, return_complex=True)
     blurred = torch.nn.functional.avg_pool1d(spectrum.abs().transpose(1, 2), 5, 1, 2).transpose(1, 2)
     line = followed(blurred, spectrum, 44100)
-    phases = accumulated(blurred, HOP, follow=line)
+    phases = accumulated(blurred, HOP, known=line)
     made = griffin_lim(blurred, phases, WINDOW, HOP, rounds, line.kept)[0, 8 * HOP : -8 * HOP]
     shifted = [float(torch.cosine_similarity(made[lag:], made[:-lag], dim=0)) for lag in (882, 700, 1100)]
     assert shifted[0] > 0.9 and shifted[0] > max(shifted[1:]) + 0.2  # 882 samples are a period

@@ -22,7 +22,7 @@ from msdae.codecs import Codec
 from msdae.errors import UserError, printable
 from msdae.evaluation.metrics.scoring import SLACK
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, CLIP_SECONDS, Case
-from msdae.inference.decoding import decoded
+from msdae.inference.decoding import of_mix
 from msdae.inference.mixing import sample
 from msdae.inference.pipeline import Mix, Pipeline
 from msdae.limits import LEARNING_SECONDS
@@ -127,14 +127,10 @@ class Model:
             latents = sample(self.pipeline, made, seeds)
         except UserError as error:
             raise UserError(f"{row}: {error}") from error
-        sounds = [self._decoded(z, mix) for z, mix in zip(latents, mixes, strict=True)]
+        pairs = zip(latents, mixes, strict=True)
+        streams = (mix.melody.source.restored(of_mix(self.pipeline, z, mix)) for z, mix in pairs)
+        sounds = [torch.cat(list(blocks)) for blocks in streams]
         return _clips(sounds, self.pipeline.codec.sample_rate, batch, row)
-
-    def _decoded(self, z: torch.Tensor, mix: Mix) -> torch.Tensor:
-        """Latents of a resolved mix as a waveform (samples,), at the codec's rate."""
-        melody, follow = mix.melody, mix.keeps(self.pipeline.model.stage)
-        blocks = decoded(self.pipeline, z, melody.samples, melody if follow else None)
-        return torch.cat(list(melody.source.restored(blocks)))
 
 
 class Learnt(Model):
