@@ -41,7 +41,7 @@ def followed(magnitude: torch.Tensor, spectrum: torch.Tensor, sample_rate: int) 
 
     magnitude: (batch, bins, frames), that is rendered. spectrum: the recording's, of that shape, complex.
     """
-    last = magnitude.shape[1] - 1
+    last = int(magnitude.shape[1]) - 1  # a tensor where it is traced
     low = min(max(1, round(2 * LOW / sample_rate * last)), last - VALLEY)
     wanted, own = magnitude[:, : low + VALLEY], spectrum[:, : low + 1].abs()
     partial = _peaks(own) & (own[:, :-1] > WEAK * wanted[:, :low])
