@@ -115,3 +115,12 @@ def test_short_and_slow_transforms_are_followed_too(n_fft, rate):
     spectrum = torch.polar(torch.rand(1, n_fft // 2 + 1, 9), torch.rand(1, n_fft // 2 + 1, 9))
     line = followed(spectrum.abs(), spectrum, rate)
     assert line.kept.shape == line.phases.shape and line.kept.shape[1] >= 1
+
+
+def test_what_is_followed_can_be_traced():
+    """As a plugin's windows are, whose shapes are tensors then."""
+    spectrum = torch.stft(harmonics(50.0), 2048, HOP, window=WINDOW, return_complex=True)
+    example = spectrum.abs(), spectrum
+    traced = torch.jit.trace(lambda wanted, own: tuple(followed(wanted, own, 44100)), example)
+    for mine, theirs in zip(followed(*example, 44100), traced(*example), strict=True):
+        torch.testing.assert_close(theirs, mine)
