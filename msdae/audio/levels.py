@@ -1,14 +1,13 @@
-"""Sources at one level, and renderings that are soft where they are."""
+"""Sources at one level."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 
-from msdae.audio.dynamics import REACH, loudest
 from msdae.audio.equaliser import PEAK
-from msdae.audio.windows import Changed, cut, parts
+from msdae.audio.windows import Changed, parts
 
 HOP = 512  # samples of a part whose peak is measured
 PART = 16  # of these: as long as a short note
@@ -16,11 +15,6 @@ FAINT = 10 ** (-30 / 20)  # of the loudest part; what is softer is no sound, and
 STRAY = 0.04  # share of the parts with sound that may be louder than the rest: clicks
 SILENT = 2e-5  # peak, below which nothing is made louder, as what rounding leaves of opposite channels
 OFFSET = 1e-3  # of the highest peak; a mean above it is no sound
-HOLD, RELEASE, CLOSED = 0.5, 1.0, 60.0  # seconds until a pause begins and in which it falls by so many dB
-EARLY = 2  # hops by which it ends before there is sound again
-SOFT, SLOPE = -20.0, 3.0  # dB of the level under which a rendering is bounded, by so many dB for each of them
-EVEN, SOFTEST = 1.0, 1.5 * SOFT  # dB that a passage may be louder; down to where the bound is lower
-NEAR, TOGETHER = 2, 512  # hops about one whose peak is its own; hops that are changed at once
 LOWEST = -120.0  # dB
 
 
@@ -61,50 +55,10 @@ class Levelled(Changed):
         """The sample at which its loudest part begins."""
         return HOP * PART * int(self._parts[1].argmax())
 
-    def gated(self, blocks: Iterable[torch.Tensor], level: float) -> Iterator[torch.Tensor]:
-        """Blocks (samples,) of a rendering as long as the source, turned down wherever the source is soft.
-
-        A passage is no louder, against the rendering's own level, than the source's. Where the source is x dB
-        under `SOFT`, the rendering is `SLOPE` times x under its level at least: so the noise of a room in a
-        pause does not become notes.
-
-        level: peak of the rendering where the source is loud.
-        """
-        reach = round(REACH * self.rate / HOP)
-        margin, size = (2 * reach + NEAR) * HOP, TOGETHER * HOP
-        begins = range(0, self.samples, size)
-        firsts = [max(0, begin - margin) for begin in begins]
-        for begin, first, part in zip(begins, firsts, cut(blocks, firsts, size + 2 * margin), strict=True):
-            padded = F.pad(part, (0, -len(part) % HOP))
-            peaks = padded.view(1, -1, HOP).abs().amax(dim=2) / max(level, SILENT)
-            passage = self._passages[:, first // HOP :][:, : peaks.shape[1]]
-            change = passage + EVEN - loudest(_decibels(peaks).clamp(min=SOFTEST), reach)
-            near = _decibels(F.max_pool1d(peaks, 2 * NEAR + 1, 1, NEAR))
-            bound = self._bound[first // HOP :][: peaks.shape[1]] - near
-            factors = 10 ** (torch.minimum(change, bound).clamp(max=0) / 20)
-            curve = F.interpolate(factors[None], size=len(padded), mode="linear")[0, 0]
-            own = slice(begin - first, min(begin - first + size, len(part)))
-            yield part[own] * curve[own]
-
     @cached_property
-    def _levels(self) -> torch.Tensor:
-        """dB of each hop, of the source's level: (hops,)."""
-        return _decibels(self.gain / PEAK * self._peaks)
-
-    @cached_property
-    def _passages(self) -> torch.Tensor:
-        """dB of what is loudest about each hop, (1, hops)."""
-        return loudest(self._levels[None].clamp(min=SOFTEST), round(REACH * self.rate / HOP))
-
-    @cached_property
-    def _bound(self) -> torch.Tensor:
-        """What a rendering's peak may be in each hop, in dB of its level: (hops,)."""
-        before, second = round(HOLD * self.rate / HOP), self.rate / HOP
-        held = F.pad(self._levels, (before, EARLY), value=LOWEST)[None]
-        held = F.max_pool1d(held, before + EARLY + 1, 1)[0].double()
-        fallen = CLOSED / RELEASE / second * torch.arange(len(held))
-        held = (held + fallen).cummax(dim=0).values - fallen
-        return (SLOPE * (held - SOFT)).float()
+    def levels(self) -> torch.Tensor:
+        """dB of the peak of each HOP, of the source's level: (hops,)."""
+        return decibels(self.gain / PEAK * self._peaks)
 
     @property
     def _parts(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -138,5 +92,6 @@ class Levelled(Changed):
         return total / self.samples, lowest, highest
 
 
-def _decibels(level: torch.Tensor) -> torch.Tensor:
+def decibels(level: torch.Tensor) -> torch.Tensor:
+    """Amplitudes in dB, LOWEST at least."""
     return 20 * level.log10().clamp(min=LOWEST / 20)

@@ -1,4 +1,4 @@
-"""Latents of any length to blocks of sound, with low frequencies and pauses of their melody source."""
+"""Latents of any length to blocks of sound, with what is kept of their melody source's."""
 
 from collections.abc import Iterator
 from itertools import chain, repeat
@@ -7,9 +7,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from msdae.audio.contour import Contour
 from msdae.audio.windows import Source, parts
 from msdae.inference.latents import Advance, ignored
 from msdae.inference.settings import Mix
+from msdae.inference.sources import bent_as
 
 Blocks = Iterator[torch.Tensor]  # of samples, (samples,) each, on the CPU
 
@@ -35,20 +37,25 @@ def decoded(pipeline: Any, z: torch.Tensor, samples: int, melody: Source | None 
         yield block
 
 
-def of_mix(pipeline: Any, z: torch.Tensor, mix: Mix) -> Blocks:
-    """`decoded` as long as the melody source of a resolved mix.
+def finished(
+    pipeline: Any, z: torch.Tensor, mix: Mix, contour: Contour, advance: Advance = ignored
+) -> Blocks:
+    """`decoded` as long as the melody source of a resolved mix, and loud and soft where it is.
 
-    It has the source's low frequencies where it has its notes, which are in the finest level.
+    Where it has the source's notes, it has its low frequencies, accents and bends, too.
+
+    contour: of the melody source. advance: is told shares of it.
     """
-    melody = mix.melody
-    return decoded(pipeline, z, melody.samples, melody if mix.keeps(pipeline.model.stage) else None)
-
-
-def gated(pipeline: Any, z: torch.Tensor, mix: Mix, advance: Advance = ignored) -> Blocks:
-    """`of_mix`, soft where the melody source is. advance: is told shares of it."""
     melody, window = mix.melody, pipeline.window
     loud = z[:, max(0, melody.loudest // pipeline.codec.hop - window // 2) :][:, :window]
     level = float(pipeline.decode(loud).abs().max())
-    for block in melody.gated(of_mix(pipeline, z, mix), level):
-        advance(len(block) / melody.samples)
+    notes = mix.keeps(pipeline.model.stage)
+    blocks = decoded(pipeline, z, melody.samples, melody if notes else None)
+    blocks = _counted(contour.followed(blocks, level, notes), melody.samples, advance)
+    return bent_as(melody, blocks) if notes else blocks
+
+
+def _counted(blocks: Blocks, samples: int, advance: Advance) -> Blocks:
+    for block in blocks:
+        advance(len(block) / samples)
         yield block

@@ -13,11 +13,12 @@ from msdae import audio, checkpoint
 from msdae.audio.levels import Levelled
 from msdae.audio.loudness import Mastering, measure
 from msdae.audio.mel import LogMel
+from msdae.audio.contour import Contour
 from msdae.audio.windows import starts
 from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
 from msdae.inference.codes import LENGTH, Codes, require
-from msdae.inference.decoding import Blocks, gated
+from msdae.inference.decoding import Blocks, finished
 from msdae.inference.drafts import NOTE, draft, unknown
 from msdae.inference.encoding import Job, brought, encoded, jobs, silence
 from msdae.inference.latents import Advance, Silence, ignored, latents, require_latents
@@ -321,16 +322,16 @@ class Pipeline:
             made = self._mixed(mix, series, sound, advance)
             takes = len(made.codes)
             z = self._sample(made.codes, None, lambda n: advance(n / takes), made.drafts)
+            contour = Contour(mix.melody)
             for between in made.joined(z):
-                blocks = gated(self, between, mix, lambda share: advance(windows * share))
-                yield mix.melody.source.restored(blocks)
+                yield finished(self, between, mix, contour, lambda share: advance(windows * share))
 
     def starts(self, samples: int) -> list[int]:
         """The first latent frame of each window of so many samples."""
         return starts(self.codec.frames(samples), self.window, self.stride)
 
     def resolved(self, mix: Mix) -> Mix:
-        """The mix with sources at the codec's rate and one level, and a melody source in tune.
+        """The mix with sources at the codec's rate and one level; the one whose notes it has in tune.
 
         One that is given twice stays one. Raises as `render`.
         """
@@ -339,7 +340,8 @@ class Pipeline:
         self._check_levels(mix.levels)
         rate, given = self.codec.sample_rate, mix.sample_rate
         sources = {id(sound): timbre_source(sound, rate, given) for sound in mix.recordings}
-        sources[id(mix.melody)] = melody_source(mix.melody, rate, given)
+        melody = melody_source if mix.keeps(self.model.stage) else levelled
+        sources[id(mix.melody)] = melody(mix.melody, rate, given)
         levels = {level: sources.get(id(sound), sound) for level, sound in mix.levels.items()}
         resolved = Mix(sources[id(mix.melody)], levels, mix.strength)
         require_audible(resolved.recordings, resolved.melody)

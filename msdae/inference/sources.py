@@ -12,6 +12,7 @@ import torch
 from msdae.audio import windows
 from msdae.audio.denoising import Denoised
 from msdae.audio.files import SAMPLE_RATE, Recording, open_recording
+from msdae.audio.intonation import Straightened
 from msdae.audio.levels import Levelled
 from msdae.audio.resample import resample
 from msdae.audio.tuning import Tuned
@@ -91,10 +92,16 @@ def levelled(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:
 
 
 def melody_source(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:
-    """As `levelled`, in tune with what models are trained on: its `source` is a `Tuned`."""
+    """As `levelled`, with the pitches of a piano's keys, which models are trained on; see `bent_as`."""
     if isinstance(sound, Levelled):
         return sound
-    return Levelled(Tuned(as_source(sound, rate, sample_rate), rate), rate)
+    return Levelled(Straightened(Tuned(as_source(sound, rate, sample_rate), rate), rate), rate)
+
+
+def bent_as(melody: Levelled, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+    """Blocks (samples,) of a rendering of a `melody_source`, with the pitches of what it was made of."""
+    straightened = melody.source
+    return straightened.source.restored(straightened.restored(blocks))
 
 
 def timbre_source(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:

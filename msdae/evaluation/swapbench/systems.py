@@ -16,13 +16,14 @@ import torch.nn.functional as F
 
 from msdae import audio, files
 from msdae.audio import equaliser, neighbours
+from msdae.audio.contour import Contour
 from msdae.audio.files import SAMPLE_RATE
 from msdae.audio.resample import resample
 from msdae.codecs import Codec
 from msdae.errors import UserError, printable
 from msdae.evaluation.metrics.scoring import SLACK
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, CLIP_SECONDS, Case
-from msdae.inference.decoding import of_mix
+from msdae.inference.decoding import finished
 from msdae.inference.mixing import sample
 from msdae.inference.pipeline import Mix, Pipeline
 from msdae.limits import LEARNING_SECONDS
@@ -128,7 +129,7 @@ class Model:
         except UserError as error:
             raise UserError(f"{row}: {error}") from error
         pairs = zip(latents, mixes, strict=True)
-        streams = (mix.melody.source.restored(of_mix(self.pipeline, z, mix)) for z, mix in pairs)
+        streams = (finished(self.pipeline, z, mix, Contour(mix.melody)) for z, mix in pairs)
         sounds = [torch.cat(list(blocks)) for blocks in streams]
         return _clips(sounds, self.pipeline.codec.sample_rate, batch, row)
 

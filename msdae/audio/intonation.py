@@ -1,0 +1,134 @@
+"""Pitches that bend, as in vibrato, slides and quarter tones: straightened for models, and bent again."""
+
+import math
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from msdae.audio.periods import periods
+from msdae.audio.pitch import runs
+from msdae.audio.resample import resample
+from msdae.audio.windows import Changed, cut
+
+A4 = 6900.0  # cents above MIDI pitch 0
+QUIET = 1e-4  # power, of the loudest frame's; of what is softer no pitch is heard
+STEP = 45.0  # cents from one frame to the next; more is another note
+SHORTEST = 7  # frames of a note that may bend: 80 ms
+MIDDLE = 25  # frames, 0.3 s, whose median is what a pitch bends about
+STAY = 65.0  # cents from its key from which on a slide is at another
+MOST = 120.0  # cents of a bend
+LEAST = 15.0  # cents; a note that bends less is left as it is
+AROUND, MOSTLY = 86, 0.6  # frames about one, 2 s, of whose audible ones so many have a pitch in a single line
+GAP = 0.25  # seconds without a pitch over which a bend goes on
+OVER, TAPS = 2, 6  # times the rate at which a polynomial is laid through so many samples
+TOGETHER = 1 << 16  # samples that are made at once
+
+
+class Straightened(Changed):
+    """`source` as fast at each moment as it has to be for its pitch to be a key's, where it has one pitch.
+
+    Raises:
+        UserError: when it is first heard: as the source's `blocks`.
+    """
+
+    @property
+    def samples(self) -> int:
+        """Its length, which is not the source's."""
+        return self.source.samples if self._map is None else max(1, round(float(self._map[1][-1])))
+
+    def blocks(self) -> Iterator[torch.Tensor]:
+        if self._map is None:
+            return self.source.blocks()
+        there, here = self._map
+        return _warped(self.source.blocks(), self.rate, self.samples, here, there)
+
+    def restored(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Blocks (samples,) of a rendering as long as this, bent as the source and as long as it."""
+        if self._map is None:
+            return iter(blocks)
+        return _warped(blocks, self.rate, self.source.samples, *self._map)
+
+    @cached_property
+    def _map(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Samples of the source and where they are here, (points,) both; None where nothing bends."""
+        seconds, hertz, power = (values.numpy() for values in periods(self.source, self.rate))
+        audible = power >= QUIET * power.max()
+        pitched = audible & (hertz > 0)
+        around = np.ones(2 * AROUND + 1)
+        line = (
+            np.convolve(pitched, around)[AROUND:-AROUND]
+            > MOSTLY * np.convolve(audible, around)[AROUND:-AROUND]
+        )
+        cents = np.where(pitched & line, A4 + 1200 * np.log2(np.maximum(hertz, 1) / 440), np.nan)
+        bends = bent(seconds, cents)
+        if not bends.any():
+            return None
+        there = np.concatenate([[0], self.rate * seconds, [self.source.samples]])
+        ratio = 2 ** (np.pad(bends, 1, mode="edge") / 1200)
+        return there, np.concatenate([[0], np.cumsum(np.diff(there) * (ratio[1:] + ratio[:-1]) / 2)])
+
+
+def bent(seconds: np.ndarray, cents: np.ndarray) -> np.ndarray:
+    """How many cents each frame is above its key: (frames,).
+
+    seconds: (frames,), when each is. cents: (frames,), above MIDI pitch 0; NaN: no pitch.
+    """
+    bends = np.full(len(cents), np.nan)
+    for first, last in _notes(cents):
+        note = cents[first:last]
+        bend = np.clip(note - _keys(note), -MOST, MOST)
+        bends[first:last] = bend if np.quantile(np.abs(bend), 0.9) > LEAST else 0
+    for first, last in runs(np.isnan(bends)):
+        inside = first > 0 and last < len(bends)
+        if not inside or seconds[last] - seconds[first - 1] > GAP:
+            bends[first:last] = 0
+    known = ~np.isnan(bends)
+    return np.interp(seconds, seconds[known], bends[known]) if known.any() else np.zeros(len(bends))
+
+
+def _notes(cents: np.ndarray) -> list[tuple[int, int]]:
+    """(first, after the last) of the frames of each note."""
+    apart = np.isnan(cents[1:]) | np.isnan(cents[:-1]) | ~(np.abs(np.diff(cents)) < STEP)
+    edges = np.concatenate([[0], 1 + np.flatnonzero(apart), [len(cents)]])
+    return [(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True) if b - a >= SHORTEST]
+
+
+def _keys(note: np.ndarray) -> np.ndarray:
+    """The key in cents that each frame (frames,) of a note is at."""
+    size = min(MIDDLE, len(note)) // 2 * 2 + 1
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(note, size // 2, mode="edge"), size)
+    middle = np.median(around, axis=1)
+    keys, key = np.empty(len(note)), 100 * round(float(np.median(middle[:MIDDLE])) / 100)
+    for n, pitch in enumerate(middle):
+        if abs(pitch - key) > STAY:
+            key = 100 * round(pitch / 100)
+        keys[n] = key
+    return keys
+
+
+def _warped(
+    blocks: Iterable[torch.Tensor], rate: int, samples: int, new: np.ndarray, old: np.ndarray
+) -> Iterator[torch.Tensor]:
+    """Blocks of one signal as `samples` samples, in blocks: at each of the points `new` what was at `old`."""
+    begins = range(0, samples, TOGETHER)
+    places = [OVER * np.interp(np.arange(n, min(n + TOGETHER, samples)), new, old) for n in begins]
+    firsts = [max(0, int(place[0]) - TAPS) for place in places]
+    size = max(int(place[-1]) - first for place, first in zip(places, firsts, strict=True)) + 2 * TAPS
+    sounds = cut(resample(blocks, rate, OVER * rate), firsts, size)
+    for place, first, sound in zip(places, firsts, sounds, strict=True):
+        yield _at(sound, torch.from_numpy(place - first))
+
+
+def _at(sound: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """The values of a signal (samples,) between its samples, by Lagrange's polynomials: as `places`, (n,)."""
+    before = places.floor()
+    rest, before = (places - before).float(), before.long()
+    taps = range(1 - TAPS // 2, 1 + TAPS // 2)
+    values = torch.zeros(len(places))
+    for tap in taps:
+        others = [other for other in taps if other != tap]
+        weight = math.prod((rest - other) / (tap - other) for other in others)
+        values += weight * sound[(before + tap).clamp(0, len(sound) - 1)]
+    return values

@@ -1,0 +1,79 @@
+"""Periods of sound, by how a signal differs from itself later (YIN, de Cheveigné and Kawahara 2002)."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from msdae.audio.resample import length, resample
+from msdae.audio.windows import Source, cut
+
+RATE = 22050  # Hz
+WINDOW, HOP = 768, 256  # samples that are compared, and from one comparison to the next
+SHORTEST, LONGEST = 10, 400  # samples of a period
+ALIKE = 0.15  # normalised difference below which a lag is a period
+LAG = 176  # samples; the multiple of the period about here tells it most exactly
+FFT, TOGETHER = 2048, 1024  # samples; frames that are heard at once
+
+
+class Periods(NamedTuple):
+    """Frames of a recording.
+
+    seconds: when each is; not quite evenly apart. hertz: 0 where the whole sound is not periodic, as where
+    several voices sound. power: mean square. (frames,) each.
+    """
+
+    seconds: torch.Tensor
+    hertz: torch.Tensor
+    power: torch.Tensor
+
+
+def periods(source: Source, rate: int) -> Periods:
+    """The periods of `source`, which is at `rate` Hz. Octaves may be wrong.
+
+    Raises:
+        UserError: as the source's `blocks`.
+    """
+    return Periods(*(torch.cat(values) for values in zip(*_heard(source, rate), strict=True)))
+
+
+def _heard(source: Source, rate: int) -> Iterator[Periods]:
+    size = WINDOW + LONGEST
+    count = max(1, (length(source.samples, rate, RATE) - size) // HOP + 1)
+    firsts = range(0, count, TOGETHER)
+    blocks = resample(source.blocks(), rate, RATE)
+    for first, sound in zip(
+        firsts, cut(blocks, [HOP * n for n in firsts], TOGETHER * HOP + size), strict=True
+    ):
+        padded = F.pad(sound, (0, max(0, size - len(sound))))
+        frames = padded.unfold(0, size, HOP)[: min(TOGETHER, count - first)]
+        lag, period, power = _periods(frames)
+        seconds = (HOP * (first + torch.arange(len(frames))) + (WINDOW + lag) / 2) / RATE
+        yield Periods(seconds, torch.where(period > 0, RATE / period.clamp_min(1), 0), power)
+
+
+def _periods(frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Frames (frames, samples) -> the lag that they were compared at, their period (0: none), their power."""
+    energies = F.pad(frames.double().square().cumsum(1), (1, 0)).float()
+    energies = energies[:, WINDOW:] - energies[:, : LONGEST + 1]  # of what begins after each lag
+    product = torch.fft.rfft(frames, FFT) * torch.fft.rfft(frames[:, :WINDOW], FFT).conj()
+    correlation = torch.fft.irfft(product)[:, : LONGEST + 1]
+    difference = (energies[:, :1] + energies - 2 * correlation).clamp_min(0)
+    lags = torch.arange(1, LONGEST + 1)
+    normalised = difference[:, 1:] * lags / difference[:, 1:].cumsum(1).clamp_min(1e-12)
+    before, middle, after = normalised.unfold(1, 3, 1).unbind(-1)
+    dip = (middle < ALIKE) & (middle <= before) & (middle < after)
+    dip[:, : SHORTEST - 2] = False
+    found, first = dip.any(1), 2 + dip.int().argmax(1)
+    coarse = _vertex(difference, first)
+    times = (LAG / coarse).round().clamp_min(1)
+    period = _vertex(difference, (times * coarse).round().long().clamp(2, LONGEST - 1)) / times
+    return times * period, period * found, energies[:, 0] / WINDOW
+
+
+def _vertex(values: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    """Where the parabola through the values (frames, lags) about `place` (frames,) is lowest: (frames,)."""
+    before, middle, after = (values.gather(1, place[:, None] + n)[:, 0] for n in (-1, 0, 1))
+    bend = (before - 2 * middle + after).clamp_min(1e-12)
+    return place + ((before - after) / (2 * bend)).clamp(-1, 1)

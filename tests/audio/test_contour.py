@@ -1,0 +1,95 @@
+"""Renderings that are loud and soft where their sources are."""
+
+import pytest
+import torch
+
+from msdae.audio.contour import EVEN, Contour
+from msdae.audio.levels import HOP, Levelled
+from msdae.audio.windows import Waveform
+
+RATE = 44100
+
+
+@pytest.fixture(scope="module")
+def phrase():
+    time = torch.arange(3 * RATE) / RATE
+    return 0.5 * torch.sin(2 * torch.pi * 220 * time)
+
+
+def room(seconds, level=3e-4):
+    return level * torch.randn(round(seconds * RATE), generator=torch.Generator().manual_seed(0))
+
+
+def contour(sound):
+    return Contour(Levelled(Waveform(sound), RATE))
+
+
+def followed(contour, blocks, level=1.0, **options):
+    return torch.cat(list(contour.followed(blocks, level, **options)))
+
+
+def test_a_pause_stays_one_and_what_is_heard_is_left_alone(phrase):
+    """Regression: in pauses of seconds a rendering was nearly as loud as its music."""
+    source = contour(torch.cat([room(2), phrase, room(6), phrase, room(1)]))
+    gated = followed(source, [torch.ones(source.source.samples)])
+    second = [gated[k * RATE : (k + 1) * RATE] for k in range(15)]
+    assert all((second[k][: -RATE // 25] > 0.99).all() for k in (2, 3, 4, 11, 12, 13))
+    assert all((second[k][: -RATE // 10] < 1e-3).all() for k in (0, 1, 8, 9, 10))
+    assert (second[5][: RATE // 3] > 0.7).all() and (gated.diff().abs() < 0.01).all()
+
+
+@pytest.mark.parametrize("samples", [1, HOP - 1, HOP + 1, 3 * RATE + 7])
+def test_blocks_of_any_size_are_followed_alike(phrase, samples):
+    source, blocks = contour(phrase.repeat(2)[:samples]), torch.ones(samples)
+    whole = followed(source, [blocks])
+    assert torch.equal(followed(source, blocks.split(999), 1.0), whole)
+    assert len(whole) == samples and (whole[HOP:] > 0.98).all()
+
+
+@pytest.mark.parametrize(("noise", "least"), [(3e-3, -30), (3e-4, -90)])
+def test_the_noise_of_a_room_does_not_become_notes(phrase, noise, least):
+    """Regression: pauses with noise up to 50 dB under the music were as loud as it."""
+    source = contour(torch.cat([phrase, room(4, noise), phrase]))
+    rendered = followed(source, [0.2 * torch.ones(source.source.samples)], 0.2)
+    pause = rendered[round(4.5 * RATE) : round(6.9 * RATE)]
+    assert 20 * (pause.abs().max() / 0.2).log10() < least
+    assert (rendered[: 3 * RATE] > 0.195).all() and (rendered[7 * RATE :] > 0.195).all()
+
+
+def test_what_decays_is_left_alone_for_a_while(phrase):
+    """A rendering may hold notes that decay in its melody source."""
+    note = phrase[:RATE] * 10 ** (-15 * torch.arange(RATE) / RATE / 20)
+    gated = followed(contour(note.repeat(6)), [torch.ones(6 * RATE)], notes=False)
+    assert (gated > 0.98).all()
+
+
+@pytest.mark.parametrize("softer", [6, 12, 20])
+def test_soft_passages_stay_soft(phrase, softer):
+    """Regression: the model hears little of dynamics, and plays a soft passage as loud as the others."""
+    share = 10 ** (-softer / 20)
+    most = share * 10 ** (EVEN / 20)
+    source = contour(torch.cat([phrase, share * phrase.repeat(3), phrase]))
+    gated = followed(source, torch.ones(source.source.samples).split(10_000))
+    middle = gated[6 * RATE : 9 * RATE]
+    assert [float(middle.min()), float(middle.max())] == pytest.approx([most, most], rel=0.02)
+    assert gated[:RATE].min() > 0.98 and gated[-RATE:].min() > 0.98 and gated.diff().abs().max() < 1e-3
+
+
+def test_accents_are_followed(phrase):
+    """Regression: notes 13 dB louder than others came out at 1 dB, for the model does not hear loudness."""
+    loud = [1.0, 0.22, 0.22, 0.22] * 8
+    decay = torch.exp(-torch.arange(RATE * 2 // 5) / RATE * 6)
+    notes = [decay * phrase[: len(decay)] * level for level in loud]
+    source = contour(torch.cat(notes))
+    even = followed(source, torch.cat([decay] * len(loud)).split(10_000))
+    levels = 20 * torch.stack([note.max() for note in even.split(len(decay))]).log10()
+    steps = levels.diff().view(-1)[[0, 3, 4, 7, 8, 11]].abs()
+    assert (steps > 10).all() and (steps < 14).all()
+    plain = followed(source, [torch.cat([decay] * len(loud))], notes=False)
+    assert plain.split(len(decay))[1].max() > 0.98
+
+
+def test_what_is_as_loud_as_it_should_be_is_left_alone(phrase):
+    decay = torch.exp(-torch.arange(RATE // 2) / RATE * 6)
+    notes = torch.cat([decay * phrase[: len(decay)] * level for level in (1, 0.3, 0.6, 0.2)])
+    assert followed(contour(notes), [notes / 0.5], notes=True).sub(notes / 0.5).abs().max() < 0.01
