@@ -112,13 +112,14 @@ def _warped(
     blocks: Iterable[torch.Tensor], rate: int, samples: int, new: np.ndarray, old: np.ndarray
 ) -> Iterator[torch.Tensor]:
     """Blocks of one signal as `samples` samples, in blocks: at each of the points `new` what was at `old`."""
-    begins = range(0, samples, TOGETHER)
-    places = [OVER * np.interp(np.arange(n, min(n + TOGETHER, samples)), new, old) for n in begins]
-    firsts = [max(0, int(place[0]) - TAPS) for place in places]
-    size = max(int(place[-1]) - first for place, first in zip(places, firsts, strict=True)) + 2 * TAPS
+    begins = list(range(0, samples, TOGETHER))
+    edges = OVER * np.interp([*begins, samples], new, old)
+    firsts = [max(0, int(edge) - TAPS) for edge in edges[:-1]]
+    size = int(np.diff(edges).max()) + 3 * TAPS
     sounds = cut(resample(blocks, rate, OVER * rate), firsts, size)
-    for place, first, sound in zip(places, firsts, sounds, strict=True):
-        yield _at(sound, torch.from_numpy(place - first))
+    for begin, first, sound in zip(begins, firsts, sounds, strict=True):
+        places = OVER * np.interp(np.arange(begin, min(begin + TOGETHER, samples)), new, old)
+        yield _at(sound, torch.from_numpy(places - first))
 
 
 def _at(sound: torch.Tensor, places: torch.Tensor) -> torch.Tensor:

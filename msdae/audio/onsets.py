@@ -12,7 +12,7 @@ LAG = 2  # frames over which a band rises
 BANDS_ASIDE = 1  # bands to either side that a partial may move to meanwhile
 RISE = 0.06  # mean over the bands, more than within `AROUND` frames to either side
 NEAR, AROUND = 3, 9  # frames; an onset is the highest within `NEAR`
-TOGETHER, MARGIN = 2048, 16  # frames that are heard at once, and those about them
+TOGETHER, MARGIN = 512, 16  # frames that are heard at once, and those about them
 
 
 def onsets(source: Source, rate: int) -> torch.Tensor:
@@ -28,12 +28,12 @@ def onsets(source: Source, rate: int) -> torch.Tensor:
     begins = range(0, count, TOGETHER)
     firsts, size = [max(0, n - MARGIN) for n in begins], TOGETHER + 2 * MARGIN
     sounds = cut(source.blocks(), [HOP * first for first in firsts], HOP * size)
-    found = []
+    begun = torch.zeros(count, dtype=torch.bool)
     for begin, first, sound in zip(begins, firsts, sounds, strict=True):
         mel = log_mel(F.pad(sound, (FFT, max(FFT, HOP + FFT - len(sound))))[None])[0, :, FFT // HOP :]
-        hops = first + _peaks(_rise(mel)).nonzero()[:, 0]
-        found.append(hops[(hops >= begin) & (hops < min(begin + TOGETHER, count))])
-    return torch.cat(found)
+        own = slice(begin, min(begin + TOGETHER, count))
+        begun[own] = _peaks(_rise(mel))[begin - first :][: own.stop - begin]
+    return begun.nonzero()[:, 0]
 
 
 def _rise(mel: torch.Tensor) -> torch.Tensor:

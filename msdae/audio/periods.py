@@ -1,6 +1,5 @@
 """Periods of sound, by how a signal differs from itself later (YIN, de Cheveigné and Kawahara 2002)."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -14,7 +13,7 @@ WINDOW, HOP = 768, 256  # samples that are compared, and from one comparison to 
 SHORTEST, LONGEST = 10, 400  # samples of a period
 ALIKE = 0.15  # normalised difference below which a lag is a period
 LAG = 176  # samples; the multiple of the period about here tells it most exactly
-FFT, TOGETHER = 2048, 1024  # samples; frames that are heard at once
+FFT, TOGETHER = 2048, 256  # samples; frames that are heard at once
 
 
 class Periods(NamedTuple):
@@ -35,22 +34,21 @@ def periods(source: Source, rate: int) -> Periods:
     Raises:
         UserError: as the source's `blocks`.
     """
-    return Periods(*(torch.cat(values) for values in zip(*_heard(source, rate), strict=True)))
-
-
-def _heard(source: Source, rate: int) -> Iterator[Periods]:
     size = WINDOW + LONGEST
     count = max(1, (length(source.samples, rate, RATE) - size) // HOP + 1)
+    heard = Periods(*torch.zeros(3, count, dtype=torch.double))
     firsts = range(0, count, TOGETHER)
     blocks = resample(source.blocks(), rate, RATE)
-    for first, sound in zip(
-        firsts, cut(blocks, [HOP * n for n in firsts], TOGETHER * HOP + size), strict=True
-    ):
+    sounds = cut(blocks, [HOP * first for first in firsts], TOGETHER * HOP + size)
+    for first, sound in zip(firsts, sounds, strict=True):
         padded = F.pad(sound, (0, max(0, size - len(sound))))
         frames = padded.unfold(0, size, HOP)[: min(TOGETHER, count - first)]
         lag, period, power = _periods(frames)
-        seconds = (HOP * (first + torch.arange(len(frames))) + (WINDOW + lag) / 2) / RATE
-        yield Periods(seconds, torch.where(period > 0, RATE / period.clamp_min(1), 0), power)
+        own = slice(first, first + len(frames))
+        heard.seconds[own] = (HOP * (first + torch.arange(len(frames))) + (WINDOW + lag) / 2) / RATE
+        heard.hertz[own] = torch.where(period > 0, RATE / period.clamp_min(1), 0)
+        heard.power[own] = power
+    return heard
 
 
 def _periods(frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

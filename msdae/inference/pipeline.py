@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from msdae import audio, checkpoint
+from msdae.audio.contour import Contour
 from msdae.audio.levels import Levelled
 from msdae.audio.loudness import Mastering, measure
 from msdae.audio.mel import LogMel
-from msdae.audio.contour import Contour
 from msdae.audio.windows import starts
 from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
