@@ -1,11 +1,13 @@
 """Pitches that bend, as in vibrato, slides and quarter tones: straightened for models, and bent again."""
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from msdae.audio.periods import periods
 from msdae.audio.pitch import runs
@@ -127,9 +129,12 @@ def _at(sound: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     before = places.floor()
     rest, before = (places - before).float(), before.long()
     taps = range(1 - TAPS // 2, 1 + TAPS // 2)
+    padded = F.pad(sound[None], (TAPS, TAPS), mode="replicate")[0]
+    distances = [rest - tap for tap in taps]
+    below = list(itertools.accumulate(distances, torch.mul, initial=torch.ones(())))
+    above = list(itertools.accumulate(reversed(distances), torch.mul, initial=torch.ones(())))[::-1]
     values = torch.zeros(len(places))
-    for tap in taps:
-        others = [other for other in taps if other != tap]
-        weight = math.prod((rest - other) / (tap - other) for other in others)
-        values += weight * sound[(before + tap).clamp(0, len(sound) - 1)]
+    for n, tap in enumerate(taps):
+        scale = math.prod(tap - other for other in taps if other != tap)
+        values.addcmul_(below[n] * above[n + 1], padded[before + (TAPS + tap)], value=1 / scale)
     return values

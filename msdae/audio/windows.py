@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -14,6 +15,7 @@ from msdae.audio.files import BLOCK, RATES, Recording, open_recording
 from msdae.errors import UserError, printable
 
 _LOOP_FADE = 256  # samples; the ends of a looped recording, so that the jump between them is no click
+LONGEST = 300  # seconds of a source that may be kept, 53 MB
 NUMBERS = "give floating numbers in [-1, 1], int16 or int32"
 Item = TypeVar("Item")
 
@@ -76,6 +78,19 @@ class Changed:
     def path(self) -> Path:
         """The source's file; an AttributeError without one."""
         return self.source.path
+
+
+class Kept(Changed):
+    """`source`, whose samples are kept once they were read, unless it is longer than `LONGEST`."""
+
+    def blocks(self) -> Iterator[torch.Tensor]:
+        if self.samples > LONGEST * self.rate:
+            return self.source.blocks()
+        return iter(self._waveform.split(BLOCK))
+
+    @cached_property
+    def _waveform(self) -> torch.Tensor:
+        return torch.cat(list(self.source.blocks()))
 
 
 @dataclass(frozen=True, eq=False)

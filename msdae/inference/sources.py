@@ -16,7 +16,7 @@ from msdae.audio.intonation import Straightened
 from msdae.audio.levels import Levelled
 from msdae.audio.resample import resample
 from msdae.audio.tuning import Tuned
-from msdae.audio.windows import Source
+from msdae.audio.windows import Kept, Source
 from msdae.errors import UserError, printable
 from msdae.symbolic.notes import Note
 from msdae.symbolic.scores import is_score, read_notes
@@ -95,12 +95,13 @@ def melody_source(sound: Any, rate: int, sample_rate: int | None = None) -> Leve
     """As `levelled`, with the pitches of a piano's keys, which models are trained on; see `bent_as`."""
     if isinstance(sound, Levelled):
         return sound
-    return Levelled(Straightened(Tuned(as_source(sound, rate, sample_rate), rate), rate), rate)
+    straightened = Straightened(Tuned(as_source(sound, rate, sample_rate), rate), rate)
+    return Levelled(Kept(straightened, rate), rate)
 
 
 def bent_as(melody: Levelled, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
     """Blocks (samples,) of a rendering of a `melody_source`, with the pitches of what it was made of."""
-    straightened = melody.source
+    straightened = melody.source.source
     return straightened.source.restored(straightened.restored(blocks))
 
 
@@ -108,7 +109,7 @@ def timbre_source(sound: Any, rate: int, sample_rate: int | None = None) -> Leve
     """As `levelled`, without steady noise: a model hears it as part of a sound."""
     if isinstance(sound, Levelled):
         return sound
-    return Levelled(Denoised(as_source(sound, rate, sample_rate), rate), rate)
+    return Levelled(Kept(Denoised(as_source(sound, rate, sample_rate), rate), rate), rate)
 
 
 def require_audible(timbres: Iterable[Levelled], melody: Levelled | None = None) -> None:
