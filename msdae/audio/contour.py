@@ -16,7 +16,10 @@ EARLY = 2  # hops by which a pause ends, or a note begins, before it is heard
 SOFT, SLOPE = -20.0, 3.0  # dB of the level under which a rendering is bounded, by so many dB for each of them
 EVEN, SOFTEST = 1.0, 1.5 * SOFT  # dB that a passage may be louder; down to where the bound is lower
 NEAR, TOGETHER = 2, 512  # hops about one whose peak is its own; hops that are changed at once
-ATTACK = 18  # hops, 0.2 s, in which a note is as loud as it will be
+TAIL, ATTACK = (
+    1,
+    18,
+)  # hops in which the note before ends, and until which, 0.2 s, one is as loud as it will be
 SOFTER, LOUDER = -15.0, 6.0  # dB that a note may be changed by
 CLEAR = 2.0  # dB that it is let differ by
 
@@ -57,22 +60,30 @@ class Contour:
                 other = F.softshrink(self._attacks[new] - attacks, CLEAR)
                 changes += other.clamp(SOFTER, LOUDER).tolist()
                 before = torch.searchsorted(self._begun[:last], hops + EARLY, right=True)
-                change = change + torch.tensor(changes)[before]
+                age = (hops - F.pad(self._begun, (1, 0))[before]) / (2 * self._reach)  # then passages tell
+                change = change + torch.tensor(changes)[before] * (1 - age).clamp(0, 1)
             bound = self._bound[hops] - decibels(F.max_pool1d(peaks, 2 * NEAR + 1, 1, NEAR))
             factors = 10 ** (torch.minimum(change, bound) / 20)
             curve = F.interpolate(factors[None], size=len(padded), mode="linear")[0, 0]
             own = slice(begin - first, min(begin - first + size, len(part)))
             yield part[own] * curve[own]
 
-    @cached_property
+    @property
     def _begun(self) -> torch.Tensor:
         """The hops at which notes begin: (notes,)."""
-        return onsets(self.source, self.source.rate)
+        return self._notes[0]
 
-    @cached_property
+    @property
     def _attacks(self) -> torch.Tensor:
         """dB of each note under its passage: (notes,)."""
-        return _attacks(self.source.levels.clamp(min=SOFTEST) - self._passages[0], self._begun)
+        return self._notes[1]
+
+    @cached_property
+    def _notes(self) -> tuple[torch.Tensor, torch.Tensor]:
+        begun = onsets(self.source, self.source.rate)
+        attacks = _attacks(self.source.levels.clamp(min=SOFTEST) - self._passages[0], begun)
+        heard = attacks > SOFT  # what ends at once is an onset, too
+        return begun[heard], attacks[heard]
 
     @cached_property
     def _passages(self) -> torch.Tensor:
@@ -91,6 +102,6 @@ class Contour:
 
 
 def _attacks(levels: torch.Tensor, begun: torch.Tensor) -> torch.Tensor:
-    """The highest of the levels (hops,) within `ATTACK` from each of `begun` on: (notes,)."""
-    highest = F.max_pool1d(F.pad(levels, (0, ATTACK), value=LOWEST)[None], ATTACK + 1, 1)[0]
-    return highest[begun]
+    """The highest of the levels (hops,) `TAIL` to `ATTACK` hops after each of `begun`: (notes,)."""
+    padded = F.pad(levels, (0, ATTACK), value=float(levels[-1]))
+    return F.max_pool1d(padded[None, TAIL:], ATTACK - TAIL + 1, 1)[0][begun]

@@ -72,7 +72,7 @@ def test_soft_passages_stay_soft(phrase, softer):
     gated = followed(source, torch.ones(source.source.samples).split(10_000))
     middle = gated[6 * RATE : 9 * RATE]
     assert [float(middle.min()), float(middle.max())] == pytest.approx([most, most], rel=0.02)
-    assert gated[:RATE].min() > 0.98 and gated[-RATE:].min() > 0.98 and gated.diff().abs().max() < 1e-3
+    assert gated[:RATE].min() > 0.98 and gated[-RATE:].min() > 0.98 and gated.diff().abs().max() < 2e-3
 
 
 def test_accents_are_followed(phrase):

@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from msdae.audio.periods import periods
+from msdae.audio.windows import Waveform
 from msdae.inference.decoding import decoded
 from msdae.inference.pipeline import Mix, Pipeline
 
@@ -58,3 +60,23 @@ class Short:
 def test_a_melody_is_followed_where_the_notes_are_its_own():
     assert Mix("b.wav").keeps(3) and Mix("b.wav", {1: "a.wav"}).keeps(3)
     assert not Mix("b.wav", {3: "a.wav"}).keeps(3)
+
+
+def test_vibrato_quarter_tones_and_accents_are_the_melody_sources(renderer):
+    """Regression: notes came out on the keys, without vibrato, and all as loud."""
+    time = torch.arange(RATE, dtype=torch.double) / RATE
+    cents = torch.cat([45 * torch.sin(2 * torch.pi * 5.5 * time), torch.full_like(time, 40), 0 * time])
+    phase = 2 * torch.pi * (440 * 2 ** (cents / 1200)).cumsum(0) / RATE
+    gain = torch.tensor([1.0, 1.0, 0.2]).repeat_interleave(RATE) * (time * 20).clamp(max=1).repeat(3)
+    melody = (gain * sum(0.2 / n * torch.sin(n * phase) for n in range(1, 8))).float()
+    swapped = renderer.swap(line([220.0, 262.0, 330.0], harmonics=6), melody)
+    assert len(swapped) == len(melody)
+    heard = periods(Waveform(swapped), RATE)
+    for begin in (0.3, 1.3, 2.3):
+        own = (heard.seconds > begin) & (heard.seconds < begin + 0.6) & (heard.hertz > 0)
+        bends = 1200 * (heard.hertz[own] / 440).log2()
+        bends -= 1200 * (bends / 1200).round()
+        wanted = cents[(heard.seconds[own] * RATE).round().long()]
+        assert own.sum() > 40 and (bends - wanted).abs().quantile(0.8) < 12
+    loud, soft = (swapped[int(a * RATE) : int((a + 0.6) * RATE)].square().mean() for a in (1.2, 2.2))
+    assert 10 * (loud / soft).log10() > 8

@@ -2,11 +2,13 @@ import dataclasses
 import re
 import zlib
 
+import numpy as np
 import pytest
 import soundfile
 import torch
 
-from msdae.audio import tuning
+from msdae.audio import intonation, tuning
+from msdae.audio.contour import Contour
 from msdae.codecs import Codec
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, plan
@@ -57,9 +59,11 @@ def test_bounds(batch, codec):
 
 @pytest.fixture
 def alone(codec, monkeypatch):
-    """Nothing but codes comes from a melody source: no phases and no tuning."""
+    """Nothing but codes comes from a melody source: no phases, no tuning, no bends and no accents."""
     monkeypatch.setattr(type(codec), "follow", Codec.follow)
     monkeypatch.setattr(tuning, "offset", lambda sound, rate: 0.0)
+    monkeypatch.setattr(intonation, "bent", lambda seconds, cents: np.zeros(len(cents)))
+    monkeypatch.setattr(Contour, "followed", lambda self, blocks, level, notes: blocks)
 
 
 def test_levels_come_from_the_timbre_source(batch, codec, tiny_model, alone):
