@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,12 +17,24 @@ EARLY = 2  # hops by which a pause ends, or a note begins, before it is heard
 SOFT, SLOPE = -20.0, 3.0  # dB of the level under which a rendering is bounded, by so many dB for each of them
 EVEN, SOFTEST = 1.0, 1.5 * SOFT  # dB that a passage may be louder; down to where the bound is lower
 NEAR, TOGETHER = 2, 512  # hops about one whose peak is its own; hops that are changed at once
-TAIL, ATTACK = (
-    1,
-    18,
-)  # hops in which the note before ends, and until which, 0.2 s, one is as loud as it will be
-SOFTER, LOUDER = -15.0, 6.0  # dB that a note may be changed by
+TAIL, ATTACK = 1, 18  # hops after an onset, 0.2 s, between which a note is louder than before
+SLOW = 12  # hops, 0.14 s, within which two onsets are one slow attack
+BEFORE, LONG_BEFORE = 6, 20  # hops before an onset; a note begins between them softer than before and after:
+DIP, RISE, SILENCE = 1.0, 3.0, -20.0  # by so many dB, or from this level
+SOFTER = -15.0  # dB that a note may be changed by
 CLEAR = 2.0  # dB that it is let differ by
+
+
+class Notes(NamedTuple):
+    """The notes of a source: (notes,) each.
+
+    begun, ends: hops; it is heard from `TAIL` after the first up to the second. levels: dB of its loudest
+    under its passage.
+    """
+
+    begun: torch.Tensor
+    ends: torch.Tensor
+    levels: torch.Tensor
 
 
 class Contour:
@@ -42,48 +55,60 @@ class Contour:
 
         level: peak of the rendering where the source is loud. notes: whether it has the source's notes.
         """
-        margin, size = (2 * self._reach + ATTACK + EARLY) * HOP, TOGETHER * HOP
+        margin, size = (3 * self._reach + EARLY + 1) * HOP, TOGETHER * HOP
         begins = range(0, self.source.samples, size)
         firsts = [max(0, begin - margin) for begin in begins]
-        changes = [0.0]  # dB of each note so far, after what is before the first
+        begun = self._notes.begun if notes else torch.zeros(0, dtype=torch.long)
+        changes, done = torch.zeros(1 + len(begun)), 0  # dB of what is before the first note, and of each
         for begin, first, part in zip(begins, firsts, cut(blocks, firsts, size + 2 * margin), strict=True):
             padded = F.pad(part, (0, -len(part) % HOP))
             peaks = padded.view(1, -1, HOP).abs().amax(dim=2) / max(level, SILENT)
             hops = torch.arange(first // HOP, first // HOP + peaks.shape[1])
             levels = decibels(peaks).clamp(min=SOFTEST)
             passages = loudest(levels, self._reach)
-            change = (self._passages[:, hops] + EVEN - passages).clamp(max=0)
+            last = int(torch.searchsorted(begun, begin // HOP + TOGETHER + EARLY, right=True))
             if notes:
-                last = torch.searchsorted(self._begun, begin // HOP + TOGETHER + EARLY, right=True)
-                new = slice(len(changes) - 1, int(last))
-                attacks = _attacks((levels - passages)[0], self._begun[new] - hops[0])
-                other = F.softshrink(self._attacks[new] - attacks, CLEAR)
-                changes += other.clamp(SOFTER, LOUDER).tolist()
-                before = torch.searchsorted(self._begun[:last], hops + EARLY, right=True)
-                age = (hops - F.pad(self._begun, (1, 0))[before]) / (2 * self._reach)  # then passages tell
-                change = change + torch.tensor(changes)[before] * (1 - age).clamp(0, 1)
+                changes[1 + done : 1 + last] = self._changes(
+                    slice(done, last), levels - passages, first // HOP
+                )
+            done, before = last, torch.searchsorted(begun[:last], hops + EARLY, right=True)
+            age = (hops - F.pad(begun, (1, 0))[before]) / (2 * self._reach)
+            note = changes[before] * (1 - age).clamp(0, 1)  # in 3 s it is part of its passage
+            change = (self._passages[:, hops] + EVEN - passages).clamp(max=0) + note
             bound = self._bound[hops] - decibels(F.max_pool1d(peaks, 2 * NEAR + 1, 1, NEAR))
             factors = 10 ** (torch.minimum(change, bound) / 20)
             curve = F.interpolate(factors[None], size=len(padded), mode="linear")[0, 0]
-            own = slice(begin - first, min(begin - first + size, len(part)))
-            yield part[own] * curve[own]
+            inner = slice(begin - first, min(begin - first + size, len(part)))
+            yield part[inner] * curve[inner]
 
-    @property
-    def _begun(self) -> torch.Tensor:
-        """The hops at which notes begin: (notes,)."""
-        return self._notes[0]
+    def _changes(self, which: slice, levels: torch.Tensor, first: int) -> torch.Tensor:
+        """dB that notes of a rendering are changed by: (notes,).
 
-    @property
-    def _attacks(self) -> torch.Tensor:
-        """dB of each note under its passage: (notes,)."""
-        return self._notes[1]
+        levels: dB of the rendering under its passages from hop `first` on: (1, hops).
+        """
+        begun, ends, wanted = (values[which] for values in self._notes)
+        own = _highest(levels[0], begun + TAIL - first, ends - first)
+        return F.softshrink(wanted - own, CLEAR).clamp(SOFTER, 0)
 
     @cached_property
-    def _notes(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def _notes(self) -> Notes:
+        """Onsets at which the level changes, and the loudest from each up to the next.
+
+        Those within a note that swells or has vibrato are left out, and those of what ends at once.
+        """
+        levels = self.source.levels.clamp(min=SOFTEST) - self._passages[0]
         begun = onsets(self.source, self.source.rate)
-        attacks = _attacks(self.source.levels.clamp(min=SOFTEST) - self._passages[0], begun)
-        heard = attacks > SOFT  # what ends at once is an onset, too
-        return begun[heard], attacks[heard]
+        begun = begun[begun < len(levels) - TAIL - 1]
+        after = _highest(levels, begun + TAIL, begun + ATTACK)
+        least = -_highest(-levels, begun - BEFORE, begun + TAIL + 1)
+        before = _highest(levels, begun - LONG_BEFORE, begun - BEFORE)
+        louder = (after - least > RISE) & ((least < before - DIP) | (least < SILENCE))
+        softer = (before - after > RISE) & (after > SILENCE)
+        begun = begun[louder | softer | (begun < BEFORE)]
+        following = F.pad(begun[1:] - EARLY, (0, 1), value=len(levels))
+        ends = torch.minimum(following, begun + self._reach).maximum(begun + TAIL + 1)
+        ends[:-1] = torch.where(begun.diff() < SLOW, ends[1:], ends[:-1])
+        return Notes(begun, ends, _highest(levels, begun + TAIL, ends))
 
     @cached_property
     def _passages(self) -> torch.Tensor:
@@ -101,7 +126,10 @@ class Contour:
         return (SLOPE * (held - SOFT)).float()
 
 
-def _attacks(levels: torch.Tensor, begun: torch.Tensor) -> torch.Tensor:
-    """The highest of the levels (hops,) `TAIL` to `ATTACK` hops after each of `begun`: (notes,)."""
-    padded = F.pad(levels, (0, ATTACK), value=float(levels[-1]))
-    return F.max_pool1d(padded[None, TAIL:], ATTACK - TAIL + 1, 1)[0][begun]
+def _highest(levels: torch.Tensor, firsts: torch.Tensor, lasts: torch.Tensor) -> torch.Tensor:
+    """The highest of the levels (hops,) from each of `firsts` up to each of `lasts`: (notes,)."""
+    if not len(firsts):
+        return torch.zeros(0)
+    hops = firsts[:, None] + torch.arange(int((lasts - firsts).max()))
+    values = levels[hops.clamp(0, len(levels) - 1)]
+    return values.masked_fill(hops >= lasts[:, None], -torch.inf).amax(dim=1)

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +16,10 @@ from msdae.audio.resample import resample
 from msdae.audio.windows import Changed, cut
 
 A4 = 6900.0  # cents above MIDI pitch 0
-QUIET = 1e-4  # power, of the loudest frame's; of what is softer no pitch is heard
+LOUD, QUIET = (
+    0.96,
+    1e-4,
+)  # the quantile of frames that is loud, not a click; power of that that is heard
 STEP = 45.0  # cents from one frame to the next; more is another note
 SHORTEST = 7  # frames of a note that may bend: 80 ms
 MIDDLE = 25  # frames, 0.3 s, whose median is what a pitch bends about
@@ -23,9 +27,19 @@ STAY = 65.0  # cents from its key from which on a slide is at another
 MOST = 120.0  # cents of a bend
 LEAST = 15.0  # cents; a note that bends less is left as it is
 AROUND, MOSTLY = 86, 0.6  # frames about one, 2 s, of whose audible ones so many have a pitch in a single line
-GAP = 0.25  # seconds without a pitch over which a bend goes on
+GAP, RING = (
+    0.25,
+    8,
+)  # seconds without a pitch over which a bend goes on; frames that it goes on into longer ones
 OVER, TAPS = 2, 6  # times the rate at which a polynomial is laid through so many samples
 TOGETHER = 1 << 16  # samples that are made at once
+
+
+class Map(NamedTuple):
+    """Samples of a recording and where they are once it is straightened: (points,) both, rising."""
+
+    there: np.ndarray
+    here: np.ndarray
 
 
 class Straightened(Changed):
@@ -38,38 +52,34 @@ class Straightened(Changed):
     @property
     def samples(self) -> int:
         """Its length, which is not the source's."""
-        return self.source.samples if self._map is None else max(1, round(float(self._map[1][-1])))
+        return self.source.samples if self._map is None else max(1, round(float(self._map.here[-1])))
 
     def blocks(self) -> Iterator[torch.Tensor]:
         if self._map is None:
             return self.source.blocks()
-        there, here = self._map
-        return _warped(self.source.blocks(), self.rate, self.samples, here, there)
+        return _warped(self.source.blocks(), self.rate, self.samples, new=self._map.here, old=self._map.there)
 
     def restored(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
         """Blocks (samples,) of a rendering as long as this, bent as the source and as long as it."""
         if self._map is None:
             return iter(blocks)
-        return _warped(blocks, self.rate, self.source.samples, *self._map)
+        return _warped(blocks, self.rate, self.source.samples, new=self._map.there, old=self._map.here)
 
     @cached_property
-    def _map(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Samples of the source and where they are here, (points,) both; None where nothing bends."""
+    def _map(self) -> Map | None:
+        """None where nothing bends."""
         seconds, hertz, power = (values.numpy() for values in periods(self.source, self.rate))
-        audible = power >= QUIET * power.max()
+        audible = power >= QUIET * np.quantile(power, LOUD)
         pitched = audible & (hertz > 0)
-        around = np.ones(2 * AROUND + 1)
-        line = (
-            np.convolve(pitched, around)[AROUND:-AROUND]
-            > MOSTLY * np.convolve(audible, around)[AROUND:-AROUND]
-        )
-        cents = np.where(pitched & line, A4 + 1200 * np.log2(np.maximum(hertz, 1) / 440), np.nan)
+        line = pitched & (_around(pitched) > MOSTLY * _around(audible))
+        cents = np.where(line, A4 + 1200 * np.log2(np.maximum(hertz, 1) / 440), np.nan)
         bends = bent(seconds, cents)
         if not bends.any():
             return None
         there = np.concatenate([[0], self.rate * seconds, [self.source.samples]])
         ratio = 2 ** (np.pad(bends, 1, mode="edge") / 1200)
-        return there, np.concatenate([[0], np.cumsum(np.diff(there) * (ratio[1:] + ratio[:-1]) / 2)])
+        here = np.concatenate([[0], np.cumsum(np.diff(there) * (ratio[1:] + ratio[:-1]) / 2)])
+        return Map(there, here)
 
 
 def bent(seconds: np.ndarray, cents: np.ndarray) -> np.ndarray:
@@ -85,9 +95,19 @@ def bent(seconds: np.ndarray, cents: np.ndarray) -> np.ndarray:
     for first, last in runs(np.isnan(bends)):
         inside = first > 0 and last < len(bends)
         if not inside or seconds[last] - seconds[first - 1] > GAP:
+            before, after = bends[max(0, first - 1)], bends[min(last, len(bends) - 1)]
             bends[first:last] = 0
+            if first:
+                bends[first : min(first + RING, last)] = before
+            if last < len(bends):
+                bends[max(first, last - RING) : last] = after
     known = ~np.isnan(bends)
     return np.interp(seconds, seconds[known], bends[known]) if known.any() else np.zeros(len(bends))
+
+
+def _around(marks: np.ndarray) -> np.ndarray:
+    """How many frames within `AROUND` of each are marked: (frames,) both."""
+    return np.convolve(marks, np.ones(2 * AROUND + 1))[AROUND:-AROUND]
 
 
 def _notes(cents: np.ndarray) -> list[tuple[int, int]]:
@@ -98,7 +118,7 @@ def _notes(cents: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _keys(note: np.ndarray) -> np.ndarray:
-    """The key in cents that each frame (frames,) of a note is at."""
+    """The key in cents that each frame (frames,) of a note is at: another one once `STAY` away from it."""
     size = min(MIDDLE, len(note)) // 2 * 2 + 1
     around = np.lib.stride_tricks.sliding_window_view(np.pad(note, size // 2, mode="edge"), size)
     middle = np.median(around, axis=1)
@@ -111,7 +131,7 @@ def _keys(note: np.ndarray) -> np.ndarray:
 
 
 def _warped(
-    blocks: Iterable[torch.Tensor], rate: int, samples: int, new: np.ndarray, old: np.ndarray
+    blocks: Iterable[torch.Tensor], rate: int, samples: int, *, new: np.ndarray, old: np.ndarray
 ) -> Iterator[torch.Tensor]:
     """Blocks of one signal as `samples` samples, in blocks: at each of the points `new` what was at `old`."""
     begins = list(range(0, samples, TOGETHER))
@@ -125,7 +145,10 @@ def _warped(
 
 
 def _at(sound: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """The values of a signal (samples,) between its samples, by Lagrange's polynomials: as `places`, (n,)."""
+    """The values of a signal (samples,) between its samples, by Lagrange's polynomials: as `places`, (n,).
+
+    A tap's weight is the product of the distances to all others: `below` those before it, `above` after it.
+    """
     before = places.floor()
     rest, before = (places - before).float(), before.long()
     taps = range(1 - TAPS // 2, 1 + TAPS // 2)

@@ -10,7 +10,7 @@ from msdae.audio.windows import Source, cut
 FFT, BANDS = 2048, 96  # samples; bands of the mel
 LAG = 2  # frames over which a band rises
 BANDS_ASIDE = 1  # bands to either side that a partial may move to meanwhile
-RISE = 0.06  # mean over the bands, more than within `AROUND` frames to either side
+RISE = 0.1  # mean over the bands, more than within `AROUND` frames to either side
 NEAR, AROUND = 3, 9  # frames; an onset is the highest within `NEAR`
 TOGETHER, MARGIN = 512, 16  # frames that are heard at once, and those about them
 
@@ -18,7 +18,7 @@ TOGETHER, MARGIN = 512, 16  # frames that are heard at once, and those about the
 def onsets(source: Source, rate: int) -> torch.Tensor:
     """The hops of `HOP` samples at which notes of `source` begin, in order: (notes,).
 
-    Levels should be those of `levels.Levelled`: what is much softer is not heard.
+    Levels should be those of `levels.Levelled`: what is much softer is not heard. Tuned for 44.1 kHz.
 
     Raises:
         UserError: as the source's `blocks`.
@@ -30,9 +30,11 @@ def onsets(source: Source, rate: int) -> torch.Tensor:
     sounds = cut(source.blocks(), [HOP * first for first in firsts], HOP * size)
     begun = torch.zeros(count, dtype=torch.bool)
     for begin, first, sound in zip(begins, firsts, sounds, strict=True):
-        mel = log_mel(F.pad(sound, (FFT, max(FFT, HOP + FFT - len(sound))))[None])[0, :, FFT // HOP :]
+        mel = log_mel(F.pad(sound, (FFT, max(FFT, HOP + FFT - len(sound))))[None])[0]
+        early, rise = _rise(mel).split([FFT // HOP, mel.shape[1] - FFT // HOP])
+        rise[0] = torch.maximum(rise[0], early.max())  # frames that hear the first note before it begins
         own = slice(begin, min(begin + TOGETHER, count))
-        begun[own] = _peaks(_rise(mel))[begin - first :][: own.stop - begin]
+        begun[own] = _peaks(rise)[begin - first :][: own.stop - begin]
     return begun.nonzero()[:, 0]
 
 

@@ -13,6 +13,7 @@ WINDOW, HOP = 768, 256  # samples that are compared, and from one comparison to 
 SHORTEST, LONGEST = 10, 400  # samples of a period
 ALIKE = 0.15  # normalised difference below which a lag is a period
 LAG = 176  # samples; the multiple of the period about here tells it most exactly
+LOWEST = 0.05  # share of the power in the first three partials; a chord's common period has none of them
 FFT, TOGETHER = 2048, 256  # samples; frames that are heard at once
 
 
@@ -53,9 +54,13 @@ def periods(source: Source, rate: int) -> Periods:
 
 def _periods(frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Frames (frames, samples) -> the lag that they were compared at, their period (0: none), their power."""
+    frames = frames - frames.mean(dim=1, keepdim=True)
+    peaks = frames.abs().amax(dim=1, keepdim=True).clamp_min(1e-30)
+    frames = frames / peaks
     energies = F.pad(frames.double().square().cumsum(1), (1, 0)).float()
     energies = energies[:, WINDOW:] - energies[:, : LONGEST + 1]  # of what begins after each lag
-    product = torch.fft.rfft(frames, FFT) * torch.fft.rfft(frames[:, :WINDOW], FFT).conj()
+    spectrum = torch.fft.rfft(frames, FFT)
+    product = spectrum * torch.fft.rfft(frames[:, :WINDOW], FFT).conj()
     correlation = torch.fft.irfft(product)[:, : LONGEST + 1]
     difference = (energies[:, :1] + energies - 2 * correlation).clamp_min(0)
     lags = torch.arange(1, LONGEST + 1)
@@ -67,7 +72,15 @@ def _periods(frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Te
     coarse = _vertex(difference, first)
     times = (LAG / coarse).round().clamp_min(1)
     period = _vertex(difference, (times * coarse).round().long().clamp(2, LONGEST - 1)) / times
-    return times * period, period * found, energies[:, 0] / WINDOW
+    found &= _share(spectrum.abs().square(), FFT / period) > LOWEST
+    return times * period, period * found, (energies[:, 0] / WINDOW).double() * peaks[:, 0].double().square()
+
+
+def _share(power: torch.Tensor, fundamental: torch.Tensor) -> torch.Tensor:
+    """Share of the power (frames, bins) about the first three multiples of a bin (frames,): (frames,)."""
+    multiples = (fundamental[:, None] * torch.arange(1, 4)).round().long()
+    bins = (multiples[..., None] + torch.arange(-1, 2)).flatten(1).clamp(0, power.shape[1] - 1)
+    return power.gather(1, bins).sum(dim=1) / power.sum(dim=1).clamp_min(1e-12)
 
 
 def _vertex(values: torch.Tensor, place: torch.Tensor) -> torch.Tensor:

@@ -15,7 +15,7 @@ from msdae.audio.files import BLOCK, RATES, Recording, open_recording
 from msdae.errors import UserError, printable
 
 _LOOP_FADE = 256  # samples; the ends of a looped recording, so that the jump between them is no click
-LONGEST = 300  # seconds of a source that may be kept, 53 MB
+KEPT = 300  # seconds, 53 MB
 NUMBERS = "give floating numbers in [-1, 1], int16 or int32"
 Item = TypeVar("Item")
 
@@ -61,7 +61,7 @@ class Waveform:
 
 @dataclass(frozen=True, eq=False)
 class Changed:
-    """`source` with other samples, as many: what classes of this kind give in their `blocks`.
+    """`source` with other samples: what classes of this kind give in their `blocks`.
 
     rate: Hz.
     """
@@ -81,10 +81,10 @@ class Changed:
 
 
 class Kept(Changed):
-    """`source`, whose samples are kept once they were read, unless it is longer than `LONGEST`."""
+    """`source`, whose samples are kept once they were read, unless it is longer than `KEPT`."""
 
     def blocks(self) -> Iterator[torch.Tensor]:
-        if self.samples > LONGEST * self.rate:
+        if self.samples > KEPT * self.rate:
             return self.source.blocks()
         return iter(self._waveform.split(BLOCK))
 

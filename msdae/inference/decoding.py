@@ -11,7 +11,7 @@ from msdae.audio.contour import Contour
 from msdae.audio.windows import Source, parts
 from msdae.inference.latents import Advance, ignored
 from msdae.inference.settings import Mix
-from msdae.inference.sources import bent_as
+from msdae.inference.sources import Melody
 
 Blocks = Iterator[torch.Tensor]  # of samples, (samples,) each, on the CPU
 
@@ -42,7 +42,8 @@ def finished(
 ) -> Blocks:
     """`decoded` as long as the melody source of a resolved mix, and loud and soft where it is.
 
-    Where it has the source's notes, it has its low frequencies, accents and bends, too.
+    Where it has the source's notes, it has its low frequencies and accents, too, and the bends of a `Melody`.
+    A window is decoded at once, to know how loud it is; the rest as it is read.
 
     contour: of the melody source. advance: is told shares of it.
     """
@@ -52,7 +53,7 @@ def finished(
     notes = mix.keeps(pipeline.model.stage)
     blocks = decoded(pipeline, z, melody.samples, melody if notes else None)
     blocks = _counted(contour.followed(blocks, level, notes), melody.samples, advance)
-    return bent_as(melody, blocks) if notes else blocks
+    return melody.restored(blocks) if isinstance(melody, Melody) else blocks
 
 
 def _counted(blocks: Blocks, samples: int, advance: Advance) -> Blocks:

@@ -331,16 +331,18 @@ class Pipeline:
         return starts(self.codec.frames(samples), self.window, self.stride)
 
     def resolved(self, mix: Mix) -> Mix:
-        """The mix with sources at the codec's rate and one level; the one whose notes it has in tune.
+        """The mix with sources at the codec's rate and one level.
 
-        One that is given twice stays one. Raises as `render`.
+        A melody source that all codes which follow time come from is tuned and straightened. One source that
+        is given twice stays one. Raises as `render`.
         """
         if not isinstance(mix, Mix):
             raise TypeError(f"a mix is needed, as Mix(melody, levels), not a {type(mix).__name__}")
         self._check_levels(mix.levels)
         rate, given = self.codec.sample_rate, mix.sample_rate
-        sources = {id(sound): timbre_source(sound, rate, given) for sound in mix.recordings}
-        melody = melody_source if mix.keeps(self.model.stage) else levelled
+        sources = {id(sound): timbre_source(sound, rate, given, keep=True) for sound in mix.recordings}
+        timed = [level for level, pooled in enumerate(self.model.pooled, start=1) if not pooled]
+        melody = melody_source if all(map(mix.keeps, timed)) else levelled
         sources[id(mix.melody)] = melody(mix.melody, rate, given)
         levels = {level: sources.get(id(sound), sound) for level, sound in mix.levels.items()}
         resolved = Mix(sources[id(mix.melody)], levels, mix.strength)

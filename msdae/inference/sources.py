@@ -91,25 +91,29 @@ def levelled(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:
     return sound if isinstance(sound, Levelled) else Levelled(as_source(sound, rate, sample_rate), rate)
 
 
-def melody_source(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:
-    """As `levelled`, with the pitches of a piano's keys, which models are trained on; see `bent_as`."""
+class Melody(Levelled):
+    """A melody source with the pitches of a piano's keys, which models are trained on: a `melody_source`."""
+
+    def restored(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Blocks (samples,) of a rendering of it with the pitches that it had before, as long as it was."""
+        straightened = self.source.source
+        return straightened.source.restored(straightened.restored(blocks))
+
+
+def melody_source(sound: Any, rate: int, sample_rate: int | None = None) -> Melody:
+    """As `levelled`, tuned and straightened."""
+    if isinstance(sound, Melody):
+        return sound
+    source = sound.source if isinstance(sound, Levelled) else as_source(sound, rate, sample_rate)
+    return Melody(Kept(Straightened(Tuned(source, rate), rate), rate), rate)
+
+
+def timbre_source(sound: Any, rate: int, sample_rate: int | None = None, keep: bool = False) -> Levelled:
+    """As `levelled`, without steady noise: a model hears it as part of a sound. keep: see `Kept`."""
     if isinstance(sound, Levelled):
         return sound
-    straightened = Straightened(Tuned(as_source(sound, rate, sample_rate), rate), rate)
-    return Levelled(Kept(straightened, rate), rate)
-
-
-def bent_as(melody: Levelled, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """Blocks (samples,) of a rendering of a `melody_source`, with the pitches of what it was made of."""
-    straightened = melody.source.source
-    return straightened.source.restored(straightened.restored(blocks))
-
-
-def timbre_source(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:
-    """As `levelled`, without steady noise: a model hears it as part of a sound."""
-    if isinstance(sound, Levelled):
-        return sound
-    return Levelled(Kept(Denoised(as_source(sound, rate, sample_rate), rate), rate), rate)
+    source = Denoised(as_source(sound, rate, sample_rate), rate)
+    return Levelled(Kept(source, rate) if keep else source, rate)
 
 
 def require_audible(timbres: Iterable[Levelled], melody: Levelled | None = None) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from msdae.audio.intonation import Straightened, bent
+from msdae.audio.intonation import RING, Straightened, bent
 from msdae.audio.periods import periods
 from msdae.audio.windows import Waveform
 
@@ -56,11 +56,22 @@ def test_bends_of_notes():
     cents = np.full(200, np.nan)
     cents[20:50], cents[60:90], cents[150:180], cents[185:188] = 6030, 6130, 6595, 5000
     bends = bent(seconds, cents)
-    np.testing.assert_allclose(bends[20:90], 30)
-    assert not bends[:20].any() and not bends[90:].any()
+    np.testing.assert_allclose(bends[20 - RING : 90 + RING], 30)
+    assert not bends[: 20 - RING].any() and not bends[90 + RING :].any()
 
 
 def test_a_pitch_half_way_between_keys_stays_at_one():
     cents = 6050 + 10 * np.sin(np.arange(300) / 2)
     bends = bent(np.arange(300) / 86, cents)
     assert len({*np.round((cents - bends) / 100)}) == 1
+
+
+def test_a_click_an_offset_and_any_level_change_nothing():
+    """Regressions: one click, or an offset in pauses, turned it off; samples of 1e19 were a NumPy error."""
+    sound = torch.cat([line(BENDS["vibrato"]), torch.zeros(RATE)])
+    wanted = Straightened(Waveform(sound), RATE).samples
+    clicking = sound.clone()
+    clicking[4 * RATE - 800 :] = 60.0
+    for other in (sound + 0.3, 1e19 * sound, 1e-6 * sound):
+        assert Straightened(Waveform(other), RATE).samples == pytest.approx(wanted, abs=2)
+    assert Straightened(Waveform(clicking), RATE).samples != len(sound)

@@ -28,12 +28,12 @@ def test_vibrato_is_heard_where_it_is(hertz):
     assert cents(heard.hertz, at).std() < 4
 
 
-@pytest.mark.parametrize("keys", [(0, 4, 7), (0, 3, 9), (0, 6, 10)])
+@pytest.mark.parametrize("keys", [(0, 4, 7), (0, 3, 9), (0, 6, 10), (0, 10)])
 def test_chords_and_noise_have_no_period(keys):
     chord = sum(tone(torch.full((RATE,), 220 * 2 ** (key / 12))) for key in keys)
     noise = torch.randn(RATE, generator=torch.Generator().manual_seed(0))
     for sound in (chord, noise, torch.zeros(RATE)):
-        assert (periods(Waveform(sound), RATE).hertz > 0).float().mean() < 0.2
+        assert (periods(Waveform(sound), RATE).hertz > 0).float().mean() < 0.2, keys
 
 
 def test_what_is_heard_at_once_makes_no_difference():

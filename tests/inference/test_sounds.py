@@ -61,6 +61,7 @@ def test_strength_and_verbs(pipeline, melody_source):
 def test_a_new_sound_brings_its_own_dynamics(pipeline, melody_source):
     """One that is learnt, or has a draft: its melody is encoded with even dynamics, others' as it is."""
     learnt, timbre = sound(pipeline, 0), torch.randn(44100, generator=torch.Generator().manual_seed(0)) / 10
+    melody_source = pipeline.resolved(Mix(melody_source)).melody
     plain, evened = (pipeline.encode(melody_source, levels=(2, 3), even=even) for even in (False, True))
     assert (plain[2] - evened[2]).abs().max() > 0.01 < (plain[3] - evened[3]).abs().max()
 
