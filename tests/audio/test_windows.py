@@ -163,3 +163,20 @@ def test_what_is_no_sound_is_refused(sound, said):
         windows.as_source(sound, RATE)
     with pytest.raises(UserError, match="sample_rate -1"):
         windows.as_source(np.zeros(10), RATE, -1)
+
+
+@pytest.mark.parametrize(("rate", "reads"), [(100, 1), (1, 3)])
+def test_a_source_is_kept_unless_it_is_long(rate, reads):
+    """10 s are; 1 000 s are read anew each time."""
+
+    class Counted(windows.Waveform):
+        read = 0
+
+        def blocks(self):
+            type(self).read += 1
+            return super().blocks()
+
+    kept = windows.Kept(Counted(torch.rand(1000)), rate)
+    again = [torch.cat(list(kept.blocks())) for _ in range(3)]
+    assert Counted.read == reads and kept.samples == 1000
+    assert all(torch.equal(sound, kept.source.waveform) for sound in again)

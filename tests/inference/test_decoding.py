@@ -5,6 +5,7 @@ from msdae.audio.periods import periods
 from msdae.audio.windows import Waveform
 from msdae.inference.decoding import decoded
 from msdae.inference.pipeline import Mix, Pipeline
+from msdae.inference.sources import Melody
 
 RATE = 44100
 
@@ -80,3 +81,13 @@ def test_vibrato_quarter_tones_and_accents_are_the_melody_sources(renderer):
         assert own.sum() > 40 and (bends - wanted).abs().quantile(0.8) < 12
     loud, soft = (swapped[int(a * RATE) : int((a + 0.6) * RATE)].square().mean() for a in (1.2, 2.2))
     assert 10 * (loud / soft).log10() > 8
+
+
+def test_bends_are_the_melodys_where_all_that_follows_time_is_its_own(renderer):
+    """Regressions: two melodies drifted apart, and a resolved source used again was an AttributeError."""
+    high, low = line([220.0, 262.0], harmonics=6), line([110.0, 131.0], harmonics=6)
+    assert isinstance(renderer.resolved(Mix(high, {1: low})).melody, Melody)
+    mixed = renderer.resolved(Mix(high, {2: low}))
+    assert not isinstance(mixed.melody, Melody)
+    for again in (mixed.melody, mixed.levels[2]):
+        assert len(renderer.render(Mix(again))) == len(high)
