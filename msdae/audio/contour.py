@@ -17,12 +17,11 @@ EARLY = 2  # hops by which a pause ends, or a note begins, before it is heard
 SOFT, SLOPE = -20.0, 3.0  # dB of the level under which a rendering is bounded, by so many dB for each of them
 EVEN, SOFTEST = 1.0, 1.5 * SOFT  # dB that a passage may be louder; down to where the bound is lower
 NEAR, TOGETHER = 2, 512  # hops about one whose peak is its own; hops that are changed at once
-TAIL, ATTACK = 1, 18  # hops after an onset, 0.2 s, between which a note is louder than before
+TAIL, ATTACK = 1, 18  # hops after an onset, up to 0.2 s, in which its note is measured
+BEFORE, LONG_BEFORE = 6, 20  # hops before an onset: the level dips in the last, and was higher before
+RISE, DIP, SILENCE = 3.0, 1.0, -20.0  # dB that a note begins with, dB of a dip, dB from which none is needed
 SLOW = 12  # hops, 0.14 s, within which two onsets are one slow attack
-BEFORE, LONG_BEFORE = 6, 20  # hops before an onset; a note begins between them softer than before and after:
-DIP, RISE, SILENCE = 1.0, 3.0, -20.0  # by so many dB, or from this level
-SOFTER = -15.0  # dB that a note may be changed by
-CLEAR = 2.0  # dB that it is let differ by
+SOFTER, CLEAR = -15.0, 2.0  # dB that a note may be changed by, and that it is let differ by
 
 
 class Notes(NamedTuple):
@@ -67,10 +66,9 @@ class Contour:
             levels = decibels(peaks).clamp(min=SOFTEST)
             passages = loudest(levels, self._reach)
             last = int(torch.searchsorted(begun, begin // HOP + TOGETHER + EARLY, right=True))
-            if notes:
-                changes[1 + done : 1 + last] = self._changes(
-                    slice(done, last), levels - passages, first // HOP
-                )
+            if last > done:
+                new = self._changes(slice(done, last), levels - passages, first // HOP)
+                changes[1 + done : 1 + last] = new
             done, before = last, torch.searchsorted(begun[:last], hops + EARLY, right=True)
             age = (hops - F.pad(begun, (1, 0))[before]) / (2 * self._reach)
             note = changes[before] * (1 - age).clamp(0, 1)  # in 3 s it is part of its passage

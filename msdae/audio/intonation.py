@@ -16,10 +16,8 @@ from msdae.audio.resample import resample
 from msdae.audio.windows import Changed, cut
 
 A4 = 6900.0  # cents above MIDI pitch 0
-LOUD, QUIET = (
-    0.96,
-    1e-4,
-)  # the quantile of frames that is loud, not a click; power of that that is heard
+LOUD = 0.96  # the quantile of frames that is loud; what is above may be clicks
+QUIET = 1e-4  # share of its power, below which no pitch is heard
 STEP = 45.0  # cents from one frame to the next; more is another note
 SHORTEST = 7  # frames of a note that may bend: 80 ms
 MIDDLE = 25  # frames, 0.3 s, whose median is what a pitch bends about
@@ -27,10 +25,8 @@ STAY = 65.0  # cents from its key from which on a slide is at another
 MOST = 120.0  # cents of a bend
 LEAST = 15.0  # cents; a note that bends less is left as it is
 AROUND, MOSTLY = 86, 0.6  # frames about one, 2 s, of whose audible ones so many have a pitch in a single line
-GAP, RING = (
-    0.25,
-    8,
-)  # seconds without a pitch over which a bend goes on; frames that it goes on into longer ones
+GAP = 0.25  # seconds without a pitch over which a bend goes on
+RING = 8  # frames that it goes on into a longer one, from either side
 OVER, TAPS = 2, 6  # times the rate at which a polynomial is laid through so many samples
 TOGETHER = 1 << 16  # samples that are made at once
 
