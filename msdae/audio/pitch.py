@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import torchaudio
 
 from msdae.errors import UserError
 
@@ -46,6 +45,8 @@ def track(waveform: torch.Tensor, sample_rate: int) -> Track:
     network = detector()
     if network is None:
         raise UserError("pitches need SwiftF0: pip install 'msdae[judges]'")
+    import torchaudio  # a swap does without
+
     at_rate = torchaudio.functional.resample(waveform.detach().cpu().float(), sample_rate, RATE)
     heard = network.detect(at_rate.numpy(), RATE)
     voiced = (heard.confidence >= CONFIDENT) & (heard.loudness_db > heard.loudness_db.max() - QUIET)
