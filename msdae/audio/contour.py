@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from msdae.audio.dynamics import REACH, loudest
 from msdae.audio.levels import HOP, LOWEST, SILENT, Levelled, decibels
 from msdae.audio.onsets import onsets
-from msdae.audio.windows import cut
+from msdae.audio.windows import surrounded
 
 HOLD, RELEASE, CLOSED = 0.5, 1.0, 60.0  # seconds until a pause begins and in which it falls by so many dB
 EARLY = 2  # hops by which a pause ends, or a note begins, before it is heard
@@ -55,11 +55,9 @@ class Contour:
         level: peak of the rendering where the source is loud. notes: whether it has the source's notes.
         """
         margin, size = (3 * self._reach + EARLY + 1) * HOP, TOGETHER * HOP
-        begins = range(0, self.source.samples, size)
-        firsts = [max(0, begin - margin) for begin in begins]
         begun = self._notes.begun if notes else torch.zeros(0, dtype=torch.long)
         changes, done = torch.zeros(1 + len(begun)), 0  # dB of what is before the first note, and of each
-        for begin, first, part in zip(begins, firsts, cut(blocks, firsts, size + 2 * margin), strict=True):
+        for begin, first, part in surrounded(blocks, self.source.samples, size, margin):
             padded = F.pad(part, (0, -len(part) % HOP))
             peaks = padded.view(1, -1, HOP).abs().amax(dim=2) / max(level, SILENT)
             hops = torch.arange(first // HOP, first // HOP + peaks.shape[1])

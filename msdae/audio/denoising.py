@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 import torch.nn.functional as F
 
-from msdae.audio.windows import Changed, beginning, cut
+from msdae.audio.windows import Changed, beginning, surrounded
 
 FFT, HOP = 4096, 1024  # samples
 SIZE, MARGIN = 2**18, 2 * FFT  # samples that are filtered at once; those beside them that they depend on
@@ -34,10 +34,7 @@ class Denoised(Changed):
         if self._noise is None:
             yield from self.source.blocks()
             return
-        begins = range(0, self.samples, SIZE)
-        firsts = [max(0, begin - MARGIN) for begin in begins]
-        windows = cut(self.source.blocks(), firsts, SIZE + 2 * MARGIN)
-        for begin, first, window in zip(begins, firsts, windows, strict=True):
+        for begin, first, window in surrounded(self.source.blocks(), self.samples, SIZE, MARGIN):
             yield _filtered(window, self._noise)[begin - first :][:SIZE]
 
     @cached_property

@@ -10,12 +10,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from msdae.audio import pitch
 from msdae.audio.periods import periods
-from msdae.audio.pitch import runs
 from msdae.audio.resample import resample
 from msdae.audio.windows import Changed, cut
 
-A4 = 6900.0  # cents above MIDI pitch 0
 LOUD = 0.96  # the quantile of frames that is loud; what is above may be clicks
 QUIET = 1e-4  # share of its power, below which no pitch is heard
 STEP = 45.0  # cents from one frame to the next; more is another note
@@ -68,8 +67,7 @@ class Straightened(Changed):
         audible = power >= QUIET * np.quantile(power, LOUD)
         pitched = audible & (hertz > 0)
         line = pitched & (_around(pitched) > MOSTLY * _around(audible))
-        cents = np.where(line, A4 + 1200 * np.log2(np.maximum(hertz, 1) / 440), np.nan)
-        bends = bent(seconds, cents)
+        bends = bent(seconds, np.where(line, pitch.cents(hertz), np.nan))
         if not bends.any():
             return None
         there = np.concatenate([[0], self.rate * seconds, [self.source.samples]])
@@ -88,7 +86,7 @@ def bent(seconds: np.ndarray, cents: np.ndarray) -> np.ndarray:
         note = cents[first:last]
         bend = np.clip(note - _keys(note), -MOST, MOST)
         bends[first:last] = bend if np.quantile(np.abs(bend), 0.9) > LEAST else 0
-    for first, last in runs(np.isnan(bends)):
+    for first, last in pitch.runs(np.isnan(bends)):
         inside = first > 0 and last < len(bends)
         if not inside or seconds[last] - seconds[first - 1] > GAP:
             before, after = bends[max(0, first - 1)], bends[min(last, len(bends) - 1)]
@@ -119,9 +117,9 @@ def _keys(note: np.ndarray) -> np.ndarray:
     around = np.lib.stride_tricks.sliding_window_view(np.pad(note, size // 2, mode="edge"), size)
     middle = np.median(around, axis=1)
     keys, key = np.empty(len(note)), 100 * round(float(np.median(middle[:MIDDLE])) / 100)
-    for n, pitch in enumerate(middle):
-        if abs(pitch - key) > STAY:
-            key = 100 * round(pitch / 100)
+    for n, cents in enumerate(middle):
+        if abs(cents - key) > STAY:
+            key = 100 * round(cents / 100)
         keys[n] = key
     return keys
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from msdae.audio.levels import HOP
 from msdae.audio.mel import LogMel, MelConfig
-from msdae.audio.windows import Source, cut
+from msdae.audio.windows import Source, surrounded
 
 FFT, BANDS = 2048, 96  # samples; bands of the mel
 LAG = 2  # frames over which a band rises
@@ -25,16 +25,14 @@ def onsets(source: Source, rate: int) -> torch.Tensor:
     """
     count = max(1, source.samples // HOP)
     log_mel = LogMel(MelConfig(rate, FFT, HOP, BANDS))
-    begins = range(0, count, TOGETHER)
-    firsts, size = [max(0, n - MARGIN) for n in begins], TOGETHER + 2 * MARGIN
-    sounds = cut(source.blocks(), [HOP * first for first in firsts], HOP * size)
     begun = torch.zeros(count, dtype=torch.bool)
-    for begin, first, sound in zip(begins, firsts, sounds, strict=True):
+    sounds = surrounded(source.blocks(), HOP * count, HOP * TOGETHER, HOP * MARGIN)
+    for begin, first, sound in sounds:
         mel = log_mel(F.pad(sound, (FFT, max(FFT, HOP + FFT - len(sound))))[None])[0]
         early, rise = _rise(mel).split([FFT // HOP, mel.shape[1] - FFT // HOP])
         rise[0] = torch.maximum(rise[0], early.max())  # frames that hear the first note before it begins
-        own = slice(begin, min(begin + TOGETHER, count))
-        begun[own] = _peaks(rise)[begin - first :][: own.stop - begin]
+        own = slice(begin // HOP, min(begin // HOP + TOGETHER, count))
+        begun[own] = _peaks(rise)[(begin - first) // HOP :][: own.stop - own.start]
     return begun.nonzero()[:, 0]
 
 

@@ -50,14 +50,19 @@ def track(waveform: torch.Tensor, sample_rate: int) -> Track:
     at_rate = torchaudio.functional.resample(waveform.detach().cpu().float(), sample_rate, RATE)
     heard = network.detect(at_rate.numpy(), RATE)
     voiced = (heard.confidence >= CONFIDENT) & (heard.loudness_db > heard.loudness_db.max() - QUIET)
-    cents = A4 + 1200 * np.log2(np.maximum(heard.pitch_hz, 1.0) / 440)
-    cents[~_long(voiced)] = np.nan
-    return Track(np.asarray(heard.timestamps), cents)
+    pitches = cents(heard.pitch_hz)
+    pitches[~_long(voiced)] = np.nan
+    return Track(np.asarray(heard.timestamps), pitches)
 
 
 def hertz(cents: np.ndarray | float) -> Any:
     """Cents above MIDI pitch 0 in Hz."""
     return 440 * 2 ** ((cents - A4) / 1200)
+
+
+def cents(hertz: np.ndarray) -> np.ndarray:
+    """Hz in cents above MIDI pitch 0; what is below 1 Hz as 1 Hz."""
+    return A4 + 1200 * np.log2(np.maximum(hertz, 1.0) / 440)
 
 
 def runs(marks: np.ndarray) -> list[tuple[int, int]]:

@@ -183,6 +183,18 @@ def cut(blocks: Iterable[torch.Tensor], firsts: Iterable[int], window: int) -> I
         yield buffer[..., :window]
 
 
+def surrounded(
+    blocks: Iterable[torch.Tensor], samples: int, size: int, margin: int
+) -> Iterator[tuple[int, int, torch.Tensor]]:
+    """Blocks of one signal of `samples` samples -> its parts of `size`, with up to `margin` to either side.
+
+    Of each: where it begins, where what is given of it begins, and that, (at most size + 2 * margin,).
+    """
+    begins = range(0, samples, size)
+    firsts = [max(0, begin - margin) for begin in begins]
+    return zip(begins, firsts, cut(blocks, firsts, size + 2 * margin), strict=True)
+
+
 def parts(source: Source, size: int) -> Iterator[torch.Tensor]:
     """The source in parts of `size` samples; the last one may be shorter."""
     return cut(source.blocks(), range(0, source.samples, size), size)

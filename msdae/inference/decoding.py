@@ -1,4 +1,4 @@
-"""Latents of any length to blocks of sound, with what is kept of their melody source's."""
+"""Latents of any length to blocks of sound, with what is kept of their melody source."""
 
 from collections.abc import Iterator
 from itertools import chain, repeat

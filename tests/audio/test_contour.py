@@ -41,7 +41,7 @@ def test_a_pause_stays_one_and_what_is_heard_is_left_alone(phrase):
     source = contour(torch.cat([room(2), phrase, room(6), phrase, room(1)]))
     gated = followed(source, [torch.ones(source.source.samples)])
     second = [gated[k * RATE : (k + 1) * RATE] for k in range(15)]
-    assert all((second[k][: -RATE // 25] > 0.99).all() for k in (2, 3, 4, 11, 12, 13))
+    assert all((second[k] > 0.99).all() for k in (2, 3, 4, 11, 12, 13))
     assert all((second[k][: -RATE // 10] < 1e-3).all() for k in (0, 1, 8, 9, 10))
     assert (second[5][: RATE // 3] > 0.7).all() and (gated.diff().abs() < 0.01).all()
 
@@ -67,7 +67,7 @@ def test_the_noise_of_a_room_does_not_become_notes(phrase, noise, least):
 def test_what_decays_is_left_alone_for_a_while(phrase):
     """A rendering may hold notes that decay in its melody source."""
     note = phrase[:RATE] * 10 ** (-15 * torch.arange(RATE) / RATE / 20)
-    gated = followed(contour(note.repeat(6)), [torch.ones(6 * RATE)], notes=False)
+    gated = followed(contour(note.repeat(6)), [torch.ones(6 * RATE)])
     assert (gated > 0.98).all()
 
 
@@ -77,10 +77,13 @@ def test_soft_passages_stay_soft(phrase, softer):
     share = 10 ** (-softer / 20)
     most = share * 10 ** (EVEN / 20)
     source = contour(torch.cat([phrase, share * phrase.repeat(3), phrase]))
-    gated = followed(source, torch.ones(source.source.samples).split(10_000))
-    middle = gated[6 * RATE : 9 * RATE]
-    assert [float(middle.min()), float(middle.max())] == pytest.approx([most, most], rel=0.02)
-    assert gated[:RATE].min() > 0.98 and gated[-RATE:].min() > 0.98 and gated.diff().abs().max() < 2e-3
+    blocks = torch.ones(source.source.samples).split(10_000)
+    for notes in (True, False):
+        gated = followed(source, blocks, notes=notes)
+        middle = gated[6 * RATE : 9 * RATE]
+        assert [float(middle.min()), float(middle.max())] == pytest.approx([most, most], rel=0.02)
+        assert gated[:RATE].min() > 0.98 and gated[-RATE:].min() > 0.98
+    assert gated.diff().abs().max() < 1e-3
 
 
 @pytest.mark.parametrize("seconds", [0.15, 0.4])
@@ -125,3 +128,10 @@ def test_what_is_as_loud_as_it_should_be_is_left_alone(phrase):
     decay = torch.exp(-torch.arange(RATE // 2) / RATE * 6)
     notes = torch.cat([decay * phrase[: len(decay)] * level for level in (1, 0.3, 0.6, 0.2)])
     assert followed(contour(notes), [notes / 0.5], notes=True).sub(notes / 0.5).abs().max() < 0.01
+
+
+@pytest.mark.parametrize("offset", [0.003, 0.1, -0.3])
+def test_an_offset_is_no_sound_in_pauses(phrase, offset):
+    sound = torch.cat([phrase, torch.zeros(3 * RATE)])
+    plain, moved = (followed(contour(x), [torch.ones(len(x))]) for x in (sound, sound + offset))
+    torch.testing.assert_close(moved, plain, atol=1e-4, rtol=0)
