@@ -10,11 +10,16 @@ import torch.nn.functional as F
 from msdae.audio.dynamics import REACH, loudest
 from msdae.audio.levels import HOP, LOWEST, SILENT, Levelled, decibels
 from msdae.audio.onsets import onsets
+from msdae.audio.tonality import tonal
 from msdae.audio.windows import surrounded
 
 HOLD, RELEASE, CLOSED = 0.5, 1.0, 60.0  # seconds until a pause begins and in which it falls by so many dB
 EARLY = 2  # hops by which a pause ends, or a note begins, before it is heard
-SOFT, SLOPE = -20.0, 3.0  # dB of the level under which a rendering is bounded, by so many dB for each of them
+SOFT, SLOPE = (
+    -20.0,
+    3.0,
+)  # dB against the source's level, below which a rendering is softer by so many for each
+TONES = 10.0  # dB by which tones count as louder there, up to `SOFT`: notes may decay
 EVEN, SOFTEST = 1.0, 1.5 * SOFT  # dB that a passage may be louder; down to where the bound is lower
 NEAR, TOGETHER = 2, 512  # hops about one whose peak is its own; hops that are changed at once
 TAIL, ATTACK = 1, 18  # hops after an onset, up to 0.2 s, in which its note is measured
@@ -51,6 +56,7 @@ class Contour:
         A passage is no louder, against the rendering's own level, than the source's, and a note is about as
         much softer than its passage as in the source. Where the source is x dB under `SOFT`, the rendering is
         `SLOPE` times x under its level at least: so the noise of a room in a pause does not become notes.
+        Tones may be `TONES` softer.
 
         level: peak of the rendering where the source is loud. notes: whether it has the source's notes.
         """
@@ -115,7 +121,10 @@ class Contour:
     def _bound(self) -> torch.Tensor:
         """What a rendering's peak may be in each hop, in dB of its level: (hops,)."""
         before, second = round(HOLD * self.source.rate / HOP), self.source.rate / HOP
-        held = F.pad(self.source.levels, (before, EARLY), value=LOWEST)[None]
+        levels = self.source.levels
+        soft = (levels < SOFT) & (levels > SOFT - CLOSED)
+        tones = (levels + TONES * tonal(self.source, self.source.rate, soft)).clamp(max=SOFT)
+        held = F.pad(levels.maximum(tones), (before, EARLY), value=LOWEST)[None]
         held = F.max_pool1d(held, before + EARLY + 1, 1)[0].double()
         fallen = CLOSED / RELEASE / second * torch.arange(len(held))
         held = (held + fallen).cummax(dim=0).values - fallen

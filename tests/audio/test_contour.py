@@ -135,3 +135,13 @@ def test_an_offset_is_no_sound_in_pauses(phrase, offset):
     sound = torch.cat([phrase, torch.zeros(3 * RATE)])
     plain, moved = (followed(contour(x), [torch.ones(len(x))]) for x in (sound, sound + offset))
     torch.testing.assert_close(moved, plain, atol=1e-4, rtol=0)
+
+
+def test_a_note_may_decay_further_than_noise(phrase):
+    """Regression: a rendering ended where a note of its melody source had decayed by 20 dB."""
+    decay = 10 ** (-15 * torch.arange(2 * RATE) / RATE / 20)
+    tone, hiss = (
+        followed(contour((decay * sound).repeat(4)), [torch.ones(8 * RATE)])[: 6 * RATE]
+        for sound in (phrase[: 2 * RATE], room(2, 0.1))
+    )
+    assert tone.min() > 0.95 and hiss.min() < 0.6
