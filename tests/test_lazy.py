@@ -72,6 +72,18 @@ print(json.dumps(sorted(sys.modules)))
     assert not (unneeded | {"sympy", "torch._dynamo", "librosa", "pandas", "sklearn"}) & set(imported)
 
 
+@pytest.mark.parametrize("name", ["audio", "data", "metrics", "swapbench"])
+def test_a_name_means_the_same_when_it_is_asked_for_again(name):
+    """A module of that name, once imported, would take its place."""
+    code = f"""
+import json
+from msdae import {name} as package
+print(json.dumps([str(getattr(package, name)) == str(getattr(package, name)) for name in package.__all__]))
+"""
+    [same] = modules(code)
+    assert same and all(same)
+
+
 @pytest.mark.parametrize("registry", [CODECS, DATASETS, MODELS, SAMPLERS], ids=lambda entry: entry.noun)
 def test_names_that_are_read_from_files_are_those_that_register(registry):
     place = {"codec": "codecs", "data set": "data.sets", "model": "models.registry", "sampler": "diffusion"}

@@ -72,13 +72,13 @@ def recordings(data: Path | None, clips: int, codec: "Codec") -> "dict[str, list
 
     clips: pieces that are rendered for training.
     """
-    from msdae.data import embedded
+    from msdae.data import defaults
     from msdae.data.scanning import scan
     from msdae.data.sources import ClipLength
     from msdae.data.tally import Tally
 
     if data is None:
-        return embedded.pieces(clips=clips, progress=tqdm)
+        return defaults.pieces(clips=clips, progress=tqdm)
     tally = Tally()
     found = scan(data, tally, ClipLength.of(codec), tqdm)
     for line in tally.lines("files"):
@@ -130,11 +130,5 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     cli.add_set(parser, "a setting, e.g. steps=500 or model.layers=2")
     parser.add_argument("--run", type=Path, help="folder of the training (runs/priors/PRIOR)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the weights, in half precision")
-    parser.add_argument(
-        "--checkpoint",
-        default="embedded",
-        help="the model whose codes they are: 'embedded', a file, a folder",
-    )
-    cli.add_codec(parser)
-    cli.add_device(parser)
+    cli.add_model(parser)
     return parser.parse_args(argv)

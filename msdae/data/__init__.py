@@ -6,7 +6,7 @@ from msdae.lazy import getter
 
 if TYPE_CHECKING:
     from msdae.data.cache import Batch, ClipCache
-    from msdae.data.embedded import embedded
+    from msdae.data.defaults import embedded
     from msdae.data.opening import Clips, open_clips
     from msdae.data.shards import ShardStream
 
@@ -19,7 +19,7 @@ __getattr__ = getter(
         "ClipCache": "msdae.data.cache:ClipCache",
         "Clips": "msdae.data.opening:Clips",
         "ShardStream": "msdae.data.shards:ShardStream",
-        "embedded": "msdae.data.embedded:embedded",
+        "embedded": "msdae.data.defaults:embedded",
         "open_clips": "msdae.data.opening:open_clips",
     },
 )

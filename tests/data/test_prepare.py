@@ -15,7 +15,7 @@ from msdae import audio, codecs
 from msdae.audio.mel import LogMel, MelConfig
 from msdae.data import ClipCache, ShardStream, cache
 from msdae.data import prepare as prepare_module
-from msdae.data.embedded import embedded
+from msdae.data.defaults import embedded
 from msdae.data.encode import Encoding
 from msdae.data.prepare import prepare, prepare_set
 from msdae.data.sets.squares import Squares, SquaresConfig
