@@ -16,12 +16,14 @@ from msdae.app.examples import Examples, level_1, load
 from msdae.app.jobs import Job, Queue
 from msdae.app.library import Library
 from msdae.app.visits import Visit
+from msdae.audio.resample import resampled
 from msdae.errors import UserError
 from msdae.inference.pipeline import Mix, Pipeline, Sampling
 from msdae.inference.sounds import LearntSound
+from msdae.inference.sources import SOUND_ENDING
 from msdae.limits import GUIDANCE, LEARNING_SECONDS, SEED, SHARE, Range
 from msdae.symbolic.tunes import ODE_TO_JOY, notes_of
-from msdae.training.log import LOG
+from msdae.training.log import LOG, TRAINING_LOSS, VALIDATION_LOSS
 
 PREVIEW = notes_of(ODE_TO_JOY[:8])  # in which a learnt sound is heard
 LEARNING = Range(5, 120)  # seconds that a visitor may ask for
@@ -29,7 +31,6 @@ BARS = Range(2, 16)
 UNTITLED = "Untitled sound"
 QUALITY_EVERY = 5  # steps between looks at the log of learning
 LEVELS = ("1", "2", "3")
-HELD_OUT, TRAINED = "valid/loss", "train/loss"  # in the log of learning
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Quality:
         with suppress(UserError):  # no line yet, or half of one
             lines = files.read_json_lines(self.log)
             held_out, trained = (
-                [line[name] for line in lines if name in line] for name in (HELD_OUT, TRAINED)
+                [line[name] for line in lines if name in line] for name in (VALIDATION_LOSS, TRAINING_LOSS)
             )
             self.job.facts = {"losses": [round(loss, 4) for loss in held_out or trained]}
 
@@ -203,7 +204,7 @@ class Studio:
         pipeline.sampling = replace(self._sampling, seed=order.seed, guidance=guidance)
         sources = {level: self._opened(source) for level, source in order.levels.items()}
         mix = Mix(order.melody.path, sources, order.strength)
-        waveform = pipeline.render(mix, job.progress(rest=(0.0, 0.98)))
+        waveform = self._rendered(mix, job.progress(rest=(0.0, 0.98)))
         self.pace = 0.5 * self.pace + 0.5 * (time.monotonic() - begin) / order.melody.seconds
         source = order.levels[min(order.levels)]
         sound = self.library.find(source.first).name if isinstance(source, Blend) else source.name
@@ -227,14 +228,13 @@ class Studio:
             sound = self._pipeline().load_sound(path)
         except UserError as error:
             raise UserError(str(error).replace(str(path), file)) from error
-        return self._keep(job, sound, title(file.removesuffix(".sound"), UNTITLED))
+        return self._keep(job, sound, title(file.removesuffix(SOUND_ENDING), UNTITLED))
 
     def _keep(self, job: Job, sound: LearntSound, name: str) -> str:
         """Add a sound to the library with a melody in which it is heard; its id."""
-        pipeline = self._pipeline()
-        pipeline.sampling = self._sampling
-        melody = played(PREVIEW)
-        preview = pipeline.render(Mix(melody, {1: sound}), job.progress(rest=(0.9, 0.99)))
+        self._pipeline().sampling = self._sampling
+        mix = Mix(played(PREVIEW), {1: sound}, sample_rate=audio.SAMPLE_RATE)
+        preview = self._rendered(mix, job.progress(rest=(0.9, 0.99)))
         return self.library.add(sound, name, preview).id
 
     def _compose(self, job: Job, visit: Visit, bars: int, seed: int) -> dict[str, Any]:
@@ -256,13 +256,12 @@ class Studio:
         """Notes by Basic Pitch where it is installed, and the place on the map."""
         if not clip.path.is_file():  # the visitor has left
             return {}
-        waveform = audio.read(clip.path)
         if clip.notes is None:
             from msdae.evaluation.metrics.melody import transcribe
 
             with suppress(UserError):
-                clip.notes = rolled(transcribe(waveform, audio.SAMPLE_RATE))
-        clip.place = self._place(level_1(self._pipeline(), waveform))
+                clip.notes = rolled(transcribe(clip.path, audio.SAMPLE_RATE))
+        clip.place = self._place(level_1(self._pipeline(), clip.path))
         return {}
 
     # -- parts
@@ -282,6 +281,11 @@ class Studio:
         if self.pipeline is None:
             raise UserError("the model could not be loaded; the server's log says why")
         return self.pipeline
+
+    def _rendered(self, mix: Mix, advance: Callable[..., Any]) -> torch.Tensor:
+        """What the pipeline renders, (samples,), at 44.1 kHz, as clips are kept."""
+        pipeline = self._pipeline()
+        return resampled(pipeline.render(mix, advance), pipeline.sample_rate, audio.SAMPLE_RATE)
 
     def _place(self, code: Any) -> tuple[float, float]:
         return self.examples.map.place(code) if self.examples else (0.5, 0.5)

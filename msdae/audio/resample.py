@@ -32,3 +32,8 @@ def resample(blocks: Iterable[torch.Tensor], old_rate: int, new_rate: int) -> It
     rest = length(read, old_rate, new_rate) - written
     output = torch.from_numpy(stream.resample_chunk(np.zeros(0, np.float32), last=True))[:rest]
     yield torch.nn.functional.pad(output, (0, rest - len(output)))
+
+
+def resampled(waveform: torch.Tensor, old_rate: int, new_rate: int) -> torch.Tensor:
+    """`resample` of a whole waveform, (samples,)."""
+    return torch.cat(list(resample([waveform], old_rate, new_rate)))

@@ -4,7 +4,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msdae import cli, files
 from msdae.errors import UserError
@@ -117,9 +117,10 @@ def play_live(options: argparse.Namespace) -> None:
     from msdae.inference import devices
     from msdae.inference.duplex import Duplex
 
-    keyboard = None if options.midi is None else _keyboard(options.midi)
+    port = None if options.midi is None else devices.port(options.midi)
     devices.require()  # before the model is read
     player = engine(options)
+    keyboard = None if port is None else _keyboard(port, player.sample_rate)
     duplex = Duplex(player, round(SPARE * player.stride))
     begin = time.perf_counter()
     try:
@@ -137,15 +138,14 @@ def play_live(options: argparse.Namespace) -> None:
     print(f"played {time.perf_counter() - begin:.1f} s; {late:.1f} s late, {dropped:.1f} s dropped")
 
 
-def _keyboard(port: str) -> "Callable[[int], torch.Tensor]":
+def _keyboard(port: Any, sample_rate: int) -> "Callable[[int], torch.Tensor]":
     """What a MIDI keyboard plays in the time of so many samples."""
-    from msdae.inference import devices
     from msdae.synthesis.keyboard import Keyboard
 
-    messages, keyboard = devices.port(port), Keyboard()
+    keyboard = Keyboard(sample_rate)
 
     def heard(samples: int) -> "torch.Tensor":
-        for message in messages.iter_pending():
+        for message in port.iter_pending():
             keyboard.tell(message)
         return keyboard(samples)
 

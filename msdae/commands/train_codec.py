@@ -16,7 +16,7 @@ from msdae.locks import only_process
 if TYPE_CHECKING:
     import torch
 
-    from msdae.data.sources import SourceFile
+    from msdae.data.sources import ClipLength, SourceFile
 
 CHECKED = 16  # files whose round trip is measured
 Files = dict[str, "list[SourceFile]"]  # by split
@@ -41,7 +41,7 @@ def _train(options: argparse.Namespace) -> None:
     settings = config.load(CodecTrainConfig, options.config, options.set)
     files.make_folder(options.run)
     base = neural.NeuralCodec.from_file(options.latents) if options.latents is not None else None
-    splits = _files(options)
+    splits = _files(options, settings.codec.sample_rate)
     if any(file.first for members in splits.values() for file in members):
         raise UserError(f"{options.source[0]}: a codec is trained on whole recordings; give three or more")
     paths = {split: [file.path for file in chosen] for split, chosen in splits.items()}
@@ -59,9 +59,9 @@ def _fit(options: argparse.Namespace) -> None:
     from msdae.codecs import pca as spectral
 
     settings = config.load(spectral.SpectralConfig, options.config, options.set)
-    files = _files(options)
-    codec = spectral.fit(Clips(files["train"]), settings)
-    explained = spectral.explained_variance(codec, Clips(_held_out(files)))
+    files, rate = _files(options, settings.sample_rate), settings.sample_rate
+    codec = spectral.fit(Clips(files["train"], rate), settings)
+    explained = spectral.explained_variance(codec, Clips(_held_out(files), rate))
     print(f"{100 * explained:.1f} % of the variance of held-out files explained")
     _measure(codec, files, options.out)
     codec.save(options.out)
@@ -74,7 +74,7 @@ def _measure(codec: "codecs.Codec", splits: Files, path: str) -> None:
     from msdae.evaluation import round_trip
 
     held_out = _held_out(splits)
-    clips = torch.cat(list(Clips(held_out[:: -(-len(held_out) // CHECKED)])))
+    clips = torch.cat(list(Clips(held_out[:: -(-len(held_out) // CHECKED)], codec.sample_rate)))
     distance = check_round_trip(codec, clips)
     require_reconstruction(codec, distance)
     print(f"{path}: fingerprint {codec.fingerprint[:12]}, round trip {distance:.1f} dB (held-out files)")
@@ -90,32 +90,42 @@ def _held_out(splits: Files) -> "list[SourceFile]":
 class Clips:
     """The clips of each file, (clips, samples), as training will see them; may be read repeatedly."""
 
-    def __init__(self, files: "Sequence[SourceFile]"):
-        self.files = files
+    def __init__(self, files: "Sequence[SourceFile]", sample_rate: int):
+        self.files, self.clip = files, _clip(sample_rate)
 
     def __iter__(self) -> "Iterator[torch.Tensor]":
-        from msdae.data.sources import ClipLength
-
+        samples = self.clip.samples
         for file in tqdm(self.files, unit="file"):
-            first, samples = file.first, ClipLength().samples
-            waveform = audio.read(file.path)[first * samples : (first + file.clips) * samples]
-            yield waveform.reshape(-1, samples)
+            waveform = audio.read(file.path, self.clip.sample_rate)
+            yield waveform[file.first * samples : (file.first + file.clips) * samples].reshape(-1, samples)
 
 
-def _files(options: argparse.Namespace) -> Files:
-    """The files of every --source, or of the rendered data set of this codec, made where missing."""
+def _clip(sample_rate: int) -> "ClipLength":
+    """Clips as long as those of the codec that ships, at another rate in Hz."""
+    from msdae.data.sources import ClipLength
+
+    shipped = ClipLength()
+    return ClipLength(shipped.samples * sample_rate // shipped.sample_rate, sample_rate)
+
+
+def _files(options: argparse.Namespace, sample_rate: int) -> Files:
+    """The files of every --source, or of the rendered data set of this codec, made where missing.
+
+    sample_rate: of the codec, in Hz.
+    """
+    from msdae.data.cache import MANIFEST
     from msdae.data.scanning import scan
 
-    tally = Tally()
+    tally, clip = Tally(), _clip(sample_rate)
     if not options.source:
         name = "squares" if options.codec == codecs.DEFAULT else "synth"
         dataset, source = DATASETS[name], (options.data or folders.data() / name) / "source"
-        if not source.is_dir():
+        if not (source.parent / "train" / MANIFEST).is_file():  # it was not prepared, so may be incomplete
             dataset.render(dataset.config(), source, progress=tqdm)
-        return dataset.scan(source, tally)
+        return dataset.scan(source, tally, clip)
     every: Files = {}
     for source in map(Path, options.source):
-        found = scan(source, tally)
+        found = scan(source, tally, clip)
         for split in found.keys() & {"train", "valid"}:
             every.setdefault(split, []).extend(found[split])
     print("\n".join(tally.lines("files")))

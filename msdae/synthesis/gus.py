@@ -92,7 +92,7 @@ def convert(path: Path, folder: Path) -> Path | None:
         low = max(_between(samples, index - 1), key - REACH)
         high = max(low, min(_between(samples, index) - 1, key + REACH))
         line = f"<region> sample={name} lokey={low} hikey={high}"
-        line += f" pitch_keycenter={key} tune={round(100 * (sample.key - key))} ampeg_release={RELEASE}"
+        line += f" pitch_keycenter={key} tune={round(100 * (key - sample.key))} ampeg_release={RELEASE}"
         if sample.loop and not rings:
             line += " loop_mode=loop_continuous loop_start={} loop_end={}".format(*sample.loop)
         lines.append(line)

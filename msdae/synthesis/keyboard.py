@@ -4,6 +4,7 @@ from typing import Protocol
 
 import torch
 
+from msdae.audio.files import SAMPLE_RATE
 from msdae.symbolic.notes import SUSTAIN
 from msdae.synthesis import players, soundfont
 
@@ -17,15 +18,15 @@ class Message(Protocol):
 
 
 class Keyboard:
-    """The notes of MIDI messages by the sound that plays scores, block by block at 44 100 Hz.
+    """The notes of MIDI messages by the sound that plays scores, block by block at `sample_rate` Hz.
 
     Raises:
         UserError: what plays SoundFonts is not installed.
     """
 
-    def __init__(self, player: str = players.PLAYER):
+    def __init__(self, sample_rate: int = SAMPLE_RATE, player: str = players.PLAYER):
         font, program = soundfont.default(), players.PROGRAMS[player]
-        self._synth, number = soundfont.synthesizer(str(font))
+        self._synth, number = soundfont.synthesizer(str(font), sample_rate)
         self._synth.program_select(0, number, 0, program)
         self._pedal, self._held = False, set[int]()  # keys that the pedal alone holds
         self._gain = players.PEAK / soundfont.level(font, program, MIDDLE)

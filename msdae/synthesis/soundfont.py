@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from msdae.audio.files import SAMPLE_RATE
-from msdae.errors import UserError, printable
+from msdae.errors import UserError, printable, required
 from msdae.files import digest, reading
 from msdae.symbolic.instruments import Voice
 from msdae.symbolic.notes import Note
@@ -193,21 +193,18 @@ def _silence(synth, channels: range) -> None:
         pass
 
 
-def synthesizer(soundfont: str) -> "tuple[tinysoundfont.Synth, int]":
+def synthesizer(soundfont: str, sample_rate: int = SAMPLE_RATE) -> "tuple[tinysoundfont.Synth, int]":
     """A synthesiser that holds this SoundFont, and its number there; large ones take seconds to load.
+
+    sample_rate: of what it plays, in Hz.
 
     Raises:
         UserError: no such SoundFont, or tinysoundfont is not installed.
     """
-    try:
-        import tinysoundfont
-    except ImportError as error:
-        raise UserError(
-            "rendering needs tinysoundfont: pip install --no-deps tinysoundfont "
-            "(its PyAudio dependency is for live playback only)"
-        ) from error
+    fix = "pip install --no-deps tinysoundfont (its PyAudio dependency is for live playback only)"
+    tinysoundfont = required("tinysoundfont", f"rendering needs tinysoundfont: {fix}")
     check(soundfont)
-    synth = tinysoundfont.Synth(samplerate=SAMPLE_RATE)
+    synth = tinysoundfont.Synth(samplerate=sample_rate)
     try:
         return synth, synth.sfload(soundfont)
     except RuntimeError as error:

@@ -7,7 +7,9 @@ import torch
 
 from msdae import audio, codecs
 from msdae.commands import train_codec
+from msdae.data.scanning import scan
 from msdae.data.sets import DATASETS
+from msdae.data.tally import Tally
 from msdae.training import codec
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "train_codec.py"
@@ -105,3 +107,24 @@ def test_a_stopped_training_says_so(music, tmp_path, monkeypatch):
     with pytest.raises(SystemExit) as end:
         train_codec.main(["--source", str(music), "--out", str(tmp_path / "a.safetensors")])
     assert end.value.code == 130 and not list(tmp_path.iterdir())
+
+
+def test_clips_are_read_at_the_rate_of_the_codec(tmp_path):
+    audio.write(tmp_path / "a.wav", 0.5 * torch.sin(2 * torch.pi * 1000 * torch.arange(8 * 44100) / 44100))
+    files = scan(tmp_path, Tally(), train_codec._clip(22050))["train"]
+    (clips,) = train_codec.Clips(files, 22050)
+    assert clips.shape[1] == 65536 and clips.shape[0] == sum(file.clips for file in files)
+    peak = int(torch.fft.rfft(clips[0]).abs().argmax())
+    assert peak * 22050 / 65536 == pytest.approx(1000, abs=1)
+
+
+def test_a_rendering_that_was_stopped_goes_on(tmp_path, monkeypatch):
+    """Regression: a folder that was there was taken for complete."""
+    kind, seen = DATASETS["squares"], []
+    kind.render(kind.config(clips=4), tmp_path / "source", workers=1)
+    monkeypatch.setattr(kind, "render", lambda config, folder, **options: seen.append(folder))
+    monkeypatch.setattr(codec, "train", lambda *arguments: None)
+    line = ["--data", str(tmp_path), "--out", str(tmp_path / "a.safetensors"), "--run", str(tmp_path / "run")]
+    with pytest.raises(SystemExit):
+        train_codec.main(line)
+    assert seen == [tmp_path / "source"]

@@ -53,6 +53,16 @@ def test_patches_play_in_tune_and_go_on_where_they_loop(tmp_path, capsys):
     assert abs(int(spectrum.argmax()) - 523) <= 1
 
 
+def test_a_sample_between_two_keys_plays_in_tune(tmp_path):
+    root = 440 * 2 ** (0.3 / 12)
+    sine = (12000 * np.sin(2 * np.pi * root * np.arange(3 * RATE) / RATE)).astype("<i2").tobytes()
+    path = patch(tmp_path / "073_Flute.pat", (sine, gus.WIDE | gus.LOOPED, root, RATE, 2 * RATE))
+    gus.convert(path, tmp_path / "sfz")
+    (flute,) = sampler.instruments(tmp_path / "sfz")
+    played = sampler.render([(0.0, 2.0, 69, 100)], flute, 2 * 44100)[44100:]
+    assert abs(int(np.abs(np.fft.rfft(played)).argmax()) - 440) <= 1
+
+
 @pytest.mark.parametrize(
     "damage", [lambda data: b"RIFF" + data, lambda data: data[:-1], lambda data: data[:150]]
 )

@@ -28,6 +28,13 @@ def test_a_key_sounds_until_it_is_released(keyboard):
     assert keyboard(512).abs().max() < 0.02 * sound.abs().max()
 
 
+def test_a_key_has_its_pitch_at_another_rate():
+    keyboard = Keyboard(48000)
+    keyboard.tell(mido.Message("note_on", note=69, velocity=127))
+    sound = torch.cat([keyboard(512) for _ in range(60)])
+    assert pitch(sound) * 48000 / RATE == pytest.approx(440, rel=0.01)
+
+
 def test_the_pedal_holds_and_the_wheel_bends(keyboard):
     keyboard.tell(mido.Message("control_change", control=64, value=127))
     keyboard.tell(mido.Message("note_on", note=69, velocity=127))
