@@ -161,7 +161,7 @@ def curves(table: Table, over: str, columns: Sequence[str]) -> Figure:
     for name, place in places.items():
         if isinstance(place, Value):
             lines.setdefault(name.partition(",")[0], []).append(name)
-    for axis, column in zip(figure.subplots(1, len(columns)), columns, strict=True):
+    for axis, column in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
         cells = table.column(column)
         for number, (line, names) in enumerate(lines.items()):
             known = [name for name in names if isinstance(cells[name], Value)]

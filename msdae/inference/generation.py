@@ -15,7 +15,7 @@ import torch
 from msdae import audio
 from msdae.audio.limiter import limited
 from msdae.audio.loudness import CEILING, Loudness, Mastering, measure
-from msdae.audio.windows import Source
+from msdae.audio.windows import Changed, Source, crossfade_level
 from msdae.data.draws import mix_seed
 from msdae.errors import UserError
 from msdae.inference.codes import Codes
@@ -114,7 +114,7 @@ class Generator:
         """
         request = self._opened(request)
         if request.beginning is not None:
-            request = dataclasses.replace(request, beginning=_within(request.beginning))
+            request = dataclasses.replace(request, beginning=_within(request.beginning, self.rate))
         codes = self.codes(request)
         with progress(total=codes.windows, desc="render", unit="window") as bar:
             blocks = self._rendered(codes, request.seed, wholes(bar))
@@ -216,34 +216,28 @@ class Generator:
             yield block[:left]
             left -= len(block[:left])
         if fade:
-            ramp = torch.linspace(0, 1, fade)
-            yield (1 - ramp) * end[-fade:] + ramp * first
+            yield crossfade_level(end[-fade:], first)
         yield from new
 
 
-@dataclass(frozen=True)
-class _Scaled:
+@dataclass(frozen=True, eq=False)
+class _Scaled(Changed):
     """A source times a factor."""
 
-    source: Source
     factor: float
-
-    @property
-    def samples(self) -> int:
-        return self.source.samples
 
     def blocks(self) -> Iterator[torch.Tensor]:
         return (self.factor * block for block in self.source.blocks())
 
 
-def _within(recording: Source) -> Source:
+def _within(recording: Source, rate: int) -> Source:
     """The recording as it is or, where it is above full scale, which no file holds, with peaks of -1 dBFS."""
     peak = max(float(block.abs().max()) for block in recording.blocks() if len(block))
     if peak <= 1:
         return recording
     decibels = 20 * math.log10(peak / CEILING)
     logger.info(f"note: the recording is above full scale; it is turned down by {decibels:.1f} dB")
-    return _Scaled(recording, CEILING / peak)
+    return _Scaled(recording, rate, CEILING / peak)
 
 
 def _rms(waveform: torch.Tensor) -> torch.Tensor:

@@ -19,13 +19,13 @@ from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
 from msdae.inference.codes import LENGTH, Codes, require
 from msdae.inference.decoding import Blocks, finished
-from msdae.inference.drafts import NOTE, draft, unknown
-from msdae.inference.encoding import Job, brought, encoded, jobs, silence
+from msdae.inference.drafts import NOTE, draft, sound_to_draft
+from msdae.inference.encoding import Job, brings_dynamics, encoded, jobs, silence
 from msdae.inference.latents import Advance, Silence, ignored, latents, require_latents
 from msdae.inference.mastering import mastered, write_mastered
 from msdae.inference.mixing import Mixed, mixed
 from msdae.inference.route import Route, route
-from msdae.inference.settings import Mix, Sampling, strengths
+from msdae.inference.settings import Mix, Sampling, identity, strengths
 from msdae.inference.sounds import LearntSound, blended, mixed_tokens
 from msdae.inference.sources import levelled, melody_source, require_audible, timbre_source
 from msdae.limits import COUNT, LEARNING_SECONDS, SEED, SHARE, Range
@@ -37,7 +37,6 @@ from msdae.progress import Progress, silent, wholes
 logger = logging.getLogger(__name__)
 __all__ = ["Mix", "Pipeline", "Sampling", "strengths"]
 OVERLAP = 4  # neighbouring windows share one part in so many
-Sound = torch.Tensor | None  # of a timbre source that the model does not know
 
 
 class Pipeline:
@@ -168,7 +167,7 @@ class Pipeline:
         """What `sample` makes a mix of, for each strength of a series in place of its own; errors as `encode`
         and `mix`."""
         mix = dataclasses.replace(self.resolved(mix), strength=max(series))
-        return self._mixed(mix, series, unknown(self, mix))
+        return self._mixed(mix, series, sound_to_draft(self, mix))
 
     def sample(
         self,
@@ -313,7 +312,7 @@ class Pipeline:
     def _streams(self, mix: Mix, series: Sequence[float], progress: Progress) -> Iterator[Blocks]:
         """`stream` for each strength of a series, each to be read to its end before the next."""
         mix = dataclasses.replace(mix, strength=max(series))
-        if (sound := unknown(self, mix)) is not None:
+        if (sound := sound_to_draft(self, mix)) is not None:
             logger.info(NOTE)
         windows, part = len(self.starts(mix.melody.samples)), dataclasses.replace(mix, strength=min(series))
         read = sum(len(self.starts(job.length)) for job in self._jobs(part, sound) if job.levels)
@@ -340,17 +339,19 @@ class Pipeline:
             raise TypeError(f"a mix is needed, as Mix(melody, levels), not a {type(mix).__name__}")
         self._check_levels(mix.levels)
         rate, given = self.codec.sample_rate, mix.sample_rate
-        sources = {id(sound): timbre_source(sound, rate, given, keep=True) for sound in mix.recordings}
+        sources = {identity(sound): timbre_source(sound, rate, given, keep=True) for sound in mix.recordings}
         timed = [level for level, pooled in enumerate(self.model.pooled, start=1) if not pooled]
         melody = melody_source if all(map(mix.keeps, timed)) else levelled
-        sources[id(mix.melody)] = melody(mix.melody, rate, given)
-        levels = {level: sources.get(id(sound), sound) for level, sound in mix.levels.items()}
-        resolved = Mix(sources[id(mix.melody)], levels, mix.strength)
+        sources[identity(mix.melody)] = melody(mix.melody, rate, given)
+        levels = {level: sources.get(identity(sound), sound) for level, sound in mix.levels.items()}
+        resolved = Mix(sources[identity(mix.melody)], levels, mix.strength)
         require_audible(resolved.recordings, resolved.melody)
         return resolved
 
-    def _mixed(self, mix: Mix, series: Sequence[float], sound: Sound, advance: Advance = ignored) -> Mixed:
-        """As `mixed`, of a resolved mix. sound: as `unknown` gives it."""
+    def _mixed(
+        self, mix: Mix, series: Sequence[float], sound: torch.Tensor | None, advance: Advance = ignored
+    ) -> Mixed:
+        """As `mixed`, of a resolved mix. sound: as `sound_to_draft` gives it."""
         part = dataclasses.replace(mix, strength=min(series))
         content, *others = [encoded(self, job, advance) for job in self._jobs(part, sound)]
         by_level = {level: codes for codes in others for level in codes.levels}
@@ -359,12 +360,12 @@ class Pipeline:
         begin = None if sound is None else draft(self, sound, mix.melody, self._even(mix, sound))
         return mixed(self, content, timed, by_level, series, begin)
 
-    def _even(self, mix: Mix, sound: Sound) -> bool:
+    def _even(self, mix: Mix, sound: torch.Tensor | None) -> bool:
         """Whether the sound of a resolved mix brings its own dynamics."""
         timbre = mix.levels.get(1)
-        return brought(self.sampling.dynamics, sound is not None or isinstance(timbre, LearntSound))
+        return brings_dynamics(self.sampling.dynamics, sound is not None or isinstance(timbre, LearntSound))
 
-    def _jobs(self, mix: Mix, sound: Sound) -> list[Job]:
+    def _jobs(self, mix: Mix, sound: torch.Tensor | None) -> list[Job]:
         return jobs(mix, self.model, self.codec.clip_samples, self._even(mix, sound))
 
     def _sample(

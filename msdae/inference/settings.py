@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral
+from pathlib import Path
 from typing import Annotated, Any
 
 from msdae import limits
 from msdae.diffusion import SAMPLERS
-from msdae.limits import GUIDANCE, SEED, SHARE, Choice, Range
+from msdae.limits import GUIDANCE, SEED, Choice, Range, Share
 
 FAST, BEST = "fast", "best"
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
@@ -65,6 +66,11 @@ class Sampling:
         return self.quality == FAST and self.sampler is None
 
 
+def identity(source: Any) -> str | int:
+    """What two sources have in common that are one: their path, or that they are one object."""
+    return str(source) if isinstance(source, (str, Path)) else id(source)
+
+
 @dataclass(frozen=True)
 class Mix:
     """What a rendering is made of. A source is whatever `as_source` takes.
@@ -82,7 +88,7 @@ class Mix:
 
     melody: Any
     levels: Mapping[int, Any] = field(default_factory=dict)
-    strength: Annotated[float, SHARE] = 1.0
+    strength: Share = 1.0
     sample_rate: int | None = None
 
     def __post_init__(self):
@@ -94,7 +100,7 @@ class Mix:
 
     def keeps(self, level: int) -> bool:
         """Whether the codes of a level are the melody source's."""
-        return self.levels.get(level, self.melody) is self.melody
+        return identity(self.levels.get(level, self.melody)) == identity(self.melody)
 
     @property
     def recordings(self) -> list[Any]:

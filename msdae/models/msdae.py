@@ -43,12 +43,15 @@ class MSDAE(Autoencoder):
         coarser = levels - 1 - level  # halvings between this level's mel and the finest
         bands, channels = c.mel.bands >> coarser, c.code_channels[level]
         per_code = (c.codec.hop // c.mel.hop >> coarser) << c.inject[level]  # mel frames of a code frame
-        if c.encoder == "patch":
-            if not pooled and per_code < PatchEncoder.slices:
-                raise UserError(
-                    f"inject {c.inject}: a code frame of level {level + 1} would be {per_code} mel frames, "
-                    f"fewer than {PatchEncoder.slices}; raise its depth or take --set model.encoder=conv"
-                )
+        patches = c.encoder == "patch"
+        fits = per_code % PatchEncoder.slices == 0 if patches else per_code > 1 and per_code.bit_count() == 1
+        if not (pooled or fits):
+            possible = f"a multiple of {PatchEncoder.slices}" if patches else "a power of two from 2 on"
+            raise UserError(
+                f"inject {c.inject}: a code frame of level {level + 1} would be {per_code} mel frames, which "
+                f"encoder {c.encoder} cannot make; they have to be {possible}: change its depth or mel.hop"
+            )
+        if patches:
             patch, around = POOLED_PATCH if pooled else per_code, 0 if coarser or pooled else c.around
             return PatchEncoder(*self._bands(bands), c.hidden, patch, channels, pooled, c.heads, around)
         halvings = per_code.bit_length() - 1
@@ -67,7 +70,6 @@ class MSDAE(Autoencoder):
     def encode(
         self, z: torch.Tensor | None, mel: torch.Tensor | Sequence[torch.Tensor] | None
     ) -> list[torch.Tensor]:
-        """As `Autoencoder.encode`; `mel` may also be a list of x3, one for each level to read."""
         views = [mel] * self.stage if isinstance(mel, torch.Tensor) else list(mel)[: self.stage]
         return [self.encode_level(level, view) for level, view in enumerate(views)]
 

@@ -133,3 +133,10 @@ def test_dots_and_bars_are_where_the_values_are():
     assert [bar.get_height() for bar in second.patches] == [2.0]
     with pytest.raises(UserError, match="has no row 'three'; choose from one"):
         figures.dot_plot(SCORES, ["F1 ↑"], ["three"])
+
+
+def test_curves_of_one_column_have_one_panel():
+    table = Table(
+        "Steps", ("way", "steps", "F1 ↑"), (("a, 1", Value(1), Value(0.4)), ("a, 2", Value(2), Value(0.5)))
+    )
+    assert len(figures.curves(table, "steps", ["F1 ↑"]).axes) == 1

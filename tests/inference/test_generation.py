@@ -1,10 +1,13 @@
 """Codes and sound that a prior draws, through the Python interface."""
 
+import math
+
 import pytest
 import torch
 
+from msdae.audio.windows import Waveform
 from msdae.errors import UserError
-from msdae.inference.generation import Generator, Request
+from msdae.inference.generation import FADE, Generator, Request
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.models.priors import PRIORS, Manner
 from msdae.models.priors.base import new
@@ -46,3 +49,12 @@ def test_a_silent_timbre_source_is_refused(generator, tmp_path):
     """Regression: a silent file was written."""
     with pytest.raises(UserError, match="nothing can be heard"):
         generator.render_file(Request(1.0, timbre=torch.zeros(44100)), tmp_path / "y.wav")
+
+
+def test_a_recording_and_what_continues_it_are_joined_at_an_even_level(generator):
+    rate, fade = generator.rate, round(FADE * generator.rate)
+    torch.manual_seed(0)
+    beginning, drawn = (Waveform(0.1 * torch.randn(samples)) for samples in (3 * rate, 5 * rate))
+    joined = torch.cat(list(generator._continued(beginning, drawn.blocks())))
+    level = joined[beginning.samples - fade : beginning.samples].square().mean().sqrt()
+    assert 20 * abs(math.log10(float(level) / 0.1)) < 0.5

@@ -9,7 +9,7 @@ import soundfile
 import torch
 from tqdm import tqdm
 
-from msdae.audio.equaliser import PEAK
+from msdae.audio.levels import MODEL_PEAK
 from msdae.audio.mel import MelConfig
 from msdae.audio.windows import Waveform
 from msdae.codecs.base import Codec
@@ -180,7 +180,7 @@ def test_the_melody_sources_pooled_code_is_one():
 def test_the_last_window_is_full_of_sound():
     """Regression, defect 15: the last window was mostly silence."""
     codes = pipeline().encode(0.5 * square(33 * 4096))
-    torch.testing.assert_close(codes[3].abs(), torch.full((2, 64, 32), PEAK))
+    torch.testing.assert_close(codes[3].abs(), torch.full((2, 64, 32), MODEL_PEAK))
 
 
 def test_a_short_timbre_source_fills_a_window():

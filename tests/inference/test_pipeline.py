@@ -12,9 +12,9 @@ import soundfile
 import torch
 
 from msdae import audio
-from msdae.audio.levels import PEAK as LEVEL
+from msdae.audio.levels import MODEL_PEAK as LEVEL
 from msdae.audio.levels import Levelled
-from msdae.audio.loudness import PEAK, Loudness
+from msdae.audio.loudness import OUTPUT_PEAK, Loudness
 from msdae.audio.mel import MelConfig
 from msdae.audio.windows import Waveform
 from msdae.codecs.base import Codec
@@ -126,6 +126,15 @@ def test_three_sources():
     torch.testing.assert_close(rendered[:frame], codec.decode(z)[0, :frame], atol=1e-5, rtol=0)
 
 
+def test_a_file_that_is_given_twice_is_read_once(tmp_path):
+    audio.write(tmp_path / "a.wav", tone(200_000, 80), RATE)
+    audio.write(tmp_path / "b.wav", tone(200_000, 40), RATE)
+    resolved = pipeline().resolved(
+        Mix(tmp_path / "b.wav", {1: tmp_path / "a.wav", 3: str(tmp_path / "b.wav")})
+    )
+    assert resolved.levels[3] is resolved.melody and resolved.keeps(3) and not resolved.keeps(1)
+
+
 def test_a_short_source_is_looped():
     """A wave goes on, however often it is repeated; only its ends are faded."""
     melody, wave = Waveform(-0.1 * square(600_000, 1000)), Waveform(0.4 * square(50_000, 1000))
@@ -162,7 +171,7 @@ def test_peaks_stay_under_minus_one_decibel(tmp_path, name):
     loud = tone(3 * RATE, 100).sign() * 0.999
     mastering = pipeline(noise=0.5).render_file(Mix(Waveform(loud)), tmp_path / name)
     peak = audio.read(tmp_path / name).abs().max()
-    assert mastering.limited and 0.9 * PEAK < peak < PEAK
+    assert mastering.limited and 0.9 * OUTPUT_PEAK < peak < OUTPUT_PEAK
 
 
 def clicking(seconds: float, apart: float) -> torch.Tensor:
@@ -178,11 +187,11 @@ def test_a_stray_peak_turns_nothing_else_down(tmp_path, name):
     reference.add(3 * sound.clamp(-0.06, 0.06))
     mastering = write_mastered(tmp_path / name, sound.split(50_000), reference, RATE)
     expected = mastered([sound], reference, RATE)
-    assert not mastering.limited and expected.abs().max() < PEAK
+    assert not mastering.limited and expected.abs().max() < OUTPUT_PEAK
     for made in (expected, audio.read(tmp_path / name)):
         found = Loudness(RATE)
         found.add(made)
-        assert found.peak < PEAK
+        assert found.peak < OUTPUT_PEAK
         assert found.integrated() == pytest.approx(reference.integrated(), abs=0.7 if "ogg" in name else 0.3)
 
 
@@ -192,8 +201,8 @@ def test_peaks_everywhere_turn_the_whole_down(tmp_path):
     reference.add(tone(5 * RATE, 440))
     mastering = write_mastered(tmp_path / "out.wav", [sound], reference, RATE)
     peak, heard = float(sound.max()), audio.read(tmp_path / "out.wav")
-    assert mastering.limited and mastering.gain == pytest.approx(2 * PEAK / peak, rel=0.01)
-    assert heard.max() == pytest.approx(PEAK, rel=1e-3)
+    assert mastering.limited and mastering.gain == pytest.approx(2 * OUTPUT_PEAK / peak, rel=0.01)
+    assert heard.max() == pytest.approx(OUTPUT_PEAK, rel=1e-3)
 
 
 def test_silence_stays_silent():

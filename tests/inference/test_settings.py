@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +46,8 @@ def test_a_series_has_two_ends_and_no_more_steps_than_can_be_told_apart():
     for count in (-1, 1, 10**7):
         with pytest.raises(UserError, match="^count: is .*, expected 2 to 1 000"):
             strengths(count)
+
+
+def test_one_file_is_one_source_however_it_is_given():
+    mix = Mix(Path("a.wav"), {1: "b.wav", 3: "a.wav"})
+    assert mix.keeps(2) and mix.keeps(3) and not mix.keeps(1)

@@ -501,5 +501,17 @@ def test_a_code_frame_of_too_few_mel_frames_is_refused():
     codec, mel = CodecConfig(hop=512), MelConfig().fitted(48000, 512)
     config = ModelConfig(widths=(16, 16, 24), hidden=16, pooled=(), codec=codec, mel=mel)
     assert MSDAE(config).stage == 3
-    with pytest.raises(UserError, match="a code frame of level 1 would be 2 mel frames, fewer than 4"):
+    with pytest.raises(UserError, match="a code frame of level 1 would be 2 mel frames.*a multiple of 4"):
         MSDAE(dataclasses.replace(config, inject=(1, 2, 0)))
+
+
+@pytest.mark.parametrize(
+    ("encoder", "inject", "frames"),
+    [("conv", (5, 3, 1), 96), ("conv", (2, 2, 0), 12), ("patch", (1, 1, 1), 6)],
+)
+def test_code_frames_that_an_encoder_cannot_make_are_refused(encoder, inject, frames):
+    codec, mel = CodecConfig(hop=3072), MelConfig().fitted(44100, 3072)
+    widths = (16,) * (max(inject) + 1)
+    config = ModelConfig(widths, inject, pooled=(), encoder=encoder, hidden=16, codec=codec, mel=mel)
+    with pytest.raises(UserError, match=rf"would be {frames} mel frames, which encoder {encoder} cannot"):
+        MSDAE(config)

@@ -10,6 +10,7 @@ from msdae.evaluation.rolls import plot_roll
 from msdae.files import read_json_lines
 from msdae.models.composers import Composer
 from msdae.symbolic.notes import Score, key_name
+from msdae.training.log import VALIDATION_LOSS
 
 SHOWN = 4  # tunes of a composer
 OCTAVES = (48, 84)  # pitches whose embeddings are drawn
@@ -42,13 +43,15 @@ def plot_curves(path: str | Path, logs: Mapping[str, str | Path]) -> None:
 def _curves(rows: Sequence[Mapping[str, float]]) -> list[str]:
     """Loss and validation loss; of opponents also the other's loss."""
     others = [key for key in (rows[0] if rows else {}) if key.startswith("critic")]
-    return ["loss", "valid/loss", *others]
+    return ["loss", VALIDATION_LOSS, *others]
 
 
 @style()
 def plot_embeddings(path: str | Path, composers: Mapping[str, Composer]) -> None:
     """Two principal components of what each composer has learnt of pitches, named by pitch class."""
     shown = {name: c for name, c in composers.items() if hasattr(c, "pitch") or hasattr(c, "symbol")}
+    if not shown:  # others learn no table of pitches
+        return
     figure = new(4.5 * len(shown), 4.4)
     axes = figure.subplots(1, len(shown), squeeze=False)[0]
     for axis, (name, composer) in zip(axes, shown.items(), strict=True):
