@@ -113,6 +113,11 @@ def read_header(path: str | Path, kind: str, needs: Mapping[str, type] | None = 
     return header
 
 
+def halved(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors in half precision; whole numbers stay as they are."""
+    return {name: x.half() if x.is_floating_point() else x for name, x in tensors.items()}
+
+
 def fingerprint(tensors: Mapping[str, torch.Tensor], settings: Mapping[str, Any]) -> str:
     """Hash (SHA-256, hex) of tensors and settings; equal values give equal hashes on any device."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())

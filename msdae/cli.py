@@ -189,6 +189,14 @@ def add_checkpoints(arguments: argparse.ArgumentParser, nargs: str = "+") -> Non
     )
 
 
+def add_model(arguments: argparse.ArgumentParser) -> None:
+    """--checkpoint, --codec and --device."""
+    what = "the model: 'embedded' (ships with msdae), a file, a folder or a hub id"
+    arguments.add_argument("--checkpoint", default="embedded", help=what)
+    add_codec(arguments)
+    add_device(arguments)
+
+
 def add_device(arguments: argparse.ArgumentParser) -> None:
     """--device and --threads."""
     arguments.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
@@ -324,13 +332,9 @@ def add_sampling(arguments: argparse.ArgumentParser, without: Collection[str] = 
     from msdae.diffusion import SAMPLERS
     from msdae.inference.settings import Sampling
 
-    arguments.add_argument(
-        "--checkpoint", default="embedded", help="'embedded' (ships with msdae), a file, a folder or a hub id"
-    )
-    add_codec(arguments)
+    add_model(arguments)
     fields = [field.name for field in dataclasses.fields(Sampling) if field.name not in without]
     add_config(arguments, Sampling, fields, choices={"sampler": list(SAMPLERS)})
-    add_device(arguments)
 
 
 def add_out(arguments: argparse.ArgumentParser, default: str) -> None:
@@ -342,17 +346,6 @@ def add_plot(arguments: argparse.ArgumentParser) -> None:
     """--plot, a picture."""
     about = "a picture of the log-mels: .png, .pdf or .svg"
     arguments.add_argument("--plot", type=Path, metavar="FILE", help=about)
-
-
-def add_levels(arguments: argparse.ArgumentParser, default: str) -> None:
-    """--levels, those of the timbre source."""
-    arguments.add_argument(
-        "--levels",
-        type=numbers(int),
-        default=default,
-        metavar="K[,K]",
-        help="levels that come from the timbre source, 1 (coarse) to 3 (fine)",
-    )
 
 
 def sampling(options: argparse.Namespace) -> "Sampling":

@@ -1,9 +1,11 @@
 """The one exception that means "the input is wrong, here is what to do", and what else is said that way."""
 
 import errno
+import importlib
 import os
 import re
 from pathlib import PurePath
+from types import ModuleType
 
 FIXES = {
     errno.ENOSPC: "make room on this disk and start again: what was complete is kept",
@@ -60,6 +62,25 @@ def of_system(error: BaseException, subject: object = None) -> UserError | None:
     if isinstance(error, MemoryError) or _out_of_memory(error):
         return UserError(f"{printable(subject or 'the system')}: out of memory; {MEMORY}")
     return None
+
+
+def required(module: str, message: str) -> ModuleType:
+    """The module of a package that may not be installed.
+
+    message: what needs it, and the line that installs it.
+
+    Raises:
+        UserError: it cannot be imported: `message`, and why.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UserError(f"{message} ({first_line(error)})") from error
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or its kind where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -89,6 +89,7 @@ def _plain(number: float) -> str:
 
 # Ranges that several settings have.
 SHARE = Range(0, 1)
+Share = Annotated[float, SHARE]
 SEED = Range(0, 2**63 - 1)
 COUNT = Range(1, 10**6, reason="more would take days")
 POSITIVE = Range(0, above=True)

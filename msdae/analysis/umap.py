@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from msdae.analysis.probes.representations import average, encode, read
-from msdae.analysis.probes.tasks import SETS
 from msdae.data import ClipCache
+from msdae.data.labels import KINDS
 from msdae.errors import UserError
 from msdae.evaluation import figures
 from msdae.models.autoencoder import Autoencoder
@@ -63,7 +63,7 @@ def choose(caches: Sequence[ClipCache], clips: str, most: int = 300) -> tuple[Po
         (cache, index)
         for cache in caches
         for index, clip in enumerate(cache.clips)
-        if clip.get("kind") == SETS[clips] and clip.get("family") in FAMILIES
+        if clip.get("kind") == KINDS[clips] and clip.get("family") in FAMILIES
     ]
     spread = np.linspace(0, len(places) - 1, min(most, len(places))).round().astype(int)
     return tuple(_point(*places[number]) for number in spread)

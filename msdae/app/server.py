@@ -30,6 +30,7 @@ from msdae.app.visits import Visit, Visits
 from msdae.errors import UserError, of_system
 from msdae.files import PARTIAL
 from msdae.inference.pipeline import Pipeline
+from msdae.inference.sources import SOUND_ENDING
 
 KINDS = {
     ".html": "text/html; charset=utf-8",
@@ -294,7 +295,7 @@ class Server:
 
     async def _bring(self, request: Request, visit: Visit) -> Response:
         name = clips.title(request.query_params.get("name"), UNTITLED)
-        path = await sending.store(request, visit.folder, ".sound", self.bounds.largest)
+        path = await sending.store(request, visit.folder, SOUND_ENDING, self.bounds.largest)
         return await _begun(lambda: self.studio.bring(visit, path, name))
 
     async def _rename(self, request: Request, visit: Visit) -> Response:

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 
 from msdae.audio.files import SAMPLE_RATE
+from msdae.audio.levels import MODEL_PEAK
 from msdae.audio.mel import LogMel, MelConfig
 
 ROW = "equaliser"
 LOUD, FLOOR = 0.1, 1e-4  # of the loudest frame: below, one says nothing; magnitude of what is silent
 WAVES = 12  # of the cosine transform that make an envelope
-PEAK = 0.6  # of what is measured
 FFT = 2048  # samples of the equaliser's frames
 MOST = 24.0  # dB that a band is raised or lowered by
 
@@ -52,7 +52,7 @@ def swap(timbre: torch.Tensor, melody: torch.Tensor) -> torch.Tensor:
 def _envelope(sound: torch.Tensor) -> torch.Tensor:
     log_mel = _log_mel()
     sound = torch.nn.functional.pad(sound, (0, max(0, log_mel.config.n_fft - len(sound))))
-    sound = PEAK / sound.abs().max().clamp(min=1e-6) * sound
+    sound = MODEL_PEAK / sound.abs().max().clamp(min=1e-6) * sound
     return envelopes(log_mel(sound[None]), log_mel.config.gain)[0]
 
 

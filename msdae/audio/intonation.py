@@ -31,10 +31,11 @@ TOGETHER = 1 << 16  # samples that are made at once
 
 
 class Map(NamedTuple):
-    """Samples of a recording and where they are once it is straightened: (points,) both, rising."""
+    """Matching places, in samples: `straightened[n]` is where sample `original[n]` of a recording lies once
+    its pitch is straightened. (points,) each, rising."""
 
-    there: np.ndarray
-    here: np.ndarray
+    original: np.ndarray
+    straightened: np.ndarray
 
 
 class Straightened(Changed):
@@ -47,18 +48,22 @@ class Straightened(Changed):
     @property
     def samples(self) -> int:
         """Its length, which is not the source's."""
-        return self.source.samples if self._map is None else max(1, round(float(self._map.here[-1])))
+        return self.source.samples if self._map is None else max(1, round(float(self._map.straightened[-1])))
 
     def blocks(self) -> Iterator[torch.Tensor]:
         if self._map is None:
             return self.source.blocks()
-        return _warped(self.source.blocks(), self.rate, self.samples, new=self._map.here, old=self._map.there)
+        return _warped(
+            self.source.blocks(), self.rate, self.samples, new=self._map.straightened, old=self._map.original
+        )
 
     def restored(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
         """Blocks (samples,) of a rendering as long as this, bent as the source and as long as it."""
         if self._map is None:
             return iter(blocks)
-        return _warped(blocks, self.rate, self.source.samples, new=self._map.there, old=self._map.here)
+        return _warped(
+            blocks, self.rate, self.source.samples, new=self._map.original, old=self._map.straightened
+        )
 
     @cached_property
     def _map(self) -> Map | None:

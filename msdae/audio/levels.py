@@ -6,9 +6,9 @@ from functools import cached_property
 import torch
 import torch.nn.functional as F
 
-from msdae.audio.equaliser import PEAK
 from msdae.audio.windows import Changed, parts
 
+MODEL_PEAK = 0.6  # of the loud parts of what models hear: what they were trained on
 HOP = 512  # samples of a part whose peak is measured
 PART = 16  # of these: as long as a short note
 FAINT = 10 ** (-30 / 20)  # of the loudest part; what is softer is no sound, and no click beside it
@@ -19,7 +19,7 @@ LOWEST = -120.0  # dB
 
 
 class Levelled(Changed):
-    """`source` as loud as what models are trained on: its loud parts have the peak `PEAK`.
+    """`source` as loud as what models are trained on: its loud parts have the peak `MODEL_PEAK`.
 
     Raises:
         UserError: when it is first heard: as the source's `blocks`.
@@ -36,7 +36,7 @@ class Levelled(Changed):
         heard = by_part[medians >= FAINT * medians.max()].amax(dim=1)
         level = float(heard.sort(descending=True).values[int(STRAY * len(heard))])
         level = level if level > SILENT else float(heard.max())
-        return PEAK / level if level > SILENT else 1.0
+        return MODEL_PEAK / level if level > SILENT else 1.0
 
     @property
     def silent(self) -> bool:
@@ -58,7 +58,7 @@ class Levelled(Changed):
     @cached_property
     def levels(self) -> torch.Tensor:
         """dB of the peak of each HOP, of the source's level: (hops,)."""
-        return decibels(self.gain / PEAK * self._peaks)
+        return decibels(self.gain / MODEL_PEAK * self._peaks)
 
     @property
     def _parts(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,8 +9,8 @@ import torch
 
 from msdae.audio.windows import Source
 
-PEAK = 10 ** (-1 / 20)  # -1 dBFS, under which the peaks of what is written stay
-CEILING = 0.9999 * PEAK  # a hair under it, for the rounding to 16 or 24 bits
+OUTPUT_PEAK = 10 ** (-1 / 20)  # -1 dBFS, under which the peaks of what is written stay
+CEILING = 0.9999 * OUTPUT_PEAK  # a hair under it, for the rounding to 16 or 24 bits
 MOST = 10 ** (6 / 20)  # by which peaks are limited, but for stray ones
 STRAY = 0.05  # share of the time whose peaks are stray
 QUIETER = 10 ** (1 / 20)  # what can be heard

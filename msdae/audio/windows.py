@@ -188,7 +188,8 @@ def surrounded(
 ) -> Iterator[tuple[int, int, torch.Tensor]]:
     """Blocks of one signal of `samples` samples -> its parts of `size`, with up to `margin` to either side.
 
-    Of each: where it begins, where what is given of it begins, and that, (at most size + 2 * margin,).
+    Yields (start of the part, start of the window, window), starts in samples; the window is the part with
+    its margins, (at most size + 2 * margin,).
     """
     begins = range(0, samples, size)
     firsts = [max(0, begin - margin) for begin in begins]

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from msdae import checkpoint
 from msdae.codecs.base import CODECS, Codec
 from msdae.codecs.chunks import CHUNK, crossfaded
-from msdae.errors import UserError
+from msdae.errors import UserError, first_line, required
 
 REPOSITORY, FILE = "SonyCSLParis/music2latent", "music2latent.pt"
 VARIABLE = "MSDAE_MUSIC2LATENT"
@@ -135,12 +135,8 @@ def load(weights: str | Path | None = None) -> Music2Latent:
 
 
 def _network_class() -> type[nn.Module]:
-    try:
-        from music2latent.models import UNet
-    except ImportError as error:
-        fix = "pip install 'msdae[music2latent]', or use the codec that ships, 'spectral-neural'"
-        raise UserError(f"music2latent: the package is not installed ({error}); {fix}") from error
-    return UNet
+    fix = "pip install 'msdae[music2latent]', or use the codec that ships, 'spectral-neural'"
+    return required("music2latent.models", f"music2latent: the package is not installed; {fix}").UNet
 
 
 def _stored_weights() -> str | Path | None:
@@ -162,7 +158,7 @@ def _read_weights(path: Path) -> dict[str, Any]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise UserError(f"{path}: truncated, or more than tensors ({reason}); get it again") from error
     if not isinstance(state, dict) or not isinstance(state.get("gen_state_dict"), dict):
         raise UserError(f"{path}: holds no 'gen_state_dict'; expected {FILE} of {REPOSITORY}")

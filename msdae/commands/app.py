@@ -38,9 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--longest", type=cli.ranged(CLIP_SECONDS, float), default=120.0, help="seconds of a clip"
     )
     parser.add_argument("--largest", type=cli.ranged(UPLOAD, float), default=40.0, help="MB of an upload")
-    parser.add_argument("--checkpoint", default="embedded", help="the model: 'embedded', a file or a folder")
-    cli.add_codec(parser)
-    cli.add_device(parser)
+    cli.add_model(parser)
     options = parser.parse_args(argv)
     try:
         from msdae.app import serving

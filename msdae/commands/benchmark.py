@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from msdae import cli, config, folders
+from msdae.commands._arguments import add_tables, check_tables, show
 
 if TYPE_CHECKING:
     import torch
@@ -35,12 +36,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser().parse_args(argv)
     import torch
 
-    from msdae.evaluation.tables import check_file, write
     from msdae.inference.pipeline import Pipeline
     from msdae.nn.device import device
 
-    if options.out:
-        check_file(options.out)
+    check_tables(options)
     place, parts = device(options.device), options.only or PARTS
     machine = f"{torch.get_num_threads()} threads, device {place}, torch {torch.__version__}"
     note = f"{machine}; medians of {options.rounds} rounds."
@@ -55,9 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         measured.append(swaps(pipeline, options.rounds, note, command))
     if "profile" in parts:
         measured.append(profiles(options, note, command))
-    print("\n\n".join(table.text() for table in measured))
-    if options.out:
-        write(options.out, measured)
+    show(measured, options)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -84,10 +81,8 @@ def parser() -> argparse.ArgumentParser:
         default="wall",
         help="of the profile; processor: its time alone, which other processes blur less",
     )
-    parser.add_argument("--checkpoint", default="embedded", help="model of the swaps")
-    cli.add_codec(parser)
-    cli.add_device(parser)
-    parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
+    cli.add_model(parser)
+    add_tables(parser)
     return parser
 
 

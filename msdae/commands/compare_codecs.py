@@ -1,12 +1,11 @@
 """Compare codecs: what their round trips leave of notes, timbre and spectrum."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from tqdm import tqdm
 
 from msdae import cli, codecs
-from msdae.commands._arguments import add_samples
+from msdae.commands._arguments import add_samples, add_tables, check_tables, show
 from msdae.evaluation.swapbench.settings import CASES, SPLITS
 from msdae.limits import SEED
 
@@ -36,14 +35,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     add_samples(parser, "the split 'real'")
     parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the recordings")
-    parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
+    add_tables(parser)
     options = parser.parse_args(argv)
     from msdae.evaluation import codecs as codec_comparison
     from msdae.evaluation.swapbench import real
-    from msdae.evaluation.tables import check_file, write
 
-    if options.out:
-        check_file(options.out)
+    check_tables(options)
     named = cli.named(options.codec or codecs.shipped())
     loaded = {name: codecs.load(path) for name, path in named.items()}
     recorded = options.split in real.SPLITS
@@ -52,6 +49,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     tables = codec_comparison.compare(
         loaded, options.cases, options.seed, options.split, command, tqdm, library
     )
-    print("\n\n".join(table.text() for table in tables))
-    if options.out:
-        write(options.out, tables)
+    show(tables, options)

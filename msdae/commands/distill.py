@@ -16,9 +16,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         "folder. Killed and started again, the same line continues.",
         "--checkpoint runs/mine/stage3 --run runs/mine/student",
     )
-    parser.add_argument(
-        "--checkpoint", default="embedded", help="the model: embedded, a file, a folder or a hub id"
-    )
     parser.add_argument("--run", type=Path, help="folder of the run (default: runs/student)")
     parser.add_argument(
         "--data",
@@ -29,8 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--config", type=Path, help="YAML of what differs from the defaults")
     cli.add_set(parser, "override, e.g. steps=2000")
-    cli.add_codec(parser)
-    cli.add_device(parser)
+    cli.add_model(parser)
     options = parser.parse_args(argv)
     from msdae.models.hub import STUDENT
     from msdae.nn.device import device

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from msdae import cli, files, folders
+from msdae.commands._arguments import add_tables, check_tables, show
 from msdae.commands.train_composer import load_pieces
 from msdae.errors import UserError
-from msdae.evaluation import tables
 from msdae.evaluation.composers.settings import Settings
 from msdae.models.composers import Manner
 
@@ -25,8 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from msdae.evaluation.composers.report import evaluate
     from msdae.training.log import LOG
 
-    if options.out:
-        tables.check_file(options.out)
+    check_tables(options)
     if options.figures:
         files.make_folder(options.figures)
     composers, runs = _composers(options.trained)
@@ -34,9 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     command = cli.command_line("evaluate-composers", argv)
     pieces = partial(load_pieces, data=options.data)
     made, samples = evaluate(composers, pieces, settings, command, tqdm)
-    print("\n\n".join(table.text() for table in made))
-    if options.out:
-        tables.write(options.out, made)
+    show(made, options)
     if options.figures:
         for name in composers:
             pictures.plot_samples(options.figures / f"composer-{name}.png", name, samples[name])
@@ -88,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_config(parser, Settings, only=("samples", "bars", "seed", "split"))
     cli.add_config(parser, Manner)
     parser.set_defaults(temperature=1.0, top_p=1.0)
-    parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
+    add_tables(parser)
     parser.add_argument(
         "--figures", type=Path, metavar="FOLDER", help="pictures of tunes, embeddings, curves"
     )

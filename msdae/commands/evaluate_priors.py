@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from msdae import cli, folders
+from msdae.commands._arguments import add_tables, check_tables, show
 from msdae.commands.train_prior import load_pieces, recordings
 from msdae.errors import UserError
-from msdae.evaluation import tables
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
 from msdae.evaluation.priors.settings import Settings
 from msdae.limits import CLIPS, Range
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
-    if options.out:
-        tables.check_file(options.out)
+    check_tables(options)
     from msdae.evaluation.figures import check_plot
 
     if options.figure:
@@ -46,9 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.steps and not any(_of_codes(prior, pipeline) for prior in priors.values()):
         raise UserError("--steps: of priors alone that draw codes in windows, and none does; leave it out")
     made = _Study(pipeline, priors, options, cli.command_line("evaluate-priors", argv)).tables()
-    print("\n\n".join(table.text() for table in made))
-    if options.out:
-        tables.write(options.out, made)
+    show(made, options)
 
 
 class _Study:
@@ -233,9 +230,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="recordings, as of train-prior")
     parser.add_argument("--rendered", type=cli.ranged(CLIPS), default=600, help="as --pieces of train-prior")
     parser.add_argument("--embedding", choices=EMBEDDINGS, default="embedded", help="of KAD and FAD")
-    parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
+    add_tables(parser)
     parser.add_argument("--figure", type=Path, metavar="FILE", help="picture of the thirds of long pieces")
-    parser.add_argument("--checkpoint", default="embedded", help="the model whose codes the priors are of")
-    cli.add_codec(parser)
-    cli.add_device(parser)
+    cli.add_model(parser)
     return parser.parse_args(argv)

@@ -7,6 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from msdae import cli, files
+from msdae.commands._arguments import add_levels
 from msdae.errors import UserError
 from msdae.inference.settings import SERIES, Mix, strengths
 
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--count", type=cli.ranged(SERIES), default=5, help=f"recordings in the series, {SERIES}"
     )
     parser.add_argument("--out", type=Path, default=Path("interpolation"), help="folder of the results")
-    cli.add_levels(parser, default="1,2,3")
+    add_levels(parser, default="1,2,3")
     cli.add_plot(parser)
     cli.add_sampling(parser)
     options = parser.parse_args(argv)

@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from msdae import cli, config, folders
-from msdae.commands._arguments import add_samples
+from msdae.commands._arguments import add_samples, add_tables, check_tables, show
 from msdae.errors import UserError
 
 RECIPES = ("same-clip", "cross-excerpt", "perturbed-content", "small")
@@ -18,15 +18,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
     from msdae.evaluation.swapbench import real
     from msdae.evaluation.swapbench.selection import quick
-    from msdae.evaluation.tables import Table, Value, check_file, write
+    from msdae.evaluation.tables import Table, Value
     from msdae.inference.pipeline import Pipeline
     from msdae.training.autoencoder import TrainConfig
     from msdae.training.stages import stage_folder, train_stage
 
     if not 2 <= len(options.steps) <= 3 or min(options.steps) < 1:
         raise UserError("--steps: give two numbers or three, one a stage, each 1 or more")
-    if options.out:
-        check_file(options.out)
+    check_tables(options)
     library = real.library(tuple(options.samples), (real.VALID,)) if options.split == real.VALID else None
     files = {name: folders.configs() / f"{name}.yaml" for name in RECIPES}
     changes = [*options.set, *([f"model.codec.name={options.codec}"] if options.codec else [])]
@@ -49,9 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"those with contrast for {settings.pretrain} of encoder 1 alone before.",
         cli.command_line("ladder", argv),
     )
-    print(table.text())
-    if options.out:
-        write(options.out, [table])
+    show([table], options)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -77,6 +74,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_samples(parser, "real-valid")
     parser.add_argument("--codec", help="codec or its file, which the data was prepared with")
     parser.add_argument("--run", type=Path, default=folders.runs() / "ladder", help="folder of the runs")
-    parser.add_argument("--out", type=Path, help="file for the table: .md, .json or .csv")
+    add_tables(parser)
     cli.add_set(parser, "override in every recipe")
     return parser.parse_args(argv)

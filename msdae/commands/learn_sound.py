@@ -35,9 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--seconds", type=seconds, default=LEARNING_SECONDS, help="about how long learning takes"
     )
     parser.add_argument("--steps", type=cli.positive, help="of learning, instead of --seconds")
-    parser.add_argument("--checkpoint", default="embedded", help="the model: 'embedded', a file or a folder")
-    cli.add_codec(parser)
-    cli.add_device(parser)
+    cli.add_model(parser)
     options = parser.parse_args(argv)
 
     sources = [cli.open_source(path) for path in options.recordings]
@@ -71,7 +69,9 @@ def learn(
         cli.note("the state is saved, the same line continues")
         raise
     except UserError:
-        if not (_folder(output) / "state.safetensors").exists():  # nothing is there to continue from
+        from msdae.training.state import FILE
+
+        if not (_folder(output) / FILE).exists():  # nothing is there to continue from
             forget(output)
         raise
     finally:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tqdm import tqdm
 
 from msdae import cli
-from msdae.commands._arguments import add_melodies, melodies
+from msdae.commands._arguments import add_melodies, melodies, show
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -15,11 +15,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         "correlation with the strength) and what the melody's note F1 does meanwhile.",
         "--split test --cases 36",
     )
-    add_melodies(parser, "test", 36, "tables")
+    add_melodies(parser, "test", 36)
     options = parser.parse_args(argv)
     from msdae.evaluation.swapbench import interpolation
     from msdae.evaluation.swapbench.systems import Model
-    from msdae.evaluation.tables import write
 
     pipeline, cases = melodies(options)
     courses = interpolation.courses(Model("model", pipeline), cases, progress=tqdm)
@@ -27,6 +26,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     tables = [
         make(courses, options.split, command) for make in (interpolation.table, interpolation.course_table)
     ]
-    print("\n\n".join(table.text() for table in tables))
-    if options.out:
-        write(options.out, tables)
+    show(tables, options)

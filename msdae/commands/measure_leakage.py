@@ -1,11 +1,11 @@
 """Measure what each code tells of what another should hold."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from tqdm import tqdm
 
 from msdae import cli
+from msdae.commands._arguments import add_tables, check_tables, show
 from msdae.evaluation.swapbench.settings import CASES
 from msdae.limits import SEED
 
@@ -26,16 +26,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="melodies that probes are fitted on, and scored on",
     )
     parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the melodies")
-    parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
+    add_tables(parser)
     cli.add_codec(parser)
     cli.add_device(parser)
     options = parser.parse_args(argv)
     from msdae.analysis import leakage
-    from msdae.evaluation.tables import check_file, write
     from msdae.inference.pipeline import Pipeline
 
-    if options.out:
-        check_file(options.out)
+    check_tables(options)
     pipelines = {
         name: Pipeline.from_pretrained(path, options.device, codec=options.codec)
         for name, path in cli.named(options.checkpoint).items()
@@ -49,6 +47,4 @@ def main(argv: Sequence[str] | None = None) -> None:
             for melodies, waveforms in zip(drawn, rendered, strict=True)
         )
         tables += leakage.tables(name, fit, test, command)
-    print("\n\n".join(table.text() for table in tables))
-    if options.out:
-        write(options.out, tables)
+    show(tables, options)

@@ -1,11 +1,11 @@
 """Measure how often tonic, maqam and ornaments are found in rendered pieces with known answers."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from tqdm import tqdm
 
 from msdae import cli
+from msdae.commands._arguments import add_tables, check_tables, show
 from msdae.limits import SEED, Range
 
 PIECES = Range(2, 10_000, reason="each takes seconds")
@@ -23,16 +23,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--pieces", type=cli.ranged(PIECES), default=96, help="a multiple of 8 has each maqam as often"
     )
     parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the pieces")
-    parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
+    add_tables(parser)
     options = parser.parse_args(argv)
     from msdae.analysis.maqam import accuracy
-    from msdae.evaluation import tables
 
-    if options.out is not None:
-        tables.check_file(options.out)
+    check_tables(options)
     command = cli.command_line("measure-maqam", argv)
     results = accuracy.tables(accuracy.outcomes(options.pieces, options.seed, tqdm), command)
-    print("\n\n".join(table.text() for table in results))
-    if options.out is not None:
-        tables.write(options.out, results)
-        cli.note(f"wrote {options.out}")
+    show(results, options)

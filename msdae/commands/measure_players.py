@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tqdm import tqdm
 
 from msdae import cli
-from msdae.commands._arguments import add_melodies, melodies
+from msdae.commands._arguments import add_melodies, melodies, show
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -14,12 +14,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         "Play SwapBench melodies by each plain sound there is, swap them and print melody F1 and timbre.",
         "--split valid --cases 48 --out players.json",
     )
-    add_melodies(parser, "valid", 48, "table")
+    add_melodies(parser, "valid", 48)
     options = parser.parse_args(argv)
     from msdae.evaluation.swapbench.players import measure
-    from msdae.evaluation.tables import write
 
     table = measure(*melodies(options), command=cli.command_line("measure-players", argv), progress=tqdm)
-    print(table.text())
-    if options.out:
-        write(options.out, [table])
+    show([table], options)

@@ -1,12 +1,11 @@
 """Measure what fewer evaluations of the network cost."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from tqdm import tqdm
 
 from msdae import cli
-from msdae.commands._arguments import add_samples
+from msdae.commands._arguments import add_samples, add_tables, check_tables, show
 from msdae.evaluation.swapbench.settings import CASES, SPLITS, EvaluationConfig
 from msdae.limits import SEED
 
@@ -18,7 +17,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         "and in many, with the same noise, and print how good they are over evaluations.",
         "--split valid --cases 48 --plot steps.svg",
     )
-    parser.add_argument("--checkpoint", default="embedded", help="embedded, a file, a folder or a hub id")
     parser.add_argument(
         "--students",
         nargs="+",
@@ -33,19 +31,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--notes", type=cli.ranged(CASES), default=12, help="single notes of each split")
     parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the cases and of the noise")
     add_samples(parser, "the splits 'real' and 'real-valid'")
-    parser.add_argument("--out", type=Path, help="file for the table: .md, .json or .csv")
+    add_tables(parser)
     cli.add_plot(parser)
-    cli.add_codec(parser)
-    cli.add_device(parser)
+    cli.add_model(parser)
     options = parser.parse_args(argv)
     from msdae.evaluation import figures
     from msdae.evaluation.swapbench import cases, steps
-    from msdae.evaluation.tables import check_file, write
     from msdae.inference.pipeline import Pipeline
     from msdae.models.student import Student
 
-    if options.out:
-        check_file(options.out)
+    check_tables(options)
     if options.plot:
         figures.check_plot(options.plot)
     pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
@@ -57,8 +52,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name, path in cli.named(options.students, students).items():
         students[name] = Student.load(path, pipeline.model)
     table = steps.measure(pipeline, group, steps.ways(students), options.seed, library, command, tqdm)
-    print(table.text())
-    if options.out:
-        write(options.out, [table])
+    show([table], options)
     if options.plot:
         figures.save(figures.curves(table, steps.COUNT, steps.PANELS), options.plot)

@@ -41,19 +41,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     from msdae.analysis import umap as umaps
     from msdae.analysis import umap_page
     from msdae.analysis.probes import inputs
-    from msdae.analysis.probes.tasks import SETS
     from msdae.data import ClipCache
+    from msdae.data.labels import KINDS
     from msdae.nn.device import device
 
     files.make_folder(options.out)
     models = inputs.models(cli.named(options.checkpoint), options.model, device(options.device))
     data_sets = inputs.folders(options.data, tqdm)
-    for names in itertools.product(models, data_sets, SETS):
+    for names in itertools.product(models, data_sets, KINDS):
         for suffix in (".png", ".html"):
             files.check_replaceable(options.out / (umaps.file_stem(*names) + suffix))
     for data, folder in data_sets.items():
         caches = [ClipCache(Path(folder) / split) for split in dict.fromkeys(options.split)]
-        for clips in SETS:
+        for clips in KINDS:
             points = umaps.choose(caches, clips, options.clips)
             if not points:
                 cli.note(f"{folder}: no {clips} with a family")

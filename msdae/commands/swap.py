@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msdae import cli, files
-from msdae.commands._arguments import Once
+from msdae.commands._arguments import Once, add_levels
 from msdae.commands.learn_sound import forget, learn
 from msdae.errors import UserError
 from msdae.inference.settings import Mix
@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
         f"({LEARNING_SECONDS:g} where no number is given)",
     )
     cli.add_out(parser, "swap.wav")
-    cli.add_levels(parser, default="1")
+    add_levels(parser, default="1")
     parser.add_argument(
         "--strength",
         type=cli.ranged(SHARE, float),

@@ -20,7 +20,7 @@ from msdae.data import order, perturb
 from msdae.data.cache import Batch
 from msdae.data.draws import Draws
 from msdae.errors import UserError, printable
-from msdae.limits import COUNT, SHARE, SHORTEST_SOUND, Range
+from msdae.limits import COUNT, SHORTEST_SOUND, Range, Share
 from msdae.progress import Progress, silent
 
 QUIET = 1e-3  # of the power of the loudest excerpt: below, one is left out
@@ -45,7 +45,7 @@ class ExcerptConfig:
 
     excerpts: Annotated[int, COUNT] = 96
     semitones: Annotated[float, Range(0, 24, reason="no instrument sounds the same so far away")] = 5.0
-    formants: Annotated[float, SHARE] = 0.5
+    formants: Share = 0.5
     held_out: Annotated[float, Range(0, 0.5)] = 0.2
 
     def __post_init__(self):

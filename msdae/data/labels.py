@@ -12,6 +12,7 @@ TEXTS = frozenset(("dataset", "kind", "split", "piece", "stem", "sound", "score"
 MIDI = Range(0, 127)
 NUMBERS = frozenset(("pitch", "velocity", "program"))
 NOTE, MELODY = "note", "melody"  # values of the label `kind`
+KINDS = {"notes": NOTE, "melodies": MELODY}  # what such clips are called together
 LONGEST = 1e6  # seconds at which a note ends, at most
 
 

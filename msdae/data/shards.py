@@ -26,7 +26,7 @@ from msdae.data.cache import AGAIN, Batch, check_array, plain_batch, score_of, s
 from msdae.data.draws import CPU
 from msdae.data.joined import joined_batch
 from msdae.data.labels import check_clip
-from msdae.errors import UserError, printable
+from msdae.errors import UserError, printable, required
 from msdae.files import reading
 
 MEMBERS = ("latent.npy", "mel.npy", "labels.json")
@@ -247,8 +247,4 @@ def _npy(array: np.ndarray) -> bytes:
 
 
 def _webdataset() -> ModuleType:
-    try:
-        import webdataset
-    except ImportError as error:
-        raise UserError("shards need webdataset: pip install webdataset") from error
-    return webdataset
+    return required("webdataset", "shards need webdataset: pip install webdataset")

@@ -10,7 +10,7 @@ import functools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from msdae.data.draws import CPU, Draws, moved
 from msdae.data.joined import joined_batch
 from msdae.data.shards import Shard, ShardStream
 from msdae.errors import UserError
-from msdae.limits import SHARE, check
+from msdae.limits import Share, check
 
 TIMBRE, CONTENT = ("same", "excerpt"), ("same", "rendition")
 
@@ -42,10 +42,10 @@ class ViewConfig:
 
     timbre: str = "excerpt"
     content: str = "rendition"
-    scramble: Annotated[float, SHARE] = 0.5
-    recolour: Annotated[float, SHARE] = 0.3
-    loudness: Annotated[float, SHARE] = 0.0
-    vibrato: Annotated[float, SHARE] = 0.0
+    scramble: Share = 0.5
+    recolour: Share = 0.3
+    loudness: Share = 0.0
+    vibrato: Share = 0.0
 
     def __post_init__(self):
         for name, value, values in (("timbre", self.timbre, TIMBRE), ("content", self.content, CONTENT)):

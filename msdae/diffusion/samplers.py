@@ -80,7 +80,6 @@ def sample(
     *,
     sigma_min: float,
     sigma_max: float,
-    rho: float = 7.0,
 ) -> torch.Tensor:
     """Latents from standard normal `noise` (batch, channels, frames).
 
@@ -89,7 +88,7 @@ def sample(
     Raises:
         UserError: an unknown sampler, or fewer than one step.
     """
-    sigmas = karras_sigmas(steps, sigma_min, sigma_max, rho)
+    sigmas = karras_sigmas(steps, sigma_min, sigma_max)
     return SAMPLERS[sampler](denoiser, noise * sigma_max, sigmas)
 
 

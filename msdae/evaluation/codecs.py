@@ -17,7 +17,6 @@ from msdae.codecs import pca as spectral
 from msdae.errors import UserError
 from msdae.evaluation import opus
 from msdae.evaluation.metrics import embeddings, mfcc
-from msdae.evaluation.metrics.bootstrap import interval
 from msdae.evaluation.metrics.distance import log_mel_distance, si_sdr
 from msdae.evaluation.metrics.frechet import fad
 from msdae.evaluation.metrics.kernel import kad
@@ -28,7 +27,7 @@ from msdae.evaluation.swapbench.run import batches
 from msdae.evaluation.swapbench.scores import melody_and_timbre
 from msdae.evaluation.swapbench.sounds import play
 from msdae.evaluation.swapbench.systems import resampled
-from msdae.evaluation.tables import EMPTY, Cell, Table, Value, counted
+from msdae.evaluation.tables import EMPTY, Cell, Table, Value, counted, mean_cell
 from msdae.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
@@ -130,10 +129,10 @@ def _quality(
             f1, top1, *others = np.array(remain.rows).T
             shares = (_share(values, untouched[:, place]) for place, values in enumerate((f1, top1)))
             pairs = zip((f1, top1), shares, strict=True)
-            cells = [cell for values, share in pairs for cell in (_cell(values, pieces), share)]
+            cells = [cell for values, share in pairs for cell in (mean_cell(values, pieces), share)]
             points = np.concatenate(remain.points)
             distances = Value(fad(original, points)), Value(kad(original, points, paired=True), digits=2)
-            rows.append((name, *cells, *(_cell(values, pieces) for values in others), *distances))
+            rows.append((name, *cells, *(mean_cell(values, pieces) for values in others), *distances))
     note = (
         f"{counted(len(cases), 'recording')} of 3 s. Means with bootstrap 95 % intervals over pieces; note "
         "F1 against the score, onsets within 50 ms; shares of what the untouched recordings reach; FAD and "
@@ -167,12 +166,6 @@ def _remains(
 
 def _share(values: np.ndarray, untouched: np.ndarray) -> Cell:
     return Value(values.mean() / untouched.mean(), digits=2) if untouched.any() else EMPTY
-
-
-def _cell(values: np.ndarray, pieces: Sequence[str]) -> Cell:
-    if not np.isfinite(values).all():
-        return EMPTY
-    return Value(float(values.mean()), *interval(values, pieces), digits=2)
 
 
 def _costs(codecs: Mapping[str, Codec], command: str) -> Table:

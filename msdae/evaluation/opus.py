@@ -5,7 +5,7 @@ import io
 import soundfile
 import torch
 
-from msdae.audio.resample import resample
+from msdae.audio.resample import resampled
 
 RATE = 48000  # Hz, at which Opus works
 _LOWEST, _HIGHEST = 6, 256  # kbit/s of one channel, between which libsndfile's compression level goes
@@ -22,10 +22,10 @@ def round_trip(waveforms: torch.Tensor, sample_rate: int, kilobits: int) -> torc
 
 
 def _one(waveform: torch.Tensor, sample_rate: int, kilobits: int) -> torch.Tensor:
-    raw = torch.cat(list(resample([waveform], sample_rate, RATE)))
+    raw = resampled(waveform, sample_rate, RATE)
     file, level = io.BytesIO(), (_HIGHEST - kilobits) / (_HIGHEST - _LOWEST)
     soundfile.write(file, raw.numpy(), RATE, format="OGG", subtype="OPUS", compression_level=level)
     file.seek(0)
     decoded = torch.from_numpy(soundfile.read(file, dtype="float32")[0])
-    decoded = torch.cat(list(resample([decoded], RATE, sample_rate)))[: len(waveform)]
+    decoded = resampled(decoded, RATE, sample_rate)[: len(waveform)]
     return torch.nn.functional.pad(decoded, (0, len(waveform) - len(decoded)))

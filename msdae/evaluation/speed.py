@@ -19,6 +19,7 @@ from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.inference.settings import NEVER
 from msdae.models.autoencoder import Autoencoder, build
 from msdae.training.autoencoder import TrainConfig
+from msdae.training.memory import activations, kept_storages
 
 FLOAT = 4  # bytes
 PUBLISHED = "released"  # the configuration that was published
@@ -84,25 +85,17 @@ def summarize(model: Autoencoder, batch: int, frames: int) -> dict[str, Any]:
     parts = {name: _count(module) for name, module in model.named_children()}
     ghost = copy.deepcopy(model).to("meta")
     trainable = sum(parameter.numel() for parameter in ghost.freeze())
-    storages: dict[int, torch.UntypedStorage] = {}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        storages[storage._cdata] = storage
-        return tensor
-
     counter = FlopCounterMode(display=False)
-    with counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with counter, kept_storages() as storages:
         clips, draws = noise(model, batch, frames, torch.device("meta"))
         ghost.train().losses(clips, draws)["denoising"].mean().backward()
-    weights = {p.untyped_storage()._cdata for p in ghost.parameters()}
-    activations = sum(storage.nbytes() for key, storage in storages.items() if key not in weights)
+    kept = activations(storages, ghost.parameters())
     total = sum(parts.values())
     return {
         "parameters": {**parts, "total": total},
         "trainable": trainable,
         "flops": counter.get_total_flops(),
-        "memory": {"weights": FLOAT * (2 * total + 3 * trainable), "activations": activations},
+        "memory": {"weights": FLOAT * (2 * total + 3 * trainable), "activations": kept},
     }
 
 

@@ -9,9 +9,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tabulate import tabulate
 
 from msdae.errors import UserError
+from msdae.evaluation.metrics.bootstrap import interval
 from msdae.files import atomic, check_replaceable, read_json, reading
 
 EMPTY = "-"  # a cell that nothing is known of
@@ -51,6 +53,22 @@ class Value:
 
 
 Cell = Value | str
+
+
+def mean_cell(
+    values: Sequence[float] | np.ndarray,
+    groups: Sequence[object] | None = None,
+    digits: int = 2,
+    percent: bool = False,
+) -> Cell:
+    """The mean of `values`, (any,), with its bootstrap 95 % interval; empty where there are none, or NaNs.
+
+    groups: of each value, as in `bootstrap.interval`; by default each is its own.
+    """
+    if not len(values) or not np.isfinite(values).all():
+        return EMPTY
+    names = list(map(str, range(len(values)) if groups is None else groups))
+    return Value(float(np.mean(values)), *interval(np.asarray(values), names), digits, percent)
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,11 @@ def decoded(pipeline: Any, z: torch.Tensor, samples: int, melody: Source | None 
 def finished(
     pipeline: Any, z: torch.Tensor, mix: Mix, contour: Contour, advance: Advance = ignored
 ) -> Blocks:
-    """`decoded` as long as the melody source of a resolved mix, and loud and soft where it is.
+    """The sound of a swap's latents, with the length of its melody source and its loudness over time.
 
-    Where it has the source's notes, it has its low frequencies and accents, too, and the bends of a `Melody`.
-    A window is decoded at once, to know how loud it is; the rest as it is read.
+    If the notes are the melody source's own, the sound also has its phases at low frequencies, its accents
+    and, of a `Melody`, its pitch bends. The loudest window is decoded at once, to know how loud it is, and
+    the rest as it is read. mix: a resolved one.
 
     contour: of the melody source. advance: is told shares of it.
     """

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from msdae.errors import UserError, printable
+from msdae.errors import UserError, printable, required
 
 if TYPE_CHECKING:
     import mido
@@ -23,12 +23,9 @@ def require() -> Any:
         UserError: it, or PortAudio, is missing.
     """
     try:
-        import sounddevice
-    except ImportError as error:
-        raise UserError(f"a sound card needs sounddevice: {EXTRA}") from error
+        return required("sounddevice", f"a sound card needs sounddevice: {EXTRA}")
     except OSError as error:
         raise UserError(f"a sound card needs PortAudio, which is not on this machine; {LIBRARY}") from error
-    return sounddevice
 
 
 def listing() -> str:
@@ -99,11 +96,8 @@ def port(name: str = "") -> "mido.ports.BaseInput":
 
 
 def _ports() -> list[str]:
-    try:
-        import mido
-        import rtmidi
-    except ImportError as error:
-        raise UserError(f"a MIDI keyboard needs mido and python-rtmidi: {EXTRA}") from error
+    needs = f"a MIDI keyboard needs mido and python-rtmidi: {EXTRA}"
+    mido, rtmidi = required("mido", needs), required("rtmidi", needs)
     try:
         return mido.get_input_names()
     except rtmidi.RtMidiError as error:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from msdae.audio import dynamics
-from msdae.audio.equaliser import PEAK, envelopes
-from msdae.audio.levels import Levelled
+from msdae.audio.equaliser import envelopes
+from msdae.audio.levels import MODEL_PEAK, Levelled
 from msdae.audio.neighbours import Neighbours, variety
 from msdae.audio.windows import Source, parts
 from msdae.inference.audible import AUDIBLE, audible
@@ -33,7 +33,7 @@ BLOCK = 4  # windows of the melody source that are put together at once
 
 
 @torch.no_grad()
-def unknown(pipeline: Any, mix: Mix) -> torch.Tensor | None:
+def sound_to_draft(pipeline: Any, mix: Mix) -> torch.Tensor | None:
     """The sound (samples,) of a mix's timbre source, if the model does not know it: a draft is made of it.
 
     None where the mix has no draft: the model knows the sound or has learnt it, other levels than 1 come from
@@ -54,7 +54,7 @@ def unknown(pipeline: Any, mix: Mix) -> torch.Tensor | None:
 def draft(pipeline: Any, sound: torch.Tensor, melody: Source, even: bool) -> torch.Tensor:
     """Latents (channels, frames) at which sampling begins: the melody source out of frames of a sound.
 
-    sound: as `unknown` gives it. even: whether the melody's dynamics are made even.
+    sound: as `sound_to_draft` gives it. even: whether the melody's dynamics are made even.
     """
     neighbours, codec = Neighbours(sound, pipeline.codec.sample_rate), pipeline.codec
     made = []
@@ -73,7 +73,7 @@ def distance(pipeline: Any, sound: torch.Tensor) -> float:
     """
     codec = pipeline.codec
     part = sound[: JUDGED * pipeline.window * codec.hop]
-    part = PEAK / part.abs().max().clamp(min=AUDIBLE) * part
+    part = MODEL_PEAK / part.abs().max().clamp(min=AUDIBLE) * part
     own = codec.encode(part[None].to(pipeline.device))[0].cpu()
     route = pipeline.route()._replace(antithetic=0.0)
     takes = latents(pipeline.model, [pipeline.encode(part)] * TAKES, range(TAKES), route, pipeline.batch)

@@ -59,7 +59,7 @@ def jobs(mix: Mix, model: Autoencoder, clip: int, even: bool) -> list[Job]:
     return [Job(mix.melody, None, levels), *([rest] if even else []), *others]
 
 
-def brought(dynamics: str, new: bool) -> bool:
+def brings_dynamics(dynamics: str, new: bool) -> bool:
     """Whether a sound brings its own dynamics: the melody source is encoded with even ones.
 
     dynamics: as `Sampling.dynamics`. new: the model was not trained on the sound.

@@ -12,7 +12,7 @@ from msdae.audio.files import is_lossless
 from msdae.audio.limiter import limited
 from msdae.audio.loudness import (
     CEILING,
-    PEAK,
+    OUTPUT_PEAK,
     QUIETER,
     Loudness,
     Mastering,
@@ -59,9 +59,9 @@ def write_mastered(
             if exact:
                 return Mastering(gain, False)
             written = measure(audio.open_recording(path, sample_rate), sample_rate)
-            if written.peak < PEAK:
+            if written.peak < OUTPUT_PEAK:
                 return Mastering(gain, matching_gain(written, reference) > QUIETER)
-            lower *= 0.98 * PEAK / written.peak  # Vorbis overshoots
+            lower *= 0.98 * OUTPUT_PEAK / written.peak  # Vorbis overshoots
 
 
 def _gain(

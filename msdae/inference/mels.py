@@ -8,16 +8,16 @@ from pathlib import Path
 import torch
 
 from msdae import audio
-from msdae.audio import resample
-from msdae.audio.loudness import PEAK
+from msdae.audio.loudness import OUTPUT_PEAK
 from msdae.audio.mel import LogMel, MelConfig
 from msdae.audio.phase import accumulated, griffin_lim
+from msdae.audio.resample import resampled
 from msdae.data.draws import mix_seed
 from msdae.data.pieces import Piece
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.errors import UserError
 from msdae.inference.generation import Generator, Request
-from msdae.inference.pieces import Describe, sound
+from msdae.inference.pieces import Describe, by_split, sound
 from msdae.inference.pipeline import Pipeline
 from msdae.models.priors.base import Condition, Prior
 from msdae.models.priors.grid import Grid, Level
@@ -49,7 +49,7 @@ class MelSpace:
     @torch.no_grad()
     def encode(self, waveform: torch.Tensor, sample_rate: int) -> torch.Tensor:
         """(samples,) -> (bands, frames)"""
-        low = torch.cat(list(resample.resample([waveform], sample_rate, RATE)))
+        low = resampled(waveform, sample_rate, RATE)
         return self.log_mel(torch.nn.functional.pad(low, (0, max(0, N_FFT - len(low))))[None])[0]
 
     @torch.no_grad()
@@ -59,7 +59,7 @@ class MelSpace:
         magnitude = (self._inverse @ gained).clamp_min(0)[None]
         phase = accumulated(magnitude, HOP)
         waveform = griffin_lim(magnitude, phase, self.log_mel.window, HOP, ROUNDS)[0]
-        return torch.cat(list(resample.resample([waveform], RATE, self.sample_rate)))
+        return resampled(waveform, RATE, self.sample_rate)
 
     @functools.cached_property
     def _inverse(self) -> torch.Tensor:
@@ -72,16 +72,13 @@ class MelSpace:
         progress: Progress = silent,
     ) -> dict[str, list[Piece]]:
         """As `pieces.encoded`."""
-        pieces: dict[str, list[Piece]] = {}
-        with progress(total=sum(map(len, files.values())), desc="encode", unit="recording") as bar:
-            for split, members in files.items():
-                pieces[split] = []
-                for file in members:
-                    mel = self.encode(sound(file, self.clip, RATE), RATE)
-                    texts = describe(file.labels) if describe else None
-                    pieces[split].append(Piece(file.name, {}, {1: mel}, mel.shape[1], {}, texts))
-                    bar.update()
-        return pieces
+
+        def piece(file: SourceFile) -> Piece:
+            mel = self.encode(sound(file, self.clip, RATE), RATE)
+            texts = describe(file.labels) if describe else None
+            return Piece(file.name, {}, {1: mel}, mel.shape[1], {}, texts)
+
+        return by_split(files, piece, progress)
 
 
 def generator_of(pipeline: Pipeline, prior: Prior, manner: Manner = Manner()) -> "Generator | MelGenerator":
@@ -126,4 +123,4 @@ class MelGenerator:
                 "over codes, or leave out the sources"
             )
         (waveform,) = self.many(1, request.seconds, request.seed, request.text)
-        audio.write(path, waveform * (0.5 * PEAK / waveform.abs().max().clamp_min(1e-6)), self.rate)
+        audio.write(path, waveform * (0.5 * OUTPUT_PEAK / waveform.abs().max().clamp_min(1e-6)), self.rate)

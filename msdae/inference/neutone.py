@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import msdae
 from msdae import files
-from msdae.audio.loudness import PEAK
+from msdae.audio.loudness import OUTPUT_PEAK
 from msdae.inference.streaming import CLICK, FADE, HOP, LEVEL, LOUDEST, MEMORY, QUIETEST, Engine, forgetting
 
 FILE = "model.nm"  # as the SDK names it
@@ -44,7 +44,7 @@ class Plugin(WaveformToWaveformBase):
         self.stride, self.fade, self.frames = engine.stride, FADE, engine.pipeline.window
         self.step, self.ahead = engine.config.stride, engine.delay - engine.stride
         self.rate, self.memory = engine.sample_rate, round(MEMORY * engine.sample_rate)
-        self.loudest, self.peak = LOUDEST, PEAK
+        self.loudest, self.peak = LOUDEST, OUTPUT_PEAK
         self.level, self.quietest, self.click, self.hop = LEVEL, QUIETEST, CLICK, HOP
         self.forgetting = forgetting(engine.stride, engine.sample_rate)
         self.place = 0

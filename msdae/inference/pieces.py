@@ -50,12 +50,25 @@ def encoded(
         UserError: a recording that cannot be read, or nothing is left of them.
     """
     grid = Grid.of(pipeline.model)
+    return by_split(files, lambda file: _piece(pipeline, grid, file, describe), progress)
+
+
+def by_split(
+    files: Mapping[str, Sequence[SourceFile]],
+    piece_of: Callable[[SourceFile], Piece | None],
+    progress: Progress = silent,
+) -> dict[str, list[Piece]]:
+    """{split: pieces}; a recording of which `piece_of` makes None is left out.
+
+    Raises:
+        UserError: nothing is left of the training split; as `piece_of`.
+    """
     pieces: dict[str, list[Piece]] = {}
     with progress(total=sum(map(len, files.values())), desc="encode", unit="recording") as bar:
         for split, members in files.items():
             pieces[split] = []
             for file in members:
-                if (piece := _piece(pipeline, grid, file, describe)) is not None:
+                if (piece := piece_of(file)) is not None:
                     pieces[split].append(piece)
                 bar.update()
     if not pieces.get("train"):

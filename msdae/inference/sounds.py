@@ -65,11 +65,11 @@ class LearntSound:
 
     def save(self, path: str | Path) -> None:
         """Write the sound to a safetensors file in half precision, atomically."""
-        tensors = {f"{ADAPTER}{name}": tensor.half() for name, tensor in self.adapter.tensors().items()}
+        tensors = {f"{ADAPTER}{name}": tensor for name, tensor in self.adapter.tensors().items()}
         if self.tokens is not None:
-            tensors |= {name: x.half() for name, x in zip(TOKENS, self.tokens, strict=True)}
+            tensors |= dict(zip(TOKENS, self.tokens, strict=True))
         header = {name: getattr(self, name) for name in FACTS}
-        checkpoint.save(path, KIND, {CODE: self.code.half(), **tensors}, header)
+        checkpoint.save(path, KIND, checkpoint.halved({CODE: self.code, **tensors}), header)
 
     @classmethod
     def load(cls, path: str | Path) -> "LearntSound":

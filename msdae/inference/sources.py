@@ -14,7 +14,7 @@ from msdae.audio.denoising import Denoised
 from msdae.audio.files import SAMPLE_RATE, Recording, open_recording
 from msdae.audio.intonation import Straightened
 from msdae.audio.levels import Levelled
-from msdae.audio.resample import resample
+from msdae.audio.resample import resampled
 from msdae.audio.tuning import Tuned
 from msdae.audio.windows import Kept, Source
 from msdae.errors import UserError, printable
@@ -22,7 +22,7 @@ from msdae.symbolic.notes import Note
 from msdae.symbolic.scores import is_score, read_notes
 
 logger = logging.getLogger(__name__)
-SOUND = ".sound"  # the ending of learnt sounds
+SOUND_ENDING = ".sound"  # the ending of learnt sounds
 UNHEARD = "nothing can be heard in the mean of its channels"
 
 
@@ -44,10 +44,7 @@ class PlayedScore:
     def _waveform(self) -> torch.Tensor:
         from msdae.synthesis.players import PLAYER, play  # formulas take a second to import
 
-        waveform = play(self.notes, player=PLAYER)
-        if self.sample_rate == SAMPLE_RATE:
-            return waveform
-        return torch.cat(list(resample([waveform], SAMPLE_RATE, self.sample_rate)))
+        return resampled(play(self.notes, player=PLAYER), SAMPLE_RATE, self.sample_rate)
 
     @property
     def samples(self) -> int:
@@ -65,7 +62,7 @@ def open_sound(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recording | 
     Raises:
         UserError: as `open_recording` and `read_notes`.
     """
-    if Path(path).suffix == SOUND:
+    if Path(path).suffix == SOUND_ENDING:
         raise UserError(f"{printable(path)}: a learnt sound, no recording; give it with --sound (load_sound)")
     if is_score(path):
         return PlayedScore(Path(path), sample_rate, tuple(read_notes(path)))
@@ -81,7 +78,7 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
     """As `windows.as_source`; files of scores are played."""
     if isinstance(sound, PlayedScore):
         return sound if sound.sample_rate == rate else PlayedScore(sound.path, rate, sound.notes)
-    if isinstance(sound, (str, Path)) and (is_score(sound) or Path(sound).suffix == SOUND):
+    if isinstance(sound, (str, Path)) and (is_score(sound) or Path(sound).suffix == SOUND_ENDING):
         return open_sound(sound, rate)
     return windows.as_source(sound, rate, sample_rate)
 

@@ -13,23 +13,22 @@ from typing import Any
 
 import torch
 
-from msdae.audio import equaliser
-from msdae.audio.levels import HOP
-from msdae.audio.loudness import PEAK, Loudness, matching_gain
+from msdae.audio.levels import HOP, MODEL_PEAK
+from msdae.audio.loudness import OUTPUT_PEAK, Loudness, matching_gain
 from msdae.audio.windows import crossfade_level
 from msdae.errors import UserError
 from msdae.inference import dropouts
 from msdae.inference.codes import Codes
-from msdae.inference.encoding import brought, window_codes
+from msdae.inference.encoding import brings_dynamics, window_codes
 from msdae.inference.longform import noise
 from msdae.inference.pipeline import Pipeline
 from msdae.inference.settings import LiveConfig
 
 FADE = 1024  # samples of the cross-fade from one window's sound to the next one's, and to its gain
-KNEE = 0.7 * PEAK  # above which samples are bent, so that all stay under -1 dBFS
+KNEE = 0.7 * OUTPUT_PEAK  # above which samples are bent, so that all stay under -1 dBFS
 MEMORY = 1.0  # seconds over which loudness is matched
 LOUDEST = 8.0  # most that the gain may be: noise of an empty room stays noise
-LEVEL = equaliser.PEAK  # of the input's loud parts as the model hears them: what it was trained on
+LEVEL = MODEL_PEAK  # of the input's loud parts as the model hears them: what it was trained on
 QUIETEST = LEVEL / 100  # peak of an input that is made as loud; a softer one stays softer than that
 FORGOTTEN = 10.0  # seconds after which a loud part counts by half
 EDGE = 3  # latent frames at the end of a window whose codes are of a sound that ends there
@@ -70,7 +69,7 @@ class Engine:
         self._route = route.for_new_sound() if sound.adapter else route
         self.unet = self._route.unet()  # a student is read and merged before anything plays
         self._adapter = sound.adapter and sound.adapter.copy().to(pipeline.device)
-        self._even = brought(pipeline.sampling.dynamics, sound.adapter is not None)
+        self._even = brings_dynamics(pipeline.sampling.dynamics, sound.adapter is not None)
         self._timbre = sound[1].to(pipeline.device)
         self._tokens = sound.tokens and sound.tokens.to(pipeline.device)
         silence = torch.zeros(1, codec.clip_samples)
@@ -191,7 +190,7 @@ def _gain(rendering: torch.Tensor, reference: torch.Tensor, sample_rate: int) ->
 
 
 def _bent(waveform: torch.Tensor) -> torch.Tensor:
-    """`waveform` as it is up to KNEE, and bent from there on so that it stays under PEAK."""
+    """`waveform` as it is up to KNEE, and bent from there on so that it stays under OUTPUT_PEAK."""
     over = (waveform.abs() - KNEE).clamp_min(0)
-    room = PEAK - KNEE
+    room = OUTPUT_PEAK - KNEE
     return waveform - waveform.sign() * (over - room * torch.tanh(over / room))

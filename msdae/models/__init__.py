@@ -1,1 +1,1 @@
-"""Latents to codes and back: MSDAE and its baseline HDAE."""
+"""The autoencoders MSDAE and HDAE, their students, priors of their codes, and composers of melodies."""

@@ -70,9 +70,12 @@ class Autoencoder(nn.Module):
         mean = torch.tensor(codec.mean or [0.0] * codec.channels)
         self.register_buffer("latent_mean", mean[:, None], persistent=False)
 
-    def encode(self, z: torch.Tensor | None, mel: torch.Tensor | None) -> list[torch.Tensor]:
-        """z: (batch, channels, frames), mel: x3 (batch, bands, 16 * frames); the one that the model does
-        not read (`needs_mel`) may be None -> [h_1, ..., h_stage], each (batch, code_channels, code frames)
+    def encode(
+        self, z: torch.Tensor | None, mel: torch.Tensor | Sequence[torch.Tensor] | None
+    ) -> list[torch.Tensor]:
+        """z: (batch, channels, frames), mel: x3 (batch, bands, mel frames), or one x3 for each level to read;
+        the one that the model does not read (`needs_mel`) may be None -> [h_1, ..., h_stage], each
+        (batch, code_channels, code frames)
         """
         raise NotImplementedError
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from msdae import limits
 from msdae.audio.mel import MelConfig
 from msdae.errors import UserError
-from msdae.limits import FINITE, GUIDANCE, SHARE, Choice, Range, Size
+from msdae.limits import FINITE, GUIDANCE, Choice, Range, Share, Size
 
 WIDTH = Range(1, 4096, reason="wider layers have hundreds of millions of weights")
 HOP = Range(1, 2**20, reason="longer frames than seconds")
@@ -82,7 +82,7 @@ class ModelConfig:
     hidden: Annotated[int, WIDTH] = 512
     code_channels: Widths = (32, 32, 32)
     encoder_widths: Widths = (16, 32, 64, 128)
-    dropout: Annotated[float, SHARE] = 0.14
+    dropout: Share = 0.14
     P_mean: Annotated[float, Range(-10, 10)] = 0.5
     P_std: Annotated[float, Range(0, 10, above=True)] = 1.2
     guidance: tuple[Annotated[float, GUIDANCE], ...] = (2.0, 1.0, 2.0)
@@ -94,7 +94,7 @@ class ModelConfig:
     attend: Annotated[tuple[Annotated[int, Range(0, 11)], ...], Size(0, 12)] = (1, 0)
     attention: Annotated[int, Range(1, 64)] = 4
     most_tokens: Annotated[int, Range(1, 4096, reason="slower, and no better")] = 256
-    dropped: Annotated[tuple[Annotated[float, SHARE], ...], Size(0, 3)] = ()
+    dropped: Annotated[tuple[Share, ...], Size(0, 3)] = ()
     noise: Annotated[float, Range(0, 10)] = 0.0
     mel: MelConfig = field(default_factory=MelConfig)
     bands: Bands = field(default_factory=Bands)

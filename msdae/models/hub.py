@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from msdae import files
-from msdae.errors import UserError
+from msdae.errors import UserError, first_line
 from msdae.models import codec_files
 from msdae.models.cards import CARD
 
@@ -45,7 +45,7 @@ def download(name: str, fix: str, **options: Any) -> Path:
                 hf_hub_download(name, file, **options)
         return weights
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().partition("\n")[0][:120] or type(error).__name__
+        reason = first_line(error)[:120]
         raise UserError(
             f"{name}: no such file, and not to be had from the Hugging Face hub ({reason}); {fix}"
         ) from error

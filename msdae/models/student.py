@@ -44,11 +44,12 @@ class OfAnother(UserError):
 class StudentConfig:
     """What a student is.
 
-    says: what one evaluation says: "segments", what an Euler step needs to land where the teacher's steps
-        land; "guidance", the teacher's guided estimate, for the teacher's own sampler; "consistency", where
-        the teacher's trajectory ends, which is one step.
-    rank: of the changes to the U-Net. points: steps of the teacher's trajectories, at whose noise levels its
-    own steps begin and end. guidance: lowest and highest weight of a level that it knows.
+    says: what one evaluation of the network predicts: "segments", what an Euler step needs to land where the
+        teacher's steps land; "guidance", the teacher's guided estimate, for the teacher's own sampler;
+        "consistency", where the teacher's trajectory ends, which is one step.
+    rank: of the changes to the U-Net.
+    points: steps of the teacher's trajectories, at whose noise levels its own steps begin and end.
+    guidance: lowest and highest weight of a level that it knows.
     """
 
     says: Annotated[str, Choice((SEGMENTS, GUIDANCE, CONSISTENCY))] = SEGMENTS
@@ -169,8 +170,8 @@ class Student(nn.Module):
 
     def save(self, path: str | Path) -> None:
         """Write the student to a safetensors file in half precision, atomically."""
-        tensors = {f"{ADAPTER}{name}": tensor.half() for name, tensor in self.adapter.tensors().items()}
-        tensors |= {name: tensor.half() for name, tensor in self.control.state_dict().items()}
+        tensors = {f"{ADAPTER}{name}": tensor for name, tensor in self.adapter.tensors().items()}
+        tensors = checkpoint.halved(tensors | self.control.state_dict())
         header = {
             "teacher": self.teacher,
             "config": config.to_mapping(self.config),
@@ -222,7 +223,7 @@ def beside(model: Autoencoder) -> Student | None:
 
 def fingerprint(model: Autoencoder) -> str:
     """By which a student knows its teacher, also in half precision."""
-    return checkpoint.fingerprint({name: tensor.half() for name, tensor in model.state_dict().items()}, {})
+    return checkpoint.fingerprint(checkpoint.halved(model.state_dict()), {})
 
 
 def _control(model: Autoencoder, settings: StudentConfig, generator: torch.Generator) -> Control:

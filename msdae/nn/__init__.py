@@ -1,1 +1,1 @@
-"""Networks: layers, the encoders and the U-Net."""
+"""Networks: layers, encoders, the U-Net, transformers, discriminators, and an encoder of texts."""

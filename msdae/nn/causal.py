@@ -4,7 +4,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from msdae.nn.transformer import Turns, rotated
+from msdae.nn.transformer import RotaryPositions, rotated
 
 BASE = 10_000.0  # of the wavelengths of positions, in tokens
 # Keys and values of each layer, (batch, heads, length, width of a head) each.
@@ -22,7 +22,7 @@ class CausalTransformer(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(_Block(width, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        self.turns = Turns(width // heads, BASE)
+        self.positions = RotaryPositions(width // heads, BASE)
 
     def forward(self, x: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
         """x: (batch, length, width) -> the same.
@@ -30,10 +30,10 @@ class CausalTransformer(nn.Module):
         cache: what an earlier call has seen, a list that this one extends; an empty one at first.
         """
         past = cache[0][0].shape[2] if cache else 0
-        turn = self.turns(x, past)
+        angles = self.positions(x, past)
         for number, block in enumerate(self.blocks):
             before = cache[number] if cache is not None and len(cache) > number else None
-            x, seen = block(x, turn, before)
+            x, seen = block(x, angles, before)
             if cache is not None:
                 cache[number : number + 1] = [seen]
         return self.norm(x)
@@ -52,12 +52,12 @@ class _Block(nn.Module):
     def forward(
         self,
         x: torch.Tensor,
-        turn: tuple[torch.Tensor, torch.Tensor],
+        angles: tuple[torch.Tensor, torch.Tensor],
         before: tuple[torch.Tensor, torch.Tensor] | None,
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
         parts = self.attend(self.norm1(x)).unflatten(-1, (3, self.heads, -1))
         query, key, value = parts.permute(2, 0, 3, 1, 4)  # (batch, heads, length, width of a head)
-        query, key = rotated(query, turn), rotated(key, turn)
+        query, key = rotated(query, angles), rotated(key, angles)
         if before is not None:
             key, value = torch.cat([before[0], key], dim=2), torch.cat([before[1], value], dim=2)
         if before is not None and x.shape[1] > 1:

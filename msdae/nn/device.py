@@ -1,8 +1,12 @@
-"""Which processor a model runs on."""
+"""Which processor a model runs on, and how its threads are shared."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import torch
 
-from msdae.errors import UserError, printable
+from msdae.errors import UserError, first_line, printable
 
 
 def device(name: str) -> torch.device:
@@ -19,7 +23,7 @@ def device(name: str) -> torch.device:
         place = torch.device(name)
         torch.empty(1, device=place).item()  # "meta" has no values
     except (RuntimeError, AssertionError, ImportError) as error:  # as backends fail
-        reason = str(error).splitlines()[0][:120]
+        reason = first_line(error)[:120]
         raise UserError(
             f"--device {printable(name)[:40]}: not usable here ({reason}); use --device auto"
         ) from error
@@ -32,6 +36,18 @@ def flush_denormals() -> None:
     Gradients hold many, and a CPU multiplies them so slowly that training would take three times as long.
     """
     torch.set_flush_denormal(True)
+
+
+@contextmanager
+def workers() -> Iterator[ThreadPoolExecutor]:
+    """A worker of one thread for each of torch's threads: for jobs whose steps are too small to be shared."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)
 
 
 def is_faster_in_bf16(place: torch.device) -> bool:

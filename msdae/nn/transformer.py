@@ -18,10 +18,11 @@ class DiT(nn.Module):
     """F(c_in x; c_noise, conditions) over patches of frames.
 
     Args:
-        inputs, outputs: channels of a frame that is read and that is said.
-        width: of the features. layers, heads: of them. patch: frames of a patch.
-        facts: numbers that are known of the whole, such as its place in a piece.
-        text: numbers of a text's vector, which is a token of its own; 0: there is none.
+        inputs, outputs: channels of an input frame and of an output frame.
+        width: number of features. layers: number of blocks. heads: attention heads of a block.
+        patch: frames of a patch.
+        facts: size of the vector of what is known of the whole, such as its place in a piece.
+        text: size of a text's vector, which is a token of its own; 0: there is none.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class DiT(nn.Module):
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.last = nn.Sequential(nn.SiLU(), zero_init(nn.Linear(width, 2 * width)))
         self.head = zero_init(nn.Linear(width, patch * outputs))
-        self.turns = Turns(width // heads, BASE)
+        self.positions = RotaryPositions(width // heads, BASE)
 
     def forward(
         self, x: torch.Tensor, c_noise: torch.Tensor, facts: torch.Tensor, text: torch.Tensor | None = None
@@ -60,9 +61,9 @@ class DiT(nn.Module):
             condition = condition + said
             tokens = torch.cat([said[:, None], tokens], dim=1)
         parts = rearrange(self.modulation(condition), "b (six w) -> six b 1 w", six=6)
-        turn = self.turns(tokens)
+        angles = self.positions(tokens)
         for block in self.blocks:
-            tokens = block(tokens, parts, turn)
+            tokens = block(tokens, parts, angles)
         shift, scale = self.last(condition)[:, None].chunk(2, dim=-1)
         patches = self.head(torch.addcmul(shift, self.norm(tokens), 1 + scale))
         frames = patches[:, -(x.shape[-1] // self.patch) :]
@@ -83,22 +84,22 @@ class _Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
     def forward(
-        self, x: torch.Tensor, parts: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor]
+        self, x: torch.Tensor, parts: torch.Tensor, angles: tuple[torch.Tensor, torch.Tensor]
     ) -> torch.Tensor:
         shift, scale, gate, shift_mlp, scale_mlp, gate_mlp = parts + self.offsets
-        heard = self._attention(torch.addcmul(shift, self.norm(x), 1 + scale), turn)
+        heard = self._attention(torch.addcmul(shift, self.norm(x), 1 + scale), angles)
         x = torch.addcmul(x, gate, heard)
         return torch.addcmul(x, gate_mlp, self.mlp(torch.addcmul(shift_mlp, self.norm(x), 1 + scale_mlp)))
 
-    def _attention(self, x: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    def _attention(self, x: torch.Tensor, angles: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         query, key, value = rearrange(
             self.attend(x), "b n (three h w) -> three b h n w", three=3, h=self.heads
         )
-        heard = F.scaled_dot_product_attention(rotated(query, turn), rotated(key, turn), value)
+        heard = F.scaled_dot_product_attention(rotated(query, angles), rotated(key, angles), value)
         return self.join(rearrange(heard, "b h n w -> b n (h w)"))
 
 
-class Turns(nn.Module):
+class RotaryPositions(nn.Module):
     """The angles of places, by which `rotated` turns features.
 
     Args:
@@ -117,8 +118,8 @@ class Turns(nn.Module):
         return angles.cos().to(x.dtype), angles.sin().to(x.dtype)
 
 
-def rotated(x: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+def rotated(x: torch.Tensor, angles: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
     """Pairs of features are turned by the angles of their places (Su et al. 2021): (..., places, width)."""
     first, second = x.chunk(2, dim=-1)
-    cos, sin = turn
+    cos, sin = angles
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)

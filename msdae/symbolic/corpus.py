@@ -4,12 +4,13 @@ import functools
 import hashlib
 import json
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
 from msdae import folders
-from msdae.errors import UserError
+from msdae.errors import UserError, required
 from msdae.files import atomic, read_json, reading
 from msdae.symbolic.musicxml import notes_of
 from msdae.symbolic.notes import Part, ScoreNote
@@ -50,10 +51,13 @@ def collection(name: str, pattern: str = "*") -> list[str]:
     return sorted(path.relative_to(root).as_posix() for path in (root / name).glob(pattern))
 
 
-def split_of(piece: str) -> str:
-    """The split a piece belongs to, whatever the seed, by a hash of its name."""
+def split_of(piece: str, shares: Mapping[str, int] = SHARES) -> str:
+    """The split a piece belongs to, whatever the seed, by a hash of its name.
+
+    shares: of the pieces, of each split, in percent.
+    """
     place = int(hashlib.sha256(piece.encode()).hexdigest(), 16) % 100
-    for split, share in SHARES.items():
+    for split, share in shares.items():
         if place < share:
             return split
         place -= share
@@ -111,8 +115,5 @@ def _is_small_score(path: Path) -> bool:
 
 
 def _corpus_root() -> Path:
-    try:
-        from music21 import corpus
-    except ImportError as error:
-        raise UserError("the synth data needs music21: pip install music21") from error
+    corpus = required("music21.corpus", "the synth data needs music21: pip install music21")
     return Path(corpus.__file__).parent

@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 
 from msdae.config import require_ranges
-from msdae.limits import SHARE, Range, check
+from msdae.limits import Range, Share, check
 
 SLOWEST_SLIDE = 0.5  # of a tone: a slide takes no more
 SHORTEST = 0.1  # seconds of a tone
@@ -62,13 +62,13 @@ class TaqsimConfig:
 
     tonic: Numbers = (48, 62)
     tempo: Numbers = (60, 110)
-    modulated: Annotated[float, SHARE] = 0.5
-    moved: Annotated[float, SHARE] = 0.5
+    modulated: Share = 0.5
+    moved: Share = 0.5
     intonation: Annotated[float, Range(0, 50)] = 8.0
     wander: Annotated[float, Range(0, 50)] = 5.0
-    slides: Annotated[float, SHARE] = 0.2
-    vibrato: Annotated[float, SHARE] = 0.5
-    trills: Annotated[float, SHARE] = 0.15
+    slides: Share = 0.2
+    vibrato: Share = 0.5
+    trills: Share = 0.15
     vibrato_rate: Numbers = (4.5, 7)
     vibrato_extent: Numbers = (12, 45)
     trill_rate: Numbers = (6.5, 10)

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from msdae.errors import UserError, printable
+from msdae.errors import UserError, printable, required
 from msdae.files import reading
 from msdae.symbolic.notes import Score, ScoreNote
 from msdae.symbolic.repeats import order
@@ -74,10 +74,7 @@ def _unpacked(data: bytes) -> bytes | None:
 
 
 def _parse(data: bytes) -> Score:
-    try:
-        import music21
-    except ImportError as error:
-        raise UserError("MusicXML needs music21: pip install music21") from error
+    music21 = required("music21", "MusicXML needs music21: pip install music21")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # bars that are overfull, slurs without an end
         importer = music21.musicxml.xmlToM21.MusicXMLImporter()

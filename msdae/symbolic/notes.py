@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from msdae.errors import UserError, printable
+from msdae.errors import UserError, printable, required
 from msdae.files import reading
 
 LARGEST = 1 << 20  # bytes of a MIDI file; a long piece for piano has a third of it
@@ -184,11 +184,7 @@ def pretty_midi_package() -> Any:
     Raises:
         UserError: it is not installed.
     """
-    try:
-        import pretty_midi
-    except ImportError as error:
-        raise UserError("MIDI files need pretty_midi: pip install pretty_midi") from error
-    return pretty_midi
+    return required("pretty_midi", "MIDI files need pretty_midi: pip install pretty_midi")
 
 
 def write_midi(path: str | Path, notes: Iterable[Note], program: int, name: str = "") -> None:

@@ -1,7 +1,6 @@
 """What composers learn from: lines or chorales of music21's corpus, or a folder of MIDI and MusicXML."""
 
 import functools
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from msdae.symbolic.scores import SUFFIXES, read_score
 from msdae.symbolic.tokens import Line, highest, melody
 
 SPLITS = ("train", "valid", "test")
-HELD_OUT = {"valid": 8, "test": 8}  # of the pieces, in percent
+SHARES = {"valid": 8, "test": 8, "train": 84}  # of the pieces, in percent
 OPENING = 8  # notes; pieces that begin with the same intervals are in one split
 Pieces = dict[str, dict[str, Score]]  # {split: {name: score}}
 
@@ -79,7 +78,7 @@ def split(scores: dict[str, Score]) -> Pieces:
     openings = {name: _opening(melody(score)) for name, score in scores.items()}
     pieces: Pieces = {name: {} for name in SPLITS}
     for name, score in scores.items():
-        pieces[_split_of(openings[name])][name] = score
+        pieces[corpus.split_of(openings[name], SHARES)][name] = score
     for other in SPLITS[1:]:
         train = pieces["train"]
         if not pieces[other] and len({openings[name] for name in train}) > 1:
@@ -92,15 +91,6 @@ def _opening(symbols: Line) -> str:
     """The intervals that a line begins with."""
     pitches = [pitch for pitch, _ in symbols if pitch < 128][: OPENING + 1]
     return repr([after - before for before, after in zip(pitches[:-1], pitches[1:], strict=True)])
-
-
-def _split_of(opening: str) -> str:
-    place = int(hashlib.sha256(opening.encode()).hexdigest(), 16) % 100
-    for name, share in HELD_OUT.items():
-        if place < share:
-            return name
-        place -= share
-    return "train"
 
 
 SOURCES: dict[int, Callable[..., Pieces]] = {

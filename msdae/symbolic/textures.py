@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msdae.config import require_ranges
 from msdae.errors import UserError
-from msdae.limits import NOT_NEGATIVE, SHARE, Range, check
+from msdae.limits import NOT_NEGATIVE, Range, Share, check
 from msdae.symbolic.arrange import without_unisons
 from msdae.symbolic.notes import Note, ScoreNote
 
@@ -51,9 +51,9 @@ class TextureConfig:
     arpeggios: Weight = 1.0
     runs: Weight = 0.7
     long_notes: Weight = 1.0
-    pedal: Annotated[float, SHARE] = 0.5
-    low: Annotated[float, SHARE] = 0.2
-    rests: Annotated[float, SHARE] = 0.4
+    pedal: Share = 0.5
+    low: Share = 0.2
+    rests: Share = 0.4
     chord_notes: Count = (3, 6)
     chord_seconds: Seconds = (0.3, 2)
     arpeggio_seconds: Seconds = (0.09, 0.3)

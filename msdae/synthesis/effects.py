@@ -12,12 +12,11 @@ import torchaudio.functional as AF
 from scipy.signal import fftconvolve
 
 from msdae.config import require_ranges
-from msdae.limits import SHARE, Range, check
+from msdae.limits import Range, Share, check
 from msdae.symbolic.notes import Note
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
 # Each is a range that a parameter is drawn from, from and to.
-Share = Annotated[float, SHARE]
 Seconds = tuple[Annotated[float, Range(1e-3, 60, reason="longer than any clip")], ...]
 Hertz = tuple[Annotated[float, Range(0, SAMPLE_RATE / 2, above=True, reason="half the sample rate")], ...]
 Cents = tuple[Annotated[float, Range(0, 1200, above=True, reason="an octave")], ...]

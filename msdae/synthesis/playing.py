@@ -13,7 +13,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 from msdae.config import require_ranges
-from msdae.limits import SHARE, Range, check
+from msdae.limits import Range, Share, check
 from msdae.symbolic.notes import Note
 from msdae.synthesis.effects import upsampled
 from msdae.synthesis.soundfont import SAMPLE_RATE
@@ -23,7 +23,6 @@ RETURN = 0.5  # seconds in which a player that is ahead by a higher pitch is bac
 TOUCH = 0.03  # seconds by which notes of a single line may overlap
 
 # Each is a range that a parameter is drawn from, from and to.
-Share = Annotated[float, SHARE]
 Cents = tuple[Annotated[float, Range(0, 50, reason="notes stay the notes")], ...]
 Seconds = tuple[Annotated[float, Range(0, 5, reason="longer than any clip")], ...]
 Hertz = tuple[Annotated[float, Range(0.1, 20, reason="faster is no vibrato")], ...]

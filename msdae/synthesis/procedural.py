@@ -10,7 +10,7 @@ from scipy.fft import irfft, next_fast_len
 
 from msdae.config import require_ranges
 from msdae.errors import UserError
-from msdae.limits import SHARE, Range, check
+from msdae.limits import Range, Share, check
 from msdae.symbolic.notes import Note
 from msdae.synthesis.effects import logarithmic
 from msdae.synthesis.soundfont import SAMPLE_RATE
@@ -71,7 +71,7 @@ class PatchConfig:
     fm_index: strength of the modulation.
     """
 
-    struck: Annotated[float, SHARE] = 0.5
+    struck: Share = 0.5
     slope: tuple[Annotated[float, Range(-200, 200)], ...] = (-15, -2)
     even_one_in: OneIn = 3
     rough: Level = (0, 9)

@@ -15,7 +15,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import lfilter, oaconvolve
 
 from msdae.config import require_ranges
-from msdae.limits import SHARE, Range, check
+from msdae.limits import Range, Share, check
 from msdae.symbolic.notes import Note
 from msdae.synthesis.effects import Decibels, Effect, Hertz, Level, Seconds, logarithmic, upsampled
 from msdae.synthesis.soundfont import SAMPLE_RATE
@@ -23,9 +23,8 @@ from msdae.synthesis.soundfont import SAMPLE_RATE
 SOUND = 343.0  # metres a second
 HOP = 256  # samples between two values of a loudness curve
 
-Share = Annotated[float, SHARE]
 Metres = tuple[Annotated[float, Range(0.1, 100, reason="larger than a concert hall")], ...]
-Strength = tuple[Annotated[float, SHARE], ...]
+Strength = tuple[Share, ...]
 Slope = tuple[Annotated[float, Range(-24, 24)], ...]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import soxr
 
 from msdae.config import require_ranges
-from msdae.limits import SHARE, Range, check
+from msdae.limits import Range, Share, check
 from msdae.symbolic.instruments import POLYPHONIC, Voice
 from msdae.symbolic.notes import Note
 from msdae.synthesis import effects, plugins, procedural, recording, sampler, soundfont
@@ -47,12 +47,12 @@ class SoundConfig:
     recording: which traces there are, and what their parameters are drawn from.
     """
 
-    formulas: Annotated[float, SHARE] = 0.25
-    processed: Annotated[float, SHARE] = 0.3
-    layered: Annotated[float, SHARE] = 0.1
-    moved: Annotated[float, SHARE] = 0.25
-    played: Annotated[float, SHARE] = 0.5
-    recorded: Annotated[float, SHARE] = 0.3
+    formulas: Share = 0.25
+    processed: Share = 0.3
+    layered: Share = 0.1
+    moved: Share = 0.25
+    played: Share = 0.5
+    recorded: Share = 0.3
     balance: tuple[Annotated[float, Range(0.01, 1)], ...] = (0.2, 1)
     move_semitones: tuple[Annotated[float, Range(0, 24, reason="two octaves")], ...] = (1, 9)
     patch: PatchConfig = field(default_factory=PatchConfig)

@@ -1,1 +1,2 @@
-"""The one training loop, and the tasks that it trains: autoencoders by stages, and the codec."""
+"""The one training loop, and the tasks that it trains: autoencoders by stages, codecs, students, sounds,
+priors and composers."""

@@ -18,6 +18,7 @@ from msdae.data.draws import Draws
 from msdae.data.views import ViewConfig, Views
 from msdae.errors import UserError
 from msdae.limits import Size
+from msdae.models import hub
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import ModelConfig
 from msdae.training.task import Count, Losses, Schedule, Steps, StepsOrNone, Task, Weight, recorded
@@ -176,7 +177,7 @@ class AutoencoderTask(Task):
         """Write model.safetensors."""
         model = self.networks["model"]
         model.provenance = {**self.provenance, "training": recorded(self.settings)}
-        model.save(folder / "model.safetensors")
+        model.save(folder / hub.WEIGHTS)
 
 
 def data_keys(clips: Clips) -> list[str]:

@@ -116,12 +116,6 @@ def train(
     Raises:
         UserError: an unreadable recording; states of other settings, recordings or latents; as `Loop.run`.
     """
-    for old in STAGES:
-        if (folder / f"{old}-state.safetensors").exists():
-            raise UserError(
-                f"{folder}: has the state of an older msdae, whose unfinished runs cannot be continued; "
-                "delete it or choose another folder with --run"
-            )
     place = process_state(device).device
     if place.type == "cuda":
         torch.set_float32_matmul_precision("high")

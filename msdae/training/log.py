@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from msdae import files
 
 LOG = "log.jsonl"
+VALIDATION_LOSS, TRAINING_LOSS = "valid/loss", "train/loss"  # names in it
 FIX = "delete it: training does not need it"
 logger = logging.getLogger(__name__)
 

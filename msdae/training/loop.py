@@ -28,7 +28,7 @@ from msdae.data.parts import cores
 from msdae.errors import UserError
 from msdae.progress import Progress, silent
 from msdae.training import memory, state, steps
-from msdae.training.log import Log, Meter
+from msdae.training.log import VALIDATION_LOSS, Log, Meter
 from msdae.training.processes import accelerator, noted_signals
 from msdae.training.state import Learner
 from msdae.training.task import Losses, Schedule, Task
@@ -124,7 +124,7 @@ class Loop:
         if not self.complete:
             self.log.say(f"stopped at step {self.step}; the state is saved, the same command continues")
             return False
-        loss = self.validated.get("valid/loss")
+        loss = self.validated.get(VALIDATION_LOSS)
         said = "" if loss is None else f", validation loss {loss:.4g}"
         self.log.say(f"complete after {(time.monotonic() - began) / 60:.1f} min{said}: {self.folder}")
         return True
@@ -319,7 +319,7 @@ class Loop:
     def _has_enough(self) -> bool:
         """Whether the task has had enough; the main process asks it, which alone has the log."""
         main = self.accelerator.is_main_process
-        return self._any(main and self.task.enough(self.log.history("valid/loss")))
+        return self._any(main and self.task.enough(self.log.history(VALIDATION_LOSS)))
 
     def _any(self, here: bool) -> bool:
         """Whether it is so in any process."""
@@ -345,7 +345,7 @@ class Loop:
         self.accelerator.wait_for_everyone()
 
     def _resume(self) -> None:
-        path = self.folder / "state.safetensors"
+        path = self.folder / state.FILE
         if path.exists():
             header = state.load(path, self.learners, self._same())
             settings = json.loads(json.dumps(config.to_mapping(self.schedule)))

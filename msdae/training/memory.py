@@ -1,7 +1,7 @@
 """How much memory a training takes, known before it is taken: measured on a few clips."""
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -54,19 +54,32 @@ def _kept(task: Task, batch: Any) -> int:
             module.training = training
 
 
-def _kept_by(losses: Callable[[Any, Draws], Losses], batch: Any, weights: Any) -> int:
+def _kept_by(losses: Callable[[Any, Draws], Losses], batch: Any, weights: Iterable[torch.Tensor]) -> int:
+    with torch.enable_grad(), kept_storages() as storages:
+        terms = losses(batch, Draws((0,), steps.size(batch)))
+        kept = activations(storages, weights)
+    del terms
+    return kept
+
+
+@contextmanager
+def kept_storages() -> Iterator[dict[int, torch.UntypedStorage]]:
+    """What operations inside the block keep for the backward pass, weights among it, by identity."""
     storages: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
-        storages[tensor.untyped_storage()._cdata] = tensor.untyped_storage()
+        storage = tensor.untyped_storage()
+        storages[storage._cdata] = storage
         return tensor
 
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        terms = losses(batch, Draws((0,), steps.size(batch)))
-        known = {weight.untyped_storage()._cdata for weight in weights}
-        kept = sum(storage.nbytes() for key, storage in storages.items() if key not in known)
-    del terms
-    return kept
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        yield storages
+
+
+def activations(storages: Mapping[int, torch.UntypedStorage], weights: Iterable[torch.Tensor]) -> int:
+    """Bytes of `storages` that are not those of `weights`."""
+    known = {weight.untyped_storage()._cdata for weight in weights}
+    return sum(storage.nbytes() for key, storage in storages.items() if key not in known)
 
 
 def _bytes(batch: Any) -> int:

@@ -27,8 +27,8 @@ from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.tokens import Tokens, gathered
 from msdae.progress import Progress, silent
-from msdae.training import steps
-from msdae.training.log import LOG
+from msdae.training import state, steps
+from msdae.training.log import LOG, VALIDATION_LOSS
 from msdae.training.loop import Loop
 from msdae.training.processes import accelerator, process_state
 from msdae.training.task import (
@@ -46,7 +46,6 @@ from msdae.training.task import (
 )
 
 PRODUCT, PLAN, KIND = "adapter.safetensors", "plan.json", "adapter"
-HELD_OUT = "valid/loss"  # in the log
 PACE = 3  # steps that are timed, to know how many fit into the seconds
 FEWEST = 10  # steps, however short the time
 
@@ -210,12 +209,12 @@ def learn(
         train, valid = excerpts(sources, codec, log_mel, config.excerpts, config.seed, progress)
         task = SoundTask(model, train, valid, config)
         loop = Loop(task, config, _total(task, folder, begin), folder, progress)
-        if valid and not loop.log.history(HELD_OUT):
+        if valid and not loop.log.history(VALIDATION_LOSS):
             loop.log.write(0, loop.validate())
         if not loop.run():
             raise KeyboardInterrupt
         tensors, _ = checkpoint.load(folder / PRODUCT, KIND)
-        held_out = loop.log.history(HELD_OUT)
+        held_out = loop.log.history(VALIDATION_LOSS)
         before_and_after = (*held_out[:1], *held_out[1:][-1:])
         code, tokens = _code(model, train.timbre), _tokens(model, train.timbre)
         return Lesson(Adapter(tensors), code, loop.step, before_and_after, tokens, train.seconds)
@@ -232,7 +231,7 @@ def _total(task: SoundTask, folder: Path, begin: float) -> int:
     if plan.exists() and (known := files.read_json(plan)).get("key") == key:
         with files.reading(plan, "delete its folder"):
             return int(known["steps"])
-    before = [folder / name for name in (PRODUCT, LOG, "state.safetensors", "failed.safetensors")]
+    before = [folder / name for name in (PRODUCT, LOG, state.FILE, "failed.safetensors")]
     if not plan.exists() and (others := [path for path in before if path.exists()]):
         raise UserError(f"{printable(others[0])}: of another training, and stays; choose another folder")
     for path in (*before, plan):

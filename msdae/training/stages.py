@@ -15,12 +15,13 @@ from msdae.data import Clips
 from msdae.data.draws import mix_seed
 from msdae.errors import UserError
 from msdae.locks import only_process
-from msdae.models import codec_files
+from msdae.models import codec_files, hub
 from msdae.models.autoencoder import Autoencoder, build
 from msdae.models.config import Bands, CodecConfig, ModelConfig
 from msdae.models.registry import MODELS
 from msdae.nn.layers import seeded
 from msdae.progress import Progress, silent
+from msdae.training import state
 from msdae.training.autoencoder import AutoencoderTask, Listen, TrainConfig, require_contrast
 from msdae.training.loop import Loop
 from msdae.training.memory import WEIGHTS
@@ -83,7 +84,7 @@ def train_stage(
         _require_encoders(stage, *previous)
     folder = stage_folder(run, stage)
     files.make_folder(folder)
-    files.check_replaceable(folder / "model.safetensors")
+    files.check_replaceable(folder / hub.WEIGHTS)
     name = settings.model.codec.name
     codec = codecs.load(name)
     codec_file = None if name in codecs.CODECS else Path(os.path.realpath(name))
@@ -132,7 +133,7 @@ def _train(
         task = AutoencoderTask(model, settings, train, valid, codec, listen, made, contrast_only)
         return Loop(task, settings, total, folder).run()
 
-    if not (folder / "state.safetensors").exists():
+    if not (folder / state.FILE).exists():
         first, steps = copy.deepcopy(model), settings.pretrain  # a loop takes its networks along
         if settings.refine and previous is not None and previous.stage >= stage:
             first, steps = begin_stage(kind, model_config, 1, settings.seed, previous), settings.refine
@@ -217,9 +218,9 @@ def _previous(kind: str, stage: int, run: Path, start: str | None) -> tuple[Auto
     if stage == 1:
         return None, True, RANDOM
     before = stage_folder(run, stage - 1)
-    if (before / "model.safetensors").exists():
-        return Autoencoder.load(before / "model.safetensors"), True, f"{run.name}/stage{stage - 1}"
-    if (before / "state.safetensors").exists():
+    if (before / hub.WEIGHTS).exists():
+        return Autoencoder.load(before / hub.WEIGHTS), True, f"{run.name}/stage{stage - 1}"
+    if (before / state.FILE).exists():
         raise UserError(
             f"{before}: stage {stage - 1} is not complete; continue it first with --stage {stage - 1}"
         )

@@ -19,7 +19,7 @@ from msdae import checkpoint
 from msdae.errors import UserError
 from msdae.files import reading
 
-KIND = "training state"
+KIND, FILE = "training state", "state.safetensors"
 FIX = "delete it, and the stage starts anew"
 FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
 _FULL_IN_PLACE = StateDictOptions(full_state_dict=True)

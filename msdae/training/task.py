@@ -10,7 +10,7 @@ import torch.nn as nn
 
 from msdae import config, limits
 from msdae.data.draws import Draws
-from msdae.limits import FRACTION, SEED, SHARE, Choice, Range, Size
+from msdae.limits import FRACTION, SEED, Choice, Range, Share, Size
 
 PRECISIONS = Choice(("auto", "no", "bf16", "fp16"))
 TRACKERS = Choice(("tensorboard", "wandb", "aim", "comet_ml", "mlflow", "clearml", "dvclive", "trackio"))
@@ -19,7 +19,6 @@ StepsOrNone = Annotated[int, Range(0, 10**9, reason="more would take years")]
 Count = Annotated[int, Range(1, 2**16, reason="more fit no memory")]
 Rate = Annotated[float, Range(0, 1, above=True, reason="larger steps diverge")]
 Weight = Annotated[float, Range(0, 1e6)]
-Share = Annotated[float, SHARE]
 Betas = Annotated[tuple[Annotated[float, FRACTION], ...], Size(2, 2)]
 Precision = Annotated[str, PRECISIONS]
 Trackers = tuple[Annotated[str, TRACKERS], ...]

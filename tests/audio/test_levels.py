@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from msdae.audio.equaliser import PEAK
-from msdae.audio.levels import Levelled
+from msdae.audio.levels import MODEL_PEAK, Levelled
 from msdae.audio.windows import Waveform
 
 RATE = 44100
@@ -30,7 +29,7 @@ def heard(source):
 
 @pytest.mark.parametrize("gain", [1e-3, 0.1, 8.0])
 def test_any_level_becomes_one(phrase, gain):
-    assert heard(levelled(gain * phrase)).abs().max() == pytest.approx(PEAK, rel=1e-4)
+    assert heard(levelled(gain * phrase)).abs().max() == pytest.approx(MODEL_PEAK, rel=1e-4)
 
 
 def test_a_click_is_no_level(phrase):
@@ -44,7 +43,7 @@ def test_a_click_is_no_level(phrase):
 def test_one_note_in_a_minute_of_noise_is_no_click(phrase, level):
     """Regression: a note in under 4 % of a recording passed for a click, and grew 600 times as loud."""
     source = levelled(torch.cat([room(30, level), phrase[: 2 * RATE], room(30, level)]))
-    assert source.gain == pytest.approx(PEAK / 0.5, rel=0.01)
+    assert source.gain == pytest.approx(MODEL_PEAK / 0.5, rel=0.01)
 
 
 def test_silence_is_not_made_louder():

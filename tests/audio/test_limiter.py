@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from msdae.audio.limiter import limited
-from msdae.audio.loudness import PEAK
+from msdae.audio.loudness import OUTPUT_PEAK
 
 RATE = 44100
 
@@ -23,7 +23,7 @@ def test_no_sample_is_too_loud(samples, rate):
     loud = noise(samples, 0.5)
     loud[:: max(1, samples // 3)] = 4.0
     found = at_once(loud, rate)
-    assert found.shape == loud.shape and not (found.abs() >= PEAK).any()
+    assert found.shape == loud.shape and not (found.abs() >= OUTPUT_PEAK).any()
     assert (found.abs() <= loud.abs()).all() and (found * loud >= 0).all()
 
 
@@ -41,7 +41,7 @@ def test_a_click_is_turned_down_and_the_rest_stays():
     before, after = RATE - 300, 2 * RATE
     assert torch.equal(found[:before], quiet[:before])
     torch.testing.assert_close(found[after:], quiet[after:], atol=0, rtol=1e-3)
-    assert found[RATE : RATE + 10].max() < -0.97 * PEAK
+    assert found[RATE : RATE + 10].max() < -0.97 * OUTPUT_PEAK
 
 
 def test_the_gain_has_no_jumps():

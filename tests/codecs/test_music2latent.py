@@ -116,10 +116,11 @@ def test_other_files_are_refused_and_nothing_is_unpickled(content, message, tmp_
     assert "never" not in capfd.readouterr().out
 
 
-def test_a_truncated_file_is_refused(tmp_path):
+@pytest.mark.parametrize("length", [0, 500])
+def test_a_truncated_file_is_refused(tmp_path, length):
     path = tmp_path / "weights.pt"
     torch.save({"gen_state_dict": {"a": torch.zeros(1000)}}, path)
-    path.write_bytes(path.read_bytes()[:500])
+    path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(UserError, match="weights.pt.*truncated"):
         music2latent.load(path)
 

@@ -6,7 +6,7 @@ import soundfile
 import torch
 
 from msdae import audio
-from msdae.audio.loudness import PEAK
+from msdae.audio.loudness import OUTPUT_PEAK
 from msdae.inference.pipeline import Pipeline
 from msdae.models.priors import PRIORS
 from msdae.models.priors.base import load, new
@@ -114,8 +114,8 @@ def test_a_recording_above_full_scale_is_turned_down_with_its_continuation(tmp_p
     assert "above full scale; it is turned down by 14.6 dB" in capsys.readouterr().err
     heard = audio.read(tmp_path / "y.wav").numpy()
     kept = round(1.95 * 44100)
-    np.testing.assert_allclose(heard[:kept], wave[:kept] * PEAK / 4.8, atol=3e-4)
-    assert np.abs(heard[kept:]).max() < PEAK
+    np.testing.assert_allclose(heard[:kept], wave[:kept] * OUTPUT_PEAK / 4.8, atol=3e-4)
+    assert np.abs(heard[kept:]).max() < OUTPUT_PEAK
 
 
 @pytest.mark.parametrize(

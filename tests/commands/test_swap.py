@@ -10,7 +10,7 @@ import soundfile
 import torch
 
 from msdae import audio
-from msdae.audio.loudness import PEAK
+from msdae.audio.loudness import OUTPUT_PEAK
 from msdae.audio.windows import Waveform
 from msdae.inference.pipeline import Mix, Pipeline, Sampling
 
@@ -36,7 +36,7 @@ def test_swap_as_a_user_types_it(tmp_path, sounds, checkpoint):
         for path in (tmp_path / "swap.wav", sounds[1])
     ]
     rendered = audio.read(tmp_path / "swap.wav")
-    assert rendered.abs().max() < PEAK
+    assert rendered.abs().max() < OUTPUT_PEAK
     limited = "quieter than the melody source" in done.stderr
     assert limited or loudness[0] == pytest.approx(loudness[1], abs=0.1)
 

@@ -1,7 +1,7 @@
 import torch
 
 from msdae.nn.causal import CausalTransformer
-from msdae.nn.transformer import Turns
+from msdae.nn.transformer import RotaryPositions
 
 
 def network():
@@ -28,6 +28,6 @@ def test_a_cache_gives_the_same_piece_by_piece():
 
 def test_a_pair_of_features_has_one_angle_whatever_the_width():
     """Also of 98, of which a step of 2 / 98 goes into 1 one time too often in floating point."""
-    assert all(len(Turns(width, 1000.0).frequencies) == width // 2 for width in range(2, 512, 2))
+    assert all(len(RotaryPositions(width, 1000.0).frequencies) == width // 2 for width in range(2, 512, 2))
     assert CausalTransformer(196, 1, 2, 0.0)(torch.randn(1, 3, 196)).shape == (1, 3, 196)
-    assert torch.equal(Turns(32, 1000.0).frequencies, 1000.0 ** -torch.arange(0, 1, 1 / 16))
+    assert torch.equal(RotaryPositions(32, 1000.0).frequencies, 1000.0 ** -torch.arange(0, 1, 1 / 16))

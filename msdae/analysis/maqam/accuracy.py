@@ -12,8 +12,7 @@ from msdae.analysis.maqam.recording import ends
 from msdae.audio import pitch
 from msdae.audio.ornaments import Ornaments, ornaments
 from msdae.data.sets.maqam import MaqamConfig, Piece, Rendering, render
-from msdae.evaluation.metrics.bootstrap import interval
-from msdae.evaluation.tables import EMPTY, Cell, Table, Value
+from msdae.evaluation.tables import EMPTY, Cell, Table, Value, mean_cell
 from msdae.progress import Progress, silent
 from msdae.symbolic.maqam import Tone
 from msdae.synthesis.soundfont import SAMPLE_RATE
@@ -109,15 +108,7 @@ def _cells(outcomes: Sequence[Outcome], figure: Callable[[Outcome, int], float])
     groups = [(outcomes, 0), (outcomes, 1)]
     groups += [([one for one in outcomes if one.modulated is modulated], 1) for modulated in (True, False)]
     for group, which in groups:
-        yield _mean([figure(one, which) for one in group], range(len(group)))
-
-
-def _mean(values: Sequence[float], pieces: Sequence[int]) -> Cell:
-    """The mean with its interval over pieces, not over ornaments."""
-    if not values:
-        return EMPTY
-    low, high = interval(np.array(values), list(map(str, pieces)))
-    return Value(float(np.mean(values)), low, high, 2)
+        yield mean_cell([figure(one, which) for one in group])
 
 
 def _ornament_table(outcomes: Sequence[Outcome], command: str) -> Table:
@@ -125,7 +116,7 @@ def _ornament_table(outcomes: Sequence[Outcome], command: str) -> Table:
     for kind in ("vibrato", "trill", "slide"):
         marks = [(*mark, piece) for piece, one in enumerate(outcomes) for mark in one.ornaments[kind]]
         shares = [
-            _mean(*zip(*entries, strict=True)) if entries else EMPTY
+            mean_cell(*zip(*entries, strict=True)) if entries else EMPTY
             for label in ("played", "heard")
             for entries in [[mark[1:] for mark in marks if mark[0] == label]]
         ]

@@ -1,8 +1,6 @@
 """Every probe of a study: each task on each code of each model, and on what the codes are compared with."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -13,10 +11,12 @@ from msdae.analysis.probes.fitting import fit
 from msdae.analysis.probes.representations import Representations
 from msdae.analysis.probes.scoring import Score, score
 from msdae.analysis.probes.splits import Split, group
-from msdae.analysis.probes.tasks import CLASSES, FRAMES, SETS, TASKS, VALUE
+from msdae.analysis.probes.tasks import CLASSES, FRAMES, TASKS, VALUE
 from msdae.data import ClipCache
+from msdae.data.labels import KINDS
 from msdae.errors import UserError
 from msdae.models.autoencoder import Autoencoder
+from msdae.nn.device import workers
 from msdae.progress import Progress, silent
 
 SHARED = "any"  # in place of a checkpoint: features that no model makes
@@ -160,7 +160,7 @@ def _answers(cache: ClipCache, indices: np.ndarray, clips: str, task: str, frame
     answers = {
         row: TASKS[task].answer(clip, frames, seconds)
         for row, clip in labels
-        if clip.get("kind") == SETS[clips]
+        if clip.get("kind") == KINDS[clips]
     }
     return {row: answer for row, answer in answers.items() if answer is not None}
 
@@ -201,7 +201,7 @@ def _probe_all(
         return _result(checkpoint, type(model).__name__ if model else SHARED, code, question, score_of_probe)
 
     bar = progress(total=len(jobs), desc=f"probes of {checkpoint}", unit="probe", leave=False)
-    with _single_threads() as threads, bar, ThreadPoolExecutor(threads) as pool:
+    with bar, workers() as pool:
         results = []
         for result in pool.map(work, jobs):
             results.append(result)
@@ -239,14 +239,3 @@ def _result(checkpoint: str, model: str, code: str, question: Question, probed: 
         groups=tuple(question.test_groups),
         **asdict(probed),
     )
-
-
-@contextmanager
-def _single_threads() -> Iterator[int]:
-    """Torch with one thread an operation; gives the number of threads that it had before."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield threads
-    finally:
-        torch.set_num_threads(threads)

@@ -11,11 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from msdae.data.labels import MELODY, NOTE
-
 Clip = Mapping[str, Any]  # a label record of the cache
 CLASSES, VALUE, FRAMES = "classes", "value", "frames"
-SETS = {"notes": NOTE, "melodies": MELODY}  # kinds of clips -> their label `kind`
 
 PITCHES = 128  # of MIDI
 SAME_ONSET = 0.03  # s; onsets nearer than this are one chord

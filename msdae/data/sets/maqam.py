@@ -26,7 +26,7 @@ from msdae.data.sources import SEEN_SPLITS, ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.files import atomic_folder
-from msdae.limits import SHARE, Range
+from msdae.limits import Range, Share
 from msdae.progress import Progress, silent
 from msdae.symbolic.maqam import MAQAMAT, Section, TaqsimConfig, Tone, taqsim
 from msdae.synthesis import plucked
@@ -52,8 +52,8 @@ class MaqamConfig(RenderConfig):
 
     clips: Annotated[int, Range(1, 10**6)] = 3000
     section_clips: tuple[Annotated[int, MOST], ...] = (3, 4)
-    drone: Annotated[float, SHARE] = 0.3
-    dry: Annotated[float, SHARE] = 0.4
+    drone: Share = 0.3
+    dry: Share = 0.4
     taqsim: TaqsimConfig = field(default_factory=TaqsimConfig)
     peak: tuple[Annotated[float, Range(0.01, 1)], ...] = (0.4, 0.9)
 

@@ -28,7 +28,7 @@ from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.files import atomic_folder
-from msdae.limits import POSITIVE, SHARE, Choice, Range
+from msdae.limits import POSITIVE, Choice, Range, Share
 from msdae.progress import Progress, silent
 from msdae.symbolic import corpus, textures
 from msdae.symbolic.arrange import excerpt, loosen, perform, without_unisons
@@ -86,16 +86,16 @@ class SquaresConfig(RenderConfig):
     without: tuple[Annotated[int, Range(0, 127)], ...] = ()
     samples: tuple[str, ...] = ()
     unseen_samples: tuple[str, ...] = ()
-    sampled: Annotated[float, SHARE] = 0.5
+    sampled: Share = 0.5
     synthesizers: tuple[Annotated[str, Choice(SYNTHESIZERS)], ...] = ()
-    synthesized: Annotated[float, SHARE] = 0.3
+    synthesized: Share = 0.3
     banks: tuple[str, ...] = ()
-    single_notes: Annotated[float, SHARE] = 0.3
-    mixed: Annotated[float, SHARE] = 0.1
-    textures: Annotated[float, SHARE] = 0.3
+    single_notes: Share = 0.3
+    mixed: Share = 0.1
+    textures: Share = 0.3
     texture: TextureConfig = field(default_factory=TextureConfig)
-    polyphonic: Annotated[float, SHARE] = 0.3
-    several_lines: Annotated[float, SHARE] = 0.4
+    polyphonic: Share = 0.3
+    several_lines: Share = 0.4
     timing: tuple[Annotated[float, Range(0, 0.1, reason="more is out of time")], ...] = (0, 0.012)
     shared_range: Annotated[int, Range(1, 60, reason="formulas play five octaves")] = 12
     least_notes: Annotated[int, Range(1, 100, reason="no excerpt has more")] = 4

@@ -12,8 +12,8 @@ from msdae.evaluation.composers.copying import RUN, Known
 from msdae.evaluation.composers.markov import Markov
 from msdae.evaluation.composers.overlap import areas
 from msdae.evaluation.composers.settings import Settings
-from msdae.evaluation.metrics.bootstrap import interval, interval_of
-from msdae.evaluation.tables import EMPTY, Cell, Table, Value
+from msdae.evaluation.metrics.bootstrap import interval_of
+from msdae.evaluation.tables import EMPTY, Cell, Table, Value, mean_cell
 from msdae.models.composers import Composer, lines
 from msdae.models.composers.four_voices import REST as SILENT
 from msdae.models.composers.four_voices import SYMBOLS
@@ -26,7 +26,6 @@ from msdae.symbolic.tokens import (
     PITCHES,
     cut_at,
     melody,
-    part_of,
     score_of_voices,
     voices,
 )
@@ -174,7 +173,7 @@ class _Tunes:
             if tunes.complete:
                 break
             tunes.add(torch.tensor([pitch]), torch.tensor([number]))
-        return tunes.scores()[0] if tunes.drawn[0] else Score((part_of([]),))
+        return tunes.scores()[0]
 
 
 class _Chorales:
@@ -215,9 +214,9 @@ def _cells(
         corpus,
         *likelihood,
         overlap,
-        _mean(shares, percent=True),
+        mean_cell(shares, digits=0, percent=True),
         Value(float(np.median([one.longest for one in copied])), digits=0),
-        _mean(over, percent=True),
+        mean_cell(over, digits=0, percent=True),
     )
 
 
@@ -228,14 +227,9 @@ def _ratio(columns: np.ndarray) -> Value:
     return Value(float(columns[:, 0].sum() / columns[:, 1].sum()), low, high)
 
 
-def _mean(values: np.ndarray, percent: bool = False) -> Value:
-    low, high = interval(values, list(map(str, range(len(values)))))
-    return Value(float(values.mean()), low, high, digits=0 if percent else 2, percent=percent)
-
-
 def _means(known: Mapping[str, Any], scores: Sequence[Score]) -> list[Cell]:
     cells: list[Cell] = []
     for feature in known.values():
         values = np.array([value for score in scores if (value := feature(score)) is not None])
-        cells.append(_mean(values) if len(values) else EMPTY)
+        cells.append(mean_cell(values))
     return cells

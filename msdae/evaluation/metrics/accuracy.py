@@ -22,7 +22,7 @@ class Accuracy:
     triplet: of triplets in which two clips of one instrument, of different pieces, are nearer than a third
         one of another instrument.
     nearest: of clips whose instrument's mean embedding, over its clips of other pieces, is the nearest one.
-    changed: the same as nearest for clips that something was done to, against the clips as they were.
+    changed: `nearest` of altered clips, as through a codec, compared with the means of the unaltered ones.
     deceived: of clips with the spectral envelope of another instrument (`impostors`), taken for that one.
     """
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 import torchaudio
 
 from msdae import checkpoint
-from msdae.errors import UserError
+from msdae.errors import UserError, first_line, required
 
 REPOSITORY, FILE = "lukewys/laion_clap", "music_audioset_epoch_15_esc_90.14.pt"
 VARIABLE = "MSDAE_CLAP"
@@ -156,14 +156,8 @@ def _filled(audio: torch.Tensor) -> torch.Tensor:
 
 
 def _transformers():
-    try:
-        import transformers
-    except ImportError as error:
-        raise UserError(
-            f"clap: transformers cannot be used ({error}); pip install 'msdae[clap]', or use "
-            "--embedding embedded"
-        ) from error
-    return transformers
+    fix = "pip install 'msdae[clap]', or use --embedding embedded"
+    return required("transformers", f"clap: transformers cannot be used; {fix}")
 
 
 def _from_folder(path: Path) -> nn.Module:
@@ -174,7 +168,7 @@ def _from_folder(path: Path) -> nn.Module:
             path, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise UserError(f"{path}: not a folder of CLAP's ({reason}); save one with transformers") from error
     if report["missing_keys"] or network.config.enable_fusion:
         raise UserError(f"{path}: not CLAP's audio branch without fusion; use laion/larger_clap_music")
@@ -199,7 +193,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         with torch.serialization.safe_globals(allowed):
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise UserError(f"{path}: truncated, or more than tensors ({reason}); get it again") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else {}
     return {name.removeprefix("module."): value for name, value in state.items()}

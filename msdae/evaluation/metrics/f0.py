@@ -26,8 +26,8 @@ def raw_pitch_accuracy(notes: Sequence[Note], waveform: torch.Tensor, sample_rat
     waveform: (samples,), mono, [-1, 1], as long as the notes.
     None where the network is not installed, or no frame is inside a note.
 
-    Source: mir_eval.melody.raw_pitch_accuracy, which takes frequencies; what is unvoiced
-    counts as heard, what is silent does not.
+    Source: mir_eval.melody.raw_pitch_accuracy, which takes frequencies; a frame is heard where the network
+    gives a pitch with a confidence above 0, voiced or not.
     """
     detector = _detector()
     if detector is None:

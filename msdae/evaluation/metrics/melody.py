@@ -1,8 +1,6 @@
 """Notes heard in a waveform (Basic Pitch) and how well they agree with others (mir_eval)."""
 
 import functools
-import importlib
-import importlib.util
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +12,7 @@ import numpy as np
 import torch
 import torchaudio
 
-from msdae.errors import UserError
+from msdae.errors import required
 from msdae.inference.sources import as_source
 
 # What the network was built for (basic_pitch.constants).
@@ -31,14 +29,14 @@ def transcribe(sound: Any, sample_rate: int) -> np.ndarray:
     """The notes in `sound` by Basic Pitch's ONNX network with the package's default thresholds.
 
     sound: (samples,) or (channels, samples), an array or tensor in [-1, 1] at `sample_rate` Hz, or a file, as
-        of `windows.as_source`; maybe of no samples.
+        of `sources.as_source`; maybe of no samples.
     Returns (notes, 3): onset in s, offset in s, MIDI pitch; sorted by onset; (0, 3) for silence.
 
     Source: Bittner et al. 2022, "A lightweight instrument-agnostic model for polyphonic note
     transcription and multipitch estimation"; equal to `basic_pitch.inference.predict` (tested).
 
     Raises:
-        UserError: the extra `eval` or basic-pitch is not installed; as `windows.as_source`.
+        UserError: the extra `eval` or basic-pitch is not installed; as `sources.as_source`.
     """
     return transcribe_batch([sound], sample_rate)[0]
 
@@ -167,12 +165,9 @@ def _intervals_and_hertz(notes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _session() -> Any:
     """The ONNX network, loaded once a process, with as many threads as torch has."""
     onnxruntime = _needs("onnxruntime")
-    spec = importlib.util.find_spec("basic_pitch")
-    if spec is None:
-        raise _missing("basic_pitch")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    path = Path(spec.origin).parent / "saved_models" / "icassp_2022" / "nmp.onnx"
+    path = Path(_basic_pitch().__file__).parent / "saved_models" / "icassp_2022" / "nmp.onnx"
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
@@ -188,16 +183,8 @@ def _mir_eval() -> ModuleType:
 
 
 def _needs(module: str) -> ModuleType:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise _missing(error.name or module) from error
-
-
-def _missing(module: str) -> UserError:
-    return UserError(
-        f"{module} is not installed; run: pip install 'msdae[eval]' && pip install --no-deps basic-pitch"
-    )
+    fix = "pip install 'msdae[eval]' && pip install --no-deps basic-pitch"
+    return required(module, f"{module.partition('.')[0]} is not installed; run: {fix}")
 
 
 @contextmanager

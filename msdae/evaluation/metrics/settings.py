@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msdae import codecs, limits
 from msdae.errors import UserError
-from msdae.limits import COUNT, SEED, SHARE, Range
+from msdae.limits import COUNT, SEED, Range, Share
 
 CLIPS = Range(2, 1000, reason="an instrument has no more that differ")
 
@@ -27,7 +27,7 @@ class MetricConfig:
 
     clips: Annotated[int, CLIPS] = 48
     coded: Annotated[int, Range(0, CLIPS.high)] = 3
-    rooms: Annotated[float, SHARE] = 0.3
+    rooms: Share = 0.3
     references: Annotated[int, CLIPS] = 18
     checked: Annotated[int, Range(1, CLIPS.high)] = 3
     codecs: tuple[str, ...] = (codecs.DEFAULT, "spectral")

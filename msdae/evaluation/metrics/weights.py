@@ -16,11 +16,7 @@ FIX = "train it again with experiments/train_metrics.py"  # of a file that does 
 
 def save(network: nn.Module, path: str | Path, kind: str, header: Mapping[str, Any]) -> None:
     """Write `network` to one safetensors file in half precision, atomically."""
-    tensors = {
-        name: tensor.half() if tensor.is_floating_point() else tensor
-        for name, tensor in network.state_dict().items()
-    }
-    checkpoint.save(path, kind, tensors, header)
+    checkpoint.save(path, kind, checkpoint.halved(network.state_dict()), header)
 
 
 def load(path: str | Path | None, name: str, read: Callable[[str | Path], Network]) -> Network:

@@ -10,12 +10,11 @@ import torch
 from msdae.data.draws import mix_seed
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.errors import UserError
-from msdae.evaluation.metrics.bootstrap import interval
 from msdae.evaluation.metrics.distance import ssim
 from msdae.evaluation.metrics.embeddings import Embedding
 from msdae.evaluation.metrics.kernel import kad
 from msdae.evaluation.priors.samples import TOGETHER, levelled
-from msdae.evaluation.tables import EMPTY, Cell, Table, Value
+from msdae.evaluation.tables import EMPTY, Cell, Table, Value, mean_cell
 from msdae.inference.mels import HOP, MEL, RATE, MelSpace
 from msdae.inference.wording import described
 from msdae.models.priors.base import Condition, Prior
@@ -86,17 +85,13 @@ def _drawn(
         advance(len(some))
 
 
-def _beside(mels: torch.Tensor, others: torch.Tensor) -> tuple[Value, Value]:
+def _beside(mels: torch.Tensor, others: torch.Tensor) -> tuple[Cell, Cell]:
     """SSIM and MSE of pairs (pieces, bands, frames), by the largest value of the first."""
     top = float(mels.max())
     pairs = [(a.double().numpy() / top, b.double().numpy() / top) for a, b in zip(mels, others, strict=True)]
     similar = np.array([ssim(a, b, 1.0) for a, b in pairs])
     errors = np.array([np.square(a - b).mean() for a, b in pairs])
-    groups = [str(number) for number in range(len(pairs))]
-    return (
-        Value(float(similar.mean()), *interval(similar, groups), digits=2),
-        Value(float(errors.mean()), *interval(errors, groups), digits=4),
-    )
+    return mean_cell(similar), mean_cell(errors, digits=4)
 
 
 def _kad(space: MelSpace, mels: torch.Tensor, others: torch.Tensor, embedding: Embedding) -> float:

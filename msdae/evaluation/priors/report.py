@@ -20,7 +20,7 @@ from msdae.evaluation.metrics.melody import transcribe_batch
 from msdae.evaluation.priors.notes import FIGURES, LONG, Notes, thirds
 from msdae.evaluation.priors.samples import Samples
 from msdae.evaluation.priors.settings import Settings
-from msdae.evaluation.tables import EMPTY, Cell, Table, Value
+from msdae.evaluation.tables import EMPTY, Cell, Table, Value, mean_cell
 from msdae.symbolic.captions import REGISTERS, Traits, captions, value_of
 from msdae.symbolic.instruments import FAMILIES, INSTRUMENTS
 
@@ -77,7 +77,7 @@ def main_table(
             distances = Value(kad(points, own), digits=2), Value(fad(points, own), digits=1)
         figures = _figures(transcribed(system, rate), seconds)
         away = [_distance(known[name], figures[name]) for name in FIGURES if len(set(known[name])) > 1]
-        means = [_mean(figures[name]) for name in FIGURES]
+        means = [mean_cell(figures[name]) for name in FIGURES]
         speed = Value(system.speed, digits=1) if system.speed else EMPTY
         mean_away = Value(float(np.mean(away)), digits=2) if away else EMPTY
         rows.append((system.name, *distances, mean_away, *means, speed))
@@ -180,7 +180,7 @@ def asked_row(
     groups = [family for family, _ in asked]
     places = [_register(notes) for notes in transcribed(samples, rate)]
     high = np.array([place == one for place, (_, one) in zip(places, asked, strict=True)], float)
-    return name, _share(same, groups), _share(high, [str(n) for n in range(len(asked))])
+    return name, mean_cell(same, groups, 0, percent=True), mean_cell(high, digits=0, percent=True)
 
 
 def asked_table(
@@ -228,18 +228,6 @@ def _distance(reference: np.ndarray, values: np.ndarray) -> float:
     all, its whole spread."""
     away = wasserstein_distance(reference, values) if len(values) else float(np.ptp(reference))
     return away / float(reference.std())
-
-
-def _mean(values: np.ndarray) -> Cell:
-    if not len(values):
-        return EMPTY
-    low, high = interval(values, [str(n) for n in range(len(values))])
-    return Value(float(values.mean()), low, high, digits=2)
-
-
-def _share(values: np.ndarray, groups: Sequence[str]) -> Value:
-    low, high = interval(values, groups)
-    return Value(float(values.mean()), low, high, digits=0, percent=True)
 
 
 def _thirds(samples: Samples) -> Sequence[torch.Tensor]:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import spearmanr
 
-from msdae.evaluation.metrics.bootstrap import interval
 from msdae.evaluation.swapbench.cases import Case
 from msdae.evaluation.swapbench.run import batches, render
 from msdae.evaluation.swapbench.scores import melody_and_timbre
 from msdae.evaluation.swapbench.systems import Batch, Model
-from msdae.evaluation.tables import Table, Value, counted
+from msdae.evaluation.tables import Table, Value, counted, mean_cell
 from msdae.inference.pipeline import strengths
 from msdae.progress import Progress, silent
 
@@ -61,7 +60,7 @@ def table(series: Sequence[Course], split: str, command: str = "") -> Table:
     f1 = np.mean([course.melody_f1 for course in series], axis=0)
     probability = np.mean([course.probability for course in series], axis=0)
     pieces = [course.piece for course in series]
-    spearman = _mean(np.array([course.spearman for course in series]), pieces)
+    spearman = mean_cell(np.array([course.spearman for course in series]), pieces)
     rows = (
         ("cases", Value(len(series), digits=0)),
         ("Spearman of strength and probability, mean", spearman),
@@ -80,12 +79,8 @@ def course_table(series: Sequence[Course], split: str, command: str = "") -> Tab
     probabilities = np.array([course.probability for course in series]).T
     scores = np.array([course.melody_f1 for course in series]).T
     rows = tuple(
-        (f"{strength:.2f}", Value(strength, digits=2), _mean(probability, pieces), _mean(f1, pieces))
+        (f"{strength:.2f}", Value(strength, digits=2), mean_cell(probability, pieces), mean_cell(f1, pieces))
         for strength, probability, f1 in zip(strengths(len(scores)), probabilities, scores, strict=True)
     )
     note = f"{counted(len(series), 'case')}. Means with bootstrap 95 % intervals over melody pieces."
     return Table(f"Interpolation, {split}: every strength", COURSE_HEADER, rows, note, command)
-
-
-def _mean(values: np.ndarray, pieces: Sequence[str]) -> Value:
-    return Value(float(values.mean()), *interval(values, pieces), digits=2)

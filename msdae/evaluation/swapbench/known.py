@@ -8,7 +8,7 @@ import numpy as np
 
 from msdae import checkpoint, files, folders
 from msdae.codecs import Codec
-from msdae.evaluation import code
+from msdae.evaluation import source_hash
 from msdae.evaluation.metrics import f0, timbre
 from msdae.evaluation.metrics.embeddings import Embedding
 from msdae.evaluation.swapbench.cases import references, to_json
@@ -55,7 +55,7 @@ class Known:
             "timbre": checkpoint.fingerprint(timbre.load().state_dict(), {}),
             "embedding": embedding.fingerprint,
             "f0": f0.available(),
-            "code": code.fingerprint(CODE),
+            "code": source_hash.fingerprint(CODE),
         }
         whole = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         self.keys = {row: f"{whole} {row} {codec.identity if row == CODEC else ''}" for row in ROWS}

@@ -7,12 +7,11 @@ import torch
 
 from msdae.audio.files import SAMPLE_RATE
 from msdae.data import ClipCache
-from msdae.data.labels import MELODY, NOTE
+from msdae.data.labels import KINDS
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import Case, Performance
 
 SPLIT = "data"
-SETS = {"notes": NOTE, "melodies": MELODY}  # set -> label `kind` of the clips
 
 
 class Pairs:
@@ -33,7 +32,7 @@ class Pairs:
     def __init__(self, cache: ClipCache, count: int, seed: int = 0):
         self.cache, self.cases = cache, []
         self._clips: dict[str, tuple[int, int]] = {}
-        for kind, label in SETS.items():
+        for kind, label in KINDS.items():
             usable = [
                 i for i, clip in enumerate(cache.clips) if clip.get("kind") == label and clip.get("notes")
             ]

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from msdae.evaluation.metrics.bootstrap import interval
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, Case
 from msdae.evaluation.swapbench.run import batches, render
 from msdae.evaluation.swapbench.scores import melody_and_timbre
 from msdae.evaluation.swapbench.systems import Batch, Model
-from msdae.evaluation.tables import Table, Value, counted
+from msdae.evaluation.tables import Table, counted, mean_cell
 from msdae.inference.pipeline import Pipeline
 from msdae.progress import Progress, silent
 from msdae.synthesis.players import PLAYER, PLAYERS, play
@@ -44,7 +43,10 @@ def measure(
                 scores[name] += melody_and_timbre(some, swapped)
                 bar.update(len(some))
     pieces = [case.melody.piece for case in group]
-    rows = [(name, *_values(np.array(values), pieces)) for name, values in scores.items()]
+    rows = [
+        (name, *(mean_cell(column, pieces) for column in np.array(values).T))
+        for name, values in scores.items()
+    ]
     return Table(
         f"What should play scores: {group[0].split} split",
         ("melody source played by", "melody F1 ↑", "timbre top-1 ↑", "probability of the right timbre ↑"),
@@ -53,9 +55,3 @@ def measure(
         f"95 % intervals over pieces. Scores are played by: {PLAYER}.",
         command,
     )
-
-
-def _values(scores: np.ndarray, pieces: Sequence[str]) -> list[Value]:
-    """scores: (cases, figures)"""
-    columns = scores.T
-    return [Value(float(c.mean()), *interval(c, pieces), digits=2) for c in columns]

@@ -14,11 +14,11 @@ import torch.nn.functional as F
 
 from msdae import audio, files
 from msdae.audio.files import SAMPLE_RATE
+from msdae.audio.resample import resampled
 from msdae.codecs import Codec
 from msdae.errors import UserError, printable
-from msdae.evaluation import code
+from msdae.evaluation import source_hash
 from msdae.evaluation.metrics import mfcc
-from msdae.evaluation.metrics.bootstrap import interval
 from msdae.evaluation.metrics.melody import note_f1, transcribe_batch
 from msdae.evaluation.metrics.scoring import by_name
 from msdae.evaluation.swapbench.manifest import identity
@@ -32,9 +32,8 @@ from msdae.evaluation.swapbench.systems import (
     can_learn,
     check_names,
     learnt_row,
-    resampled,
 )
-from msdae.evaluation.tables import Table, Value
+from msdae.evaluation.tables import Table, mean_cell
 from msdae.inference.pipeline import Pipeline
 from msdae.inference.sources import read_sound
 from msdae.progress import Progress, silent
@@ -113,7 +112,7 @@ def evaluate(
     folder, device = Path(out), next(codec.parameters()).device
     files.make_folder(folder)
     rows = _rows(group, pipelines, codec, device, outputs or {}, learn)
-    known, version = _known(folder / SCORES), code.fingerprint([__name__], with_imports=True)
+    known, version = _known(folder / SCORES), source_hash.fingerprint([__name__], with_imports=True)
     notes = {pair: transcribe_batch([read_sound(pair.melody)], SAMPLE_RATE)[0] for pair in group}
     if without_notes := [pair.melody for pair, heard in notes.items() if not len(heard)]:
         raise UserError(
@@ -236,9 +235,8 @@ def _table(
 ) -> Table:
     rows = []
     for name, values in scores.items():
-        columns = (np.array([value[metric] for value in values]) for metric in (MELODY, TIMBRE))
-        cells = (Value(float(column.mean()), *interval(column, names), 2) for column in columns)
-        rows.append((name, *cells))
+        columns = ([value[metric] for value in values] for metric in (MELODY, TIMBRE))
+        rows.append((name, *(mean_cell(column, names) for column in columns)))
     note = (
         f"Pairs: {len(names)}. Melody: notes that Basic Pitch hears in the output and in the melody source, "
         "onsets within 50 ms. Timbre: mean MFCC 2 to 13 of the output and of the timbre source. Codec and "

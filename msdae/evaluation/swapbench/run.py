@@ -1,9 +1,8 @@
 """SwapBench and the thesis's tables for any set of models: plan, render, swap, score, and the tables."""
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +43,7 @@ from msdae.evaluation.swapbench.systems import (
 )
 from msdae.evaluation.tables import Table, write_folder
 from msdae.inference.pipeline import Pipeline, Sampling
+from msdae.nn.device import workers
 from msdae.progress import Progress, silent
 
 SOUNDS = ("timbre", "melody")  # files beside the outputs of a case
@@ -186,7 +186,8 @@ def run(
     makers = unique(systems)
     total = len(makers) * len(results.cases)
     desc = "learning" if alone else "evaluating"
-    with _workers(alone) as mapped, progress(total=total, desc=desc, unit="output") as bar:
+    pool = nullcontext() if alone else workers()
+    with pool as shared, progress(total=total, desc=desc, unit="output") as bar:
         ordered = sorted(results.cases, key=lambda case: case.id not in kept)
         for number, group in enumerate(batches(ordered, 1 if alone else BATCH)):
             if known and number and not any(case.id in kept for case in group):
@@ -199,7 +200,7 @@ def run(
             batch = Batch(group, *recordings(group))
             _keep(results, batch, {"timbre": batch.timbre, "melody": batch.melody}, kept)
             scored = functools.partial(_scored, scoring.facts(batch, library), makers, embedding)
-            for output, waveforms, scores, points in mapped(scored, missing):
+            for output, waveforms, scores, points in (shared.map if shared else map)(scored, missing):
                 _keep(results, batch, {" ".join(output).strip(): waveforms}, kept)
                 results.add(output, group, scores, points)
                 bar.update(len(group))
@@ -242,22 +243,6 @@ def _scored(
     waveforms = makers[output].render(facts.batch, output)
     scores = scoring.score(facts, waveforms, swapped=bool(output.levels))
     return output, waveforms, scores, embedding.embed(waveforms, SAMPLE_RATE).numpy()
-
-
-@contextmanager
-def _workers(alone: bool) -> Iterator[Callable[..., Iterable]]:
-    """What maps over outputs: a worker for each of torch's threads, of one thread itself, as most steps are
-    too small to be shared; or this thread alone."""
-    if alone:
-        yield map
-        return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield pool.map
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _keep(results: Results, batch: Batch, sounds: Mapping[str, torch.Tensor], kept: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import torch
 from msdae.audio.files import SAMPLE_RATE
 from msdae.diffusion.samplers import evaluations
 from msdae.evaluation.metrics import embeddings
-from msdae.evaluation.metrics.bootstrap import interval, interval_of
+from msdae.evaluation.metrics.bootstrap import interval_of
 from msdae.evaluation.metrics.kernel import kad
 from msdae.evaluation.swapbench.cases import Case
 from msdae.evaluation.swapbench.real import Library
@@ -18,7 +18,7 @@ from msdae.evaluation.swapbench.run import batches, render
 from msdae.evaluation.swapbench.scores import melody_and_timbre
 from msdae.evaluation.swapbench.systems import CODEC, TRUTH, Batch, Bounds, Model, Output
 from msdae.evaluation.swapbench.tables import swap_score
-from msdae.evaluation.tables import EMPTY, Cell, Table, Value, counted
+from msdae.evaluation.tables import EMPTY, Cell, Table, Value, counted, mean_cell
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.inference.settings import NEVER
 from msdae.models.student import Student
@@ -140,14 +140,14 @@ def _output(
 
 def _cells(columns: dict[str, np.ndarray], name: str, pieces: Sequence[str]) -> list[Cell]:
     """F1, top-1 and the swap score of a row."""
-    return [*(_value(column, pieces) for column in columns[name].T[:2]), _score(columns, name, pieces)]
+    return [*(mean_cell(column, pieces, 3) for column in columns[name].T[:2]), _score(columns, name, pieces)]
 
 
 def _differences(columns: dict[str, np.ndarray], name: str, pieces: Sequence[str]) -> list[Cell]:
     """How far F1 and top-1 are from those of `REFERENCE`."""
     if REFERENCE not in columns or name in (REFERENCE, CODEC):
         return [EMPTY, EMPTY]
-    return [_value(column, pieces) for column in (columns[name] - columns[REFERENCE]).T[:2]]
+    return [mean_cell(column, pieces, 3) for column in (columns[name] - columns[REFERENCE]).T[:2]]
 
 
 def _beside_codec(columns: dict[str, np.ndarray], name: str) -> np.ndarray:
@@ -162,7 +162,3 @@ def _score(columns: dict[str, np.ndarray], name: str, pieces: Sequence[str] = ()
     if math.isnan(value):
         return EMPTY
     return Value(value, *(interval_of(swap_score, together, pieces) if len(pieces) else ()), digits=3)
-
-
-def _value(column: np.ndarray, pieces: Sequence[str]) -> Value:
-    return Value(float(column.mean()), *interval(column, pieces), digits=3)

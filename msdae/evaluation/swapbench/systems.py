@@ -18,7 +18,7 @@ from msdae import audio, files
 from msdae.audio import equaliser, neighbours
 from msdae.audio.contour import Contour
 from msdae.audio.files import SAMPLE_RATE
-from msdae.audio.resample import resample
+from msdae.audio.resample import resampled
 from msdae.codecs import Codec
 from msdae.errors import UserError, printable
 from msdae.evaluation.metrics.scoring import SLACK
@@ -273,11 +273,6 @@ def unique(systems: Sequence[System]) -> Mapping[Output, System]:
 
 def _label(levels: Sequence[int]) -> str:
     return ",".join(map(str, levels))
-
-
-def resampled(waveform: torch.Tensor, old_rate: int, new_rate: int) -> torch.Tensor:
-    """(samples,) at another rate."""
-    return torch.cat(list(resample([waveform], old_rate, new_rate)))
 
 
 def _clips(waveforms: Iterable[torch.Tensor], sample_rate: int, batch: Batch, row: str) -> torch.Tensor:

@@ -7,14 +7,14 @@ from functools import partial
 import numpy as np
 
 from msdae.evaluation.metrics import f0
-from msdae.evaluation.metrics.bootstrap import interval, interval_of
+from msdae.evaluation.metrics.bootstrap import interval_of
 from msdae.evaluation.metrics.scoring import FEWEST, SET_METRICS
 from msdae.evaluation.swapbench import real
 from msdae.evaluation.swapbench import scores as scoring
 from msdae.evaluation.swapbench.cases import HEARD, Case
 from msdae.evaluation.swapbench.results import Results
 from msdae.evaluation.swapbench.systems import BOUNDS, CODEC, COPY_TIMBRE, TRUTH, UNTAUGHT, Output
-from msdae.evaluation.tables import EMPTY, Cell, Table, Value, counted
+from msdae.evaluation.tables import EMPTY, Cell, Table, Value, counted, mean_cell
 
 Column = Callable[[Results, Output], Cell]
 
@@ -111,8 +111,7 @@ def mean(results: Results, output: Output, cases: Sequence[Case], metric: str, d
     """A metric of one output over `cases`, with its interval; empty where its judge was not there."""
     if metric == scoring.RAW_PITCH and not results.judged(output, cases, metric):
         return EMPTY
-    values = results.column(output, cases, metric)
-    return Value(float(values.mean()), *interval(values, _pieces(cases)), digits)
+    return mean_cell(results.column(output, cases, metric), _pieces(cases), digits)
 
 
 def score(results: Results, output: Output, cases: Sequence[Case], digits: int = 3) -> Cell:

@@ -143,7 +143,7 @@ class Composer(nn.Module):
         return left.where(left.isfinite().any(dim=1, keepdim=True), logits)
 
     def nll(self, score: Score) -> tuple[float, int]:
-        """Negative log-likelihood of a piece in nats, a bound of it where there is but that, and its symbols.
+        """Negative log-likelihood of a piece in nats (of a VAE an upper bound), and its number of symbols.
 
         Raises:
             UserError: the composer has none, or the piece is not of its kind.
@@ -164,10 +164,7 @@ class Composer(nn.Module):
 
     def save(self, path: str | Path, half: bool = False) -> None:
         """Write a safetensors file, atomically. half: in half precision."""
-        tensors = {
-            name: tensor.half() if half and tensor.is_floating_point() else tensor
-            for name, tensor in self.state_dict().items()
-        }
+        tensors = checkpoint.halved(self.state_dict()) if half else self.state_dict()
         if self.runs is not None:
             tensors[RUNS] = torch.from_numpy(self.runs.hashes)
         header = {

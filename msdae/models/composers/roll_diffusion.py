@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from msdae import limits
-from msdae.errors import UserError
+from msdae.errors import UserError, required
 from msdae.limits import Choice, Range, Size
 from msdae.models.composers import rolls
 from msdae.models.composers.base import COMPOSERS, Composer, Excerpts, Losses, Manner
@@ -32,7 +32,6 @@ class RollDiffusionConfig:
     betas: the schedule of the noise.
     wrap: an image has 12 semitones, which wrap, and a channel for each octave, in place of 128 pitches.
     standard: images have mean 0 and deviation 1, in place of -1 and 1: silence, 97 % of them, is near 0.
-    bins: loudness of a note that is told apart.
     sampler: DPM-Solver, or DDPM's thousand steps. steps: of the former.
     """
 
@@ -42,7 +41,6 @@ class RollDiffusionConfig:
     betas: Annotated[str, Choice(("squaredcos_cap_v2", "linear"))] = "squaredcos_cap_v2"
     wrap: bool = True
     standard: bool = True
-    bins: Annotated[int, Range(2, 128)] = 32
     sampler: Annotated[str, Choice(("dpm_solver", "ddpm"))] = "dpm_solver"
     steps: Annotated[int, Range(1, TIMES)] = 20
 
@@ -144,11 +142,9 @@ class RollDiffusion(Composer):
         return [rolls.joined(list(active[row]), 0, bars) for row in range(count)]
 
     def _active(self, images: torch.Tensor) -> np.ndarray:
-        """Images to rolls (batch, steps, 128): a note sounds from the middle one of its loudness bins on."""
+        """Images to rolls (batch, steps, 128): a note sounds where it is half as loud as one can be."""
         flat = images.flatten(1, 2)[:, :PITCHES].transpose(1, 2)
-        loud = ((flat - self.silent) / (self.sounding - self.silent)).clamp(0, 1)
-        bins = (loud * (self.config.bins - 1)).round()
-        return (bins >= self.config.bins / 2).numpy()
+        return ((flat - self.silent) / (self.sounding - self.silent) >= 0.5).numpy()
 
     def _scheduler(self) -> Any:
         diffusers = _diffusers()
@@ -162,8 +158,4 @@ class RollDiffusion(Composer):
 
 
 def _diffusers() -> Any:
-    try:
-        import diffusers
-    except ImportError as error:
-        raise UserError("roll_diffusion needs diffusers: pip install 'msdae[composers]'") from error
-    return diffusers
+    return required("diffusers", "roll_diffusion needs diffusers: pip install 'msdae[composers]'")

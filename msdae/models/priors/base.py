@@ -111,8 +111,8 @@ class Prior(nn.Module):
             self.mean[part], self.white[part, part], self.colour[part, part] = self._standard(rows)
 
     def _standard(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """What is a level's of `mean`, `white` and `colour`: (channels, points) -> (channels, 1), and twice
-        (channels, channels)"""
+        """Mean, whitening matrix and its inverse for the channels of one level: (channels, points) ->
+        (channels, 1), and twice (channels, channels)"""
         variances, axes = torch.linalg.eigh(self._covariance(rows))
         deviations = variances.clamp_min(float(variances.max()) * SMALLEST + 1e-6).sqrt()
         return rows.mean(dim=1, keepdim=True), (axes / deviations) @ axes.T, (axes * deviations) @ axes.T
@@ -235,7 +235,7 @@ class Prior(nn.Module):
 
     def save(self, path: str | Path, half: bool = False) -> None:
         """Write a safetensors file, atomically. half: in half precision."""
-        tensors = {name: t.half() if half else t for name, t in self.state_dict().items()}
+        tensors = checkpoint.halved(self.state_dict()) if half else self.state_dict()
         header = {
             "prior": self.kind,
             "config": config.to_mapping(self.config),

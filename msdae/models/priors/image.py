@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 import torch
 
-from msdae.errors import UserError
+from msdae.errors import UserError, required
 from msdae.limits import Range, Size
 from msdae.models.priors.base import FACTS
 from msdae.models.priors.diffusion import DiffusionConfig, DiffusionPrior, Mean, Process
@@ -86,8 +86,4 @@ class ImagePrior(DiffusionPrior):
 
 
 def _diffusers() -> Any:
-    try:
-        import diffusers
-    except ImportError as error:
-        raise UserError("the prior image needs diffusers: pip install 'msdae[composers]'") from error
-    return diffusers
+    return required("diffusers", "the prior image needs diffusers: pip install 'msdae[composers]'")

@@ -142,7 +142,8 @@ def test_what_is_missing_or_damaged_is_said(small, tmp_path, monkeypatch):
         clap.load()
     torch.save({"state_dict": {"module.x": torch.zeros(1)}}, tmp_path / "a.pt")
     (tmp_path / "b.pt").write_bytes(b"PK nothing")
-    for name, message in (("a", "not the network"), ("b", "truncated"), ("c", "no such")):
+    (tmp_path / "d.pt").write_bytes(b"")
+    for name, message in (("a", "not the network"), ("b", "truncated"), ("c", "no such"), ("d", "truncated")):
         with pytest.raises(UserError, match=rf"{name}\.pt: {message}"):
             clap.load(tmp_path / f"{name}.pt")
 

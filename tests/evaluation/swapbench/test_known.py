@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from msdae.audio import neighbours
-from msdae.evaluation import code
+from msdae.evaluation import source_hash
 from msdae.evaluation.metrics import embeddings
 from msdae.evaluation.swapbench import cases, known, run
 from msdae.evaluation.swapbench.known import Known
@@ -39,7 +39,7 @@ def test_a_second_evaluation_scores_the_first_batch_alone(swapped, scores, tmp_p
     rows = [{row[0]: row[1:] for row in short[0].rows} for short, _ in (first, again)]
     for name in ("truth", "copy timbre source", "codec", neighbours.ROW):
         assert rows[0][name] == rows[1][name]
-    monkeypatch.setattr(code, "fingerprint", lambda names: "of other code")
+    monkeypatch.setattr(source_hash, "fingerprint", lambda names: "of other code")
     evaluate({}, tmp_path / "c", FEW)
     assert len(swapped) == 4 + 2 + 4
 

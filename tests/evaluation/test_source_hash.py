@@ -2,17 +2,17 @@ import shutil
 
 import pytest
 
-from msdae.evaluation import code
+from msdae.evaluation import source_hash
 
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A copy of the package, to change."""
-    folder = shutil.copytree(code.PACKAGE, tmp_path / "msdae", ignore=shutil.ignore_patterns("*.pyc"))
-    monkeypatch.setattr(code, "PACKAGE", folder)
-    code._modules.cache_clear()
+    folder = shutil.copytree(source_hash.PACKAGE, tmp_path / "msdae", ignore=shutil.ignore_patterns("*.pyc"))
+    monkeypatch.setattr(source_hash, "PACKAGE", folder)
+    source_hash._modules.cache_clear()
     yield folder
-    code._modules.cache_clear()
+    source_hash._modules.cache_clear()
 
 
 def change(path):
@@ -22,7 +22,7 @@ def change(path):
 def test_a_hash_is_of_the_named_modules_alone_or_of_all_that_they_import(package):
     def both():
         named = ["msdae.evaluation.metrics"]
-        return code.fingerprint(named), code.fingerprint(named, with_imports=True)
+        return source_hash.fingerprint(named), source_hash.fingerprint(named, with_imports=True)
 
     alone, reached = both()
     change(package / "analysis" / "umap.py")  # which metrics do not import
