@@ -25,7 +25,7 @@ from msdae.training import steps
 from msdae.training.loop import Loop
 from msdae.training.processes import process_state
 from msdae.training.reconstruction import Reconstruction
-from msdae.training.recordings import Excerpts, Waveforms
+from msdae.training.recordings import RecordingExcerpts, Waveforms
 from msdae.training.task import (
     Betas,
     Count,
@@ -122,7 +122,9 @@ def train(
     with seeded(settings.seed):
         codec = base or NeuralCodec(settings.codec)
     samples, rate = settings.frames * codec.hop, codec.sample_rate
-    excerpts = Excerpts(recordings["train"], settings, samples, rate, cache or folder, place, progress)
+    excerpts = RecordingExcerpts(
+        recordings["train"], settings, samples, rate, cache or folder, place, progress
+    )
     if excerpts.ready:
         settings = replace(settings, workers=0)
     paths = list(recordings.get("valid", recordings["train"]))
@@ -151,7 +153,7 @@ class ReconstructionTask(Task):
         settings: CodecTrainConfig,
         stage: int,
         codec: NeuralCodec,
-        excerpts: Excerpts,
+        excerpts: RecordingExcerpts,
         valid: Waveforms,
     ):
         self.settings, self.stage, self.name = settings, stage, STAGES[stage]

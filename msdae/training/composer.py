@@ -15,7 +15,7 @@ from msdae.data import order
 from msdae.data.draws import Draws
 from msdae.errors import UserError
 from msdae.limits import NOT_NEGATIVE
-from msdae.models.composers.base import COMPOSERS, KIND, Composer, Excerpts, new
+from msdae.models.composers.base import COMPOSERS, KIND, Composer, ExcerptBatch, new
 from msdae.progress import Progress, silent
 from msdae.symbolic.notes import Score
 from msdae.training.loop import Loop
@@ -95,15 +95,15 @@ class ComposerTask(Task):
         self.networks = dict(composer.turns())
         self.terms, self.averaged = {}, {}
 
-    def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Excerpts]:
+    def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[ExcerptBatch]:
         for step in count(start):
             rngs = order.generators(seed, step, self.settings.batch_size, rank, world)
             yield self._batch(self.train, rngs, step)
 
-    def example(self, clips: int) -> Excerpts:
+    def example(self, clips: int) -> ExcerptBatch:
         return self._batch(self.train, order.generators(0, 0, clips), 0)
 
-    def validation(self, rank: int, world: int) -> Iterable[Excerpts]:
+    def validation(self, rank: int, world: int) -> Iterable[ExcerptBatch]:
         """The same excerpts every time, each of a piece drawn by its length."""
         self.terms = {}  # of training, which are none of its losses
         # here the networks have their averaged weights
@@ -112,14 +112,14 @@ class ComposerTask(Task):
             rngs = order.generators(1, number, self.settings.batch_size, rank, world)
             yield self._batch(self.valid, rngs, 10**9)
 
-    def losses(self, batch: Excerpts, draws: Draws) -> Losses:
+    def losses(self, batch: ExcerptBatch, draws: Draws) -> Losses:
         """Of the last turn's network, which the others serve."""
         return self._losses(list(self.networks)[-1], batch, draws)
 
     def turns(self) -> dict[str, Callable[[Any, Draws], Losses]]:
         return {name: partial(self._losses, name) for name in self.networks}
 
-    def _losses(self, name: str, batch: Excerpts, draws: Draws) -> Losses:
+    def _losses(self, name: str, batch: ExcerptBatch, draws: Draws) -> Losses:
         for other, network in self.composer.turns().items():
             network.requires_grad_(other == name)
         with torch.random.fork_rng():  # dropout draws from the process's own generator
@@ -162,11 +162,11 @@ class ComposerTask(Task):
 
     def _batch(
         self, pieces: Mapping[str, np.ndarray], rngs: Sequence[np.random.Generator], step: int
-    ) -> Excerpts:
+    ) -> ExcerptBatch:
         names, sizes = list(pieces), np.array([len(piece) for piece in pieces.values()])
         chosen = [names[rng.choice(len(names), p=sizes / sizes.sum())] for rng in rngs]
         values = [self.composer.excerpt(pieces[name], rng) for name, rng in zip(chosen, rngs, strict=True)]
-        return Excerpts(torch.from_numpy(np.stack(values)), torch.full((len(rngs),), step), chosen)
+        return ExcerptBatch(torch.from_numpy(np.stack(values)), torch.full((len(rngs),), step), chosen)
 
 
 def _encoded(composer: Composer, scores: Mapping[str, Score]) -> dict[str, np.ndarray]:

@@ -42,7 +42,7 @@ class Mixing(Protocol):
     hissed: float
 
 
-class Excerpts:
+class RecordingExcerpts:
     """Random excerpts of recordings for training: which ones depends on seed and step alone.
 
     Args:

@@ -14,7 +14,7 @@ from msdae.codecs.neural import NeuralCodec, NeuralConfig
 from msdae.errors import UserError
 from msdae.training.codec import STAGES, CodecTrainConfig, ReconstructionTask, train
 from msdae.training.log import Log
-from msdae.training.recordings import Excerpts, Waveforms
+from msdae.training.recordings import RecordingExcerpts, Waveforms
 
 CPU = torch.device("cpu")
 FEW = CodecTrainConfig(
@@ -140,7 +140,9 @@ def test_a_state_of_the_old_layout_is_refused(music, tmp_path):
 def test_every_process_validates_as_often(music, tmp_path, world):
     """Regression: a process without validation excerpts left the others waiting for its losses."""
     codec = NeuralCodec()
-    excerpts = Excerpts(paths(music)["train"], FEW, FEW.frames * codec.hop, codec.sample_rate, tmp_path)
+    excerpts = RecordingExcerpts(
+        paths(music)["train"], FEW, FEW.frames * codec.hop, codec.sample_rate, tmp_path
+    )
     valid = Waveforms.beginnings(paths(music)["train"][:3], excerpts.samples, codec.sample_rate)
     task = ReconstructionTask(FEW, 0, codec, excerpts, valid)
     for rank in range(world):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from msdae import audio
-from msdae.training.recordings import Excerpts
+from msdae.training.recordings import RecordingExcerpts
 
 SAMPLES = 2000
 
@@ -17,7 +17,7 @@ def make(tmp_path):
 
     def make(**settings):
         chosen = SimpleNamespace(**{"batch_size": 6, "mixed": 0.5, "hissed": 0.5, **settings})
-        return Excerpts(sorted(tmp_path.glob("*.flac")), chosen, SAMPLES, 44100, tmp_path)
+        return RecordingExcerpts(sorted(tmp_path.glob("*.flac")), chosen, SAMPLES, 44100, tmp_path)
 
     return make
 

@@ -18,7 +18,7 @@ class Copied:
     longest: int
 
 
-class Known:
+class TrainingRuns:
     """The runs of notes in the parts of a training set: intervals with durations; keys do not count."""
 
     def __init__(self, scores: Iterable[Score]):

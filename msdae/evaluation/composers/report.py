@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from msdae.evaluation.composers import features
-from msdae.evaluation.composers.copying import RUN, Known
+from msdae.evaluation.composers.copying import RUN, TrainingRuns
 from msdae.evaluation.composers.markov import Markov
 from msdae.evaluation.composers.overlap import areas
 from msdae.evaluation.composers.settings import Settings
@@ -91,7 +91,7 @@ def evaluate(
             corpus, known = pieces(number), features.LINES if number == 1 else features.VOICES
             train, test = (list(corpus[split].values()) for split in ("train", settings.split))
             reference = excerpts(test, settings)
-            copies, rows = Known(train), []
+            copies, rows = TrainingRuns(train), []
             for row in _rows(group, corpus, number, settings):
                 first.append(_cells(row, CORPORA[number], known, reference, copies))
                 rows.append((row.name, *_means(known, row.samples)))
@@ -199,7 +199,7 @@ def _of(score: Score, nats: float, symbols: int) -> tuple[float, int, float]:
 
 
 def _cells(
-    row: Row, corpus: str, known: Mapping[str, Any], reference: Sequence[Score], copies: Known
+    row: Row, corpus: str, known: Mapping[str, Any], reference: Sequence[Score], copies: TrainingRuns
 ) -> tuple[Cell, ...]:
     likelihood: tuple[Cell, ...] = (EMPTY, EMPTY)
     if row.likelihood:

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from msdae.evaluation.swapbench.cases import Case
 from msdae.evaluation.swapbench.run import batches, render
 from msdae.evaluation.swapbench.scores import melody_and_timbre
-from msdae.evaluation.swapbench.systems import Batch, Model
+from msdae.evaluation.swapbench.systems import CaseBatch, Model
 from msdae.evaluation.tables import Table, Value, counted, mean_cell
 from msdae.inference.pipeline import strengths
 from msdae.progress import Progress, silent
@@ -44,7 +44,7 @@ def courses(
     results = []
     with progress(total=len(cases) * points, desc="interpolating", unit="output") as bar:
         for group in batches(cases):
-            batch = Batch(group, *render(group))
+            batch = CaseBatch(group, *render(group))
             rows = []
             for strength in strengths(points):
                 rows.append(melody_and_timbre(group, model.swap(batch, LEVELS, strength)))

@@ -35,7 +35,7 @@ CODE = (
 ROWS = (*BOUNDS, *UNTAUGHT)
 
 
-class Known:
+class KnownScores:
     """The scores of `ROWS` on the cases of `results`, each row in a file whose name says all that it is of.
 
     library: as of `sounds.play`.

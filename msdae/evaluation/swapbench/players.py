@@ -8,7 +8,7 @@ import torch
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, Case
 from msdae.evaluation.swapbench.run import batches, render
 from msdae.evaluation.swapbench.scores import melody_and_timbre
-from msdae.evaluation.swapbench.systems import Batch, Model
+from msdae.evaluation.swapbench.systems import CaseBatch, Model
 from msdae.evaluation.tables import Table, counted, mean_cell
 from msdae.inference.pipeline import Pipeline
 from msdae.progress import Progress, silent
@@ -39,7 +39,7 @@ def measure(
                 if name != ORIGINAL:
                     played = [play(case.melody.notes, CLIP_SAMPLES, name) for case in some]
                     melody = torch.stack(played)
-                swapped = system.swap(Batch(some, timbre, melody, truth), LEVELS)
+                swapped = system.swap(CaseBatch(some, timbre, melody, truth), LEVELS)
                 scores[name] += melody_and_timbre(some, swapped)
                 bar.update(len(some))
     pieces = [case.melody.piece for case in group]

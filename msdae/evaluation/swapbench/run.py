@@ -19,7 +19,7 @@ from msdae.evaluation.metrics.embeddings import Embedding
 from msdae.evaluation.swapbench import cases, pairs, real, tables
 from msdae.evaluation.swapbench import scores as scoring
 from msdae.evaluation.swapbench.cases import Case
-from msdae.evaluation.swapbench.known import Known
+from msdae.evaluation.swapbench.known import KnownScores
 from msdae.evaluation.swapbench.manifest import described, manifest, sizes
 from msdae.evaluation.swapbench.real import Library
 from msdae.evaluation.swapbench.results import Results
@@ -28,8 +28,8 @@ from msdae.evaluation.swapbench.sounds import play
 from msdae.evaluation.swapbench.systems import (
     BOUNDS,
     UNTAUGHT,
-    Batch,
     Bounds,
+    CaseBatch,
     Folder,
     Function,
     Learnt,
@@ -110,7 +110,7 @@ def evaluate(
         given = {name: {"hash": folder.fingerprint} for name, folder in folders.items()}
         results = Results.begin(out, {**facts, "outputs": given, "splits": sizes(drawn)}, drawn)
         kept = _spread(drawn, settings.report_cases)
-        known = Known(results, shared, library, embedding)
+        known = KnownScores(results, shared, library, embedding)
         run(systems, results, library, embedding, kept, progress, known=known)
         known.keep()
         if settings.learn is not None:
@@ -173,7 +173,7 @@ def run(
     progress: Progress = silent,
     recordings: Callable[[Sequence[Case]], Recordings] | None = None,
     alone: bool = False,
-    known: Known | None = None,
+    known: KnownScores | None = None,
 ) -> None:
     """Score every output of every case that `results` does not have yet.
 
@@ -197,7 +197,7 @@ def run(
             bar.update((len(makers) - len(missing)) * len(group))
             if not missing:
                 continue
-            batch = Batch(group, *recordings(group))
+            batch = CaseBatch(group, *recordings(group))
             _keep(results, batch, {"timbre": batch.timbre, "melody": batch.melody}, kept)
             scored = functools.partial(_scored, scoring.facts(batch, library), makers, embedding)
             for output, waveforms, scores, points in (shared.map if shared else map)(scored, missing):
@@ -245,7 +245,9 @@ def _scored(
     return output, waveforms, scores, embedding.embed(waveforms, SAMPLE_RATE).numpy()
 
 
-def _keep(results: Results, batch: Batch, sounds: Mapping[str, torch.Tensor], kept: Sequence[str]) -> None:
+def _keep(
+    results: Results, batch: CaseBatch, sounds: Mapping[str, torch.Tensor], kept: Sequence[str]
+) -> None:
     for index, case in enumerate(batch.cases):
         if case.id in kept:
             own_sounds = {name: waveforms[index] for name, waveforms in sounds.items()}

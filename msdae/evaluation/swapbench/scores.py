@@ -16,7 +16,7 @@ from msdae.evaluation.swapbench import real
 from msdae.evaluation.swapbench.cases import NOTE, Case, Performance, references
 from msdae.evaluation.swapbench.real import Library
 from msdae.evaluation.swapbench.sounds import play
-from msdae.evaluation.swapbench.systems import Batch
+from msdae.evaluation.swapbench.systems import CaseBatch
 
 F1, F1_WIDE, F1_HEARD, PITCH = "melody F1", "melody F1 100 ms", "melody F1 heard", "pitch accuracy"
 TIMBRE, TOP1 = "timbre similarity", "timbre top-1"
@@ -39,14 +39,14 @@ class Facts:
     instruments: what the outputs' timbre may be; empty where there is no truth.
     """
 
-    batch: Batch
+    batch: CaseBatch
     heard: list[np.ndarray]
     original_timbre: torch.Tensor
     source_timbre: torch.Tensor
     instruments: list["Instruments"]
 
 
-def facts(batch: Batch, library: Library | None = None) -> Facts:
+def facts(batch: CaseBatch, library: Library | None = None) -> Facts:
     """Listen to the truth (or what stands for it) once for all outputs. library: as of `sounds.play`.
 
     Loads and renders everything that `score` needs, which may then run on several threads.

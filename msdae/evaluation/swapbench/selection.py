@@ -10,7 +10,7 @@ from msdae.evaluation.swapbench import cases, tables
 from msdae.evaluation.swapbench.real import Library
 from msdae.evaluation.swapbench.run import batches, render
 from msdae.evaluation.swapbench.scores import melody_and_timbre
-from msdae.evaluation.swapbench.systems import CODEC, Batch, Bounds, Model, Output, System
+from msdae.evaluation.swapbench.systems import CODEC, Bounds, CaseBatch, Model, Output, System
 from msdae.inference.pipeline import Pipeline
 
 MELODIES = {"monophonic": 32, "two voices": 8, "polyphonic": 8}
@@ -70,7 +70,7 @@ def _scores(
     """Mean melody F1 and timbre top-1."""
     rows = []
     for group in batches(cases.plan(split, 0, dict(textures))):
-        waveforms = system.render(Batch(group, *render(group, library)), output)
+        waveforms = system.render(CaseBatch(group, *render(group, library)), output)
         rows += melody_and_timbre(group, waveforms, library)
     f1, top1, _ = np.mean(rows, axis=0)
     return float(f1), float(top1)

@@ -16,7 +16,7 @@ from msdae.evaluation.swapbench.cases import Case
 from msdae.evaluation.swapbench.real import Library
 from msdae.evaluation.swapbench.run import batches, render
 from msdae.evaluation.swapbench.scores import melody_and_timbre
-from msdae.evaluation.swapbench.systems import CODEC, TRUTH, Batch, Bounds, Model, Output
+from msdae.evaluation.swapbench.systems import CODEC, TRUTH, Bounds, CaseBatch, Model, Output
 from msdae.evaluation.swapbench.tables import swap_score
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value, counted, mean_cell
 from msdae.inference.pipeline import Pipeline, Sampling
@@ -91,7 +91,7 @@ def measure(
     embedding = embeddings.load("embedded")
     with progress(total=len(scores) * len(group), desc="swaps", unit="swap") as bar:
         for some in batches(group):
-            batch = Batch(some, *render(some, library))
+            batch = CaseBatch(some, *render(some, library))
             points[TRUTH].append(embedding.embed(batch.truth, SAMPLE_RATE).numpy())
             for name in scores:
                 made = _output(name, batch, system, codec, compared, seed)
@@ -129,7 +129,7 @@ def measure(
 
 
 def _output(
-    name: str, batch: Batch, system: Model, codec: Bounds, compared: Mapping[str, Way], seed: int
+    name: str, batch: CaseBatch, system: Model, codec: Bounds, compared: Mapping[str, Way], seed: int
 ) -> torch.Tensor:
     if name == CODEC:
         return codec.render(batch, Output(CODEC))

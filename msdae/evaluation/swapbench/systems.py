@@ -44,7 +44,7 @@ class Output(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Batch:
+class CaseBatch:
     """Some cases and their recordings, (batch, samples) each; truth: None where nobody knows it."""
 
     cases: Sequence[Case]
@@ -63,7 +63,7 @@ class System(Protocol):
 
     outputs: tuple[Output, ...]
 
-    def render(self, batch: Batch, output: Output) -> torch.Tensor: ...
+    def render(self, batch: CaseBatch, output: Output) -> torch.Tensor: ...
 
 
 class Bounds:
@@ -77,7 +77,7 @@ class Bounds:
         self.codec, self.device = codec, device
 
     @torch.no_grad()
-    def render(self, batch: Batch, output: Output) -> torch.Tensor:
+    def render(self, batch: CaseBatch, output: Output) -> torch.Tensor:
         if output.row == CODEC:
             rate = self.codec.sample_rate
             sounds = torch.stack([resampled(sound, SAMPLE_RATE, rate) for sound in batch.whole])
@@ -102,24 +102,24 @@ class Model:
         self.outputs = (Output(name), *(Output(name, label) for label in self.swaps))
         self.pipeline = pipeline
 
-    def render(self, batch: Batch, output: Output) -> torch.Tensor:
+    def render(self, batch: CaseBatch, output: Output) -> torch.Tensor:
         if output.levels:
             return self.swap(batch, self.swaps[output.levels])
         return self._rendered(batch, [Mix(sound, sample_rate=SAMPLE_RATE) for sound in batch.whole])
 
-    def swap(self, batch: Batch, levels: Sequence[int], strength: float = 1.0) -> torch.Tensor:
+    def swap(self, batch: CaseBatch, levels: Sequence[int], strength: float = 1.0) -> torch.Tensor:
         """The melody sources with the timbre sources' codes on `levels`, or on the way there."""
         return self._swapped(batch, batch.timbre, levels, strength)
 
     def _swapped(
-        self, batch: Batch, sounds: Iterable[Any], levels: Sequence[int], strength: float = 1.0
+        self, batch: CaseBatch, sounds: Iterable[Any], levels: Sequence[int], strength: float = 1.0
     ) -> torch.Tensor:
         """The swap of each melody source with its sound: a timbre source or a learnt one."""
         pairs = zip(sounds, batch.melody, strict=True)
         mixes = [Mix(m, dict.fromkeys(levels, sound), strength, SAMPLE_RATE) for sound, m in pairs]
         return self._rendered(batch, mixes)
 
-    def _rendered(self, batch: Batch, mixes: Sequence[Mix]) -> torch.Tensor:
+    def _rendered(self, batch: CaseBatch, mixes: Sequence[Mix]) -> torch.Tensor:
         seed, row = self.pipeline.sampling.seed, self.outputs[0].row
         seeds = [zlib.crc32(f"{seed} {case.id}".encode()) for case in batch.cases]
         mixes = [self.pipeline.resolved(mix) for mix in mixes]
@@ -147,7 +147,7 @@ class Learnt(Model):
         super().__init__(name, pipeline)
         self.outputs, self.seconds = (Output(learnt_row(name, seconds)),), seconds
 
-    def render(self, batch: Batch, output: Output) -> torch.Tensor:
+    def render(self, batch: CaseBatch, output: Output) -> torch.Tensor:
         learn = partial(self.pipeline.learn, seconds=self.seconds, sample_rate=SAMPLE_RATE)
         return self._swapped(batch, map(learn, batch.timbre), (1,))
 
@@ -165,7 +165,7 @@ class Function:
         self.outputs, self.swap = (Output(name),), swap
         self._one_at_a_time = threading.Lock()
 
-    def render(self, batch: Batch, output: Output) -> torch.Tensor:
+    def render(self, batch: CaseBatch, output: Output) -> torch.Tensor:
         pairs = zip(batch.timbre, batch.melody, strict=True)
         with self._one_at_a_time:
             # Clones: a function may work in place, and other systems get the same sources.
@@ -204,7 +204,7 @@ class Folder:
         digests = " ".join(files.digest(self._path(case)) for case in cases)
         self.fingerprint = hashlib.sha256(digests.encode()).hexdigest()
 
-    def render(self, batch: Batch, output: Output) -> torch.Tensor:
+    def render(self, batch: CaseBatch, output: Output) -> torch.Tensor:
         samples = batch.melody.shape[1]
         return torch.stack([_fitted(self._read(case), samples, output.row) for case in batch.cases])
 
@@ -275,7 +275,7 @@ def _label(levels: Sequence[int]) -> str:
     return ",".join(map(str, levels))
 
 
-def _clips(waveforms: Iterable[torch.Tensor], sample_rate: int, batch: Batch, row: str) -> torch.Tensor:
+def _clips(waveforms: Iterable[torch.Tensor], sample_rate: int, batch: CaseBatch, row: str) -> torch.Tensor:
     """Outputs (cases, samples) of a codec's rate -> as the recordings of their cases."""
     samples = batch.melody.shape[1]
     return torch.stack([_fitted(resampled(w, sample_rate, SAMPLE_RATE), samples, row) for w in waveforms])

@@ -27,7 +27,7 @@ Losses = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Excerpts:
+class ExcerptBatch:
     """A batch of excerpts of pieces.
 
     values: (batch, ...), whatever the composer made of them. step: of the training, (batch,). names: of the
@@ -91,7 +91,7 @@ class Composer(nn.Module):
         """The networks that training has, by name: modules of (batch, draws) to terms of losses, (batch,)."""
         return {KIND: self}
 
-    def forward(self, batch: Excerpts, draws: Any) -> Losses:
+    def forward(self, batch: ExcerptBatch, draws: Any) -> Losses:
         """The terms of the loss, (batch,) each."""
         raise NotImplementedError
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from msdae import limits
 from msdae.errors import UserError
 from msdae.limits import FRACTION, Range
-from msdae.models.composers.base import COMPOSERS, Composer, Excerpts, Losses, Manner
+from msdae.models.composers.base import COMPOSERS, Composer, ExcerptBatch, Losses, Manner
 from msdae.nn.causal import Cache, CausalTransformer
 from msdae.symbolic.chorales import VOICES
 from msdae.symbolic.notes import Score
@@ -109,7 +109,7 @@ class FourVoices(Composer):
         part = np.where(sounding, part + shift, part)
         return np.pad(part, ((0, window - len(part)), (0, 0)), constant_values=-1)
 
-    def forward(self, batch: Excerpts, draws: Any) -> Losses:
+    def forward(self, batch: ExcerptBatch, draws: Any) -> Losses:
         losses = self._losses(batch.values)
         counted = (batch.values[:, 1:] >= 0).flatten(1).sum(dim=1)
         return {"symbol": losses.sum(dim=1) / counted}

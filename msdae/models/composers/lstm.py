@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from msdae import limits
 from msdae.limits import FRACTION, Choice, Range
 from msdae.models.composers import lines
-from msdae.models.composers.base import COMPOSERS, Composer, Excerpts, Losses, Manner
+from msdae.models.composers.base import COMPOSERS, Composer, ExcerptBatch, Losses, Manner
 from msdae.symbolic.notes import Score
 from msdae.symbolic.tokens import (
     BEGIN,
@@ -88,7 +88,7 @@ class LSTM(Composer):
         """(window + 1, 2); after the end of the piece OUTSIDE."""
         return lines.excerpt(piece, self.config.window + 1, rng)
 
-    def forward(self, batch: Excerpts, draws: Any) -> Losses:
+    def forward(self, batch: ExcerptBatch, draws: Any) -> Losses:
         counted = (batch.values[:, 1:, 0] != lines.OUTSIDE).sum(dim=1)
         terms, _ = self._losses(batch.values)
         return {name: term.sum(dim=1) / counted for name, term in terms.items()}

@@ -12,7 +12,7 @@ from msdae import limits
 from msdae.errors import UserError
 from msdae.limits import POSITIVE, Range
 from msdae.models.composers import rolls
-from msdae.models.composers.base import COMPOSERS, Composer, Excerpts, Losses, Manner
+from msdae.models.composers.base import COMPOSERS, Composer, ExcerptBatch, Losses, Manner
 from msdae.symbolic.chorales import VOICES
 from msdae.symbolic.notes import Score
 from msdae.symbolic.tokens import LINE_REST, score_of_voices, voices
@@ -195,7 +195,7 @@ class _CriticTurn(nn.Module):
         super().__init__()
         self.critic, self._gan = gan.critic, [gan]
 
-    def forward(self, batch: Excerpts, draws: Any) -> Losses:
+    def forward(self, batch: ExcerptBatch, draws: Any) -> Losses:
         if len(batch.values) < 2:
             raise UserError("batch_size: MuseGAN normalises over a batch; give 2 clips or more to each part")
         gan, real = self._gan[0], _signed(batch.values)
@@ -221,7 +221,7 @@ class _GeneratorTurn(nn.Module):
         super().__init__()
         self.generator, self._gan = gan.generator, [gan]
 
-    def forward(self, batch: Excerpts, draws: Any) -> Losses:
+    def forward(self, batch: ExcerptBatch, draws: Any) -> Losses:
         gan = self._gan[0]
         if torch.is_grad_enabled() and int(batch.step[0]) % gan.config.turns:
             return {"generator": torch.zeros(len(batch.step), device=batch.step.device)}

@@ -12,7 +12,7 @@ from msdae import limits
 from msdae.errors import UserError, required
 from msdae.limits import Choice, Range, Size
 from msdae.models.composers import rolls
-from msdae.models.composers.base import COMPOSERS, Composer, Excerpts, Losses, Manner
+from msdae.models.composers.base import COMPOSERS, Composer, ExcerptBatch, Losses, Manner
 from msdae.symbolic.chorales import VOICES
 from msdae.symbolic.notes import Score
 from msdae.symbolic.tokens import bar_count, roll
@@ -104,7 +104,7 @@ class RollDiffusion(Composer):
         """(64, 128): four bars."""
         return rolls.cut(piece, LENGTH, rng)
 
-    def forward(self, batch: Excerpts, draws: Any) -> Losses:
+    def forward(self, batch: ExcerptBatch, draws: Any) -> Losses:
         clean = self._images(batch.values)
         times = (draws.uniform() * TIMES).long()
         noise = draws.normal(*clean.shape[1:])

@@ -13,7 +13,7 @@ from msdae import limits
 from msdae.errors import UserError
 from msdae.limits import FRACTION, Range
 from msdae.models.composers import lines
-from msdae.models.composers.base import COMPOSERS, Composer, Excerpts, Losses, Manner
+from msdae.models.composers.base import COMPOSERS, Composer, ExcerptBatch, Losses, Manner
 from msdae.nn.causal import Cache, CausalTransformer
 from msdae.symbolic.notes import Score
 from msdae.symbolic.tokens import BEGIN, END, PITCHES, melody
@@ -78,7 +78,7 @@ class Transformer(Composer):
         """(window + 1, 3); after the end of the piece OUTSIDE."""
         return lines.excerpt(piece, self.config.window + 1, rng)
 
-    def forward(self, batch: Excerpts, draws: Any) -> Losses:
+    def forward(self, batch: ExcerptBatch, draws: Any) -> Losses:
         note, duration = self._losses(batch.values)
         counted = (batch.values[:, 1:, 0] != lines.OUTSIDE).sum(dim=1)
         return {"note": note.sum(dim=1) / counted, "duration": duration.sum(dim=1) / counted}

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from msdae import limits
 from msdae.limits import NOT_NEGATIVE, Range
 from msdae.models.composers import rolls
-from msdae.models.composers.base import COMPOSERS, Composer, Excerpts, Losses, Manner
+from msdae.models.composers.base import COMPOSERS, Composer, ExcerptBatch, Losses, Manner
 from msdae.models.composers.settings import SERIES
 from msdae.symbolic import tokens
 from msdae.symbolic.chorales import VOICES
@@ -94,7 +94,7 @@ class VAE(Composer):
         """(batch, latent) -> logits (batch, 32, 48)"""
         return self.decoder(codes).unflatten(-1, (STEPS, -1))
 
-    def forward(self, batch: Excerpts, draws: Any) -> Losses:
+    def forward(self, batch: ExcerptBatch, draws: Any) -> Losses:
         """Cross-entropy and divergence, but for its free nats, in nats a step; the latter grows to its
         weight."""
         mean, log_variance = self.codes(batch.values)

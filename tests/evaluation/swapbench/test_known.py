@@ -8,7 +8,7 @@ from msdae.audio import neighbours
 from msdae.evaluation import source_hash
 from msdae.evaluation.metrics import embeddings
 from msdae.evaluation.swapbench import cases, known, run
-from msdae.evaluation.swapbench.known import Known
+from msdae.evaluation.swapbench.known import KnownScores
 from msdae.evaluation.swapbench.run import EvaluationConfig, evaluate
 from msdae.evaluation.swapbench.systems import Function
 
@@ -46,6 +46,6 @@ def test_a_second_evaluation_scores_the_first_batch_alone(swapped, scores, tmp_p
 
 def test_scores_are_of_the_clips_that_timbres_are_compared_with(codec, monkeypatch):
     results = SimpleNamespace(cases=cases.plan("test", 0, {cases.NOTE: 2}))
-    first, again = (Known(results, codec, None, embeddings.load()).keys["truth"] for _ in range(2))
+    first, again = (KnownScores(results, codec, None, embeddings.load()).keys["truth"] for _ in range(2))
     monkeypatch.setattr(known, "references", lambda split, kind: cases.references(split, kind, seed=7))
-    assert first == again != Known(results, codec, None, embeddings.load()).keys["truth"]
+    assert first == again != KnownScores(results, codec, None, embeddings.load()).keys["truth"]

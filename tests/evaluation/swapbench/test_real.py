@@ -14,7 +14,7 @@ from msdae.evaluation.metrics import f0
 from msdae.evaluation.swapbench import cases, real
 from msdae.evaluation.swapbench.run import EvaluationConfig, evaluate
 from msdae.evaluation.swapbench.sounds import play
-from msdae.evaluation.swapbench.systems import Batch, Learnt
+from msdae.evaluation.swapbench.systems import CaseBatch, Learnt
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.symbolic.corpus import split_of
 from msdae.synthesis import pitch
@@ -213,7 +213,7 @@ def test_a_learnt_sound_is_a_row(library, codec, tiny_model, monkeypatch):
         pipeline, "learn", lambda source, seconds, **at: learn(source, seconds, steps=2, **at)
     )
     (case,) = cases.plan("real", 0, {"monophonic": 1})
-    batch = Batch(
+    batch = CaseBatch(
         [case], *(play(getattr(case, role), library)[None] for role in ("timbre", "melody", "truth"))
     )
     learnt, plain = system.render(batch, system.outputs[0]), system.swap(batch, [1])

@@ -6,7 +6,7 @@ import torch
 from msdae.evaluation.swapbench import scores as scoring
 from msdae.evaluation.swapbench.cases import plan
 from msdae.evaluation.swapbench.sounds import play
-from msdae.evaluation.swapbench.systems import Batch
+from msdae.evaluation.swapbench.systems import CaseBatch
 
 COUNTS = {"monophonic": 3, "note": 4}
 
@@ -17,7 +17,7 @@ def batch():
     sounds = (
         torch.stack([play(getattr(case, role)) for case in drawn]) for role in ("timbre", "melody", "truth")
     )
-    return Batch(drawn, *sounds)
+    return CaseBatch(drawn, *sounds)
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, plan
 from msdae.evaluation.swapbench.sounds import play
 from msdae.evaluation.swapbench.systems import (
-    Batch,
     Bounds,
+    CaseBatch,
     Folder,
     Function,
     Model,
@@ -36,12 +36,12 @@ def batch():
     sounds = (
         torch.stack([play(getattr(case, role)) for case in drawn]) for role in ("timbre", "melody", "truth")
     )
-    return Batch(drawn, *sounds)
+    return CaseBatch(drawn, *sounds)
 
 
 def part(batch, index):
     chosen = slice(index, index + 1)
-    return Batch(batch.cases[chosen], batch.timbre[chosen], batch.melody[chosen], batch.truth[chosen])
+    return CaseBatch(batch.cases[chosen], batch.timbre[chosen], batch.melody[chosen], batch.truth[chosen])
 
 
 def rendered(system, batch, *outputs):

@@ -7,10 +7,10 @@ import torch
 from msdae import checkpoint
 from msdae.data.draws import Draws
 from msdae.errors import UserError
-from msdae.evaluation.composers.copying import Known
+from msdae.evaluation.composers.copying import TrainingRuns
 from msdae.models import trained
 from msdae.models.composers import COMPOSERS, Manner
-from msdae.models.composers.base import Excerpts, asset, find, load, shipped
+from msdae.models.composers.base import ExcerptBatch, asset, find, load, shipped
 from msdae.symbolic.notes import Score, ScoreNote
 from msdae.symbolic.runs import RUN, Runs
 from msdae.symbolic.tokens import part_of
@@ -36,7 +36,7 @@ def test_excerpts_have_one_shape_and_losses_one_value_a_clip(small, kind):
     composer, pieces = small(kind)
     rng = np.random.default_rng(0)
     values = [composer.excerpt(composer.encode(piece), rng) for piece in pieces]
-    batch = Excerpts(torch.from_numpy(np.stack(values)), torch.full((4,), 5), ["x"] * 4)
+    batch = ExcerptBatch(torch.from_numpy(np.stack(values)), torch.full((4,), 5), ["x"] * 4)
     for network in composer.turns().values():
         terms = network(batch, Draws((0,), 4))
         assert all(term.shape == (4,) and term.isfinite().all() for term in terms.values())
@@ -125,7 +125,7 @@ def test_one_that_has_learnt_a_piece_by_heart_does_not_copy_it(small, kind, more
     composer, _ = small(kind, **{**LARGER[kind], **more})
     voices = range(composer.voices)
     piece = Score(tuple([ScoreNote(0.5 * n, 0.5, p - 7 * v) for n, p in enumerate(HEART)] for v in voices))
-    composer.runs, known = Runs.of([piece]), Known([piece])
+    composer.runs, known = Runs.of([piece]), TrainingRuns([piece])
     _learn(composer, piece)
     longest = {}
     for copies in (True, False):
@@ -139,7 +139,7 @@ def _learn(composer, piece):
     rng, optimizer = np.random.default_rng(0), torch.optim.Adam(composer.train().parameters(), 1e-2)
     for step in range(200):
         values = np.stack([composer.excerpt(composer.encode(piece), rng) for _ in range(8)])
-        batch = Excerpts(torch.from_numpy(values), torch.full((8,), step), ["x"] * 8)
+        batch = ExcerptBatch(torch.from_numpy(values), torch.full((8,), step), ["x"] * 8)
         optimizer.zero_grad()
         sum(composer(batch, Draws((step,), 8)).values()).mean().backward()
         optimizer.step()

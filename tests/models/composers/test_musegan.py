@@ -3,7 +3,7 @@ import torch
 
 from msdae.data.draws import Draws
 from msdae.errors import UserError
-from msdae.models.composers.base import Excerpts
+from msdae.models.composers.base import ExcerptBatch
 from msdae.models.composers.musegan import Critic, MuseGANConfig, _score
 
 
@@ -20,18 +20,18 @@ def test_the_generator_steps_once_in_five(small):
     composer, pieces = small("musegan")
     values = torch.zeros(2, 2, 16, 84, 4, dtype=torch.int8)
     losses = [
-        composer.turns()["generator"](Excerpts(values, torch.full((2,), step), ["x"] * 2), Draws((0,), 2))
+        composer.turns()["generator"](ExcerptBatch(values, torch.full((2,), step), ["x"] * 2), Draws((0,), 2))
         for step in (4, 5)
     ]
     assert losses[0]["generator"].abs().sum() == 0 and losses[1]["generator"].abs().sum() > 0
     with torch.no_grad():  # validation is no step
-        excerpts = Excerpts(values, torch.full((2,), 4), ["x"] * 2)
+        excerpts = ExcerptBatch(values, torch.full((2,), 4), ["x"] * 2)
         assert composer.turns()["generator"](excerpts, Draws((0,), 2))["generator"].abs().sum() > 0
 
 
 def test_a_batch_of_one_is_refused(small):
     composer, _ = small("musegan")
-    excerpts = Excerpts(torch.zeros(1, 2, 16, 84, 4, dtype=torch.int8), torch.zeros(1), ["x"])
+    excerpts = ExcerptBatch(torch.zeros(1, 2, 16, 84, 4, dtype=torch.int8), torch.zeros(1), ["x"])
     with pytest.raises(UserError, match="batch_size: .* 2 clips or more"):
         composer.turns()["critic"](excerpts, Draws((0,), 1))
 
