@@ -387,4 +387,4 @@ class Pipeline:
 
     def _check_codes(self, group: Sequence[Codes]) -> None:
         for codes in group:
-            require(codes, self.fingerprint, self.model.config.code_channels, self.model.tokens)
+            require(codes, self.fingerprint, self.model.config.code_channels, self.model.token_channels)

@@ -101,7 +101,7 @@ class LearntSound:
 
     def fits(self, model: Autoencoder) -> bool:
         """Whether code, tokens and adapter have the shapes of the model's."""
-        tokens = self.tokens is None or self.tokens.values.shape[1] == model.tokens
+        tokens = self.tokens is None or self.tokens.values.shape[1] == model.token_channels
         code = self.code.shape == (1, *model.null_codes[0].shape)
         return tokens and code and self.adapter.fits(model.unet)
 

@@ -16,7 +16,8 @@ from msdae import checkpoint, config, files, limits
 from msdae.diffusion.edm import EDM
 from msdae.diffusion.samplers import guided
 from msdae.errors import UserError, printable
-from msdae.models import cards, codec_files, hub, training
+from msdae.models import cards, codec_files, hub
+from msdae.models.condition_dropout import dropped_levels, kept_tokens, with_noise
 from msdae.models.config import ModelConfig
 from msdae.models.contrast import contrastive_loss
 from msdae.models.registry import MODELS
@@ -53,7 +54,7 @@ class Autoencoder(nn.Module):
         self.edm = EDM(codec.std, config.P_mean, config.P_std)
         self.pooled = tuple(level + 1 in config.pooled for level in range(stage))
         inject = config.inject[:stage]
-        self.tokens = config.tokens if self.needs_mel else 0  # channels
+        self.token_channels = config.tokens if self.needs_mel else 0
         self.unet = UNet(
             codec.channels,
             config.widths,
@@ -61,7 +62,7 @@ class Autoencoder(nn.Module):
             inject,
             self.pooled,
             config.at_input,
-            self.tokens,
+            self.token_channels,
             config.attend,
             config.attention,
         )
@@ -161,18 +162,18 @@ class Autoencoder(nn.Module):
 
         "denoising" is eq. 38, "contrast" the contrastive loss of the stage's level (see `models.contrast`).
         In training mode some codes are replaced by null codes, as often as `dropout` or `dropped` says, codes
-        get noise, and some tokens are left out (`models.training`).
+        get noise, and some tokens are left out (`models.condition_dropout`).
 
         batch: a `msdae.data.Batch`. draws: `msdae.data.draws.Draws` of the batch. contrast: weight of the
         contrastive loss; 0 leaves it out. contrast_only: leave the denoising out.
         """
         sigma = self.edm.sigmas(draws.normal())
         noise = draws.normal(*batch.z.shape[1:]) * sigma[:, None, None]
-        drop = training.drops(draws, self.pooled, self.config) if self.training else None
+        drop = dropped_levels(draws, self.pooled, self.config) if self.training else None
         codes = self.encode(batch.z, [batch.timbre if pooled else batch.content for pooled in self.pooled])
         terms = {}
         if not contrast_only:
-            noisy = training.noisy(draws, codes, self.pooled, self.config.noise) if self.training else codes
+            noisy = with_noise(draws, codes, self.pooled, self.config.noise) if self.training else codes
             conditioned = self.condition(noisy, drop)
             attended = self.attended(self._training_tokens(batch.timbre, draws), len(batch.z), drop)
             terms["denoising"] = self.edm.loss(
@@ -192,7 +193,7 @@ class Autoencoder(nn.Module):
         if encoded is None:
             return None
         values, loudness = encoded
-        kept = training.some(draws, loudness.shape[1]) if self.training else None
+        kept = kept_tokens(draws, loudness.shape[1]) if self.training else None
         return Tokens(values, weights_of(loudness, kept))
 
     def forward(

@@ -33,7 +33,7 @@ class MSDAE(Autoencoder):
         if config.codec.hop % (config.mel.hop * 2 ** (levels - 1)):
             raise UserError(f"a codec hop of {config.codec.hop} is no multiple of the coarsest mel hop")
         self.encoders = nn.ModuleList(self._encoder(level, levels) for level in range(stage))
-        if self.tokens:
+        if self.token_channels:
             mean, std = self._bands(config.mel.bands)
             sizes = config.token_hidden, config.token_frames, config.tokens
             self.token_encoder = TokenEncoder(mean, std, *sizes)

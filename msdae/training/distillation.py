@@ -98,7 +98,7 @@ class StudentLoss(nn.Module):
     def forward(self, batch: Segments) -> torch.Tensor:
         """The loss of each segment, (batch,)"""
         (model,) = self._model
-        tokens = Tokens(batch.tokens, batch.weights) if model.tokens else None
+        tokens = Tokens(batch.tokens, batch.weights) if model.token_channels else None
         conditioned = model.condition(self._unpacked(batch.codes))
         attended = model.attended(tokens, len(batch.x))
         ratio = self.student.ratio(batch.sigma, batch.following)

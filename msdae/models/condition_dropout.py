@@ -14,7 +14,7 @@ NO_TOKENS = 0.1  # share of the clips that keep no token
 FEWEST = 0.1  # smallest share of its tokens that any other clip keeps, on average
 
 
-def drops(draws: Any, pooled: Sequence[bool], config: ModelConfig) -> torch.Tensor:
+def dropped_levels(draws: Any, pooled: Sequence[bool], config: ModelConfig) -> torch.Tensor:
     """Which codes are replaced by null codes: (batch, levels) bool.
 
     Without `config.dropped`, each level by itself, as often as `config.dropout` says. With it, three shares
@@ -34,7 +34,7 @@ def drops(draws: Any, pooled: Sequence[bool], config: ModelConfig) -> torch.Tens
     return (share < everything) | (is_pooled & (share < everything + timbre)) | lost_content
 
 
-def noisy(
+def with_noise(
     draws: Any, codes: Sequence[torch.Tensor], pooled: Sequence[bool], deviation: float
 ) -> list[torch.Tensor]:
     """The codes, with noise on those that are not pooled.
@@ -49,7 +49,7 @@ def noisy(
     ]
 
 
-def some(draws: Any, tokens: int) -> torch.Tensor:
+def kept_tokens(draws: Any, tokens: int) -> torch.Tensor:
     """Which tokens of each clip the denoiser is given, a random share of them: (batch, tokens) bool."""
     share = draws.uniform(1)
     share = torch.where(share < NO_TOKENS, 0, FEWEST + (1 - FEWEST) * share)
