@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msdae import audio, cli, files
 from msdae.errors import UserError, printable
 from msdae.limits import Range
-from msdae.models.composers import COMPOSERS, Manner
+from msdae.models.composers import COMPOSERS, ComposerSampling
 from msdae.models.composers.settings import BARS, SERIES
 from msdae.symbolic.notes import Score
 from msdae.symbolic.scores import check_score, read_score, write_score
@@ -36,13 +36,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         _series(composer, options)
         return
     generator = torch.Generator().manual_seed(options.seed)
-    manner = cli.configured(Manner, options)
+    sampling = cli.configured(ComposerSampling, options)
     if options.style:
         score = _styled(composer, prompt, read_score(options.style), generator)
     elif options.voice is not None:
-        score = _filled(composer, prompt, options.voice, generator, manner)
+        score = _filled(composer, prompt, options.voice, generator, sampling)
     else:
-        score = composer.compose(options.bars, generator, prompt, manner)
+        score = composer.compose(options.bars, generator, prompt, sampling)
     _write(score, options, options.out)
 
 
@@ -84,11 +84,15 @@ def _series(composer: "Composer", options: argparse.Namespace) -> None:
 
 
 def _filled(
-    composer: "Composer", prompt: Score | None, voice: int, generator: "torch.Generator", manner: Manner
+    composer: "Composer",
+    prompt: Score | None,
+    voice: int,
+    generator: "torch.Generator",
+    sampling: ComposerSampling,
 ) -> Score:
     if not hasattr(composer, "infill") or prompt is None:
         raise UserError("--voice: fills a part of the chorale --prompt; give both, and --model four_voices")
-    return composer.infill(prompt, voice - 1, generator, manner)
+    return composer.infill(prompt, voice - 1, generator, sampling)
 
 
 def _styled(composer: "Composer", prompt: Score | None, style: Score, generator: "torch.Generator") -> Score:
@@ -188,7 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--count", type=cli.ranged(SERIES), default=5, help="tunes of --between, both ends too"
     )
-    cli.add_config(parser, Manner)
+    cli.add_config(parser, ComposerSampling)
     parser.add_argument("--out", type=Path, default=Path("tune.mid"), help="the tune: .mid")
     parser.add_argument("--wav", type=Path, metavar="FILE", help="its sound (default: named as --out)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="its picture (default: named as --out)")

@@ -13,7 +13,7 @@ from msdae.commands._arguments import add_tables, check_tables, show
 from msdae.commands.train_composer import load_pieces
 from msdae.errors import UserError
 from msdae.evaluation.composers.settings import Settings
-from msdae.models.composers import Manner
+from msdae.models.composers import ComposerSampling
 
 if TYPE_CHECKING:
     from msdae.models.composers import Composer
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.figures:
         files.make_folder(options.figures)
     composers, runs = _composers(options.trained)
-    settings = cli.configured(Settings, options, manner=cli.configured(Manner, options))
+    settings = cli.configured(Settings, options, sampling=cli.configured(ComposerSampling, options))
     command = cli.command_line("evaluate-composers", argv)
     pieces = partial(load_pieces, data=options.data)
     made, samples = evaluate(composers, pieces, settings, command, tqdm)
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="the pieces that they learnt from")
     cli.add_config(parser, Settings, only=("samples", "bars", "seed", "split"))
-    cli.add_config(parser, Manner)
+    cli.add_config(parser, ComposerSampling)
     parser.set_defaults(temperature=1.0, top_p=1.0)
     add_tables(parser)
     parser.add_argument(

@@ -17,7 +17,7 @@ from msdae.errors import UserError
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
 from msdae.evaluation.priors.settings import Settings
 from msdae.limits import CLIPS, Range
-from msdae.models.priors import Manner
+from msdae.models.priors import PriorSampling
 
 if TYPE_CHECKING:
     import torch
@@ -62,7 +62,10 @@ class _Study:
         from msdae.evaluation.metrics.embeddings import load
 
         self.pipeline, self.priors, self.options, self.command = pipeline, priors, options, command
-        self.settings, self.manner = cli.configured(Settings, options), cli.configured(Manner, options)
+        self.settings, self.sampling = (
+            cli.configured(Settings, options),
+            cli.configured(PriorSampling, options),
+        )
         self.files = recordings(options.data, options.rendered, pipeline.codec)
         self.clip = ClipLength.of(pipeline.codec)
         self.held_out = [*self.files["valid"], *self.files.get("test", ())]
@@ -106,13 +109,13 @@ class _Study:
         count: int,
         seconds: float,
         texts: "torch.Tensor | None" = None,
-        manner: Manner | None = None,
+        sampling: PriorSampling | None = None,
         title: str | None = None,
     ) -> "Samples":
         from msdae.evaluation.priors.samples import drawn
         from msdae.inference.mels import generator_of
 
-        generator = generator_of(self.pipeline, self.priors[name], manner or self.manner)
+        generator = generator_of(self.pipeline, self.priors[name], sampling or self.sampling)
         with tqdm(total=count, desc=title or name, unit="sample") as bar:
             return drawn(title or name, generator, count, seconds, self.settings.seed, texts, bar.update)
 
@@ -134,9 +137,9 @@ class _Study:
             if not prior.texts:
                 continue
             for weight in self.options.guidance:
-                manner = dataclasses.replace(self.manner, prior_guidance=(1.0, weight))
+                sampling = dataclasses.replace(self.sampling, prior_guidance=(1.0, weight))
                 title = f"{name}, guidance {weight:g}"
-                made = self._drawn(name, s.texts, s.seconds, texts, manner, title)
+                made = self._drawn(name, s.texts, s.seconds, texts, sampling, title)
                 rows.append(report.asked_row(title, made, wanted, judge, self.rate))
         return report.asked_table(rows, s.texts, right, self.command)
 
@@ -154,7 +157,7 @@ class _Study:
         for name, prior in self.priors.items():
             systems.append(self._drawn(name, s.pieces, s.long, title=f"{name}, windows"))
             if _of_codes(prior, self.pipeline):
-                once = dataclasses.replace(self.manner, window=frames)
+                once = dataclasses.replace(self.sampling, window=frames)
                 systems.append(self._drawn(name, s.pieces, s.long, None, once, f"{name}, at once"))
         with tqdm(total=len(systems), desc="middle", unit="system") as bar:
             found = report.by_thirds(systems, reference, self.embedding, self.rate, bar.update)
@@ -172,8 +175,8 @@ class _Study:
         with tqdm(total=len(priors) * len(self.options.steps), desc="steps", unit="setting") as bar:
             for name, prior in priors.items():
                 for count in self.options.steps:
-                    manner = dataclasses.replace(self.manner, prior_steps=count)
-                    found[name][count] = distance(prior, held_out, manner, seed=self.settings.seed)
+                    sampling = dataclasses.replace(self.sampling, prior_steps=count)
+                    found[name][count] = distance(prior, held_out, sampling, seed=self.settings.seed)
                     bar.update()
         return report.steps_table(found, self.command)
 
@@ -183,7 +186,7 @@ class _Study:
         priors = {name: prior for name, prior in self.priors.items() if measurable(prior)}
         if not priors:
             return []
-        facts = self.clip, self.embedding, self.manner, self.settings.seed, self.command
+        facts = self.clip, self.embedding, self.sampling, self.settings.seed, self.command
         with tqdm(total=len(priors) * len(self.held_out), desc="log-mels", unit="sample") as bar:
             return [table(priors, self.held_out, *facts, bar.update)]
 
@@ -221,7 +224,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--trained", nargs="+", default=[], metavar="[NAME=]PATH", help="folders or files of priors"
     )
     cli.add_config(parser, Settings)
-    cli.add_config(parser, Manner, only=("prior_steps", "keep"))
+    cli.add_config(parser, PriorSampling, only=("prior_steps", "keep"))
     parser.add_argument(
         "--guidance", type=cli.numbers(float), default=(1.0, 2.5, 5.0), help="weights of texts, side by side"
     )

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from msdae import audio, cli, files
 from msdae.errors import UserError
-from msdae.models.priors import PRIORS, Manner
+from msdae.models.priors import PRIORS, PriorSampling
 from msdae.models.priors.settings import SECONDS
 
 DEFAULT = 10.0  # seconds where none are asked for
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     pipeline = cli.pipeline(options)
     if options.sound:
         timbre = pipeline.load_sound(options.sound)
-    generator = generator_of(pipeline, prior, cli.configured(Manner, options))
+    generator = generator_of(pipeline, prior, cli.configured(PriorSampling, options))
     request = Request(options.seconds or DEFAULT, timbre, melody, beginning, text, options.seed)
     generator.render_file(request, options.out, tqdm)
     written = audio.open_recording(options.out)
@@ -78,6 +78,6 @@ def _parser() -> argparse.ArgumentParser:
         "--seconds", type=cli.ranged(SECONDS, float), help=f"of new music ({DEFAULT:g}, or the melody's)"
     )
     cli.add_out(parser, "generated.wav")
-    cli.add_config(parser, Manner)
+    cli.add_config(parser, PriorSampling)
     cli.add_sampling(parser, without=["draft", "dynamics"])
     return parser

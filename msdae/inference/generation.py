@@ -27,7 +27,7 @@ from msdae.inference.sounds import LearntSound
 from msdae.inference.sources import as_source
 from msdae.inference.timelines import room, timeline, windowed
 from msdae.models.priors.base import Condition, Prior, kept_frames
-from msdae.models.priors.settings import SECONDS, Manner
+from msdae.models.priors.settings import SECONDS, PriorSampling
 from msdae.progress import Progress, silent, wholes
 
 LOUDNESS = -18.0  # LUFS of what has no source to be as loud as
@@ -71,9 +71,9 @@ class Generator:
         UserError: the prior is of another model.
     """
 
-    def __init__(self, pipeline: Pipeline, prior: Prior, manner: Manner = Manner()):
+    def __init__(self, pipeline: Pipeline, prior: Prior, sampling: PriorSampling = PriorSampling()):
         prior.require(pipeline.fingerprint)
-        self.pipeline, self.prior, self.manner = pipeline, prior.to(pipeline.device), manner
+        self.pipeline, self.prior, self.sampling = pipeline, prior.to(pipeline.device), sampling
         self.rate = pipeline.codec.sample_rate
 
     def codes(self, request: Request) -> Codes:
@@ -84,7 +84,7 @@ class Generator:
         """
         request, pipeline, grid = self._opened(request), self.pipeline, self.prior.grid
         generator = torch.Generator().manual_seed(mix_seed((request.seed,)))
-        sample = partial(self.prior.sample, generator=generator, manner=self.manner)
+        sample = partial(self.prior.sample, generator=generator, sampling=self.sampling)
         if request.melody is not None:
             content = pipeline.encode(request.melody, levels=grid.timed)
             given, frames = timeline(content, grid), content.length
@@ -157,7 +157,7 @@ class Generator:
         """
         samples, grid = round(seconds * self.rate), self.prior.grid
         frames, generator = room(self.pipeline, samples), torch.Generator().manual_seed(mix_seed((seed,)))
-        drawn = self.prior.sample(frames, Condition({}, text), generator, None, self.manner, count)
+        drawn = self.prior.sample(frames, Condition({}, text), generator, None, self.sampling, count)
         rows = [{level: code[row : row + 1] for level, code in drawn.items()} for row in range(count)]
         codes = [windowed(row, grid, self.pipeline, samples) for row in rows]
         latents = self.pipeline.sample(codes, seeds=[mix_seed((seed, row)) for row in range(count)])
@@ -186,7 +186,7 @@ class Generator:
         if beginning is None:
             return torch.zeros(0)
         step = self.prior.grid.step * self.pipeline.codec.hop
-        kept = kept_frames(self.prior.size(self.manner), self.prior.grid.step, self.manner.keep)
+        kept = kept_frames(self.prior.size(self.sampling), self.prior.grid.step, self.sampling.keep)
         size = min(kept * self.pipeline.codec.hop, beginning.samples) // step * step
         end = torch.zeros(0)
         for block in beginning.blocks():

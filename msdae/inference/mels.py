@@ -21,7 +21,7 @@ from msdae.inference.pieces import Describe, by_split, sound
 from msdae.inference.pipeline import Pipeline
 from msdae.models.priors.base import Condition, Prior
 from msdae.models.priors.grid import Grid, Level
-from msdae.models.priors.settings import Manner
+from msdae.models.priors.settings import PriorSampling
 from msdae.progress import Progress, silent
 
 MEL = "mel-"  # begins the names of spaces: mel-64, mel-128, by bands
@@ -81,22 +81,24 @@ class MelSpace:
         return by_split(files, piece, progress)
 
 
-def generator_of(pipeline: Pipeline, prior: Prior, manner: Manner = Manner()) -> "Generator | MelGenerator":
+def generator_of(
+    pipeline: Pipeline, prior: Prior, sampling: PriorSampling = PriorSampling()
+) -> "Generator | MelGenerator":
     """What renders the draws of a prior: of codes, or of log-mels.
 
     Raises:
         UserError: the prior is of another model than the pipeline's.
     """
     if prior.model.startswith(MEL):
-        return MelGenerator(prior, manner)
-    return Generator(pipeline, prior, manner)
+        return MelGenerator(prior, sampling)
+    return Generator(pipeline, prior, sampling)
 
 
 class MelGenerator:
     """A prior over log-mels, rendered; the part of `Generator` that such a prior can do."""
 
-    def __init__(self, prior: Prior, manner: Manner = Manner()):
-        self.space, self.prior, self.manner = MelSpace(prior.model), prior, manner
+    def __init__(self, prior: Prior, sampling: PriorSampling = PriorSampling()):
+        self.space, self.prior, self.sampling = MelSpace(prior.model), prior, sampling
         self.rate = self.space.sample_rate
 
     def many(
@@ -106,7 +108,7 @@ class MelGenerator:
         samples = round(seconds * self.rate)
         frames = math.ceil(samples * RATE / self.rate / HOP) + 1
         generator = torch.Generator().manual_seed(mix_seed((seed,)))
-        mels = self.prior.sample(frames, Condition({}, text), generator, None, self.manner, count)[1]
+        mels = self.prior.sample(frames, Condition({}, text), generator, None, self.sampling, count)[1]
         waveforms = [self.space.decode(mel)[:samples] for mel in mels]
         return torch.stack([torch.nn.functional.pad(w, (0, samples - len(w))) for w in waveforms])
 

@@ -9,7 +9,7 @@ from msdae.audio.windows import Waveform
 from msdae.errors import UserError
 from msdae.inference.generation import FADE, Generator, Request
 from msdae.inference.pipeline import Pipeline, Sampling
-from msdae.models.priors import PRIORS, Manner
+from msdae.models.priors import PRIORS, PriorSampling
 from msdae.models.priors.base import new
 from msdae.models.priors.grid import Grid
 
@@ -19,7 +19,7 @@ def generator(checkpoint):
     pipeline = Pipeline.from_pretrained(checkpoint, "cpu", Sampling(steps=2))
     settings = PRIORS["dit"].Config(window=32, width=16, layers=1, heads=2, text=0)
     prior = new("dit", settings, Grid.of(pipeline.model), pipeline.fingerprint, 0)
-    return Generator(pipeline, prior, Manner(prior_steps=2))
+    return Generator(pipeline, prior, PriorSampling(prior_steps=2))
 
 
 @pytest.mark.parametrize("part", ["timbre", "beginning", "melody"])

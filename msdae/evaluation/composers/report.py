@@ -148,7 +148,7 @@ def _rows(group: Mapping[str, Composer], pieces: Pieces, number: int, settings: 
     for name, composer in group.items():
         likelihood = [_of(score, *composer.nll(score)) for score in test] if composer.likelihood else []
         generator = torch.Generator().manual_seed(settings.seed)
-        drawn = composer.compose_many(settings.samples, settings.bars, generator, None, settings.manner)
+        drawn = composer.compose_many(settings.samples, settings.bars, generator, None, settings.sampling)
         yield Row(name, likelihood, drawn)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msdae import limits
 from msdae.limits import SEED, Choice, Range
-from msdae.models.composers import Manner
+from msdae.models.composers import ComposerSampling
 
 
 @dataclass(frozen=True)
@@ -13,14 +13,14 @@ class Settings:
     """samples: of each composer.
     bars: of each sample.
     seed: of everything.
-    manner: how samples are drawn.
+    sampling: how samples are drawn.
     split: the held-out pieces.
     """
 
     samples: Annotated[int, Range(2, 10_000)] = 200
     bars: Annotated[int, Range(1, 64)] = 8
     seed: Annotated[int, SEED] = 0
-    manner: Manner = Manner(1.0, 1.0)
+    sampling: ComposerSampling = ComposerSampling(1.0, 1.0)
     split: Annotated[str, Choice(("test", "valid"))] = "test"
 
     def __post_init__(self):

@@ -8,18 +8,18 @@ import torch
 from msdae.data.pieces import Piece
 from msdae.evaluation.metrics.frechet import fad
 from msdae.models.priors.base import Condition, Prior
-from msdae.models.priors.settings import Manner
+from msdae.models.priors.settings import PriorSampling
 
 POINTS = 1500  # that are drawn
 
 
 def distance(
-    prior: Prior, pieces: Sequence[Piece], manner: Manner, points: int = POINTS, seed: int = 0
+    prior: Prior, pieces: Sequence[Piece], sampling: PriorSampling, points: int = POINTS, seed: int = 0
 ) -> float:
     """Fréchet distance of so many points of drawn codes to those of pieces, standardised."""
     generator = torch.Generator().manual_seed(seed)
-    size = prior.size(manner)
-    codes = prior.sample(size, Condition(), generator, None, manner, -(-points * prior.grid.step // size))
+    size = prior.size(sampling)
+    codes = prior.sample(size, Condition(), generator, None, sampling, -(-points * prior.grid.step // size))
     return fad(_held_out(prior, pieces), _rows(prior, prior.grid.spread(codes, size)))
 
 

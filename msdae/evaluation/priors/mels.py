@@ -18,7 +18,7 @@ from msdae.evaluation.tables import EMPTY, Cell, Table, Value, mean_cell
 from msdae.inference.mels import HOP, MEL, RATE, MelSpace
 from msdae.inference.wording import described
 from msdae.models.priors.base import Condition, Prior
-from msdae.models.priors.settings import Manner
+from msdae.models.priors.settings import PriorSampling
 
 ABOUT = (
     "{count} held-out recordings, each beside what a prior draws of its caption, one window long. SSIM and "
@@ -37,7 +37,7 @@ def table(
     files: Sequence[SourceFile],
     clip: ClipLength,
     embedding: Embedding,
-    manner: Manner,
+    sampling: PriorSampling,
     seed: int,
     command: str = "",
     advance: Callable[[int], Any] = lambda samples: None,
@@ -60,7 +60,7 @@ def table(
         counts.add(len(pieces))
         mels = torch.stack([piece.melody[1][:, :frames] for piece in pieces])
         texts = torch.stack([piece.texts[0] for piece in pieces])
-        drawn = torch.cat(list(_drawn(prior, texts, manner, seed, advance)))[..., :frames]
+        drawn = torch.cat(list(_drawn(prior, texts, sampling, seed, advance)))[..., :frames]
         mean = (mels.sum(dim=0) - mels) / (len(mels) - 1)
         others = {name: drawn, "another recording": mels.roll(1, 0), "mean": mean}
         about = f"{space.bands} bands, {frames * HOP / RATE:.1f} s"
@@ -75,12 +75,12 @@ def table(
 
 
 def _drawn(
-    prior: Prior, texts: torch.Tensor, manner: Manner, seed: int, advance: Callable[[int], Any]
+    prior: Prior, texts: torch.Tensor, sampling: PriorSampling, seed: int, advance: Callable[[int], Any]
 ) -> Iterator[torch.Tensor]:
-    manner, frames = replace(manner, prior_guidance=(1.0, 1.0)), prior.config.window
+    sampling, frames = replace(sampling, prior_guidance=(1.0, 1.0)), prior.config.window
     for number, some in enumerate(texts.split(TOGETHER)):
         generator = torch.Generator().manual_seed(mix_seed((seed, number)))
-        made = prior.sample(frames, Condition({}, some), generator, None, manner, len(some))
+        made = prior.sample(frames, Condition({}, some), generator, None, sampling, len(some))
         yield made[1].cpu()
         advance(len(some))
 

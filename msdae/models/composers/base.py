@@ -13,7 +13,7 @@ from msdae import checkpoint, config
 from msdae.errors import UserError
 from msdae.files import reading
 from msdae.models.composers.registry import COMPOSERS
-from msdae.models.composers.settings import BARS, Manner
+from msdae.models.composers.settings import BARS, ComposerSampling
 from msdae.models.trained import Trained
 from msdae.nn.layers import seeded
 from msdae.symbolic.notes import Score
@@ -98,14 +98,18 @@ class Composer(nn.Module):
     # -- use
 
     def compose(
-        self, bars: int, generator: torch.Generator, prompt: Score | None = None, manner: Manner = Manner()
+        self,
+        bars: int,
+        generator: torch.Generator,
+        prompt: Score | None = None,
+        sampling: ComposerSampling = ComposerSampling(),
     ) -> Score:
         """A score of so many bars of four quarters, the prompt's not counted, which it begins with.
 
         Raises:
             UserError: a number of bars outside of `BARS`; a prompt that cannot be continued.
         """
-        return self.compose_many(1, bars, generator, prompt, manner)[0]
+        return self.compose_many(1, bars, generator, prompt, sampling)[0]
 
     def compose_many(
         self,
@@ -113,29 +117,34 @@ class Composer(nn.Module):
         bars: int,
         generator: torch.Generator,
         prompt: Score | None = None,
-        manner: Manner = Manner(),
+        sampling: ComposerSampling = ComposerSampling(),
     ) -> list[Score]:
         """`count` scores at once; see `compose`."""
         BARS.check(bars, "bars", int)
         if prompt is not None and not self.prompted:
             raise UserError(f"--prompt: {self.kind} continues no tune; take {', '.join(prompting())}")
         with torch.no_grad():
-            return self.eval()._compose(count, bars, generator, prompt, manner)
+            return self.eval()._compose(count, bars, generator, prompt, sampling)
 
     def _compose(
-        self, count: int, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
+        self,
+        count: int,
+        bars: int,
+        generator: torch.Generator,
+        prompt: Score | None,
+        sampling: ComposerSampling,
     ) -> list[Score]:
         raise NotImplementedError
 
     def _without_copies(
-        self, logits: torch.Tensor, written: Sequence[Line], manner: Manner, held: bool = False
+        self, logits: torch.Tensor, written: Sequence[Line], sampling: ComposerSampling, held: bool = False
     ) -> torch.Tensor:
         """The logits, with -inf for pitches that would complete a run copied from a training piece; unchanged
         in rows where no symbol would be left.
 
         logits: (batch, symbols), MIDI pitches first. written: each line so far. held: see `Runs`.
         """
-        if manner.copies or self.runs is None:
+        if sampling.copies or self.runs is None:
             return logits
         copied = np.stack([self.runs.completed_by(symbols, held) for symbols in written])
         left = logits.clone()

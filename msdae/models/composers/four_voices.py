@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from msdae import limits
 from msdae.errors import UserError
 from msdae.limits import FRACTION, Range
-from msdae.models.composers.base import COMPOSERS, Composer, ExcerptBatch, Losses, Manner
+from msdae.models.composers.base import COMPOSERS, Composer, ComposerSampling, ExcerptBatch, Losses
 from msdae.nn.causal import Cache, CausalTransformer
 from msdae.symbolic.chorales import VOICES
 from msdae.symbolic.notes import Score
@@ -142,18 +142,27 @@ class FourVoices(Composer):
         return self.head(torch.cat([features, self.own(own) + voice], dim=-1))
 
     def _compose(
-        self, count: int, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
+        self,
+        count: int,
+        bars: int,
+        generator: torch.Generator,
+        prompt: Score | None,
+        sampling: ComposerSampling,
     ) -> list[Score]:
         known = np.zeros((0, VOICES), np.int64) if prompt is None else self._given(prompt)
         given = np.full((count, len(known) + bars * PLACE, VOICES), -1)
         given[:, : len(known)] = known
-        filled = self._filled(given, generator, manner)
+        filled = self._filled(given, generator, sampling)
         if prompt is None:
             return [score_of_voices(_rests(symbols), TEMPO) for symbols in filled]
         return [_continued(prompt, _rests(symbols), len(known)) for symbols in filled]
 
     def infill(
-        self, score: Score, voice: int, generator: torch.Generator, manner: Manner = Manner()
+        self,
+        score: Score,
+        voice: int,
+        generator: torch.Generator,
+        sampling: ComposerSampling = ComposerSampling(),
     ) -> Score:
         """The score with a new part in place of its `voice`, 0 (highest) to 3: each symbol by what was before
         and by how well the step's given lower voices go with it.
@@ -165,7 +174,7 @@ class FourVoices(Composer):
         given = self._given(score)
         given[:, voice] = -1
         with torch.no_grad():
-            filled = self.eval()._filled(given[None], generator, manner)[0]
+            filled = self.eval()._filled(given[None], generator, sampling)[0]
         parts = ordered(score)
         parts[voice] = part_of_steps(_rests(filled[:, voice]))
         return replace(score, parts=tuple(part for part in parts if part))
@@ -176,7 +185,9 @@ class FourVoices(Composer):
             raise UserError(f"a score of {len(symbols) // PLACE} bars: give at most {WIDEST // PLACE}")
         return symbols
 
-    def _filled(self, given: np.ndarray, generator: torch.Generator, manner: Manner) -> np.ndarray:
+    def _filled(
+        self, given: np.ndarray, generator: torch.Generator, sampling: ComposerSampling
+    ) -> np.ndarray:
         """(count, steps, 4) with what is -1 drawn, symbol by symbol; all of `count` have it in one place."""
         window, count = self.config.window, len(given)
         values = torch.from_numpy(np.concatenate([np.full((count, 1, VOICES), BEGIN), given], axis=1))
@@ -190,10 +201,10 @@ class FourVoices(Composer):
                     continue
                 logits[:, BEGIN] = -torch.inf
                 written = [line_of_steps(row) for row in values[:, 1:step, voice].tolist()]
-                logits = self._without_copies(logits, written, manner, held=True)
+                logits = self._without_copies(logits, written, sampling, held=True)
                 if count == 1 and (values[0, step, voice + 1 :] >= 0).any():
                     logits = self._weighed(logits, values[:, begin : step + 1], voice, begin, cache)
-                values[:, step, voice] = manner.draw(logits, generator)
+                values[:, step, voice] = sampling.draw(logits, generator)
         return values[:, 1:].numpy()
 
     def _last(self, values: torch.Tensor, voice: int, begin: int, cache: Cache) -> torch.Tensor:

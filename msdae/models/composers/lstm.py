@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from msdae import limits
 from msdae.limits import FRACTION, Choice, Range
 from msdae.models.composers import lines
-from msdae.models.composers.base import COMPOSERS, Composer, ExcerptBatch, Losses, Manner
+from msdae.models.composers.base import COMPOSERS, Composer, ComposerSampling, ExcerptBatch, Losses
 from msdae.symbolic.notes import Score
 from msdae.symbolic.tokens import (
     BEGIN,
@@ -115,7 +115,12 @@ class LSTM(Composer):
         return self.duration_head(torch.cat([features, self.pitch(pitches)], dim=-1))
 
     def _compose(
-        self, count: int, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
+        self,
+        count: int,
+        bars: int,
+        generator: torch.Generator,
+        prompt: Score | None,
+        sampling: ComposerSampling,
     ) -> list[Score]:
         durations = self.durations if self.timed else Durations((SIXTEENTH,))
         tunes = lines.Tunes(count, bars, prompt, durations)
@@ -126,10 +131,12 @@ class LSTM(Composer):
             logits = self.pitch_head(features[:, -1])
             logits[:, [BEGIN, END]] = -torch.inf
             written = tunes.written if self.timed else [lines.joined(symbols) for symbols in tunes.written]
-            pitches = manner.draw(self._without_copies(logits, written, manner, not self.timed), generator)
+            pitches = sampling.draw(
+                self._without_copies(logits, written, sampling, not self.timed), generator
+            )
             numbers = torch.zeros_like(pitches)
             if self.timed:
-                numbers = manner.draw(self._duration_logits(features[:, -1], pitches), generator)
+                numbers = sampling.draw(self._duration_logits(features[:, -1], pitches), generator)
             rows = torch.stack([pitches, numbers], dim=1)[:, None]
             tunes.add(pitches, numbers)
         return tunes.scores(joint=not self.timed)

@@ -12,7 +12,7 @@ from msdae import limits
 from msdae.errors import UserError
 from msdae.limits import POSITIVE, Range
 from msdae.models.composers import rolls
-from msdae.models.composers.base import COMPOSERS, Composer, ExcerptBatch, Losses, Manner
+from msdae.models.composers.base import COMPOSERS, Composer, ComposerSampling, ExcerptBatch, Losses
 from msdae.symbolic.chorales import VOICES
 from msdae.symbolic.notes import Score
 from msdae.symbolic.tokens import LINE_REST, score_of_voices, voices
@@ -83,7 +83,12 @@ class MuseGAN(Composer):
         return rolls.cut(piece, BARS * STEPS, rng).reshape(BARS, STEPS, PITCHES, VOICES)
 
     def _compose(
-        self, count: int, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
+        self,
+        count: int,
+        bars: int,
+        generator: torch.Generator,
+        prompt: Score | None,
+        sampling: ComposerSampling,
     ) -> list[Score]:
         """Phrases that share style and melody; chords and groove are drawn anew."""
         noise = self.config.noise
@@ -93,7 +98,7 @@ class MuseGAN(Composer):
         for _ in range(-(-bars // BARS)):
             chords = torch.randn(count, noise, generator=generator)
             groove = torch.randn(count, VOICES, noise, generator=generator)
-            scale = manner.temperature
+            scale = sampling.temperature
             phrases.append(self.generator(scale * chords, scale * style, scale * melody, scale * groove))
         return [rolls.phrases([_score(phrase[row]) for phrase in phrases], bars) for row in range(count)]
 

@@ -12,7 +12,7 @@ from msdae import limits
 from msdae.errors import UserError, required
 from msdae.limits import Choice, Range, Size
 from msdae.models.composers import rolls
-from msdae.models.composers.base import COMPOSERS, Composer, ExcerptBatch, Losses, Manner
+from msdae.models.composers.base import COMPOSERS, Composer, ComposerSampling, ExcerptBatch, Losses
 from msdae.symbolic.chorales import VOICES
 from msdae.symbolic.notes import Score
 from msdae.symbolic.tokens import bar_count, roll
@@ -128,7 +128,12 @@ class RollDiffusion(Composer):
         return F.pad(images, (0, 0, 0, missing), value=self.silent).unflatten(1, (OCTAVES, OCTAVE))
 
     def _compose(
-        self, count: int, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
+        self,
+        count: int,
+        bars: int,
+        generator: torch.Generator,
+        prompt: Score | None,
+        sampling: ComposerSampling,
     ) -> list[Score]:
         shape = (OCTAVES, OCTAVE) if self.config.wrap else (1, PITCHES)
         parts = -(-bars // (LENGTH // rolls.PER_BAR))

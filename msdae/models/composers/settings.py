@@ -16,7 +16,7 @@ TOP_P = Range(0, 1, above=True)
 
 
 @dataclass(frozen=True)
-class Manner:
+class ComposerSampling:
     """How a composer draws.
 
     temperature: below 1 it keeps to what is likely, above it dares more.

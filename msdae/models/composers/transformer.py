@@ -13,7 +13,7 @@ from msdae import limits
 from msdae.errors import UserError
 from msdae.limits import FRACTION, Range
 from msdae.models.composers import lines
-from msdae.models.composers.base import COMPOSERS, Composer, ExcerptBatch, Losses, Manner
+from msdae.models.composers.base import COMPOSERS, Composer, ComposerSampling, ExcerptBatch, Losses
 from msdae.nn.causal import Cache, CausalTransformer
 from msdae.symbolic.notes import Score
 from msdae.symbolic.tokens import BEGIN, END, PITCHES, melody
@@ -104,7 +104,12 @@ class Transformer(Composer):
         return self.duration_head(torch.cat([features, self.pitch(pitches)], dim=-1))
 
     def _compose(
-        self, count: int, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
+        self,
+        count: int,
+        bars: int,
+        generator: torch.Generator,
+        prompt: Score | None,
+        sampling: ComposerSampling,
     ) -> list[Score]:
         tunes = lines.Tunes(count, bars, prompt, self.durations)
         known = lines.encoded(tunes.given, self.durations)[:-1]
@@ -117,8 +122,8 @@ class Transformer(Composer):
             features = self._features(rows, places, cache)[:, -1]
             logits = self.pitch_head(features)
             logits[:, [BEGIN, END]] = -torch.inf
-            pitches = manner.draw(self._without_copies(logits, tunes.written, manner), generator)
-            numbers = manner.draw(self._duration_logits(features, pitches), generator)
+            pitches = sampling.draw(self._without_copies(logits, tunes.written, sampling), generator)
+            numbers = sampling.draw(self._duration_logits(features, pitches), generator)
             rows = torch.stack([pitches, numbers, tunes.places()[:, 0]], dim=1)[:, None]
             history = torch.cat([history, rows], dim=1)
             tunes.add(pitches, numbers)

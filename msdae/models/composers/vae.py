@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from msdae import limits
 from msdae.limits import NOT_NEGATIVE, Range
 from msdae.models.composers import rolls
-from msdae.models.composers.base import COMPOSERS, Composer, ExcerptBatch, Losses, Manner
+from msdae.models.composers.base import COMPOSERS, Composer, ComposerSampling, ExcerptBatch, Losses
 from msdae.models.composers.settings import SERIES
 from msdae.symbolic import tokens
 from msdae.symbolic.chorales import VOICES
@@ -107,12 +107,17 @@ class VAE(Composer):
         }
 
     def _compose(
-        self, count: int, bars: int, generator: torch.Generator, prompt: Score | None, manner: Manner
+        self,
+        count: int,
+        bars: int,
+        generator: torch.Generator,
+        prompt: Score | None,
+        sampling: ComposerSampling,
     ) -> list[Score]:
         shape = (count, self.config.latent)
         code, active = torch.randn(shape, generator=generator), []
         for _ in range(-(-bars // 2)):
-            active.append(self._active(manner.temperature * code))
+            active.append(self._active(sampling.temperature * code))
             fresh = torch.randn(shape, generator=generator)
             code = KEPT * code + (1 - KEPT**2) ** 0.5 * fresh
         return [rolls.joined([part[row] for part in active], LOW, bars, VOICES) for row in range(count)]

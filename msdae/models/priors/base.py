@@ -21,7 +21,7 @@ from msdae.errors import UserError
 from msdae.files import reading
 from msdae.models.priors.grid import Grid, Level, Timeline
 from msdae.models.priors.registry import PRIORS
-from msdae.models.priors.settings import Manner
+from msdae.models.priors.settings import PriorSampling
 from msdae.models.trained import Trained
 from msdae.nn.layers import seeded
 
@@ -149,7 +149,7 @@ class Prior(nn.Module):
         condition: Condition,
         generator: torch.Generator,
         prefix: Timeline | None = None,
-        manner: Manner = Manner(),
+        sampling: PriorSampling = PriorSampling(),
         count: int = 1,
     ) -> dict[int, torch.Tensor]:
         """Codes of `count` pieces of so many latent frames, or a little more, in whole steps of the grid.
@@ -164,7 +164,7 @@ class Prior(nn.Module):
         self.eval()
         if condition.text is not None and not self.texts:
             raise UserError(f"--text: the prior {self.kind} reads none; give one that does")
-        if manner.window and self.closed:
+        if sampling.window and self.closed:
             raise UserError(f"--window: the prior {self.kind} draws windows of {self.config.window} alone")
         pending = [level for level in range(1, len(self.grid.levels) + 1) if level not in condition.codes]
         if not pending:
@@ -172,36 +172,36 @@ class Prior(nn.Module):
                 "timbre and melody are both given, and nothing is left to generate; leave one out"
             )
         if set(self.grid.pooled) <= set(pending):
-            drawn = self.timbre(condition.text, count, generator, manner)
+            drawn = self.timbre(condition.text, count, generator, sampling)
             condition = replace(condition, codes={**condition.codes, **drawn})
             pending = [level for level in pending if level not in drawn]
         frames += -frames % self.grid.step
         if not pending:
             return {level: code.expand(count, -1, -1) for level, code in condition.codes.items()}
-        before = self._before(prefix, manner, count)
+        before = self._before(prefix, sampling, count)
         given = self._given(condition, frames, before, count)
-        piece = _Piece(self, given, condition.text, generator, manner, count)
+        piece = _Piece(self, given, condition.text, generator, sampling, count)
         x = piece.middle(frames) if set(pending) <= set(self.grid.pooled) else piece.all(before, frames)
         codes = self.grid.gather(self.restored(x))
         return {**codes, **{level: code.expand(count, -1, -1) for level, code in condition.codes.items()}}
 
     def timbre(
-        self, text: torch.Tensor | None, count: int, generator: torch.Generator, manner: Manner
+        self, text: torch.Tensor | None, count: int, generator: torch.Generator, sampling: PriorSampling
     ) -> Timeline:
         """Codes of the pooled levels, (count, channels, 1) each, where they are drawn before the others."""
         return {}
 
-    def size(self, manner: Manner) -> int:
+    def size(self, sampling: PriorSampling) -> int:
         """Latent frames that are drawn at once, in whole steps of the grid and of the network."""
         step = math.lcm(self.grid.step, getattr(self.config, "patch", 1))
-        return step * math.ceil((manner.window or self.config.window) / step)
+        return step * math.ceil((sampling.window or self.config.window) / step)
 
-    def _before(self, prefix: Timeline | None, manner: Manner, count: int) -> torch.Tensor:
+    def _before(self, prefix: Timeline | None, sampling: PriorSampling, count: int) -> torch.Tensor:
         """The end of the prefix, standardised, as much of it as a window keeps: (count, channels, frames)."""
         empty = self.mean.new_zeros(count, self.grid.channels, 0)
         if not prefix:
             return empty
-        kept = kept_frames(self.size(manner), self.grid.step, manner.keep)
+        kept = kept_frames(self.size(sampling), self.grid.step, sampling.keep)
         lengths = [prefix[level].shape[-1] * self.grid.levels[level - 1].frames for level in self.grid.timed]
         kept = min(kept, min(lengths) // self.grid.step * self.grid.step)
         if not kept:
@@ -227,7 +227,7 @@ class Prior(nn.Module):
             given[number] = torch.cat([ahead, x], dim=-1)
         return given
 
-    def _window(self, window: Window, generator: torch.Generator, manner: Manner) -> torch.Tensor:
+    def _window(self, window: Window, generator: torch.Generator, sampling: PriorSampling) -> torch.Tensor:
         """A draw of the window: standardised, (batch, channels, frames), what is known as it is."""
         raise NotImplementedError
 
@@ -267,19 +267,19 @@ class _Piece:
     given: Mapping[int, torch.Tensor]
     text: torch.Tensor | None
     generator: torch.Generator
-    manner: Manner
+    sampling: PriorSampling
     count: int
 
     def middle(self, frames: int) -> torch.Tensor:
         """One window, in the middle of the piece: for what does not change with time."""
-        size, step = self.prior.size(self.manner), self.prior.grid.step
+        size, step = self.prior.size(self.sampling), self.prior.grid.step
         empty = self.prior.mean.new_zeros(self.count, self.prior.grid.channels, 0)
         return self._draw(empty, max(0, (frames - size) // 2 // step * step), frames)
 
     def all(self, before: torch.Tensor, frames: int) -> torch.Tensor:
         """All windows after `before`: (count, channels, frames)."""
-        size, step = self.prior.size(self.manner), self.prior.grid.step
-        kept, total = kept_frames(size, step, self.manner.keep), before.shape[-1] + frames
+        size, step = self.prior.size(self.sampling), self.prior.grid.step
+        kept, total = kept_frames(size, step, self.sampling.keep), before.shape[-1] + frames
         pieces, done, first = [], before.shape[-1], True
         end = before
         while done < total:
@@ -292,7 +292,7 @@ class _Piece:
     def _draw(self, end: torch.Tensor, start: int, total: int, first: bool = True) -> torch.Tensor:
         """The window from `start` on, which begins with `end`. first: nothing was drawn before it."""
         prior, kept = self.prior, end.shape[-1]
-        size, grid = prior.size(self.manner), prior.grid
+        size, grid = prior.size(self.sampling), prior.grid
         y = prior.mean.new_zeros(self.count, grid.channels, size)
         known = torch.zeros(self.count, len(grid.levels), size, dtype=torch.bool, device=y.device)
         y[..., :kept] = end
@@ -311,7 +311,7 @@ class _Piece:
             *(torch.full((self.count,), float(number), device=y.device) for number in (start, length)), size
         )
         window = Window(y, known, facts, self._text_vectors())
-        return prior._window(window, self.generator, self.manner)
+        return prior._window(window, self.generator, self.sampling)
 
     def _text_vectors(self) -> torch.Tensor | None:
         """What is said of each piece, zeros where nothing is; None for a prior that reads no text."""

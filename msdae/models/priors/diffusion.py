@@ -15,7 +15,7 @@ from msdae.errors import UserError
 from msdae.limits import Choice, Range
 from msdae.models.priors.base import Condition, Prior, Window, facts_of
 from msdae.models.priors.grid import Grid, Timeline
-from msdae.models.priors.settings import Manner, WindowSize
+from msdae.models.priors.settings import PriorSampling, WindowSize
 from msdae.models.priors.timbres import Timbres
 
 PROCESSES = ("edm", "linear", "cosine")  # EDM, and DDPM with either schedule
@@ -136,17 +136,17 @@ class DiffusionPrior(Prior):
     # -- use
 
     def timbre(
-        self, text: torch.Tensor | None, count: int, generator: torch.Generator, manner: Manner
+        self, text: torch.Tensor | None, count: int, generator: torch.Generator, sampling: PriorSampling
     ) -> Timeline:
         if not self.grid.pooled:
             return {}
         x = self.mean.new_zeros(count, self.grid.channels, 1)
-        x[:, self.grid.timbre, 0] = self.timbres.draw(count, text, manner.prior_guidance[-1], generator)
+        x[:, self.grid.timbre, 0] = self.timbres.draw(count, text, sampling.prior_guidance[-1], generator)
         parts = self.restored(x).split([level.channels for level in self.grid.levels], dim=1)
         return {level: parts[level - 1] for level in self.grid.pooled}
 
-    def _window(self, window: Window, generator: torch.Generator, manner: Manner) -> torch.Tensor:
-        denoiser = self._guided(window, manner)
+    def _window(self, window: Window, generator: torch.Generator, sampling: PriorSampling) -> torch.Tensor:
+        denoiser = self._guided(window, sampling)
         shapes, frames = self.grid.shapes(window.y.shape[-1]), window.y.shape[-1]
 
         def normal() -> torch.Tensor:
@@ -158,13 +158,13 @@ class DiffusionPrior(Prior):
 
         if self.config.process == "edm":
             sigmas = {"sigma_min": self.edm.sigma_min, "sigma_max": self.edm.sigma_max}
-            x = sample(denoiser, normal(), manner.prior_steps, **sigmas)
+            x = sample(denoiser, normal(), sampling.prior_steps, **sigmas)
         else:
-            sigmas = self.ddpm.sigmas(manner.prior_steps)
+            sigmas = self.ddpm.sigmas(sampling.prior_steps)
             x = ancestral(denoiser, sigmas[0].float() * normal(), sigmas, normal)
         return torch.where(self.grid.by_channel(window.known), window.y, x)
 
-    def _guided(self, window: Window, manner: Manner) -> Callable:
+    def _guided(self, window: Window, sampling: PriorSampling) -> Callable:
         """The denoiser of a window, with a weight for each condition that is there."""
         process = self.edm if self.config.process == "edm" else self.ddpm
         keep = self.grid.by_channel(window.known)
@@ -176,7 +176,7 @@ class DiffusionPrior(Prior):
             return torch.where(keep, window.y, process.denoise(network, x, sigma))
 
         weights, variants = [], []
-        rows, (weight, text_weight) = [level - 1 for level in self.grid.pooled], manner.prior_guidance
+        rows, (weight, text_weight) = [level - 1 for level in self.grid.pooled], sampling.prior_guidance
         if window.known[:, rows].any() and weight != 1:
             absent = none.clone()
             absent[:, rows] = True

@@ -12,7 +12,7 @@ from msdae.limits import Range
 from msdae.models.priors.base import Condition, Prior, Window
 from msdae.models.priors.grid import Grid, Timeline
 from msdae.models.priors.registry import PRIORS
-from msdae.models.priors.settings import Manner, WindowSize
+from msdae.models.priors.settings import PriorSampling, WindowSize
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class GaussianPrior(Prior):
         logdet = torch.linalg.slogdet(inner).logabsdet + (size - count) * rest.log()
         return (square + logdet + size * math.log(2 * math.pi)) / (2 * size)
 
-    def _window(self, window: Window, generator: torch.Generator, manner: Manner) -> torch.Tensor:
+    def _window(self, window: Window, generator: torch.Generator, sampling: PriorSampling) -> torch.Tensor:
         values = self._rows(window.y)
         masks = self.grid.by_channel(window.known).to(window.y)
         known = self._rows(masks)[0] > 0.5  # all rows of a batch have the same

@@ -12,7 +12,7 @@ WindowSize = Annotated[int, Range(8, 4096, reason="more is more than a piece")] 
 
 
 @dataclass(frozen=True)
-class Manner:
+class PriorSampling:
     """How a prior draws.
 
     prior_steps: of its sampler.

@@ -9,7 +9,7 @@ from msdae.data.draws import Draws
 from msdae.errors import UserError
 from msdae.evaluation.composers.copying import TrainingRuns
 from msdae.models import trained
-from msdae.models.composers import COMPOSERS, Manner
+from msdae.models.composers import COMPOSERS, ComposerSampling
 from msdae.models.composers.base import ExcerptBatch, asset, find, load, shipped
 from msdae.symbolic.notes import Score, ScoreNote
 from msdae.symbolic.runs import RUN, Runs
@@ -96,16 +96,16 @@ def test_numbers_out_of_range_are_refused(small):
             composer.compose(bars, torch.Generator())
     for wrong in ({"temperature": 0.0}, {"top_p": 0.0}, {"top_p": 1.5}, {"temperature": float("nan")}):
         with pytest.raises(UserError, match="expected above 0"):
-            Manner(**wrong)
+            ComposerSampling(**wrong)
 
 
 def test_a_manner_draws_what_is_likely():
     logits = torch.tensor([[0.0, 2.0, 1.0, -5.0]]).repeat(500, 1)
     generator = torch.Generator().manual_seed(0)
-    assert set(Manner(1.0, 0.5).draw(logits, generator).tolist()) == {1}
-    assert set(Manner(1.0, 0.9).draw(logits, generator).tolist()) == {1, 2}
-    assert set(Manner(9.0, 1.0).draw(logits, generator).tolist()) == {0, 1, 2, 3}
-    shares = torch.bincount(Manner(1.0, 1.0).draw(logits, generator), minlength=4) / 500
+    assert set(ComposerSampling(1.0, 0.5).draw(logits, generator).tolist()) == {1}
+    assert set(ComposerSampling(1.0, 0.9).draw(logits, generator).tolist()) == {1, 2}
+    assert set(ComposerSampling(9.0, 1.0).draw(logits, generator).tolist()) == {0, 1, 2, 3}
+    shares = torch.bincount(ComposerSampling(1.0, 1.0).draw(logits, generator), minlength=4) / 500
     torch.testing.assert_close(shares, logits[0].softmax(-1), atol=0.06, rtol=0)
 
 
@@ -129,8 +129,8 @@ def test_one_that_has_learnt_a_piece_by_heart_does_not_copy_it(small, kind, more
     _learn(composer, piece)
     longest = {}
     for copies in (True, False):
-        manner, generator = Manner(0.2, 0.9, copies), torch.Generator().manual_seed(0)
-        scores = composer.compose_many(4, 3, generator, None, manner)
+        sampling, generator = ComposerSampling(0.2, 0.9, copies), torch.Generator().manual_seed(0)
+        scores = composer.compose_many(4, 3, generator, None, sampling)
         longest[copies] = [known.copied(score).longest for score in scores]
     assert min(longest[True]) > RUN >= max(longest[False])
 
@@ -151,12 +151,12 @@ def test_where_only_copies_are_left_one_is_written(small):
     composer.runs = Runs.of([Score((part_of(symbols),))])
     logits = torch.full((1, 131), -torch.inf)
     logits[0, 60 + RUN] = 0.0
-    assert composer._without_copies(logits, [symbols[:RUN]], Manner()).equal(logits)
+    assert composer._without_copies(logits, [symbols[:RUN]], ComposerSampling()).equal(logits)
     logits[0, 40] = -9.0
-    assert composer._without_copies(logits, [symbols[:RUN]], Manner()).isfinite().nonzero().tolist() == [
-        [0, 40]
-    ]
-    assert composer._without_copies(logits, [symbols[:RUN]], Manner(copies=True)).equal(logits)
+    assert composer._without_copies(
+        logits, [symbols[:RUN]], ComposerSampling()
+    ).isfinite().nonzero().tolist() == [[0, 40]]
+    assert composer._without_copies(logits, [symbols[:RUN]], ComposerSampling(copies=True)).equal(logits)
 
 
 def test_files_of_others_are_refused(small, tmp_path):

@@ -7,7 +7,7 @@ import torch
 
 from msdae.data.draws import Draws
 from msdae.errors import UserError
-from msdae.models.priors import PRIORS, Manner
+from msdae.models.priors import PRIORS, PriorSampling
 from msdae.models.priors.base import Condition, facts_of, find, kept_frames, load, new
 from msdae.models.priors.grid import Grid, Level
 from msdae.models.priors.timbres import WIDTH, Timbres
@@ -19,7 +19,7 @@ SIZES = {
     "unet": {"window": 16, "widths": (8, 8, 8)},
     "dit": {"window": 16, "width": 16, "layers": 1, "heads": 2, "text": 5},
 }
-QUICK = Manner(prior_steps=3)
+QUICK = PriorSampling(prior_steps=3)
 KINDS = tuple(SIZES)
 
 
@@ -45,7 +45,7 @@ def seeded(seed):
 def test_pieces_of_any_length(kind):
     made = prior(kind)
     for frames in (1, 16, 50):
-        drawn = made.sample(frames, Condition(), seeded(1), manner=QUICK, count=2)
+        drawn = made.sample(frames, Condition(), seeded(1), sampling=QUICK, count=2)
         whole = frames + -frames % 4
         assert {level: tuple(code.shape) for level, code in drawn.items()} == {
             1: (2, 3, 1),
@@ -58,7 +58,7 @@ def test_pieces_of_any_length(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_seed_is_a_piece(kind):
     made = prior(kind)
-    first, again, other = (made.sample(24, Condition(), seeded(n), manner=QUICK) for n in (1, 1, 2))
+    first, again, other = (made.sample(24, Condition(), seeded(n), sampling=QUICK) for n in (1, 1, 2))
     assert all(torch.equal(first[level], again[level]) for level in first)
     assert all(not torch.allclose(first[level], other[level]) for level in first)
 
@@ -68,22 +68,24 @@ def test_a_seed_is_a_piece(kind):
 def test_what_is_given_is_kept(kind, levels):
     made, known = prior(kind), codes(1, 40)
     given = {level: known[level] for level in levels}
-    drawn = made.sample(40, Condition(given), seeded(1), manner=QUICK, count=2)
+    drawn = made.sample(40, Condition(given), seeded(1), sampling=QUICK, count=2)
     assert all(torch.equal(drawn[level][1], known[level][0]) for level in levels)
-    others = made.sample(40, Condition(given), seeded(2), manner=QUICK)
+    others = made.sample(40, Condition(given), seeded(2), sampling=QUICK)
     assert all(not torch.allclose(drawn[k][:1], others[k]) for k in drawn if k not in levels)
 
 
 def test_what_is_given_matters():
     """Each given thing changes what is drawn of the rest."""
     made, one, two = prior("dit"), codes(1, 16), codes(1, 16, seed=9)
-    plain = made.sample(16, Condition({1: one[1]}), seeded(1), manner=QUICK)
-    other = made.sample(16, Condition({1: two[1]}), seeded(1), manner=QUICK)
+    plain = made.sample(16, Condition({1: one[1]}), seeded(1), sampling=QUICK)
+    other = made.sample(16, Condition({1: two[1]}), seeded(1), sampling=QUICK)
     assert not torch.allclose(plain[3], other[3])
-    said = made.sample(16, Condition({1: one[1]}, torch.ones(1, 5)), seeded(1), manner=QUICK)
+    said = made.sample(16, Condition({1: one[1]}, torch.ones(1, 5)), seeded(1), sampling=QUICK)
     assert not torch.allclose(plain[3], said[3])
-    guided = Manner(prior_steps=3, prior_guidance=(3.0, 1.0))
-    assert not torch.allclose(plain[3], made.sample(16, Condition({1: one[1]}), seeded(1), manner=guided)[3])
+    guided = PriorSampling(prior_steps=3, prior_guidance=(3.0, 1.0))
+    assert not torch.allclose(
+        plain[3], made.sample(16, Condition({1: one[1]}), seeded(1), sampling=guided)[3]
+    )
 
 
 @pytest.mark.parametrize("kind", ["unet", "dit"])
@@ -97,7 +99,7 @@ def test_windows_keep_the_end_of_the_one_before(kind):
         return network(x, c_noise, facts, text)
 
     made.network = watched
-    drawn = made.sample(32, Condition(), seeded(1), manner=QUICK)
+    drawn = made.sample(32, Condition(), seeded(1), sampling=QUICK)
     spread = made.standardised(GRID.spread(drawn, 32))
     (first, start), (last, end) = seen[0], seen[-1]
     assert first[:, 9].all() and not first[:, 10:].any()  # the timbre alone is known
@@ -112,7 +114,7 @@ def test_a_window_of_one_step_keeps_nothing_and_ends():
     assert [kept_frames(window, 4, 0.5) for window in (4, 8, 16)] == [0, 4, 8]
     grid = Grid((Level(3, 0), Level(4, 8), Level(2, 1)))
     made = new("gaussian", PRIORS["gaussian"].Config(window=8, components=4), grid, "a model", 0)
-    drawn = made.sample(24, Condition(), seeded(1), manner=QUICK)
+    drawn = made.sample(24, Condition(), seeded(1), sampling=QUICK)
     assert drawn[3].shape == (1, 2, 24)
 
 
@@ -122,7 +124,7 @@ def test_a_piece_shorter_than_a_window_has_the_length_of_one(monkeypatch):
     monkeypatch.setattr(
         made, "_window", lambda window, *rest: seen.append(window.facts) or draw(window, *rest)
     )
-    made.sample(8, Condition(), seeded(1), manner=QUICK)
+    made.sample(8, Condition(), seeded(1), sampling=QUICK)
     torch.testing.assert_close(seen[0], torch.tensor([[0.0, 1.0, 0.0]]))
 
 
@@ -240,7 +242,7 @@ def test_diffusion_learns_a_distribution(process):
         optimizer.zero_grad()
         made.loss(data, where, Draws((step,), 64)).mean().backward()
         optimizer.step()
-    drawn = made.sample(16, Condition(), seeded(1), manner=Manner(prior_steps=50), count=64)
+    drawn = made.sample(16, Condition(), seeded(1), sampling=PriorSampling(prior_steps=50), count=64)
     melody = drawn[3].flatten(1).mean(dim=1)
     assert (melody > 0).any() and (melody < 0).any()
     right = 0.65
@@ -248,7 +250,7 @@ def test_diffusion_learns_a_distribution(process):
         assert (melody.abs() - 1).abs().median() < 0.35
         right = 0.9
     given = {1: torch.ones(1, 3, 1)}
-    drawn = made.sample(16, Condition(given), seeded(1), manner=Manner(prior_steps=50), count=128)
+    drawn = made.sample(16, Condition(given), seeded(1), sampling=PriorSampling(prior_steps=50), count=128)
     assert (drawn[3].flatten(1).mean(dim=1) > 0).float().mean() > right
 
 
@@ -309,7 +311,7 @@ def test_words_say_which():
 def test_a_timbre_for_a_melody_is_drawn_without_the_network():
     made, known = prior("dit"), codes(1, 40)
     made.network = None
-    drawn = made.sample(40, Condition({k: known[k] for k in (2, 3)}), seeded(1), manner=QUICK, count=3)
+    drawn = made.sample(40, Condition({k: known[k] for k in (2, 3)}), seeded(1), sampling=QUICK, count=3)
     assert drawn[1].shape == (3, 3, 1) and len(drawn[1].unique(dim=0)) == 3
     torch.testing.assert_close(drawn[1].mean(), torch.tensor(1.0), atol=1.0, rtol=0)  # as those it heard
 
@@ -329,7 +331,7 @@ def test_files(kind, tmp_path):
     made.save(tmp_path / "prior.safetensors")
     again = find(kind, tmp_path)
     assert again.provenance == {"data": "pieces"} and again.grid == GRID and again.config == made.config
-    one, two = (p.sample(16, Condition(), seeded(1), manner=QUICK) for p in (made, again))
+    one, two = (p.sample(16, Condition(), seeded(1), sampling=QUICK) for p in (made, again))
     assert all(torch.equal(one[level], two[level]) for level in one)
 
 
@@ -353,8 +355,8 @@ def test_windows_fit_the_grid():
 
 def test_an_image_is_drawn_window_by_window():
     made = new("image", PRIORS["image"].Config(window=16, channels=(8, 8, 8), text=3), IMAGE, "mel-8", 0)
-    drawn = made.sample(40, Condition({}, torch.ones(1, 3)), seeded(1), manner=QUICK, count=2)[1]
-    other = made.sample(40, Condition({}, -torch.ones(1, 3)), seeded(1), manner=QUICK, count=2)[1]
+    drawn = made.sample(40, Condition({}, torch.ones(1, 3)), seeded(1), sampling=QUICK, count=2)[1]
+    other = made.sample(40, Condition({}, -torch.ones(1, 3)), seeded(1), sampling=QUICK, count=2)[1]
     assert drawn.shape == (2, 8, 40) and not torch.equal(drawn, other)
 
 
@@ -376,5 +378,6 @@ def test_an_image_has_a_file(tmp_path):
     made.save(tmp_path / "prior.safetensors", half=True)
     again = load(tmp_path / "prior.safetensors")
     assert (
-        again.model == "mel-8" and again.sample(16, Condition(), seeded(1), manner=QUICK)[1].isfinite().all()
+        again.model == "mel-8"
+        and again.sample(16, Condition(), seeded(1), sampling=QUICK)[1].isfinite().all()
     )
