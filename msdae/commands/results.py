@@ -64,11 +64,11 @@ def measure(name: str, docs: Path, again: bool = False) -> None:
 
     again: from its beginning in any case.
     """
-    from msdae.evaluation import code
+    from msdae.evaluation import source_hash
 
     folder = folders.runs() / "results"
     record = folder / f"{name}.key.json"
-    now = code.fingerprint([f"msdae.commands.{COMMANDS[name]}"], with_imports=True)
+    now = source_hash.fingerprint([f"msdae.commands.{COMMANDS[name]}"], with_imports=True)
     before = files.read_json(record, fix="delete it") if record.exists() else {}
     if again or before.get("key") != now:
         shutil.rmtree(folder / name, ignore_errors=True)

@@ -50,7 +50,10 @@ def encoded(
         UserError: a recording that cannot be read, or nothing is left of them.
     """
     grid = Grid.of(pipeline.model)
-    return by_split(files, lambda file: _piece(pipeline, grid, file, describe), progress)
+    pieces = by_split(files, lambda file: _piece(pipeline, grid, file, describe), progress)
+    if not pieces.get("train"):
+        raise UserError("no recording with sound to learn from; give others with --data")
+    return pieces
 
 
 def by_split(
@@ -58,11 +61,7 @@ def by_split(
     piece_of: Callable[[SourceFile], Piece | None],
     progress: Progress = silent,
 ) -> dict[str, list[Piece]]:
-    """{split: pieces}; a recording of which `piece_of` makes None is left out.
-
-    Raises:
-        UserError: nothing is left of the training split; as `piece_of`.
-    """
+    """{split: pieces}; a recording of which `piece_of` makes None is left out."""
     pieces: dict[str, list[Piece]] = {}
     with progress(total=sum(map(len, files.values())), desc="encode", unit="recording") as bar:
         for split, members in files.items():
@@ -71,8 +70,6 @@ def by_split(
                 if (piece := piece_of(file)) is not None:
                     pieces[split].append(piece)
                 bar.update()
-    if not pieces.get("train"):
-        raise UserError("no recording with sound to learn from; give others with --data")
     return pieces
 
 

@@ -45,7 +45,7 @@ LINES = (
     Line("prepare-data --dataset folder --source @/music --out data --workers 1", False),
     Line("prepare-data --dataset folder --source @/music --out data --workers 2 --shards 4"),
     Line("prepare-data --dataset synth --clips 24 --seed 7 --workers 2 --out data"),
-    Line(f"train-stage --stage 1 --run run --data @/data --set steps=[12,4,4] {TRAINING} {MODEL}", False),
+    Line(f"train-stage --stage 1 --run run --data @/data --set steps=[12,4,4] {TRAINING} {MODEL}"),
     Line(
         "train-codec --source @/music --latents @/codec.safetensors --out mine.safetensors --run run "
         f"--set steps=[1,8,4] --set frames=8 --set crop=16 {TRAINING}"

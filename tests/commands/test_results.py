@@ -8,7 +8,7 @@ import pytest
 from msdae import folders
 from msdae.commands import results
 from msdae.errors import UserError
-from msdae.evaluation import code, tables
+from msdae.evaluation import source_hash, tables
 from msdae.evaluation.tables import Table, Value
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ def test_a_measurement_is_stored_below_the_line_that_repeats_it(home, monkeypatc
 def test_what_is_unchanged_is_not_measured_again(home, monkeypatch, capsys):
     calls, key = [], ["a"]
     monkeypatch.setitem(results.MEASUREMENTS, "speed", calls.append)
-    monkeypatch.setattr(code, "fingerprint", lambda names, with_imports: f"{names} {key[0]}")
+    monkeypatch.setattr(source_hash, "fingerprint", lambda names, with_imports: f"{names} {key[0]}")
     old = home / "runs" / "results" / "speed"
     old.mkdir(parents=True)
     results.main(["speed"])

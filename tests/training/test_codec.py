@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from msdae import audio, checkpoint, codecs
+from msdae import audio, codecs
 from msdae.codecs.neural import NeuralCodec, NeuralConfig
 from msdae.errors import UserError
 from msdae.training.codec import STAGES, CodecTrainConfig, ReconstructionTask, train
@@ -128,12 +128,6 @@ def test_a_state_survives_other_hardware(music, finished, folder, monkeypatch):
 def test_other_recordings_do_not_continue_a_run(music, folder):
     with pytest.raises(UserError, match=r"latents/state.safetensors: saved with another 'data'"):
         train(FEW, {"train": paths(music)["train"][:3]}, folder, CPU)
-
-
-def test_a_state_of_the_old_layout_is_refused(music, tmp_path):
-    checkpoint.save(tmp_path / "decoder-state.safetensors", "codec training state", {}, {"step": 1})
-    with pytest.raises(UserError, match="an older msdae"):
-        train(FEW, paths(music), tmp_path, CPU)
 
 
 @pytest.mark.parametrize("world", [1, 2])

@@ -85,7 +85,9 @@ def test_it_continues_and_notices_what_has_changed(folder, codec, monkeypatch):
     monkeypatch.setitem(UNTAUGHT, neighbours.ROW, lambda timbre, melody: 1 / 0)
     assert evaluate(pairs(folder), {}, codec, folder / "out") == table
     with monkeypatch.context() as later, pytest.raises(ZeroDivisionError):
-        later.setattr(recordings.code, "fingerprint", lambda names, with_imports=False: "of another version")
+        later.setattr(
+            recordings.source_hash, "fingerprint", lambda names, with_imports=False: "of another version"
+        )
         evaluate(pairs(folder), {}, codec, folder / "out")
     audio.write(folder / "melody" / "a.wav", tones(2, 50))
     with pytest.raises(ZeroDivisionError):
