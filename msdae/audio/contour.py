@@ -15,10 +15,7 @@ from msdae.audio.windows import surrounded
 
 HOLD, RELEASE, CLOSED = 0.5, 1.0, 60.0  # seconds until a pause begins and in which it falls by so many dB
 EARLY = 2  # hops by which a pause ends, or a note begins, before it is heard
-SOFT, SLOPE = (
-    -20.0,
-    3.0,
-)  # dB against the source's level, below which a rendering is softer by so many for each
+SOFT, SLOPE = -20.0, 3.0  # dB against the source's level; for each below, a rendering is so many softer
 TONES = 10.0  # dB by which tones count as louder there, up to `SOFT`: notes may decay
 EVEN, SOFTEST = 1.0, 1.5 * SOFT  # dB that a passage may be louder; down to where the bound is lower
 NEAR, TOGETHER = 2, 512  # hops about one whose peak is its own; hops that are changed at once
