@@ -46,6 +46,10 @@ def test_the_command_measures_and_refuses_a_codec_that_does_not_reconstruct(musi
         "steps=[2,2,2]",
         "--set",
         "batch_size=2",
+        "--set",
+        "frames=8",
+        "--set",
+        "crop=16",
     )
     assert done.returncode == 2 and "does not reconstruct" in done.stderr
     assert not (tmp_path / "mine.safetensors").exists()
