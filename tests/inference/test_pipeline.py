@@ -47,7 +47,7 @@ class Averages(Codec):
 class Echo(torch.nn.Module):
     """Each level's code is the latent itself; the denoiser gives their sum weighted by SHARES and `noise`."""
 
-    stage, needs_mel, pooled, tokens, mix = 3, False, (False,) * 3, 0, staticmethod(Autoencoder.mix)
+    stage, needs_mel, pooled, token_channels, mix = 3, False, (False,) * 3, 0, staticmethod(Autoencoder.mix)
     folder = None  # no file, and no student beside it
 
     def __init__(self, noise=0.0, scale=1.0):
