@@ -120,8 +120,8 @@ class Contour:
         before, second = round(HOLD * self.source.rate / HOP), self.source.rate / HOP
         levels = self.source.levels
         soft = (levels < SOFT) & (levels > SOFT - CLOSED)
-        tones = (levels + TONES * tonal(self.source, self.source.rate, soft)).clamp(max=SOFT)
-        held = F.pad(levels.maximum(tones), (before, EARLY), value=LOWEST)[None]
+        levels = levels + (SOFT - levels).clamp(0, TONES) * tonal(self.source, self.source.rate, soft)
+        held = F.pad(levels, (before, EARLY), value=LOWEST)[None]
         held = F.max_pool1d(held, before + EARLY + 1, 1)[0].double()
         fallen = CLOSED / RELEASE / second * torch.arange(len(held))
         held = (held + fallen).cummax(dim=0).values - fallen

@@ -62,10 +62,8 @@ class _Study:
         from msdae.evaluation.metrics.embeddings import load
 
         self.pipeline, self.priors, self.options, self.command = pipeline, priors, options, command
-        self.settings, self.sampling = (
-            cli.configured(Settings, options),
-            cli.configured(PriorSampling, options),
-        )
+        self.settings = cli.configured(Settings, options)
+        self.sampling = cli.configured(PriorSampling, options)
         self.files = recordings(options.data, options.rendered, pipeline.codec)
         self.clip = ClipLength.of(pipeline.codec)
         self.held_out = [*self.files["valid"], *self.files.get("test", ())]

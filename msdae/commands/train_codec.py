@@ -59,7 +59,8 @@ def _fit(options: argparse.Namespace) -> None:
     from msdae.codecs import pca as spectral
 
     settings = config.load(spectral.SpectralConfig, options.config, options.set)
-    files, rate = _files(options, settings.sample_rate), settings.sample_rate
+    rate = settings.sample_rate
+    files = _files(options, rate)
     codec = spectral.fit(Clips(files["train"], rate), settings)
     explained = spectral.explained_variance(codec, Clips(_held_out(files), rate))
     print(f"{100 * explained:.1f} % of the variance of held-out files explained")
@@ -101,7 +102,8 @@ class Clips:
 
 
 def _clip(sample_rate: int) -> "ClipLength":
-    """Clips as long as those of the codec that ships, at another rate in Hz."""
+    """Clips of another rate in Hz, as long as those of the codec that ships; rounded down, so that a
+    recording of whole clips has all of them."""
     from msdae.data.sources import ClipLength
 
     shipped = ClipLength()

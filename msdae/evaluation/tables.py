@@ -63,7 +63,7 @@ def mean_cell(
 ) -> Cell:
     """The mean of `values`, (any,), with its bootstrap 95 % interval; empty where there are none, or NaNs.
 
-    groups: of each value, as in `bootstrap.interval`; by default each is its own.
+    groups: of each value, as in `bootstrap.interval`; by default each value is a group of its own.
     """
     if not len(values) or not np.isfinite(values).all():
         return EMPTY

@@ -67,7 +67,7 @@ class Sampling:
 
 
 def identity(source: Any) -> str | int:
-    """What two sources have in common that are one: their path, or that they are one object."""
+    """What tells one source from another: the path of a file, else the object itself."""
     return str(source) if isinstance(source, (str, Path)) else id(source)
 
 
