@@ -2,6 +2,8 @@
 
 import torch
 
+from msdae.audio import temperament
+
 PITCHES = (28, 96)  # MIDI, of the grid: E1 to C7
 STEPS = 3  # of the grid in a semitone
 HARMONICS = 8
@@ -17,7 +19,7 @@ def harmonic_filters(hertz: torch.Tensor) -> torch.Tensor:
     low, high = PITCHES
     pitches = torch.arange(low * STEPS, high * STEPS + 1, dtype=torch.float64) / STEPS
     number = torch.arange(1, HARMONICS + 1, dtype=torch.float64)
-    partials = 440 * 2 ** ((pitches[:, None] - 69) / 12) * number  # (pitches, harmonics)
+    partials = temperament.hertz(pitches[:, None]) * number  # (pitches, harmonics)
     bins = hertz.double()
     above = torch.searchsorted(bins, partials).clamp(1, len(bins) - 1)
     share = ((partials - bins[above - 1]) / (bins[above] - bins[above - 1])).clamp(0, 1)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from msdae.audio import pitch
+from msdae.audio import pitch, temperament
 from msdae.audio.periods import periods
 from msdae.audio.resample import resample
 from msdae.audio.windows import Changed, cut
@@ -72,7 +72,7 @@ class Straightened(Changed):
         audible = power >= QUIET * np.quantile(power, LOUD)
         pitched = audible & (hertz > 0)
         line = pitched & (_around(pitched) > MOSTLY * _around(audible))
-        bends = bent(seconds, np.where(line, pitch.cents(hertz), np.nan))
+        bends = bent(seconds, np.where(line, 100 * temperament.pitch(hertz), np.nan))
         if not bends.any():
             return None
         there = np.concatenate([[0], self.rate * seconds, [self.source.samples]])

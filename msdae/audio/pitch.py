@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from msdae.audio import temperament
 from msdae.errors import UserError
 
 RATE = 16000  # Hz that the network was built for
@@ -13,7 +14,6 @@ FRAMES = 62.5  # a second
 CONFIDENT = 0.5
 QUIET = 40.0  # dB below the loudest frame, from which on nothing is heard
 SHORTEST = 3  # frames of a pitch
-A4 = 6900.0  # cents above MIDI pitch 0
 
 
 class Track(NamedTuple):
@@ -50,19 +50,9 @@ def track(waveform: torch.Tensor, sample_rate: int) -> Track:
     at_rate = torchaudio.functional.resample(waveform.detach().cpu().float(), sample_rate, RATE)
     heard = network.detect(at_rate.numpy(), RATE)
     voiced = (heard.confidence >= CONFIDENT) & (heard.loudness_db > heard.loudness_db.max() - QUIET)
-    pitches = cents(heard.pitch_hz)
+    pitches = 100 * temperament.pitch(heard.pitch_hz)
     pitches[~_long(voiced)] = np.nan
     return Track(np.asarray(heard.timestamps), pitches)
-
-
-def hertz(cents: np.ndarray | float) -> Any:
-    """Cents above MIDI pitch 0 in Hz."""
-    return 440 * 2 ** ((cents - A4) / 1200)
-
-
-def cents(hertz: np.ndarray) -> np.ndarray:
-    """Hz in cents above MIDI pitch 0; what is below 1 Hz as 1 Hz."""
-    return A4 + 1200 * np.log2(np.maximum(hertz, 1.0) / 440)
 
 
 def runs(marks: np.ndarray) -> list[tuple[int, int]]:

@@ -3,7 +3,6 @@
 Source: Gravis Ultrasound Software Development Kit 2.22, "Patch files".
 """
 
-import math
 import re
 import struct
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import numpy as np
 import soundfile
 
 from msdae import files
+from msdae.audio import temperament
 from msdae.errors import UserError, printable
 
 FILE, INSTRUMENT, LAYER, SAMPLE = 129, 63, 47, 96  # bytes of headers
@@ -67,7 +67,7 @@ def _samples(data: bytes) -> Iterator[Sample]:
             values -= 1 << (8 * width - 1)
         loop = (start // width, end // width - 1) if mode & LOOPED and not mode & BOTH_WAYS else None
         waveform = (values << (16 - 8 * width)).astype(np.int16)
-        yield Sample(waveform, rate, 69 + 12 * math.log2(root / 440e3), loop)
+        yield Sample(waveform, rate, temperament.pitch(root / 1000), loop)
         place = first + size
 
 

@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 
 from msdae import folders
+from msdae.audio.temperament import hertz
 from msdae.locks import in_turn
 
 logger = logging.getLogger(__name__)
@@ -53,11 +54,6 @@ def measure(waveform: np.ndarray, rate: int, expected: float | None = None) -> f
         return expected
     higher = expected is None or abs(middle - 12 - expected) < NEAR
     return middle - 12 if higher and _has_partial(part, rate, hertz(middle - 12)) else middle
-
-
-def hertz(pitch: float) -> float:
-    """The frequency of a MIDI pitch."""
-    return 440 * 2 ** ((pitch - 69) / 12)
 
 
 def _has_partial(part: np.ndarray, rate: int, frequency: float) -> bool:

@@ -14,6 +14,7 @@ import torch
 import torchaudio.functional as AF
 from scipy.signal import lfilter
 
+from msdae.audio import temperament
 from msdae.symbolic.maqam import Tone
 from msdae.synthesis import effects
 from msdae.synthesis.effects import EffectsConfig, logarithmic
@@ -106,7 +107,7 @@ def place(waveform: np.ndarray, room: str, rng: random.Random) -> np.ndarray:
 
 def _tone(tone: Tone, string: PluckedString, length: int, rng: np.random.Generator) -> np.ndarray:
     seconds = np.arange(length) / SAMPLE_RATE
-    hertz = 440 * 2 ** ((tone.pitches(np.minimum(seconds, tone.offset - tone.onset)) - 69) / 12)
+    hertz = temperament.hertz(tone.pitches(np.minimum(seconds, tone.offset - tone.onset)))
     period = round(SAMPLE_RATE / float(hertz.mean()))
     cents = (0.0,) if string.detuning is None else (-string.detuning / 2, string.detuning / 2)
     wave = np.zeros(length, np.float32)

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from msdae.audio import temperament
+
 RATE = 44100
 WAVE = 2048  # samples of a period of Vital's
 
@@ -57,7 +59,7 @@ def _faust(settings: dict[str, Any], notes: Notes) -> Iterator[np.ndarray]:
     for key, velocity, held, samples in notes:
         gate = np.zeros(samples, np.float32)
         gate[: round(held * RATE)] = 1
-        level, frequency = velocity / 127, 440 * 2 ** ((key - 69) / 12)
+        level, frequency = velocity / 127, temperament.hertz(key)
         processor.set_automation(sliders["gate"], gate)
         processor.set_parameter(sliders["freq"], frequency / (1 - settings["lag"] * frequency / RATE))
         processor.set_parameter(sliders["gain"], settings["gain"] + (1 - settings["gain"]) * level)

@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 from scipy.fft import irfft, next_fast_len
 
+from msdae.audio import temperament
 from msdae.config import require_ranges
 from msdae.errors import UserError
 from msdae.limits import Range, Share, check
@@ -199,7 +200,7 @@ def render(notes: Sequence[Note], patch: Patch, samples: int) -> np.ndarray:
         start = max(0, round(onset * SAMPLE_RATE))
         length = min(samples - start, round((offset - onset + 3 * patch.release + RELEASE) * SAMPLE_RATE))
         if length > 0:
-            tone = _tone(440 * 2 ** ((pitch - 69) / 12), offset - onset, length, velocity / 127, patch)
+            tone = _tone(temperament.hertz(pitch), offset - onset, length, velocity / 127, patch)
             out[start : start + length] += tone
     return out / max(float(np.abs(out).max()), 1e-3)
 

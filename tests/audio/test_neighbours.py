@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from msdae.audio import neighbours
+from msdae.audio import neighbours, temperament
 from msdae.evaluation.metrics import mfcc
 from msdae.synthesis import pitch
 
@@ -13,7 +13,7 @@ def tones(partials, *pitches):
     time = torch.arange(RATE // 2) / RATE
     return torch.cat(
         [
-            sum(torch.sin(2 * torch.pi * k * pitch.hertz(key) * time) for k in range(1, partials + 1))
+            sum(torch.sin(2 * torch.pi * k * temperament.hertz(key) * time) for k in range(1, partials + 1))
             / partials
             / 2
             for key in pitches

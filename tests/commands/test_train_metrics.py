@@ -10,11 +10,12 @@ import soundfile
 
 import msdae
 from msdae import checkpoint, codecs
+from msdae.audio import temperament
 from msdae.evaluation.metrics import classifier, learning, renditions, timbre
 from msdae.evaluation.swapbench import real
 from msdae.symbolic import instruments
 from msdae.symbolic.instruments import HELD_OUT, seen
-from msdae.synthesis import pitch, soundfont
+from msdae.synthesis import soundfont
 
 RATE = 44100
 SCRIPT = Path(__file__).parents[2] / "experiments" / "train_metrics.py"
@@ -76,7 +77,7 @@ def recorded(folder, *names):
         (folder / name).mkdir(parents=True)
         for key, note in ((60, "C4"), (64, "E4")):
             time = np.arange(RATE) / RATE
-            tone = sum(np.sin(2 * np.pi * k * pitch.hertz(key) * time) / k**number for k in range(1, 9))
+            tone = sum(np.sin(2 * np.pi * k * temperament.hertz(key) * time) / k**number for k in range(1, 9))
             soundfile.write(folder / name / f"{name}_{note}.wav", 0.5 * tone / np.abs(tone).max(), RATE)
     return renditions.recorded([folder], [folder / names[-1]], real.is_held_out)
 

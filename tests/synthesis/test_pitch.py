@@ -3,6 +3,7 @@ import sys
 import numpy as np
 import pytest
 
+from msdae.audio import temperament
 from msdae.synthesis import pitch
 
 RATE = 44100
@@ -16,7 +17,7 @@ def _tone(hertz, partials, seconds=1.0):
 
 @pytest.mark.parametrize("key", [28, 45, 60, 79, 96])
 def test_tuning_is_measured_over_the_range(key):
-    tone = _tone(pitch.hertz(key + 0.3), [1, 0.5, 0.3])
+    tone = _tone(temperament.hertz(key + 0.3), [1, 0.5, 0.3])
     assert pitch.measure(tone, RATE, key) == pytest.approx(key + 0.3, abs=0.1)
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from msdae.audio import temperament
 from msdae.errors import UserError
 from msdae.symbolic.notes import Note
 from msdae.synthesis import pitch, sampler
@@ -23,7 +24,7 @@ def _save(path, key, seconds=1.0, rate=RATE, level=0.5, silence=0.0):
     """Write a sawtooth of a MIDI pitch after some silence."""
     path.parent.mkdir(parents=True, exist_ok=True)
     time = np.arange(round(seconds * rate)) / rate
-    tone = sum(np.sin(2 * np.pi * k * pitch.hertz(key) * time) / k for k in range(1, 6))
+    tone = sum(np.sin(2 * np.pi * k * temperament.hertz(key) * time) / k for k in range(1, 6))
     soundfile.write(path, level * np.concatenate([np.zeros(round(silence * rate)), tone / 2]), rate)
 
 
@@ -96,7 +97,7 @@ def test_takes_alternate_and_the_seed_says_which_is_first(tmp_path):
         waveform = sampler.render(notes, instrument, 2 * RATE, seed)
         assert np.array_equal(waveform, sampler.render(notes, instrument, 2 * RATE, seed))
         peaks = [np.abs(np.fft.rfft(part[:16000])).argmax() * RATE / 16000 for part in np.split(waveform, 4)]
-        heard = [round(12 * np.log2(peak / pitch.hertz(60))) for peak in peaks]
+        heard = [round(12 * np.log2(peak / temperament.hertz(60))) for peak in peaks]
         assert heard in ([0, 4, 0, 4], [4, 0, 4, 0])
         first.add(heard[0])
     assert first == {0, 4}

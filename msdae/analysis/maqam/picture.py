@@ -6,7 +6,7 @@ import numpy as np
 
 from msdae.analysis.maqam import scales
 from msdae.analysis.maqam.recording import Analysis, name
-from msdae.audio import pitch
+from msdae.audio import temperament
 from msdae.evaluation import figures
 from msdae.evaluation.figures import COLOURS, QUIET, WIDTH
 from msdae.symbolic.maqam import MAQAMAT
@@ -39,9 +39,13 @@ def _spectrogram(axis, analysis: Analysis) -> None:
     times = np.linspace(0, analysis.seconds, levels.shape[1])
     axis.pcolormesh(times, hertz, decibels, cmap="Greys", shading="nearest", rasterized=True)
     axis.plot(
-        analysis.track.seconds, pitch.hertz(analysis.track.cents), color=COLOURS[1], lw=1.2, label="pitch"
+        analysis.track.seconds,
+        temperament.hertz(analysis.track.cents / 100),
+        color=COLOURS[1],
+        lw=1.2,
+        label="pitch",
     )
-    axis.axhline(pitch.hertz(analysis.tonic), color=COLOURS[0], lw=1, ls="--", label="tonic")
+    axis.axhline(temperament.hertz(analysis.tonic / 100), color=COLOURS[0], lw=1, ls="--", label="tonic")
     axis.set(yscale="log", ylabel="Hz", ylim=(hertz[0], hertz[-1]), xlim=(0, analysis.seconds))
     axis.set_yticks([100, 200, 400, 800], ["100", "200", "400", "800"])
     axis.minorticks_off()

@@ -11,7 +11,7 @@ import torch
 from msdae import audio
 from msdae.analysis.maqam import scales, spectrum
 from msdae.analysis.maqam.scales import Fit
-from msdae.audio import pitch
+from msdae.audio import pitch, temperament
 from msdae.audio.ornaments import Ornaments, ornaments
 from msdae.audio.pitch import Track
 from msdae.errors import UserError, printable
@@ -50,7 +50,7 @@ class Analysis:
         whole, outer = ([[round(hz, 2), round(level, 3)] for hz, level in peaks] for peaks in self.dominant)
         return {
             "seconds": round(self.seconds, 2),
-            "tonic": {"hertz": round(pitch.hertz(self.tonic), 2), "name": name(self.tonic)},
+            "tonic": {"hertz": round(temperament.hertz(self.tonic / 100), 2), "name": name(self.tonic)},
             "scales": [_scale(fit) for fit in self.fits],
             "thirds": [fit and _scale(fit) for fit in self.thirds],
             "dominant_frequencies": {"whole": whole, "first_and_last_third": outer},
@@ -58,7 +58,7 @@ class Analysis:
             "ornaments": self.summary(),
             "frames": {
                 "per_second": pitch.FRAMES,
-                "hertz": _rounded(pitch.hertz(self.track.cents), 2),
+                "hertz": _rounded(temperament.hertz(self.track.cents / 100), 2),
                 **{field: _rounded(values, 2) for field, values in self.ornaments._asdict().items()},
             },
         }
@@ -83,7 +83,7 @@ class Analysis:
     def lines(self) -> Iterator[str]:
         """The text of a report."""
         best, summary = self.fits[0], self.summary()
-        yield f"tonic    {pitch.hertz(self.tonic):.2f} Hz, {name(self.tonic)}"
+        yield f"tonic    {temperament.hertz(self.tonic / 100):.2f} Hz, {name(self.tonic)}"
         share = f"{100 * best.inside:.0f} % of the pitches are within {scales.INSIDE} cents of its degrees"
         yield f"scale    {best.maqam}; {share}"
         ranking = ", ".join(f"{fit.maqam} {fit.score:.2f}" for fit in self.fits)

@@ -5,7 +5,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from scipy.signal import find_peaks
 
-from msdae.audio.pitch import A4
+from msdae.audio import temperament
 
 WINDOW, HOP = 0.5, 0.128  # seconds
 BLOCK = 512  # frames at once
@@ -69,4 +69,4 @@ def dominant(hertz: np.ndarray, amplitudes: np.ndarray) -> list[tuple[float, flo
 def cents(peaks: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
     """The peaks as (pitches,) in cents above MIDI pitch 0 and (pitches,) weights."""
     frequencies, levels = np.array(peaks).reshape(-1, 2).T
-    return A4 + 1200 * np.log2(frequencies / 440), levels
+    return 100 * temperament.pitch(frequencies), levels

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import torch
 
+from msdae.audio import temperament
 from msdae.errors import UserError
 from msdae.evaluation.metrics import f0
 from msdae.evaluation.swapbench import cases, real
@@ -34,7 +35,9 @@ NAMES = (
 
 def tone(key, weights, seconds=1.0):
     time = np.arange(round(seconds * RATE)) / RATE
-    partials = (w * np.sin(2 * np.pi * k * pitch.hertz(key) * time) for k, w in enumerate(weights, start=1))
+    partials = (
+        w * np.sin(2 * np.pi * k * temperament.hertz(key) * time) for k, w in enumerate(weights, start=1)
+    )
     return 0.5 * sum(partials) / sum(weights)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from msdae import audio
-from msdae.audio import neighbours
+from msdae.audio import neighbours, temperament
 from msdae.errors import UserError
 from msdae.evaluation.swapbench import recordings
 from msdae.evaluation.swapbench.recordings import evaluate, pairs
@@ -16,7 +16,6 @@ from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.models.student import Student, StudentConfig
 from msdae.symbolic.notes import Score, ScoreNote
 from msdae.symbolic.scores import write_score
-from msdae.synthesis import pitch
 
 RATE = 44100
 
@@ -24,7 +23,7 @@ RATE = 44100
 def tones(partials, *pitches):
     time = torch.arange(RATE // 2) / RATE
     parts = [
-        sum(torch.sin(2 * torch.pi * k * pitch.hertz(key) * time) for k in range(1, partials + 1))
+        sum(torch.sin(2 * torch.pi * k * temperament.hertz(key) * time) for k in range(1, partials + 1))
         / partials
         / 2
         for key in pitches
