@@ -247,7 +247,7 @@ class Studio:
             raise UserError("silence was composed this time; try again")
         notes = score.notes()
         clip = kept(played(notes), f"Tune {seed}", visit.folder, score=True, notes=rolled(notes))
-        with suppress(UserError):  # without pretty_midi there is no file of the notes
+        with suppress(UserError):  # without mido there is no file of the notes
             write_score(midi := clip.path.with_suffix(".mid"), score)
             clip.midi = midi
         return {"clip": visit.keep(clip).id}

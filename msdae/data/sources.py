@@ -10,7 +10,7 @@ import torch
 from msdae import audio
 from msdae.codecs.base import Codec
 from msdae.errors import UserError
-from msdae.symbolic.notes import read_midi
+from msdae.symbolic.midi import read_midi
 
 # Split names in a cache.
 SPLITS = ("train", "valid", "test", "unseen")

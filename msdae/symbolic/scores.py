@@ -1,17 +1,16 @@
 """Files of scores, whatever their form: MIDI and MusicXML are read, MIDI is written."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from msdae.errors import UserError, printable
 from msdae.files import atomic, check_replaceable, reading
+from msdae.symbolic.midi import read_midi, read_midi_score, write_midi_score
 from msdae.symbolic.musicxml import read_musicxml
-from msdae.symbolic.notes import Note, Score, pretty_midi_package, read_midi, read_midi_score
+from msdae.symbolic.notes import Note, Score
 
 MIDI = (".mid", ".midi")
 MUSICXML = (".mxl", ".musicxml", ".xml")
 SUFFIXES = (*MIDI, *MUSICXML)
-RESOLUTION = 480  # ticks of a quarter note in files that are written
 LONGEST = 3600.0  # seconds of a score that is played or continued
 FIX = "give MIDI or MusicXML with pitched notes"
 
@@ -61,24 +60,11 @@ def write_score(path: str | Path, score: Score, program: int = 0) -> None:
     program (0-127).
 
     Raises:
-        UserError: another extension, no such folder, or pretty_midi is not installed.
+        UserError: another extension, no such folder, or mido is not installed.
     """
     check_score(path)
-    pretty_midi = pretty_midi_package()
-    midi = pretty_midi.PrettyMIDI(resolution=RESOLUTION, initial_tempo=score.tempo)
-    # pretty_midi reads and writes changes of the tempo, but has no public way to make them.
-    for place, tempo in score.changes:
-        midi._tick_scales.append((round(place * RESOLUTION), 60 / (tempo * RESOLUTION)))
-    midi._update_tick_to_time(round(score.quarters * RESOLUTION))
-    for number, part in enumerate(score.parts, start=1):
-        track = pretty_midi.Instrument(program, name=f"part {number}")
-        track.notes = [
-            pretty_midi.Note(note.velocity, note.pitch, note.onset, note.offset)
-            for note in replace(score, parts=(part,)).notes()
-        ]
-        midi.instruments.append(track)
     with atomic(path) as temporary:
-        midi.write(str(temporary))
+        write_midi_score(temporary, score, program)
 
 
 def _checked(path: str | Path) -> Path:

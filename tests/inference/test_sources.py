@@ -6,7 +6,8 @@ from msdae import audio
 from msdae.audio.files import Recording
 from msdae.errors import UserError
 from msdae.inference.sources import PlayedScore, as_source, levelled, open_sound, require_audible
-from msdae.symbolic.notes import Note, write_midi
+from msdae.symbolic.midi import write_midi
+from msdae.symbolic.notes import Note
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@ import zipfile
 import pytest
 
 from msdae.errors import UserError
-from msdae.symbolic.notes import Note, Score, ScoreNote, read_midi, write_midi
+from msdae.symbolic.midi import read_midi, write_midi
+from msdae.symbolic.notes import Note, Score, ScoreNote
 from msdae.symbolic.scores import check_score, is_score, read_notes, read_score, write_score
 
 TUNE = Score(([ScoreNote(0, 1, 60), ScoreNote(1, 0.5, 64)], [ScoreNote(0, 2, 48)]), 90)

@@ -21,7 +21,7 @@ from msdae.progress import Progress, silent
 from msdae.symbolic import corpus, instruments
 from msdae.symbolic.arrange import Stem, arrange
 from msdae.symbolic.instruments import Voice
-from msdae.symbolic.notes import write_midi
+from msdae.symbolic.midi import write_midi
 from msdae.synthesis import soundfont
 from msdae.synthesis.sound import voice_name
 from msdae.synthesis.soundfont import SAMPLE_RATE, SILENCE

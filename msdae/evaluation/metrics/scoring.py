@@ -24,7 +24,7 @@ from msdae.evaluation.metrics.melody import note_f1, pitch_accuracy, transcribe
 from msdae.files import atomic
 from msdae.inference.sources import read_sound
 from msdae.symbolic import scores
-from msdae.symbolic.notes import read_midi
+from msdae.symbolic.midi import read_midi
 
 FEWEST = 4  # pairs that sets are compared from
 SLACK = 0.1  # s that a file may be longer or shorter than its reference

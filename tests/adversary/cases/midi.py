@@ -73,7 +73,7 @@ def _notes(name: str):
 
 
 def _pitched(name: str):
-    from msdae.symbolic.notes import read_midi
+    from msdae.symbolic.midi import read_midi
 
     return lambda place: read_midi(place / name)
 

@@ -1,0 +1,235 @@
+"""MIDI files: read as they are played or as a score, and written."""
+
+import io
+import re
+from bisect import bisect_right
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from msdae.errors import UserError, printable, required
+from msdae.files import reading
+from msdae.symbolic.notes import Note, Score, ScoreNote, Tempos, check_tempos, clock
+
+LARGEST = 1 << 20  # bytes of a MIDI file; a long piece for piano has a third of it
+LONGEST = 86_400.0  # seconds, a day
+UNENDING = re.compile(rb"[\x80-\xff]{1024}")  # a number without an end, which takes the parser hours
+KEY_SIGNATURE = re.compile(rb"\xff\x59\x02..", re.DOTALL)  # of no use here, and mido refuses odd ones
+FIX = "give a standard MIDI file"
+TEMPO = 120.0  # quarter notes a minute where a file says none
+SUSTAIN = 64  # MIDI's number of the pedal
+DRUMS = 9  # their channel, counted from 0
+CHANNELS = [number for number in range(16) if number != DRUMS]
+TICKS = 960  # a quarter note in the files that are written; at 120 a minute one tick is 0.5 ms
+Channel = tuple[int, int]  # port and number
+
+
+class _Stroke(NamedTuple):
+    """A key while it is down; times in ticks."""
+
+    onset: int
+    offset: int
+    pitch: int
+    velocity: int
+
+
+class _Song:
+    """What the tracks of a file play together; times in ticks.
+
+    Attributes:
+        resolution: ticks of a quarter note.
+        parts: the strokes of each track, channel and program.
+        pedals: when the pedal of each channel goes down (True) or up.
+        tempos: where each tempo begins in quarter lengths, the first at 0, and quarter notes a minute.
+    """
+
+    def __init__(self, resolution: int, tracks: Iterable[Any]):
+        self.resolution = resolution
+        self.parts: dict[tuple[int, Channel, int], list[_Stroke]] = defaultdict(list)
+        self.pedals: dict[Channel, list[tuple[int, bool]]] = defaultdict(list)
+        changes: list[tuple[int, int]] = []  # ticks, and microseconds of a quarter note
+        for number, track in enumerate(tracks):
+            changes += self._add(number, track)
+        tempos = {0: TEMPO}
+        for tick, microseconds in sorted(changes, key=lambda change: change[0]):
+            tempos[tick] = 6e7 / microseconds if microseconds else 0.0
+        places = [(tick / resolution, tempo) for tick, tempo in tempos.items()]
+        self.tempos: Tempos = places[:1] + [new for old, new in pairwise(places) if new[1] != old[1]]
+        check_tempos(self.tempos)
+        for pedal in self.pedals.values():
+            pedal.sort(key=lambda change: change[0])
+
+    def _add(self, number: int, track: Iterable[Any]) -> list[tuple[int, int]]:
+        """Add the strokes and pedals of mido's track; its changes of the tempo.
+
+        Of strokes on one key the first ends first. One without an end of its own lasts to the key's last end,
+        or to the end of the track.
+        """
+        tick = port = 0
+        programs: dict[int, int] = defaultdict(int)
+        down: dict[tuple[Channel, int], deque[tuple[int, int, int]]] = defaultdict(deque)
+        lifted: dict[tuple[Channel, int], int] = {}
+        changes = []
+
+        def lift(key: tuple[Channel, int], end: int) -> None:
+            channel, pitch = key
+            onset, velocity, program = down[key].popleft()
+            if end > onset:
+                self.parts[number, channel, program].append(_Stroke(onset, end, pitch, velocity))
+
+        for message in track:
+            tick += message.time
+            if message.type == "set_tempo":
+                changes.append((tick, message.tempo))
+            elif message.type == "midi_port":
+                port = message.port
+            elif message.type == "program_change":
+                programs[message.channel] = message.program
+            elif message.type == "control_change" and message.control == SUSTAIN:
+                self.pedals[port, message.channel].append((tick, message.value >= 64))
+            elif message.type in ("note_on", "note_off"):
+                key = (port, message.channel), message.note
+                if message.type == "note_on" and message.velocity:
+                    down[key].append((tick, message.velocity, programs[message.channel]))
+                elif down[key]:
+                    lift(key, tick)
+                    lifted[key] = tick
+        for key, strokes in down.items():
+            while strokes:
+                last = lifted.get(key, 0)
+                lift(key, last if last > strokes[0][0] else tick)
+        return changes
+
+
+def read_midi(path: str | Path, drums: bool = True, pedal: bool = False) -> list[Note]:
+    """The notes of a MIDI file, by onset.
+
+    drums: whether notes of the drum channel count too. pedal: whether the sustain pedal holds notes.
+
+    Raises:
+        UserError: not a readable MIDI file, one with an impossible tempo, or larger or longer than music is.
+    """
+    song = _read(path)
+    time = clock(song.tempos)
+
+    def seconds(tick: int) -> float:
+        return round(time(tick / song.resolution), 4)
+
+    return sorted(
+        Note(seconds(stroke.onset), seconds(end), stroke.pitch, stroke.velocity)
+        for (_, channel, _), strokes in song.parts.items()
+        if drums or channel[1] != DRUMS
+        for stroke, end in zip(strokes, _ends(strokes, song.pedals[channel] if pedal else []), strict=True)
+    )
+
+
+def read_midi_score(path: str | Path) -> Score:
+    """The pitched notes of a MIDI file in quarter lengths, a part for each of its instruments, and all of
+    its tempos; raises as `read_midi`."""
+    song = _read(path)
+    parts = tuple(
+        sorted(
+            ScoreNote(s.onset / song.resolution, (s.offset - s.onset) / song.resolution, s.pitch)
+            for s in strokes
+        )
+        for (_, channel, _), strokes in song.parts.items()
+        if channel[1] != DRUMS
+    )
+    (_, tempo), *changes = song.tempos
+    return Score(parts, tempo, tuple(changes))
+
+
+def _read(path: str | Path) -> _Song:
+    mido = _mido()
+    path = Path(path)
+    with reading(path):
+        data = path.read_bytes() if path.stat().st_size <= LARGEST else None
+    if data is None or UNENDING.search(data):
+        raise UserError(f"{printable(path)}: not a readable MIDI file (larger than music is); {FIX}")
+    try:
+        file = mido.MidiFile(file=io.BytesIO(KEY_SIGNATURE.sub(b"\xff\x59\x02\0\0", data)))
+        if file.ticks_per_beat <= 0:
+            raise ValueError("no beats")
+        song = _Song(file.ticks_per_beat, file.tracks)
+        last = max((stroke.offset for strokes in song.parts.values() for stroke in strokes), default=0)
+        if clock(song.tempos)(last / song.resolution) > LONGEST:
+            raise ValueError("notes outside of a day")
+    except Exception as error:  # what mido raises is of no one family
+        reason = " ".join(printable(error).split())[:100] or type(error).__name__
+        raise UserError(f"{printable(path)}: not a readable MIDI file ({reason}); {FIX}") from error
+    return song
+
+
+def _ends(strokes: Sequence[_Stroke], pedal: Sequence[tuple[int, bool]]) -> list[int]:
+    """When the strokes of a part are no longer heard, in ticks; with the pedal not before it is up or their
+    key is struck again, or the last key is up."""
+    ends = [stroke.offset for stroke in strokes]
+    if not pedal:
+        return ends
+    times, down = [0], [False]
+    for tick, is_down in pedal:
+        if is_down != down[-1]:
+            times.append(tick)
+            down.append(is_down)
+    times.append(max(*ends, times[-1]))  # the end of the last hold, where the pedal never goes up
+    onsets: dict[int, list[int]] = defaultdict(list)
+    for stroke in sorted(strokes):
+        onsets[stroke.pitch].append(stroke.onset)
+    held = []
+    for stroke in strokes:
+        index = min(bisect_right(times, stroke.offset), len(down)) - 1
+        again = bisect_right(onsets[stroke.pitch], stroke.onset)
+        most = min([times[index + 1], *onsets[stroke.pitch][again : again + 1]])
+        held.append(max(stroke.offset, most) if down[index] else stroke.offset)
+    return held
+
+
+def write_midi(path: str | Path, notes: Iterable[Note], program: int, name: str = "") -> None:
+    """Write `notes` as one track of the General MIDI program (0-127)."""
+    ticks = TICKS * TEMPO / 60  # a second
+    strokes = [_Stroke(round(n.onset * ticks), round(n.offset * ticks), n.pitch, n.velocity) for n in notes]
+    _write(path, {name: strokes}, program, [(0.0, TEMPO)])
+
+
+def write_midi_score(path: str | Path, score: Score, program: int = 0, velocity: int = 90) -> None:
+    """Write the score with its tempos: a track for each part, all of the General MIDI program (0-127)."""
+    tracks = {}
+    for number, part in enumerate(score.parts, start=1):
+        times = [(round(n.onset * TICKS), round((n.onset + n.duration) * TICKS), n.pitch) for n in part]
+        tracks[f"part {number}"] = [_Stroke(*time, velocity) for time in times]
+    _write(path, tracks, program, [(0.0, score.tempo), *score.changes])
+
+
+def _write(path: str | Path, tracks: Mapping[str, Iterable[_Stroke]], program: int, tempos: Tempos) -> None:
+    mido = _mido()
+    file = mido.MidiFile(ticks_per_beat=TICKS)
+    changes = [(place, mido.MetaMessage("set_tempo", tempo=round(6e7 / tempo))) for place, tempo in tempos]
+    file.tracks.append(_track((round(place * TICKS), change) for place, change in changes))
+    for number, (name, strokes) in enumerate(tracks.items()):
+        channel = CHANNELS[number % len(CHANNELS)]
+        messages = [
+            (0, mido.MetaMessage("track_name", name=name)),
+            (0, mido.Message("program_change", channel=channel, program=program)),
+        ]
+        for onset, offset, pitch, velocity in strokes:
+            stroke = {"channel": channel, "note": pitch}
+            messages.append((onset, mido.Message("note_on", velocity=velocity, **stroke)))
+            messages.append((max(onset + 1, offset), mido.Message("note_off", velocity=0, **stroke)))
+        file.tracks.append(_track(messages))
+    file.save(str(path))
+
+
+def _track(messages: Iterable[tuple[int, Any]]) -> Any:
+    """mido's track of the messages and the ticks at which they come; of one tick, ends of notes first."""
+    mido = _mido()
+    track, now = mido.MidiTrack(), 0
+    for tick, message in sorted(messages, key=lambda pair: (pair[0], pair[1].type == "note_on")):
+        track.append(message.copy(time=tick - now))
+        now = tick
+    return track
+
+
+def _mido() -> Any:
+    return required("mido", "MIDI files need mido: pip install mido")
