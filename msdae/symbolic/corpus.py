@@ -12,7 +12,7 @@ from pathlib import Path
 from msdae import folders
 from msdae.errors import UserError, required
 from msdae.files import atomic, read_json, reading
-from msdae.symbolic.musicxml import notes_of
+from msdae.symbolic.musicxml import tones
 from msdae.symbolic.notes import Part, ScoreNote
 
 # Collections of many short pieces, in one to eight parts.
@@ -107,7 +107,9 @@ def _read(piece: str) -> list[Part]:
             score = music21.converter.parse(_corpus_root() / piece, forceSource=True)
     except music21.exceptions21.Music21Exception:
         return []
-    return [notes for part in getattr(score, "parts", ()) if (notes := notes_of(part))]
+    # Ties as music21 joins them: rendered sets and the cases of SwapBench follow from these notes.
+    parts = ([note for note, _ in tones(part.stripTies())] for part in getattr(score, "parts", ()))
+    return [sorted(notes) for notes in parts if notes]
 
 
 def _is_small_score(path: Path) -> bool:

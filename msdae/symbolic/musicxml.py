@@ -5,19 +5,19 @@ import re
 import warnings
 import zipfile
 from bisect import bisect_left
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from msdae.errors import UserError, printable, required
 from msdae.files import reading
-from msdae.symbolic.notes import Score, ScoreNote
+from msdae.symbolic.notes import Score, ScoreNote, Tempos, check_tempos
 from msdae.symbolic.repeats import order
 
 LARGEST = 4 << 20  # bytes of the XML; music21 takes seconds a megabyte
 USUAL = 100.0  # quarter notes a minute where a score says none
 MOST = 200_000  # notes with all repeats; an hour has fewer
-Tempos = list[tuple[float, float]]  # where each begins in quarter lengths, and quarter notes a minute
 FIX = "give a MusicXML file (.musicxml, .mxl), or export MIDI"
 ENTITY = re.compile(rb"<!ENTITY|<!\[", re.IGNORECASE)  # what a few lines could unfold to gigabytes by
 
@@ -48,29 +48,59 @@ def read_musicxml(path: str | Path) -> Score:
         raise UserError(f"{printable(path)}: not a readable MusicXML file ({reason}); {FIX}") from error
 
 
-def notes_of(part: Any) -> list[ScoreNote]:
-    """The notes of music21's part, ties joined, by onset."""
+def tones(part: Any) -> Iterator[tuple[ScoreNote, str | None]]:
+    """The tones of music21's part, and how each is tied: "start", "continue", "stop" or not at all."""
     from music21.harmony import Harmony
 
-    notes = []
-    for element in part.stripTies().flatten().notes:
+    for element in part.flatten().notes:
         if isinstance(element, Harmony) or element.quarterLength <= 0:
             continue  # a chord symbol or a grace note: not sounded, or without a length of its own
-        for pitch in element.pitches:
-            notes.append(ScoreNote(float(element.offset), float(element.quarterLength), pitch.midi))
+        for tone in getattr(element, "notes", [element]):
+            if hasattr(tone, "pitch"):
+                note = ScoreNote(float(element.offset), float(element.quarterLength), tone.pitch.midi)
+                yield note, tone.tie and tone.tie.type
+
+
+def _tied(part: Any) -> list[ScoreNote]:
+    """The notes of music21's part by onset, ties joined: of tones of one pitch, one after the other, in
+    whatever voices (music21's own `stripTies` takes one voice's tone for another's)."""
+    notes: list[ScoreNote] = []
+    held: dict[tuple[int, float], int] = {}  # where each note that goes on is in `notes`, by pitch and end
+    for note, tie in tones(part):
+        end = note.onset + note.duration
+        place = held.pop((note.pitch, round(note.onset, 4)), None) if tie in ("continue", "stop") else None
+        if place is None:
+            place = len(notes)
+            notes.append(note)
+        else:
+            notes[place] = notes[place]._replace(duration=end - notes[place].onset)
+        if tie in ("start", "continue"):
+            held[note.pitch, round(end, 4)] = place
     return sorted(notes)
 
 
 def _unpacked(data: bytes) -> bytes | None:
-    """The score in an mxl archive: its first XML file outside of META-INF; None where it is too large."""
+    """The score in an mxl archive, which its META-INF/container.xml names, or else its first XML file; None
+    where it is too large."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        names = [info for info in archive.infolist() if info.filename.lower().endswith((".xml", ".musicxml"))]
-        scores = [info for info in names if not info.filename.startswith("META-INF")]
+        named = re.search(rb"full-path\s*=\s*[\"']([^\"']+)", _head(archive, "META-INF/container.xml"))
+        names = [named[1].decode()] if named else []
+        names += [name for name in archive.namelist() if name.lower().endswith((".xml", ".musicxml"))]
+        present = set(archive.namelist())
+        scores = [name for name in names if name in present and not name.startswith("META-INF")]
         if not scores:
             raise ValueError("no score in the archive")
-        with archive.open(scores[0]) as file:
-            unpacked = file.read(LARGEST + 1)  # whatever size its header tells
+        unpacked = _head(archive, scores[0])
     return unpacked if len(unpacked) <= LARGEST else None
+
+
+def _head(archive: zipfile.ZipFile, name: str) -> bytes:
+    """The first `LARGEST` bytes of a file, and one if there are more, whatever size its header tells; none
+    where there is no such file."""
+    if name not in archive.namelist():
+        return b""
+    with archive.open(name) as file:
+        return file.read(LARGEST + 1)
 
 
 def _parse(data: bytes) -> Score:
@@ -87,11 +117,9 @@ def _parse(data: bytes) -> Score:
             if tempo := mark.getQuarterBPM():
                 marks.setdefault(float(mark.offset), float(tempo))
         marks.setdefault(0.0, USUAL)  # until the first mark
-        parts = [notes_of(part) for part in score.parts]
+        parts = [_tied(part) for part in score.parts]
         parts, tempos = _unfolded(score, parts, sorted(marks.items()))
-    for _, tempo in tempos:
-        if not 0 < tempo < 1e4:
-            raise ValueError(f"a tempo of {tempo:g}")
+    check_tempos(tempos)
     return Score(tuple(notes for notes in parts if notes), tempos[0][1], tuple(tempos[1:]))
 
 

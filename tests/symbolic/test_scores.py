@@ -153,6 +153,53 @@ def test_a_repeat_returns_to_its_tempo(tmp_path):
     assert [note.onset for note in notes] == [0, 4, 8, 10, 14] and notes[-1].offset == 16
 
 
+def tone(key, octave, length, tie=None, chord=False):
+    ties = "" if tie is None else f'<tie type="{tie}"/>'
+    pitch = f"<pitch><step>{key}</step><octave>{octave}</octave></pitch>"
+    return f"<note>{'<chord/>' if chord else ''}{pitch}<duration>{length}</duration>{ties}</note>"
+
+
+BACK = "<backup><duration>4</duration></backup>"
+
+
+@pytest.mark.parametrize(
+    ("bars", "notes"),
+    [
+        ([tone("E", 5, 4, "start") + BACK + tone("C", 4, 4, "start"),
+          tone("E", 5, 4, "stop") + BACK + tone("C", 4, 4, "stop")], [(0, 8, 60), (0, 8, 76)]),
+        ([tone("C", 4, 4) + tone("E", 4, 4, "start", chord=True),
+          tone("D", 4, 4) + tone("E", 4, 4, "stop", chord=True)], [(0, 4, 60), (0, 8, 64), (4, 4, 62)]),
+        ([tone("E", 4, 4, "start"), tone("E", 4, 4, "continue"), tone("E", 4, 2, "stop") + tone("E", 4, 2)],
+         [(0, 10, 64), (10, 2, 64)]),
+        ([tone("E", 4, 4, "start"), tone("D", 4, 4)], [(0, 4, 64), (4, 4, 62)]),
+    ],
+    ids=["two voices", "one tone of a chord", "three bars", "without an end"],
+)  # fmt: skip
+def test_ties_are_joined_tone_by_tone(tmp_path, bars, notes):
+    """Regression: a tie of one voice was joined to another voice's, one of a chord's not at all."""
+    path = written(tmp_path / "a.xml", part(1, *[(bar, "", "") for bar in bars]))
+    assert read_score(path).parts == ([ScoreNote(*note) for note in notes],)
+
+
+@pytest.mark.parametrize("named", ["main.xml", "scores/main.musicxml"])
+def test_the_score_of_an_archive_is_the_one_that_it_names(tmp_path, named):
+    scores = {key: written(tmp_path / f"{key}.xml", part(1, ("", key, ""))).read_bytes() for key in "CG"}
+    with zipfile.ZipFile(tmp_path / "a.mxl", "w") as archive:
+        archive.writestr("extra.xml", scores["G"])
+        archive.writestr(
+            "META-INF/container.xml",
+            f'<container><rootfiles><rootfile full-path="{named}"/></rootfiles></container>',
+        )
+        archive.writestr(named, scores["C"])
+    assert read_score(tmp_path / "a.mxl").parts == ([ScoreNote(0, 4, 60)],)
+
+
+def test_a_tempo_that_midi_cannot_say_is_refused(tmp_path):
+    """Regression: what was composed after such a score could not be written."""
+    with pytest.raises(UserError, match=r"a\.xml: not a readable MusicXML file \(a tempo of 3\)"):
+        read_score(written(tmp_path / "a.xml", part(1, (pace(3), "C", ""))))
+
+
 def test_repeats_without_an_end_are_refused(tmp_path):
     end = line("right", '<repeat direction="backward" times="1000000000"/>')
     path = written(tmp_path / "a.xml", part(1, (BEGIN, "C", end)))
