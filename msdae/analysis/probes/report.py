@@ -61,6 +61,7 @@ def thesis_tables(results: Sequence[Result], clips: str, command: str = "") -> l
 
 
 def _thesis_table(results: list[Result], clips: str, tasks: list[str], command: str) -> Table:
+    tasks = [task for task in tasks if _of(results, task=task)]  # another data set may have labels for more
     units = {task: "BCE" if TASKS[task].kind == FRAMES else "%" for task in tasks}
     header = ["model", *(f"{task} {units[task]} {code}" for task in tasks for code in (*_LEVELS, "codec"))]
     rows: list[list[Cell]] = [

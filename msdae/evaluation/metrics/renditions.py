@@ -111,12 +111,12 @@ def recorded(
     """
     unseen = [one for library in held_out for one in sampler.instruments(library)]
     every = [one for library in libraries for one in sampler.instruments(library)]
-    seen = []
-    for one in every:
-        if is_held_out(one.name):
-            unseen.append(one)
-        elif not any(sampler.shared(one, other) for other in unseen):
-            seen.append(one)
+    unseen += [one for one in every if is_held_out(one.name)]
+    seen = [
+        one
+        for one in every
+        if not is_held_out(one.name) and not any(sampler.shared(one, other) for other in unseen)
+    ]
     unseen = list({one.fingerprint: one for one in unseen}.values())
     seen = list({one.fingerprint: one for one in seen}.values())
     voices = [_recorded(one, number) for number, one in enumerate([*seen, *unseen])]

@@ -29,6 +29,7 @@ CODE = (
     "msdae.evaluation.swapbench.sounds",
     "msdae.evaluation.swapbench.systems",
     "msdae.inference.mixing",
+    "msdae.inference.sources",
     "msdae.symbolic",
     "msdae.synthesis",
 )

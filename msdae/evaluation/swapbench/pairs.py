@@ -12,13 +12,14 @@ from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import Case, Performance
 
 SPLIT = "data"
+KNOWN = ("notes", "instrument", "piece")  # labels that clips of a pair have
 
 
 class Pairs:
     """Pairs of clips of one cache: other piece, other instrument, both of known notes.
 
     Args:
-        cache: its clips have `notes`, `instrument` and `piece`.
+        cache: of its clips those that have `notes`, `instrument` and `piece` are taken.
         count: pairs of each set that the cache has clips of, at most one a clip.
         seed: of the choice.
 
@@ -34,7 +35,9 @@ class Pairs:
         self._clips: dict[str, tuple[int, int]] = {}
         for kind, label in KINDS.items():
             usable = [
-                i for i, clip in enumerate(cache.clips) if clip.get("kind") == label and clip.get("notes")
+                index
+                for index, clip in enumerate(cache.clips)
+                if clip.get("kind") == label and all(clip.get(known) for known in KNOWN)
             ]
             rng = random.Random(f"swapbench/pairs/{seed}/{kind}")
             melodies = rng.sample(usable, min(count, len(usable)))
@@ -51,8 +54,8 @@ class Pairs:
                 self.cases.append(Case(name, kind, "recording", SPLIT, *sources))
         if not self.cases:
             raise UserError(
-                f"{cache.path}: has no two clips of known notes from different pieces and instruments; "
-                "prepare NSynth or Slakh2100 with prepare_data.py"
+                f"{cache.path}: has no two clips of known notes of different pieces and "
+                "instruments; prepare NSynth or Slakh2100 with prepare_data.py"
             )
 
     def __call__(self, cases: Sequence[Case]) -> tuple[torch.Tensor, torch.Tensor, None]:

@@ -84,6 +84,9 @@ def evaluate(
     check_names([*models, *(functions or {}), *(outputs or {})], (*BOUNDS, *UNTAUGHT, *SOUNDS))
     pipelines = load(models, device, settings.sampling, codec)
     _require_cases(settings, bool(outputs))
+    paired = None
+    if settings.data is not None:
+        paired = pairs.Pairs(ClipCache(settings.data), settings.cases or cases.DEFAULT, settings.seed)
     shared, library = shared_codec(pipelines, codec, device), settings.library
     embedding = embeddings.load(settings.embedding)
     others: list[System] = [Function(name, swap) for name, swap in (functions or {}).items()]
@@ -118,11 +121,10 @@ def evaluate(
             learning = [Learnt(name, pipeline, settings.learn) for name, pipeline in able.items()]
             run(learning, results, library, embedding, kept, progress, alone=True)
         short, full = tables.swapbench(results, command)
-        if settings.data is None:
+        if paired is None:
             split = next(split for split in SPLIT_OF_TABLES if split in settings.splits)
             short += tables.thesis(results, split, command)
-    if settings.data is not None:
-        paired = pairs.Pairs(ClipCache(settings.data), settings.cases or cases.DEFAULT, settings.seed)
+    if paired is not None:
         source = {**facts, "splits": sizes(paired.cases), "data": str(settings.data)}
         recorded = Results.begin(Path(out) / PAIRS, source, paired.cases)
         systems = [Bounds(shared, device, truth=False), *swappers, *others]

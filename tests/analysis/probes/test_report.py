@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -27,6 +28,16 @@ def test_tables_2_and_3_hold_the_thesis_beside_several_models(two_models):
         assert str(levels[2]) == str(levels[4]) == "50 [40, 60]" and str(levels[3]) == "10 [0, 20]"
     assert tuple(map(str, found["melody BCE h3"][1:3])) == ("0.006", "0.010 [0.000, 0.050]")
     assert "log-mel 0.004" in table.note and "best constant answer 0.040" in table.note
+
+
+def test_a_data_set_without_the_labels_of_another_has_a_narrower_table(two_models):
+    """Regression: an IndexError after all of the fitting."""
+    other = [
+        dataclasses.replace(result, data="other") for result in two_models if result.task != "instrument"
+    ]
+    first, second = report.thesis_tables(two_models + other, "melodies")
+    assert "instrument % h1" in first.header and "instrument % h1" not in second.header
+    assert len(second.header) == 5 and {len(row) for row in second.rows} == {5}
 
 
 def test_the_full_tables_hold_every_result_once(two_models):

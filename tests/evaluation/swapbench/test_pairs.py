@@ -2,10 +2,12 @@
 
 from types import SimpleNamespace
 
+import pytest
 import torch
 
 from msdae import audio
 from msdae.data import ClipCache
+from msdae.errors import UserError
 from msdae.evaluation.swapbench.pairs import Pairs
 
 
@@ -24,6 +26,15 @@ def test_recordings_are_at_the_benchmark_s_rate_whatever_the_codec_s(tmp_path):
     assert timbre.shape == melody.shape == (2, 44100)
     loudest = sorted(int(torch.fft.rfft(sound).abs().argmax()) for sound in melody)  # bins of 1 Hz
     assert loudest == [441, 882]
+
+
+def test_clips_whose_instrument_is_unknown_are_passed_over(tmp_path):
+    """Regression: a KeyError."""
+    labels = {"kind": "melody", "notes": [[0.0, 1.0, 69, 100]]}
+    known = [{**labels, "instrument": f"i{n}", "piece": f"p{n}"} for n in range(2)]
+    assert len(Pairs(SimpleNamespace(clips=[{**labels, "piece": "q"}, *known], path=tmp_path), 9).cases) == 2
+    with pytest.raises(UserError, match="has no two clips of known notes"):
+        Pairs(SimpleNamespace(clips=[{**labels, "piece": "q"}] * 3, path=tmp_path), 9)
 
 
 def test_every_clip_is_a_timbre_source_before_one_is_twice(tmp_path):

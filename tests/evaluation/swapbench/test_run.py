@@ -147,6 +147,12 @@ def test_prepared_recordings_make_the_tables_of_the_thesis(checkpoint, tiny, tmp
     assert json.loads((tmp_path / "tables.json").read_text())
 
 
+def test_recordings_are_looked_at_before_any_work(tmp_path):
+    with pytest.raises(UserError, match="nowhere: not a prepared data set"):
+        evaluate({}, tmp_path / "out", dataclasses.replace(FEW, data=tmp_path / "nowhere"))
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
