@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,10 @@ from msdae.symbolic.scores import check_score, read_score, write_score
 if TYPE_CHECKING:
     import torch
 
+    from msdae.inference.pipeline import Pipeline
     from msdae.models.composers import Composer
 
+USUAL_BARS, USUAL_COUNT = 8, 5  # where none are asked for
 PLAIN = "-plain.wav"  # ends the name of the plain rendering, where a swap has the other name
 
 
@@ -32,27 +35,30 @@ def main(argv: Sequence[str] | None = None) -> None:
     composer = find(options.model, options.trained, _train)
     if prompt is not None and composer.prompted:
         _check_prompt(composer, prompt, options.prompt)
-    if options.between:
-        _series(composer, options)
-        return
-    generator = torch.Generator().manual_seed(options.seed)
     sampling = cli.configured(ComposerSampling, options)
+    _check_used(composer, sampling, options)
+    generator = torch.Generator().manual_seed(options.seed)
+    renderer = cli.pipeline(options) if options.timbre or options.sound else None
+    if options.between:
+        _series(composer, options, renderer)
+        return
     if options.style:
         score = _styled(composer, prompt, read_score(options.style), generator)
     elif options.voice is not None:
         score = _filled(composer, prompt, options.voice, generator, sampling)
     else:
-        score = composer.compose(options.bars, generator, prompt, sampling)
-    _write(score, options, options.out)
+        score = composer.compose(options.bars or USUAL_BARS, generator, prompt, sampling)
+    _write(score, options, options.out, renderer)
 
 
-def _write(score: Score, options: argparse.Namespace, out: Path) -> None:
-    """The score as MIDI, picture and sound."""
+def _write(score: Score, options: argparse.Namespace, out: Path, renderer: "Pipeline | None") -> None:
+    """The score as MIDI, picture and sound, by the renderer in the sound that is asked for, too."""
     from msdae.evaluation.rolls import plot_roll
     from msdae.synthesis.players import play
 
     if not score.parts:
-        raise UserError(f"{options.model} composed silence; take another --seed or a higher --temperature")
+        dare = " or a higher --temperature" if "temperature" in COMPOSERS[options.model].sampled else ""
+        raise UserError(f"{options.model} composed silence; take another --seed{dare}")
     write_score(out, score)
     print(f"wrote {out} ({sum(map(len, score.parts))} notes, {len(score.parts)} parts)")
     plot = _plot(options, out)
@@ -61,26 +67,25 @@ def _write(score: Score, options: argparse.Namespace, out: Path) -> None:
     wav, plain = _wav(options, out), _plain(options, out)
     audio.write(plain, play(score.notes()))
     print(f"wrote {plain}")
-    if plain != wav:
-        _swap(options, plain, wav)
+    if renderer is not None:
+        _swap(renderer, options, plain, wav)
 
 
-def _swap(options: argparse.Namespace, plain: Path, wav: Path) -> None:
+def _swap(renderer: "Pipeline", options: argparse.Namespace, plain: Path, wav: Path) -> None:
     """The plain rendering in the sound that is asked for."""
     from msdae.inference.pipeline import Mix
 
-    renderer = cli.pipeline(options)
     level = renderer.load_sound(options.sound) if options.sound else cli.open_source(options.timbre)
     cli.render(renderer, Mix(cli.open_source(plain), {1: level}), wav)
 
 
-def _series(composer: "Composer", options: argparse.Namespace) -> None:
+def _series(composer: "Composer", options: argparse.Namespace, renderer: "Pipeline | None") -> None:
     """Scores on the way between two."""
     if not hasattr(composer, "between"):
         raise UserError(f"--between: {composer.kind} has no codes of tunes; give --model vae")
     first, last = (read_score(path) for path in options.between)
-    for number, score in enumerate(composer.between(first, last, options.count), start=1):
-        _write(score, options, _numbered(options.out, number))
+    for number, score in enumerate(composer.between(first, last, options.count or USUAL_COUNT), start=1):
+        _write(score, options, _numbered(options.out, number), renderer)
 
 
 def _filled(
@@ -113,10 +118,23 @@ def _check_prompt(composer: "Composer", prompt: Score, path: Path) -> None:
         raise UserError(f"{printable(path)}: {error}") from error
 
 
+def _check_used(composer: "Composer", sampling: ComposerSampling, options: argparse.Namespace) -> None:
+    """Say which options of `ComposerSampling` would change nothing."""
+    used = () if options.between or options.style else composer.sampled
+    for field in fields(sampling):
+        if field.name not in used and getattr(sampling, field.name) != field.default:
+            option = f"--{field.name.replace('_', '-')}"
+            raise UserError(f"{option}: would change nothing of what is asked for; leave it out")
+
+
 def _check(options: argparse.Namespace) -> None:
     """Say what cannot be written or read before anything is composed."""
     from msdae.evaluation.figures import check_plot
 
+    if options.count and not options.between:
+        raise UserError("--count: of --between alone; leave it out")
+    if options.bars and (options.between or options.style or options.voice is not None):
+        raise UserError("--bars: the tunes that are given have a length; leave it out")
     if options.timbre and options.sound:
         raise UserError("--timbre and --sound exclude each other; leave one out")
     if options.between and (options.prompt or options.voice is not None):
@@ -127,7 +145,7 @@ def _check(options: argparse.Namespace) -> None:
         raise UserError("--style mixes one tune into --prompt; leave out --between and --voice")
     outs = [options.out]
     if options.between:
-        outs = [_numbered(options.out, number) for number in range(1, options.count + 1)]
+        outs = [_numbered(options.out, number) for number in range(1, (options.count or USUAL_COUNT) + 1)]
     inputs = [
         path
         for path in (options.prompt, options.style, options.timbre, options.sound, *(options.between or ()))
@@ -179,7 +197,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", choices=list(COMPOSERS), default="transformer", help="which composer")
     parser.add_argument("--trained", type=Path, help="file or folder of its weights (default: what ships)")
-    parser.add_argument("--bars", type=cli.ranged(BARS), default=8, help="of four quarter notes")
+    parser.add_argument("--bars", type=cli.ranged(BARS), help=f"of four quarter notes ({USUAL_BARS})")
     parser.add_argument(
         "--prompt",
         type=Path,
@@ -190,7 +208,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--style", type=Path, metavar="FILE", help="tune whose code is mixed into --prompt's")
     parser.add_argument("--between", type=Path, nargs=2, metavar="FILE", help="two tunes")
     parser.add_argument(
-        "--count", type=cli.ranged(SERIES), default=5, help="tunes of --between, both ends too"
+        "--count", type=cli.ranged(SERIES), help=f"tunes of --between, both ends too ({USUAL_COUNT})"
     )
     cli.add_config(parser, ComposerSampling)
     parser.add_argument("--out", type=Path, default=Path("tune.mid"), help="the tune: .mid")

@@ -144,6 +144,11 @@ def test_prompts_voices_and_the_way_between(tmp_path, trained, run):
         (["--style", "one.mid", "--voice", "2"], "leave out --between and --voice"),
         (["--voice", "2"], "give both"),
         (["--prompt", "one.mid", "--out", "one.mid"], "is also an input"),
+        (["--count", "3"], "--count: of --between alone"),
+        (
+            ["--between", "one.mid", "one.mid", "--bars", "4"],
+            "--bars: the tunes that are given have a length",
+        ),
         (["--model", "four_voices"], "holds a transformer, expected a four_voices"),
         (["--trained", "one.mid"], "one.mid"),
         (["--trained", "missing.safetensors"], "missing.safetensors: no such file"),
@@ -161,6 +166,25 @@ def test_bad_input_is_refused(tmp_path, trained, run, monkeypatch, capsys, argum
     said = capsys.readouterr().err
     assert end.value.code == 2 and message in said and "Traceback" not in said
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("vae", ["--top-p", "0.5"]),
+        ("vae", ["--between", "one.mid", "one.mid", "--temperature", "0.5"]),
+        ("musegan", ["--copies"]),
+        ("roll_diffusion", ["--temperature", "2"]),
+    ],
+)
+def test_settings_that_a_composer_does_not_draw_by_are_refused(
+    tmp_path, trained, run, monkeypatch, capsys, kind, arguments
+):
+    monkeypatch.chdir(tmp_path)
+    write_score("one.mid", _score(1))
+    with pytest.raises(SystemExit, match="2"):
+        run("compose", "--model", kind, "--trained", trained[kind], *arguments)
+    assert "would change nothing of what is asked for" in capsys.readouterr().err
 
 
 def test_a_prompt_of_other_voices_is_named(tmp_path, trained, run, capsys):

@@ -51,6 +51,7 @@ class Composer(nn.Module):
         schedule: settings of training that differ from the defaults. likelihood: whether `nll` is defined.
         prompted: whether it continues a score.
         converges: whether a lower loss on held-out pieces means better weights.
+        sampled: which settings of `ComposerSampling` it draws by.
         guarded: whether it keeps the runs of the pieces that it learnt from, and leaves them out.
         runs: these; None where it does not know them.
     """
@@ -62,6 +63,7 @@ class Composer(nn.Module):
     likelihood: ClassVar[bool] = False
     prompted: ClassVar[bool] = False
     converges: ClassVar[bool] = True
+    sampled: ClassVar[tuple[str, ...]] = ("temperature", "top_p", "copies")
     guarded: ClassVar[bool] = False
     runs: Runs | None = None
 

@@ -45,6 +45,7 @@ class MuseGAN(Composer):
     """Generator and critic (WGAN-GP, Gulrajani et al. 2017), which step in turns."""
 
     kind, voices, converges = "musegan", VOICES, False
+    sampled = ("temperature",)
     Config = MuseGANConfig
     schedule = {
         "learning_rate": 5e-4,

@@ -57,6 +57,7 @@ class RollDiffusion(Composer):
     """Four bars of all pitches from noise."""
 
     kind, voices = "roll_diffusion", VOICES
+    sampled = ()
     Config = RollDiffusionConfig
     schedule = {"learning_rate": 4e-4, "batch_size": 16, "steps": 2000, "warmup": 100, "patience": 10}
 

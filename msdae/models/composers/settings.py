@@ -17,12 +17,11 @@ TOP_P = Range(0, 1, above=True)
 
 @dataclass(frozen=True)
 class ComposerSampling:
-    """How a composer draws.
+    """How a composer draws: vae and musegan by the temperature alone, roll_diffusion by none of this.
 
     temperature: below 1 it keeps to what is likely, above it dares more.
     top_p: it draws from the likeliest symbols that have so much probability together (nucleus sampling).
-    copies: whether more than 8 notes in a row may be copied from a piece that it learnt from; vae, musegan
-        and roll_diffusion are never kept from it.
+    copies: whether more than 8 notes in a row may be copied from a piece that it learnt from.
     """
 
     temperature: Annotated[float, TEMPERATURE] = 1.0

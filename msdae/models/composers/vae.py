@@ -54,6 +54,7 @@ class VAE(Composer):
     """Two bars as a code of independent normal numbers, and back."""
 
     kind, voices, likelihood = "vae", VOICES, True
+    sampled = ("temperature",)
     Config = VAEConfig
     schedule = {"learning_rate": 1e-3, "batch_size": 64, "steps": 5000, "warmup": 50, "weight_decay": 0.01}
 
