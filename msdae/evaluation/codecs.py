@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from msdae.audio.files import SAMPLE_RATE
+from msdae.audio.resample import resampled
 from msdae.codecs import Codec
 from msdae.codecs import pca as spectral
 from msdae.errors import UserError
@@ -26,7 +27,6 @@ from msdae.evaluation.swapbench.real import Library
 from msdae.evaluation.swapbench.run import batches
 from msdae.evaluation.swapbench.scores import melody_and_timbre
 from msdae.evaluation.swapbench.sounds import play
-from msdae.evaluation.swapbench.systems import resampled
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value, counted, mean_cell
 from msdae.progress import Progress, silent
 

@@ -86,7 +86,12 @@ def highest(score: Score) -> Part:
     """
     if not score.parts:
         raise UserError("the score has no pitched notes; give one that has")
-    return max(score.parts, key=lambda part: sum(note.pitch for note in part) / len(part))
+    return max(score.parts, key=mean_pitch)
+
+
+def mean_pitch(part: Part) -> float:
+    """The MIDI pitch of a note of the part, which has one at least, on average."""
+    return sum(note.pitch for note in part) / len(part)
 
 
 def melody(score: Score) -> Line:
@@ -123,13 +128,13 @@ def steps(part: Part, length: int | None = None) -> np.ndarray:
     length = int(np.ceil(end * STEPS - 1e-6)) if length is None else length
     pitches = np.full(length, LINE_REST, np.int64)
     for note in sorted(part):
-        first, last = _spanned(note)
+        first, last = spanned(note)
         pitches[first:last] = note.pitch
     return pitches
 
 
-def _spanned(note: ScoreNote) -> tuple[int, int]:
-    """The steps of a note, one at least."""
+def spanned(note: ScoreNote) -> tuple[int, int]:
+    """The first step of a note and the one after its last; it has one at least."""
     first = int(np.ceil(note.onset * STEPS - 1e-6))
     return first, max(first + 1, int(np.ceil((note.onset + note.duration) * STEPS - 1e-6)))
 
@@ -146,7 +151,7 @@ def part_of_steps(pitches: Sequence[int] | np.ndarray) -> list[ScoreNote]:
 
 def ordered(score: Score) -> list[Part]:
     """The parts of a score, high to low."""
-    return sorted(score.parts, key=lambda part: -sum(note.pitch for note in part) / len(part))
+    return sorted(score.parts, key=mean_pitch, reverse=True)
 
 
 def voices(score: Score) -> np.ndarray:
@@ -171,7 +176,7 @@ def roll(score: Score, length: int, low: int, high: int) -> np.ndarray:
     active = np.zeros((length, high - low), np.float32)
     for part in score.parts:
         for note in part:
-            first, last = _spanned(note)
+            first, last = spanned(note)
             active[first:last, fold(note.pitch, low, high) - low] = 1
     return active
 
@@ -200,7 +205,7 @@ def dealt(notes: Iterable[ScoreNote], count: int) -> list[list[ScoreNote]]:
             parts.append([note])
         else:
             near.append(note)
-    return sorted(map(sorted, parts), key=lambda part: -sum(note.pitch for note in part) / len(part))
+    return sorted(map(sorted, parts), key=mean_pitch, reverse=True)
 
 
 def fold(pitch: int, low: int, high: int) -> int:

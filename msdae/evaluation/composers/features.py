@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from msdae.symbolic.notes import Score
-from msdae.symbolic.tokens import BAR, LINE_REST, STEPS, bar_count, steps
+from msdae.symbolic.tokens import BAR, LINE_REST, STEPS, bar_count, spanned, steps
 
 Feature = Callable[[Score], float | None]
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
@@ -116,10 +116,9 @@ def qualified_notes(score: Score) -> float | None:
 def tonal_distance(score: Score) -> float | None:
     """TD: distance of two parts' harmony in a half bar, over halves and pairs of parts (MuseGAN)."""
     length, half = int(score.quarters * STEPS), STEPS * BAR // 2
-    points = [
-        [_tonal(steps(part, length)[first : first + half]) for first in range(0, length - half + 1, half)]
-        for part in score.parts
-    ]
+    lines = [steps(part, length) for part in score.parts]
+    places = range(0, length - half + 1, half)
+    points = [[_tonal(line[first : first + half]) for first in places] for line in lines]
     distances = [
         float(np.linalg.norm(a - b))
         for place, one in enumerate(points)
@@ -165,9 +164,7 @@ def _sounding(score: Score) -> np.ndarray:
     counts = np.zeros(length, int)
     for part in score.parts:
         for note in part:
-            first = int(np.ceil(note.onset * STEPS - 1e-6))
-            last = int(np.ceil((note.onset + note.duration) * STEPS - 1e-6))
-            counts[first : max(first + 1, last)] += 1
+            counts[slice(*spanned(note))] += 1
     return counts
 
 

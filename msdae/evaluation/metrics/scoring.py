@@ -229,8 +229,16 @@ def recordings(path: str | Path, played: bool = False) -> list[Path]:
 
 
 def by_name(folder: Path, played: bool = False) -> dict[str, Path]:
-    """`recordings` of a folder by their names relative to it, without extension; raises as it."""
-    return {_name(file, folder): file for file in recordings(folder, played)}
+    """`recordings` of a folder by their names relative to it, without extension.
+
+    Raises:
+        UserError: as `recordings`; two files of one name.
+    """
+    files: dict[str, Path] = {}
+    for file in recordings(folder, played):
+        if (other := files.setdefault(_name(file, folder), file)) is not file:
+            raise UserError(f"{printable(file)}: {printable(other.name)} has its name; rename one")
+    return files
 
 
 def _name(file: Path, folder: Path) -> str:

@@ -62,13 +62,11 @@ def table(
         texts = torch.stack([piece.texts[0] for piece in pieces])
         drawn = torch.cat(list(_drawn(prior, texts, sampling, seed, advance)))[..., :frames]
         mean = (mels.sum(dim=0) - mels) / (len(mels) - 1)
-        others = {name: drawn, "another recording": mels.roll(1, 0), "mean": mean}
         about = f"{space.bands} bands, {frames * HOP / RATE:.1f} s"
-        for title, images in others.items():
-            own = title == name
-            distance = Value(_kad(space, mels, images, embedding), digits=2) if own else EMPTY
-            row = title if own else f"{title}, for {name}"
-            rows.append((row, about, *_beside(mels, images), distance))
+        distance = Value(_kad(space, mels, drawn, embedding), digits=2)
+        rows.append((name, about, *_beside(mels, drawn), distance))
+        for title, images in (("another recording", mels.roll(1, 0)), ("mean", mean)):
+            rows.append((f"{title}, for {name}", about, *_beside(mels, images), EMPTY))
     header = ("system", "log-mels", "SSIM ↑", "MSE ↓", "KAD ↓")
     about = ABOUT.format(count=" or ".join(map(str, sorted(counts))), embedding=embedding.name)
     return Table("Log-mels of captions", header, tuple(rows), about, command)

@@ -84,9 +84,7 @@ def evaluate(
     check_names([*models, *(functions or {}), *(outputs or {})], (*BOUNDS, *UNTAUGHT, *SOUNDS))
     pipelines = load(models, device, settings.sampling, codec)
     _require_cases(settings, bool(outputs))
-    paired = None
-    if settings.data is not None:
-        paired = pairs.Pairs(ClipCache(settings.data), settings.cases or cases.DEFAULT, settings.seed)
+    paired = _paired(settings)
     shared, library = shared_codec(pipelines, codec, device), settings.library
     embedding = embeddings.load(settings.embedding)
     others: list[System] = [Function(name, swap) for name, swap in (functions or {}).items()]
@@ -132,6 +130,12 @@ def evaluate(
         short += tables.thesis(recorded, pairs.SPLIT, command)
     write_folder(out, [*short, *full])
     return short, [*short, *full]
+
+
+def _paired(settings: EvaluationConfig) -> pairs.Pairs | None:
+    if settings.data is None:
+        return None
+    return pairs.Pairs(ClipCache(settings.data), settings.cases or cases.DEFAULT, settings.seed)
 
 
 def load(

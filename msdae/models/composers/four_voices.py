@@ -13,6 +13,7 @@ from msdae import limits
 from msdae.errors import UserError
 from msdae.limits import FRACTION, Range
 from msdae.models.composers.base import COMPOSERS, Composer, ComposerSampling, ExcerptBatch, Losses
+from msdae.models.composers.rolls import SHIFTS, TEMPO
 from msdae.nn.causal import Cache, CausalTransformer
 from msdae.symbolic.chorales import VOICES
 from msdae.symbolic.notes import Score
@@ -22,10 +23,8 @@ from msdae.symbolic.tokens import BAR, LINE_REST, STEPS, ordered, part_of_steps,
 SYMBOLS, REST, BEGIN = 130, 128, 129  # MIDI pitches and two more
 HELD = 32  # steps that a note is held, counted so far
 PLACE = STEPS * BAR  # steps of a bar
-SHIFTS = range(-5, 7)  # semitones of transposition in training
 KEYS = range(-3, 4)  # semitones by which a piece is moved where its likelihood is asked for
 LEAST = 1e-12  # probability
-TEMPO = 80.0  # quarters a minute of what is composed
 WIDEST = 1024  # steps of a piece that is continued or filled
 CHOICES = 12  # symbols that are tried where a voice is filled in
 

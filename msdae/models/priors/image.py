@@ -55,7 +55,8 @@ class ImagePrior(DiffusionPrior):
         if grid.channels % config.patch:
             raise UserError(f"an image of {grid.channels} rows cannot be halved twice; give another space")
         kinds = ("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D")
-        self.unet = _diffusers().UNet2DConditionModel(
+        diffusers = required("diffusers", "the prior image needs diffusers: pip install 'msdae[composers]'")
+        self.unet = diffusers.UNet2DConditionModel(
             sample_size=(grid.channels, config.window),
             in_channels=1 + 2 * len(grid.levels) + FACTS,
             out_channels=1,
@@ -83,7 +84,3 @@ class ImagePrior(DiffusionPrior):
         said = x.new_zeros(len(x), 1, 1) if text is None else text[:, None]
         time = 250 * (c_noise + 2)  # c_noise, from -2 to 2, as diffusers' time steps, 0 to 1000
         return self.unet(image, time, said).sample[:, 0]
-
-
-def _diffusers() -> Any:
-    return required("diffusers", "the prior image needs diffusers: pip install 'msdae[composers]'")

@@ -47,6 +47,14 @@ def test_a_file_against_itself_is_perfect(tmp_path):
     assert row.pop("name") == "a.wav" and row == pytest.approx(perfect)
 
 
+def test_two_references_of_one_name_are_refused(tmp_path):
+    """Regression: one of them was taken without a word."""
+    for path in ("estimate/a.wav", "reference/a.wav", "reference/a.flac"):
+        tone(tmp_path / path, 60)
+    with pytest.raises(UserError, match=r"reference/a\.wav: a\.flac has its name; rename one"):
+        scoring.pair_up(tmp_path / "estimate", tmp_path / "reference")
+
+
 def test_folders_are_paired_by_name_and_averaged(tmp_path, capsys):
     for name, pitch in (("a", 60), ("sub/b", 64)):
         tone(tmp_path / "reference" / f"{name}.wav", pitch)
