@@ -31,7 +31,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 adversary: $(STAMP)
-	MSDAE_ADVERSARY=whole $(BIN)/python -m pytest --numprocesses 2 tests/adversary tests/app/test_load.py
+	MSDAE_ADVERSARY=whole $(BIN)/python -m pytest --numprocesses 2 tests/adversary tests/app/test_load.py tests/app/test_serving.py
 
 # pip-audit in an environment of its own: nothing of it is needed to use or test msdae.
 audit: $(STAMP)

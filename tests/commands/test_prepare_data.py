@@ -2,10 +2,8 @@
 
 import hashlib
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -79,25 +77,6 @@ def test_synthesizers_are_for_squares_and_need_their_extra(tmp_path, monkeypatch
     with pytest.raises(UserError, match=r"needs vita: pip install 'msdae\[synthesizers\]'"):
         prepare_data.main(["--dataset", "squares", "--synthesizer", "vita", "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out" / "source").exists()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="kills a process group")
-def test_synth_killed_at_any_moment_continues_with_the_same_bytes(tmp_path):
-    arguments = ("--dataset", "synth", "--clips", 8, "--workers", 2, "--out")
-    code, errors = _run(*arguments, tmp_path / "whole")
-    assert code == 0, errors
-    out = tmp_path / "killed"
-    process = _start(*arguments, out)
-    while not list(out.rglob("metadata.yaml")) and process.poll() is None:
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert not (out / "train").exists()
-    code, errors = _run(*arguments, out)
-    assert code == 0, errors
-    leftovers = {name for name in _bytes(out) if "/." in name}
-    kept = {name: digest for name, digest in _bytes(out).items() if name not in leftovers}
-    assert kept == _bytes(tmp_path / "whole")
 
 
 def test_a_source_is_needed(tmp_path):
