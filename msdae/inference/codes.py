@@ -109,11 +109,26 @@ class Codes:
         levels = {**self.levels, level: code.contiguous()}
         return dataclasses.replace(self, levels=levels, tokens=None if level == 1 else self.tokens)
 
+    def at(self, level: int, frames: torch.Tensor) -> torch.Tensor:
+        """The code of `level` at latent frames (...): (..., channels).
+
+        Each is of the window that has the frame nearest to its middle.
+        """
+        starts = torch.tensor(self.starts)
+        windows = torch.searchsorted((starts[1:] + starts[:-1] + self.frames) / 2, frames, right=True)
+        code = self[level].expand(self.windows, -1, -1)
+        return code[windows, :, (frames - starts[windows]) * code.shape[2] // self.frames]
+
     def fitted(self, length: int, samples: int) -> "Codes":
-        """The codes of a recording of another length, in latent frames and samples: windows repeat or end."""
-        windows = torch.arange(len(starts(length, self.frames, self.stride))) % self.windows
-        timed = {k: code[windows] for k, code in self.levels.items() if code.shape[::2] != (1, 1)}
-        return dataclasses.replace(self, levels={**self.levels, **timed}, length=length, samples=samples)
+        """The codes of a recording of another length, in latent frames and samples: they repeat or end."""
+        if length == self.length:
+            return dataclasses.replace(self, samples=samples)
+        levels, firsts = dict(self.levels), torch.tensor(starts(length, self.frames, self.stride))
+        for level, code in self.levels.items():
+            if code.shape[::2] != (1, 1):
+                frames = torch.arange(code.shape[2]) * self.frames // code.shape[2]
+                levels[level] = self.at(level, (firsts[:, None] + frames) % self.length).transpose(1, 2)
+        return dataclasses.replace(self, levels=levels, length=length, samples=samples)
 
     def save(self, path: str | Path) -> None:
         """Write the codes to a safetensors file, atomically.

@@ -176,17 +176,8 @@ def _places(z: torch.Tensor, recordings: Sequence[Codes], layout: Layout, silenc
     level = max(silence.levels)
     silent = silence.z.cpu(), silence.frame(level).cpu()
     rows = zip(layout.offsets, z.split(layout.rooms, dim=1), recordings, strict=True)
-    return torch.cat(
-        [first + dropouts.places(row, _by_frame(codes, level), *silent) for first, row, codes in rows]
-    )
-
-
-def _by_frame(codes: Codes, level: int) -> torch.Tensor:
-    """The code of each latent frame, (channels, frames): of the window that has it nearest to its middle."""
-    starts, frames = torch.tensor(codes.starts), torch.arange(max(codes.length, codes.frames))
-    windows = torch.searchsorted((starts[1:] + starts[:-1] + codes.frames) / 2, frames, right=True)
-    code = codes[level].expand(codes.windows, -1, -1)
-    return code[windows, :, (frames - starts[windows]) * code.shape[2] // codes.frames].T
+    contents = ((first, row, codes.at(level, torch.arange(row.shape[1])).T) for first, row, codes in rows)
+    return torch.cat([first + dropouts.places(row, content, *silent) for first, row, content in contents])
 
 
 def _filled(drafts: Sequence[torch.Tensor], rooms: Sequence[int]) -> torch.Tensor:

@@ -43,13 +43,27 @@ def test_a_level_is_replaced_and_the_others_stay():
             one.replace(level, bad)
 
 
-def test_windows_repeat_or_are_cut():
-    one = codes(100)
-    longer, shorter = one.fitted(24 * 5 + 32, 9), one.fitted(40, 8)
-    assert longer.windows == 6 and torch.equal(longer[2], one[2][[0, 1, 2, 3, 0, 1]])
-    assert torch.equal(shorter[2], one[2][:2]) and torch.equal(shorter[1], one[1])
-    assert (longer.samples, shorter.length) == (9, 40)
-    assert torch.equal(codes(20).fitted(100, 1)[2], codes(20)[2].expand(4, -1, -1))
+def counted(length):
+    """Codes whose channels say which latent frame each code frame is at."""
+    starts = torch.tensor(codes(length).starts)
+    code = (starts[:, None] + torch.arange(0, 32, 4)).float()[:, None].expand(-1, 5, -1)
+    return codes(length).replace(2, code)
+
+
+@pytest.mark.parametrize(("length", "other"), [(100, 44), (44, 100), (300, 100), (100, 20), (20, 100)])
+def test_codes_of_another_length_keep_their_time(length, other):
+    """Regression: windows were matched by their number, also where they begin at other times."""
+    fitted, wanted = counted(other).fitted(length, 9), counted(length)[2] % other
+    early = (fitted[2] - wanted) % other  # windows of two recordings lie up to a code frame apart
+    assert torch.minimum(early, other - early).max() < 4
+    assert (fitted.samples, fitted.length, fitted.windows) == (9, length, codes(length).windows)
+    assert torch.equal(fitted[1], codes(other)[1])
+
+
+def test_codes_of_the_same_length_stay():
+    one = codes()
+    fitted = one.fitted(100, 8)
+    assert fitted.samples == 8 and all(torch.equal(fitted[level], one[level]) for level in (1, 2))
 
 
 def test_files_hold_everything(tmp_path):
