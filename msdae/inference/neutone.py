@@ -127,7 +127,8 @@ class Plugin(WaveformToWaveformBase):
 
     def do_forward_pass(self, x: Tensor, params: dict[str, Tensor]) -> Tensor:
         """As `Engine` does; x: (1, stride)."""
-        self.heard = torch.cat([self.heard[:, self.stride :], x], dim=1)
+        finite = torch.nan_to_num(x, 0.0, 0.0, 0.0).clamp(-1, 1)
+        self.heard = torch.cat([self.heard[:, self.stride :], finite], dim=1)
         start = self.noise[:, :, self.place : self.place + self.frames]
         self.place = (self.place + self.step) % (self.noise.size(2) - self.frames)
         peaks = self.heard.abs().view(-1, self.hop).amax(dim=1).topk(self.click + 1).values[-1:]

@@ -48,3 +48,15 @@ def test_it_plays_what_the_engine_plays(plugin, melody):
     aligned = aligned[: len(reference)]
     cosine = torch.nn.functional.cosine_similarity(aligned[16384:], reference[16384 : len(aligned)], dim=0)
     assert aligned.abs().max() > 0.05 and cosine > 0.99
+
+
+def test_what_is_no_sound_does_no_harm(plugin, melody):
+    """Regression: one NaN made the plugin play NaN until it was loaded again."""
+    model, _, _ = plugin
+    inner, source = model.w2w_base, melody(2.0)[0][: 4 * 16384]
+    bad = source.clone()
+    bad[100], bad[200], bad[300] = float("nan"), float("inf"), 1e30
+    with torch.no_grad():
+        inner.reset()
+        played = [inner.forward(block[None]) for block in torch.cat([bad, source]).split(16384)]
+    assert torch.cat(played, dim=1).isfinite().all() and played[-1].abs().max() > 1e-3
