@@ -130,6 +130,21 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
     return Resampled(source, int(sample_rate), rate)
 
 
+def as_block(block: Any) -> torch.Tensor:
+    """A block of samples, an array or tensor, as float32 on the CPU: (samples,)
+
+    Raises:
+        UserError: it is neither, of another shape, or not of floating numbers.
+    """
+    tensor = _tensor(block) if isinstance(block, np.ndarray) else block
+    if not torch.is_tensor(tensor):
+        raise UserError(f"a block that is a {type(block).__name__}: give an array or a tensor (samples,)")
+    if tensor.ndim != 1 or not tensor.is_floating_point():
+        kind = f"shape {tuple(tensor.shape)} and {tensor.dtype}"
+        raise UserError(f"a block of {kind}: give (samples,) of floating numbers in [-1, 1]")
+    return tensor.detach().cpu().float()
+
+
 def _mono(sound: Any) -> torch.Tensor:
     """An array or tensor, (samples,) or (channels, samples) -> (samples,), float32."""
     if not isinstance(sound, (np.ndarray, torch.Tensor)):

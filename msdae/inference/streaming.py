@@ -15,10 +15,10 @@ import torch
 
 from msdae.audio.levels import HOP, MODEL_PEAK
 from msdae.audio.loudness import OUTPUT_PEAK, Loudness, matching_gain
-from msdae.audio.windows import crossfade_level
+from msdae.audio.windows import as_block, crossfade_level
 from msdae.errors import UserError
 from msdae.inference import dropouts
-from msdae.inference.codes import Codes
+from msdae.inference.codes import Codes, require
 from msdae.inference.encoding import brings_dynamics, window_codes
 from msdae.inference.longform import noise
 from msdae.inference.pipeline import Pipeline
@@ -49,14 +49,16 @@ class Engine:
         sample_rate: of blocks, in Hz. stride, delay: samples. unet: that denoises.
 
     Raises:
-        UserError: a model whose level 1 is not pooled, a window that is too short for `config`, or weights of
-            guidance for other levels.
+        UserError: a model whose level 1 is not pooled, codes of another model, a window that is too short for
+            `config`, or weights of guidance for other levels.
+        TypeError: `sound` is no codes; of a learnt sound `encoding.timbre_of` gives them.
     """
 
     def __init__(self, pipeline: Pipeline, sound: Codes, config: LiveConfig = LiveConfig()):
         model, codec = pipeline.model, pipeline.codec
         if not model.pooled[0]:
             raise UserError("level 1 of this model changes over time; live it has to be pooled")
+        require(sound, pipeline.fingerprint, model.config.code_channels, model.token_channels)
         if 2 * (config.stride + config.ahead) > pipeline.window:
             half = pipeline.window // 2
             reason = f"windows of {pipeline.window} latent frames; give {half} at most together"
@@ -85,8 +87,12 @@ class Engine:
         self._ready = torch.zeros(self.stride)  # output; the rest of the delay is in what is played
 
     def __call__(self, block: torch.Tensor) -> torch.Tensor:
-        """(samples,) -> as many, on the CPU. NaN and infinity are silence, and full scale is the loudest."""
-        finite = torch.nan_to_num(block.float(), 0.0, 0.0, 0.0).clamp(-1, 1)
+        """(samples,) -> as many, on the CPU. NaN and infinity are silence, and full scale is the loudest.
+
+        Raises:
+            UserError: another shape, or no floating numbers.
+        """
+        finite = torch.nan_to_num(as_block(block), 0.0, 0.0, 0.0).clamp(-1, 1)
         self._waiting = torch.cat([self._waiting, finite])
         while len(self._waiting) >= self.stride:
             piece, self._waiting = self._waiting[: self.stride], self._waiting[self.stride :]

@@ -1,5 +1,7 @@
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,7 +11,9 @@ from msdae.evaluation import live
 from msdae.inference import dropouts
 from msdae.inference.pipeline import Pipeline
 from msdae.inference.settings import LiveConfig, Sampling
+from msdae.inference.sounds import LearntSound
 from msdae.inference.streaming import FADE, Engine, rendered
+from msdae.models.adapter import Adapter
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
 from msdae.symbolic.tunes import FRERE_JACQUES, notes_of
@@ -132,6 +136,32 @@ def test_silence_stays_silent_and_what_is_no_sound_does_no_harm(small, melody):
     bad[::3], bad[1::3] = float("inf"), 1e30
     output = heard(player, torch.cat([bad, source]), 4410)
     assert output.isfinite().all() and output.abs().max() < 0.9 and output[-RATE:].abs().max() > 1e-3
+
+
+def test_codes_of_another_model_are_refused(small, melody):
+    """Regression: they were played, as some other sound."""
+    codes = small.encode(melody(1.0)[0], levels=(1,))
+    with pytest.raises(UserError, match="codes of another model"):
+        Engine(small, dataclasses.replace(codes, model="f" * 64))
+    with pytest.raises(UserError, match="level 1: a code of 3 channels"):
+        Engine(small, dataclasses.replace(codes, levels={1: codes[1][:, :3]}))
+    with pytest.raises(TypeError, match="codes are needed, .* not a LearntSound"):
+        Engine(small, LearntSound(codes[1], Adapter({}), codes.model))
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        (torch.zeros(2, 512), r"shape \(2, 512\)"),
+        (torch.zeros(512).short(), "torch.int16"),
+        ([0.0] * 512, "a list"),
+    ],
+)
+def test_blocks_of_another_kind_are_refused(small, melody, block, said):
+    player = engine(small, melody(1.0)[0])
+    with pytest.raises(UserError, match=f"a block .*{said}.*: give"):
+        player(block)
+    assert torch.equal(player(np.zeros(512)), torch.zeros(512))
 
 
 def test_a_longer_stride_delays_more(small, melody):
