@@ -131,7 +131,9 @@ def _of_group(
     if drafts[0] is not None:
         route, draft = route.below(SIGMA), _filled(drafts, layout.rooms).to(device)
     conditions = [
-        torch.cat([codes[level].expand(codes.windows, -1, -1) for codes in recordings]).to(device)
+        torch.cat([codes[level].expand(codes.windows, -1, -1) for codes in recordings]).to(
+            device, torch.float32
+        )
         for level in range(1, model.stage + 1)
     ]
     tokens = _tokens(recordings, device)
@@ -201,7 +203,10 @@ def _tokens(recordings: Sequence[Codes], device: torch.device) -> Tokens | None:
     return Tokens(
         *(
             torch.cat(
-                [x.to(device).expand(count, *x.shape[1:]) for x, count in zip(part, windows, strict=True)]
+                [
+                    x.to(device, torch.float32).expand(count, *x.shape[1:])
+                    for x, count in zip(part, windows, strict=True)
+                ]
             )
             for part in parts
         )

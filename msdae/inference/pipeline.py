@@ -154,7 +154,7 @@ class Pipeline:
         for level, other in others.items():
             code = other.fitted(content.length, content.samples)[level]
             if strength < 1:
-                (code,) = self.model.mix([content[level]], [code], [strength])
+                (code,) = self.model.mix([content[level].float()], [code.float()], [strength])
             levels[level] = code
         adapter, tokens = content.adapter, content.tokens
         if 1 in others:

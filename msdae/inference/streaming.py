@@ -72,7 +72,7 @@ class Engine:
         self.unet = self._route.unet()  # a student is read and merged before anything plays
         self._adapter = sound.adapter and sound.adapter.copy().to(pipeline.device)
         self._even = brings_dynamics(pipeline.sampling.dynamics, sound.adapter is not None)
-        self._timbre = sound[1].to(pipeline.device)
+        self._timbre = sound[1].to(pipeline.device, torch.float32)
         self._tokens = sound.tokens and sound.tokens.to(pipeline.device)
         silence = torch.zeros(1, codec.clip_samples)
         self._heard = silence[0]  # the last window of the input

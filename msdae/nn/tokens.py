@@ -24,8 +24,8 @@ class Tokens(NamedTuple):
     weights: torch.Tensor
 
     def to(self, device: torch.device) -> "Tokens":
-        """The tokens on `device`."""
-        return Tokens(self.values.to(device), self.weights.to(device))
+        """The tokens on `device`, in float32."""
+        return Tokens(self.values.to(device, torch.float32), self.weights.to(device, torch.float32))
 
     def mixed(self, other: "Tokens", strength: float) -> "Tokens":
         """Both sets as one, of which `other` has the share `strength`, from 0 to 1."""

@@ -1,5 +1,7 @@
 """By a student and by the model itself: which of them renders, and that all controls go on working."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -13,6 +15,7 @@ from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.hub import STUDENT
 from msdae.models.student import Student, StudentConfig
+from msdae.nn.tokens import Tokens
 from tests.inference.test_inference import Toy, random_model
 from tests.inference.test_sounds import sound
 
@@ -199,3 +202,19 @@ def test_windows_with_dropouts_are_sampled_again(folder, source, quality, monkey
     assert 0 < len(sampled) < codes.length / 2
     assert ((z - before)[:, 70:74].abs() > 1e-3).any(dim=0).all()
     assert HELD in sigmas
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16])
+@pytest.mark.parametrize("tokens", [0, 8])
+def test_codes_of_any_precision_are_rendered(source, kind, tokens):
+    """Regression: codes that were edited with NumPy, which are of float64, ended in an error of torch."""
+    pipeline = Pipeline(random_model(Toy(), tokens=tokens), Toy(), Sampling(steps=2, draft="never"))
+    codes = pipeline.encode(source)
+    other = dataclasses.replace(
+        codes,
+        levels={level: code.to(kind) for level, code in codes.levels.items()},
+        tokens=codes.tokens and Tokens(*(x.to(kind) for x in codes.tokens)),
+    )
+    expected = pipeline.sample(codes)
+    for rendered in (other, pipeline.mix(codes, {1: other, 3: other}, 0.5)):
+        torch.testing.assert_close(pipeline.sample(rendered), expected, atol=0.01, rtol=0)

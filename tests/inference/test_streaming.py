@@ -149,6 +149,13 @@ def test_codes_of_another_model_are_refused(small, melody):
         Engine(small, LearntSound(codes[1], Adapter({}), codes.model))
 
 
+def test_codes_of_any_precision_are_played(small, melody):
+    source = melody(1.0)[0]
+    codes = small.encode(source, levels=(1,))
+    double = dataclasses.replace(codes, levels={1: codes[1].double()})
+    assert torch.equal(Engine(small, double)(source), Engine(small, codes)(source))
+
+
 @pytest.mark.parametrize(
     ("block", "said"),
     [
