@@ -13,6 +13,7 @@ import torch
 from msdae.audio import resample
 from msdae.audio.files import BLOCK, RATES, Recording, open_recording
 from msdae.errors import UserError, printable
+from msdae.limits import Range
 
 _LOOP_FADE = 256  # samples; the ends of a looped recording, so that the jump between them is no click
 KEPT = 300  # seconds, 53 MB
@@ -94,6 +95,32 @@ class Kept(Changed):
 
 
 @dataclass(frozen=True, eq=False)
+class Checked(Changed):
+    """`source`, an object of a user's, whose blocks become float32 tensors.
+
+    Raises:
+        UserError: no samples. When it is read: blocks that `as_block` refuses, NaN or infinite samples, fewer
+            or more samples than it says.
+    """
+
+    def __post_init__(self):
+        Range(1).check(self.samples, "samples of a source", int)
+
+    def blocks(self) -> Iterator[torch.Tensor]:
+        given = 0
+        for block in map(as_block, self.source.blocks()):
+            given += len(block)
+            if given > self.samples:
+                break
+            if not block.isfinite().all():
+                raise UserError("a source has NaN or infinite samples; give finite ones, in [-1, 1]")
+            yield block
+        if given != self.samples:
+            reason = f"a source of {self.samples} samples gives {given}"
+            raise UserError(f"{reason} in its blocks; correct its `samples`, or its `blocks()`")
+
+
+@dataclass(frozen=True, eq=False)
 class Resampled:
     """`source`, which is at `old_rate` Hz, at `new_rate` Hz."""
 
@@ -117,14 +144,19 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
     sample_rate: of the sound in Hz, `rate` by default; a file knows its own.
 
     Raises:
-        UserError: a file that cannot be read, an array of another shape or type, empty, NaN or infinite.
+        UserError: a file that cannot be read, an array of another shape or type, empty, NaN or infinite; as
+            `Checked`.
     """
     if isinstance(sound, (str, Path, Recording)):
         return open_recording(getattr(sound, "path", sound), rate)
     if sample_rate is not None and sample_rate not in RATES:
         raise UserError(f"sample_rate {printable(sample_rate)[:40]}: give the Hz of the sound, as 44100")
-    readable = hasattr(sound, "blocks") and hasattr(sound, "samples")
-    source = sound if readable else Waveform(_mono(sound))
+    if isinstance(sound, (Waveform, Changed, Resampled)):
+        source = sound
+    elif hasattr(sound, "blocks") and hasattr(sound, "samples"):
+        source = Checked(sound, sample_rate or rate)
+    else:
+        source = Waveform(_mono(sound))
     if sample_rate in (None, rate):
         return source
     return Resampled(source, int(sample_rate), rate)

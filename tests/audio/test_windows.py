@@ -165,6 +165,44 @@ def test_what_is_no_sound_is_refused(sound, said):
         windows.as_source(np.zeros(10), RATE, -1)
 
 
+class Given:
+    """An object of a user's."""
+
+    def __init__(self, samples, *blocks):
+        self.samples, self.given = samples, blocks
+
+    def blocks(self):
+        yield from self.given
+
+
+@pytest.mark.parametrize(
+    ("samples", "blocks", "said"),
+    [
+        (0, [], "samples of a source: is 0, expected 1 or more"),
+        (2.0, [torch.zeros(2)], "samples of a source: is 2.0, expected a whole number"),
+        (5, [torch.zeros(3)], "a source of 5 samples gives 3 in its blocks; correct"),
+        (5, [torch.zeros(3)] * 2, "a source of 5 samples gives 6 in its blocks; correct"),
+        (3, [torch.tensor([0.0, 0.0, float("nan")])], "a source has NaN"),
+        (3, [np.full(3, 1e300)], "a source has NaN or infinite samples"),
+        (3, [torch.zeros(1, 3)], r"a block of shape \(1, 3\) and torch.float32: give"),
+        (3, [np.zeros(3, int)], "torch.int64: give"),
+        (3, [[0.0, 0.0, 0.0]], "a block that is a list: give"),
+    ],
+)
+def test_wrong_objects_are_refused(samples, blocks, said):
+    with pytest.raises(UserError, match=said):
+        samples_of(Given(samples, *blocks))
+
+
+def test_blocks_of_any_precision_are_taken():
+    sine = np.sin(np.arange(100) / 5) / 2
+    blocks = [sine[:10], torch.from_numpy(sine[10:50]), torch.from_numpy(sine[50:]).float()]
+    assert torch.equal(samples_of(Given(100, *blocks)), torch.from_numpy(sine).float())
+    assert samples_of(Given(100, *blocks), sample_rate=RATE // 2).shape == (200,)
+    own = windows.Waveform(torch.zeros(3))
+    assert windows.as_source(own, RATE) is own
+
+
 @pytest.mark.parametrize(("rate", "reads"), [(100, 1), (1, 3)])
 def test_a_source_is_kept_unless_it_is_long(rate, reads):
     """10 s are; 1 000 s are read anew each time."""
