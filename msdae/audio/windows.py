@@ -282,10 +282,15 @@ def crossfade_level(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
     return torch.lerp(before, after, ramp) / expected.sqrt()
 
 
-def padded(source: Source, samples: int) -> Iterator[torch.Tensor]:
-    """The blocks of `source`, then silence up to `samples`."""
-    yield from source.blocks()
-    for start in range(source.samples, samples, BLOCK):
+def padded(source: Source, end: int, samples: int) -> Iterator[torch.Tensor]:
+    """The first `end` samples of `source` in blocks, then silence up to `samples`."""
+    left = end
+    for block in source.blocks():
+        if left <= 0:
+            break
+        yield block[:left]
+        left -= len(block)
+    for start in range(end, samples, BLOCK):
         yield torch.zeros(min(BLOCK, samples - start))
 
 

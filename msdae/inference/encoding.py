@@ -92,8 +92,9 @@ def encoded(pipeline: Any, job: Job, advance: Advance = ignored) -> Codes:
     length = pipeline.codec.frames(samples)
     LENGTH.check(length, "length, in latent frames")
     firsts = pipeline.starts(samples) if job.levels else []
-    whole = samples == job.source.samples
-    blocks = padded(job.source, max(length, pipeline.window) * hop) if whole else looped(job.source)
+    repeated = samples > job.source.samples
+    room = max(length, pipeline.window) * hop
+    blocks = looped(job.source) if repeated else padded(job.source, samples, room)
     cuts = cut(blocks, [first * hop for first in firsts], pipeline.window * hop)
     # One block of memory for each level: small ones between the windows would split it.
     codes: dict[int | str, torch.Tensor] = {}

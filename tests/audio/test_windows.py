@@ -83,8 +83,14 @@ def test_looped_repeats_without_end(samples):
 
 
 def test_padded_ends_in_silence():
-    sound = torch.cat(list(windows.padded(windows.Waveform(torch.ones(10)), 300_000)))
+    sound = torch.cat(list(windows.padded(windows.Waveform(torch.ones(10)), 10, 300_000)))
     assert len(sound) == 300_000 and sound.sum() == 10
+    longer = windows.Waveform(torch.ones(3 * windows.BLOCK))
+    sound = torch.cat(list(windows.padded(longer, windows.BLOCK + 7, 2 * windows.BLOCK)))
+    assert (
+        len(sound) == 2 * windows.BLOCK
+        and sound.sum() == sound[: windows.BLOCK + 7].sum() == windows.BLOCK + 7
+    )
 
 
 @pytest.mark.parametrize("bad", [torch.zeros(0), torch.zeros(2, 100), torch.tensor([0.0, float("nan")])])

@@ -5,8 +5,10 @@ import dataclasses
 import pytest
 import torch
 
+from msdae.audio.windows import Waveform
 from msdae.errors import UserError
 from msdae.inference.codes import Codes
+from msdae.inference.encoding import Job, encoded
 from msdae.inference.pipeline import Mix, Pipeline, Sampling
 from msdae.inference.sounds import LearntSound, mixed_tokens
 from msdae.models.adapter import Adapter
@@ -43,6 +45,16 @@ def test_swaps_with_sources_of_any_length(pipeline, melody, seconds, tokens):
     without = pipeline.mix(pipeline.encode(tune), {1: codes})
     z = [pipeline.sample(c) for c in (without, dataclasses.replace(without, tokens=None))]
     assert (z[0] - z[1]).abs().max() > 1e-3  # tokens matter
+
+
+@pytest.mark.parametrize("samples", [22_050, 131_072, 200_000])
+def test_what_is_cut_off_is_not_heard(pipeline, melody, samples):
+    """Regression: sound after the samples that were asked for was in the codes of the last window."""
+    tune = melody(6.0)[0]
+    jobs = (Job(Waveform(sound), samples, (1, 2, 3)) for sound in (tune, tune[:samples]))
+    cut, alone = (encoded(pipeline, job) for job in jobs)
+    for level in cut.levels:
+        torch.testing.assert_close(cut[level], alone[level])
 
 
 def test_tokens_are_heard_in_the_sound_of_the_source_alone(pipeline, melody):
