@@ -4,12 +4,13 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from msdae.app.clips import Clip
 from msdae.errors import UserError, of_system
 
 WAITING, RUNNING, DONE, FAILED, STOPPED = "waiting", "running", "done", "failed", "stopped"
@@ -29,7 +30,7 @@ class Job:
 
     kind: what is done, "swap". visit: id of the visitor. work: does it, and is told of the job; returns what
     the page is told. expected: seconds. light: whether it is done only when nothing else waits. file: what it
-    works on and nothing else needs; deleted when it ends, however that is.
+    works on and nothing else needs; deleted when it ends, however that is. clips: that it needs.
 
     Attributes:
         share: 0 to 1, how much is done. facts: what is known on the way. result: of `work`. text: an error.
@@ -41,6 +42,7 @@ class Job:
     expected: float = 1.0
     light: bool = False
     file: Path | None = None
+    clips: Sequence[Clip] = ()
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     state: str = WAITING
     share: float = 0.0

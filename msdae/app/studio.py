@@ -140,14 +140,16 @@ class Studio:
         """Begin a swap; raises as `order` and `Queue.put`."""
         order = self.order(visit, asked)
         expected = 1 + self.pace * order.melody.seconds
-        return self._put(visit, Job("swap", visit.id, lambda job: self._swap(job, visit, order), expected))
+        clips = [order.melody, *(source for source in order.levels.values() if isinstance(source, Clip))]
+        work = lambda job: self._swap(job, visit, order)  # noqa: E731
+        return self._put(visit, Job("swap", visit.id, work, expected, clips=clips))
 
     def learn(self, visit: Visit, asked: Mapping[str, Any], name: str) -> Job:
         """Begin to learn the sound of a clip; raises as `clip` and `Queue.put`."""
         clip, seconds = self._used(visit, asked.get("clip")), asked.get("seconds", LEARNING_SECONDS)
         LEARNING.check(seconds, "seconds")
         work = lambda job: self._learn(job, visit, clip, float(seconds), name)  # noqa: E731
-        return self._put(visit, Job("learn", visit.id, work, 8 + float(seconds)))
+        return self._put(visit, Job("learn", visit.id, work, 8 + float(seconds), clips=[clip]))
 
     def compose(self, visit: Visit, asked: Mapping[str, Any]) -> Job:
         """Begin to compose a melody; raises as `Queue.put`."""
@@ -273,9 +275,12 @@ class Studio:
         return clip
 
     def _put(self, visit: Visit, job: Job) -> Job:
-        self.queue.put(job)
-        visit.add(job)
-        return job
+        visit.add(job)  # first, so that what it needs stays
+        try:
+            return self.queue.put(job)
+        except UserError:
+            visit.drop(job)
+            raise
 
     def _pipeline(self) -> Pipeline:
         if self.pipeline is None:

@@ -38,11 +38,13 @@ class Visit:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def keep(self, clip: Clip) -> Clip:
-        """Add a clip; the one that was unused for longest goes where there are too many."""
+        """Add a clip; where there are too many, the one that was unused for longest and no job needs goes."""
         with self._lock:
             self.clips[clip.id] = clip
+            needed = {other for job in self.jobs.values() if not job.ended for other in job.clips}
             by_use = sorted(self.clips.values(), key=lambda other: other.used)
-            gone = [self.clips.pop(other.id) for other in by_use[:-MOST_CLIPS]]
+            free = [other.id for other in by_use if other not in needed]
+            gone = [self.clips.pop(key) for key in free[: max(0, len(self.clips) - MOST_CLIPS)]]
         for old in gone:
             for path in (old.path, old.midi):
                 if path is not None and path.parent == self.folder:
@@ -56,6 +58,11 @@ class Visit:
             ended = [key for key, other in self.jobs.items() if other.ended]
             for key in ended[: max(0, len(self.jobs) - MOST_JOBS)]:
                 del self.jobs[key]
+
+    def drop(self, job: Job) -> None:
+        """Forget a job."""
+        with self._lock:
+            self.jobs.pop(job.id, None)
 
 
 class Visits:

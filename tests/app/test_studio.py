@@ -4,9 +4,12 @@ import pytest
 import torch
 
 from msdae import audio
-from msdae.app.jobs import Queue
+from msdae.app.clips import Clip
+from msdae.app.jobs import MOST_OF_ONE, Queue
 from msdae.app.library import Library
 from msdae.app.studio import Studio
+from msdae.app.visits import Visit
+from msdae.errors import UserError
 
 
 class Quick:
@@ -24,3 +27,18 @@ def test_renderings_of_another_rate_are_kept_at_that_of_clips(tmp_path):
     waveform = studio._rendered(None, lambda share: None)
     assert len(waveform) == audio.SAMPLE_RATE
     assert int(torch.fft.rfft(waveform).abs().argmax()) == pytest.approx(440, abs=1)
+
+
+def test_jobs_are_the_visits_before_they_wait_and_know_their_clips(tmp_path):
+    visit, queue = Visit(tmp_path), Queue()
+    studio = Studio(Quick, Library(tmp_path), tmp_path, queue)
+    sound, melody = (visit.keep(Clip(name, tmp_path / name, 1.0, "")) for name in ("a.wav", "b.wav"))
+    asked = {"levels": {"1": {"clip": sound.id}}, "melody": melody.id, "strength": 1, "seed": 0}
+    assert studio.swap(visit, asked).clips == [melody, sound]
+    for _ in range(MOST_OF_ONE - 1):
+        assert studio.learn(visit, {"clip": sound.id}, "a").clips == [sound]
+    known, put = dict(visit.jobs), queue.put
+    queue.put = lambda job: put(visit.jobs[job.id])
+    with pytest.raises(UserError, match="wait already"):
+        studio.compose(visit, {"bars": 8, "seed": 0})
+    assert visit.jobs == known and len(known) == MOST_OF_ONE

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from msdae.app.jobs import Job, Queue
-from msdae.app.visits import GRACE, MOST, PATIENCE, Visits
+from msdae.app.clips import Clip
+from msdae.app.jobs import DONE, Job, Queue
+from msdae.app.visits import GRACE, MOST, MOST_CLIPS, PATIENCE, Visits
 from msdae.errors import UserError
 from msdae.locks import only_process
 
@@ -68,6 +69,28 @@ def test_one_that_never_came_is_forgotten(visits):
     visit.seen -= 2 * PATIENCE
     visits.sweep()
     assert visits.find(visit.id) is None and not visit.folder.exists()
+
+
+def test_clips_that_jobs_need_stay(visits):
+    """Regression: many uploads took away the clip of a job that waited."""
+    visit = visits.open()
+
+    def sent():
+        path = visit.folder / f"{len(list(visit.folder.iterdir()))}.flac"
+        path.touch()
+        return visit.keep(Clip("a", path, 1.0, ""))
+
+    needed, ended, spare = sent(), sent(), sent()
+    job = Job("swap", visit.id, lambda job: {}, clips=[needed])
+    visit.add(job)
+    visit.add(Job("swap", visit.id, lambda job: {}, clips=[ended], state=DONE))
+    for _ in range(MOST_CLIPS):
+        last = sent()
+    assert needed.path.exists() and not ended.path.exists() and not spare.path.exists()
+    assert len(visit.clips) == MOST_CLIPS and {needed.id, last.id} <= set(visit.clips)
+    job.end(DONE)
+    sent()
+    assert not needed.path.exists()
 
 
 def test_what_runs_outlives_a_gap_in_which_what_waits_ends(visits):
