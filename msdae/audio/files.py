@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -17,6 +18,7 @@ from msdae.audio import decoding
 from msdae.audio.decoding import BLOCK
 from msdae.audio.parts import CutShort
 from msdae.audio.resample import CONTEXT, length, resample
+from msdae.audio.samples import as_block
 from msdae.errors import UserError, printable
 from msdae.files import atomic, check_replaceable
 
@@ -26,6 +28,8 @@ SUFFIXES = (  # by which files of sound are known in a folder; they are read by 
     *(".m4a", ".mp4", ".aac", ".mka", ".webm", ".wma"),  # by the extra `av`
 )
 SUBTYPES = {".wav": "PCM_24", ".flac": "PCM_24", ".ogg": "VORBIS"}
+WRITABLE = (torch.float32, torch.float64, torch.int16, torch.int32)  # numbers that libsndfile takes
+VORBIS = range(1, 200_001)  # Hz; at others libvorbis ends the process
 _FIX = "give a wav, flac, ogg, mp3 or m4a file"
 RATES = range(1_000, 1_000_001)  # Hz; outside, a header is taken to be damaged
 
@@ -144,10 +148,12 @@ def write(
 ) -> None:
     """Write `waveform` (samples,), [-1, 1], to a wav, flac or ogg file, which appears complete or not at all.
 
-    subtype: libsndfile's name of the encoding ("PCM_16"); by default that of `SUBTYPES`.
+    waveform: a tensor or an array. subtype: libsndfile's name of the encoding ("PCM_16"); by default that of
+    `SUBTYPES`.
 
     Raises:
-        UserError: another extension, or a folder that cannot be written to.
+        UserError: another extension, an encoding or a rate that such files do not have, a folder that cannot
+            be written to; samples of another shape or type, NaN or infinite.
     """
     write_blocks(path, [waveform], sample_rate, subtype)
 
@@ -166,9 +172,16 @@ def write_blocks(
     """`write` for a waveform that comes in consecutive blocks (samples,)."""
     path = Path(path)
     check_writable(path)
+    kind, subtype = path.suffix[1:].lower(), subtype or SUBTYPES[path.suffix.lower()]
+    if not soundfile.check_format(kind, subtype):
+        reason = f"{kind} files have no encoding {printable(subtype)[:40]}"
+        raise UserError(f"{printable(path)}: {reason}; choose another one, or leave it out")
+    if kind == "ogg" and sample_rate not in VORBIS:
+        reason = f"ogg files have no sample rate of {printable(sample_rate)[:40]} Hz"
+        raise UserError(f"{printable(path)}: {reason}; give {VORBIS[-1]} at most, or choose wav")
     with atomic(path) as temporary, _File(temporary, "w+b") as file:
         try:
-            _encode(file, path, blocks, sample_rate, subtype or SUBTYPES[path.suffix.lower()])
+            _encode(file, path, blocks, sample_rate, subtype)
         except (soundfile.LibsndfileError, AssertionError) as error:
             if file.error is None:
                 raise UserError(
@@ -206,8 +219,19 @@ def _encode(file: _File, path: Path, blocks: Iterable[torch.Tensor], sample_rate
     kind = path.suffix[1:].upper()
     with soundfile.SoundFile(file, "w", sample_rate, 1, subtype, format=kind) as sound:
         for block in blocks:
-            for part in block.detach().cpu().split(BLOCK):  # libsndfile's Vorbis fails on very long writes
+            for part in _checked(block, path).split(BLOCK):  # libsndfile's Vorbis fails on very long writes
                 sound.write(part.numpy())
+
+
+def _checked(block: Any, path: Path) -> torch.Tensor:
+    """A block (samples,) of what libsndfile takes, for the file `path`."""
+    try:
+        block = as_block(block, WRITABLE)
+    except UserError as error:
+        raise UserError(f"{printable(path)}: {error}") from error
+    if not block.isfinite().all():
+        raise UserError(f"{printable(path)}: NaN or infinite samples cannot be written; give finite ones")
+    return block
 
 
 def _state(path: Path) -> tuple[int, int]:

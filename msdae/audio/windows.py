@@ -12,12 +12,12 @@ import torch
 
 from msdae.audio import resample
 from msdae.audio.files import BLOCK, RATES, Recording, open_recording
+from msdae.audio.samples import NUMBERS, as_block, as_tensor
 from msdae.errors import UserError, printable
 from msdae.limits import Range
 
 _LOOP_FADE = 256  # samples; the ends of a looped recording, so that the jump between them is no click
 KEPT = 300  # seconds, 53 MB
-NUMBERS = "give floating numbers in [-1, 1], int16 or int32"
 Item = TypeVar("Item")
 
 
@@ -162,27 +162,12 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
     return Resampled(source, int(sample_rate), rate)
 
 
-def as_block(block: Any) -> torch.Tensor:
-    """A block of samples, an array or tensor, as float32 on the CPU: (samples,)
-
-    Raises:
-        UserError: it is neither, of another shape, or not of floating numbers.
-    """
-    tensor = _tensor(block) if isinstance(block, np.ndarray) else block
-    if not torch.is_tensor(tensor):
-        raise UserError(f"a block that is a {type(block).__name__}: give an array or a tensor (samples,)")
-    if tensor.ndim != 1 or not tensor.is_floating_point():
-        kind = f"shape {tuple(tensor.shape)} and {tensor.dtype}"
-        raise UserError(f"a block of {kind}: give (samples,) of floating numbers in [-1, 1]")
-    return tensor.detach().cpu().float()
-
-
 def _mono(sound: Any) -> torch.Tensor:
     """An array or tensor, (samples,) or (channels, samples) -> (samples,), float32."""
     if not isinstance(sound, (np.ndarray, torch.Tensor)):
         kind = "nothing" if sound is None else f"a {type(sound).__name__}"
         raise UserError(f"a source that is {kind}: give a file's name, an array or a tensor (samples,)")
-    waveform = _tensor(sound) if isinstance(sound, np.ndarray) else sound.detach()
+    waveform = as_tensor(sound) if isinstance(sound, np.ndarray) else sound.detach()
     if waveform.dtype in (torch.int16, torch.int32):
         waveform = waveform.double() / 2 ** (8 * waveform.element_size() - 1)
     elif not waveform.is_floating_point():
@@ -190,16 +175,6 @@ def _mono(sound: Any) -> torch.Tensor:
     if waveform.ndim == 2 and 0 < waveform.shape[0] <= waveform.shape[1]:
         waveform = waveform.mean(dim=0)
     return waveform.float()
-
-
-def _tensor(array: np.ndarray) -> torch.Tensor:
-    """The array as a tensor, whatever the order of its bytes and numbers; not the same memory where that must
-    not be written."""
-    try:
-        native = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
-        return torch.from_numpy(native if native.flags.writeable else native.copy())
-    except TypeError as error:  # objects, text, numbers of more than 64 bits
-        raise UserError(f"a waveform of {printable(array.dtype)[:40]}: {NUMBERS}") from error
 
 
 def starts(length: int, window: int, stride: int) -> list[int]:

@@ -15,7 +15,8 @@ import torch
 
 from msdae.audio.levels import HOP, MODEL_PEAK
 from msdae.audio.loudness import OUTPUT_PEAK, Loudness, matching_gain
-from msdae.audio.windows import as_block, crossfade_level
+from msdae.audio.samples import as_block
+from msdae.audio.windows import crossfade_level
 from msdae.errors import UserError
 from msdae.inference import dropouts
 from msdae.inference.codes import Codes, require

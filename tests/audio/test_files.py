@@ -180,6 +180,54 @@ def test_written_files_keep_length_and_rate(tmp_path, tone, suffix, subtype):
     assert (info.frames, info.samplerate, info.channels, info.subtype) == (len(tone), RATE, 1, subtype)
 
 
+@pytest.mark.parametrize(
+    ("waveform", "said"),
+    [
+        (torch.zeros(2, 9), r"a block of shape \(2, 9\) and torch.float32: give"),
+        (torch.zeros(1, 9), r"a block of shape \(1, 9\) and torch.float32: give"),
+        (np.zeros((9, 1)), r"a block of shape \(9, 1\) and torch.float64: give"),
+        (torch.zeros(9).long(), r"a block of shape \(9,\) and torch.int64: give"),
+        ([0.0] * 9, "a block that is a list: give"),
+        (torch.tensor([0.0, float("nan")]), "NaN or infinite samples"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
+def test_what_is_no_waveform_is_not_written(tmp_path, waveform, said, suffix):
+    """Regression: NaN was written, and the rest ended in errors of soundfile."""
+    with pytest.raises(UserError, match=f"a.{suffix}: {said}"):
+        audio.write(tmp_path / f"a.{suffix}", waveform)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "subtype", "said"),
+    [
+        ("a.flac", RATE, "FLOAT", "flac files have no encoding FLOAT; choose"),
+        ("a.wav", RATE, "x", "wav files have no encoding x; choose"),
+        ("a.ogg", 200_001, None, "ogg files have no sample rate of 200001 Hz; give 200000 at most"),
+        ("a.ogg", 0, None, "ogg files have no sample rate of 0 Hz; give"),
+    ],
+)
+def test_formats_that_do_not_exist_are_not_written(tmp_path, name, rate, subtype, said):
+    """Regression: at such rates libvorbis ended the process."""
+    with pytest.raises(UserError, match=f"{name}: {said}"):
+        audio.write(tmp_path / name, torch.zeros(9), rate, subtype)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_numbers_of_any_kind_are_written(tmp_path, tone, suffix):
+    path, half = tmp_path / f"a.{suffix}", (tone[:999] * 2**15).round() / 2**15
+    whole = (half * 2**31).to(torch.int32)
+    same = [half, half.double(), half.numpy(), half.numpy().astype(">f8"), whole, (half * 2**15).short()]
+    for waveform in same:
+        audio.write(path, waveform)
+        assert torch.equal(audio.read(path), half)
+    for waveform in (half.half(), half.numpy().astype(np.float16)):
+        audio.write(path, waveform)
+        torch.testing.assert_close(audio.read(path), half, atol=1e-3, rtol=0)
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, tone):
     audio.write(tmp_path / "out.wav", tone)
     before = (tmp_path / "out.wav").read_bytes()
