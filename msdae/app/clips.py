@@ -12,7 +12,7 @@ import torch
 
 from msdae import audio, limits
 from msdae.audio.mel import LogMel
-from msdae.audio.windows import beginning
+from msdae.audio.windows import beginning, surrounded
 from msdae.errors import UserError, printable
 from msdae.evaluation import media
 from msdae.limits import CLIP_SECONDS, UPLOAD
@@ -23,6 +23,7 @@ from msdae.synthesis import players
 NAME = 80  # characters of a name
 FADE = 0.02  # seconds at the end of what was cut
 LEAST = 0.1  # seconds
+PART = 1 << 20  # samples whose spectrum is taken at once; whole hops
 KEPT = ".flac"  # how what comes in is kept
 SPARE = "struck formula"  # plays scores where no SoundFont can
 
@@ -116,7 +117,7 @@ def opened(path: Path, name: str, **facts: Any) -> Clip:
 
 def picture(waveform: torch.Tensor) -> str:
     """The spectrogram of a waveform (samples,) at 44.1 kHz, as a data: address."""
-    mel = LogMel()(waveform[None])[0].numpy()
+    mel = _mel(waveform).numpy()
     return media.spectrogram(mel, float(mel.max()))
 
 
@@ -131,6 +132,15 @@ def played(notes: Sequence[Note]) -> torch.Tensor:
 def rolled(notes: Sequence[Note]) -> list[tuple[float, float, float]]:
     """Notes as the page draws them."""
     return [(round(float(note[0]), 3), round(float(note[1]), 3), round(float(note[2]), 2)) for note in notes]
+
+
+def _mel(waveform: torch.Tensor) -> torch.Tensor:
+    """The log-mel of a waveform, (bands, frames), part by part: the spectrum of an hour would take 13 GB."""
+    log_mel = LogMel()
+    hop, margin = log_mel.config.hop, log_mel.config.n_fft // 2
+    parts = surrounded([waveform], len(waveform), PART, margin)
+    mels = [log_mel(window[None])[0, :, (begin - first) // hop :] for begin, first, window in parts]
+    return torch.cat([mel[:, : PART // hop] for mel in mels], dim=1)
 
 
 def _score(path: Path, name: str, folder: Path, bounds: Bounds) -> Clip:

@@ -1,8 +1,10 @@
 """Clips of visitors: what they are called."""
 
 import pytest
+import torch
 
 from msdae.app import clips
+from msdae.audio.mel import LogMel
 
 
 @pytest.mark.parametrize(
@@ -20,3 +22,24 @@ from msdae.app import clips
 def test_a_name_is_shown_as_it_was_given(name, shown):
     """Regression: a blank name was shown as a dot."""
     assert clips.title(name) == shown
+
+
+@pytest.mark.parametrize("samples", [4410, 1 << 20, (1 << 20) + 100, (1 << 21) + 1000])
+def test_the_spectrogram_is_made_part_by_part(samples, monkeypatch):
+    """Regression: that of an hour took 13 GB."""
+    waveform, whole, lengths = 0.1 * torch.randn(samples), LogMel(), []
+    monkeypatch.setattr(clips, "LogMel", lambda: Counting(lengths))
+    torch.testing.assert_close(clips._mel(waveform), whole(waveform[None])[0])
+    assert max(lengths) <= clips.PART + whole.config.n_fft and clips.PART % whole.config.hop == 0
+
+
+class Counting(LogMel):
+    """Notes how much it is given at once."""
+
+    def __init__(self, lengths):
+        super().__init__()
+        self.lengths = lengths
+
+    def forward(self, waveform):
+        self.lengths.append(waveform.shape[-1])
+        return super().forward(waveform)
