@@ -165,6 +165,16 @@ def test_recording_and_composing(opened):
     swapped(page)
 
 
+def test_a_recording_ends_before_its_file_is_too_large(opened):
+    """Regression: the server refused it, and it was lost."""
+    page = opened()
+    page.evaluate("import('/net.js').then(({ limits }) => { limits.largest = 0.1; })")
+    page.locator("#sound-slot").get_by_role("button", name="Record").click()
+    expect(page.locator("#sound-slot .name")).to_contain_text(
+        re.compile(r"Recording.*1\.[01] s"), timeout=SLOW
+    )
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone(opened, scheme):
     page = opened(viewport={"width": 360, "height": 740}, color_scheme=scheme, has_touch=True, is_mobile=True)

@@ -2,7 +2,7 @@
 
 import { lane, player } from "./lane.js";
 import { ask, awake, finish, get, limits, post, stop, watch } from "./net.js";
-import { Deck, record, wav } from "./sound.js";
+import { Deck, capacity, record, wav } from "./sound.js";
 import { $, Progress, attempt, clock, h, length, save, say } from "./tools.js";
 
 const READ = /\.(wav|flac|ogg|oga|opus|mp3|aiff?|mid|midi|mxl|musicxml|xml)$/i; // by the server itself
@@ -156,10 +156,11 @@ export class Slot {
     const make = async (wanted) => {
       const meter = h("i");
       const button = h("button", { type: "button", class: "recording" }, "Stop · 0:00");
+      const longest = Math.min(limits.longest, capacity(1e6 * limits.largest));
       const recording = await record((level, seconds) => {
         meter.style.width = `${100 * level}%`;
         button.textContent = `Stop · ${clock(seconds)}`;
-      }, limits.longest);
+      }, longest);
       if (!wanted()) return recording.stop();
       this.cancel = recording.stop;
       button.addEventListener("click", recording.stop);
@@ -169,7 +170,7 @@ export class Slot {
       if (!wanted()) return null;
       this.busy("Reading the recording");
       const now = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-      const sound = await wav(blob, limits.longest).catch(() => {
+      const sound = await wav(blob, longest).catch(() => {
         throw new Error("The recording is too short.");
       });
       return of(await post(`/api/clips?name=${encodeURIComponent(`Recording ${now}`)}`, sound));

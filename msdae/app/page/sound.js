@@ -133,6 +133,9 @@ export class Deck {
   }
 }
 
+/** The seconds that a WAV file of so many bytes holds, as `wav` makes it. */
+export const capacity = (bytes) => Math.floor((bytes - 44) / 2) / audio().sampleRate;
+
 /** What a browser can decode, as a WAV file of 16 bits, mono; at most so many seconds. */
 export async function wav(blob, longest) {
   const buffer = await audio().decodeAudioData(await blob.arrayBuffer());
