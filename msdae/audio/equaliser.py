@@ -39,12 +39,13 @@ def smooth(decibels: torch.Tensor, loud: torch.Tensor) -> torch.Tensor:
 
 
 def swap(timbre: torch.Tensor, melody: torch.Tensor) -> torch.Tensor:
-    """The melody source (samples,) at 44.1 kHz, equalised to the timbre source's envelope (any length)."""
+    """The melody source (samples,) at 44.1 kHz, equalised to the timbre source's envelope; of any length."""
     wanted, own = (_envelope(sound) for sound in (timbre, melody))
     bins = np.arange(FFT // 2 + 1) * SAMPLE_RATE / FFT
     decibels = np.interp(bins, _centres(), (wanted - own).clamp(-MOST, MOST).numpy())
     window = torch.hann_window(FFT)
-    spectrum = torch.stft(melody, FFT, FFT // 4, window=window, return_complex=True)
+    padded = torch.nn.functional.pad(melody, (0, max(0, FFT // 2 + 1 - len(melody))))
+    spectrum = torch.stft(padded, FFT, FFT // 4, window=window, return_complex=True)
     gains = torch.from_numpy(10 ** (decibels / 20)).float()[:, None]
     return torch.istft(spectrum * gains, FFT, FFT // 4, window=window, length=len(melody))
 
