@@ -246,12 +246,14 @@ class Pipeline:
         folder: of the state, from which the same call continues where it was stopped; it may be removed then.
 
         Raises:
-            UserError: silence; a model without a pooled level 1; as `encode`.
+            UserError: no source; silence; a model without a pooled level 1; as `encode`.
             KeyboardInterrupt: a signal stopped it; the state is saved.
         """
         from msdae.inference.learning import learn  # Accelerate takes seconds to import
 
         group = list(sources) if isinstance(sources, (list, tuple)) else [sources]
+        if not group:
+            raise UserError("nothing to learn from; give one recording at least")
         opened = [timbre_source(source, self.codec.sample_rate, sample_rate) for source in group]
         return learn(self, opened, seconds, steps, folder, progress)
 
@@ -297,6 +299,8 @@ class Pipeline:
         for path in series:
             audio.check_writable(path)
         mix, rate = self.resolved(mix), self.codec.sample_rate
+        if not series:
+            return []
         reference = measure(mix.melody.source, rate)
         streams = zip(series, self._streams(mix, list(series.values()), progress), strict=True)
         return [write_mastered(path, blocks, reference, rate) for path, blocks in streams]

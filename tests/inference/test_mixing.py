@@ -75,3 +75,7 @@ def test_files_of_a_series_are_those_of_its_strengths(pipeline, sources, tmp_pat
     for strength in SERIES:
         alone, one = (audio.read(tmp_path / f"{name}{strength}.wav") for name in ("", "series-"))
         torch.testing.assert_close(one, alone, atol=1e-3, rtol=0)
+
+
+def test_a_series_of_no_files_is_none(pipeline, sources):
+    assert pipeline.render_series(Mix(sources[0], {1: sources[1]}), {}) == []

@@ -131,6 +131,8 @@ def test_refusals(tmp_path, pipeline, melody_source):
         pipeline.swap(str(tmp_path / "a.sound"), melody_source)
     with pytest.raises(UserError, match=r"a\.wav: a recording, no learnt sound"):
         pipeline.load_sound(tmp_path / "a.wav")
+    with pytest.raises(UserError, match="nothing to learn from; give"):
+        pipeline.learn([])
     with pytest.raises(UserError, match="save the sound itself"):
         pipeline.mix(pipeline.encode(melody_source), {1: learnt.codes}).save(tmp_path / "x.codes")
 
