@@ -84,8 +84,16 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
 
 
 def levelled(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:
-    """`as_source` at the level of what models are trained on, once."""
-    return sound if isinstance(sound, Levelled) else Levelled(as_source(sound, rate, sample_rate), rate)
+    """`as_source` at the level of what models are trained on, once.
+
+    Raises:
+        UserError: as `as_source`; what is levelled already has another rate.
+    """
+    if not isinstance(sound, Levelled):
+        return Levelled(as_source(sound, rate, sample_rate), rate)
+    if sound.rate != rate:
+        raise UserError(f"a levelled source at {sound.rate} Hz: give one at {rate} Hz, or the sound itself")
+    return sound
 
 
 class Melody(Levelled):
@@ -100,15 +108,15 @@ class Melody(Levelled):
 def melody_source(sound: Any, rate: int, sample_rate: int | None = None) -> Melody:
     """As `levelled`, tuned and straightened."""
     if isinstance(sound, Melody):
-        return sound
-    source = sound.source if isinstance(sound, Levelled) else as_source(sound, rate, sample_rate)
+        return levelled(sound, rate)
+    source = levelled(sound, rate, sample_rate).source
     return Melody(Kept(Straightened(Tuned(source, rate), rate), rate), rate)
 
 
 def timbre_source(sound: Any, rate: int, sample_rate: int | None = None, keep: bool = False) -> Levelled:
     """As `levelled`, without steady noise: a model hears it as part of a sound. keep: see `Kept`."""
     if isinstance(sound, Levelled):
-        return sound
+        return levelled(sound, rate)
     source = Denoised(as_source(sound, rate, sample_rate), rate)
     return Levelled(Kept(source, rate) if keep else source, rate)
 

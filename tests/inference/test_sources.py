@@ -5,7 +5,15 @@ import torch
 from msdae import audio
 from msdae.audio.files import Recording
 from msdae.errors import UserError
-from msdae.inference.sources import PlayedScore, as_source, levelled, open_sound, require_audible
+from msdae.inference.sources import (
+    PlayedScore,
+    as_source,
+    levelled,
+    melody_source,
+    open_sound,
+    require_audible,
+    timbre_source,
+)
 from msdae.symbolic.midi import write_midi
 from msdae.symbolic.notes import Note
 
@@ -32,6 +40,15 @@ def test_recordings_and_arrays_are_what_they_were(tmp_path):
     audio.write(tmp_path / "a.wav", torch.zeros(100))
     assert isinstance(open_sound(tmp_path / "a.wav"), Recording)
     assert as_source(torch.zeros(100), 44100).samples == 100
+
+
+@pytest.mark.parametrize("make", [levelled, melody_source, timbre_source])
+def test_levelled_sources_are_of_one_rate(make):
+    """Regression: they were taken as they were, at another pitch."""
+    source = make(torch.zeros(100), 44100)
+    assert make(source, 44100) is source
+    with pytest.raises(UserError, match="a levelled source at 44100 Hz: give one at 22050 Hz"):
+        make(source, 22050)
 
 
 def test_bad_scores_say_what_is_wrong(tmp_path):
