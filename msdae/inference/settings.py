@@ -1,13 +1,16 @@
 """What a rendering is made of, and how it is sampled."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any
 
 from msdae import limits
 from msdae.diffusion import SAMPLERS
+from msdae.errors import UserError, printable
 from msdae.limits import GUIDANCE, SEED, Choice, Range, Share
 
 FAST, BEST = "fast", "best"
@@ -54,8 +57,12 @@ class Sampling:
     dynamics: Annotated[str, Choice((AUTO, SOUND, MELODY))] = AUTO
 
     def __post_init__(self):
-        if isinstance(self.guidance, (int, float)):
-            object.__setattr__(self, "guidance", (self.guidance,))
+        if isinstance(self.guidance, Real):
+            number = self.guidance if isinstance(self.guidance, (int, float)) else float(self.guidance)
+            object.__setattr__(self, "guidance", (number,))
+        if not isinstance(self.guidance, (tuple, list, NoneType)):
+            given = printable(self.guidance)[:40]
+            raise UserError(f"guidance: is {given}, expected a number, or one a level, as (2, 1, 2)")
         limits.check(self)
         if self.sampler is not None and self.sampler not in SAMPLERS:
             SAMPLERS[self.sampler]  # says which ones there are
@@ -68,7 +75,7 @@ class Sampling:
 
 def identity(source: Any) -> str | int:
     """What tells one source from another: the path of a file, else the object itself."""
-    return str(source) if isinstance(source, (str, Path)) else id(source)
+    return os.path.abspath(source) if isinstance(source, (str, Path)) else id(source)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from msdae.errors import UserError
@@ -26,7 +27,15 @@ def test_sampling_out_of_range_is_named(name, value):
 
 
 def test_guidance_may_be_one_number():
-    assert Sampling(guidance=2).guidance == (2,)
+    assert Sampling(guidance=2).guidance == Sampling(guidance=np.float32(2)).guidance == (2,)
+
+
+@pytest.mark.parametrize("guidance", [np.ones(3), "strong", {1: 2.0}])
+def test_guidance_of_another_type_is_refused_in_plain_words(guidance):
+    with pytest.raises(
+        UserError, match=r"^guidance: is .*, expected a number, or one a level, as \(2, 1, 2\)"
+    ):
+        Sampling(guidance=guidance)
 
 
 @pytest.mark.parametrize("levels", [["a.wav"], {"1": "a.wav"}])
@@ -49,5 +58,5 @@ def test_a_series_has_two_ends_and_no_more_steps_than_can_be_told_apart():
 
 
 def test_one_file_is_one_source_however_it_is_given():
-    mix = Mix(Path("a.wav"), {1: "b.wav", 3: "a.wav"})
-    assert mix.keeps(2) and mix.keeps(3) and not mix.keeps(1)
+    mix = Mix(Path("a.wav"), {1: "b.wav", 3: "a.wav", 4: "./a.wav", 5: Path("a.wav").absolute()})
+    assert all(map(mix.keeps, (2, 3, 4, 5))) and not mix.keeps(1)
