@@ -1,6 +1,5 @@
 """Clips of sound that a visitor has: files that were sent, recorded, composed or rendered."""
 
-import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from msdae.symbolic.scores import SUFFIXES, is_score, read_notes
 from msdae.synthesis import players
 
 NAME = 80  # characters of a name
-FADE = 0.02  # seconds at the end of what was cut
+FADE_SECONDS = 0.02  # at the end of what was cut
 LEAST = 0.1  # seconds
 PART = 1 << 20  # samples whose spectrum is taken at once; whole hops
 KEPT = ".flac"  # how what comes in is kept
@@ -78,7 +77,7 @@ def title(name: Any, otherwise: str = "Untitled") -> str:
 
 def suffix(name: str) -> str:
     """The ending that the file of an upload gets: one of scores', or none that says anything."""
-    ending = re.sub(r".*(?=\.)", "", name.lower(), flags=re.DOTALL)
+    ending = "".join(name.lower().rpartition(".")[1:])
     return ending if ending in SUFFIXES else ".sent"
 
 
@@ -162,6 +161,6 @@ def _recording(path: Path, name: str, folder: Path, bounds: Bounds) -> Clip:
         raise UserError(f"{name}: lasts {len(waveform) / audio.SAMPLE_RATE:.2f} s; give at least {LEAST:g} s")
     whole = source.samples <= most
     if not whole:
-        fade = round(FADE * audio.SAMPLE_RATE)
+        fade = round(FADE_SECONDS * audio.SAMPLE_RATE)
         waveform[-fade:] *= torch.linspace(1, 0, fade)
     return kept(waveform / max(1.0, float(waveform.abs().max())), name, folder, whole=whole)

@@ -41,7 +41,7 @@ KINDS = {
 PREVIEW_NOTES = clips.rolled(PREVIEW)
 SOUNDS = {".flac": "audio/flac", ".wav": "audio/wav", ".mid": "audio/midi"}
 TICK, PING = 0.25, 10.0  # seconds between looks at what is new; after which a line is sent anyway
-AT_ONCE = 2  # uploads that are decoded at once
+UPLOADS_AT_ONCE = 2  # that are decoded
 GONE = "this visit has ended; load the page again"
 HALF_WRITTEN = re.compile(rf"\S*{re.escape(PARTIAL)}\S*?(?=: )")  # a file, at the head of a message
 DISK = "the server's disk"
@@ -79,7 +79,7 @@ class Server:
         self.bounds, self.reports = bounds, reports
         self.ending: Callable[[], bool] = lambda: False
         self._page = _page()
-        self._decoding = asyncio.Semaphore(AT_ONCE)
+        self._decoding = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._about: dict[str, Any] | None = None
         inner = Starlette(
             routes=self._routes(),

@@ -12,7 +12,7 @@ from msdae.errors import UserError
 if TYPE_CHECKING:
     from msdae.app.server import Server
 
-AT_ONCE = 400  # connections; a visitor has two or three
+CONNECTIONS = 400  # at once; a visitor has two or three
 
 
 def listener(host: str, port: int) -> socket.socket:
@@ -43,7 +43,7 @@ def config(app: App) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=AT_ONCE,
+        limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=2,
     )
 

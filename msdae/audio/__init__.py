@@ -29,17 +29,4 @@ __all__ = [
     "write_blocks",
 ]
 
-__getattr__ = getter(
-    __name__,
-    {
-        "BLOCK": "msdae.audio.files:BLOCK",
-        "SAMPLE_RATE": "msdae.audio.files:SAMPLE_RATE",
-        "SUFFIXES": "msdae.audio.files:SUFFIXES",
-        "Recording": "msdae.audio.files:Recording",
-        "check_writable": "msdae.audio.files:check_writable",
-        "open_recording": "msdae.audio.files:open_recording",
-        "read": "msdae.audio.files:read",
-        "write": "msdae.audio.files:write",
-        "write_blocks": "msdae.audio.files:write_blocks",
-    },
-)
+__getattr__ = getter(__name__, {name: f"msdae.audio.files:{name}" for name in __all__})

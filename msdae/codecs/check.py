@@ -9,7 +9,7 @@ from msdae.codecs.base import Codec
 from msdae.errors import UserError
 
 RANGE = 60.0  # dB below the loudest band that are compared; what is quieter is masked
-SILENCE = 1e-4  # peak amplitude
+SILENCE = 1e-4  # of the loudest band's gained magnitude
 LIMIT = 9.0  # dB; a codec that reconstructs stays well below, random weights well above
 
 

@@ -119,7 +119,7 @@ def load(weights: str | Path | None = None) -> Music2Latent:
         raise UserError(
             "music2latent: its weights are not on this machine; get them with\n"
             f"  hf download {REPOSITORY} {FILE}\n"
-            f"or name the file in {VARIABLE}, or use the embedded codec 'spectral-neural', which needs none"
+            f"or name the file in {VARIABLE}, or use the codec that ships, 'spectral-neural'"
         )
     with torch.device("meta"):
         network = unet()

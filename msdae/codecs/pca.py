@@ -1,4 +1,4 @@
-"""The embedded codec: PCA over blocks of log-mel frames, back by non-negative least squares and Griffin-Lim.
+"""The codec "spectral": PCA of blocks of log-mel frames, back by non-negative least squares and Griffin-Lim.
 
 A block is predicted from its own latent frame and its neighbours (linear least squares): together they
 know when notes start, which 64 components alone blur. The codec has Music2Latent's geometry (64 channels,

@@ -20,7 +20,7 @@ from msdae.nn.tokens import Tokens
 KIND = "codes"
 LENGTH = Range(1, 10**7, reason="days of sound")
 TOKENS = ("tokens", "weights of tokens")  # names of tensors in a file
-FACTS = ("frames", "stride", "length", "samples", "model")  # fields that a file's header has
+FACTS = {"frames": int, "stride": int, "length": int, "samples": int, "model": str}  # in a file's header
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +151,7 @@ class Codes:
         Raises:
             UserError: no such file, a truncated or foreign one.
         """
-        needs = {"frames": int, "stride": int, "length": int, "samples": int, "model": str}
-        header = checkpoint.read_header(path, KIND, needs)
+        header = checkpoint.read_header(path, KIND, FACTS)
         tensors, _ = checkpoint.load(path, KIND)
         with reading(path, checkpoint.FIX):
             parts = [tensors.pop(name) for name in TOKENS] if TOKENS[0] in tensors else None

@@ -32,7 +32,7 @@ from msdae.progress import Progress, silent, wholes
 
 LOUDNESS = -18.0  # LUFS of what has no source to be as loud as
 QUIET = 1e-4  # root mean square of what is not made louder
-FADE = 0.05  # seconds in which a recording goes over into its continuation
+FADE_SECONDS = 0.05  # in which a recording goes over into its continuation
 
 logger = logging.getLogger(__name__)
 
@@ -203,12 +203,12 @@ class Generator:
     def _continued(self, beginning: Source, blocks: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
         """The recording as it is, and then what follows it in `blocks`, which begin with its last moments.
 
-        The two go over into each other in its last `FADE` seconds; what follows is as loud as these moments.
+        The two go over into each other in its last `FADE_SECONDS`; what follows is as loud as these moments.
         """
         end = self._end(beginning)
         again, blocks = _split(blocks, len(end))
         gain = float((_rms(end) / _rms(again).clamp_min(QUIET)).clamp(0.01, 10)) if len(end) else 1.0
-        fade = min(round(FADE * self.rate), len(end))
+        fade = min(round(FADE_SECONDS * self.rate), len(end))
         new = (gain * block for block in chain([again[len(again) - fade :]], blocks))
         first, new = _split(limited(new, self.rate), fade)
         left = beginning.samples - fade

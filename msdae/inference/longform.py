@@ -15,7 +15,7 @@ from msdae.audio.windows import starts
 from msdae.diffusion.samplers import Denoiser
 
 # windows (batch, channels, frames), sigma (batch,), which of all windows they are -> denoised windows
-WindowDenoiser = Callable[[torch.Tensor, torch.Tensor, slice], torch.Tensor]
+WindowDenoiser = Callable[[torch.Tensor, torch.Tensor, slice | torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def mastered(blocks: Iterable[torch.Tensor], reference: Loudness, sample_rate: i
     def limited_by(gain: float) -> Iterator[torch.Tensor]:
         return limited((gain * part for part in parts), sample_rate)
 
-    return torch.cat(list(limited_by(_gain(limited_by, loudness, reference, sample_rate))))
+    return torch.cat(list(limited_by(_limited_gain(limited_by, loudness, reference, sample_rate))))
 
 
 def write_mastered(
@@ -52,7 +52,7 @@ def write_mastered(
         def limited_by(gain: float) -> Iterator[torch.Tensor]:
             return limited(_scaled(scratch, gain), sample_rate)
 
-        gain, lower = _gain(limited_by, loudness, reference, sample_rate), 1.0
+        gain, lower = _limited_gain(limited_by, loudness, reference, sample_rate), 1.0
         exact = gain * loudness.peak <= CEILING and is_lossless(path)  # as loud as it should be
         while True:
             audio.write_blocks(path, (lower * part for part in limited_by(gain)), sample_rate)
@@ -64,7 +64,7 @@ def write_mastered(
             lower *= 0.98 * OUTPUT_PEAK / written.peak  # Vorbis overshoots
 
 
-def _gain(
+def _limited_gain(
     limited_by: Callable[[float], Iterable[torch.Tensor]],
     rendered: Loudness,
     reference: Loudness,

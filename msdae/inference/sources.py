@@ -78,7 +78,7 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
     """As `windows.as_source`; files of scores are played."""
     if isinstance(sound, PlayedScore):
         return sound if sound.sample_rate == rate else PlayedScore(sound.path, rate, sound.notes)
-    if isinstance(sound, (str, Path)) and (is_score(sound) or Path(sound).suffix == SOUND_ENDING):
+    if isinstance(sound, (str, Path)):
         return open_sound(sound, rate)
     return windows.as_source(sound, rate, sample_rate)
 

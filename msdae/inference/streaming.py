@@ -162,7 +162,7 @@ class Engine:
         self._played = torch.cat([self._played[self.stride :], sound])
         ahead, samples = self.delay - self.stride, round(MEMORY * self.sample_rate)
         heard = self._heard[: len(self._heard) - ahead]
-        gain = min(_gain(self._played[-samples:], heard[-samples:], self.sample_rate), LOUDEST)
+        gain = min(_loudness_gain(self._played[-samples:], heard[-samples:], self.sample_rate), LOUDEST)
         ramp = torch.cat([torch.linspace(self._gain, gain, FADE), torch.full((len(sound) - FADE,), gain)])
         self._gain = gain
         return _bent(ramp * sound)
@@ -188,7 +188,7 @@ def rendered(engine: Engine, blocks: Iterable[torch.Tensor]) -> Iterator[torch.T
         early = max(0, early - len(output))
 
 
-def _gain(rendering: torch.Tensor, reference: torch.Tensor, sample_rate: int) -> float:
+def _loudness_gain(rendering: torch.Tensor, reference: torch.Tensor, sample_rate: int) -> float:
     """The factor that gives `rendering` the loudness of `reference`."""
     measured = Loudness(sample_rate), Loudness(sample_rate)
     for loudness, waveform in zip(measured, (rendering, reference), strict=True):

@@ -7,7 +7,7 @@ import torch
 
 from msdae.audio.windows import Waveform
 from msdae.errors import UserError
-from msdae.inference.generation import FADE, Generator, Request
+from msdae.inference.generation import FADE_SECONDS, Generator, Request
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.models.priors import PRIORS, PriorSampling
 from msdae.models.priors.base import new
@@ -52,7 +52,7 @@ def test_a_silent_timbre_source_is_refused(generator, tmp_path):
 
 
 def test_a_recording_and_what_continues_it_are_joined_at_an_even_level(generator):
-    rate, fade = generator.rate, round(FADE * generator.rate)
+    rate, fade = generator.rate, round(FADE_SECONDS * generator.rate)
     torch.manual_seed(0)
     beginning, drawn = (Waveform(0.1 * torch.randn(samples)) for samples in (3 * rate, 5 * rate))
     joined = torch.cat(list(generator._continued(beginning, drawn.blocks())))
