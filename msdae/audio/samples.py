@@ -8,10 +8,9 @@ import torch
 from msdae.errors import UserError, printable
 
 NUMBERS = "give floating numbers in [-1, 1], int16 or int32"
-SINGLE = (torch.float32,)
 
 
-def as_block(block: Any, kinds: tuple[torch.dtype, ...] = SINGLE) -> torch.Tensor:
+def as_block(block: Any, kinds: tuple[torch.dtype, ...] = (torch.float32,)) -> torch.Tensor:
     """A block of samples, an array or tensor, on the CPU: (samples,)
 
     kinds: of numbers that stay as they are; other floating numbers become float32.

@@ -92,9 +92,11 @@ def encoded(pipeline: Any, job: Job, advance: Advance = ignored) -> Codes:
     length = pipeline.codec.frames(samples)
     LENGTH.check(length, "length, in latent frames")
     firsts = pipeline.starts(samples) if job.levels else []
-    repeated = samples > job.source.samples
-    room = max(length, pipeline.window) * hop
-    blocks = looped(job.source) if repeated else padded(job.source, samples, room)
+    if samples > job.source.samples:
+        blocks = looped(job.source)
+    else:  # the last frame is heard to its end: cut within, it would sound like a click
+        end = min(length * hop, job.source.samples)
+        blocks = padded(job.source, end, max(length, pipeline.window) * hop)
     cuts = cut(blocks, [first * hop for first in firsts], pipeline.window * hop)
     # One block of memory for each level: small ones between the windows would split it.
     codes: dict[int | str, torch.Tensor] = {}

@@ -122,8 +122,8 @@ class Pipeline:
         source: a file's name, an array or tensor (samples,) or (channels, samples), or anything with
             `samples` and `blocks()`.
         sample_rate: of an array or tensor in Hz; the codec's by default.
-        samples: length, at the codec's rate, that the sound is repeated or cut to; by default its own. Its
-            level is measured on all of it.
+        samples: length, at the codec's rate, that the sound is repeated or cut to; by default its own. Of
+            a longer sound the last latent frame is heard to its end, and the level is that of all of it.
         levels: that are encoded, from 1 (coarse); all by default.
         even: of sound whose dynamics are made even (`Sampling.dynamics`).
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from pathlib import Path
-from types import NoneType
 from typing import Annotated, Any
 
 from msdae import limits
@@ -60,7 +59,7 @@ class Sampling:
         if isinstance(self.guidance, Real):
             number = self.guidance if isinstance(self.guidance, (int, float)) else float(self.guidance)
             object.__setattr__(self, "guidance", (number,))
-        if not isinstance(self.guidance, (tuple, list, NoneType)):
+        if not (self.guidance is None or isinstance(self.guidance, (tuple, list))):
             given = printable(self.guidance)[:40]
             raise UserError(f"guidance: is {given}, expected a number, or one a level, as (2, 1, 2)")
         limits.check(self)
