@@ -10,7 +10,7 @@ from msdae.audio.mel import MelConfig
 from msdae.codecs.base import Codec
 from msdae.data.cache import Batch, ClipCache
 from msdae.errors import UserError
-from msdae.synthesis.sound import DRY
+from msdae.synthesis.sound import DRY, PRESET, SAMPLES
 
 LOCAL = ("name", "stem", "score")  # labels that mean something within one cache only
 
@@ -81,8 +81,9 @@ def joined_batch(batches: Sequence[Batch]) -> Batch:
 def _marked(clip: dict[str, Any], cache: ClipCache) -> dict[str, Any]:
     """The labels of a clip, those that hold in its cache only marked by the cache's folder.
 
-    Dry voices of a SoundFont and the instruments of NSynth are the same everywhere. Other sounds are drawn
-    from a seed, and the instruments of rendered notes are numbered from the first SoundFont on.
+    Dry voices of a SoundFont, dry samples, dry presets and the instruments of NSynth are the same everywhere.
+    Other sounds are drawn from a seed, and the instruments of rendered notes are numbered from the first
+    SoundFont on.
     """
     local = [key for key in LOCAL if key in clip]
     if clip.get("dataset") == "folder":
@@ -92,7 +93,8 @@ def _marked(clip: dict[str, Any], cache: ClipCache) -> dict[str, Any]:
     if sound is None and clip.get("pitch") is not None and rendered:
         sound = clip["instrument"]
     if sound is not None:
-        labels["sound"] = sound if str(sound).startswith(DRY) else f"{cache.path}/{sound}"
+        everywhere = str(sound).startswith((DRY, SAMPLES, PRESET))
+        labels["sound"] = sound if everywhere else f"{cache.path}/{sound}"
     return labels
 
 

@@ -65,8 +65,9 @@ def drawn(partner, *draws):
     return set(partner(torch.zeros(len(draws), dtype=torch.long), torch.tensor(draws)).tolist())
 
 
-def test_notes_are_paired_within_a_cache_and_dry_voices_across(tmp_path, tiny):
-    cells = [(score, sound) for score in "XY" for sound in ("soundfont abc/7", score)]
+@pytest.mark.parametrize("dry", ["soundfont abc/7", "samples 0123abcd", "preset 0123abcd"])
+def test_notes_are_paired_within_a_cache_and_dry_sounds_across(tmp_path, tiny, dry):
+    cells = [(score, sound) for score in "XY" for sound in (dry, score)]
     labels = [{"name": "".join(cell), "score": cell[0], "sound": cell[1]} for cell in cells]
     partners = Partners(data.open_clips(*copies(tiny, tmp_path, labels)).clips)
     assert drawn(partners.rendition, 0.0, 0.9) == {1}
