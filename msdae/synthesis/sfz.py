@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 
 from msdae import files
@@ -171,7 +171,7 @@ class _Library:
 
     def regions(self) -> Iterator[Region]:
         """The regions that play on a note-on without pedals and other controllers, in the text's order."""
-        blocks: list[tuple[dict[str, str], dict[str, str]]] = []
+        nested: list[tuple[list[dict[str, str]], dict[str, str]]] = []
         levels: dict[str, dict[str, str]] = {}
         block: dict[str, str] = {}
         for header, opcode, value in self._tokens(self.path, 0):
@@ -182,15 +182,14 @@ class _Library:
                 outer = LEVELS[: LEVELS.index(header)]
                 levels = {name: level for name, level in levels.items() if name in outer}
                 if header == "region":
-                    for level in levels.values():
-                        block.update(level)
-                    blocks.append((block, self.controls))
+                    nested.append(([*levels.values(), block], self.controls))
                 else:
                     levels[header] = block
             elif header:
                 block = {}  # <curve>, <effect> and others
             else:
                 block[opcode] = value
+        blocks = [(reduce(_over, headers), controls) for headers, controls in nested]
         default = next((block["sw_default"] for block, _ in blocks if "sw_default" in block), None)
         default = default or next((block["sw_last"] for block, _ in blocks if "sw_last" in block), None)
         for opcodes, controls in blocks:
@@ -319,6 +318,13 @@ def _names(folder: Path) -> dict[str, str]:
         return {name.casefold(): name for name in sorted(os.listdir(folder))}
     except OSError:
         return {}
+
+
+def _over(outer: dict[str, str], inner: dict[str, str]) -> dict[str, str]:
+    """The opcodes of a header with those of one inside it, whose `key` says range and centre anew."""
+    if "key" in inner:
+        outer = {k: v for k, v in outer.items() if k not in ("lokey", "hikey", "pitch_keycenter")}
+    return outer | inner
 
 
 def _region(opcodes: Mapping[str, str], controls: Mapping[str, str], sample: Path) -> Region:

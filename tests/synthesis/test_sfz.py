@@ -46,6 +46,22 @@ def test_regions_inherit_from_groups_masters_and_global(library):
     assert other.turn == (1, 3) and other.chance == (0.25, 1)
 
 
+def test_a_key_replaces_the_range_and_centre_of_outer_headers(library):
+    one, two, wide, inherited = _read(
+        library,
+        """
+        <control> default_path=Samples/
+        <global> sample=low.wav lokey=21 hikey=108 pitch_keycenter=60
+        <region> key=61 <region> key=c3 pitch_keycenter=50
+        <region> key=40 hikey=45
+        <group> key=70 <region> lokey=65
+        """,
+    )
+    assert (one.keys, one.centre) == ((61, 61), 61) and (two.keys, two.centre) == ((48, 48), 50)
+    assert (wide.keys, wide.centre) == ((40, 45), 40)
+    assert (inherited.keys, inherited.centre) == ((65, 70), 70)
+
+
 def test_names_with_spaces_backslashes_and_letters_of_another_size(library):
     (region,) = _read(
         library, r"<region> sample=..\samples\PIANO c#4.WAV key=61 loop_mode=no_loop", "sfz/a.sfz"
