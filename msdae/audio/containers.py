@@ -6,6 +6,7 @@ What they would miss is settled here, from headers alone: `parts` gives them one
 
 import os
 import struct
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from msdae.audio import flac, mp3, ogg
@@ -51,22 +52,39 @@ def parts(file: BinaryIO) -> list[Part]:
     return [_au(file, size)] if magic == b".snd" else []
 
 
+def loop(file: BinaryIO) -> tuple[int, int] | None:
+    """First and last frame of the first loop that an open WAV file has for samplers; None without one."""
+    if read_at(file, 0, 4) != b"RIFF":
+        return None
+    for name, start, length in _chunks(file, b"RIFF"):
+        if name == b"smpl" and len(fields := read_at(file, start, min(length, 52))) == 52:
+            loops, first, last = struct.unpack("<28xI12xII", fields)
+            return (first, last) if loops else None
+    return None
+
+
 def _chunked(file: BinaryIO, size: int, magic: bytes) -> Part:
-    layout, position, data, multiple = _CHUNKS[magic]
-    head = struct.calcsize(layout)
     long = None  # the length of the samples by RF64's own chunk
+    for name, start, length in _chunks(file, magic):
+        if name == _CHUNKS[magic][2]:
+            return _samples(file, size, magic, start, length if long is None else long)
+        if name == b"ds64":
+            long = int.from_bytes(read_at(file, start + 8, 8), "little")
+    raise CutShort("it ends before its samples begin")
+
+
+def _chunks(file: BinaryIO, magic: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name of each chunk, where its content starts, and the length of it in bytes."""
+    layout, position, _, multiple = _CHUNKS[magic]
+    head = struct.calcsize(layout)
     for _ in range(_MOST_CHUNKS):
         if len(header := read_at(file, position, head)) < head:
-            break
+            return
         name, length = struct.unpack(layout, header)
         length -= head if magic == b"riff" else 0  # Wave64 counts the chunk's header
-        if name == data:
-            return _samples(file, size, magic, position + head, length if long is None else long)
-        if name == b"ds64":
-            long = int.from_bytes(read_at(file, position + head + 8, 8), "little")
+        yield name, position + head, length
         position += head + max(0, length)
         position += -position % multiple
-    raise CutShort("it ends before its samples begin")
 
 
 def _samples(file: BinaryIO, size: int, magic: bytes, start: int, length: int) -> Part:

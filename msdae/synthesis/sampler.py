@@ -270,8 +270,9 @@ def _frames(region: Region, size: int, count: int, held: float) -> np.ndarray:
     """Which frames of a sample of `size` a note plays, `count` at most. held: frames until it is released."""
     end = min(region.end or size, size)
     frames = region.start + np.arange(count)
-    if region.loop and region.mode.startswith("loop") and region.loop[0] < region.loop[1] < end:
-        first, last = region.loop
+    first, last = region.loop or (0, 0)
+    last = min(last, end - 1)
+    if region.mode.startswith("loop") and first < last:
         turning = frames if region.mode == "loop_continuous" else frames[: math.ceil(held)]
         looped = np.where(turning > last, first + (turning - first) % (last + 1 - first), turning)
         rest = looped[-1] + 1 + np.arange(count - len(looped)) if len(looped) else frames

@@ -11,6 +11,7 @@ from functools import lru_cache, reduce
 from pathlib import Path
 
 from msdae import files
+from msdae.audio import containers
 from msdae.errors import UserError, printable
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ NUMBERS = {
     "offset": (0, 0, 2**40),
     "end": (0, -1, 2**40),
     "loop_start": (0, 0, 2**40),
-    "loop_end": (0, 0, 2**40),
+    "loop_end": (2**40, 0, 2**40),  # by default the sample's last frame
     "tune": (0, -9600, 9600),
     "transpose": (0, -127, 127),
     "pitch_keytrack": (100, -1200, 1200),
@@ -88,7 +89,7 @@ class Region:
         track: semitones of pitch for each key. shift: semitones at every key.
         gain: of the amplitude. veltrack: 0, the velocity changes nothing, to 1.
         curve: (velocity, gain) in order, between which gains are interpolated; none: the velocity squared.
-        loop: first and last frame. mode: one of MODES.
+        loop: first and last frame; a last one after the sample's end means its end. mode: one of MODES.
         start, end: first frame, and the one after the last; an end of 0 is the sample's own.
         turn: plays in the turn[0]-th of every turn[1] notes. chance: which draws of 0 to 1 it plays in.
     """
@@ -328,6 +329,8 @@ def _over(outer: dict[str, str], inner: dict[str, str]) -> dict[str, str]:
 
 
 def _region(opcodes: Mapping[str, str], controls: Mapping[str, str], sample: Path) -> Region:
+    if loop := _loop(sample):
+        opcodes = {"loop_start": str(loop[0]), "loop_end": str(loop[1]), **opcodes}
     number = {name: _number(opcodes, name) for name in NUMBERS}
     moved = int(controls.get("note_offset", 0)) + 12 * int(controls.get("octave_offset", 0))
     keys = {
@@ -339,7 +342,7 @@ def _region(opcodes: Mapping[str, str], controls: Mapping[str, str], sample: Pat
     low, high = (
         keys.get(name, default if key is None else key) for name, default in (("lokey", 0), ("hikey", 127))
     )
-    mode = opcodes.get("loop_mode", "loop_continuous" if number["loop_end"] else "no_loop")
+    mode = opcodes.get("loop_mode", "loop_continuous" if "loop_end" in opcodes else "no_loop")
     curve = [
         (int(match.group(2)), float(opcodes[match.group()]))
         for match in map(NUMBERED.fullmatch, opcodes)
@@ -355,7 +358,7 @@ def _region(opcodes: Mapping[str, str], controls: Mapping[str, str], sample: Pat
         gain=10 ** (number["volume"] / 20) * number["amplitude"] / 100,
         veltrack=number["amp_veltrack"] / 100,
         curve=tuple(sorted({0: 0.0, 127: 1.0, **dict(curve)}.items())) if curve else (),
-        loop=(int(number["loop_start"]), int(number["loop_end"])) if number["loop_end"] else None,
+        loop=(int(number["loop_start"]), int(number["loop_end"])) if mode.startswith("loop") else None,
         mode=mode if mode in MODES else "no_loop",
         start=int(number["offset"]),
         end=int(number["end"]) + 1 if number["end"] > 0 else 0,
@@ -367,6 +370,15 @@ def _region(opcodes: Mapping[str, str], controls: Mapping[str, str], sample: Pat
             number["ampeg_release"],
         ),
     )
+
+
+def _loop(sample: Path) -> tuple[int, int] | None:
+    """The loop that a sample's own header has."""
+    try:
+        with open(sample, "rb") as file:
+            return containers.loop(file)
+    except OSError:  # what cannot be read is left out where samples are
+        return None
 
 
 def _number(opcodes: Mapping[str, str], name: str) -> float:

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 from msdae import audio
+from msdae.audio import containers
 from msdae.errors import UserError
 
 RATE = 44100
@@ -67,6 +68,27 @@ def test_chunks_after_the_samples_are_no_samples(tmp_path):
     header = riff(36 + len(END) + len(rest), len(END))
     (tmp_path / "a.wav").write_bytes(header + END + rest)
     assert audio.open_recording(tmp_path / "a.wav").samples == 1000
+
+
+@pytest.mark.parametrize(
+    ("fields", "loop"),
+    [
+        ((0, 0, 0, 60, 0, 0, 0, 1, 0, 7, 0, 30, 90, 0, 0), (30, 90)),
+        ((0, 0, 0, 60, 0, 0, 0, 2, 0, 7, 0, 30, 90, 0, 0, 8, 0, 40, 80, 0, 0), (30, 90)),
+        ((0, 0, 0, 60, 0, 0, 0, 0, 0), None),
+        ((0, 0, 0, 60, 0, 0, 0, 1, 0), None),
+    ],
+    ids=["one", "first of two", "none", "cut"],
+)
+def test_the_loop_of_a_wav_is_in_its_chunk_for_samplers(tmp_path, fields, loop):
+    chunk = struct.pack(f"<4sI{len(fields)}I", b"smpl", 4 * len(fields), *fields)
+    path = tmp_path / "a.wav"
+    path.write_bytes(riff(36 + len(END) + len(chunk), len(END)) + END + chunk)
+    with open(path, "rb") as file:
+        assert containers.loop(file) == loop
+    path.write_bytes(riff(36 + len(END), len(END)) + END)
+    with open(path, "rb") as file:
+        assert containers.loop(file) is None
 
 
 @pytest.mark.parametrize("kind", ["WAV", "RF64", "W64", "AIFF", "CAF", "AU", "FLAC", "OGG", "MP3"])

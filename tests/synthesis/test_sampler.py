@@ -1,4 +1,5 @@
 import logging
+import struct
 from dataclasses import replace
 
 import numpy as np
@@ -115,6 +116,31 @@ def test_loops_hold_long_notes_and_other_samples_end_by_themselves(tmp_path, mod
     assert (_loudness(waveform, 1.7, 1.9) > 0.05) == late and not waveform[round(2.6 * RATE) :].any()
     if late:
         assert pitch.measure(waveform[RATE : 2 * RATE], RATE, 69) == pytest.approx(69, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "header", "late"),
+    [
+        ("", True, True),
+        ("loop_mode=loop_sustain", True, True),
+        ("loop_mode=no_loop", True, False),
+        ("", False, False),
+        ("loop_mode=loop_continuous", False, True),
+        ("loop_mode=loop_continuous loop_start=5000", False, True),
+        ("loop_start=5000 loop_end=15022", False, True),
+        ("loop_start=5000 loop_end=15023", False, True),
+    ],
+)
+def test_loops_are_those_of_the_text_then_of_the_header_then_the_whole_sample(tmp_path, text, header, late):
+    path = tmp_path / "lib" / "a.wav"
+    _save(path, 69, 15023 / RATE)
+    if header:
+        fields = struct.pack("<15I", *(0, 0, 0, 69, 0, 0, 0, 1, 0), *(0, 0, 5000, 15022, 0, 0))
+        data = path.read_bytes() + b"smpl" + struct.pack("<I", len(fields)) + fields
+        path.write_bytes(data[:4] + struct.pack("<I", len(data) - 8) + data[8:])
+    instrument = _sfz(tmp_path / "lib", f"<region> sample=a.wav key=69 {text}")
+    waveform = sampler.render([Note(0.0, 1.0, 69, 100)], instrument, RATE)
+    assert (_loudness(waveform, 0.7, 0.9) > 0.05) == late
 
 
 def test_slurred_notes_overlap_and_others_do_not(simple):
