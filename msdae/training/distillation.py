@@ -167,7 +167,12 @@ class DistillationTask(Task):
     def same(self) -> dict[str, Any]:
         s = self.settings
         kept = {name: getattr(s, name) for name in ("segments", "local")}
-        return {"trajectories": self.key, "student": to_mapping(s.student), **kept}
+        return {
+            "trajectories": self.key,
+            "clips": len(self.train),
+            "student": to_mapping(s.student),
+            **kept,
+        }
 
     def finish(self, folder: Path) -> None:
         """Write student.safetensors."""
@@ -194,7 +199,8 @@ def distill(
         True when it is complete, False when a signal stopped it (the state is saved).
 
     Raises:
-        UserError: no such checkpoint; data of another codec or mel; a folder of another student.
+        UserError: no such checkpoint; data of another codec or mel; a folder of another student, or of one
+            that was trained on another number of clips.
     """
     place = process_state(device).device
     model = Autoencoder.from_pretrained(checkpoint).requires_grad_(False).to(place)

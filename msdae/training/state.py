@@ -21,6 +21,7 @@ from msdae.files import reading
 
 KIND, FILE = "training state", "state.safetensors"
 FIX = "delete it, and the stage starts anew"
+NOT_IN_ALL = ("clips",)  # of what has to be the same: not every state says it
 FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
 _FULL_IN_PLACE = StateDictOptions(full_state_dict=True)
 Tensors = dict[str, torch.Tensor]
@@ -138,8 +139,9 @@ def load(path: Path, learners: Mapping[str, Learner], same: Mapping[str, Any]) -
             f"{path}: saved by an older msdae, whose unfinished runs cannot be continued; "
             "delete it or choose another folder with --run"
         )
+    known = {**{key: same.get(key) for key in NOT_IN_ALL}, **header["same"]}
     for key, value in same.items():
-        if header["same"].get(key) != value:
+        if known.get(key) != value:
             raise UserError(
                 f"{path}: saved with another '{key}' than this run has; "
                 "continue with the same settings, or choose another folder with --run"

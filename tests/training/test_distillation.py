@@ -161,6 +161,22 @@ def test_other_trajectories_are_another_run(checkpoint, tiny, tmp_path):
         made(checkpoint, tmp_path, tiny, replace(SETTINGS, crossed=0.25))
 
 
+def test_another_number_of_clips_is_another_run(checkpoint, tiny, tmp_path, monkeypatch):
+    """Regression: more were rendered, and then a complete student was done, another went on with them."""
+    settings = replace(SETTINGS, steps=1)
+    made(checkpoint, tmp_path / "a", tiny, settings)
+    assert made(checkpoint, tmp_path / "a", tiny, replace(settings, clips=10))  # two files, too
+    for clips in (8, 24):
+        with pytest.raises(UserError, match="saved with another 'clips'"):
+            made(checkpoint, tmp_path / "a", tiny, replace(settings, clips=clips))
+    same = distillation.DistillationTask.same
+    with monkeypatch.context() as patch:
+        silent = lambda task: {key: value for key, value in same(task).items() if key != "clips"}  # noqa: E731
+        patch.setattr(distillation.DistillationTask, "same", silent)
+        made(checkpoint, tmp_path / "b", tiny, settings)
+    assert made(checkpoint, tmp_path / "b", tiny, settings)
+
+
 def test_processes_share_the_trajectories(checkpoint, tiny, tmp_path, monkeypatch):
     """Regression: each made all of them."""
     monkeypatch.setenv("WORLD_SIZE", "2")
