@@ -135,7 +135,7 @@ def _train(
 
     if not (folder / state.FILE).exists():
         first, steps = copy.deepcopy(model), settings.pretrain  # a loop takes its networks along
-        if settings.refine and previous is not None and previous.stage >= stage:
+        if with_denoiser and previous is not None and previous.stage >= stage:
             first, steps = begin_stage(kind, model_config, 1, settings.seed, previous), settings.refine
         if steps and settings.contrast and not settings.frozen and model.needs_mel and first.pooled[-1]:
             if not trained(first, settings.for_encoder(stage, steps), folder / "encoder", contrast_only=True):

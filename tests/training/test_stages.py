@@ -105,6 +105,18 @@ def test_the_first_encoder_of_a_model_that_is_trained_on_is_refined(tiny, tmp_pa
         assert weight.equal(after.encoders[0].state_dict()[name]), name
 
 
+def test_a_trained_encoder_is_not_pretrained_again(tiny, tmp_path):
+    """Regression: stage 1 from a model that has been through it ran `pretrain`, though `refine` is 0."""
+    settings = dataclasses.replace(SETTINGS, pretrain=2, pretrain_batch=8, steps=(1, 1, 1))
+    assert train_stage("msdae", 1, settings, tmp_path / "a", [tiny])
+    assert (tmp_path / "a/stage1/encoder").exists()
+    assert train_stage("msdae", 1, settings, tmp_path / "b", [tiny], str(tmp_path / "a/stage1"))
+    assert not (tmp_path / "b/stage1/encoder").exists()
+    refined = dataclasses.replace(settings, refine=2)
+    assert train_stage("msdae", 1, refined, tmp_path / "c", [tiny], str(tmp_path / "a/stage1"))
+    assert (tmp_path / "c/stage1/encoder").exists()
+
+
 def test_encoders_may_stay_as_they_are(tiny, tmp_path):
     for stage in (1, 2, 3):
         assert train_stage("msdae", stage, SETTINGS, tmp_path / "a", [tiny])
