@@ -87,6 +87,7 @@ class AutoencoderTask(Task):
         codec, listen: what the audio log is made with; nothing is logged without `listen`.
         provenance: what else the finished model's header should say of its making.
         contrast_only: train the stage's encoder by its contrastive loss alone, without the denoiser.
+        start: fingerprint of the model that the stage starts from; None for random weights.
 
     Raises:
         UserError: contrast for a model that reads latents; views of shards.
@@ -102,6 +103,7 @@ class AutoencoderTask(Task):
         listen: Listen | None = None,
         provenance: dict[str, Any] | None = None,
         contrast_only: bool = False,
+        start: str | None = None,
     ):
         require_contrast(model, settings)
         self.data = data_keys(train)
@@ -109,7 +111,7 @@ class AutoencoderTask(Task):
             train, valid = Views(train, settings.views), Views(valid, settings.views)
         self.model, self.settings, self.train, self.valid = model, settings, train, valid
         self.codec, self.listen, self.provenance = codec, listen, provenance or {}
-        self.contrast_only = contrast_only
+        self.contrast_only, self.start = contrast_only, start
         self.stage, self.sample_rate = model.stage, codec.sample_rate
         self.name = f"encoder {self.stage} alone" if contrast_only else f"stage {self.stage}"
         self.contrast = 0.0 if settings.frozen else settings.contrast
@@ -170,6 +172,7 @@ class AutoencoderTask(Task):
             "views": config.to_mapping(s.views),
             "contrast": s.contrast,
             "data": self.data,
+            "from": self.start,
             **({"frozen": True} if s.frozen else {}),
         }
 

@@ -15,7 +15,7 @@ from msdae.data import Clips
 from msdae.data.draws import mix_seed
 from msdae.errors import UserError
 from msdae.locks import only_process
-from msdae.models import codec_files, hub
+from msdae.models import codec_files, hub, student
 from msdae.models.autoencoder import Autoencoder, build
 from msdae.models.config import Bands, CodecConfig, ModelConfig
 from msdae.models.registry import MODELS
@@ -126,11 +126,12 @@ def _train(
     }
     before = previous.provenance.get("steps", []) if with_denoiser and previous is not None else []
     codec_files.copy(codec_file, folder)
+    start = None if previous is None else student.fingerprint(previous)
 
     def trained(model: Autoencoder, settings: TrainConfig, folder: Path, contrast_only: bool) -> bool:
         total = settings.steps[stage - 1]  # not of model.stage: HDAE has all levels in its only stage
         made = {**provenance, "steps": [*before, total]}
-        task = AutoencoderTask(model, settings, train, valid, codec, listen, made, contrast_only)
+        task = AutoencoderTask(model, settings, train, valid, codec, listen, made, contrast_only, start)
         return Loop(task, settings, total, folder).run()
 
     if not (folder / state.FILE).exists():

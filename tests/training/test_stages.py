@@ -167,6 +167,28 @@ def test_what_cannot_be_written_or_started_from_is_said_before_data_are_made(tmp
         train_stage("msdae", 1, SETTINGS, tmp_path / "run")
 
 
+def test_another_model_to_start_from_is_another_run(tiny, tmp_path, monkeypatch):
+    """Regression: the run went on from the first one, and its model said that it came from the second."""
+    settings = dataclasses.replace(SETTINGS, steps=(1, 1, 1))
+    starts = []
+    for seed in (0, 1):
+        seeded = dataclasses.replace(settings, seed=seed)
+        assert train_stage("msdae", 1, seeded, tmp_path / f"{seed}", [tiny])
+        starts.append(str(tmp_path / f"{seed}/stage1"))
+    assert train_stage("msdae", 2, settings, tmp_path / "a", [tiny], starts[0])
+    assert train_stage("msdae", 2, settings, tmp_path / "a", [tiny], starts[0])
+    with pytest.raises(UserError, match="saved with another 'from'"):
+        train_stage("msdae", 2, settings, tmp_path / "a", [tiny], starts[1])
+    with pytest.raises(UserError, match="saved with another 'from'"):
+        train_stage("msdae", 1, settings, tmp_path / "0", [tiny], starts[1])
+    same = stages.AutoencoderTask.same
+    with monkeypatch.context() as patch:
+        silent = lambda task: {key: value for key, value in same(task).items() if key != "from"}  # noqa: E731
+        patch.setattr(stages.AutoencoderTask, "same", silent)
+        assert train_stage("msdae", 2, settings, tmp_path / "b", [tiny], starts[0])
+    assert train_stage("msdae", 2, settings, tmp_path / "b", [tiny], starts[1])  # its state does not know
+
+
 def test_an_incomplete_stage_before_is_named(tiny, tmp_path):
     assert train_stage("msdae", 1, SETTINGS, tmp_path, [tiny])
     (tmp_path / "stage1/model.safetensors").unlink()
