@@ -48,27 +48,31 @@ def contrastive_loss(model: Any, code: torch.Tensor, batch: Any) -> torch.Tensor
     level = model.stage - 1
     target = model.encode_level(level, batch.mel)
     if not model.pooled[level]:
-        return frame_loss(code, target, batch.pitches)
+        clips = torch.tensor(batch.indices, pin_memory=code.is_cuda).to(code.device, non_blocking=True)
+        return frame_loss(code, target, batch.pitches, clips)
     rendition = model.encode_level(level, batch.content)
     same = batch.sound[:, None] == torch.cat([batch.sound, batch.content_sound])[None]
     return info_nce(code[..., 0], target[..., 0], rendition[..., 0], same)
 
 
-def frame_loss(code: torch.Tensor, target: torch.Tensor, pitches: torch.Tensor) -> torch.Tensor:
+def frame_loss(
+    code: torch.Tensor, target: torch.Tensor, pitches: torch.Tensor, clips: torch.Tensor
+) -> torch.Tensor:
     """How well each frame of `code` finds its place in `target` among the frames of other clips: (batch,).
 
     code, target: (batch, channels, frames); pitches: (batch, any), numbers of the sets of pitches that sound,
-    -1 where they are not known. Frames of equal sets are no negatives of each other. A batch of more than
-    `TOGETHER` clips is compared in as few groups of equal size as possible.
+    -1 where they are not known; clips: (batch,), numbers of the clips, of which a batch may have one twice.
+    Frames of equal sets or of one clip are no negatives of each other. A batch of more than `TOGETHER` clips
+    is compared in as few groups of equal size as possible.
     """
     if len(code) > TOGETHER:
         count = -(-len(code) // TOGETHER)
-        groups = zip(*(x.tensor_split(count) for x in (code, target, pitches)), strict=True)
+        groups = zip(*(x.tensor_split(count) for x in (code, target, pitches, clips)), strict=True)
         return torch.cat([frame_loss(*group) for group in groups])
     frames = code.shape[-1]
     places = ((torch.arange(frames, device=code.device) + 0.5) * pitches.shape[1] / frames).long()
     sets = pitches[:, places].flatten()
-    clip = torch.arange(len(code), device=code.device).repeat_interleave(frames)
+    clip = clips.repeat_interleave(frames)
     same = (clip[:, None] == clip) | ((sets[:, None] == sets) & (sets != -1))
     anchors, positives = (rearrange(x, "b c t -> (b t) c") for x in (code, target))
     return rearrange(info_nce(anchors, positives, same=same), "(b t) -> b t", t=frames).mean(dim=1)

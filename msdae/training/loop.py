@@ -124,8 +124,8 @@ class Loop:
         if not self.complete:
             self.log.say(f"stopped at step {self.step}; the state is saved, the same command continues")
             return False
-        loss = self.validated.get(VALIDATION_LOSS)
-        said = "" if loss is None else f", validation loss {loss:.4g}"
+        terms = {name: loss for name, loss in self.validated.items() if "," not in name}  # as of one sigma
+        said = "".join(f", {name} {loss:.4g}" for name, loss in terms.items())
         self.log.say(f"complete after {(time.monotonic() - began) / 60:.1f} min{said}: {self.folder}")
         return True
 

@@ -41,7 +41,7 @@ def test_frames_have_to_find_their_place_in_the_clip():
     code = torch.randn(3, 8, 6)
     target = code + 0.1 * torch.randn(3, 8, 6)
     unknown = torch.full((3, 6), -1)
-    near, far = frame_loss(code, target, unknown), frame_loss(code.roll(1, 0), target, unknown)
+    near, far = (frame_loss(found, target, unknown, torch.arange(3)) for found in (code, code.roll(1, 0)))
     assert near.shape == (3,) and (near < far).all()
 
 
@@ -52,13 +52,30 @@ def test_frames_of_equal_pitches_in_other_clips_are_no_negatives():
     pitches = torch.arange(12).repeat_interleave(2)[:12].view(1, 12).expand(2, -1)  # of twice as many frames
     unknown = torch.full((2, 12), -1)
     other = torch.stack([pitches[0], 100 + pitches[1]])
-    masked = frame_loss(code, code, pitches)
-    assert (frame_loss(code, code, unknown) > masked + 0.5).all()
-    assert torch.equal(frame_loss(code, code, unknown), frame_loss(code, code, other))
+    masked, unmasked, others = (frame_loss(code, code, x, torch.arange(2)) for x in (pitches, unknown, other))
+    assert (unmasked > masked + 0.5).all() and torch.equal(unmasked, others)
     candidates = torch.cat([code[0].T, code[1].T])
     same = torch.block_diag(*[torch.ones(6, 6)] * 2).bool() | torch.eye(6).repeat(2, 2).bool()
     expected = info_nce(candidates, candidates, same=same).view(2, 6).mean(dim=1)
     torch.testing.assert_close(masked, expected)
+
+
+def test_frames_of_a_clip_that_a_batch_has_twice_are_no_negatives():
+    """Regression: of a set that is smaller than a batch, without notes."""
+    torch.manual_seed(0)
+    config = ModelConfig(widths=(16, 16, 24), hidden=16, codec=CodecConfig(std=0.9))
+    model = MSDAE(config, 2).eval()
+    clips = SimpleNamespace(mel=torch.rand(3, 128, 512), pitches=torch.full((3, 32), -1), indices=[4, 7, 9])
+    twice = SimpleNamespace(
+        mel=clips.mel.repeat(2, 1, 1), pitches=clips.pitches.repeat(2, 1), indices=clips.indices * 2
+    )
+    others = SimpleNamespace(**{**vars(twice), "indices": list(range(6))})
+    once, copied, apart = (
+        contrastive_loss(model, model.encode_level(1, batch.mel), batch) for batch in (clips, twice, others)
+    )
+    assert (copied < apart - 0.05).all()
+    # of each clip two copies, so the frames of others stand there twice: less than log 2 more
+    assert (copied[:3] > once).all() and (copied[:3] < once + math.log(2)).all()
 
 
 def test_a_pooled_level_finds_the_clip_and_ignores_its_sound():
@@ -79,9 +96,9 @@ def test_groups_of_many_clips_are_even():
     """Else a clip that is left over would have nothing to be told from."""
     torch.manual_seed(0)
     code, pitches = torch.randn(130, 4, 2), torch.full((130, 2), -1)
-    target = torch.randn(130, 4, 2)
+    target, numbers = torch.randn(130, 4, 2), torch.arange(130)
     for clips, sizes in ((64, [64]), (65, [33, 32]), (128, [64, 64]), (130, [44, 43, 43])):
-        some = [x[:clips] for x in (code, target, pitches)]
+        some = [x[:clips] for x in (code, target, pitches, numbers)]
         parts = zip(*(x.split(sizes) for x in some), strict=True)
         whole = frame_loss(*some)
         assert torch.equal(whole, torch.cat([frame_loss(*part) for part in parts])) and whole.min() > 0.1
