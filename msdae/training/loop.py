@@ -105,8 +105,8 @@ class Loop:
 
         Raises:
             UserError: the saved state is of another run, or of more steps than are asked for and no product;
-                the loss is not finite. On a CPU every step is checked and the state before it is saved;
-                elsewhere the steps between two lines of the log.
+                the loss or its gradient is not finite. On a CPU every step is checked and the state before it
+                is saved; elsewhere the steps between two lines of the log.
         """
         self._resume()
         if self.complete:
@@ -196,13 +196,13 @@ class Loop:
             piece = batch if micro == self.share else steps.part(batch, slice(start, start + micro))
             draws = self._draws((s.seed, self.task.stage, self.step), start, micro)
             with self.accelerator.accumulate(*self.networks.values()):
-                values.append(self._turns(piece, draws))
+                values.append(self._turns(piece, draws, batch))
         for learner in self.learners.values():
             learner.ema.update(self.step)
         return {name: torch.cat([value[name] for value in values]) for name in values[0]}
 
-    def _turns(self, batch: Any, draws: Draws) -> Losses:
-        """The turns of all networks on a part of a batch; the last one's losses are the loss."""
+    def _turns(self, batch: Any, draws: Draws, whole: Any) -> Losses:
+        """The turns of all networks on a part of the batch `whole`; the last one's losses are the loss."""
         for name, losses in self.task.turns().items():
             norm = torch.full((), math.nan, device=self.device)
             learner, terms = self.learners[name], losses(batch, draws.again())
@@ -215,6 +215,10 @@ class Loop:
             self.accelerator.backward(total.mean())
             if self.accelerator.sync_gradients:
                 norm = self.accelerator.clip_grad_norm_(learner.ema.parameters, self.schedule.clip)
+                if not self.accelerator.scaler:  # which leaves such a step out, and tries a lower scale
+                    self.failed |= ~torch.isfinite(norm)
+                    if self.waits:
+                        self._require_finite(whole)
             learner.optimizer.step()
             learner.optimizer.zero_grad()
         return self._reported(terms, draws.again()) | {"gradient norm": torch.as_tensor(norm).reshape(1)}
@@ -235,14 +239,15 @@ class Loop:
         self.log.close()
         if not self.waits:
             raise UserError(
-                f"{self.folder}: the loss is not finite in a step up to {self.step}; state.safetensors holds "
-                "the last state before. Lower learning_rate, or find the step with log_every=1."
+                f"{self.folder}: the loss or its gradient is not finite in a step up to {self.step}; "
+                "state.safetensors holds the last state before. Lower learning_rate, or find the step with "
+                "log_every=1."
             )
         self._save("failed")
         raise UserError(
-            f"{self.folder}: the loss is not finite at step {self.step} (clips: {', '.join(batch.names)}); "
-            f"the state before it is in {self.folder / 'failed.safetensors'}. Lower learning_rate or look at "
-            "these clips."
+            f"{self.folder}: the loss or its gradient is not finite at step {self.step} (clips: "
+            f"{', '.join(batch.names)}); the state before it is in {self.folder / 'failed.safetensors'}. "
+            "Lower learning_rate or look at these clips."
         )
 
     # -- validation and sounds

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from msdae import checkpoint, codecs
 from msdae.data import ClipCache
+from msdae.data.views import Views
 from msdae.errors import UserError
 from msdae.inference.listen import listen
 from msdae.locks import only_process
@@ -165,21 +167,32 @@ def test_frozen_encoders_stay_bit_identical_and_their_gradients_absent(build, tm
     assert all(parameter.grad is None for parameter in second.encoders[0].parameters())
 
 
-def poison(loop, step):
-    """NaN in the losses of step `step`."""
+def poison(loop, step, of="loss"):
+    """NaN in the losses of step `step`, or in their gradient alone."""
     inner = loop.task.losses
+    weight = loop.learners["model"].ema.parameters[0]
 
     def poisoned(batch, draws):
         terms = inner(batch, draws)
-        return {**terms, "denoising": terms["denoising"] * float("nan")} if loop.step == step else terms
+        if loop.step != step:
+            return terms
+        added = terms["denoising"] * float("nan") if of == "loss" else (weight.sum() * 0).sqrt()
+        return {**terms, "denoising": terms["denoising"] + added}
 
     loop.task.losses = poisoned
     return loop
 
 
-def test_nan_stops_with_step_clips_and_state(build, tmp_path):
-    with pytest.raises(UserError, match=r"not finite at step 2 \(clips: .+\); .*failed.safetensors"):
-        poison(build(), 2).run()
+@pytest.mark.parametrize("of", ["loss", "gradient"])
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_nan_stops_with_step_clips_and_state(build, tmp_path, caches, of, accumulation):
+    """Regression: of a gradient alone it was noticed a step later, when both states had it."""
+    said = r"not finite at step 2 \(clips: (.+)\); .*failed.safetensors"
+    with pytest.raises(UserError, match=said) as error:
+        poison(build(accumulation=accumulation), 2, of).run()
+    batch = next(Views(caches[0], SETTINGS.views).batches(4, start=2))
+    names = re.search(said, str(error.value)).group(1).split(", ")
+    assert names == (batch.names[:2] if of == "loss" and accumulation == 2 else batch.names)
     assert not (tmp_path / "a/model.safetensors").exists()
     failed, before = (
         checkpoint.load(tmp_path / f"a/{name}.safetensors", "training state") for name in ("failed", "state")
@@ -188,10 +201,11 @@ def test_nan_stops_with_step_clips_and_state(build, tmp_path):
     assert all(torch.equal(tensor, before[0][name]) for name, tensor in failed[0].items())
 
 
+@pytest.mark.parametrize("of", ["loss", "gradient"])
 def test_where_waiting_costs_nan_is_noticed_at_the_next_line_of_the_log_and_no_state_is_spoilt(
-    build, tmp_path
+    build, tmp_path, of
 ):
-    loop = poison(build(log_every=5, save_every=2), 3)
+    loop = poison(build(log_every=5, save_every=2), 3, of)
     loop.waits = False  # as with an accelerator
     with pytest.raises(UserError, match="in a step up to 4; state.safetensors holds the last state before"):
         loop.run()
