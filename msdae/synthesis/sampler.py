@@ -110,7 +110,9 @@ def fingerprint(library: str | Path) -> str:
 
 def shared(one: SampledInstrument, other: SampledInstrument) -> bool:
     """Whether two instruments play the same recordings, all by fingerprint or some by file."""
-    files = ({region.sample for region in regions_of(instrument)} for instrument in (one, other))
+    files = (
+        {os.path.realpath(region.sample) for region in regions_of(instrument)} for instrument in (one, other)
+    )
     return one.fingerprint == other.fingerprint or not set.isdisjoint(*files)
 
 

@@ -289,6 +289,19 @@ def test_libraries_that_hold_nothing_are_refused(tmp_path, files, message):
         sampler.instruments(tmp_path / "gone")
 
 
+def test_instruments_share_files_whatever_links_lead_to_them(tmp_path):
+    for key in (60, 64, 67, 72):
+        _save(tmp_path / "lib" / f"{key}.wav", key)
+    for name, keys in (("low", (60, 64)), ("high", (64, 67)), ("top", (72,))):
+        text = "".join(f"<region> sample={key}.wav key={key}\n" for key in keys)
+        (tmp_path / "lib" / f"{name}.sfz").write_text(text)
+    (tmp_path / "link").symlink_to(tmp_path / "lib")
+    high, low, top = sampler.instruments(tmp_path / "lib")
+    (linked,) = (one for one in sampler.instruments(tmp_path / "link") if one.name == "link/low")
+    assert sampler.shared(low, high) and sampler.shared(linked, high) and sampler.shared(linked, low)
+    assert not sampler.shared(linked, top)
+
+
 def test_a_text_that_includes_itself_is_named(tmp_path):
     (tmp_path / "a.sfz").write_text('#include "a.sfz"')
     with pytest.raises(UserError, match="a.sfz: damaged .*includes too many files, or itself"):
