@@ -171,7 +171,7 @@ def _plan(
     codec, log_mel = tools(encoding)
     identity = [codec.fingerprint, asdict(log_mel.config), CLIPS_PER_PART, cache.FORMAT]
     identity += [
-        [file.name, file.clips, _digest(file.path), file.labels, *([file.first] if file.first else [])]
+        [file.name, file.clips, _digest(file), file.labels, *([file.first] if file.first else [])]
         for file in files
     ]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
@@ -187,9 +187,9 @@ def _plan(
     return Plan(split, key, work_parts)
 
 
-def _digest(path: Path) -> str:
+def _digest(file: SourceFile) -> str:
     """Of a file; "" without it, which its encoding will say."""
-    return digest(path) if path.is_file() else ""
+    return file.digest or (digest(file.path) if file.path.is_file() else "")
 
 
 def _below(path: Path | None, source: Path) -> Path | None:

@@ -56,6 +56,7 @@ class SourceFile:
         first: number of the first clip; those before it are in another split.
         whole: whether the file is all of it, also what is left over behind its last clip; else the rest may
             be in another split.
+        digest: of the file's bytes (see `files.digest`), where it is known.
     """
 
     name: str
@@ -65,6 +66,7 @@ class SourceFile:
     midi: Path | None = None
     first: int = 0
     whole: bool = True
+    digest: str = ""
 
 
 def complete_clips(path: Path, clip: ClipLength = ClipLength()) -> int:

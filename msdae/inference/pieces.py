@@ -24,7 +24,7 @@ Describe = Callable[[Mapping[str, Any]], torch.Tensor]  # labels to vectors of c
 def key(files: Mapping[str, Sequence[SourceFile]]) -> str:
     """A hash of which recordings there are, by name, bytes and labels."""
     facts = [
-        [split, f.name, digest(f.path), f.first, f.clips, f.labels, *_alone(f)]
+        [split, f.name, f.digest or digest(f.path), f.first, f.clips, f.labels, *_alone(f)]
         for split, members in files.items()
         for f in members
     ]

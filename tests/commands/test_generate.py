@@ -194,7 +194,9 @@ def test_recordings_that_are_too_short(tmp_path, monkeypatch, run, checkpoint, c
     monkeypatch.setenv("MSDAE_HOME", str(tmp_path / "home"))
     (tmp_path / "music").mkdir()
     for number in range(3):
-        soundfile.write(tmp_path / "music" / f"{number}.wav", 0.1 * np.ones(44100 * 4), 44100)
+        soundfile.write(
+            tmp_path / "music" / f"{number}.wav", (0.1 + number / 100) * np.ones(44100 * 4), 44100
+        )
     with pytest.raises(SystemExit) as end:
         run(
             *("train_prior", "--prior", "dit", "--data", tmp_path / "music", "--run", tmp_path / "r"),

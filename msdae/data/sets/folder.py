@@ -11,6 +11,7 @@ from msdae.data.sets import DATASETS, DataSet
 from msdae.data.sources import SPLITS, ClipLength, SourceFile, complete_clips, cut, is_silent
 from msdae.data.tally import Tally
 from msdae.errors import UserError, printable
+from msdae.files import digest
 from msdae.progress import Progress, silent
 
 
@@ -19,14 +20,15 @@ def scan(
 ) -> dict[str, list[SourceFile]]:
     """The recordings, split by file; fewer than three by time, the end of each is held out.
 
-    Linked folders are followed; hidden files and folders are passed over.
+    Linked folders are followed; hidden files and folders are passed over. Of files with the same bytes the
+    first is used.
 
     Raises:
         UserError: no such folder, no readable recording in it, or too little sound to hold any out.
     """
     if not root.is_dir():
         raise UserError(f"{printable(root)}: no such folder; check --source")
-    files = []
+    files: dict[str, SourceFile] = {}  # by digest
     for path in progress(sorted(_files(root)), desc="scan", unit="file", leave=False):
         tally.total += 1
         if path.suffix.lower() not in audio.SUFFIXES:
@@ -35,10 +37,15 @@ def scan(
         try:
             name = path.relative_to(root).as_posix()
             labels = {"dataset": "folder", "split": "train", "piece": name}
-            files.append(SourceFile(name, path, complete_clips(path, clip), labels))
+            file = SourceFile(name, path, complete_clips(path, clip), labels, digest=digest(path))
         except UserError as error:
             tally.reject(path, error)
-    parts = _by_file(files) if len(files) >= splits.FEWEST else _by_time(files, tally, clip)
+            continue
+        if file.digest in files:
+            tally.leave_out("the same recording as another file")
+        files.setdefault(file.digest, file)
+    each = list(files.values())
+    parts = _by_file(each) if len(each) >= splits.FEWEST else _by_time(each, tally, clip)
     tally.accepted += len({part.path for part in parts})
     if not parts:
         raise UserError(

@@ -1,3 +1,6 @@
+import shutil
+import zlib
+
 import pytest
 import torch
 
@@ -10,7 +13,8 @@ from msdae.errors import UserError
 
 def _recording(path, clips=1.5):
     path.parent.mkdir(parents=True, exist_ok=True)
-    waveform = 0.1 * torch.sin(torch.arange(round(clips * ClipLength().samples)) * 0.05)
+    pitch = 0.05 + zlib.crc32(path.name.encode()) / 2**36  # names differ, and so do recordings
+    waveform = 0.1 * torch.sin(torch.arange(round(clips * ClipLength().samples)) * pitch)
     audio.write(path, waveform, subtype="PCM_16")
 
 
@@ -27,6 +31,18 @@ def test_any_tree_is_read_and_each_file_is_in_one_split(tmp_path):
     assert {file.clips for files in splits.values() for file in files} == {2}
     assert tally.left_out == {".jpg: not the name of a recording": 1}
     assert splits == folder.scan(tmp_path, Tally())
+
+
+def test_copies_of_a_recording_are_left_out(tmp_path):
+    """Regression: the same recording went to train and to test."""
+    for index in range(10):
+        _recording(tmp_path / "albums" / f"{index}.wav")
+    before, tally = folder.scan(tmp_path, Tally()), Tally()
+    shutil.copytree(tmp_path / "albums", tmp_path / "favourites")
+    (tmp_path / "first.wav").symlink_to(tmp_path / "albums" / "0.wav")
+    assert folder.scan(tmp_path, tally) == before
+    assert (tally.total, tally.accepted) == (21, 10)
+    assert tally.left_out == {"the same recording as another file": 11}
 
 
 def _parts(splits):
