@@ -302,13 +302,14 @@ def require(folder: Path, manifest: dict[str, Any], codec: Codec, mel: MelConfig
             f"{folder}: made with codec '{recorded['name']}' ({recorded['fingerprint'][:12]}), "
             f"this is '{codec.name}' ({codec.fingerprint[:12]}); prepare the data again with this codec"
         )
-    differing = [
-        f"{key} is {manifest['mel'].get(key)} there, {value} here"
-        for key, value in asdict(mel).items()
-        if manifest["mel"].get(key) != value
-    ]
-    if differing:
-        raise UserError(f"{folder}: other mel settings ({'; '.join(differing)}); prepare the data again")
+    known, wanted = manifest["mel"], asdict(mel)
+    if differing := [key for key, value in wanted.items() if known.get(key) != value]:
+        reason = "; ".join(f"{key} is {known.get(key)} there, {wanted[key]} here" for key in differing)
+        settings = " ".join(f"--set model.mel.{key}={known.get(key)}" for key in differing)
+        raise UserError(
+            f"{folder}: other mel settings ({reason}); prepare the data again, with --mel-of CONFIG of the "
+            f"training and another --out, or train a model for these with {settings}"
+        )
 
 
 def source_root(folder: Path, manifest: dict[str, Any]) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 from msdae import codecs, data, files, launcher
 from msdae.audio.mel import MelConfig
 from msdae.codecs.check import check_decoding, require_reconstruction
+from msdae.config import of_file
 from msdae.data import Clips
 from msdae.data.draws import mix_seed
 from msdae.errors import UserError
@@ -63,7 +64,7 @@ def train_stage(
     """Train `stage` of the model `kind` ("msdae", "hdae") in the folder `run`, or continue it.
 
     datasets: folders with train/ and valid/, caches or, of one folder, shards; none: rendered squares, made
-        if missing.
+        if missing. A model that reads no mel takes their mel settings for its own.
     start: a checkpoint to start from instead of the same run's stage before.
     listen: makes what the audio log plays from a model, its codec and a batch of validation clips.
     progress: of the making of data.
@@ -88,7 +89,8 @@ def train_stage(
     name = settings.model.codec.name
     codec = codecs.load(name)
     codec_file = None if name in codecs.CODECS else Path(os.path.realpath(name))
-    mel = settings.model.mel.fitted(codec.sample_rate, codec.hop)
+    mel = settings.model.mel if MODELS[kind].needs_mel else MelConfig()  # of data that are made, then
+    mel = mel.fitted(codec.sample_rate, codec.hop)
     settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, mel=mel))
     with only_process(folder):
         return _train(kind, stage, settings, folder, datasets, previous, listen, progress, codec, codec_file)
@@ -112,6 +114,9 @@ def _train(
     if not datasets:
         datasets = [data.embedded(codec=name, mel=mel, dataset="squares", progress=progress)]
     train, valid = (data.open_clips(*(Path(d) / split for d in datasets)) for split in ("train", "valid"))
+    if not MODELS[kind].needs_mel:
+        mel = of_file(MelConfig, train.manifest["mel"], train.path)
+        settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, mel=mel))
     for clips in (train, valid):
         clips.require(codec, mel)
     _require_working_codec(codec, train, mel)

@@ -9,6 +9,7 @@ import torch
 from tqdm import tqdm
 
 from msdae import audio, codecs, data
+from msdae.audio.mel import MelConfig
 from msdae.data import ClipCache
 from msdae.data.encode import Encoding
 from msdae.data.prepare import prepare, prepare_set
@@ -213,6 +214,9 @@ def test_hdae_has_one_stage_and_its_steps(tiny, tmp_path):
     settings = dataclasses.replace(SETTINGS, model=model, views=plain, contrast=0.0, steps=(2,))
     assert train_stage("hdae", 1, settings, tmp_path, [tiny])
     assert Autoencoder.load(tmp_path / "stage1/model.safetensors").provenance["steps"] == [2]
+    # it reads no mel: other settings of it fit any data
+    settings = dataclasses.replace(settings, model=dataclasses.replace(model, mel=MelConfig(n_fft=1024)))
+    assert train_stage("hdae", 1, settings, tmp_path, [tiny])
 
 
 def test_a_start_that_does_not_fit_is_refused():
