@@ -140,8 +140,8 @@ def load(path: Path, learners: Mapping[str, Learner], same: Mapping[str, Any]) -
             "delete it or choose another folder with --run"
         )
     known = {**{key: same.get(key) for key in NOT_IN_ALL}, **header["same"]}
-    for key, value in same.items():
-        if known.get(key) != value:
+    for key in [*same, *known]:
+        if known.get(key) != same.get(key):
             raise UserError(
                 f"{path}: saved with another '{key}' than this run has; "
                 "continue with the same settings, or choose another folder with --run"

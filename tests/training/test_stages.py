@@ -132,6 +132,8 @@ def test_encoders_may_stay_as_they_are(tiny, tmp_path):
     assert changed == {"unet", "null_codes"}
     lines = [json.loads(line) for line in (tmp_path / "b/stage3/log.jsonl").read_text().splitlines()]
     assert not any("contrast" in line for line in lines)
+    with pytest.raises(UserError, match="saved with another 'frozen'"):
+        train_stage("msdae", 3, SETTINGS, tmp_path / "b", [tiny], str(tmp_path / "a/stage3"))
     for start in (None, str(tmp_path / "a/stage2")):
         with pytest.raises(UserError, match="an encoder that nothing has trained"):
             train_stage("msdae", 3, frozen, tmp_path / "c", [tiny], start)
