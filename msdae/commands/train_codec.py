@@ -10,7 +10,7 @@ from tqdm import tqdm
 from msdae import audio, cli, codecs, config, files, folders
 from msdae.data.sets import DATASETS
 from msdae.data.tally import Tally
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 from msdae.locks import only_process
 
 if TYPE_CHECKING:
@@ -42,9 +42,10 @@ def _train(options: argparse.Namespace) -> None:
     files.make_folder(options.run)
     base = neural.NeuralCodec.from_file(options.latents) if options.latents is not None else None
     splits = _files(options, settings.codec.sample_rate)
-    if any(file.first for members in splits.values() for file in members):
-        raise UserError(f"{options.source[0]}: a codec is trained on whole recordings; give three or more")
-    paths = {split: [file.path for file in chosen] for split, chosen in splits.items()}
+    paths = {split: list(dict.fromkeys(file.path for file in chosen)) for split, chosen in splits.items()}
+    if cut := set(paths["train"]).intersection(paths.get("valid", [])):
+        reason = "is for training and for validation, but a codec is trained on whole recordings"
+        raise UserError(f"{printable(min(cut))}: {reason}; give three or more")
     with only_process(options.run):
         place = device(options.device)
         codec = train(settings, paths, options.run, place, base, options.cache, tqdm)

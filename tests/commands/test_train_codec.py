@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from msdae.commands import train_codec
 from msdae.data.scanning import scan
 from msdae.data.sets import DATASETS
 from msdae.data.tally import Tally
+from msdae.errors import UserError
 from msdae.training import codec
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "train_codec.py"
@@ -87,6 +89,21 @@ def test_sources_are_put_together_and_rendered_ones_known(music, tmp_path, monke
     assert folders == {"train"} and any(path.is_relative_to(music) for path in seen["train"])
     assert any(path.is_relative_to(rendered / "validation") for path in seen["valid"])
     assert seen["settings"].codec.channels == 192 and seen["settings"].codec.bands == 256
+
+
+def test_recordings_of_several_parts_are_one_each(music, tmp_path, monkeypatch):
+    """Regression: a set whose recordings are in parts was refused as if they were for validation, too."""
+    kind, seen = DATASETS["maqam"], {}
+    kind.render(kind.config(clips=9, section_clips=(1, 1)), tmp_path / "data/source", workers=1)
+    monkeypatch.setattr(codec, "train", lambda settings, paths, *rest: seen.update(paths))
+    line = ["--out", str(tmp_path / "a.safetensors"), "--run", str(tmp_path / "run"), "--source"]
+    with pytest.raises(SystemExit):
+        train_codec.main([*line, str(tmp_path / "data")])
+    assert len(seen["train"]) == len(set(seen["train"])) > 0 and len(seen["valid"]) > 0
+    (tmp_path / "one").mkdir()
+    shutil.copy(music / "0.wav", tmp_path / "one")
+    with pytest.raises(UserError, match="0.wav: is for training and for validation.*; give three or more"):
+        train_codec.main([*line, str(tmp_path / "one")])
 
 
 @pytest.mark.parametrize(
