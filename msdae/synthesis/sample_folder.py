@@ -144,8 +144,12 @@ def _entry(path: Path) -> tuple[str, int, bytes]:
 
 def _samples(folder: Path, paths: Sequence[Path]) -> list[_Sample]:
     layers = sorted({int(match.group(1)) for path in paths if (match := _LAYER.search(path.stem))})
+    dynamics = _column(
+        [_DYNAMICS.findall(path.stem)[::-1] for path in paths]
+    )  # "piano" also names instruments
+    words = dict(zip(paths, dynamics, strict=True))
     return [
-        _Sample(path, heard, _velocity(path.stem, layers), _words(path.stem))
+        _Sample(path, heard, _velocity(path.stem, layers, words[path]), _words(path.stem))
         for path, heard in _heard(folder, paths).items()
     ]
 
@@ -234,12 +238,12 @@ def _column(rows: Sequence[Sequence[T]]) -> list[T | None]:
     return max(columns, key=lambda column: len(set(column)), default=[None] * len(rows))
 
 
-def _velocity(stem: str, layers: Sequence[int]) -> int:
-    """The velocity that a sample was played with, by the dynamics or the number of the layer in its name."""
+def _velocity(stem: str, layers: Sequence[int], dynamics: str | None) -> int:
+    """The velocity that a sample was played with, by the number of the layer or the dynamics in its name."""
     if layers and (match := _LAYER.search(stem)):
         return round(127 * (layers.index(int(match.group(1))) + 1) / len(layers))
-    if words := _DYNAMICS.findall(stem):
-        word = re.sub("[-_ ]", "", words[-1].lower())
+    if dynamics:
+        word = re.sub("[-_ ]", "", dynamics.lower())
         return VELOCITIES[WORDS.get(word, word)]
     return 127
 

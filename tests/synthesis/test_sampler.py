@@ -217,6 +217,17 @@ def test_a_name_that_the_sound_does_not_confirm_is_believed_where_no_name_is(tmp
     assert (horn.high, rattle.low, rattle.high) == (61, 58, 74)
 
 
+@pytest.mark.parametrize("order", ["{dynamics}_piano_{note}", "piano_{dynamics}_{note}", "{note} {dynamics}"])
+def test_an_instrument_named_piano_has_the_dynamics_that_vary(tmp_path, order):
+    for dynamics in ("ff", "pp"):
+        for key, note in ((60, "C4"), (64, "E4")):
+            _save(tmp_path / "lib" / f"{order.format(dynamics=dynamics, note=note)}.wav", key)
+    (instrument,) = sampler.instruments(tmp_path / "lib")
+    regions = sampler.regions_of(instrument)
+    assert {region.velocities for region in regions if "pp" in region.sample.name} == {(0, 72)}
+    assert {region.velocities for region in regions if "ff" in region.sample.name} == {(73, 127)}
+
+
 def test_articulations_are_instruments_of_their_own(tmp_path):
     for style in ("arco-normal", "pizz-normal"):
         for key, name in ((48, "C3"), (52, "E3"), (55, "G3"), (60, "C4")):
