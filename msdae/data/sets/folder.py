@@ -34,6 +34,9 @@ def scan(
         if path.suffix.lower() not in audio.SUFFIXES:
             tally.leave_out(f"{path.suffix or 'no extension'}: not the name of a recording")
             continue
+        if not path.is_file():
+            tally.leave_out("a broken link, or no ordinary file")
+            continue
         try:
             name = path.relative_to(root).as_posix()
             labels = {"dataset": "folder", "split": "train", "piece": name}
@@ -77,8 +80,7 @@ def _files(root: Path) -> Iterator[Path]:
             continue
         entered.add((status.st_dev, status.st_ino))
         inner[:] = sorted(name for name in inner if not name.startswith("."))
-        paths = (Path(folder, name) for name in names if not name.startswith("."))
-        yield from (path for path in paths if path.is_file())
+        yield from (Path(folder, name) for name in names if not name.startswith("."))
 
 
 def _by_file(files: Sequence[SourceFile]) -> list[SourceFile]:

@@ -1,3 +1,4 @@
+import os
 import shutil
 import zlib
 
@@ -43,6 +44,15 @@ def test_copies_of_a_recording_are_left_out(tmp_path):
     assert folder.scan(tmp_path, tally) == before
     assert (tally.total, tally.accepted) == (21, 10)
     assert tally.left_out == {"the same recording as another file": 11}
+
+
+def test_what_is_no_file_is_counted(tmp_path):
+    _recording(tmp_path / "a.wav", clips=2.5)
+    (tmp_path / "broken.wav").symlink_to(tmp_path / "gone.wav")
+    os.mkfifo(tmp_path / "pipe.wav")
+    tally = Tally()
+    assert [file.name for file in folder.scan(tmp_path, tally)["train"]] == ["a.wav"]
+    assert (tally.total, tally.left_out) == (3, {"a broken link, or no ordinary file": 2})
 
 
 def _parts(splits):
