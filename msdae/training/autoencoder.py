@@ -114,6 +114,7 @@ class AutoencoderTask(Task):
         self.contrast_only, self.start = contrast_only, start
         self.stage, self.sample_rate = model.stage, codec.sample_rate
         self.name = f"encoder {self.stage} alone" if contrast_only else f"stage {self.stage}"
+        self.batch_setting = "pretrain_batch" if contrast_only else "batch_size"
         self.contrast = 0.0 if settings.frozen else settings.contrast
         model.freeze(
             [model.encoders[-1]] if contrast_only else model.denoising() if settings.frozen else None

@@ -53,16 +53,17 @@ class Loop:
         self.accelerator = accelerator(schedule, self.folder)
         self.device = self.accelerator.device
         world = self.accelerator.num_processes
+        clips = f"{task.batch_setting} {schedule.batch_size}"
         if schedule.batch_size % (world * schedule.accumulation):
             equal = world * schedule.accumulation
-            reason = f"batch_size {schedule.batch_size} is not divisible into {equal} equal parts"
+            reason = f"{clips} is not divisible into {equal} equal parts"
             raise UserError(f"{reason}; change it, or accumulation")
         self.share = schedule.batch_size // world
         size = memory.needed(task, self.share, self.share // schedule.accumulation)
         if self.device.type == "cpu":
-            fix = "lower batch_size, or raise accumulation"
+            fix = f"lower {task.batch_setting}, or raise accumulation"
             beside = int(os.environ.get("LOCAL_WORLD_SIZE", world))  # processes on this machine
-            limits.require_memory(size * beside, f"{task.name}, batch_size {schedule.batch_size}", fix)
+            limits.require_memory(size * beside, f"{task.name}, {clips}", fix)
         self.log = Log(self.accelerator, self.folder, task.name, total)
         self.networks = task.modules()
         self.sharded = self.is_sharded()

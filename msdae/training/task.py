@@ -97,12 +97,14 @@ class Task(Protocol):
     A batch is a dataclass of tensors and lists over clips, with a field `names` (see `training.steps`).
 
     name: begins every line of the log. stage: a number that draws depend on, beside seed and step.
-    sample_rate: of `sounds`, in Hz. networks: what `modules` gives.
+    sample_rate: of `sounds`, in Hz. networks: what `modules` gives. batch_setting: by which name whoever runs
+        the training sets the schedule's batch_size.
     """
 
     name: str
     stage: int
     sample_rate: int = 0
+    batch_setting: str = "batch_size"
     networks: dict[str, nn.Module]
 
     def modules(self) -> dict[str, nn.Module]:

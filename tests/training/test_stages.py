@@ -147,6 +147,12 @@ def test_contrast_alone_finds_the_sound_of_other_excerpts_again(tiny, tmp_path):
     assert sum(found[-10:]) < 0.7 * sum(found[:10])
 
 
+def test_the_batch_of_an_encoder_alone_is_named_by_its_own_setting(tiny, tmp_path):
+    settings = dataclasses.replace(SETTINGS, batch_size=6, accumulation=3, pretrain=2, pretrain_batch=4)
+    with pytest.raises(UserError, match="pretrain_batch 4 is not divisible into 3 equal parts"):
+        train_stage("msdae", 1, settings, tmp_path, [tiny])
+
+
 def test_what_it_says(tiny, tmp_path, caplog):
     caplog.set_level("INFO")
     settings = dataclasses.replace(SETTINGS, pretrain=2, pretrain_batch=4, steps=(2, 2, 2))
