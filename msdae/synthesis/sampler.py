@@ -221,7 +221,8 @@ def _regions(path: str, articulation: str, root: str) -> tuple[Region, ...]:
         example = printable(min(unreadable).name)
         logger.info("%s: %d samples cannot be read, such as %s", printable(path), len(unreadable), example)
     if not kept:
-        raise UserError(f"{printable(path)}: no region whose sample can be read; {sfz.FIX}")
+        reason = "no region whose sample can be read and that a note plays with all controllers at rest"
+        raise UserError(f"{printable(path)}: {reason}; {sfz.FIX}")
     return tuple(kept)
 
 

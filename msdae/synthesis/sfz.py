@@ -46,6 +46,7 @@ NUMBERS = {
     "ampeg_sustain": (100, 0, 100),
     "ampeg_release": (0, 0, 100),
 }
+CONTROLLERS = {"7": 100, "10": 64, "11": 127}  # at first: volume, pan, expression; others are 0
 KEYS = ("key", "lokey", "hikey", "pitch_keycenter", "sw_last", "sw_default")
 OTHERS = {*KEYS, *NUMBERS, "sample", "loop_mode", "trigger"}
 SILENT = {
@@ -250,7 +251,8 @@ class _Library:
             if match and match.group(1) in ("on_locc", "on_hicc"):
                 return False
             if match and match.group(1) in ("locc", "hicc"):
-                controller = float(controls.get(f"set_cc{match.group(2)}", 0))
+                number = match.group(2)
+                controller = float(controls.get(f"set_cc{number}", CONTROLLERS.get(number, 0)))
                 limit = float(opcodes[name])
                 if controller < limit if match.group(1) == "locc" else controller > limit:
                     return False

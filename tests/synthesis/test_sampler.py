@@ -288,6 +288,7 @@ def test_silent_and_damaged_samples_are_named_when_they_play(tmp_path, caplog):
         ({}, "neither SFZ files nor samples"),
         ({"a.sfz": "// nothing"}, "no region whose sample can be read"),
         ({"a.sfz": "<region> sample=gone.wav"}, "no region whose sample can be read"),
+        ({"a.sfz": "<region> sample=a.sfz locc1=64"}, "that a note plays with all controllers at rest"),
         ({"C4.wav": "no sound"}, "no sample that can be read"),
     ],
 )

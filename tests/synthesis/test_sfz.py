@@ -113,9 +113,12 @@ def test_what_no_note_begins_is_left_out(library):
         <region> sw_last=20 key=5
         <region> sw_last=21 key=6
         <region> sample=*sine key=7
+        <region> locc7=100 hicc7=100 locc10=64 hicc10=64 locc11=127 key=8
+        <region> hicc7=99 key=9
+        <region> locc10=65 key=10
         """,
     )
-    assert [region.centre for region in regions] == [4, 5]
+    assert [region.centre for region in regions] == [4, 5, 8]
 
 
 def test_unknown_opcodes_and_missing_samples_are_counted(library, caplog):
