@@ -7,6 +7,7 @@ import random
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -86,8 +87,12 @@ def instruments(library: str | Path) -> list[SampledInstrument]:
                 regions = _regions(str(path), name, str(root))
                 used |= {region.sample.parent for region in regions}
                 every.append(_instrument(path, name, root, regions))
+            if path in texts:
+                used |= sfz.folders(path, root)
         except UserError as error:
             errors.append(error)
+            if path in texts:  # nobody knows which folders below are its own
+                used |= {folder for folder in folders if folder.is_relative_to(path.parent)}
     if not every:
         reason = "neither SFZ files nor samples are in it"
         raise errors[0] if errors else UserError(f"{printable(library)}: {reason}; give another folder")
@@ -172,18 +177,19 @@ def choose(
 
 
 def _contents(root: Path) -> tuple[list[Path], list[Path]]:
-    """The SFZ files below a folder that no other includes, and folders of samples that have none above."""
-    texts, folders, claimed = [], [], set()
+    """The SFZ files below a folder that no other includes, and folders of samples that have none in them."""
+    texts, folders, included = [], [], set()
     with files.reading(root):
         for place, names, members in os.walk(root):
             names.sort()
             folder, suffixes = Path(place), {Path(member).suffix.lower() for member in members}
-            if ".sfz" in suffixes or folder.parent in claimed:
-                claimed.add(folder)
+            if ".sfz" in suffixes:
                 texts += [folder / member for member in sorted(members) if member.lower().endswith(".sfz")]
             elif suffixes & set(audio.SUFFIXES):
                 folders.append(folder)
-    included = {path for text in texts for path in sfz.included(text)}
+    for text in texts:
+        with suppress(UserError):  # its reading says what is wrong
+            included |= sfz.included(text)
     return [text for text in texts if text not in included] or texts, folders
 
 

@@ -49,15 +49,8 @@ NUMBERS = {
 CONTROLLERS = {"7": 100, "10": 64, "11": 127}  # at first: volume, pan, expression; others are 0
 KEYS = ("key", "lokey", "hikey", "pitch_keycenter", "sw_last", "sw_default")
 OTHERS = {*KEYS, *NUMBERS, "sample", "loop_mode", "trigger"}
-SILENT = {
-    "pan",
-    "width",
-    "position",
-    "region_label",
-    "group_label",
-    "master_label",
-    "global_label",
-}  # of mono
+# Without an effect on mono.
+SILENT = {"pan", "width", "position", "region_label", "group_label", "master_label", "global_label"}
 ALIASES = {"loopmode": "loop_mode", "loopstart": "loop_start", "loopend": "loop_end", "pitch": "tune"}
 NUMBERED = re.compile(r"(amp_velcurve_|on_locc|on_hicc|locc|hicc|set_cc)(\d+)")
 LEVELS = ("global", "master", "group", "region")
@@ -133,6 +126,15 @@ def read(path: str | Path, root: str | Path | None = None) -> list[Region]:
     return regions
 
 
+@lru_cache(maxsize=1024)
+def folders(path: Path, root: Path) -> set[Path]:
+    """The folders of all samples that an SFZ file names, played or not; raises as `read`."""
+    library = _Library(path, root)
+    with files.reading(path, FIX):
+        list(library.regions())
+    return library.folders
+
+
 def included(path: Path) -> set[Path]:
     """The files that an SFZ file includes itself.
 
@@ -170,6 +172,7 @@ class _Library:
         self.unknown: Counter[str] = Counter()
         self.missing: list[str] = []
         self.controls: dict[str, str] = {}
+        self.folders: set[Path] = set()
 
     def regions(self) -> Iterator[Region]:
         """The regions that play on a note-on without pedals and other controllers, in the text's order."""
@@ -195,6 +198,7 @@ class _Library:
         default = next((block["sw_default"] for block, _ in blocks if "sw_default" in block), None)
         default = default or next((block["sw_last"] for block, _ in blocks if "sw_last" in block), None)
         for opcodes, controls in blocks:
+            self.folders.add(self._path(controls.get("default_path", "") + opcodes.get("sample", "")).parent)
             if self._plays(opcodes, controls, default) and (sample := self._sample(opcodes, controls)):
                 yield _region(opcodes, controls, sample)
 
@@ -272,6 +276,9 @@ class _Library:
             self.missing.append(relative)
         return sample
 
+    def _path(self, name: str) -> Path:
+        return Path(os.path.normpath(self.path.parent / name.replace("\\", "/")))
+
     def _inside(self, name: str) -> Path:
         """The path of a name in the text.
 
@@ -280,7 +287,7 @@ class _Library:
         """
         if "\0" in name:
             raise ValueError("a name with a null character")
-        path = Path(os.path.normpath(self.path.parent / name.replace("\\", "/")))
+        path = self._path(name)
         real = Path(os.path.realpath(path))
         if ":" in name or not real.is_relative_to(os.path.realpath(self.root)):
             raise UserError(

@@ -268,6 +268,19 @@ def test_what_cannot_play_is_counted_and_the_rest_plays(tmp_path, caplog):
     assert "left out: " in caplog.text and "outside of" in caplog.text
 
 
+def test_folders_of_notes_beside_an_sfz_file_are_instruments_too(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    for folder in ("cello", "x", "x releases"):
+        for key, name in ((48, "C3"), (60, "C4")):
+            _save(tmp_path / "lib" / folder / f"{folder}_{name}.wav", key)
+    text = "<region> sample=x/x_C3.wav <region> sample=x releases/x releases_C3.wav trigger=release"
+    (tmp_path / "lib" / "piano.sfz").write_text(text)
+    assert [one.name for one in sampler.instruments(tmp_path / "lib")] == ["lib/piano", "lib/cello"]
+    (tmp_path / "lib" / "gone.sfz").symlink_to(tmp_path / "gone.sfz")
+    assert [one.name for one in sampler.instruments(tmp_path / "lib")] == ["lib/piano"]
+    assert "left out: " in caplog.text and "gone.sfz: no such file" in caplog.text
+
+
 def test_silent_and_damaged_samples_are_named_when_they_play(tmp_path, caplog):
     _save(tmp_path / "lib" / "a.flac", 60, level=0)
     instrument = _sfz(tmp_path / "lib", "<region> sample=a.flac")
