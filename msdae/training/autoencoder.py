@@ -55,11 +55,11 @@ class TrainConfig(Schedule):
     steps: Annotated[tuple[Steps, ...], Size(1, 8)] = (1000, 400, 9000)
     compile: bool = False
 
-    def for_encoder(self, stage: int, steps: int) -> "TrainConfig":
-        """How the encoder of a pooled level is trained for so many steps before the rest of `stage`."""
+    def for_encoder(self, steps: int) -> "TrainConfig":
+        """How the encoder of a pooled level is trained for so many steps before the rest of its stage."""
         return dataclasses.replace(
             self,
-            steps=(steps,) * stage,
+            steps=(steps,),
             batch_size=self.pretrain_batch,
             warmup=min(self.warmup, steps // 10),
             trackers=(),

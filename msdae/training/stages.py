@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from msdae import codecs, data, files, launcher
 from msdae.audio.mel import MelConfig
@@ -28,27 +28,23 @@ from msdae.training.loop import Loop
 from msdae.training.memory import WEIGHTS
 from msdae.training.processes import process_state
 
-# what an encoder is built for
-SAME = (
-    "mel",
-    "codec",
-    "bands",
-    "code_channels",
-    "encoder",
-    "hidden",
-    "encoder_widths",
-    "inject",
-    "pooled",
-    "heads",
-    "around",
-)
-# what a denoiser is built for
+# settings of a model that may change from stage to stage: how it is trained and sampled
+FREE = ("dropout", "dropped", "noise", "P_mean", "P_std", "guidance", "most_tokens")
+# and those of the denoiser, where it is a fresh one
 DENOISER = ("widths", "at_input", "tokens", "token_frames", "token_hidden", "attend", "attention")
 RANDOM = "random weights"
 FEW = 200  # clips, ten minutes of sound
 MEASURED = 512  # clips that the mel's bands are measured on
 DECODED = 8  # clips by which it is seen whether the codec works
 logger = logging.getLogger(__name__)
+
+
+class Start(NamedTuple):
+    """What a stage starts from: a model, None for random weights; whether its denoiser, too; its name."""
+
+    model: Autoencoder | None
+    with_denoiser: bool
+    name: str
 
 
 def train_stage(
@@ -80,9 +76,9 @@ def train_stage(
     if not 1 <= stage <= len(settings.steps):
         raise UserError(f"--stage {stage}: stages run from 1 to {len(settings.steps)}")
     require_contrast(MODELS[kind], settings)
-    previous = _previous(kind, stage, Path(run), start)
+    beginning = _start(kind, stage, Path(run), start)
     if settings.frozen:
-        _require_encoders(stage, *previous)
+        _require_encoders(stage, beginning)
     folder = stage_folder(run, stage)
     files.make_folder(folder)
     files.check_replaceable(folder / hub.WEIGHTS)
@@ -93,7 +89,7 @@ def train_stage(
     mel = mel.fitted(codec.sample_rate, codec.hop)
     settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, mel=mel))
     with only_process(folder):
-        return _train(kind, stage, settings, folder, datasets, previous, listen, progress, codec, codec_file)
+        return _train(kind, stage, settings, folder, datasets, beginning, listen, progress, codec, codec_file)
 
 
 def _train(
@@ -102,7 +98,7 @@ def _train(
     settings: TrainConfig,
     folder: Path,
     datasets: Sequence[str | Path],
-    beginning: tuple[Autoencoder | None, bool, str],
+    beginning: Start,
     listen: Listen | None,
     progress: Progress,
     codec: codecs.Codec,
@@ -132,9 +128,11 @@ def _train(
     before = previous.provenance.get("steps", []) if with_denoiser and previous is not None else []
     codec_files.copy(codec_file, folder)
     start = None if previous is None else student.fingerprint(previous)
+    total = settings.steps[stage - 1]  # not of model.stage: HDAE has all levels in its only stage
 
-    def trained(model: Autoencoder, settings: TrainConfig, folder: Path, contrast_only: bool) -> bool:
-        total = settings.steps[stage - 1]  # not of model.stage: HDAE has all levels in its only stage
+    def trained(
+        model: Autoencoder, settings: TrainConfig, folder: Path, total: int, contrast_only: bool = False
+    ) -> bool:
         made = {**provenance, "steps": [*before, total]}
         task = AutoencoderTask(model, settings, train, valid, codec, listen, made, contrast_only, start)
         return Loop(task, settings, total, folder).run()
@@ -144,18 +142,19 @@ def _train(
         if with_denoiser and previous is not None and previous.stage >= stage:
             first, steps = begin_stage(kind, model_config, 1, settings.seed, previous), settings.refine
         if steps and settings.contrast and not settings.frozen and model.needs_mel and first.pooled[-1]:
-            if not trained(first, settings.for_encoder(stage, steps), folder / "encoder", contrast_only=True):
+            alone = settings.for_encoder(steps)
+            if not trained(first, alone, folder / "encoder", steps, contrast_only=True):
                 return False
             first = Autoencoder.load(folder / "encoder/model.safetensors")
             model.encoders[first.stage - 1].load_state_dict(first.encoders[-1].state_dict())
-    return trained(model, settings, folder, contrast_only=False)
+    return trained(model, settings, folder, total)
 
 
-def _require_encoders(stage: int, model: Autoencoder | None, whole: bool, name: str) -> None:
-    if model is None or not whole or model.stage < stage:
+def _require_encoders(stage: int, start: Start) -> None:
+    if start.model is None or not start.with_denoiser or start.model.stage < stage:
         raise UserError(
-            f"frozen: starting from {name}, stage {stage} would have an encoder that nothing has trained; "
-            "give --from a model that has been through it, e.g. --from embedded"
+            f"frozen: starting from {start.name}, stage {stage} would have an encoder that nothing has "
+            "trained; give --from a model that has been through it, e.g. --from embedded"
         )
 
 
@@ -205,7 +204,8 @@ def begin_stage(
         )
     if previous.stage < stage - 1:
         raise UserError(f"stage {stage} needs a model with {stage - 1} levels; this one has {previous.stage}")
-    for key in (*SAME, *DENOISER) if with_denoiser else SAME:
+    free = FREE if with_denoiser else (*FREE, *DENOISER)
+    for key in (field.name for field in dataclasses.fields(config) if field.name not in free):
         if getattr(previous.config, key) != getattr(config, key):
             reason = f"stage {stage} cannot start from a model with another '{key}'"
             raise UserError(f"{reason}; set model.{key} to its, or give another with --from")
@@ -217,15 +217,15 @@ def begin_stage(
     return model
 
 
-def _previous(kind: str, stage: int, run: Path, start: str | None) -> tuple[Autoencoder | None, bool, str]:
-    """The model that `stage` starts from, whether its denoiser is taken too, and its name."""
+def _start(kind: str, stage: int, run: Path, start: str | None) -> Start:
+    """start: a checkpoint to start from instead of the run's stage before."""
     if start is not None:
-        return Autoencoder.from_pretrained(start), True, start
+        return Start(Autoencoder.from_pretrained(start), True, start)
     if stage == 1:
-        return None, True, RANDOM
+        return Start(None, True, RANDOM)
     before = stage_folder(run, stage - 1)
     if (before / hub.WEIGHTS).exists():
-        return Autoencoder.load(before / hub.WEIGHTS), True, f"{run.name}/stage{stage - 1}"
+        return Start(Autoencoder.load(before / hub.WEIGHTS), True, f"{run.name}/stage{stage - 1}")
     if (before / state.FILE).exists():
         raise UserError(
             f"{before}: stage {stage - 1} is not complete; continue it first with --stage {stage - 1}"
@@ -236,7 +236,7 @@ def _previous(kind: str, stage: int, run: Path, start: str | None) -> tuple[Auto
         f"{run} has no stage {stage - 1}. Stage {stage} starts from the model that ships: its "
         f"encoders below {stage} are taken and frozen, the rest is fresh (--from chooses another)."
     )
-    return Autoencoder.from_pretrained("embedded"), False, "embedded"
+    return Start(Autoencoder.from_pretrained("embedded"), False, "embedded")
 
 
 def _require_working_codec(codec: codecs.Codec, clips: Clips, mel: MelConfig) -> None:
