@@ -25,7 +25,7 @@ from msdae.progress import Progress, silent
 
 QUIET = 1e-3  # of the power of the loudest excerpt: below, one is left out
 SILENT = 1e-4  # peak of recordings in which nothing can be heard
-HELD_OUT = 4  # clips that a recording lasts at least where its end is held out
+LONG_ENOUGH = 4  # clips that a recording lasts at least where its end is held out
 PIECES = 48  # places that excerpts are taken from
 PARTS = 16  # of a clip, in which silence is looked for
 FADE = 256  # samples; at both ends of a piece that is repeated
@@ -210,7 +210,7 @@ def _thinned(stretches: list[Stretch]) -> list[Stretch]:
 def _split(stretches: Sequence[tuple[int, int]], clip: int, share: float) -> tuple[list, list]:
     """The stretches (start, end) of one recording to learn from, and the last share of them, held out."""
     samples = sum(end - start for start, end in stretches)
-    left = round(share * samples) if samples >= HELD_OUT * clip else 0
+    left = round(share * samples) if samples >= LONG_ENOUGH * clip else 0
     learnt, held_out, least = [], [], clip // PARTS
     for start, end in reversed(stretches):
         place = max(start, end - left)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from msdae.data.labels import check_labels, is_plain_name
 from msdae.data.sources import ClipLength, SourceFile
+from msdae.data.splits import HELD_OUT
 from msdae.data.tally import Tally
 from msdae.errors import UserError, printable
 from msdae.files import atomic, read_json, reading
@@ -15,7 +16,6 @@ from msdae.limits import CLIPS, SEED, Range, check
 from msdae.synthesis import soundfont
 
 RECORD, EARLIER = "rendering.json", "synth.json"  # files that say what a folder's rendering was made from
-HELD_OUT = 0.05  # of the training clips, for each other split
 FEWEST = 12  # clips of such a split
 BYTES, MOST_BYTES = 240_000, 400_000  # of a clip on disk, sound and cache, and while its cache is made
 

@@ -35,7 +35,8 @@ class ViewConfig:
     content: the "same" clip, or a "rendition": the same notes by another sound; where no other clip has them,
         the clip itself with its spectral envelope changed, as `recolour`.
     scramble: share of the timbre views whose time is shuffled (see `perturb.scramble`).
-    recolour: share of the other content views whose spectral envelope is changed (see `perturb.recolour`).
+    recolour: share of the content views whose spectral envelope is changed (see `perturb.recolour`), beside
+        those for which there is no rendition.
     loudness, vibrato: shares of the content views whose dynamics and vibrato are changed (see `perturb`), so
         that a sound brings its own.
     """

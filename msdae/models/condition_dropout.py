@@ -28,10 +28,11 @@ def dropped_levels(draws: Any, pooled: Sequence[bool], config: ModelConfig) -> t
     is_pooled = torch.tensor(pooled, device=share.device)
     number = (~is_pooled).cumsum(dim=0) - 1  # of a level among those that are not pooled
     count = len(pooled) - sum(pooled)
+    # a choice below a half names one level of content, from a half on it means all
     one_or_all = (choice >= 0.5) | ((2 * count * choice).long() == number)
-    lost_content = ~is_pooled & one_or_all & (share >= everything + timbre)
-    lost_content &= share < everything + timbre + content
-    return (share < everything) | (is_pooled & (share < everything + timbre)) | lost_content
+    of_content = (share >= everything + timbre) & (share < everything + timbre + content)
+    lost = torch.where(is_pooled, share < everything + timbre, of_content & one_or_all)
+    return (share < everything) | lost
 
 
 def with_noise(

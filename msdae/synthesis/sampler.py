@@ -306,6 +306,5 @@ def _velocity(region: Region, velocity: int) -> float:
     curve = (velocity / 127) ** 2
     if region.curve:
         curve = float(np.interp(velocity, *zip(*region.curve, strict=True)))
-    return (
-        1 - abs(region.veltrack) * (1 - curve) if region.veltrack >= 0 else 1 - abs(region.veltrack) * curve
-    )
+    fall = 1 - curve if region.veltrack >= 0 else curve
+    return 1 - abs(region.veltrack) * fall

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 SILENCE = 1e-3  # peak below which an instrument does not reach a note
+CHANNELS = 16  # that notes of different tunings take turns on
 FOLDERS = ("/usr/share/sounds/sf2", "/usr/share/sounds/sf3", "/usr/share/soundfonts")  # of Linux packages
+
+_OFF, _ON = 0, 1  # a note that ends where the next begins is released first
+_rendering = threading.Lock()  # synthesisers that are kept play one piece at a time
 
 
 def default() -> Path:
@@ -126,13 +130,6 @@ def level(soundfont: str | Path, program: int, pitch: int) -> float:
     """
     note = (0.0, 2.0, pitch, 127)
     return float(render([note], soundfont, program, 2 * SAMPLE_RATE).abs().max())
-
-
-_OFF, _ON = 0, 1  # a note that ends where the next begins is released first
-CHANNELS = 16  # that notes of different tunings take turns on
-
-
-_rendering = threading.Lock()  # synthesisers that are kept play one piece at a time
 
 
 class _Event(NamedTuple):

@@ -41,7 +41,7 @@ from msdae.training.task import (
 )
 from msdae.training.trajectories import Segments, Trajectories, TrajectoryConfig, make
 
-HELD_OUT = 8  # clips of training for one of validation
+TRAIN_PER_VALID = 8  # clips of training for one of validation
 logger = logging.getLogger(__name__)
 
 
@@ -251,6 +251,6 @@ def _trajectories(
     progress: Progress,
 ) -> Trajectories:
     """The trajectories of one split."""
-    count = settings.clips if folder.name == "train" else max(1, settings.clips // HELD_OUT)
+    count = settings.clips if folder.name == "train" else max(1, settings.clips // TRAIN_PER_VALID)
     views = clips if settings.views.plain else Views(clips, settings.views)
     return make(model, views, _config(settings, count), folder, key, settings.seed, progress)

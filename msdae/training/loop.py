@@ -66,7 +66,8 @@ class Loop:
             limits.require_memory(size * beside, f"{task.name}, {clips}", fix)
         self.log = Log(self.accelerator, self.folder, task.name, total)
         self.networks = task.modules()
-        self.sharded = self.is_sharded()
+        # whether each process has only a part of every weight
+        self.sharded = self.accelerator.distributed_type == DistributedType.FSDP
         self.description = _description(self.networks)
         if size:
             self.description += f", about {limits.gigabytes(size)} of memory"
@@ -80,10 +81,6 @@ class Loop:
         self.failed = torch.zeros((), dtype=torch.bool, device=self.device)
         # reading a number from an accelerator makes it wait
         self.waits = self.device.type == "cpu"
-
-    def is_sharded(self) -> bool:
-        """Whether each process has only a part of every weight."""
-        return self.accelerator.distributed_type == DistributedType.FSDP
 
     def _learner(self, name: str) -> Learner:
         s, network = self.schedule, self.networks[name]

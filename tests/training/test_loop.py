@@ -5,9 +5,11 @@ import json
 import os
 import re
 import signal
+from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate.utils import DistributedType
 
 from msdae import checkpoint, codecs
 from msdae.data import ClipCache
@@ -247,7 +249,7 @@ def test_networks_that_are_sharded_are_gathered_for_the_audio_log_and_the_produc
     build, tmp_path, monkeypatch
 ):
     """Defect 12: on one rank a sharded network cannot be called."""
-    monkeypatch.setattr(Loop, "is_sharded", lambda loop: True)
+    monkeypatch.setattr("msdae.training.loop.DistributedType", SimpleNamespace(FSDP=DistributedType.NO))
     loop = build()
     called = []
     loop.task.sounds = lambda: called.append(loop.networks["model"]) or {}
