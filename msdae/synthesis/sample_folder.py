@@ -144,12 +144,11 @@ def _entry(path: Path) -> tuple[str, int, bytes]:
 
 def _samples(folder: Path, paths: Sequence[Path]) -> list[_Sample]:
     layers = sorted({int(match.group(1)) for path in paths if (match := _LAYER.search(path.stem))})
-    dynamics = _column(
-        [_DYNAMICS.findall(path.stem)[::-1] for path in paths]
-    )  # "piano" also names instruments
-    words = dict(zip(paths, dynamics, strict=True))
+    # the last word of each name, unless an earlier one differs more: "piano" also names instruments
+    words = _column([_DYNAMICS.findall(path.stem)[::-1] for path in paths])
+    dynamics = dict(zip(paths, words, strict=True))
     return [
-        _Sample(path, heard, _velocity(path.stem, layers, words[path]), _words(path.stem))
+        _Sample(path, heard, _velocity(path.stem, layers, dynamics[path]), _words(path.stem))
         for path, heard in _heard(folder, paths).items()
     ]
 

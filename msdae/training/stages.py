@@ -150,10 +150,10 @@ def _train(
     return trained(model, settings, folder, total)
 
 
-def _require_encoders(stage: int, start: Start) -> None:
-    if start.model is None or not start.with_denoiser or start.model.stage < stage:
+def _require_encoders(stage: int, beginning: Start) -> None:
+    if beginning.model is None or not beginning.with_denoiser or beginning.model.stage < stage:
         raise UserError(
-            f"frozen: starting from {start.name}, stage {stage} would have an encoder that nothing has "
+            f"frozen: starting from {beginning.name}, stage {stage} would have an encoder that nothing has "
             "trained; give --from a model that has been through it, e.g. --from embedded"
         )
 
