@@ -13,7 +13,7 @@ def test_a_step_takes_longer_than_its_network():
 
 
 def test_the_network_works_on_all_parts_of_a_step(monkeypatch):
-    def turns(self, batch, draws):
+    def turns(self, batch, draws, whole):
         time.sleep(0.02)
         return {}
 
