@@ -165,8 +165,13 @@ class Pipeline:
         return dataclasses.replace(content, levels=levels, adapter=adapter, tokens=tokens)
 
     def mixed(self, mix: Mix, series: Sequence[float]) -> Mixed:
-        """What `sample` makes a mix of, for each strength of a series in place of its own; errors as `encode`
-        and `mix`."""
+        """What `sample` makes a mix of, for each strength of a series in place of its own.
+
+        Raises:
+            UserError: no strengths; as `encode` and `mix`.
+        """
+        if not series:
+            raise UserError("a series of no strengths; give one at least")
         mix = dataclasses.replace(self.resolved(mix), strength=max(series))
         return self._mixed(mix, series, sound_to_draft(self, mix))
 

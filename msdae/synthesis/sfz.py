@@ -351,7 +351,7 @@ def _region(opcodes: Mapping[str, str], controls: Mapping[str, str], sample: Pat
     low, high = (
         keys.get(name, default if key is None else key) for name, default in (("lokey", 0), ("hikey", 127))
     )
-    mode = opcodes.get("loop_mode", "loop_continuous" if "loop_end" in opcodes else "no_loop")
+    mode = opcodes.get("loop_mode", "loop_continuous" if "loop_end" in opcodes else "no_loop").lower()
     curve = [
         (int(match.group(2)), float(opcodes[match.group()]))
         for match in map(NUMBERED.fullmatch, opcodes)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from msdae import audio
+from msdae.errors import UserError
 from msdae.inference import pipeline as pipeline_module
 from msdae.inference.latents import latents
 from msdae.inference.mixing import sample
@@ -34,6 +35,11 @@ def test_a_series_of_one_sound_is_two_renderings(pipeline, sources):
     torch.testing.assert_close(between, 0.75 * without + 0.25 * whole)
     torch.testing.assert_close(without, pipeline.sample(pipeline.encode(tune)))
     torch.testing.assert_close(whole, pipeline.sample(pipeline.mixed(Mix(tune, {1: timbre}), [1.0]).codes)[0])
+
+
+def test_a_series_of_no_strengths_is_refused(pipeline, sources):
+    with pytest.raises(UserError, match="a series of no strengths; give one at least"):
+        pipeline.mixed(Mix(sources[0], {1: sources[1]}), [])
 
 
 def test_codes_that_follow_time_are_mixed_themselves(pipeline, sources):

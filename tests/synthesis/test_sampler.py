@@ -125,7 +125,7 @@ def test_loops_hold_long_notes_and_other_samples_end_by_themselves(tmp_path, mod
         ("loop_mode=loop_sustain", True, True),
         ("loop_mode=no_loop", True, False),
         ("", False, False),
-        ("loop_mode=loop_continuous", False, True),
+        ("loop_mode=Loop_Continuous", False, True),
         ("loop_mode=loop_continuous loop_start=5000", False, True),
         ("loop_start=5000 loop_end=15022", False, True),
         ("loop_start=5000 loop_end=15023", False, True),
