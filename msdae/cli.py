@@ -342,9 +342,9 @@ def add_out(arguments: argparse.ArgumentParser, default: str) -> None:
     arguments.add_argument("--out", type=Path, default=Path(default), help="the result: .wav, .flac or .ogg")
 
 
-def add_plot(arguments: argparse.ArgumentParser) -> None:
-    """--plot, a picture."""
-    about = "a picture of the log-mels: .png, .pdf or .svg"
+def add_plot(arguments: argparse.ArgumentParser, shown: str = "the log-mels") -> None:
+    """--plot, a picture of what is `shown`, in words."""
+    about = f"a picture of {shown}: .png, .pdf or .svg"
     arguments.add_argument("--plot", type=Path, metavar="FILE", help=about)
 
 

@@ -31,9 +31,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--split",
         choices=SPLITS,
         default="test",
-        help="compared on, beside the unseen one or real alone",
+        help="whose recordings are sent, with those of 'unseen'; those of 'real' alone",
     )
-    add_samples(parser, "the split 'real'")
+    add_samples(parser, "the splits 'real' and 'real-valid'")
     parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the recordings")
     add_tables(parser)
     options = parser.parse_args(argv)

@@ -62,7 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = cli.parser(
         "generate",
         "Generate music. What is given is kept, what is missing is sampled: a melody for a sound (--timbre,\n"
-        "--sound), a sound for a melody (--melody), both, or what comes after a recording (--continue).",
+        "--sound), a sound for a melody (--melody), what comes after a recording (--continue), or, where\n"
+        "nothing is given, both.",
         "--timbre a.wav --seconds 30 --seed 1 --out y.wav",
     )
     parser.add_argument("--prior", choices=list(PRIORS), default="dit", help="which prior")

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the cases and of the noise")
     add_samples(parser, "the splits 'real' and 'real-valid'")
     add_tables(parser)
-    cli.add_plot(parser)
+    cli.add_plot(parser, "the scores over evaluations")
     cli.add_model(parser)
     options = parser.parse_args(argv)
     from msdae.evaluation import figures
