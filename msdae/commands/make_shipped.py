@@ -1,4 +1,4 @@
-"""Make the model that ships from its recipe: prepare the data, train all stages, export."""
+"""Make a model from a recipe, like that of the one that ships: prepare the data, train all stages, export."""
 
 from collections.abc import Sequence
 from pathlib import Path
