@@ -122,7 +122,7 @@ class Numbers:
 def batch_of(z, mel, **views):
     silent = torch.full((len(z), z.shape[-1]), -1)
     fields = {"mel": mel, "timbre": mel, "content": mel, "sound": torch.arange(len(z)), "pitches": silent}
-    fields["content_sound"] = fields["sound"]
+    fields |= {"content_sound": fields["sound"], "indices": list(range(len(z)))}
     return SimpleNamespace(z=z, **(fields | views))
 
 
