@@ -8,7 +8,7 @@ import pytest
 
 from msdae.app.clips import Clip
 from msdae.app.jobs import DONE, Job, Queue
-from msdae.app.visits import GRACE, MOST, MOST_CLIPS, PATIENCE, Visits
+from msdae.app.visits import GRACE, KEEP, MOST, MOST_CLIPS, PATIENCE, Visits
 from msdae.errors import UserError
 from msdae.locks import only_process
 
@@ -69,6 +69,25 @@ def test_one_that_never_came_is_forgotten(visits):
     visit.seen -= 2 * PATIENCE
     visits.sweep()
     assert visits.find(visit.id) is None and not visit.folder.exists()
+
+
+def test_one_whose_page_is_open_stays_however_long_it_asks_for_nothing(visits):
+    visit = visits.open()
+    visit.streams = 1
+    waiting = visits.queue.put(Job("swap", visit.id, lambda job: {}))
+    visit.seen -= 2 * KEEP
+    visits.sweep()
+    assert visits.find(visit.id) is visit and waiting.state == "waiting"
+
+
+def test_files_of_others_stay_when_a_clip_goes(visits, tmp_path):
+    example = tmp_path / "example.flac"
+    example.touch()
+    visit = visits.open()
+    visit.keep(Clip("example", example, 1.0, ""))
+    for number in range(MOST_CLIPS):
+        visit.keep(Clip("a", visit.folder / f"{number}.flac", 1.0, ""))
+    assert example not in {clip.path for clip in visit.clips.values()} and example.exists()
 
 
 def test_clips_that_jobs_need_stay(visits):

@@ -29,6 +29,12 @@ def test_quarter_tones_noise_and_silence_are_in_no_tuning():
     assert [offset(sound, RATE) for sound in (turns, noise, torch.zeros(RATE), torch.zeros(10))] == [0] * 4
 
 
+def test_what_is_hardly_out_of_tune_is_left_as_it_is():
+    sound = line(7)
+    assert abs(offset(sound, RATE)) > 3
+    assert torch.equal(torch.cat(list(Tuned(Waveform(sound), RATE).blocks())), sound)
+
+
 @pytest.mark.parametrize("cents", [0, 30])
 def test_a_source_in_tune_is_restored_to_its_tuning_and_length(cents):
     sound = line(cents)

@@ -8,11 +8,11 @@ import torch
 from msdae import codecs
 from msdae.errors import UserError
 from msdae.evaluation import live
-from msdae.inference import dropouts
+from msdae.inference import dropouts, streaming
 from msdae.inference.pipeline import Pipeline
 from msdae.inference.settings import LiveConfig, Sampling
 from msdae.inference.sounds import LearntSound
-from msdae.inference.streaming import FADE, Engine, rendered
+from msdae.inference.streaming import FADE, HOP, Engine, loud_peak, rendered
 from msdae.models.adapter import Adapter
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
@@ -118,6 +118,30 @@ def test_a_quiet_input_is_played_as_a_loud_one(small, melody, quiet):
     loud, soft = (heard(engine(small, source), gain * source, 4410) for gain in (1.0, quiet))
     torch.testing.assert_close(soft / quiet, loud, atol=1e-2, rtol=0)
     assert loud.abs().max() > 0.05
+
+
+def test_clicks_are_no_level():
+    sound = 0.1 * torch.ones(HOP * 20)
+    sound[:: HOP * 5] = 1.0
+    assert loud_peak(sound) == pytest.approx(0.1)
+    sound[HOP] = 0.5
+    assert loud_peak(sound) == 0.5
+
+
+def test_a_loud_part_counts_by_half_after_ten_seconds(small, melody):
+    source = melody(0.6)[0]
+    player = engine(small, source)
+    heard(player, torch.cat([source, torch.zeros(4 * RATE)]), 4410)
+    first = player._level
+    heard(player, torch.zeros(player.stride * 6), 4410)
+    assert player._level == pytest.approx(first * 0.5 ** (6 * player.stride / RATE / 10))
+
+
+def test_noise_of_an_empty_room_stays_noise(small, melody, monkeypatch):
+    player = engine(small, melody(0.6)[0])
+    monkeypatch.setattr(streaming, "_loudness_gain", lambda *given: 1000.0)
+    heard(player, 1e-4 * torch.ones(2 * player.stride), 4410)
+    assert player._gain == streaming.LOUDEST
 
 
 def test_a_recording_keeps_its_length_and_place(small, melody):

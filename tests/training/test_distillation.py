@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from msdae import codecs
+from msdae.data import ClipCache
+from msdae.data.draws import Draws
 from msdae.diffusion.samplers import euler
 from msdae.errors import UserError
 from msdae.models.autoencoder import Autoencoder
@@ -18,7 +20,7 @@ from msdae.models.student import Student, StudentConfig
 from msdae.nn.tokens import Tokens
 from msdae.training import distillation
 from msdae.training.distillation import DistillConfig, StudentLoss, distill
-from msdae.training.trajectories import Trajectories
+from msdae.training.trajectories import Trajectories, TrajectoryConfig, _guidance, _tensors
 
 SETTINGS = DistillConfig(
     student=StudentConfig(rank=8, points=4),
@@ -87,6 +89,38 @@ def test_one_euler_step_to_the_target_lands_on_the_trajectory(checkpoint, tiny, 
         assert (points - landed).abs().amax(dim=(2, 3)).min() < 0.05
     guided = next(trajectories.batches(8, lambda step: (2,), 1, seed=0))
     assert (guided.sigma == guided.following).all() and guided.steps.eq(0).all()
+
+
+def tensors(model, batch, **changes):
+    """Trajectories of two points of clips that have one guidance, and the shapes of their codes."""
+    settings = TrajectoryConfig(4, 4, 2, (2.0, 3.0), **{"usual": 0.0, "crossed": 0.0} | changes)
+    with torch.no_grad():
+        return _tensors(model, batch, settings, Draws((0,), len(batch.names)))
+
+
+def test_the_sound_of_a_share_of_the_clips_is_that_of_another(checkpoint, tiny):
+    model, batch = MSDAE.from_pretrained(checkpoint), ClipCache(tiny / "train").batch([0, 1, 2, 3])
+    (own, shapes), (other, _) = (tensors(model, batch, crossed=share) for share in (0.0, 1.0))
+    pooled = sum(c * f for (c, f), pool in zip(shapes, model.pooled, strict=True) if pool)
+    assert model.pooled[0] and not any(model.pooled[1:])
+    assert torch.equal(other["codes"][:, :pooled], own["codes"][:, :pooled].roll(1, 0))
+    assert torch.equal(other["codes"][:, pooled:], own["codes"][:, pooled:])
+    assert torch.equal(other["tokens"], own["tokens"].roll(1, 0))
+    assert (other["points"] - own["points"]).abs().max() > 1e-3
+
+
+def test_guidance_is_the_models_own_or_drawn_for_each_level(checkpoint, tiny):
+    model, draws = MSDAE.from_pretrained(checkpoint), [Draws((n,), 4) for n in range(200)]
+    usual, drawn = (
+        torch.tensor([_guidance(model, TrajectoryConfig(4, 4, 2, (2.0, 3.0), share, 0.0), d) for d in draws])
+        for share in (0.3, 0.0)
+    )
+    own = (usual == torch.tensor(model.guidance_weights(None))).all(dim=1)
+    assert own.float().mean() == pytest.approx(0.3, abs=0.08)
+    without = drawn == 1
+    assert without.float().mean() == pytest.approx(0.25, abs=0.05)
+    assert ((drawn >= 2) & (drawn <= 3) | without).all() and drawn[~without].std() > 0.2
+    assert not (without.all(dim=1) == without.any(dim=1)).all()  # each level by itself
 
 
 def test_an_untrained_student_is_its_teacher_without_guidance(checkpoint):

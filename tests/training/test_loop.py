@@ -151,6 +151,20 @@ def test_accumulation_equals_the_whole_batch(build, tmp_path):
         assert one == (other[0], pytest.approx(other[1], rel=1e-5))
 
 
+def test_gradients_are_clipped(build):
+    """So short a gradient is nothing beside the constant that Adam divides by."""
+    moved = []
+    for folder, clip in (("a", 1.0), ("b", 1e-14)):
+        model = begin_stage("msdae", MODEL, 1, 0)
+        before = torch.cat([parameter.detach().flatten().clone() for parameter in model.parameters()])
+        loop = build(folder, model, clip=clip, ema=0.0)
+        loop.total = 2
+        assert loop.run()
+        after = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+        moved.append((after - before).norm())
+    assert moved[1] < 1e-3 * moved[0]
+
+
 def test_a_batch_that_cannot_be_divided_is_refused(build):
     with pytest.raises(UserError, match="batch_size 4 is not divisible into 3"):
         build(accumulation=3)
@@ -229,6 +243,7 @@ def test_training_on_views_with_a_contrastive_loss(build, tmp_path):
 def test_validation_repeats_and_uses_the_average(build):
     loop = build()
     first = loop.validate()
+    loop.step = 3
     assert loop.validate() == first
     for average in loop.learners["model"].ema.averages:
         average.add_(0.1)

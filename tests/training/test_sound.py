@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from msdae import codecs
+from msdae.audio.mel import LogMel
 from msdae.audio.windows import Waveform
-from msdae.data.excerpts import ExcerptConfig
+from msdae.data.excerpts import ExcerptConfig, excerpts
 from msdae.errors import UserError
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
@@ -55,7 +56,9 @@ def test_held_out_excerpts_get_better_and_the_model_stays(tmp_path, source):
     grads = [parameter.requires_grad for parameter in model.parameters()]
     lesson = learn(model, CODEC, [source], SETTINGS, tmp_path)
     assert lesson.held_out[1] < 0.99 * lesson.held_out[0] and lesson.steps == 8
-    assert lesson.adapter.fits(model.unet) and lesson.code.shape == (1, 32, 1)
+    assert lesson.adapter.fits(model.unet)
+    train, _ = excerpts([source], CODEC, LogMel(model.config.mel), SETTINGS.excerpts)
+    torch.testing.assert_close(lesson.code, model.encode_level(0, train.timbre.float()).mean(0)[None])
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert [parameter.requires_grad for parameter in model.parameters()] == grads and not model.training
 
@@ -88,9 +91,12 @@ def test_another_sound_begins_anew_and_leaves_other_files(tmp_path, source):
     assert (first.steps, other.steps) == (2, 3) and (tmp_path / "mine.txt").exists()
 
 
-def test_steps_follow_from_seconds(tmp_path, source):
-    by_time = changed(steps=None, seconds=3.0, save_every=100, most=12)
-    assert sound.FEWEST <= learn(small(), CODEC, [source], by_time, tmp_path).steps <= 12
+def test_steps_follow_from_seconds(tmp_path, source, monkeypatch):
+    """At most `most`, however much time there is, and at least `FEWEST`."""
+    by_time = changed(steps=None, seconds=1000.0, save_every=100, most=12)
+    assert learn(small(), CODEC, [source], by_time, tmp_path / "quick").steps == 12
+    monkeypatch.setattr(sound.SoundTask, "pace", lambda task, folder: 1000.0)
+    assert learn(small(), CODEC, [source], by_time, tmp_path / "slow").steps == sound.FEWEST
 
 
 def test_a_share_of_what_was_learnt_is_kept(tmp_path, source):

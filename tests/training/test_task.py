@@ -7,13 +7,28 @@ from msdae.errors import UserError
 from msdae.training.autoencoder import TrainConfig
 from msdae.training.codec import CodecTrainConfig
 from msdae.training.sound import LearnConfig
-from msdae.training.task import Schedule
+from msdae.training.task import Schedule, settled
 
 
 def test_learning_rate_warms_up_and_falls():
     settings = Schedule(learning_rate=1.0, warmup=10, decay=0.5)
     rates = [settings.rate(step, 100) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and rates[9] == rates[50] == 1 and rates[99] == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(
+    ("held_out", "patience", "enough"),
+    [
+        ([3.0, 2.0, 2.0], 1, True),  # as good is not better
+        ([3.0, 2.0, 1.9], 1, False),
+        ([2.0, 3.0, 1.9], 2, False),
+        ([2.0, 3.0, 2.5], 2, True),
+        ([2.0, 3.0], 2, False),
+        ([2.0, 3.0], 0, False),
+    ],
+)
+def test_losses_settle_where_the_last_are_no_better(held_out, patience, enough):
+    assert settled(held_out, patience) == enough
 
 
 @pytest.mark.parametrize(

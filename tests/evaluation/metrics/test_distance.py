@@ -33,6 +33,15 @@ def test_equal_waveforms_are_at_zero_and_order_does_not_matter():
     assert log_mel_distance(NOISE, other, 44100) > 1
 
 
+def test_it_is_the_mean_of_three_resolutions():
+    other = torch.roll(NOISE, 5000)
+    apart = [
+        float((_decibel(NOISE, size, 44100, -80.0) - _decibel(other, size, 44100, -80.0)).abs().mean())
+        for size in (2048, 1024, 512)
+    ]
+    assert log_mel_distance(NOISE, other, 44100) == pytest.approx(np.mean(apart))
+
+
 def test_a_full_scale_sine_is_read_at_full_scale():
     """Up to the 6.02 dB of a band that takes the whole main lobe of the Hann window: 1/2 + 1 + 1/2."""
     for size in FFT_SIZES:

@@ -116,5 +116,5 @@ def test_f1_of_nothing():
 
 
 def test_pitch_accuracy_takes_the_longest_note():
-    notes = [np.array([(0, 0.2, 72), (0, 2.0, 60)]), np.array([(0, 1, 61)]), np.zeros((0, 3))]
+    notes = [np.array([(0, 2.0, 60), (1.9, 2.1, 72)]), np.array([(0, 1, 61)]), np.zeros((0, 3))]
     assert melody.pitch_accuracy([60, 60, 60], notes) == pytest.approx(1 / 3)
