@@ -167,6 +167,11 @@ def test_a_pitch_that_two_notes_have_in_a_frame_counts_once():
     assert (held == repeated).all() and (held == unison).all() and (held != 0).all()
 
 
+def test_a_note_shorter_than_a_frame_sounds_in_its_frame():
+    numbers = pitch_sets([(1.1, 1.2, 60, 90)], 4, 4.0)
+    assert numbers[1] != 0 and (numbers[[0, 2, 3]] == 0).all()
+
+
 def test_equal_sets_of_pitches_have_equal_numbers():
     numbers = pitch_sets(
         [(0.0, 1.0, 60, 90), (0.0, 1.0, 64, 90), (2.0, 3.0, 64, 9), (2.0, 3.0, 60, 9)], 4, 4.0

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from msdae import codecs
+from msdae.audio.formants import envelope
 from msdae.audio.mel import LogMel
 from msdae.audio.windows import Waveform
-from msdae.data.excerpts import ExcerptConfig, _excerpt, _pieces, excerpts
+from msdae.data.excerpts import ExcerptConfig, _excerpt, _looped, _pieces, excerpts
 from msdae.errors import UserError
 
 CODEC = codecs.load(codecs.DEFAULT)
@@ -48,6 +49,20 @@ def test_transposition_stays_in_range():
     assert -3.01 < min(pitches) < -1 < 1 < max(pitches) < 3.01
 
 
+def test_a_share_keeps_its_spectral_envelope_in_place():
+    harmonics = torch.arange(1, 60)[:, None]
+    weights = torch.exp(-(((110 * harmonics - 1500) / 300) ** 2))
+    vowel = (weights * torch.sin(2 * torch.pi * 110 * harmonics * torch.arange(5 * RATE) / RATE)).sum(dim=0)
+    highest = []
+    for share in (1.0, 0.0):
+        config = ExcerptConfig(semitones=12, formants=share)
+        excerpt = _excerpt(0.05 * vowel, CODEC, config, np.random.default_rng(0))
+        highest.append(float(envelope(excerpt).argmax()) * RATE / 2048)
+    moved = 2 ** (np.random.default_rng(0).uniform(-12, 12) / 12)
+    assert abs(moved - 1) > 0.1
+    assert highest == [pytest.approx(1500, rel=0.08), pytest.approx(1500 * moved, rel=0.08)]
+
+
 def test_the_end_of_a_long_recording_is_held_out_and_silence_left_out():
     sound = torch.cat([tone(8), torch.zeros(10 * RATE), tone(8, 550), tone(4, 880)])
     pieces, held_out, _ = _pieces([Waveform(sound)], CLIP, CLIP, share=0.2)
@@ -80,9 +95,10 @@ def test_the_last_fifth_of_what_can_be_heard_is_held_out():
 
 def test_what_is_loud_at_its_end_alone_is_learnt_from_there():
     """Ticks that can be heard keep the silence before the music; nothing else is there to learn from."""
-    ticks = torch.zeros(14 * RATE)
-    ticks[:: 2 * RATE] = 0.3
-    pieces, held_out, _ = _pieces([Waveform(torch.cat([ticks, tone(2)]))], CLIP, CLIP, share=0.2)
+    ticks = torch.zeros(7, 2 * RATE)
+    ticks[:, :10] = 0.3
+    pieces, held_out, heard = _pieces([Waveform(torch.cat([*ticks, tone(2)]))], CLIP, CLIP, share=0.2)
+    assert heard == 16 * RATE
     assert pieces and not held_out and {round(peak(piece)) for piece in pieces} == {440}
 
 
@@ -104,9 +120,12 @@ def test_an_hour_is_a_bounded_number_of_pieces():
 
 @pytest.mark.parametrize("seconds", [0.06, 0.2])
 def test_short_recordings_are_repeated(seconds):
-    source = Waveform(tone(seconds) + 0.1)
-    train, valid = excerpts([source], CODEC, MEL, FEW)
+    sound = tone(seconds) + 0.1
+    train, valid = excerpts([Waveform(sound)], CODEC, MEL, FEW)
     assert valid is None and torch.isfinite(train.z).all() and len(train.z) == 6
+    repeated = _looped(sound, CLIP)
+    assert len(repeated) >= CLIP
+    assert repeated.diff().abs().max() < 1.2 * sound.diff().abs().max()  # without clicks
 
 
 def test_a_click_is_no_note():

@@ -33,6 +33,14 @@ def test_recolouring_changes_the_envelope_by_as_much_as_is_asked(mel):
     assert none < 1e-4 < little < much
 
 
+def test_recolouring_lays_a_little_noise_below():
+    """The same for all bands and frames of a clip, at most a hundredth of full scale."""
+    changed = recolour(torch.zeros(16, 128, 64), drawn(clips=16), 1.0, GAIN)
+    noise = torch.expm1(changed) / GAIN
+    assert torch.allclose(noise, noise[:, :1, :1].expand_as(noise), atol=1e-6)
+    assert (noise > 0).all() and noise.max() <= 0.01 and noise[:, 0, 0].std() > 1e-3
+
+
 def test_each_clip_is_recoloured_in_its_own_way(mel):
     changed = recolour(mel, drawn(), 1.0, GAIN)
     assert (changed[0] - changed[1]).abs().max() > 0.1
@@ -50,6 +58,14 @@ def test_scrambling_without_room_only_shuffles():
     changed = scramble(mel, drawn(clips=1), bands=0, tempo=0.0)
     assert torch.equal(changed.sort(dim=2).values, mel) and not torch.equal(changed, mel)
     assert torch.equal(changed, scramble(mel, drawn(clips=1), bands=0, tempo=0.0))
+
+
+def test_scrambling_changes_the_tempo_of_each_clip():
+    mel = torch.arange(512.0).expand(64, 2, 512)
+    steps = scramble(mel, drawn(clips=64), bands=0, tempo=0.25)[:, 0].diff(dim=1)
+    inside = (steps >= 0) & (steps <= 2)  # not from one block to the next
+    rates = (steps * inside).sum(dim=1) / inside.sum(dim=1)
+    assert rates.min() == pytest.approx(0.75, abs=0.03) and rates.max() == pytest.approx(1.25, abs=0.03)
 
 
 @pytest.mark.parametrize("frames", [512, 509, 7])
@@ -76,6 +92,10 @@ def test_vibrato_moves_partials_up_and_down_but_keeps_them(mel):
     assert torch.equal(changed[:, 60, 120:], mel[:, 60, 120:])  # where the spectrum is even
     above, below = changed[:, 41, 120:], changed[:, 39, 120:]
     assert above.std() > 0.01 and (above - below).max() > 0.05 and (above - below).min() < -0.05
+    quiet, loud = mel[0, 60, 200], mel[0, 40, 200]
+    moved = (vibrato(mel[:1].expand(64, -1, -1), drawn(clips=64))[:, [39, 41], 120:] - quiet) / (loud - quiet)
+    assert moved.amax() == pytest.approx(0.4, abs=0.02)  # of a band, at the deepest
+    assert moved.amax(dim=(1, 2)).min() < 0.1
 
 
 def test_the_change_of_a_clip_does_not_depend_on_those_beside_it(mel):

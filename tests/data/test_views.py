@@ -84,6 +84,8 @@ def test_clips_without_a_rendition_are_bent_whatever_the_share(cache, monkeypatc
     renditions = [at(partners, "rendition", index, 0.0) for index in batch.indices]
     alone = torch.tensor([one == other for one, other in zip(renditions, batch.indices, strict=True)])
     assert alone.any() and not alone.all()
+    assert torch.equal(batch.content_sound, cache.sound(renditions))
+    assert not torch.equal(batch.content_sound, batch.sound)
     unbent = (batch.content == cache.mel(renditions)).flatten(1).all(dim=1)
     assert torch.equal(alone, ~unbent)
 

@@ -63,7 +63,7 @@ def test_mixes_of_several_recordings_at_once(pipeline, sources):
     tune, timbre = sources
     group = [pipeline.mixed(Mix(m, {1: t}), [0.5]) for m, t in ((tune, timbre), (timbre, tune))]
     together = sample(pipeline, group, [3, 4])
-    assert not torch.equal(together[0], sample(pipeline, group[:1], [4])[0])
+    assert (together[0] - sample(pipeline, group[:1], [4])[0]).abs().max() > 0.1
     for made, seed, z in zip(group, (3, 4), together, strict=True):
         torch.testing.assert_close(sample(pipeline, [made], [seed])[0], z, atol=1e-4, rtol=1e-3)
 

@@ -77,6 +77,17 @@ def test_a_run_that_was_stopped_continues_bit_for_bit(music, finished, tmp_path,
         assert torch.equal(tensor, continued.state_dict()[name]), name
 
 
+def test_bands_are_measured_over_the_first_batches(music, finished, tmp_path):
+    """There they have a mean of 0 and a deviation of 1."""
+    codec = finished[1]
+    sizes = FEW.frames * codec.hop, codec.sample_rate
+    excerpts = RecordingExcerpts(paths(music)["train"], FEW, *sizes, tmp_path, CPU)
+    sound = [batch.waveform for batch, _ in zip(excerpts.batches(FEW.seed, 0), range(2), strict=False)]
+    even = codec.log_mel(codec.spectrogram(torch.cat(sound))).flatten(0, 1)
+    assert even.mean(0).abs().max() < 1e-3
+    assert even.std(0).median() == pytest.approx(1, abs=1e-3)
+
+
 def test_a_decoder_is_trained_on_without_touching_the_latents(music, tmp_path):
     base = codecs.load("spectral-neural")
     before, decoder = base.fingerprint, base.frame[0].weight.clone()

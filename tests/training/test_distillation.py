@@ -89,6 +89,7 @@ def test_one_euler_step_to_the_target_lands_on_the_trajectory(checkpoint, tiny, 
         assert (points - landed).abs().amax(dim=(2, 3)).min() < 0.05
     guided = next(trajectories.batches(8, lambda step: (2,), 1, seed=0))
     assert (guided.sigma == guided.following).all() and guided.steps.eq(0).all()
+    assert len(guided.sigma.unique()) > 2  # at any point of the teacher's
 
 
 def tensors(model, batch, **changes):

@@ -45,7 +45,21 @@ def test_windows_are_of_the_pieces():
         assert codes[2][row, 0].tolist() == list(np.arange(start // 4, start // 4 + 4))
     assert batch.length.tolist() == [48.0] * 32 and len(set(batch.start.tolist())) > 4
     known = {tuple(text.tolist()) for number in (0, 1) for text in piece(number).texts}
-    assert {tuple(text.tolist()) for text in batch.text} <= known
+    assert {tuple(text.tolist()) for text in batch.text} == known
+
+
+def test_long_pieces_have_as_many_windows_as_they_are_longer():
+    batch = task({"train": [piece(0), piece(1, frames=9 * 48)]}).some(400)
+    assert batch.names.count("piece1") / 400 == pytest.approx(0.9, abs=0.04)
+
+
+def test_the_timbre_of_a_window_is_one_of_its_piece_or_at_times_their_mean():
+    one = piece(0)
+    found = GRID.gather(task({"train": [one]}).some(400).codes)[1][..., 0]
+    is_mean = torch.isclose(found, one.timbres[1].mean(dim=0)).all(dim=1)
+    assert is_mean.float().mean() == pytest.approx(0.3, abs=0.06)
+    apart = torch.cdist(found[~is_mean], one.timbres[1])
+    assert apart.amin(dim=1).max() < 1e-3 and apart.argmin(dim=1).unique().tolist() == [0, 1, 2, 3]
 
 
 def test_two_processes_draw_what_one_draws():
