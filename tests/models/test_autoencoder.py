@@ -262,6 +262,20 @@ def test_guidance_has_one_weight_or_one_a_level(model):
         model.guidance_weights([1.0] * (model.stage + 1))
 
 
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_guidance_of_a_level_is_away_from_what_is_said_without_it(model, level):
+    z, mel = clip()
+    codes, sigma = model.encode(z, mel), torch.full((len(z),), 2.0)
+    drop = torch.zeros(len(z), model.stage, dtype=torch.bool)
+    drop[:, level] = True
+    weights = [1.0] * model.stage
+    weights[level] = 3.0
+    everything, without = model.denoise(z, sigma, codes), model.denoise(z, sigma, codes, drop)
+    assert (everything - without).abs().max() > 1e-3
+    guided = model.denoiser(codes, weights)(z, sigma)
+    torch.testing.assert_close(guided, everything + 2 * (everything - without), rtol=1e-4, atol=1e-4)
+
+
 def test_guidance_of_one_leaves_the_denoiser_as_it_is(model):
     z, mel = clip()
     codes, sigma = model.encode(z, mel), torch.ones(2)
