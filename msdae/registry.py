@@ -2,22 +2,27 @@
 
 import difflib
 import importlib
+import os
 import pkgutil
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 
+EXTENSIONS = "MSDAE_IMPORT"  # environment variable: Python files that register entries, as PATH has folders
 Entry = TypeVar("Entry")
+_imported: set[str] = set()
 
 
 class Registry(Generic[Entry]):
     """Entries by name. Each registers itself in the file that defines it, so that a new one is one new file.
 
     Names are read from the files, `@CODECS.register("name")` in the registry of the noun "codec"; the files
-    are imported when an entry is asked for.
+    are imported when an entry is asked for. The user's own files, which the environment variable MSDAE_IMPORT
+    names, are imported before.
 
     Args:
         noun: what an entry is, for error messages.
@@ -63,6 +68,7 @@ class Registry(Generic[Entry]):
         return name in self._names()
 
     def _names(self) -> set[str]:
+        _import_extensions()
         if self._complete:
             return set(self._entries)
         registered = re.compile(rf'^@{self.noun.upper().replace(" ", "")}S\.register\("([^"]+)"\)', re.M)
@@ -72,9 +78,30 @@ class Registry(Generic[Entry]):
         return {*self._entries, *(name for text in texts for name in registered.findall(text))}
 
     def _import(self) -> None:
+        _import_extensions()
         if self._complete:
             return
         self._complete = True  # before the imports, which may ask again
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(getattr(package, "__path__", ())):
             importlib.import_module(f"{self.package}.{module.name}")
+
+
+def _import_extensions() -> None:
+    """Import the files that `EXTENSIONS` names, once a process.
+
+    Raises:
+        UserError: no such file, or a name that another module has. What the files raise is theirs.
+    """
+    for name in filter(None, os.environ.get(EXTENSIONS, "").split(os.pathsep)):
+        if name in _imported:
+            continue
+        _imported.add(name)  # before the import, which may ask again
+        path = Path(name).resolve()
+        if path.suffix != ".py" or not path.is_file():
+            raise UserError(f"{EXTENSIONS}: {printable(name)}: no such Python file; check the path")
+        if str(path.parent) not in sys.path:
+            sys.path.append(str(path.parent))
+        module = importlib.import_module(path.stem)
+        if Path(getattr(module, "__file__", None) or "").resolve() != path:
+            raise UserError(f"{EXTENSIONS}: {printable(name)}: another module is called so; rename it")

@@ -1,6 +1,9 @@
 """The examples of docs/extend.md do what the page says."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +52,26 @@ def model(kind: str = "msdae", codec: str = "averages"):
     for parameter in network.parameters():  # an untrained model ends in zeros
         parameter.data += 0.1 * torch.randn_like(parameter)
     return network.eval()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("own/mine.py", "missing.wav: no such file"),  # the sampler is known
+        ("missing.py", "MSDAE_IMPORT: missing.py: no such Python file"),
+        ("own/json.py", "MSDAE_IMPORT: own/json.py: another module is called so; rename it"),
+    ],
+)
+def test_commands_know_what_files_in_the_environment_register(tmp_path, name, message):
+    if name != "missing.py":
+        (tmp_path / "own").mkdir()
+        (tmp_path / name).write_text(EXAMPLES["sampler"])
+    line = [sys.executable, "-m", "msdae", "swap", "--timbre", "missing.wav", "--melody", "missing.wav"]
+    environment = {**os.environ, "MSDAE_IMPORT": name, "PYTHONPATH": str(PAGE.parents[1])}
+    done = subprocess.run(
+        [*line, "--sampler", "midpoint"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
 
 
 def test_examples_are_short():

@@ -27,14 +27,14 @@ class Once(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
-def add_levels(parser: argparse.ArgumentParser, default: str) -> None:
-    """--levels, those of the timbre source."""
+def add_levels(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """--levels, those of the timbre source; by default all of the model."""
     parser.add_argument(
         "--levels",
         type=cli.numbers(int),
         default=default,
         metavar="K[,K]",
-        help="levels that come from the timbre source, 1 (coarse) to 3 (fine)",
+        help=f"levels that come from the timbre source, 1 (coarse) to 3 (fine){'' if default else '; all'}",
     )
 
 

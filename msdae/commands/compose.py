@@ -54,13 +54,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _write(score: Score, options: argparse.Namespace, out: Path, renderer: "Pipeline | None") -> None:
     """The score as MIDI, picture and sound, by the renderer in the sound that is asked for, too."""
     from msdae.evaluation.rolls import plot_roll
+    from msdae.evaluation.tables import counted
     from msdae.synthesis.players import play
 
     if not score.parts:
         dare = " or a higher --temperature" if "temperature" in COMPOSERS[options.model].sampled else ""
         raise UserError(f"{options.model} composed silence; take another --seed{dare}")
     write_score(out, score)
-    print(f"wrote {out} ({sum(map(len, score.parts))} notes, {len(score.parts)} parts)")
+    print(f"wrote {out} ({counted(sum(map(len, score.parts)), 'note')}, {counted(len(score.parts), 'part')})")
     plot = _plot(options, out)
     plot_roll(plot, {out.name: score})
     print(f"wrote {plot}")

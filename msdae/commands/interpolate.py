@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--count", type=cli.ranged(SERIES), default=5, help=f"recordings in the series, {SERIES}"
     )
     parser.add_argument("--out", type=Path, default=Path("interpolation"), help="folder of the results")
-    add_levels(parser, default="1,2,3")
+    add_levels(parser)
     cli.add_plot(parser)
     cli.add_sampling(parser)
     options = parser.parse_args(argv)
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for folder in made:  # nothing is left of what cannot be done
             folder.rmdir()
         raise
-    mix = Mix(melody, dict.fromkeys(options.levels, timbre))
+    mix = Mix(melody, dict.fromkeys(options.levels or range(1, renderer.model.stage + 1), timbre))
     masterings = renderer.render_series(mix, series, partial(tqdm, desc=options.out.name))
     for output, mastering in zip(series, masterings, strict=True):
         cli.say_written(output, mix, mastering.limited)

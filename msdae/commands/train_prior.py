@@ -114,8 +114,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = cli.parser(
         "train-prior",
         "Train a prior of a model's codes, on a folder of recordings or on pieces that are rendered on\n"
-        "first use (5 hours of music, 6 minutes on two cores). The Gaussian is fitted in seconds. Killed\n"
-        "and started again, the same line continues.",
+        "first use (5 hours of music, 6 minutes on two cores). The Gaussian is fitted in seconds, over\n"
+        "log-mels in minutes. Killed and started again, the same line continues.",
         "--prior dit --data ~/Music --set model.width=256",
     )
     parser.add_argument("--prior", choices=list(PRIORS), default="dit", help="which prior")

@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not train_stage(model, stage, settings, run, options.data, start, listen, tqdm):
         raise SystemExit(130)
     if launcher.rank() == 0:
-        print(f"next: {_following(options, len(settings.steps), run)}")
+        print(f"next: {_following(options, min(len(settings.steps), len(settings.model.inject)), run)}")
 
 
 def _following(options: argparse.Namespace, stages: int, run: Path) -> str:

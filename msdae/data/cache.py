@@ -300,7 +300,8 @@ def require(folder: Path, manifest: dict[str, Any], codec: Codec, mel: MelConfig
     if recorded["fingerprint"] != codec.fingerprint:
         raise UserError(
             f"{folder}: made with codec '{recorded['name']}' ({recorded['fingerprint'][:12]}), "
-            f"this is '{codec.name}' ({codec.fingerprint[:12]}); prepare the data again with this codec"
+            f"this is '{codec.name}' ({codec.fingerprint[:12]}); prepare the data again with this "
+            f"codec, or train with --set model.codec.name={recorded['name']}"
         )
     known, wanted = manifest["mel"], asdict(mel)
     if differing := [key for key, value in wanted.items() if known.get(key) != value]:

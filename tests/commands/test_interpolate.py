@@ -1,7 +1,9 @@
 import pytest
 import torch
 
-from msdae import audio
+from msdae import audio, codecs
+from msdae.models.config import CodecConfig, ModelConfig
+from msdae.models.msdae import MSDAE
 
 FAST = ["--steps", "2", "--device", "cpu"]
 
@@ -19,6 +21,17 @@ def test_interpolate(tmp_path, sounds, checkpoint, run, capsys):
     assert "another series" not in capsys.readouterr().err
     run("interpolate", "--timbre", a, "--melody", b, "--count", "2", *arguments)
     assert "also holds 2 of another series, such as 2-strength-0.50.wav" in capsys.readouterr().err
+
+
+def test_by_default_all_levels_of_the_model_move(tmp_path, sounds, run):
+    """Regression: a model of two levels was asked for a third."""
+    codec = CodecConfig(fingerprint=codecs.load(codecs.DEFAULT).fingerprint)
+    MSDAE(ModelConfig(widths=(16,) * 5, encoder_widths=(8, 8), codec=codec), stage=2).save(
+        tmp_path / "two.safetensors"
+    )
+    line = ["--timbre", sounds[0], "--melody", sounds[1], "--count", "2", "--out", tmp_path / "series"]
+    run("interpolate", *line, "--checkpoint", tmp_path / "two.safetensors", *FAST)
+    assert len(list((tmp_path / "series").iterdir())) == 2
 
 
 @pytest.mark.parametrize(
