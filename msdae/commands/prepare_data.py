@@ -50,9 +50,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _say_what_follows(options: argparse.Namespace, out: Path) -> None:
     """The lines to type next: to go on training the model that ships where its codec was used, and a swap."""
+    if not all((out / split).exists() for split in ("train", "valid")):
+        return  # the report says which one training lacks
     stage = ["1"] if options.mel_of is None else ["1", "--config", str(options.mel_of)]
     fits = options.codec == codecs.DEFAULT and options.mel_of is None
     training = ["--stage", *(["3", "--from", "embedded"] if fits else stage), "--data", str(out)]
+    if options.codec != codecs.DEFAULT:
+        training += ["--set", f"model.codec.name={options.codec}"]
     print(f"next: {cli.command_line('train-stage', [*training, '--run', 'runs/NAME'])}")
     if fits:
         print(f"then: {cli.program('swap')} --timbre a.wav --melody b.wav --checkpoint runs/NAME/stage3")
