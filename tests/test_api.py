@@ -13,6 +13,7 @@ from msdae.evaluation import metrics, swapbench
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.usefixtures("few_references")
 @pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
 def test_the_examples_run(page, melody, tmp_path, monkeypatch):
     audio.write(tmp_path / "a.wav", melody(3.5, seed=1)[0])

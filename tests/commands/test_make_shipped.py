@@ -1,9 +1,7 @@
 """The script that makes the model that ships, at a thousandth of its size."""
 
 import dataclasses
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import pytest
 import torch
@@ -15,7 +13,6 @@ from msdae.models.autoencoder import Autoencoder, outlined
 from msdae.training.autoencoder import TrainConfig
 from msdae.training.recipe import NamedSquares, Recipe
 
-ROOT = Path(__file__).parents[2]
 TOY = [
     *("--set", "training.model.widths=[16,16,24]", "--set", "training.model.hidden=16"),
     *("--set", "training.batch_size=4", "--set", "training.pretrain_batch=4"),
@@ -24,27 +21,24 @@ TOY = [
 ]
 
 
-def run(folder, *arguments):
-    script = ROOT / "experiments/make_shipped.py"
-    out = ("--data", folder / "data", "--run", folder / "run", "--out", folder / "model.safetensors")
-    line = [str(part) for part in (sys.executable, script, *out, *arguments)]
-    return subprocess.run(line, capture_output=True, text=True, cwd=folder)
+@pytest.fixture
+def make(run, tmp_path, monkeypatch):
+    """A function that runs the script in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return partial(run, "make_shipped", "--data", "data", "--run", "run", "--out", "model.safetensors")
 
 
-def test_a_toy_of_the_shipped_recipe_is_prepared_trained_and_exported(tmp_path):
+def test_a_toy_of_the_shipped_recipe_is_prepared_trained_and_exported(make, tmp_path):
     toy = ("--scale", "0.0005", "--soundfont", "TimGM6mb.sf2", "--workers", "1", *TOY)
-    done = run(tmp_path, *toy)
-    assert done.returncode == 0, done.stderr
+    make(*toy)
     model = Autoencoder.from_pretrained(str(tmp_path / "model.safetensors"))
     assert model.stage == 3
     clips = open_clips(*(tmp_path / "data" / name / "train" for name in ("many", "dry", "notes")))
     assert model.config.codec.std == pytest.approx(clips.manifest["latent"]["std"])
-    again = run(tmp_path, *toy)  # nothing is left to do
-    assert again.returncode == 0, again.stderr
+    make(*toy)  # nothing is left to do
     start = ("--config", folders.configs() / "continued.yaml", "--from", tmp_path / "model.safetensors")
     out = ("--run", tmp_path / "further", "--out", tmp_path / "further.safetensors")
-    further = run(tmp_path, *toy, *start, *out)
-    assert further.returncode == 0, further.stderr
+    make(*toy, *start, *out)
     assert sorted(path.name for path in (tmp_path / "further").iterdir()) == ["stage3"]
     before, after = model.state_dict(), Autoencoder.load(tmp_path / "further.safetensors").state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("encoders.0."))
@@ -94,7 +88,8 @@ def test_sets_are_named_as_folders(name):
         (("--set", "training.step=3"), "did you mean 'steps'"),
     ],
 )
-def test_bad_input_ends_before_any_work(tmp_path, arguments, message):
-    done = run(tmp_path, *arguments)
-    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+def test_bad_input_ends_before_any_work(make, tmp_path, capsys, arguments, message):
+    with pytest.raises(SystemExit) as ended:
+        make(*arguments)
+    assert ended.value.code == 2 and message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -9,6 +9,7 @@ import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from msdae import codecs
+from msdae.codecs import pca
 from msdae.codecs.pca import SpectralCodec
 from msdae.commands import export, prepare_data
 from msdae.data.views import ViewConfig
@@ -21,7 +22,16 @@ from msdae.models.config import CodecConfig, ModelConfig
 from msdae.training.autoencoder import TrainConfig
 from msdae.training.stages import train_stage
 
+pytestmark = pytest.mark.usefixtures("few_references")
 FAST = Sampling(steps=2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_phase_steps():
+    """The PCA codec finds phases in four steps, not in 32: nothing here is about how it sounds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pca, "PHASE_STEPS", 4)
+        yield
 
 
 @pytest.fixture(scope="module")
