@@ -8,7 +8,7 @@ import torch
 from msdae.audio.windows import Waveform
 from msdae.errors import UserError
 from msdae.inference.codes import Codes
-from msdae.inference.encoding import Job, encoded
+from msdae.inference.encoding import Job, encoded, timbre_of
 from msdae.inference.pipeline import Mix, Pipeline, Sampling
 from msdae.inference.sounds import LearntSound, mixed_tokens
 from msdae.models.adapter import Adapter
@@ -45,6 +45,14 @@ def test_swaps_with_sources_of_any_length(pipeline, melody, seconds, tokens):
     without = pipeline.mix(pipeline.encode(tune), {1: codes})
     z = [pipeline.sample(c) for c in (without, dataclasses.replace(without, tokens=None))]
     assert (z[0] - z[1]).abs().max() > 1e-3  # tokens matter
+
+
+@pytest.mark.parametrize(("seconds", "samples"), [(0.5, 131_072), (4.0, 176_400)])
+def test_a_timbre_source_is_a_clip_at_least(pipeline, melody, seconds, samples):
+    short = melody(seconds)[0]
+    codes = timbre_of(pipeline, short)
+    assert codes.samples == samples and set(codes.levels) == {1}
+    torch.testing.assert_close(codes[1], pipeline.encode(short, samples=samples)[1])
 
 
 @pytest.mark.parametrize("samples", [22_050, 131_072, 200_000])
