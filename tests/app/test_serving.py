@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -59,9 +60,9 @@ def test_it_ends_quietly_though_a_page_is_open(start, capfd):
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_a_taken_port_is_said(start, tmp_path):
-    server = start()
-    command = [sys.executable, "-m", "msdae", "app", "--port", str(server.port)]
+def test_a_taken_port_is_said(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MSDAE_HOME": str(tmp_path)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = [sys.executable, "-m", "msdae", "app", "--port", str(taken.getsockname()[1])]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 2 and "address already in use; choose another with" in done.stderr

@@ -8,7 +8,7 @@ from msdae.errors import UserError
 
 def test_tables_of_the_model_that_ships(tmp_path, capsys):
     out = tmp_path / "leakage.json"
-    measure_leakage.main(["--cases", "40", "--out", str(out)])
+    measure_leakage.main(["--cases", "24", "--out", str(out)])
     printed = capsys.readouterr().out
     told, changed = json.loads(out.read_text())
     assert told["title"] in printed and changed["title"] in printed
