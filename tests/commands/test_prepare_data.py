@@ -62,6 +62,15 @@ def test_folder_is_prepared_and_strict_stops(tmp_path):
         prepare_data.main(strict)
 
 
+def test_the_next_line_names_the_codec_of_the_data(tmp_path, capsys):
+    (tmp_path / "music").mkdir()
+    audio.write(tmp_path / "music/a.wav", 0.3 * torch.sin(torch.arange(2 * ClipLength().samples) * 0.03))
+    line = ["--dataset", "folder", "--source", str(tmp_path / "music"), "--out", str(tmp_path / "out")]
+    prepare_data.main([*line, "--codec", "spectral", "--workers", "1", "--device", "cpu"])
+    said = capsys.readouterr().out
+    assert "--stage 1 --data" in said and "--set model.codec.name=spectral" in said and "then:" not in said
+
+
 def test_samples_are_for_squares_only(tmp_path):
     for dataset in ("synth", "folder"):
         with pytest.raises(UserError, match=f"--dataset {dataset}: plays no samples"):
