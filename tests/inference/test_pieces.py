@@ -18,7 +18,7 @@ def pipeline():
 
 def written(path, waveform):
     soundfile.write(path, waveform.numpy(), 44100)
-    return SourceFile(path.stem, path, 2, {"instrument": "oboe", "notes": [[0.0, 1.0, 60, 90]]})
+    return SourceFile(path.stem, path, 3, {"instrument": "oboe", "notes": [[0.0, 1.0, 60, 90]]})
 
 
 def test_silence_at_the_end_and_notes_are_left_out(pipeline, melody, tmp_path):

@@ -88,6 +88,12 @@ def test_bands_are_measured_over_the_first_batches(music, finished, tmp_path):
     assert even.std(0).median() == pytest.approx(1, abs=1e-3)
 
 
+def test_the_decoder_hears_of_its_judges(finished):
+    lines = [json.loads(line) for line in (finished[0] / "adversarial/log.jsonl").read_text().splitlines()]
+    terms = [line for line in lines if "adversarial" in line]
+    assert terms and all(line["matching"] > 0 and line["adversarial"] != 0 for line in terms)
+
+
 def test_a_decoder_is_trained_on_without_touching_the_latents(music, tmp_path):
     base = codecs.load("spectral-neural")
     before, decoder = base.fingerprint, base.frame[0].weight.clone()

@@ -14,6 +14,8 @@ from msdae import audio
 from msdae.commands import score as command
 from msdae.errors import UserError
 from msdae.evaluation.metrics import scoring
+from msdae.evaluation.metrics.frechet import fad_infinity
+from msdae.evaluation.metrics.kernel import kad
 from msdae.inference.sources import read_sound
 from msdae.symbolic.notes import Score, ScoreNote
 from msdae.symbolic.scores import write_score
@@ -45,6 +47,26 @@ def test_a_file_against_itself_is_perfect(tmp_path):
     assert written["sets"] == {}
     [row] = written["files"]
     assert row.pop("name") == "a.wav" and row == pytest.approx(perfect)
+
+
+def test_the_longer_of_two_is_cut_at_its_end(tmp_path):
+    for name, seconds in (("a.wav", 1.0), ("b.wav", 1.05)):
+        samples = torch.linspace(0.1, 0.1 + 0.1 * seconds, int(seconds * 44100))
+        soundfile.write(tmp_path / name, samples.numpy(), 44100)
+    paths = tmp_path / "a.wav", tmp_path / "b.wav"
+    for file, reference in (paths, paths[::-1]):
+        cut = scoring.Pair("a", file, reference).waveforms
+        for waveform, path in zip(cut, (reference, file), strict=True):
+            assert torch.equal(waveform, read_sound(path)[:44100])
+
+
+def test_sets_are_of_pairs():
+    rng = np.random.default_rng(0)
+    reference = rng.normal(size=(60, 4))
+    estimate = reference + 0.3 * rng.normal(size=(60, 4))
+    for name, metric in (("FAD-infinity", fad_infinity), ("KAD", kad)):
+        found = scoring.SET_METRICS[name](reference, estimate)
+        assert found == metric(reference, estimate, paired=True) != metric(reference, estimate)
 
 
 def test_two_references_of_one_name_are_refused(tmp_path):

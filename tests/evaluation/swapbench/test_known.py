@@ -49,3 +49,14 @@ def test_scores_are_of_the_clips_that_timbres_are_compared_with(codec, monkeypat
     first, again = (KnownScores(results, codec, None, embeddings.load()).keys["truth"] for _ in range(2))
     monkeypatch.setattr(known, "references", lambda split, kind: cases.references(split, kind, seed=7))
     assert first == again != KnownScores(results, codec, None, embeddings.load()).keys["truth"]
+
+
+def test_scores_are_of_a_codec_and_a_library(codec):
+    results = SimpleNamespace(cases=cases.plan("test", 0, {cases.NOTE: 2}))
+    other, library = SimpleNamespace(identity="another"), SimpleNamespace(fingerprint="of samples")
+    mine, coded, sampled = (
+        KnownScores(results, *of, embeddings.load()).keys
+        for of in ((codec, None), (other, None), (codec, library))
+    )
+    assert coded["codec"] != mine["codec"] and coded["truth"] == mine["truth"]
+    assert sampled["truth"] != mine["truth"]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,17 @@ def results(tmp_path):
 def cells(table, row):
     (found,) = [cells for name, *cells in table.rows if name == row]
     return [cell.point if isinstance(cell, Value) else cell for cell in found]
+
+
+def test_intervals_are_over_pieces_not_over_their_cases(results):
+    by_piece = [
+        replace(case, melody=replace(case.melody, piece=f"{n // 3}")) for n, case in enumerate(CASES[4:])
+    ]
+    for number, case in enumerate(by_piece):
+        scores = results.scores[(case.id, MODEL, "")]
+        results.scores[(case.id, MODEL, "")] = scores | {scoring.PITCH: float(number < 3)}
+    cell = tables.mean(results, Output(MODEL), by_piece, scoring.PITCH)
+    assert (cell.value, cell.low, cell.high) == (0.5, 0.0, 1.0)  # a piece is as likely as the other
 
 
 def test_swap_score_is_the_harmonic_mean_of_shares():
