@@ -1,7 +1,6 @@
 import json
 import re
 import runpy
-import subprocess
 import sys
 from base64 import b64decode
 from pathlib import Path
@@ -12,6 +11,7 @@ from matplotlib import pyplot
 
 from msdae.analysis import umap as umaps
 from msdae.analysis import umap_page
+from msdae.commands import plot_umap
 from msdae.data import ClipCache
 from msdae.errors import UserError
 from msdae.models.autoencoder import Autoencoder
@@ -88,6 +88,5 @@ def test_the_command_line_maps_notes_and_melodies(tiny, tmp_path, monkeypatch, c
 
 
 def test_a_split_that_is_not_there_is_refused(tiny, tmp_path):
-    command = [sys.executable, str(SCRIPT), "--data", str(tiny), "--out", str(tmp_path), "--split", "nowhere"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2 and "not a prepared data set" in done.stderr
+    with pytest.raises(UserError, match="not a prepared data set"):
+        plot_umap.main(["--data", str(tiny), "--out", str(tmp_path), "--split", "nowhere"])

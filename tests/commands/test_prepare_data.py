@@ -1,6 +1,5 @@
 """The command line of prepare_data.py, as a user types it."""
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -16,29 +15,6 @@ from msdae.data.sources import ClipLength
 from msdae.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, str(ROOT / "experiments" / "prepare_data.py")]
-
-
-def _start(*arguments, **environment):
-    return subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def _run(*arguments):
-    process = _start(*arguments)
-    _, errors = process.communicate()
-    return process.returncode, errors
-
-
-def _bytes(root):
-    files = (path for path in root.rglob("*") if path.is_file() and path.name != ".lock")
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def test_folder_is_prepared_and_strict_stops(tmp_path):
@@ -46,16 +22,18 @@ def test_folder_is_prepared_and_strict_stops(tmp_path):
     music.mkdir()
     audio.write(music / "a.wav", 0.3 * torch.sin(torch.arange(2 * ClipLength().samples) * 0.03))
     (music / "liar.wav").write_text("no music in here")
-    process = _start("--dataset", "folder", "--source", music, "--out", tmp_path / "out")
-    output, errors = process.communicate()
-    assert process.returncode == 0, errors
-    assert output.startswith(
+    line = [ROOT / "experiments/prepare_data.py", "--dataset", "folder", "--source", music]
+    line = [sys.executable, *line, "--out", tmp_path / "out"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([str(part) for part in line], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(
         "next: python experiments/train_stage.py --stage 3 --from embedded "
         f"--data {tmp_path / 'out'} --run runs/NAME\nthen: python experiments/swap.py --timbre a.wav"
     )
-    assert "train 1 clip (3 s), valid 1 clip (3 s)" in errors
-    assert "2 files found, 1 accepted" in errors
-    assert "1 rejected: not a readable recording" in errors
+    assert "train 1 clip (3 s), valid 1 clip (3 s)" in done.stderr
+    assert "2 files found, 1 accepted" in done.stderr
+    assert "1 rejected: not a readable recording" in done.stderr
     assert len(ClipCache(tmp_path / "out" / "train")) == len(ClipCache(tmp_path / "out" / "valid")) == 1
     strict = ("--dataset", "folder", "--source", str(music), "--out", str(tmp_path / "strict"), "--strict")
     with pytest.raises(UserError, match="liar.wav: not a readable recording"):
@@ -89,9 +67,8 @@ def test_synthesizers_are_for_squares_and_need_their_extra(tmp_path, monkeypatch
 
 
 def test_a_source_is_needed(tmp_path):
-    code, errors = _run("--dataset", "slakh", "--out", tmp_path)
-    assert code == 2
-    assert "name the folder it is in with --source" in errors
+    with pytest.raises(UserError, match="name the folder it is in with --source"):
+        prepare_data.main(["--dataset", "slakh", "--out", str(tmp_path)])
 
 
 def test_a_recipe_is_a_file_and_settings(run, tmp_path):
