@@ -133,7 +133,7 @@ SEGNO, FINE, CODA = words("<segno/>"), words("<words>Fine</words>"), words("<cod
           (TWO[0], "E", line("right", TWO[1] + BACK)), ("", "F", "")], "CDCEF"),
         ([("", "C", line("right", '<repeat direction="backward" times="3"/>'))], "CCC"),
         ([("", "C", FINE), ("", "D", END), ("", "E", words("<words>D.C. al Fine</words>"))], "CDCDEC"),
-        ([("", "C", END), ("", "D", FINE), ("", "E", words("<words>D.C. al Fine</words>"))], "CCDECD"),
+        ([(BEGIN, "C", END), ("", "D", FINE), ("", "E", words("<words>D.C. al Fine</words>"))], "CCDECD"),
         ([("", "C", ""), (SEGNO, "D", CODA), ("", "E", words("<words>D.S. al Coda</words>")),
           (CODA, "F", "")], "CDEDF"),
         ([("", "C", ""), (SEGNO, "D", ""), ("", "E", words("<words>Dal Segno</words>"))], "CDEDE"),
