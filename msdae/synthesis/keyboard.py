@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 
 from msdae.audio.files import SAMPLE_RATE
-from msdae.symbolic.notes import SUSTAIN
+from msdae.symbolic.midi import SUSTAIN
 from msdae.synthesis import players, soundfont
 
 MIDDLE = 60  # the key whose loudest note has the peak of a score that is played

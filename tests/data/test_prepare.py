@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from msdae import audio, codecs
@@ -157,7 +158,7 @@ def test_silent_clips_and_rests_of_files_are_left_out(recordings, tmp_path):
 def test_a_file_that_turns_out_faulty_is_rejected_as_a_whole(recordings, tmp_path):
     waveform = torch.full((2 * ClipLength().samples,), 0.1)
     waveform[-5] = float("nan")
-    audio.write(recordings / "b.wav", waveform, subtype="FLOAT")
+    soundfile.write(recordings / "b.wav", waveform.numpy(), audio.SAMPLE_RATE, "FLOAT")
     tally = _prepare(recordings, tmp_path / "out")
     assert tally.rejected == {"has NaN or infinite samples": 1}
     paths = {clip["path"] for clip in ClipCache(tmp_path / "out" / "train").clips}
