@@ -96,10 +96,10 @@ def _import_extensions() -> None:
     for name in filter(None, os.environ.get(EXTENSIONS, "").split(os.pathsep)):
         if name in _imported:
             continue
-        _imported.add(name)  # before the import, which may ask again
         path = Path(name).resolve()
         if path.suffix != ".py" or not path.is_file():
             raise UserError(f"{EXTENSIONS}: {printable(name)}: no such Python file; check the path")
+        _imported.add(name)  # before the import, which may ask again
         if str(path.parent) not in sys.path:
             sys.path.append(str(path.parent))
         module = importlib.import_module(path.stem)

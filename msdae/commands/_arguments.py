@@ -29,12 +29,13 @@ class Once(argparse.Action):
 
 def add_levels(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     """--levels, those of the timbre source; by default all of the model."""
+    usual = "" if default else "; by default all"
     parser.add_argument(
         "--levels",
         type=cli.numbers(int),
         default=default,
         metavar="K[,K]",
-        help=f"levels that come from the timbre source, 1 (coarse) to 3 (fine){'' if default else '; all'}",
+        help=f"levels that come from the timbre source, 1 (coarse) to 3 (fine){usual}",
     )
 
 

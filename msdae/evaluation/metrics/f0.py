@@ -6,6 +6,7 @@ import numpy as np
 import torch
 import torchaudio
 
+from msdae.audio import temperament
 from msdae.audio.pitch import RATE
 from msdae.audio.pitch import detector as _detector
 from msdae.symbolic.notes import Note
@@ -40,6 +41,6 @@ def raw_pitch_accuracy(notes: Sequence[Note], waveform: torch.Tensor, sample_rat
     inside = np.isfinite(played)
     if not inside.any():
         return None
-    pitches = 69 + 12 * np.log2(np.maximum(heard.pitch_hz[inside], 1e-3) / 440)
+    pitches = temperament.pitch(heard.pitch_hz[inside])
     right = np.abs(pitches - played[inside]) <= CENTS / 100
     return float(np.mean(right & (heard.confidence[inside] > 0)))

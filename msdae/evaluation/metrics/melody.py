@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torchaudio
 
+from msdae.audio import temperament
 from msdae.errors import required
 from msdae.inference.sources import as_source
 
@@ -158,7 +159,7 @@ def _intervals_and_hertz(notes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """mir_eval's form of `notes`; it refuses notes of no length, whose offset does not matter here."""
     onsets, offsets, pitches = np.asarray(notes, dtype=float)[:, :3].T
     intervals = np.stack([onsets, np.maximum(offsets, onsets + 0.01)], axis=1)
-    return intervals, 440.0 * 2.0 ** ((pitches - 69) / 12)
+    return intervals, temperament.hertz(pitches)
 
 
 @functools.cache
