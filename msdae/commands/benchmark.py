@@ -156,7 +156,10 @@ def swaps(pipeline: "Pipeline", rounds: int, note: str, command: str) -> "Table"
         cells = (Value(number, digits=digits) for number, digits in numbers)
         rows.append((f"{seconds} s of sound, {name}", *cells))
     header = ("swap", "seconds", "times real time ↑", "times as fast as released ↑")
-    note = f"{note} released: {speed.published.__doc__.partition('.')[0].lower()}, over the same codec."
+    note = (
+        f"{note} Both sources are that long. released: {speed.published.__doc__.partition('.')[0].lower()}, "
+        "over the same codec."
+    )
     return Table("Swap speed", header, tuple(rows), note, command)
 
 

@@ -9,11 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
-
 from msdae import audio
 from msdae.errors import UserError, printable
-from msdae.evaluation import watch
+from msdae.evaluation import speed, watch
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
 from msdae.progress import Progress, silent
 
@@ -85,11 +83,8 @@ def table(profiles: Mapping[tuple[str, float], Parts], note: str, command: str) 
 
 
 def _write_recordings(folder: Path, seconds: float) -> None:
-    """Two recordings of noise."""
-    generator = torch.Generator().manual_seed(0)
-    for name in ("timbre", "melody"):
-        noise = 0.1 * torch.randn(round(seconds * audio.SAMPLE_RATE), generator=generator)
-        audio.write(folder / f"{name}-{seconds:g}.wav", noise)
+    for name, recording in zip(("timbre", "melody"), speed.recordings(seconds), strict=True):
+        audio.write(folder / f"{name}-{seconds:g}.wav", recording)
 
 
 def _measured(checkout: Path, folder: Path, seconds: float, options: Sequence[str], clock: str) -> Parts:

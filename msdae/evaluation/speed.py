@@ -1,6 +1,8 @@
 """What models cost: seconds here, and parameters, FLOPs and memory, counted on tensors without data."""
 
 import copy
+import math
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +13,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from msdae import config, folders
+from msdae.audio import SAMPLE_RATE
 from msdae.codecs import Codec
 from msdae.data import Batch
 from msdae.data.cache import FRAMES
@@ -18,11 +21,15 @@ from msdae.data.draws import Draws
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.inference.settings import NEVER
 from msdae.models.autoencoder import Autoencoder, build
+from msdae.symbolic.tunes import BEAT, FRERE_JACQUES, ODE_TO_JOY, notes_of
+from msdae.synthesis import procedural
+from msdae.synthesis.procedural import Patch
 from msdae.training.autoencoder import TrainConfig
 from msdae.training.memory import activations, kept_storages
 
 FLOAT = 4  # bytes
 PUBLISHED = "released"  # the configuration that was published
+LEVEL = 0.5  # peak of recordings
 
 
 def medians(cases: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, float]:
@@ -53,13 +60,27 @@ def training_step(model: Autoencoder, batch: int, device: torch.device) -> Calla
 
 
 def swap(pipeline: Pipeline, seconds: float) -> Callable[[], None]:
-    """A swap of two recordings of noise, `seconds` long, from sound to sound."""
-    timbre, melody = 0.1 * torch.randn(2, round(seconds * pipeline.codec.sample_rate))
+    """A swap of `recordings`, `seconds` long, from sound to sound."""
+    timbre, melody = recordings(seconds)
 
     def case() -> None:
-        pipeline.swap(timbre, melody)
+        pipeline.swap(timbre, melody, sample_rate=SAMPLE_RATE)
 
     return case
+
+
+def recordings(seconds: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two tunes, each over and over by a formula: (samples,) at 44 100 Hz.
+
+    Of music a swap takes other time than of noise, in which there is no pitch and which may be a room's.
+    """
+    samples = round(seconds * SAMPLE_RATE)
+    waveforms = []
+    for seed, tune in enumerate((FRERE_JACQUES, ODE_TO_JOY)):
+        times = math.ceil(seconds / (BEAT * sum(beats for _, beats in tune)))
+        sound = procedural.render(notes_of(list(tune) * times), Patch.draw(random.Random(seed)), samples)
+        waveforms.append(LEVEL * torch.from_numpy(sound))
+    return waveforms[0], waveforms[1]
 
 
 def published(codec: Codec) -> Pipeline:

@@ -1,3 +1,6 @@
+import pytest
+
+from msdae.audio import SAMPLE_RATE
 from msdae.evaluation import speed
 
 
@@ -18,3 +21,13 @@ def test_the_median_of_two_rounds_is_between_them(monkeypatch):
     clock = iter((0.0, 1.0, 2.0, 3.0, 6.0))
     monkeypatch.setattr(speed.time, "perf_counter", lambda: next(clock))
     assert speed.medians({"case": lambda: None}, 2) == {"case": 2}
+
+
+@pytest.mark.parametrize("seconds", [0.5, 10.0])
+def test_recordings_are_two_tunes_that_sound_to_their_ends(seconds):
+    timbre, melody = speed.recordings(seconds)
+    assert timbre.shape == melody.shape == (round(seconds * SAMPLE_RATE),)
+    assert (timbre - melody).abs().max() > 0.1
+    for recording in (timbre, melody):
+        assert recording.abs().max() == pytest.approx(speed.LEVEL, abs=1e-3)
+        assert recording[-SAMPLE_RATE // 2 :].abs().max() > 0.1
