@@ -12,7 +12,7 @@ for stage in 1 2 3; do
     accelerate launch experiments/train_stage.py --stage "$stage" \
         --config "$configs/thesis-small.yaml" --run runs/thesis "${mel[@]}" "${steps[@]}"
 done
-accelerate launch experiments/train_stage.py --model hdae --stage 1 \
+accelerate launch experiments/train_stage.py --stage 1 \
     --config "$configs/hdae.yaml" --run runs/hdae "${mel[@]}" --set "steps=[3000]"
 models=(default=runs/default/stage3 hdae=runs/hdae/stage1 thesis=runs/thesis/stage3)
 python experiments/evaluate.py --checkpoint "${models[@]}" --split test --cases 100 --out runs/baselines

@@ -122,7 +122,7 @@ def loops(note: str, command: str) -> "Table":
     rows = []
     for preset, stage, batch in tqdm(TRAINING, unit="case"):
         settings = dataclasses.replace(preset_settings(preset), batch_size=batch)
-        step = loop_speed.measure(_kind(preset), stage, settings, STEPS)
+        step = loop_speed.measure(settings.kind_of(), stage, settings, STEPS)
         speed, rest = Value(batch / step.seconds, digits=1), Value(step.rest, digits=1, percent=True)
         rows.append((f"{preset}, stage {stage}", str(batch), speed, rest))
     header = ("preset", "clips a step", "clips/s ↑", "not the network, % ↓")
@@ -179,7 +179,8 @@ def preset_model(preset: str, stage: int) -> "torch.nn.Module":
     """The model that a configuration describes, with its initial weights."""
     from msdae.models.autoencoder import build
 
-    return build(_kind(preset), preset_settings(preset).model, stage)
+    settings = preset_settings(preset)
+    return build(settings.kind_of(), settings.model, stage)
 
 
 def preset_settings(preset: str) -> "TrainConfig":
@@ -187,7 +188,3 @@ def preset_settings(preset: str) -> "TrainConfig":
     from msdae.training.autoencoder import TrainConfig
 
     return config.load(TrainConfig, folders.configs() / f"{preset}.yaml")
-
-
-def _kind(preset: str) -> str:
-    return "hdae" if preset == "hdae" else "msdae"

@@ -76,7 +76,7 @@ def make(
         prepare_set("squares", folder, encoding, config=dataset.squares, workers=workers, progress=progress)
     last = len(training.steps)
     for stage in range(last if start else 1, last + 1):
-        if not train_stage("msdae", stage, training, run, sets, start):
+        if not train_stage(training.kind_of(), stage, training, run, sets, start):
             raise SystemExit(130)
     if launcher.rank() == 0:
         export.write(Autoencoder.from_pretrained(stage_folder(run, last)), out)

@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--stage 2 --run runs/mine --set learning_rate=2e-4",
     )
     parser.add_argument("--stage", type=cli.positive, required=True, help="1, 2 or 3")
-    parser.add_argument("--model", choices=sorted(MODELS), default="msdae", help="what to train")
+    parser.add_argument("--model", choices=sorted(MODELS), help="what to train (as --config says, or msdae)")
     parser.add_argument(
         "--config",
         type=Path,
@@ -53,11 +53,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     path = options.config or folders.configs() / DEFAULTS.get(options.model, DEFAULT)
     settings = config.load(TrainConfig, path, options.set, "training")
     run = options.run or folders.runs() / path.stem
-    model, stage, start = options.model, options.stage, options.start
+    model, stage, start = settings.kind_of(options.model), options.stage, options.start
     if not train_stage(model, stage, settings, run, options.data, start, listen, tqdm):
         raise SystemExit(130)
     if launcher.rank() == 0:
-        print(f"next: {_following(options, min(len(settings.steps), len(settings.model.inject)), run)}")
+        stages = 1 if model == "hdae" else min(len(settings.steps), len(settings.model.inject))
+        print(f"next: {_following(options, stages, run)}")
 
 
 def _following(options: argparse.Namespace, stages: int, run: Path) -> str:
@@ -65,10 +66,10 @@ def _following(options: argparse.Namespace, stages: int, run: Path) -> str:
     from msdae.training.stages import stage_folder
 
     stage = options.stage
-    if stage >= stages or options.model == "hdae":
+    if stage >= stages:
         checkpoint = shlex.quote(str(stage_folder(run, stage)))
         return f"{cli.program('swap')} --checkpoint {checkpoint} --timbre a.wav --melody b.wav"
-    words = ["--model", options.model] if options.model != "msdae" else []
+    words = ["--model", options.model] if options.model else []
     words += ["--stage", stage + 1, "--run", run]
     words += ["--config", options.config] if options.config else []
     words += [word for change in options.set for word in ("--set", change)]

@@ -16,7 +16,7 @@ from msdae.codecs import Codec
 from msdae.data import Batch, Clips, resident
 from msdae.data.draws import Draws
 from msdae.data.views import ViewConfig, Views
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 from msdae.limits import Size
 from msdae.models import hub
 from msdae.models.autoencoder import Autoencoder
@@ -33,6 +33,7 @@ Listen = Callable[[Autoencoder, Codec, Batch], dict[str, torch.Tensor]]  # wavef
 class TrainConfig(Schedule):
     """How the stages of an autoencoder are trained; `model` says what.
 
+    kind: name of the model in `MODELS`; None: what is asked for, by default MSDAE (see `kind_of`).
     views: what the encoders see of a clip. contrast: weight of the contrastive loss of the stage's level; its
         negatives are the clips that one process has at once.
     pretrain: steps of `pretrain_batch` clips by which the encoder of a pooled level is trained first, by its
@@ -45,6 +46,7 @@ class TrainConfig(Schedule):
     compile: the networks, which takes a minute and makes an accelerator faster.
     """
 
+    kind: str | None = None
     model: ModelConfig = field(default_factory=ModelConfig)
     views: ViewConfig = field(default_factory=ViewConfig)
     contrast: Weight = 0.2
@@ -54,6 +56,19 @@ class TrainConfig(Schedule):
     frozen: bool = False
     steps: Annotated[tuple[Steps, ...], Size(1, 8)] = (1000, 400, 9000)
     compile: bool = False
+
+    def kind_of(self, asked: str | None = None) -> str:
+        """The kind of model to train: `kind`, else the one that is `asked` for, else MSDAE.
+
+        Raises:
+            UserError: `kind` is another one than is asked for.
+        """
+        if self.kind and asked and self.kind != asked:
+            raise UserError(
+                f"kind: these settings are of the model {printable(self.kind)}, not of {asked}; leave out "
+                "--model, or give another --config"
+            )
+        return self.kind or asked or "msdae"
 
     def for_encoder(self, steps: int) -> "TrainConfig":
         """How the encoder of a pooled level is trained for so many steps before the rest of its stage."""

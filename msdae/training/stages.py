@@ -75,7 +75,7 @@ def train_stage(
     process_state()
     if not 1 <= stage <= len(settings.steps):
         raise UserError(f"--stage {stage}: stages run from 1 to {len(settings.steps)}")
-    require_contrast(MODELS[kind], settings)
+    require_contrast(MODELS[settings.kind_of(kind)], settings)
     beginning = _start(kind, stage, Path(run), start)
     if settings.frozen:
         _require_encoders(stage, beginning)

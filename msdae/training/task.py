@@ -74,8 +74,9 @@ class Schedule:
 
 
 def recorded(settings: Any) -> dict[str, Any]:
-    """The settings of a training for a file's provenance; its `model` stands in the file's header anyway."""
-    return {name: value for name, value in config.to_mapping(settings).items() if name != "model"}
+    """The settings of a training for a file's provenance; kind and sizes are in its header anyway."""
+    mapping = config.to_mapping(settings)
+    return {name: value for name, value in mapping.items() if name not in ("kind", "model")}
 
 
 def family_settings(schedule: type[Schedule], family: Any) -> type:

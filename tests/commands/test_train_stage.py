@@ -16,10 +16,12 @@ from msdae.checkpoint import load
 from msdae.commands import train_stage
 from msdae.data import ClipCache
 from msdae.data.parts import cores
+from msdae.errors import UserError
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
 from msdae.models.registry import MODELS
 from msdae.training import stages
+from msdae.training.autoencoder import TrainConfig
 from msdae.training.stages import measure_bands
 
 ROOT = Path(__file__).parents[2]
@@ -117,6 +119,33 @@ def test_a_model_of_a_users_own_trains_by_the_defaults(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("--config experiments/configs/hdae.yaml", "hdae"),
+        ("--config experiments/configs/hdae.yaml --model hdae", "hdae"),
+        ("--config experiments/configs/thesis-small.yaml --model hdae", "hdae"),
+        ("--config experiments/configs/thesis-small.yaml", "msdae"),
+    ],
+)
+def test_the_model_is_the_one_that_its_configuration_says(monkeypatch, line, kind):
+    """Regression: HDAE's configuration without --model trained an MSDAE of its sizes."""
+    seen = []
+    monkeypatch.setattr(stages, "train_stage", lambda *arguments: seen.append(arguments) or True)
+    monkeypatch.chdir(ROOT)
+    train_stage.main(["--stage", "1", "--run", "runs/x", *line.split()])
+    assert seen[0][0] == kind
+
+
+def test_another_model_than_the_configuration_says_is_refused(tmp_path):
+    line = ["--stage", "1", "--model", "msdae", "--config", str(ROOT / "experiments/configs/hdae.yaml")]
+    with pytest.raises(UserError, match="kind: these settings are of the model hdae, not of msdae"):
+        train_stage.main([*line, "--run", str(tmp_path / "run")])
+    with pytest.raises(UserError, match="of the model hdae, not of msdae"):
+        stages.train_stage("msdae", 1, TrainConfig(kind="hdae"), tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
     ("line", "following"),
     [
         (
@@ -126,6 +155,10 @@ def test_a_model_of_a_users_own_trains_by_the_defaults(monkeypatch, capsys):
         (["--stage", "3"], "msdae swap --checkpoint runs/x/stage3 --timbre a.wav --melody b.wav"),
         (
             ["--stage", "1", "--model", "hdae"],
+            "msdae swap --checkpoint runs/x/stage1 --timbre a.wav --melody b.wav",
+        ),
+        (
+            ["--stage", "1", "--config", str(ROOT / "experiments/configs/hdae.yaml")],
             "msdae swap --checkpoint runs/x/stage1 --timbre a.wav --melody b.wav",
         ),
     ],
