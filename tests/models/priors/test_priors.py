@@ -218,6 +218,20 @@ def test_shares_of_the_mean_and_the_components():
     assert components == pytest.approx(1 - 0.01 / spread, abs=0.01)
 
 
+@pytest.mark.parametrize("windows", [20, 200])  # fewer and more than the numbers of a window, 51
+def test_its_components_are_those_of_a_singular_value_decomposition(windows):
+    made = new("gaussian", PRIORS["gaussian"].Config(window=16, components=6), GRID, "", 0)
+    known = codes(windows, 16)
+    made.fit(known)
+    rows = made._rows(made._standardised(known)).double()
+    _, sizes, directions = torch.linalg.svd(rows - rows.mean(dim=0), full_matrices=False)
+    variances = sizes.square() / (windows - 1)
+    rest = variances[6:].sum() / (rows.shape[1] - 6)
+    torch.testing.assert_close(made.rest.double(), rest[None])
+    covariance = directions[:6].T * (variances[:6] - rest) @ directions[:6]
+    torch.testing.assert_close((made.axes @ made.axes.T).double(), covariance, atol=1e-5, rtol=1e-5)
+
+
 def test_more_components_than_windows():
     made = new("gaussian", PRIORS["gaussian"].Config(window=16, components=64), GRID, "", 0)
     with pytest.raises(UserError, match="more than the 64 components"):
