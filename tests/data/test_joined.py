@@ -110,8 +110,9 @@ def test_what_does_not_fit_is_named(joined, tiny, tmp_path):
         joined.require(codecs.load(codecs.DEFAULT), MelConfig(n_fft=1024))
     manifest = json.loads((tiny / "train" / "manifest.json").read_text())
     (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "shards": {}}))
-    with pytest.raises(UserError, match="holds shards"):
-        data.open_clips(tiny / "train", tmp_path)
+    for paths in ((tiny / "train", tmp_path), (tmp_path, tmp_path)):
+        with pytest.raises(UserError, match=f"{tmp_path}: holds shards.*prepare it without --shards"):
+            data.open_clips(*paths)
 
 
 def test_caches_of_different_codecs_are_refused(caches, tiny, tmp_path):
