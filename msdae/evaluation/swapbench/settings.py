@@ -22,7 +22,8 @@ class EvaluationConfig:
     """What is evaluated on.
 
     splits: of SwapBench, each once.
-    cases: how many, over all splits; by default 200, and 120 of the split "real", 36 of "real-valid".
+    cases: about how many, over all splits: each texture of a split has its share, rounded, and one at least;
+        by default 200, and 120 of the split "real", 36 of "real-valid".
     seed: of the cases.
     sampling: how models render; its seed is that of the noise.
     embedding: of FAD and KAD.
