@@ -16,6 +16,7 @@ from msdae.commands.train_prior import load_pieces, recordings
 from msdae.errors import UserError
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
 from msdae.evaluation.priors.settings import Settings
+from msdae.inference.settings import Sampling
 from msdae.limits import CLIPS, Range
 from msdae.models.priors import PriorSampling
 
@@ -39,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from msdae.inference.pipeline import Pipeline
 
     priors = _priors(options.trained)
-    pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec)
+    rendering = Sampling(steps=options.render_steps, antithetic=options.antithetic)
+    pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, rendering, options.codec)
     for prior in priors.values():
         generator_of(pipeline, prior)  # says where one is of another model
     if options.steps and not any(_of_codes(prior, pipeline) for prior in priors.values()):
@@ -228,6 +230,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     counts = cli.numbers(int, Range(1, 1000))
     parser.add_argument("--steps", type=counts, default=(), help="numbers of sampling steps, side by side")
+    parser.add_argument(
+        "--render-steps", type=int, metavar="STEPS", help="of the rendering (2 of a student, 12 without one)"
+    )
+    cli.add_config(parser, Sampling, only=("antithetic",))
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="recordings, as of train-prior")
     parser.add_argument("--rendered", type=cli.ranged(CLIPS), default=600, help="as --pieces of train-prior")
     parser.add_argument("--embedding", choices=EMBEDDINGS, default="embedded", help="of KAD and FAD")

@@ -7,8 +7,9 @@ import pytest
 import soundfile
 
 from msdae.evaluation import tables
+from msdae.inference.generation import Generator
 from msdae.inference.mels import MelSpace
-from msdae.inference.pipeline import Pipeline
+from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.models.priors import PRIORS
 from msdae.models.priors.base import new
 from msdae.models.priors.grid import Grid
@@ -33,6 +34,12 @@ def trained(tmp_path, checkpoint):
 
 def test_every_table_by_one_command(tmp_path, monkeypatch, run, trained, checkpoint):
     monkeypatch.setenv("MSDAE_HOME", str(tmp_path / "home"))
+    renderings, made = set(), Generator.many
+    monkeypatch.setattr(
+        Generator,
+        "many",
+        lambda self, *facts: renderings.add(self.pipeline.sampling) or made(self, *facts),
+    )
     folder = tmp_path / "music"
     folder.mkdir()
     for number in range(12):
@@ -55,7 +62,9 @@ def test_every_table_by_one_command(tmp_path, monkeypatch, run, trained, checkpo
     run(
         *("evaluate_priors", "--trained", *trained, "--data", folder, "--checkpoint", checkpoint, *sizes),
         *("--prior-steps", "1", "--steps", "1,2", "--device", "cpu", "--out", tmp_path / "t.json"),
+        *("--render-steps", "1", "--antithetic", "0"),
     )
+    assert renderings == {Sampling(steps=1, antithetic=0.0)}
     main, asked, middle, steps, mels = tables.read(tmp_path / "t.json")
     first = ["other recordings", "codec", "codes of recordings"]
     assert [row[0] for row in main.rows] == [*first, "gaussian", "dit", "image"]
@@ -83,6 +92,7 @@ def test_every_table_by_one_command(tmp_path, monkeypatch, run, trained, checkpo
         (["--samples", "1"], "samples: is 1"),
         (["--texts", "1"], "texts: is 1, expected 2 to"),
         (["--pieces", "1"], "pieces: is 1, expected 2 to"),
+        (["--render-steps", "0"], "steps: is 0, expected 1 to"),
         (["--trained", "missing.safetensors"], "missing.safetensors: no such file"),
         (["--checkpoint", "embedded"], "is of another model or codec"),
         (["--out", "t.pdf"], "t.pdf"),
