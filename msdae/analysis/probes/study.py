@@ -102,7 +102,11 @@ def run(
     """
     questions = [q for name, split in data.items() for task in tasks or TASKS for q in ask(name, split, task)]
     if not questions and not tasks:
-        raise UserError(f"{', '.join(data)}: no clips have labels that differ; give clips with labels")
+        raise UserError(
+            f"{', '.join(data)}: no clips have labels that differ; give clips of the kind 'note' with pitch, "
+            "instrument, family or velocity, or of the kind 'melody' with instrument, family or notes "
+            "(docs/extend.md, A data set)"
+        )
     for task in tasks or ():
         if task not in {question.task for question in questions}:
             raise UserError(f"task '{task}': no clips have labels that differ; leave it out of --tasks")
