@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from msdae.audio.mel import MelConfig
 from msdae.codecs.registry import CODECS
 from msdae.data import ClipCache
 from msdae.data.encode import Encoding
+from msdae.data.prepare import prepare_set
 from msdae.data.sets import DATASETS
 from msdae.diffusion import SAMPLERS
+from msdae.errors import UserError
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.models.composers.base import COMPOSERS, new
 from msdae.models.config import CodecConfig, ModelConfig
@@ -25,6 +28,8 @@ from msdae.models.priors.base import new as new_prior
 from msdae.models.priors.grid import Grid, Level
 from msdae.models.registry import MODELS
 from msdae.symbolic.notes import Score, ScoreNote
+from msdae.training.autoencoder import TrainConfig
+from msdae.training.stages import train_stage
 
 PAGE = Path(__file__).parents[1] / "docs" / "extend.md"
 EXAMPLES = dict(re.findall(r"```python (\w+)\n(.*?)```", PAGE.read_text(), flags=re.S))
@@ -121,18 +126,33 @@ def test_the_sampler_is_of_second_order():
     assert abs(ends[1] - ends[2]) < 0.4 * abs(ends[0] - ends[2])
 
 
-def test_the_data_set_is_prepared(tmp_path):
-    from msdae.data.prepare import prepare_set
-
+@pytest.fixture
+def takes(tmp_path):
+    """A folder of recordings, as the data set's example has them: noise."""
+    generator = torch.Generator().manual_seed(0)
     for split in ("train", "valid"):
         for player in ("anna", "ben"):
             folder = tmp_path / "takes" / split / "song"
             folder.mkdir(parents=True, exist_ok=True)
-            wave = 0.1 * torch.randn(4 * audio.SAMPLE_RATE)
+            wave = 0.1 * torch.randn(4 * audio.SAMPLE_RATE, generator=generator)
             soundfile.write(folder / f"{player}.wav", wave.numpy(), audio.SAMPLE_RATE)
+    return tmp_path / "takes"
+
+
+def test_the_data_set_is_prepared_and_trained_on(takes, tmp_path, caplog):
     assert "takes" in DATASETS
     encoding = Encoding("averages", MelConfig().fitted(48000, 512))
-    prepare_set("takes", tmp_path / "data", encoding, tmp_path / "takes", workers=1)
+    prepare_set("takes", tmp_path / "data", encoding, takes, workers=1)
+    assert "warning: codec 'averages' does not reconstruct" in caplog.text
     cache = ClipCache(tmp_path / "data" / "train")
     assert [clip["sound"] for clip in cache.clips] == ["anna", "ben"]
     assert cache.latents.shape[1:] == (64, codecs.load("averages").clip_frames)
+    sizes = ModelConfig(widths=(16, 16, 16), hidden=16, codec=CodecConfig("averages"))
+    few = {"steps": (1,), "batch_size": 2, "pretrain": 0, "validation_batches": 1, "trackers": ()}
+    settings = TrainConfig(model=sizes, **few)
+    with pytest.raises(UserError, match="limit 9 dB.*--set coarse_codec=true"):
+        train_stage("msdae", 1, settings, tmp_path / "run", [tmp_path / "data"])
+    caplog.set_level("INFO", "msdae")
+    settings = replace(settings, coarse_codec=True)
+    assert train_stage("msdae", 1, settings, tmp_path / "run", [tmp_path / "data"])
+    assert "warning: above 9 dB" in caplog.text

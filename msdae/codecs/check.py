@@ -55,5 +55,6 @@ def require_reconstruction(codec: Codec, distance: float) -> None:
     if not distance <= LIMIT:
         raise UserError(
             f"codec '{codec.name}' does not reconstruct: decoded clips are {distance:.1f} dB from their "
-            f"originals (limit {LIMIT:.0f} dB); are its weights the trained ones?"
+            f"originals (limit {LIMIT:.0f} dB); are its weights the trained ones? Over one that is meant to "
+            "be so coarse, train with --set coarse_codec=true"
         )

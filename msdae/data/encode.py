@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,14 +16,17 @@ import torch
 from msdae import codecs
 from msdae.audio.mel import LogMel, MelConfig
 from msdae.codecs.base import Codec
+from msdae.codecs.check import check_decoding, require_reconstruction
 from msdae.data.labels import NOTE
 from msdae.data.sources import ClipLength, SourceFile, cut, is_silent, read_notes
 from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.files import atomic, reading
 
+logger = logging.getLogger(__name__)
 SHORTEST = 0.03  # seconds of a note inside the clip, below which it belongs to the neighbouring clip
 BATCH = 16
+CHECKED = 8  # clips by which it is seen whether the codec works
 PART_MEMBERS = (("labels", list), ("tally", dict))
 
 
@@ -91,6 +95,21 @@ def encode_part(task: PartTask, path: Path) -> None:
             tally=_json_array(tally.counts()),
             **members,
         )
+
+
+@torch.no_grad()
+def check_codec(task: PartTask) -> None:
+    """Log a warning where training would refuse the codec, by the first clips of the files."""
+    waveforms = [waveform for *_, waveform in islice(_clips(task, Tally(), set()), CHECKED)]
+    if not waveforms:
+        return
+    codec, log_mel = tools(task.encoding)
+    sound = torch.stack(waveforms).to(task.encoding.device)
+    try:
+        distance = check_decoding(codec, codec.encode(sound), log_mel(sound), log_mel.config)
+        require_reconstruction(codec, distance)
+    except UserError as error:
+        logger.warning("warning: %s", error)
 
 
 def is_whole(part: Path) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from msdae import launcher, limits
 from msdae.data import cache, parts, shards
-from msdae.data.encode import Encoding, PartTask, encode_part, is_whole, read_json, tools
+from msdae.data.encode import Encoding, PartTask, check_codec, encode_part, is_whole, read_json, tools
 from msdae.data.rendering import RenderConfig
 from msdae.data.sets import DATASETS
 from msdae.data.sources import ClipLength, SourceFile
@@ -130,6 +130,7 @@ def prepare(
 
     tally: of the scan; its strictness goes on to the encoding.
     shard_clips: write WebDataset shards of so many clips instead of a memory-mapped cache.
+    The log says early where training would refuse the codec.
     A run that was killed continues; ranks started together share the work, and the first assembles it.
 
     Raises:
@@ -142,6 +143,8 @@ def prepare(
     if encoding.device != "cpu":
         workers = 1  # the accelerator is one
     every = [part for plan in plans for part in plan.parts]
+    if every and launcher.rank() == 0:
+        check_codec(every[0].task)
     parts.run(every, "encode", "clip", workers, progress)
     if launcher.rank() == 0:
         clips = Tally()

@@ -43,6 +43,7 @@ class TrainConfig(Schedule):
     frozen: no encoder is trained, so that codes go on to mean what they meant: priors, probes and saved codes
         fit the new model, too. There is no contrastive loss then.
     steps: of each stage.
+    coarse_codec: train over a codec that reconstructs worse than `msdae.codecs.check.LIMIT`, too.
     compile: the networks, which takes a minute and makes an accelerator faster.
     """
 
@@ -55,6 +56,7 @@ class TrainConfig(Schedule):
     pretrain_batch: Count = 256
     frozen: bool = False
     steps: Annotated[tuple[Steps, ...], Size(1, 8)] = (1000, 400, 9000)
+    coarse_codec: bool = False
     compile: bool = False
 
     def kind_of(self, asked: str | None = None) -> str:
