@@ -44,18 +44,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         options.shards,
         tqdm if launcher.rank() == 0 else silent,
     )
-    if launcher.rank() == 0 and DATASETS[options.dataset].config is None:
+    if launcher.rank() == 0 and (options.dataset == "squares" or DATASETS[options.dataset].config is None):
         _say_what_follows(options, out)
 
 
 def _say_what_follows(options: argparse.Namespace, out: Path) -> None:
-    """The lines to type next: to go on training the model that ships where its codec was used, and a swap."""
+    """The lines to type next: to train on squares, or to go on training the model that ships where other data
+    fit it, and a swap."""
+    from msdae.data.cache import fits_shipped, read_manifest
+
     if not all((out / split).exists() for split in ("train", "valid")):
         return  # the report says which one training lacks
     stage = ["1"] if options.mel_of is None else ["1", "--config", str(options.mel_of)]
-    fits = options.codec == codecs.DEFAULT and options.mel_of is None
+    fits = options.dataset != "squares" and fits_shipped(read_manifest(out / "train"))
     training = ["--stage", *(["3", "--from", "embedded"] if fits else stage), "--data", str(out)]
-    if options.codec != codecs.DEFAULT:
+    if options.codec != codecs.DEFAULT or options.mel_of:  # the file may name another codec
         training += ["--set", f"model.codec.name={options.codec}"]
     print(f"next: {cli.command_line('train-stage', [*training, '--run', 'runs/NAME'])}")
     if fits:

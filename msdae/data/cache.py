@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from msdae import audio
+from msdae import audio, codecs
 from msdae.audio.mel import MelConfig
 from msdae.codecs.base import Codec
 from msdae.data import order
@@ -311,6 +311,15 @@ def require(folder: Path, manifest: dict[str, Any], codec: Codec, mel: MelConfig
             f"{folder}: other mel settings ({reason}); prepare the data again, with --mel-of CONFIG of the "
             f"training and another --out, or train a model for these with {settings}"
         )
+
+
+def fits_shipped(manifest: dict[str, Any]) -> bool:
+    """Whether the clips are of the codec and the mel that the model which ships was trained on."""
+    try:
+        require(Path(), manifest, codecs.load(codecs.DEFAULT), MelConfig())
+    except UserError:
+        return False
+    return True
 
 
 def source_root(folder: Path, manifest: dict[str, Any]) -> Path:

@@ -98,8 +98,10 @@ def report(out: Path, splits: Sequence[str], clips: Tally, rendered: bool) -> li
     missing = [split for split in ("train", "valid") if split not in sizes]
     lines += [f"no {split} split: training needs it; add it" for split in missing]
     if not rendered and sizes.get("train", MANY) < MANY:
+        fits = cache.fits_shipped(manifests["train"])
+        way = "go on with" if fits else "prepare them without --codec and --mel-of, and go on with"
         lines.append(
-            f"few for training: go on with the model that ships, which has learnt from 300 000 clips; what "
+            f"few for training: {way} the model that ships, which has learnt from 300 000 clips; what "
             f"fewer than {MANY} add to it, or teach random weights, was not measured"
         )
     return lines

@@ -14,6 +14,7 @@ from msdae.audio.mel import MelConfig
 from msdae.codecs.check import LIMIT, check_decoding, require_reconstruction
 from msdae.config import of_file
 from msdae.data import Clips
+from msdae.data.cache import fits_shipped
 from msdae.data.draws import mix_seed
 from msdae.errors import UserError
 from msdae.locks import only_process
@@ -164,9 +165,11 @@ def _announce(kind: str, stage: int, train: Clips, valid: Clips, origin: str) ->
         f"stage {stage}: {_length(train)} to train on, {_length(valid)} for validation; starts from {origin}"
     )
     if len(train) < FEW and origin == RANDOM and kind == "msdae":
+        prepare = "" if fits_shipped(train.manifest) else "prepare them without --codec and --mel-of: "
         _say(
             f"note: {len(train)} clips are few for random weights, which then learn little but these; "
-            "--stage 3 --from embedded, which adapts the model that ships, is the line to try first"
+            f"{prepare}--stage 3 --from embedded, which adapts the model that ships, is the line to try "
+            "first"
         )
 
 

@@ -40,13 +40,19 @@ def test_folder_is_prepared_and_strict_stops(tmp_path):
         prepare_data.main(strict)
 
 
-def test_the_next_line_names_the_codec_of_the_data(tmp_path, capsys):
+def test_the_next_line_names_the_codec_of_the_data(tmp_path, capsys, caplog):
+    caplog.set_level("INFO", "msdae")
     (tmp_path / "music").mkdir()
     audio.write(tmp_path / "music/a.wav", 0.3 * torch.sin(torch.arange(2 * ClipLength().samples) * 0.03))
-    line = ["--dataset", "folder", "--source", str(tmp_path / "music"), "--out", str(tmp_path / "out")]
-    prepare_data.main([*line, "--codec", "spectral", "--workers", "1", "--device", "cpu"])
+    line = ["--dataset", "folder", "--source", str(tmp_path / "music"), "--workers", "1", "--device", "cpu"]
+    prepare_data.main([*line, "--codec", "spectral", "--out", str(tmp_path / "out")])
     said = capsys.readouterr().out
     assert "--stage 1 --data" in said and "--set model.codec.name=spectral" in said and "then:" not in said
+    assert "few for training: prepare them without --codec and --mel-of, and go on with" in caplog.text
+    released = str(ROOT / "experiments/configs/released.yaml")  # its codec is another one
+    prepare_data.main([*line, "--mel-of", released, "--out", str(tmp_path / "other")])
+    said = capsys.readouterr().out
+    assert f"--config {released} " in said and "--set model.codec.name=spectral-neural" in said
 
 
 def test_samples_are_for_squares_only(tmp_path):
@@ -71,11 +77,13 @@ def test_a_source_is_needed(tmp_path):
         prepare_data.main(["--dataset", "slakh", "--out", str(tmp_path)])
 
 
-def test_a_recipe_is_a_file_and_settings(run, tmp_path):
+def test_a_recipe_is_a_file_and_settings(run, tmp_path, capsys):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("single_notes: 1\nsound: {formulas: 1, processed: 0}\n")
     rendering = ("--config", recipe, "--set", "velocities=[90,90]", "--clips", 4, "--workers", 1)
     run("prepare_data", "--dataset", "squares", "--out", tmp_path / "out", *rendering)
+    said = capsys.readouterr().out
+    assert f"train_stage.py --stage 1 --data {tmp_path / 'out'} --run runs/NAME" in said
     clips = ClipCache(tmp_path / "out" / "train").clips
     assert {clip["kind"] for clip in clips} == {"note"}
     assert {clip["instrument"] for clip in clips} == {"procedural"}
