@@ -2,6 +2,7 @@
 codec's decoder.
 
 What stands between them is not in the files: log-mels, the sampler, guidance, and phases of the magnitudes.
+settings.json says how they are made, and docs/onnx_swap.py makes them with NumPy.
 """
 
 import contextlib
@@ -20,9 +21,13 @@ import torch.nn as nn
 from torch.export import Dim
 
 from msdae import config, files
+from msdae.audio.levels import MODEL_PEAK
+from msdae.audio.phase import MOMENTUM
 from msdae.codecs.base import Codec
+from msdae.codecs.neural import NeuralCodec, NeuralConfig
 from msdae.errors import UserError
-from msdae.inference.settings import FEW
+from msdae.inference.route import route
+from msdae.inference.settings import FEW, Sampling
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.student import Student
 from msdae.nn.tokens import Tokens
@@ -31,6 +36,8 @@ PACKAGES = ("onnx", "onnxscript")  # of the extra `onnx`
 ENCODERS, DENOISER, STUDENT, DECODER = "encoders.onnx", "denoiser.onnx", "student.onnx", "decoder.onnx"
 SETTINGS = "settings.json"
 TOKENS = ("tokens", "weights")  # what the denoiser is given of a set of tokens
+STFT = {"window": "periodic hann", "centred": True}  # of log-mels and of the decoder
+MEL = {**STFT, "padding": "reflect", "filters": "triangles that peak at 1", "scale": "slaney", "f_min": 0}
 Axes = Mapping[str, Mapping[int, str]]  # {input: {axis: name}} of the axes of any length
 
 
@@ -223,16 +230,40 @@ def _settings(model: Autoencoder, codec: Codec, student: Student | None) -> dict
     few: dict[str, Any] = {}
     if student is not None:
         few["sigmas of the student"] = student.sigmas(model, min(FEW, student.most)).tolist()
+        few["sampler of the student"] = student.sampler
+    own, mel = route(model, Sampling(), None), config.to_mapping(model.config.mel)
     return {
         **few,
         "model": model.kind,
         "stage": model.stage,
-        "mel": config.to_mapping(model.config.mel),
-        "guidance": list(model.config.guidance[: model.stage]),
+        "pooled": list(model.pooled),
+        "tokens": model.token_channels,
+        "peak": MODEL_PEAK,
+        "mel": {**mel, **MEL, "f_max": mel["sample_rate"] / 2},
+        "guidance": model.guidance_weights(None),
         "sigma_min": model.edm.sigma_min,
         "sigma_max": model.edm.sigma_max,
+        "sigmas": own.sigmas.tolist(),
+        "sampler": own.sampler,
+        "antithetic": own.antithetic,
         "sample_rate": codec.sample_rate,
+        "channels": codec.channels,
         "hop": codec.hop,
         "frames": codec.clip_frames,
         "codec": {"name": codec.name, "fingerprint": codec.fingerprint},
+        **({"decoder": _phases(codec.config)} if isinstance(codec, NeuralCodec) else {}),
+    }
+
+
+def _phases(settings: NeuralConfig) -> dict[str, Any]:
+    """How the decoder's magnitudes become sound (`NeuralCodec.continued`)."""
+    return {
+        "n_fft": settings.n_fft,
+        "hop": settings.hop,
+        **STFT,
+        "padding": "constant",
+        "full_scale": settings.n_fft / 4,  # the magnitude of a sine of amplitude 1
+        "phases": "single pass spectrogram inversion, then fast Griffin-Lim",
+        "rounds": settings.rounds,
+        "momentum": MOMENTUM,
     }
