@@ -67,6 +67,11 @@ class Codes:
                     f"level {level}: a code has NaN, infinity or whole numbers; give finite floats"
                 )
 
+    def __repr__(self):
+        levels = {level: tuple(code.shape) for level, code in self.levels.items()}
+        parts = "".join(f", {name}" for name in ("adapter", "tokens") if getattr(self, name) is not None)
+        return f"Codes(levels={levels}, length={self.length}, model={self.model[:12]!r}{parts})"
+
     def __getitem__(self, level: int) -> torch.Tensor:
         """The code of `level`; raises a UserError where there is none."""
         if level not in self.levels:

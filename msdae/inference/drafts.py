@@ -18,7 +18,6 @@ from msdae.audio.windows import Source, parts
 from msdae.inference.audible import AUDIBLE, audible
 from msdae.inference.latents import latents
 from msdae.inference.settings import ALWAYS, NEVER, Mix
-from msdae.inference.sounds import LearntSound
 from msdae.limits import SHORTEST_SOUND
 
 NOTE = (
@@ -36,14 +35,14 @@ BLOCK = 4  # windows of the melody source that are put together at once
 def sound_to_draft(pipeline: Any, mix: Mix) -> torch.Tensor | None:
     """The sound (samples,) of a mix's timbre source, if the model does not know it: a draft is made of it.
 
-    None where the mix has no draft: the model knows the sound or has learnt it, other levels than 1 come from
-    another recording too, the strength is 0, or `Sampling.draft` is "never".
+    None where the mix has no draft: the model knows the sound or has learnt it, it is given as codes, other
+    levels than 1 come from another recording too, the strength is 0, or `Sampling.draft` is "never".
 
     pipeline: a `Pipeline`, as whose `encode` it raises errors.
     """
     timbre, wanted = mix.levels.get(1), pipeline.sampling.draft
     asked = wanted != NEVER and set(mix.levels) == {1} and mix.strength
-    if not asked or timbre is mix.melody or isinstance(timbre, LearntSound):
+    if not asked or timbre is mix.melody or 1 in mix.codes:
         return None
     sound = _audible(pipeline, timbre)
     known = sound is None or (wanted != ALWAYS and _known(pipeline, sound))

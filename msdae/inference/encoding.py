@@ -46,8 +46,9 @@ def jobs(mix: Mix, model: Autoencoder, clip: int, even: bool) -> list[Job]:
     """
     levels = tuple(range(1, model.stage + 1))
     heard: dict[tuple[Source, int], list[int]] = {}
+    known = mix.codes
     for level, source in mix.levels.items():
-        if isinstance(source, LearntSound):
+        if level in known:
             continue
         samples = source.samples if model.pooled[level - 1] else mix.melody.samples
         heard.setdefault((source, max(samples, clip)), []).append(level)

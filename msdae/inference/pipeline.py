@@ -348,6 +348,7 @@ class Pipeline:
         if not isinstance(mix, Mix):
             raise TypeError(f"a mix is needed, as Mix(melody, levels), not a {type(mix).__name__}")
         self._check_levels(mix.levels)
+        self._check_codes(mix.codes.values())
         rate, given = self.codec.sample_rate, mix.sample_rate
         sources = {identity(sound): timbre_source(sound, rate, given, keep=True) for sound in mix.recordings}
         timed = [level for level, pooled in enumerate(self.model.pooled, start=1) if not pooled]
@@ -364,16 +365,15 @@ class Pipeline:
         """As `mixed`, of a resolved mix. sound: as `sound_to_draft` gives it."""
         part = dataclasses.replace(mix, strength=min(series))
         content, *others = [encoded(self, job, advance) for job in self._jobs(part, sound)]
-        by_level = {level: codes for codes in others for level in codes.levels}
-        by_level |= {n: learnt.codes for n, learnt in mix.levels.items() if isinstance(learnt, LearntSound)}
+        by_level = {level: codes for codes in others for level in codes.levels} | mix.codes
         timed = {n: by_level.pop(n) for n in mix.levels if not self.model.pooled[n - 1]}
         begin = None if sound is None else draft(self, sound, mix.melody, self._even(mix, sound))
         return mixed(self, content, timed, by_level, series, begin)
 
     def _even(self, mix: Mix, sound: torch.Tensor | None) -> bool:
         """Whether the sound of a resolved mix brings its own dynamics."""
-        timbre = mix.levels.get(1)
-        return brings_dynamics(self.sampling.dynamics, sound is not None or isinstance(timbre, LearntSound))
+        learnt = 1 in mix.codes and mix.codes[1].adapter is not None
+        return brings_dynamics(self.sampling.dynamics, sound is not None or learnt)
 
     def _jobs(self, mix: Mix, sound: torch.Tensor | None) -> list[Job]:
         return jobs(mix, self.model, self.codec.clip_samples, self._even(mix, sound))
@@ -395,6 +395,6 @@ class Pipeline:
             reason = f"level {printable(unknown[0])[:40]}: this model has levels 1 to {self.model.stage}"
             raise UserError(f"{reason}; choose of these")
 
-    def _check_codes(self, group: Sequence[Codes]) -> None:
+    def _check_codes(self, group: Iterable[Codes]) -> None:
         for codes in group:
             require(codes, self.fingerprint, self.model.config.code_channels, self.model.token_channels)

@@ -82,8 +82,8 @@ class Mix:
     """What a rendering is made of. A source is whatever `as_source` takes.
 
     melody: gives the length, the loudness and the codes of all levels but those in `levels`.
-    levels: {level: source}, the sources that other levels' codes come from; levels run from 1 (coarse), whose
-        source may also be a `LearntSound`.
+    levels: {level: source}, the sources that other levels' codes come from; levels run from 1 (coarse). A
+        source may also be `Codes`, which are taken as they are, and that of level 1 a `LearntSound`.
     strength: 0 takes the melody source's codes on those levels too, 1 their own sources', between is between.
     sample_rate: of sources that do not know their own, in Hz; the codec's by default.
 
@@ -110,10 +110,17 @@ class Mix:
 
     @property
     def recordings(self) -> list[Any]:
-        """The sources of `levels` that are no learnt sounds."""
-        from msdae.inference.sounds import LearntSound
+        """The sources of `levels` that have to be encoded."""
+        known = self.codes
+        return [source for level, source in self.levels.items() if level not in known]
 
-        return [source for source in self.levels.values() if not isinstance(source, LearntSound)]
+    @property
+    def codes(self) -> dict[int, Any]:
+        """{level: codes} of the sources that are learnt sounds or codes."""
+        from msdae.inference.sounds import known_codes
+
+        every = {level: known_codes(source) for level, source in self.levels.items()}
+        return {level: codes for level, codes in every.items() if codes is not None}
 
 
 @dataclass(frozen=True)

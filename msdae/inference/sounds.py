@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -104,6 +105,13 @@ class LearntSound:
         tokens = self.tokens is None or self.tokens.values.shape[1] == model.token_channels
         code = self.code.shape == (1, *model.null_codes[0].shape)
         return tokens and code and self.adapter.fits(model.unet)
+
+
+def known_codes(source: Any) -> Codes | None:
+    """The codes of a learnt sound, or codes themselves; None for what has to be encoded."""
+    if isinstance(source, LearntSound):
+        return source.codes
+    return source if isinstance(source, Codes) else None
 
 
 def blended(first: Adapter | None, second: Adapter | None, strength: float) -> Adapter | None:

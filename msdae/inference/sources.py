@@ -18,12 +18,14 @@ from msdae.audio.resample import resampled
 from msdae.audio.tuning import Tuned
 from msdae.audio.windows import Kept, Source
 from msdae.errors import UserError, printable
+from msdae.inference.codes import Codes
 from msdae.symbolic.notes import Note
 from msdae.symbolic.scores import is_score, read_notes
 
 logger = logging.getLogger(__name__)
 SOUND_ENDING = ".sound"  # the ending of learnt sounds
 UNHEARD = "nothing can be heard in the mean of its channels"
+CODES = "give the one whose length and loudness it is, and codes for its levels, as Mix('b.wav', {3: codes})"
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
     """As `windows.as_source`; files of scores are played."""
     if isinstance(sound, PlayedScore):
         return sound if sound.sample_rate == rate else PlayedScore(sound.path, rate, sound.notes)
+    if isinstance(sound, Codes):
+        raise UserError(f"codes are no recording; {CODES}")
     if isinstance(sound, (str, Path)):
         return open_sound(sound, rate)
     return windows.as_source(sound, rate, sample_rate)

@@ -43,6 +43,11 @@ def test_a_level_is_replaced_and_the_others_stay():
             one.replace(level, bad)
 
 
+def test_codes_are_shown_in_a_line():
+    shown = "Codes(levels={1: (1, 5, 1), 2: (4, 5, 8)}, length=100, model='0123456789ab')"
+    assert repr(codes(100, "0123456789abcdef")) == shown
+
+
 def counted(length):
     """Codes whose channels say which latent frame each code frame is at."""
     starts = torch.tensor(codes(length).starts)

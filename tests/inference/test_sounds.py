@@ -1,10 +1,13 @@
 """Learnt sounds where timbre sources stand: files, strengths, blends, refusals."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from msdae import checkpoint
 from msdae.errors import UserError
+from msdae.inference.encoding import timbre_of
 from msdae.inference.pipeline import Mix, Pipeline, Sampling
 from msdae.inference.sounds import LearntSound, blended
 from msdae.models.adapter import Adapter
@@ -56,6 +59,32 @@ def test_strength_and_verbs(pipeline, melody_source):
     for one, other in zip(series, (plain, half, full), strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
     assert torch.equal(pipeline.reconstruct(melody_source), plain)  # nothing is left on the model
+
+
+def test_codes_stand_where_sounds_stand(pipeline, melody_source):
+    """Regression: codes that were averaged or edited could only be rendered without all that a swap keeps."""
+    learnt, timbre = sound(pipeline, 0), torch.randn(60_000, generator=torch.Generator().manual_seed(0)) / 10
+    pipeline.sampling = Sampling(steps=2, sampler="euler", draft="never")
+    for source, codes in ((learnt, pipeline.encode(learnt)), (timbre, timbre_of(pipeline, timbre))):
+        for strength in (1.0, 0.5):
+            expected = pipeline.swap(source, melody_source, strength=strength)
+            given = pipeline.swap(codes, melody_source, strength=strength)
+            torch.testing.assert_close(given, expected, atol=1e-5, rtol=0)
+    own = pipeline.encode(melody_source)
+    mix = Mix(melody_source, {1: learnt, 3: own.replace(3, 2 * own[3])})
+    changed, plain = pipeline.render(mix), pipeline.swap(learnt, melody_source)
+    assert changed.shape == plain.shape and (changed - plain).abs().max() > 0.01
+
+
+def test_codes_that_cannot_stand_there_are_refused(pipeline, melody_source):
+    codes = pipeline.encode(melody_source)
+    with pytest.raises(UserError, match="codes of another model"):
+        pipeline.swap(dataclasses.replace(codes, model="other"), melody_source)
+    with pytest.raises(UserError, match="level 2: these codes have levels 1; "):
+        pipeline.swap(pipeline.encode(melody_source, levels=(1,)), melody_source, levels=(2,))
+    for call in (pipeline.reconstruct, pipeline.learn, pipeline.encode):
+        with pytest.raises(UserError, match="codes are no recording; give the one whose length"):
+            call(codes)
 
 
 def test_a_new_sound_brings_its_own_dynamics(pipeline, melody_source):
