@@ -74,7 +74,7 @@ def instruments(library: str | Path) -> list[SampledInstrument]:
         texts, folders, root = [library.absolute()], [], library.absolute().parent
     elif library.is_dir():
         root = library.absolute()
-        texts, folders = _contents(root)
+        texts, folders = _found(root)
     else:
         raise UserError(f"{printable(library)}: no such library; give a folder of samples or an SFZ file")
     every, used, errors = [], set(), []
@@ -84,11 +84,9 @@ def instruments(library: str | Path) -> list[SampledInstrument]:
         try:
             names = [""] if path in texts else list(_folder(str(path)))
             for name in names:
-                regions = _regions(str(path), name, str(root))
-                used |= {region.sample.parent for region in regions}
+                regions, named = _contents(str(path), name, str(root))
+                used |= named | {region.sample.parent for region in regions}
                 every.append(_instrument(path, name, root, regions))
-            if path in texts:
-                used |= sfz.folders(path, root)
         except UserError as error:
             errors.append(error)
             if path in texts:  # nobody knows which folders below are its own
@@ -123,7 +121,7 @@ def shared(one: SampledInstrument, other: SampledInstrument) -> bool:
 
 def regions_of(instrument: SampledInstrument) -> tuple[Region, ...]:
     """The samples of an instrument and the notes that they play."""
-    return _regions(instrument.path, instrument.articulation, instrument.root)
+    return _contents(instrument.path, instrument.articulation, instrument.root)[0]
 
 
 def render(notes: Sequence[Note], instrument: SampledInstrument, samples: int, seed: str = "") -> np.ndarray:
@@ -176,7 +174,7 @@ def choose(
     return playing or near[:1]
 
 
-def _contents(root: Path) -> tuple[list[Path], list[Path]]:
+def _found(root: Path) -> tuple[list[Path], list[Path]]:
     """The SFZ files below a folder that no other includes, and folders of samples that have none in them."""
     texts, folders, included = [], [], set()
     with files.reading(root):
@@ -207,15 +205,16 @@ def _folder(path: str) -> dict[str, tuple[Region, ...]]:
 
 
 @lru_cache(maxsize=1024)
-def _regions(path: str, articulation: str, root: str) -> tuple[Region, ...]:
-    """The regions that can play: their keys are on the keyboard, their samples can be read.
+def _contents(path: str, articulation: str, root: str) -> tuple[tuple[Region, ...], set[Path]]:
+    """The regions that can play: their keys are on the keyboard, their samples can be read; and the folders
+    of all samples that an SFZ file names.
 
     Raises:
         UserError: there is none.
     """
     if not path.lower().endswith(".sfz"):
-        return _folder(path)[articulation]
-    regions, unreadable, kept = sfz.read(path, root), set(), []
+        return _folder(path)[articulation], set()
+    (regions, folders), unreadable, kept = sfz.read(path, root), set(), []
     readable = {sample: sample_folder.duration(sample) > 0 for sample in {r.sample for r in regions}}
     for region in regions:
         keys = max(0, region.keys[0]), min(127, region.keys[1])
@@ -229,7 +228,7 @@ def _regions(path: str, articulation: str, root: str) -> tuple[Region, ...]:
     if not kept:
         reason = "no region whose sample can be read and that a note plays with all controllers at rest"
         raise UserError(f"{printable(path)}: {reason}; {sfz.FIX}")
-    return tuple(kept)
+    return tuple(kept), folders
 
 
 def _outside(value: int, span: tuple[int, int]) -> int:

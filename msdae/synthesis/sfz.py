@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from pathlib import Path
+from typing import NamedTuple
 
 from msdae import files
 from msdae.audio import containers
@@ -110,8 +111,15 @@ class Region:
         return (key - self.centre) * self.track + self.shift
 
 
-def read(path: str | Path, root: str | Path | None = None) -> list[Region]:
-    """The regions of an SFZ file whose samples exist; logs what is left out.
+class Contents(NamedTuple):
+    """What an SFZ file says: regions whose samples exist; the folders of all samples, played or not."""
+
+    regions: list[Region]
+    folders: set[Path]
+
+
+def read(path: str | Path, root: str | Path | None = None) -> Contents:
+    """The contents of an SFZ file; logs what is left out.
 
     root: the library's folder, which no path may leave; by default the file's own.
 
@@ -123,16 +131,7 @@ def read(path: str | Path, root: str | Path | None = None) -> list[Region]:
     with files.reading(path, FIX):
         regions = list(library.regions())
     library.report()
-    return regions
-
-
-@lru_cache(maxsize=1024)
-def folders(path: Path, root: Path) -> set[Path]:
-    """The folders of all samples that an SFZ file names, played or not; raises as `read`."""
-    library = _Library(path, root)
-    with files.reading(path, FIX):
-        list(library.regions())
-    return library.folders
+    return Contents(regions, library.folders)
 
 
 def included(path: Path) -> set[Path]:

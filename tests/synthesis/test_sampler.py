@@ -246,7 +246,7 @@ def test_pitches_are_measured_once(tmp_path, caplog, monkeypatch):
     before = sampler.instruments(tmp_path / "lib")
     assert "measuring the pitches of 2 samples" in caplog.text
     monkeypatch.setattr(pitch, "measure", None)
-    for kept in (sampler._folder, sampler._regions):
+    for kept in (sampler._folder, sampler._contents):
         kept.cache_clear()
     assert sampler.instruments(tmp_path / "lib") == before
 
@@ -266,6 +266,17 @@ def test_what_cannot_play_is_counted_and_the_rest_plays(tmp_path, caplog):
     assert "harp: 2 of 4 samples are silent, cannot be read" in caplog.text
     assert "good.sfz: 1 samples cannot be read, such as b.wav" in caplog.text
     assert "left out: " in caplog.text and "outside of" in caplog.text
+
+
+def test_a_text_is_parsed_once(tmp_path, monkeypatch):
+    parsed = []
+    monkeypatch.setattr(
+        sampler.sfz, "_Library", lambda *of, made=sampler.sfz._Library: parsed.append(of) or made(*of)
+    )
+    _save(tmp_path / "lib" / "a.wav", 60)
+    instrument = _sfz(tmp_path / "lib", "<region> sample=a.wav")
+    assert sampler.regions_of(instrument) and sampler.instruments(tmp_path / "lib") == [instrument]
+    assert len(parsed) == 1
 
 
 def test_folders_of_notes_beside_an_sfz_file_are_instruments_too(tmp_path, caplog):
@@ -288,7 +299,7 @@ def test_silent_and_damaged_samples_are_named_when_they_play(tmp_path, caplog):
     assert "a.flac: is silent" in caplog.text
     _save(tmp_path / "lib" / "b.flac", 60)
     instrument = _sfz(tmp_path / "lib", "<region> sample=b.flac key=60")
-    sampler._regions.cache_clear()
+    sampler._contents.cache_clear()
     data = (tmp_path / "lib" / "b.flac").read_bytes()
     (tmp_path / "lib" / "b.flac").write_bytes(data[: len(data) // 2])
     with pytest.raises(UserError, match="b.flac"):

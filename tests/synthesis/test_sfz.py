@@ -21,7 +21,7 @@ def _read(library, text, name="piano.sfz"):
     path = library / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return sfz.read(path, library)
+    return sfz.read(path, library).regions
 
 
 def test_regions_inherit_from_groups_masters_and_global(library):
