@@ -1,21 +1,27 @@
 """The command `msdae`: what it lists, refuses and runs, and that scripts of the checkout are the same."""
 
+import argparse
 import ast
 import logging
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
 import msdae as package
-from msdae import cli, commands
+from msdae import cli, commands, config
+from msdae.commands import train_stage
 from msdae.errors import UserError
+from msdae.models.registry import MODELS
 
 ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SCRIPTS = sorted([*ROOT.glob("experiments/*.py"), *ROOT.glob("probes/*.py")])
 
 
@@ -69,6 +75,47 @@ def test_help_ends_with_an_example(name, capsys):
         commands.main([name, "--help"])
     assert end.value.code == 0
     assert capsys.readouterr().out.strip().splitlines()[-1].startswith(f"  msdae {name} ")
+
+
+def lines_of(page):
+    """The command lines of a document's shell blocks: (name of the script, its arguments) each."""
+    blocks = re.findall(r"```(?:sh|bash)\n(.*?)```", page.read_text("utf-8"), flags=re.S)
+    for line in "\n".join(blocks).replace("\\\n", " ").splitlines():
+        words = shlex.split(line.replace("$stage", "1"), comments=True)
+        for n, word in enumerate(words):
+            if re.fullmatch(r"(experiments|probes)/\w+\.py", word):
+                arguments = takewhile(lambda word: word not in (">", "|", "&&", ";"), words[n + 1 :])
+                yield Path(word).stem, [word for word in arguments if not word.startswith("$")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_command_lines_of_documents_are_understood(page, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train_stage, "MODELS", [*MODELS, "apart"])  # of docs/experiment.md and extend.md
+    understood = argparse.ArgumentParser.parse_args
+
+    def parse_only(self, *given):
+        understood(self, *given)
+        raise InterruptedError
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_only)
+    for name, words in lines_of(page):
+        with pytest.raises(InterruptedError):
+            commands.run(name.replace("_", "-"), words)
+
+
+def test_the_experiment_is_of_settings_and_a_class_that_there_are(monkeypatch, tmp_path):
+    from msdae.training.autoencoder import TrainConfig
+
+    page = ROOT / "docs" / "experiment.md"
+    (settings,) = re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), flags=re.S)
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), flags=re.S)
+    assert example in (ROOT / "docs" / "extend.md").read_text("utf-8")  # which tests it
+    (tmp_path / "quick.yaml").write_text(settings)
+    trained = [words for name, words in lines_of(page) if name == "train_stage"]
+    changes = [[words[n + 1] for n, word in enumerate(words) if word == "--set"] for words in trained]
+    loaded = [config.load(TrainConfig, tmp_path / "quick.yaml", change, "training") for change in changes]
+    assert [one.contrast for one in loaded] == [0.2, 0, 0.2] and len(page.read_text().splitlines()) < 90
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)

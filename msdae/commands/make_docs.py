@@ -46,6 +46,7 @@ FIRST = (
     "priors.md",
     "api.md",
     "train.md",
+    "experiment.md",
     "extend.md",
 )
 ROOT = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "SECURITY.md": "security.md"}

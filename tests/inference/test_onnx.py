@@ -107,6 +107,7 @@ def test_files_say_what_the_model_says(settings, exported):
     assert settings["decoder"].items() >= {"n_fft": 2048, "hop": 512, "rounds": 4}.items()
 
 
+@torch.no_grad()
 @pytest.mark.parametrize("few", [True, False], ids=["student", "model"])
 def test_the_program_beside_the_documents_says_what_the_model_says(few, exported, melody, tmp_path):
     model, codec, student, (*_, facts) = exported()
