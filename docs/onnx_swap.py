@@ -6,7 +6,7 @@
 It needs numpy, onnxruntime and soundfile alone. It leaves out much of what `msdae swap` does: other rates and
 formats, noise in the timbre source, tuning, slides and dynamics of the melody source, drafts for sounds that
 the model does not know, dropouts, phases of low partials, accents and loudness over time, a limiter, learnt
-sounds, strengths between 0 and 1, levels but the first, models with tokens or without log-mels.
+sounds, strengths between 0 and 1, levels but the first, HDAE, and models with tokens or an unpooled level 1.
 """
 
 import json
@@ -27,9 +27,11 @@ class Model:
         self.stride = self.frames - self.frames // 4
         files = Path(folder).glob("*.onnx")
         self.networks = {file.stem: onnxruntime.InferenceSession(file) for file in files}
-        reads = [one.name for one in self.networks["encoders"].get_inputs()]
-        if reads != ["mel"] or self.settings["tokens"] or "decoder" not in self.settings:
-            sys.exit(f"{folder}: a model with tokens, without log-mels or decoder.onnx; msdae plays it")
+        plain = self.settings["pooled"][0] and not self.settings["tokens"]
+        if not plain or self.settings["model"] == "hdae" or "decoder" not in self.settings:
+            sys.exit(
+                f"{folder}: of HDAE, with tokens, an unpooled level 1 or no decoder.onnx; msdae plays it"
+            )
 
     def __call__(self, network, **inputs):
         return self.networks[network].run(None, inputs)
@@ -146,6 +148,7 @@ def decode(model, z):
 def phases(magnitude, transform):
     """(bins, frames): each peak is a sinusoid that goes on from frame to frame, and its bins with it."""
     bins, made = np.arange(len(magnitude)), np.empty(magnitude.shape)
+    advance = 2 * np.pi * transform["hop"] / transform["n_fft"]  # of a bin's own frequency, over a hop
     phase = np.pi * (np.sqrt(5) - 1) * bins**2  # without order at first: equal ones would be an impulse
     for frame, level in enumerate(np.log(magnitude.clip(1e-7)).T):
         rise = np.pad(np.diff(level), 1)
@@ -155,9 +158,7 @@ def phases(magnitude, transform):
             vertex = peak + ((lower + upper) / (lower - upper).clip(1e-6) / 2).clip(-0.5, 0.5)
             owner = np.searchsorted((peak[1:] + peak[:-1]) / 2, bins)
             lobe = np.pi * ((bins - peak[owner]) % 2)  # signs in a Hann window's main lobe alternate
-            phase = (
-                phase[peak[owner]] + 2 * np.pi * transform["hop"] / transform["n_fft"] * vertex[owner] + lobe
-            )
+            phase = phase[peak[owner]] + advance * vertex[owner] + lobe
         made[:, frame] = phase
     return made
 

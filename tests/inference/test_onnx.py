@@ -151,7 +151,7 @@ def test_the_program_beside_the_documents_swaps_without_torch(exported, melody, 
 
 def test_the_program_beside_the_documents_refuses_what_it_leaves_out(exported):
     facts = exported(**TOKENS)[-1][-1]
-    with pytest.raises(SystemExit, match="a model with tokens"):
+    with pytest.raises(SystemExit, match="with tokens, an unpooled level 1 or no decoder.onnx"):
         runpy.run_path(str(PROGRAM))["Model"](facts.parent)
 
 
