@@ -15,6 +15,8 @@ import torch
 
 from msdae.analysis.probes.representations import average
 from msdae.analysis.probes.tasks import TASKS
+from msdae.audio.files import SAMPLE_RATE
+from msdae.audio.resample import resampled
 from msdae.errors import UserError
 from msdae.evaluation.metrics.bootstrap import interval_of
 from msdae.evaluation.swapbench import cases, sounds
@@ -125,11 +127,12 @@ def render(drawn: Sequence[Melody], progress: Progress = silent) -> dict[str, to
 @torch.inference_mode()
 def codes(pipeline: "Pipeline", rendered: Mapping[str, torch.Tensor]) -> dict[str, list[torch.Tensor]]:
     """The codes of what `render` returns, on the CPU."""
-    found = {}
+    found, rate = {}, pipeline.codec.sample_rate
     for change, waveforms in rendered.items():
         parts = []
         for batch in waveforms.split(CLIPS_AT_ONCE):
-            there = batch.to(pipeline.device)
+            at_rate = [resampled(waveform, SAMPLE_RATE, rate) for waveform in batch]
+            there = torch.stack(at_rate).to(pipeline.device)
             encoded = pipeline.model.encode(pipeline.codec.encode(there), pipeline.log_mel(there))
             parts.append([code.float().cpu() for code in encoded])
         found[change] = [torch.cat(level) for level in zip(*parts, strict=True)]

@@ -8,10 +8,13 @@ import torch
 
 from msdae.analysis import leakage
 from msdae.analysis.leakage import CHANGES, INSTRUMENT, PITCH, PLAIN, TEMPO, Melody, Renditions
+from msdae.audio.files import SAMPLE_RATE
 from msdae.errors import UserError
-from msdae.evaluation.swapbench.cases import CLIP_SECONDS, Performance
+from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, CLIP_SECONDS, Performance
 from msdae.evaluation.tables import EMPTY
+from msdae.inference.pipeline import Pipeline
 from msdae.symbolic import instruments
+from tests.inference.test_inference import Toy, random_model
 
 FRAMES = 32
 FAMILIES = ("keyboard", "guitar", "brass")
@@ -123,6 +126,24 @@ def test_codes_of_other_tempi_are_compared_in_time():
 def test_a_model_of_one_level_is_refused():
     with pytest.raises(UserError, match="between levels"):
         renditions("test", (of_instrument,))
+
+
+@pytest.mark.parametrize(("channels", "hop", "rate"), [(128, 512, 48000), (64, 2048, 24000)])
+def test_codecs_of_another_rate_hear_the_melodies_at_their_pitch_and_tempo(channels, hop, rate):
+    """Regression: a codec of 24 kHz heard them an octave lower and at half the tempo."""
+    codec = Toy(channels, hop, rate)
+    pipeline = Pipeline(random_model(codec), codec)
+
+    def tone(samples: int, rate: int) -> torch.Tensor:
+        waves = torch.sin(2 * torch.pi * 440 * torch.arange(samples).double() / rate)
+        return (waves * torch.hann_window(samples)).float()[None]
+
+    found = leakage.codes(pipeline, {PLAIN: tone(CLIP_SAMPLES, SAMPLE_RATE)})[PLAIN]
+    wanted = tone(round(CLIP_SECONDS * rate), rate)
+    with torch.inference_mode():
+        heard = pipeline.model.encode(codec.encode(wanted), pipeline.log_mel(wanted))
+    for code, other in zip(found, heard, strict=True):
+        torch.testing.assert_close(code, other, atol=0.01, rtol=0)
 
 
 def test_melodies_stay_in_range_and_in_the_clip():
