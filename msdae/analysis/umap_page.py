@@ -45,7 +45,7 @@ def write(maps: Maps, path: str | Path, progress: Progress = silent) -> None:
     }
     data = json.dumps(document).replace("</", "<\\/")  # no label may end the script
     with atomic(path) as temporary:
-        temporary.write_text(_TEMPLATE.read_text().replace("/*DATA*/", data))
+        temporary.write_text(_TEMPLATE.read_text("utf-8").replace("/*DATA*/", data), "utf-8")
 
 
 def _described(point: Point, low: float, high: float) -> dict:

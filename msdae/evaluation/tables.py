@@ -207,7 +207,7 @@ def write(path: str | Path, tables: Sequence[Table]) -> None:
     form = _form(path)
     with atomic(path) as temporary:
         content = form(tables).rstrip("\n") + "\n"
-        temporary.write_text(content, encoding="utf-8")
+        temporary.write_text(content, "utf-8", "backslashreplace")  # names that are no UTF-8
 
 
 def write_folder(folder: str | Path, tables: Sequence[Table]) -> list[Path]:

@@ -98,7 +98,7 @@ def convert(path: Path, folder: Path) -> Path | None:
         lines.append(line)
     out = folder / f"{path.stem}.sfz"
     with files.atomic(out) as temporary:
-        temporary.write_text("\n".join(lines) + "\n")
+        temporary.write_text("\n".join(lines) + "\n", "utf-8")
     return out
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 
 import pytest
@@ -72,6 +73,17 @@ def test_what_was_written_is_read_with_every_digit(tmp_path):
     assert [path.name for path in paths] == list(tables.FILES)
     assert tables.read(tmp_path / "tables.json") == made
     assert "0.3 [0.1, 0.7]" in (tmp_path / "tables.md").read_text()
+
+
+def test_names_that_are_no_utf8_are_written_escaped(tmp_path):
+    """Regression: the command line of an evaluation of such a folder was no text that could be written, and
+    all of it was lost."""
+    name = os.fsdecode(b"m\xe9lodies")
+    made = [Table("T", ("row", "n"), ((name, Value(1.0)),), command=f"evaluate --pairs {name}")]
+    tables.write_folder(tmp_path, made)
+    assert tables.read(tmp_path / "tables.json") == made
+    for form in ("tables.md", "tables.csv"):
+        assert r"m\udce9lodies" in (tmp_path / form).read_text("utf-8")
 
 
 def test_csv_holds_numbers_and_no_printed_cells(tmp_path):

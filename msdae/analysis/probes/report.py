@@ -177,7 +177,7 @@ def write(
     paths = [Path(folder) / name for name in _FILES]
     for path, text in zip(paths, contents, strict=True):
         with atomic(path) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, "utf-8", "backslashreplace")  # names that are no UTF-8
     return paths + write_folder(folder, tables(results, separations, command))
 
 

@@ -49,7 +49,7 @@ def write(
     more = [table for file in tables for table in stored.read(file)]
     text = render(finished, pictures, more, progress)
     with files.atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, "utf-8", "backslashreplace")  # names that are no UTF-8
     return path
 
 

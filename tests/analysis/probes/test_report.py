@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 
 import pytest
 
@@ -64,3 +65,9 @@ def test_a_folder_that_cannot_be_written_is_refused_and_one_of_probes_is_complet
     assert {path.name for path in paths} == {"probes.csv", "probes.json", *FILES}
     document = json.loads((tmp_path / "out" / "probes.json").read_text())
     assert len(document["results"]) == len(two_models) and document["seed"] == 0
+
+
+def test_a_data_set_whose_name_is_no_utf8_is_written_escaped(two_models, tmp_path):
+    renamed = [dataclasses.replace(result, data=os.fsdecode(b"m\xe9")) for result in two_models]
+    report.write(renamed, [], {}, tmp_path)
+    assert r"m\udce9" in (tmp_path / "probes.csv").read_text("utf-8")

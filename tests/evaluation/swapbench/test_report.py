@@ -1,6 +1,7 @@
 """The page of a results folder: complete, self-contained, safe, and refused where the folder is not whole."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -242,6 +243,13 @@ def test_equal_results_give_equal_pages_wherever_they_are(small, copy):
     first, second = report.write(small), report.write(copy)
     assert second == copy / "report.html"
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_checkpoint_whose_name_is_no_utf8_is_shown_escaped(copy):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["checkpoints"]["embedded"]["path"] = os.fsdecode(b"m\xe9.safetensors")
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    assert r"m\udce9.safetensors" in report.write(copy).read_text("utf-8")
 
 
 def test_figures_and_more_tables(small, tmp_path):
