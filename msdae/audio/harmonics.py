@@ -14,10 +14,11 @@ def harmonic_filters(hertz: torch.Tensor) -> torch.Tensor:
     """(bins, pitches): a log-magnitude spectrum (..., bins) times it has a peak at the pitch of each note.
 
     hertz: (bins,), rising, of the bins. Each pitch is a weighted mean over its harmonics, read between the
-    two nearest bins; what lies above the last bin is left out.
+    two nearest bins; harmonics and pitches above the last bin are left out.
     """
     low, high = PITCHES
     pitches = torch.arange(low * STEPS, high * STEPS + 1, dtype=torch.float64) / STEPS
+    pitches = pitches[temperament.hertz(pitches) <= hertz[-1]]
     number = torch.arange(1, HARMONICS + 1, dtype=torch.float64)
     partials = temperament.hertz(pitches[:, None]) * number  # (pitches, harmonics)
     bins = hertz.double()

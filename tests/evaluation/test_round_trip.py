@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from msdae.evaluation.round_trip import measures
@@ -27,6 +28,17 @@ def test_other_notes_share_fewer_pitches():
     one, other = notes([60, 64, 67, 72]), notes([61, 66, 68, 73])
     assert measures(one, other, RATE)["pitch F1"] < 0.5
     assert 0.7 < measures(one, one + 0.001 * torch.randn(1, 2 * RATE), RATE)["pitch F1"] <= 1
+
+
+@pytest.mark.parametrize("rate", [2000, 4000, 8000])
+def test_pitches_are_heard_at_low_rates(rate):
+    """Regression: the grid's highest pitches are above half of 4 kHz, and were NaN with all others."""
+    time = torch.arange(2 * rate) / rate
+    one, other = (
+        0.1 * sum(torch.sin(2 * torch.pi * hertz * k * time) for k in (1, 2, 3))[None]
+        for hertz in (220.0, 261.6)
+    )
+    assert measures(one, one, rate)["pitch F1"] == 1 and measures(one, other, rate)["pitch F1"] < 0.5
 
 
 def test_noise_alone_shares_no_onsets():
