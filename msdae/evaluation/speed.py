@@ -89,8 +89,10 @@ def published(codec: Codec) -> Pipeline:
     codec: that it works over, in place of its own, which has a licence that forbids selling.
     """
     settings = config.load(TrainConfig, folders.configs() / f"{PUBLISHED}.yaml").model
-    trained_on = replace(settings.codec, name=codec.name, fingerprint=codec.fingerprint)
-    model = build("msdae", replace(settings, codec=trained_on))
+    sizes = {"hop": codec.hop, "channels": codec.channels}
+    trained_on = replace(settings.codec, name=codec.name, fingerprint=codec.fingerprint, **sizes)
+    mel = settings.mel.fitted(codec.sample_rate, codec.hop)
+    model = build("msdae", replace(settings, codec=trained_on, mel=mel))
     return Pipeline(model, codec, Sampling(18, "heun", (1.0,), antithetic=0.0, draft=NEVER))
 
 

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from msdae.audio import SAMPLE_RATE
 from msdae.evaluation import speed
+from tests.inference.test_inference import Toy
 
 
 def test_medians_are_of_rounds_in_turn_after_one_that_warms_up(monkeypatch):
@@ -31,3 +34,15 @@ def test_recordings_are_two_tunes_that_sound_to_their_ends(seconds):
     for recording in (timbre, melody):
         assert recording.abs().max() == pytest.approx(speed.LEVEL, abs=1e-3)
         assert recording[-SAMPLE_RATE // 2 :].abs().max() > 0.1
+
+
+@pytest.mark.parametrize(("channels", "hop", "rate"), [(64, 2048, 44100), (128, 512, 48000)])
+def test_the_published_configuration_works_over_another_codec(channels, hop, rate):
+    """Regression: it kept the sizes and the mel of its own, and a benchmark ended with a traceback."""
+    codec = Toy(channels, hop, rate)
+    pipeline = speed.published(codec)
+    trained_on, mel = pipeline.model.config.codec, pipeline.model.config.mel
+    assert (trained_on.hop, trained_on.channels, mel.sample_rate) == (hop, channels, rate)
+    assert hop % (4 * mel.hop) == 0
+    pipeline.sampling = replace(pipeline.sampling, steps=1)
+    speed.swap(pipeline, 0.1)()
