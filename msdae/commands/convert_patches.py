@@ -21,7 +21,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from msdae.synthesis import gus
 
     source = options.patches
-    paths = [source] if source.is_file() else sorted(source.glob("*.pat"))
+    inside = sorted(path for path in source.glob("*") if path.suffix.lower() == ".pat")
+    paths = [source] if source.is_file() else inside
     if not paths:
         raise UserError(f"{printable(source)}: no patches (.pat) in it; give a folder with some, or one file")
     written = [gus.convert(path, options.out) is not None for path in paths]

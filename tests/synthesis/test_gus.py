@@ -42,7 +42,7 @@ def test_patches_play_in_tune_and_go_on_where_they_loop(tmp_path, capsys):
     short = SINE[:RATE].tobytes()
     patch(tmp_path / "073_Flute.pat", (short, gus.WIDE | gus.LOOPED, 440, RATE, 2 * RATE))
     patch(tmp_path / "024_Guitar.pat", (SINE.tobytes(), gus.WIDE | gus.LOOPED, 440, RATE, 2 * RATE))
-    patch(tmp_path / "025_Guitar.pat", (short[: RATE // 2], gus.WIDE, 440, 0, 0))
+    patch(tmp_path / "025_GUITAR.PAT", (short[: RATE // 2], gus.WIDE, 440, 0, 0))
     convert_patches.main([str(tmp_path), "--out", str(tmp_path / "sfz")])
     assert "wrote 2 of 3 instruments" in capsys.readouterr().out
     guitar, flute = sampler.instruments(tmp_path / "sfz")
