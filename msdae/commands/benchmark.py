@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from msdae import cli, config, folders
+from msdae.codecs import CODECS
 from msdae.commands._arguments import add_tables, check_tables, show
 
 if TYPE_CHECKING:
@@ -168,11 +169,17 @@ def profiles(options: argparse.Namespace, note: str, command: str) -> "Table":
     from msdae.evaluation import profile
 
     checkouts = {"now": folders.CHECKOUT} | ({"before": options.against} if options.against else {})
-    chosen = {"checkpoint": options.checkpoint, "codec": options.codec, "device": options.device}
-    chosen["threads"] = options.threads
+    chosen = {"checkpoint": _anywhere(options.checkpoint), "codec": _anywhere(options.codec)}
+    chosen |= {"device": options.device, "threads": options.threads}
     given = [word for name, value in chosen.items() if value for word in (f"--{name}", str(value))]
     measured = profile.swaps(checkouts, PROFILED, options.rounds, given, options.clock, tqdm)
     return profile.table(measured, f"Seconds by the {options.clock}'s clock. {note}", command)
+
+
+def _anywhere(given: str | None) -> str | None:
+    """A model or a codec as a process in another folder finds it: files and folders by their whole path."""
+    named = given is None or given == "embedded" or given in CODECS
+    return given if named or not Path(given).exists() else str(Path(given).absolute())
 
 
 def preset_model(preset: str, stage: int) -> "torch.nn.Module":

@@ -37,6 +37,25 @@ def test_tables_compare_with_the_peer(monkeypatch, tmp_path):
     assert str(fast["60 s of sound, released"]) == "1.0"
 
 
+def test_files_are_found_from_the_folders_of_all_checkouts(monkeypatch, tmp_path):
+    """Regression: swaps that are profiled run in another folder, where mine.safetensors is no file."""
+    given = []
+
+    def swaps(checkouts, lengths, rounds, options, *rest):
+        given.append(dict(zip(options[::2], options[1::2], strict=True)))
+        return {("now", 5): dict.fromkeys(profile.ORDER, 1.0)}
+
+    monkeypatch.setattr(profile, "swaps", swaps)
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine.safetensors", "codec.safetensors", "embedded"):
+        (tmp_path / name).touch()
+    line = ["--only", "profile", "--rounds", "1"]
+    benchmark.main([*line, "--checkpoint", "mine.safetensors", "--codec", "codec.safetensors"])
+    benchmark.main([*line, "--codec", "spectral"])
+    files = [str(tmp_path / name) for name in ("mine.safetensors", "codec.safetensors")]
+    assert [(o["--checkpoint"], o["--codec"]) for o in given] == [tuple(files), ("embedded", "spectral")]
+
+
 class Peer:
     """Of which only the model is moved."""
 
