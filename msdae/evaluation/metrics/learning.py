@@ -18,7 +18,7 @@ from msdae.evaluation.metrics.classifier import Classifier
 from msdae.evaluation.metrics.impostors import dressed
 from msdae.evaluation.metrics.mel import BANDS, within_range
 from msdae.evaluation.metrics.renditions import Plan, Recorded, Renditions
-from msdae.evaluation.metrics.settings import MetricConfig, short
+from msdae.evaluation.metrics.settings import CLIPS, MetricConfig, short
 from msdae.evaluation.metrics.timbre import Timbre
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
 from msdae.nn.layers import seeded
@@ -64,7 +64,8 @@ def fit(
     voices = soundfont.able(instruments.voices(fonts, [])[0])
     first = [voice for voice in voices if voice.soundfont == fonts[0]]
     others = [voice for voice in voices if voice.soundfont != fonts[0]]
-    groups = ((first, config.clips, config.coded), (others, config.clips // 2, 0))
+    half = max(CLIPS.low, config.clips // 2)  # of one clip alone nothing is learnt
+    groups = ((first, config.clips, config.coded), (others, half, 0))
     groups += ((recorded, TIMES * config.clips, TIMES * config.coded),)
     plain, coded = [], []
     for group, number, through in groups:

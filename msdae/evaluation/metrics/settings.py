@@ -15,7 +15,7 @@ CLIPS = Range(2, 1000, reason="an instrument has no more that differ")
 class MetricConfig:
     """What the metrics' networks are fitted to and checked with.
 
-    clips: of each instrument of the first SoundFont to learn from, half as many of the others'.
+    clips: of each instrument of the first SoundFont to learn from; half as many, two at least, of others'.
     coded: further ones, through each of the codecs: swaps are heard through one.
     rooms: share of all these that are played in rooms.
     references: of each instrument to check with.

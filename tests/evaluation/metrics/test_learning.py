@@ -10,6 +10,7 @@ from msdae.evaluation.metrics import accuracy, classifier, learning, timbre
 from msdae.evaluation.metrics.mel import RANGE_DB
 from msdae.evaluation.metrics.renditions import Renditions
 from msdae.evaluation.metrics.settings import MetricConfig
+from msdae.evaluation.swapbench.sounds import merlin
 from msdae.symbolic import instruments
 from msdae.synthesis import soundfont
 
@@ -93,6 +94,23 @@ def test_one_instrument_alone_is_told_from_none(tmp_path, monkeypatch):
     table = learning.check(timbre.load(), classifier.load(), [font], config, tmp_path, recorded=unseen[1:2])
     assert [row[0] for row in table.rows] == [f"{soundfont.default().name}, seen"]
     assert {plan.voice for plan in rendered} == set(seen[:2])
+
+
+@pytest.mark.parametrize("clips", [2, 3, 8])
+def test_instruments_of_further_soundfonts_have_two_clips_at_least(tmp_path, monkeypatch, clips):
+    """Regression: with one clip of some instruments no triplet was drawn, and the network learnt nothing."""
+
+    class Planned(Exception):
+        pass
+
+    def render(plans, *rest):
+        assert {plan.clips for plan in plans} == {clips, max(2, clips // 2)}
+        raise Planned
+
+    monkeypatch.setattr(learning.renditions, "render", render)
+    fonts, config = [str(soundfont.default()), str(merlin())], MetricConfig(clips=clips, codecs=())
+    with pytest.raises(Planned):
+        learning.fit(fonts, config, tmp_path, tmp_path)
 
 
 def test_a_stopped_training_of_a_metric_continues(tmp_path, monkeypatch):
