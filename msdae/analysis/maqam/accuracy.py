@@ -1,5 +1,6 @@
 """How often tonic, maqam and ornaments are found in rendered pieces with known answers."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -114,19 +115,18 @@ def _cells(outcomes: Sequence[Outcome], figure: Callable[[Outcome, int], float])
 def _ornament_table(outcomes: Sequence[Outcome], command: str) -> Table:
     rows = []
     for kind in ("vibrato", "trill", "slide"):
-        marks = [(*mark, piece) for piece, one in enumerate(outcomes) for mark in one.ornaments[kind]]
-        shares = [
-            mean_cell(*zip(*entries, strict=True)) if entries else EMPTY
-            for label in ("played", "heard")
-            for entries in [[mark[1:] for mark in marks if mark[0] == label]]
-        ]
-        errors = [
-            Value(float(np.median(values)), digits=2) if values else EMPTY
+        values: dict[str, list[float]] = defaultdict(list)  # by what they say
+        pieces: dict[str, list[int]] = defaultdict(list)  # that each is of
+        for piece, one in enumerate(outcomes):
+            for label, value in one.ornaments[kind]:
+                values[label].append(value)
+                pieces[label].append(piece)
+        shares = (mean_cell(values[label], pieces[label]) for label in ("played", "heard"))
+        errors = (
+            Value(float(np.median(values[label])), digits=2) if values[label] else EMPTY
             for label in ("rate", "extent")
-            for values in [[mark[1] for mark in marks if mark[0] == label]]
-        ]
-        count = sum(mark[0] == "played" for mark in marks)
-        rows.append((kind, str(count), *shares, *errors))
+        )
+        rows.append((kind, str(len(values["played"])), *shares, *errors))
     header = (
         "ornament",
         "played",
