@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from msdae.evaluation.swapbench import real
 
     check_tables(options)
-    named = cli.named(options.codec or codecs.shipped())
+    named = cli.named(options.codec or codecs.shipped(), codec_comparison.RESERVED)
     loaded = {name: codecs.load(path) for name, path in named.items()}
     recorded = options.split in real.SPLITS
     library = real.library(tuple(options.samples), (options.split,)) if recorded else None

@@ -63,9 +63,11 @@ def _probe(options: argparse.Namespace, command: str) -> None:
     from msdae.analysis import probes as probing
     from msdae.analysis.probes import inputs, report
     from msdae.analysis.probes.separation import separation
+    from msdae.analysis.probes.study import SHARED
     from msdae.nn.device import device
 
-    models = inputs.models(cli.named(options.checkpoint), options.model, device(options.device))
+    checkpoints = cli.named(options.checkpoint, [SHARED])
+    models = inputs.models(checkpoints, options.model, device(options.device))
     cli.note(f"the probes of {len(models)} models take some minutes each on two cores")
     splits = {name: probing.open_split(path) for name, path in inputs.folders(options.data, tqdm).items()}
     tasks = options.tasks and list(dict.fromkeys(options.tasks))

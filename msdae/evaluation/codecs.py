@@ -31,7 +31,7 @@ from msdae.evaluation.tables import EMPTY, Cell, Table, Value, counted, mean_cel
 from msdae.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
-ORIGINAL, UNCODED = "original", "mel + Griffin-Lim"
+ORIGINAL, UNCODED = RESERVED = "original", "mel + Griffin-Lim"  # rows that no codec may have the name of
 UNSEEN = "unseen"
 NOTE_F1, TOP1, LOG_MEL = "note F1 ↑", "timbre top-1 ↑", "log-mel dB ↓"
 F1_SHARE, TOP1_SHARE, MFCC = "share of note F1 ↑", "share of top-1 ↑", "MFCC cosine ↑"

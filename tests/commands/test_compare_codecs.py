@@ -145,3 +145,9 @@ def test_bad_input_ends_at_once_with_exit_code_2(run, tmp_path, monkeypatch, cap
     with pytest.raises(SystemExit) as ended:
         run("compare_codecs", *arguments)
     assert ended.value.code == 2 and re.search(message, capsys.readouterr().err)
+
+
+def test_no_codec_has_the_name_of_a_row_that_it_is_compared_with():
+    """Regression: original.safetensors took the place of the untouched recordings."""
+    with pytest.raises(UserError, match="'original' cannot be its name"):
+        compare_codecs.main(["--codec", "original.safetensors"])

@@ -11,6 +11,7 @@ import torch
 
 from msdae.analysis import probes as probing
 from msdae.analysis.probes import inputs, representations, study
+from msdae.commands import run_probes
 from msdae.errors import UserError
 from msdae.models.hdae import HDAE
 from msdae.models.msdae import MSDAE
@@ -118,3 +119,9 @@ def test_checkpoints_and_data_by_name(checkpoint):
     with pytest.raises(UserError, match="no checkpoint is of that kind"):
         inputs.models({"tiny": str(checkpoint)}, "hdae", torch.device("cpu"))
     assert list(inputs.folders(["x/synth", "y/synth", "z/real"])) == ["x/synth", "y/synth", "real"]
+
+
+def test_no_checkpoint_has_the_name_that_stands_for_all(tmp_path):
+    """Regression: the results of any.safetensors were taken for those that no model has a part in."""
+    with pytest.raises(UserError, match="'any' cannot be its name"):
+        run_probes.main(["--checkpoint", "any.safetensors", "--out", str(tmp_path)])
