@@ -108,7 +108,8 @@ def _factor(levels: list[Result], controls: list[Result]) -> Factor:
 
 
 def _interval(factors: list[list[Result]]) -> Interval:
-    """Bootstrap 95 % interval of the mean gap. A group of clips that is drawn brings them for all factors."""
+    """Bootstrap 95 % interval of the mean gap. A group of clips that is drawn brings them for all factors; a
+    draw without clips of one of them is left out."""
     blocks = [
         np.stack([*(level.losses for level in of), np.ones(len(of[0].losses))], axis=1) for of in factors
     ]
@@ -116,8 +117,9 @@ def _interval(factors: list[list[Result]]) -> Interval:
 
     def figure(means: np.ndarray) -> np.ndarray:
         parts = [part.T for part in np.split(means, places[:-1], axis=1)]
-        tiny = np.finfo(float).tiny
-        return np.mean([gaps(1 - part[:-1] / np.maximum(part[-1], tiny)) for part in parts], axis=0)
+        with np.errstate(invalid="ignore"):
+            found = [gaps(1 - part[:-1] / part[-1]) for part in parts]
+        return np.mean(found, axis=0)
 
     groups = [group for of in factors for group in of[0].groups]
     return interval_of(figure, block_diag(*blocks), groups)
