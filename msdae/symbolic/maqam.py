@@ -60,8 +60,8 @@ class TaqsimConfig:
     slide_seconds: in which a tone is reached from the one before.
     """
 
-    tonic: Numbers = (48, 62)
-    tempo: Numbers = (60, 110)
+    tonic: tuple[Annotated[float, Range(0, 127)], ...] = (48, 62)
+    tempo: tuple[Annotated[float, Range(10, 400, reason="no line is slower or faster")], ...] = (60, 110)
     modulated: Share = 0.5
     moved: Share = 0.5
     intonation: Annotated[float, Range(0, 50)] = 8.0

@@ -4,6 +4,7 @@ import random
 import numpy as np
 import pytest
 
+from msdae.errors import UserError
 from msdae.symbolic.maqam import MAQAMAT, TaqsimConfig, Tone, taqsim
 
 STILL = TaqsimConfig(intonation=0, wander=0)
@@ -63,3 +64,10 @@ def test_pitches_of_a_tone():
         and ((vibrato[:-1] < 60) & (vibrato[1:] >= 60)).sum() >= 4
     )
     assert set(Tone(0, 1, 60, 90, trill=(8, 2)).pitches(time)) == {60, 62}
+
+
+@pytest.mark.parametrize("wrong", [{"tempo": (0, 60)}, {"tempo": (60, 10_000)}, {"tonic": (48, 500)}])
+def test_tempos_and_tonics_that_no_line_has_are_refused(wrong):
+    """Regression: no beats a minute, and a pitch above all strings, were a division by zero."""
+    with pytest.raises(UserError, match=f"{next(iter(wrong))}.*expected"):
+        TaqsimConfig(**wrong)
