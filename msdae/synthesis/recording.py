@@ -22,6 +22,7 @@ from msdae.synthesis.soundfont import SAMPLE_RATE
 
 SOUND = 343.0  # metres a second
 HOP = 256  # samples between two values of a loudness curve
+FEWEST_BITS = 0.999  # of MP3; at 1 libsndfile fails
 
 Metres = tuple[Annotated[float, Range(0.1, 100, reason="larger than a concert hall")], ...]
 Strength = tuple[Share, ...]
@@ -82,7 +83,7 @@ class RecordingConfig:
     room_distance: Metres = (0.3, 8)
     room_reflection: Strength = (0.4, 0.93)
     tail_seconds: Seconds = (0.15, 2.2)
-    tail_level: Level = (0.03, 0.6)
+    tail_level: tuple[Annotated[float, Range(0, 10, above=True)], ...] = (0.03, 0.6)
     compression_strength: Strength = (0.2, 0.7)
     saturation_gain: Level = (0.5, 3)
     riding_decibels: Level = (1, 4)
@@ -203,7 +204,7 @@ def coded(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: Re
     """Through MP3 or Vorbis and back."""
     kind = rng.choice((("MP3", "MPEG_LAYER_III"), ("OGG", "VORBIS")))
     peak, buffer = _peak(waveform), io.BytesIO()
-    quality = rng.uniform(*c.coded_quality)
+    quality = min(FEWEST_BITS, rng.uniform(*c.coded_quality))
     loud = waveform * np.float32(0.9 / peak)
     soundfile.write(buffer, loud, SAMPLE_RATE, kind[1], format=kind[0], compression_level=quality)
     buffer.seek(0)

@@ -3,6 +3,7 @@ import random
 import numpy as np
 import pytest
 
+from msdae.errors import UserError
 from msdae.symbolic.notes import Note
 from msdae.synthesis import recording
 from msdae.synthesis.effects import process
@@ -83,6 +84,20 @@ def test_codecs_keep_the_time():
         heard = recording.coded(_tone(), X, random.Random(seed), RecordingConfig())
         assert heard.shape == (SAMPLES,) and _power(heard, 0.0, 0.45) < 1e-3 * _power(heard, 0.55, 0.95)
         assert np.corrcoef(heard, _tone())[0, 1] > 0.95
+
+
+def test_codecs_of_the_fewest_bits_keep_the_tone():
+    """Regression: libsndfile has no MP3 of quality 1."""
+    config = RecordingConfig(coded_quality=(1, 1))
+    for seed in range(4):
+        heard = recording.coded(_tone(), X, random.Random(seed), config)
+        assert np.corrcoef(heard, _tone())[0, 1] > 0.9
+
+
+def test_a_tail_of_no_level_is_refused():
+    """Regression: its logarithm was a division by zero."""
+    with pytest.raises(UserError, match="tail_level: is 0, expected above 0"):
+        RecordingConfig(tail_level=(0, 0.5))
 
 
 def test_every_trace_of_silence_is_finite_and_the_seed_chooses():
