@@ -76,7 +76,7 @@ def measure(synthesizers: Sequence[str], presets: int, banks: Sequence[str], see
 def _row(kind: str, outcomes: Counter, seconds: float) -> tuple[str, ...]:
     drawn, used = outcomes.total(), outcomes[""]
     shares = [f"{100 * outcomes[reason] / drawn:.0f} %" for reason in ("", *REASONS)]
-    return kind, str(drawn), *shares, f"{used / seconds:.1f}" if used else "-"
+    return kind, str(drawn), *shares, f"{used / seconds:.1f}" if seconds else "-"
 
 
 def _seconds() -> float:

@@ -28,3 +28,10 @@ def test_a_preset_that_crashes_as_it_plays_is_counted_and_measuring_goes_on(dx7,
     header, row = (re.split(r"\s{2,}", line.strip()) for line in capsys.readouterr().out.splitlines()[2:])
     shares = dict(zip(header, row, strict=True))
     assert shares["crashed"] == "4 %" and shares["used"] == f"{100 * (len(played) - 1) / 24:.0f} %"
+
+
+def test_a_preset_that_plays_in_no_time_that_a_clock_sees_has_no_speed(dx7, monkeypatch, capsys):
+    """Regression: a division by zero with few presets, as the system counts a core's time in 0.01 s."""
+    monkeypatch.setattr(measure_synthesizers, "_seconds", lambda: 1.0)
+    measure_synthesizers.main(["--synthesizer", "dx7", "--presets", "4"])
+    assert capsys.readouterr().out.split()[-1] == "-"
