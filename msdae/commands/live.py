@@ -92,7 +92,7 @@ def play_file(engine: "Engine", path: Path, output: Path) -> None:
     from msdae.audio.windows import beginning
     from msdae.evaluation import live
     from msdae.inference.sources import open_sound
-    from msdae.inference.streaming import FADE, rendered
+    from msdae.inference.streaming import rendered
 
     rate = engine.sample_rate
     source = open_sound(path, rate)
@@ -104,7 +104,7 @@ def play_file(engine: "Engine", path: Path, output: Path) -> None:
     both = (source, open_sound(output, rate))
     heard, played = (beginning(sound, MEASURED * rate) for sound in both)
     measured = engine.delay + live.lag(heard, played, round(SHIFT * rate))
-    joins = live.roughness(played, engine.stride, FADE)
+    joins = live.roughness(played, engine.stride, engine.fade)
     print(
         f"delay: {engine.delay / rate:.3f} s, {measured / rate:.3f} s measured\n"
         f"time: {clock / seconds:.2f} of real time, {processor / seconds:.2f} of one core's\n"

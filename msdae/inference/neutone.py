@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import msdae
 from msdae import files
 from msdae.audio.loudness import OUTPUT_PEAK
-from msdae.inference.streaming import CLICK, FADE, HOP, LEVEL, LOUDEST, MEMORY, QUIETEST, Engine, forgetting
+from msdae.inference.streaming import CLICK, HOP, LEVEL, LOUDEST, MEMORY, QUIETEST, Engine, forgetting
 
 FILE = "model.nm"  # as the SDK names it
 NOISE = 1 << 12  # latent frames of noise, after which it repeats
@@ -41,7 +41,7 @@ class Plugin(WaveformToWaveformBase):
     def __init__(self, engine: Engine, name: str):
         # The SDK asks for the names and sizes in its own __init__.
         self.name, self.version = name, msdae.__version__
-        self.stride, self.fade, self.frames = engine.stride, FADE, engine.pipeline.window
+        self.stride, self.fade, self.frames = engine.stride, engine.fade, engine.pipeline.window
         self.step, self.ahead = engine.config.stride, engine.delay - engine.stride
         self.rate, self.memory = engine.sample_rate, round(MEMORY * engine.sample_rate)
         self.loudest, self.peak = LOUDEST, OUTPUT_PEAK
@@ -59,7 +59,7 @@ class Plugin(WaveformToWaveformBase):
         self.register_buffer("played", silence[:, : self.memory].clone())
         self.register_buffer("z", z.clone())
         self.register_buffer("state", torch.zeros_like(state))
-        self.register_buffer("tail", torch.zeros(1, FADE))
+        self.register_buffer("tail", torch.zeros(1, engine.fade))
         self.register_buffer("gain", torch.zeros(1))
         self.register_buffer("loud", torch.full((1,), QUIETEST))
 

@@ -25,7 +25,7 @@ from msdae.inference.longform import noise
 from msdae.inference.pipeline import Pipeline
 from msdae.inference.settings import LiveConfig
 
-FADE = 1024  # samples of the cross-fade from one window's sound to the next one's, and to its gain
+FADE = 1024  # samples of the cross-fade from one window's sound to the next one's and its gain, at most
 KNEE = 0.7 * OUTPUT_PEAK  # above which samples are bent, so that all stay under -1 dBFS
 MEMORY = 1.0  # seconds over which loudness is matched
 LOUDEST = 8.0  # most that the gain may be: noise of an empty room stays noise
@@ -47,7 +47,8 @@ class Engine:
         config: when windows are sampled.
 
     Attributes:
-        sample_rate: of blocks, in Hz. stride, delay: samples. unet: that denoises.
+        sample_rate: of blocks, in Hz. stride, delay: samples; fade: of the cross-fade, at most a stride and
+            the frames ahead. unet: that denoises.
 
     Raises:
         UserError: a model whose level 1 is not pooled, codes of another model, a window that is too short for
@@ -67,6 +68,7 @@ class Engine:
         self.pipeline, self.config = pipeline, config
         self.sample_rate, self.stride = codec.sample_rate, config.stride * codec.hop
         self.delay = (config.stride + config.ahead) * codec.hop
+        self.fade = min(FADE, self.stride, config.ahead * codec.hop)
         pipeline.model.guidance_weights(pipeline.sampling.guidance)  # raises before anything plays
         route = pipeline.route()
         self._route = route.for_new_sound() if sound.adapter else route
@@ -81,7 +83,7 @@ class Engine:
         self._z = codec.encode(silence.to(pipeline.device))
         self._windows = 0  # that were sampled
         self._state: Any = None  # of the codec, after its last piece
-        self._tail = torch.zeros(FADE)  # of the last piece, over which the next one is faded in
+        self._tail = torch.zeros(self.fade)  # of the last piece, over which the next one is faded in
         self._gain = 0.0
         self._level = QUIETEST
         self._waiting = torch.zeros(0)  # input of less than a stride
@@ -110,10 +112,10 @@ class Engine:
         heard = LEVEL / self._level * self._heard[None].to(place)
         self._z, waveform, self._state = self.window(heard, self._z, start, self._state)
         self._windows += 1
-        sound, tail = waveform[0].cpu().split([self.stride, FADE])
-        faded = crossfade_level(self._tail, sound[:FADE])
+        sound, tail = waveform[0].cpu().split([self.stride, self.fade])
+        faded = crossfade_level(self._tail, sound[: self.fade])
         self._tail = tail
-        return self._mastered(torch.cat([faded, sound[FADE:]]))
+        return self._mastered(torch.cat([faded, sound[self.fade :]]))
 
     def noise(self, number: int) -> torch.Tensor:
         """Standard normal, (1, channels, frames), from which the window `number` is sampled."""
@@ -131,8 +133,8 @@ class Engine:
             before. start: noise, (1, channels, frames). state: of the codec, as the window before gave it.
 
         Returns:
-            its latents (1, channels, frames), the sound of the stride that is played now and of FADE samples
-            after it, (1, stride + FADE), and the codec's state.
+            its latents (1, channels, frames), the sound of the stride that is played now and of a fade after
+            it, (1, stride + fade), and the codec's state.
         """
         pipeline, config, model = self.pipeline, self.config, self.pipeline.model
         codec, levels = pipeline.codec, range(2, model.stage + 1)
@@ -146,7 +148,7 @@ class Engine:
             z = self._route.solve(lambda x, sigma: torch.where(known, before, inner(x, sigma)), start)
         z = torch.where(known, z, self._held(z, codes))
         waveform, state = codec.continued(z, first, config.stride, state, heard)
-        return z, waveform[:, : self.stride + FADE], state
+        return z, waveform[:, : self.stride + self.fade], state
 
     def _held(self, z: torch.Tensor, codes: Mapping[int | str, torch.Tensor]) -> torch.Tensor:
         """Latents z of a window, (1, channels, frames), without dropouts. codes: of the window, by level."""
@@ -163,7 +165,8 @@ class Engine:
         ahead, samples = self.delay - self.stride, round(MEMORY * self.sample_rate)
         heard = self._heard[: len(self._heard) - ahead]
         gain = min(_loudness_gain(self._played[-samples:], heard[-samples:], self.sample_rate), LOUDEST)
-        ramp = torch.cat([torch.linspace(self._gain, gain, FADE), torch.full((len(sound) - FADE,), gain)])
+        rest = torch.full((len(sound) - self.fade,), gain)
+        ramp = torch.cat([torch.linspace(self._gain, gain, self.fade), rest])
         self._gain = gain
         return _bent(ramp * sound)
 

@@ -18,6 +18,7 @@ from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
 from msdae.symbolic.tunes import FRERE_JACQUES, notes_of
 from msdae.synthesis import soundfont
+from tests.inference.test_inference import Toy, random_model
 
 RATE = 44100
 
@@ -86,6 +87,15 @@ def test_the_delay_is_what_it_says(played):
     source, output, player = played
     assert player.delay == 6 * 4096
     assert abs(live.lag(source, output, 2 * player.delay) - player.delay) <= 0.01 * RATE
+
+
+def test_frames_ahead_may_be_shorter_than_the_cross_fade(melody):
+    codec = Toy(8, 480, 16000)
+    player = engine(Pipeline(random_model(codec), codec, Sampling(steps=1)), melody(1.0)[0])
+    assert player.fade == 2 * 480
+    source = melody(0.5)[0]
+    output = torch.cat(list(rendered(player, source.split(1000))))
+    assert output.shape == source.shape and output.abs().max() > 1e-3
 
 
 def test_pieces_cannot_be_told_from_each_other():
