@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 
 from msdae import files
+from msdae.errors import first_line, of_system
 
 LOG = "log.jsonl"
 VALIDATION_LOSS, TRAINING_LOSS = "valid/loss", "train/loss"  # names in it
@@ -60,9 +61,25 @@ class Log:
         self.accelerator, self.folder, self.name, self.steps = accelerator, folder, name, steps
 
     def open(self, settings: Mapping[str, Any]) -> None:
-        """Start the trackers. settings: JSON-able."""
+        """Start the trackers, but those that cannot be, such as one without its login, which a line names.
+
+        settings: JSON-able.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.accelerator.init_trackers("msdae", config={"name": self.name, "config": json.dumps(settings)})
+        facts = {"name": self.name, "config": json.dumps(settings)}
+        asked, started = self.accelerator.log_with, []
+        for tracker in asked:
+            # together one that fails would stop the others
+            self.accelerator.log_with, self.accelerator.trackers = [tracker], []
+            try:
+                self.accelerator.init_trackers("msdae", config=facts)
+                started += self.accelerator.trackers
+            except Exception as error:  # trackers have classes of their own
+                if of_system(error):
+                    raise
+                reason = first_line(error)[:120]
+                self.say(f"note: {tracker} is not used ({reason}); --set trackers=[] leaves all out")
+        self.accelerator.log_with, self.accelerator.trackers = asked, started
 
     def close(self) -> None:
         """Finish the trackers."""

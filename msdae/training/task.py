@@ -41,7 +41,7 @@ class Schedule:
     mixed_precision: one of `PRECISIONS`; auto is what `accelerate launch` was given or, without, bf16 where
         the device has instructions for it.
     workers: processes that read batches; by default a thread reads on a CPU, up to four processes elsewhere.
-    trackers: those that are installed are used.
+    trackers: those that are installed and can be started, as with a login, are used.
     """
 
     learning_rate: Rate = 1e-3
