@@ -13,7 +13,7 @@ from msdae import files
 from msdae.errors import first_line, of_system
 
 LOG = "log.jsonl"
-VALIDATION_LOSS, TRAINING_LOSS = "valid/loss", "train/loss"  # names in it
+VALIDATION_LOSS, TRAINING_LOSS = "valid/loss", "loss"  # names in it
 FIX = "delete it: training does not need it"
 logger = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ from msdae.data.parts import cores
 from msdae.errors import UserError
 from msdae.progress import Progress, silent
 from msdae.training import memory, state, steps
-from msdae.training.log import VALIDATION_LOSS, Log, Meter
+from msdae.training.log import TRAINING_LOSS, VALIDATION_LOSS, Log, Meter
 from msdae.training.processes import accelerator, noted_signals
 from msdae.training.state import Learner
 from msdae.training.task import Losses, Schedule, Task
@@ -223,7 +223,7 @@ class Loop:
 
     def _reported(self, terms: Losses, draws: Draws) -> Losses:
         terms = {name: term.detach() for name, term in terms.items()}
-        return {"loss": sum(terms.values()), **terms, **self.task.details(terms, draws)}
+        return {TRAINING_LOSS: sum(terms.values()), **terms, **self.task.details(terms, draws)}
 
     def _draws(self, seed: tuple[int, ...], start: int, size: int) -> Draws:
         """The draws of `size` clips from place `start` of this process's share on."""

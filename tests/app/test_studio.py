@@ -5,11 +5,15 @@ import torch
 
 from msdae import audio
 from msdae.app.clips import Clip
-from msdae.app.jobs import MOST_OF_ONE, Queue
+from msdae.app.jobs import MOST_OF_ONE, Job, Queue
 from msdae.app.library import Library
-from msdae.app.studio import Studio
+from msdae.app.studio import Quality, Studio
 from msdae.app.visits import Visit
+from msdae.audio.windows import Waveform
 from msdae.errors import UserError
+from msdae.training.log import LOG
+from msdae.training.sound import learn
+from tests.training.test_sound import CODEC, SETTINGS, small
 
 
 class Quick:
@@ -42,3 +46,11 @@ def test_jobs_are_the_visits_before_they_wait_and_know_their_clips(tmp_path):
     with pytest.raises(UserError, match="wait already"):
         studio.compose(visit, {"bars": 8, "seed": 0})
     assert visit.jobs == known and len(known) == MOST_OF_ONE
+
+
+def test_how_well_a_short_recording_is_learnt_is_shown(tmp_path, melody):
+    """Regression: of one that is too short to hold out its end nothing was."""
+    learn(small(), CODEC, [Waveform(melody(1.0)[0])], SETTINGS, tmp_path)
+    job = Job("learn", "", dict)
+    Quality(job, tmp_path / LOG)(SETTINGS.steps)
+    assert len(job.facts["losses"]) == SETTINGS.steps

@@ -10,7 +10,7 @@ from msdae.evaluation.rolls import plot_roll
 from msdae.files import read_json_lines
 from msdae.models.composers import Composer
 from msdae.symbolic.notes import Score, key_name
-from msdae.training.log import VALIDATION_LOSS
+from msdae.training.log import TRAINING_LOSS, VALIDATION_LOSS
 
 SHOWN = 4  # tunes of a composer
 OCTAVES = (48, 84)  # pitches whose embeddings are drawn
@@ -43,7 +43,7 @@ def plot_curves(path: str | Path, logs: Mapping[str, str | Path]) -> None:
 def _curves(rows: Sequence[Mapping[str, float]]) -> list[str]:
     """Loss and validation loss; of opponents also the other's loss."""
     others = [key for key in (rows[0] if rows else {}) if key.startswith("critic")]
-    return ["loss", VALIDATION_LOSS, *others]
+    return [TRAINING_LOSS, VALIDATION_LOSS, *others]
 
 
 @style()
