@@ -200,7 +200,8 @@ class Loop:
         return {name: torch.cat([value[name] for value in values]) for name in values[0]}
 
     def _turns(self, batch: Any, draws: Draws, whole: Any) -> Losses:
-        """The turns of all networks on a part of the batch `whole`; the last one's losses are the loss."""
+        """The turns of all networks on a part of the batch `whole`; the last one's losses are the loss,
+        which is not counted where it stands still."""
         for name, losses in self.task.turns().items():
             norm = torch.full((), math.nan, device=self.device)
             learner, terms = self.learners[name], losses(batch, draws.again())
@@ -208,8 +209,9 @@ class Loop:
             self.failed |= ~torch.isfinite(total.detach()).all()
             if self.waits:
                 self._require_finite(batch)
-            if not total.requires_grad:
-                continue  # the network stands still, and so do its moments
+            if not total.requires_grad:  # the network stands still, and so do its moments
+                terms = {key: torch.full_like(term, math.nan) for key, term in terms.items()}
+                continue
             self.accelerator.backward(total.mean())
             if self.accelerator.sync_gradients:
                 norm = self.accelerator.clip_grad_norm_(learner.ema.parameters, self.schedule.clip)

@@ -148,6 +148,14 @@ def test_the_generator_stands_still_in_the_steps_of_the_critic(tmp_path):
     assert moments[0] and all(torch.equal(moment, moments[1][name]) for name, moment in moments[0].items())
 
 
+def test_the_loss_is_that_of_the_steps_in_which_the_generator_moves(tmp_path):
+    """Regression: the others counted as 0, and the loss in the log was a fifth of what it was."""
+    train("musegan", settings("musegan", "steps=6", "log_every=1"), pieces(4), tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert {line["step"] for line in lines if "loss" in line} == {1, 6}
+    assert {line["step"] for line in lines if "critic: distance" in line} == set(range(1, 7))
+
+
 def test_validation_says_nothing_of_the_critics_training(tmp_path):
     """Regression: its lines had the losses of the critic's last step."""
     train("musegan", settings("musegan", "steps=2"), pieces(4), tmp_path)
