@@ -63,8 +63,11 @@ class Quality:
         self.job, self.log, self.step = job, log, 0
 
     def __call__(self, step: float) -> None:
-        """Note it where there is more to know: learning writes a line every so many steps."""
-        if step < self.step + QUALITY_EVERY:
+        """Note it where there is more to know: learning writes a line every so many steps.
+
+        step: of a bar; the next bar's, after that of the excerpts, begin anew.
+        """
+        if self.step <= step < self.step + QUALITY_EVERY:
             return
         self.step = int(step)
         with suppress(UserError):  # no line yet, or half of one

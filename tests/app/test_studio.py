@@ -48,9 +48,10 @@ def test_jobs_are_the_visits_before_they_wait_and_know_their_clips(tmp_path):
     assert visit.jobs == known and len(known) == MOST_OF_ONE
 
 
-def test_how_well_a_short_recording_is_learnt_is_shown(tmp_path, melody):
-    """Regression: of one that is too short to hold out its end nothing was."""
-    learn(small(), CODEC, [Waveform(melody(1.0)[0])], SETTINGS, tmp_path)
+@pytest.mark.parametrize(("seconds", "losses"), [(1.0, 5), (13.0, 2)], ids=["short", "with an end held out"])
+def test_how_well_a_sound_is_learnt_is_shown_meanwhile(tmp_path, melody, seconds, losses):
+    """Regression: nothing was, as excerpts were counted as steps, and of a short one nothing was known."""
     job = Job("learn", "", dict)
-    Quality(job, tmp_path / LOG)(SETTINGS.steps)
-    assert len(job.facts["losses"]) == SETTINGS.steps
+    progress = job.progress(Quality(job, tmp_path / LOG), rest=(0.0, 1.0))
+    learn(small(), CODEC, [Waveform(melody(seconds)[0])], SETTINGS, tmp_path, progress)
+    assert len(job.facts["losses"]) == losses
