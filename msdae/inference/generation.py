@@ -80,9 +80,12 @@ class Generator:
         """The codes of what is asked for; of a continuation with as much of the recording as a window keeps.
 
         Raises:
-            UserError: a silent timbre source; as `Pipeline.encode` and `Prior.sample`.
+            UserError: a silent timbre source; a timbre or melody source for a model whose levels all change
+                over time; as `Pipeline.encode` and `Prior.sample`.
         """
         request, pipeline, grid = self._opened(request), self.pipeline, self.prior.grid
+        if not grid.pooled and (request.timbre or request.melody):
+            raise UserError("all levels of this model change over time; leave out timbre and melody sources")
         generator = torch.Generator().manual_seed(mix_seed((request.seed,)))
         sample = partial(self.prior.sample, generator=generator, sampling=self.sampling)
         if request.melody is not None:

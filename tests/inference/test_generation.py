@@ -12,11 +12,16 @@ from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.models.priors import PRIORS, PriorSampling
 from msdae.models.priors.base import new
 from msdae.models.priors.grid import Grid
+from tests.inference.test_inference import Toy, random_model
 
 
 @pytest.fixture(scope="module")
 def generator(checkpoint):
-    pipeline = Pipeline.from_pretrained(checkpoint, "cpu", Sampling(steps=2))
+    return drawing(Pipeline.from_pretrained(checkpoint, "cpu", Sampling(steps=2)))
+
+
+def drawing(pipeline):
+    """A small prior, not trained, of a pipeline's codes."""
     settings = PRIORS["dit"].Config(window=32, width=16, layers=1, heads=2, text=0)
     prior = new("dit", settings, Grid.of(pipeline.model), pipeline.fingerprint, 0)
     return Generator(pipeline, prior, PriorSampling(prior_steps=2))
@@ -49,6 +54,16 @@ def test_a_silent_timbre_source_is_refused(generator, tmp_path):
     """Regression: a silent file was written."""
     with pytest.raises(UserError, match="nothing can be heard"):
         generator.render_file(Request(1.0, timbre=torch.zeros(44100)), tmp_path / "y.wav")
+
+
+@pytest.mark.parametrize("given", ["timbre", "melody"])
+def test_a_source_needs_a_level_that_is_a_timbre(given, tune):
+    """Regression: the sound of a timbre source was left unheard, without a word."""
+    codec = Toy()
+    generator = drawing(Pipeline(random_model(codec, pooled=()), codec))
+    assert generator.codes(Request(1.0)).windows == 1
+    with pytest.raises(UserError, match="all levels of this model change over time"):
+        generator.codes(Request(1.0, **{given: tune}))
 
 
 def test_a_recording_and_what_continues_it_are_joined_at_an_even_level(generator):
