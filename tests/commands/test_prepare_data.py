@@ -1,9 +1,6 @@
 """The command line of prepare_data.py, as a user types it."""
 
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,26 +11,22 @@ from msdae.data import ClipCache
 from msdae.data.sources import ClipLength
 from msdae.errors import UserError
 
-ROOT = Path(__file__).parents[2]
 
-
-def test_folder_is_prepared_and_strict_stops(tmp_path):
+def test_folder_is_prepared_and_strict_stops(run, tmp_path, capsys):
     music = tmp_path / "music"
     music.mkdir()
     audio.write(music / "a.wav", 0.3 * torch.sin(torch.arange(2 * ClipLength().samples) * 0.03))
     (music / "liar.wav").write_text("no music in here")
-    line = [ROOT / "experiments/prepare_data.py", "--dataset", "folder", "--source", music]
-    line = [sys.executable, *line, "--out", tmp_path / "out"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([str(part) for part in line], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(
+    line = ("--dataset", "folder", "--source", music, "--workers", 1)
+    run("prepare_data", *line, "--out", tmp_path / "out")
+    printed, said = capsys.readouterr()
+    assert printed.startswith(
         "next: python experiments/train_stage.py --stage 3 --from embedded "
         f"--data {tmp_path / 'out'} --run runs/NAME\nthen: python experiments/swap.py --timbre a.wav"
     )
-    assert "train 1 clip (3 s), valid 1 clip (3 s)" in done.stderr
-    assert "2 files found, 1 accepted" in done.stderr
-    assert "1 rejected: not a readable recording" in done.stderr
+    assert "train 1 clip (3 s), valid 1 clip (3 s)" in said
+    assert "2 files found, 1 accepted" in said
+    assert "1 rejected: not a readable recording" in said
     assert len(ClipCache(tmp_path / "out" / "train")) == len(ClipCache(tmp_path / "out" / "valid")) == 1
     strict = ("--dataset", "folder", "--source", str(music), "--out", str(tmp_path / "strict"), "--strict")
     with pytest.raises(UserError, match="liar.wav: not a readable recording"):

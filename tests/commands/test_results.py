@@ -23,6 +23,12 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """No figures are drawn, which takes seconds."""
+    monkeypatch.setattr(results, "draw", lambda stored, folder: None)
+
+
 def test_writing_what_is_stored_changes_no_document_and_draws_the_figures(home):
     shutil.rmtree(home / "docs" / "figures")
     results.main(["--only-write"])
@@ -32,7 +38,7 @@ def test_writing_what_is_stored_changes_no_document_and_draws_the_figures(home):
     assert {"scores.svg", "interpolation.svg", "codecs.svg", "probes.svg"} <= drawn
 
 
-def test_a_measurement_is_stored_below_the_line_that_repeats_it(home, monkeypatch):
+def test_a_measurement_is_stored_below_the_line_that_repeats_it(home, undrawn, monkeypatch):
     measured = Table(
         "Swap speed", ("swap", "seconds"), (("10 s of sound", Value(123.0)),), "note", "x --out y"
     )
@@ -47,7 +53,7 @@ def test_a_measurement_is_stored_below_the_line_that_repeats_it(home, monkeypatc
     assert "123.000" in (home / "docs/results.md").read_text()
 
 
-def test_what_is_unchanged_is_not_measured_again(home, monkeypatch, capsys):
+def test_what_is_unchanged_is_not_measured_again(home, undrawn, monkeypatch, capsys):
     calls, key = [], ["a"]
     monkeypatch.setitem(results.MEASUREMENTS, "speed", calls.append)
     monkeypatch.setattr(source_hash, "fingerprint", lambda names, with_imports: f"{names} {key[0]}")
@@ -64,7 +70,7 @@ def test_what_is_unchanged_is_not_measured_again(home, monkeypatch, capsys):
     assert len(calls) == 3
 
 
-def test_a_measurement_that_was_stopped_continues(home, monkeypatch):
+def test_a_measurement_that_was_stopped_continues(home, undrawn, monkeypatch):
     def stopped(docs):
         (home / "runs" / "results" / "speed").mkdir(parents=True)
         raise KeyboardInterrupt

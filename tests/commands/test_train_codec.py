@@ -1,6 +1,4 @@
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -30,12 +28,16 @@ def music(tmp_path_factory):
     return folder
 
 
-def test_the_command_measures_and_refuses_a_codec_that_does_not_reconstruct(music, tmp_path):
-    line = [sys.executable, SCRIPT, "--source", music, "--out", "mine.safetensors", "--run", "run"]
+def test_the_command_measures_and_refuses_a_codec_that_does_not_reconstruct(
+    run, music, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    line = ["--source", music, "--out", "mine.safetensors", "--run", "run"]
     for setting in ("steps=[2,2,2]", "batch_size=2", "frames=8", "crop=16"):
         line += ["--set", setting]
-    done = subprocess.run(list(map(str, line)), capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 2 and "does not reconstruct" in done.stderr
+    with pytest.raises(SystemExit) as ended:
+        run("train_codec", *line)
+    assert ended.value.code == 2 and "does not reconstruct" in capsys.readouterr().err
     assert not (tmp_path / "mine.safetensors").exists()
 
 

@@ -1,9 +1,6 @@
 import csv
 import json
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +12,6 @@ from msdae.commands import run_probes
 from msdae.errors import UserError
 from msdae.models.hdae import HDAE
 from msdae.models.msdae import MSDAE
-
-SCRIPT = Path(__file__).parents[3] / "probes" / "run_probes.py"
 
 
 def test_the_random_control_keeps_sizes_and_changes_weights(checkpoint):
@@ -44,11 +39,10 @@ def test_codes_before_and_after_the_sum_are_the_models_own(data, checkpoint):
     assert torch.allclose(of_data["mel"].mean(-1)[33:], batch.mel.mean(-1), atol=1e-5)
 
 
-def test_the_command_line_writes_the_reports(data, checkpoint, tmp_path):
-    command = [sys.executable, str(SCRIPT), "--data", str(data), "--checkpoint", f"tiny={checkpoint}"]
-    command += ["--tasks", "pitch", "melody"]
-    done = subprocess.run([*command, "--out", str(tmp_path / "out")], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def test_the_command_line_writes_the_reports(data, checkpoint, tmp_path, capsys):
+    command = ["--data", str(data), "--checkpoint", f"tiny={checkpoint}", "--tasks", "pitch", "melody"]
+    run_probes.main([*command, "--out", str(tmp_path / "out")])
+    printed = capsys.readouterr().out
     rows = list(csv.DictReader((tmp_path / "out" / "probes.csv").open()))
     document = json.loads((tmp_path / "out" / "probes.json").read_text())
     assert rows == [{key: str(value) for key, value in row.items()} for row in document["results"]]
@@ -67,7 +61,7 @@ def test_the_command_line_writes_the_reports(data, checkpoint, tmp_path):
 
     titles = [table["title"] for table in json.loads((tmp_path / "out" / "tables.json").read_text())]
     assert titles[0].startswith("Table 2") and titles[1].startswith("Table 3")
-    assert all(title in done.stdout for title in titles)
+    assert all(title in printed for title in titles)
     assert "| MSDAE, thesis " in (tmp_path / "out" / "tables.md").read_text()
 
 

@@ -1,8 +1,5 @@
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pretty_midi
@@ -20,8 +17,6 @@ from msdae.inference.sources import read_sound
 from msdae.symbolic.notes import Score, ScoreNote
 from msdae.symbolic.scores import write_score
 
-SCRIPT = Path(__file__).parents[3] / "experiments" / "score.py"
-
 
 def tone(path, pitch, seconds=1.0):
     time = torch.arange(int(seconds * 44100)) / 44100
@@ -36,13 +31,13 @@ def run(*arguments):
     command.main([str(argument) for argument in arguments])
 
 
-def test_a_file_against_itself_is_perfect(tmp_path):
+def test_a_file_against_itself_is_perfect(tmp_path, monkeypatch, capsys):
     tone(tmp_path / "a.wav", 60)
-    places = ["a.wav", "--reference", "a.wav", "--json", "deep/scores.json"]
-    line = [sys.executable, str(SCRIPT), *places]
-    done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    run("a.wav", "--reference", "a.wav", "--json", "deep/scores.json")
     perfect = {"note F1": 1, "pitch accuracy": 1, "log-mel dB": 0, "mel SSIM": 1, "mel MSE": 0, "timbre": 1}
-    assert done.stdout.splitlines()[1].split() == ["a.wav", *(f"{value:.3f}" for value in perfect.values())]
+    shown = capsys.readouterr().out.splitlines()[1].split()
+    assert shown == ["a.wav", *(f"{value:.3f}" for value in perfect.values())]
     written = json.loads((tmp_path / "deep" / "scores.json").read_text())
     assert written["sets"] == {}
     [row] = written["files"]

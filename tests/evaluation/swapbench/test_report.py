@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from base64 import b64decode
 from html.parser import HTMLParser
 from io import BytesIO
@@ -37,7 +36,6 @@ from msdae.evaluation.swapbench.tables import (
 )
 from msdae.evaluation.tables import Table, Value
 
-ROOT = Path(__file__).parents[3]
 SWAPS = ("1", "2", "3", "1,2", "2,3")
 SHARES = ("output", SYSTEM, PART, LEVELS, SWAP_SCORE, MELODY_SHARE, TIMBRE_SHARE)
 NASTY = 'Bach <script>alert("x")</script> & "sons"'
@@ -430,10 +428,9 @@ def test_no_column_is_cut_and_a_case_is_one_row_on_a_laptop(small, tmp_path, wid
         assert "width:1440 cut:0" in done.stdout
 
 
-def test_command(small, tmp_path):
-    line = [sys.executable, ROOT / "experiments/report.py", small]
-    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=True)
-    assert done.stdout.strip() == str(small / "report.html")
+def test_command(small, tmp_path, capsys):
+    command.main([str(small)])
+    assert capsys.readouterr().out.strip() == str(small / "report.html")
     with pytest.raises(UserError, match="name one file"):
         command.main([str(small), "--figure", str(small / "a.svg"), "--case", str(small / "a.svg")])
     with pytest.raises(UserError, match="plot_umap.py"):
