@@ -29,7 +29,7 @@ def make(run, tmp_path, monkeypatch):
 
 
 def test_a_toy_of_the_shipped_recipe_is_prepared_trained_and_exported(make, tmp_path):
-    toy = ("--scale", "0.0005", "--soundfont", "TimGM6mb.sf2", "--workers", "1", *TOY)
+    toy = ("--scale", "0.0002", "--soundfont", "TimGM6mb.sf2", "--workers", "1", *TOY)
     make(*toy)
     model = Autoencoder.from_pretrained(str(tmp_path / "model.safetensors"))
     assert model.stage == 3

@@ -32,6 +32,7 @@ def test_the_command_measures_and_refuses_a_codec_that_does_not_reconstruct(
     run, music, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(codec, "_SURVEYED", 4)
     line = ["--source", music, "--out", "mine.safetensors", "--run", "run"]
     for setting in ("steps=[2,2,2]", "batch_size=2", "frames=8", "crop=16"):
         line += ["--set", setting]

@@ -43,19 +43,26 @@ SETTINGS = TrainConfig(
 )
 
 
+@pytest.fixture(scope="module")
+def whole(tiny, tmp_path_factory):
+    """The folder of a run of all stages, to start from."""
+    folder = tmp_path_factory.mktemp("whole")
+    settings = dataclasses.replace(SETTINGS, steps=(2, 2, 2), refine=2)
+    for stage in (1, 2, 3):
+        assert train_stage("msdae", stage, settings, folder, [tiny])
+    return folder
+
+
 def losses(folder):
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     return [(line["step"], line["loss"]) for line in lines if "loss" in line]
 
 
-def test_stages_of_a_run_follow_each_other(tiny, tmp_path):
-    settings = dataclasses.replace(SETTINGS, steps=(2, 2, 2))
-    for stage in (1, 2, 3):
-        assert train_stage("msdae", stage, settings, tmp_path, [tiny])
-    last = Autoencoder.load(stage_folder(tmp_path, 3) / "model.safetensors")
+def test_stages_of_a_run_follow_each_other(tiny, whole):
+    last = Autoencoder.load(stage_folder(whole, 3) / "model.safetensors")
     assert last.stage == 3 and last.provenance["steps"] == [2, 2, 2]
     assert last.config.codec.std == ClipCache(tiny / "train").manifest["latent"]["std"]
-    first = Autoencoder.load(stage_folder(tmp_path, 1) / "model.safetensors").state_dict()
+    first = Autoencoder.load(stage_folder(whole, 1) / "model.safetensors").state_dict()
     frozen = [name for name in first if name.startswith("encoders.0.")]
     assert frozen and all(torch.equal(first[name], last.state_dict()[name]) for name in frozen)
 
@@ -89,14 +96,12 @@ def test_the_encoder_that_is_trained_first_is_one_of_a_copy(tiny, tmp_path, monk
     assert train_stage("msdae", 1, settings, tmp_path, [tiny])
 
 
-def test_the_first_encoder_of_a_model_that_is_trained_on_is_refined(tiny, tmp_path):
-    for stage in (1, 2, 3):
-        assert train_stage("msdae", stage, dataclasses.replace(SETTINGS, refine=2), tmp_path / "a", [tiny])
-        assert not (tmp_path / f"a/stage{stage}/encoder").exists()  # nothing there was trained before
-    start, settings = str(tmp_path / "a/stage3"), dataclasses.replace(SETTINGS, refine=2, pretrain_batch=8)
-    assert train_stage("msdae", 3, settings, tmp_path / "b", [tiny], start)
-    before, after = (Autoencoder.load(tmp_path / f"{run}/stage3/model.safetensors") for run in "ab")
-    alone = Autoencoder.load(tmp_path / "b/stage3/encoder/model.safetensors")
+def test_the_first_encoder_of_a_model_that_is_trained_on_is_refined(tiny, whole, tmp_path):
+    assert not list(whole.glob("stage*/encoder"))  # nothing there was trained before
+    settings = dataclasses.replace(SETTINGS, refine=2, pretrain_batch=8)
+    assert train_stage("msdae", 3, settings, tmp_path, [tiny], str(whole / "stage3"))
+    before, after = (Autoencoder.load(run / "stage3/model.safetensors") for run in (whole, tmp_path))
+    alone = Autoencoder.load(tmp_path / "stage3/encoder/model.safetensors")
     assert alone.stage == 1
     changed = [
         not all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
@@ -119,12 +124,10 @@ def test_a_trained_encoder_is_not_pretrained_again(tiny, tmp_path):
     assert (tmp_path / "c/stage1/encoder").exists()
 
 
-def test_encoders_may_stay_as_they_are(tiny, tmp_path):
-    for stage in (1, 2, 3):
-        assert train_stage("msdae", stage, SETTINGS, tmp_path / "a", [tiny])
+def test_encoders_may_stay_as_they_are(tiny, whole, tmp_path):
     frozen = dataclasses.replace(SETTINGS, frozen=True, refine=2)
-    assert train_stage("msdae", 3, frozen, tmp_path / "b", [tiny], str(tmp_path / "a/stage3"))
-    before, after = (Autoencoder.load(tmp_path / f"{run}/stage3/model.safetensors") for run in "ab")
+    assert train_stage("msdae", 3, frozen, tmp_path / "b", [tiny], str(whole / "stage3"))
+    before, after = (Autoencoder.load(run / "stage3/model.safetensors") for run in (whole, tmp_path / "b"))
     after = after.state_dict()
     changed = {
         name.split(".")[0] for name, weight in before.state_dict().items() if not weight.equal(after[name])
@@ -133,8 +136,8 @@ def test_encoders_may_stay_as_they_are(tiny, tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "b/stage3/log.jsonl").read_text().splitlines()]
     assert not any("contrast" in line for line in lines)
     with pytest.raises(UserError, match="saved with another 'frozen'"):
-        train_stage("msdae", 3, SETTINGS, tmp_path / "b", [tiny], str(tmp_path / "a/stage3"))
-    for start in (None, str(tmp_path / "a/stage2")):
+        train_stage("msdae", 3, SETTINGS, tmp_path / "b", [tiny], str(whole / "stage3"))
+    for start in (None, str(whole / "stage2")):
         with pytest.raises(UserError, match="an encoder that nothing has trained"):
             train_stage("msdae", 3, frozen, tmp_path / "c", [tiny], start)
 

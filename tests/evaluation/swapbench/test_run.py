@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import runpy
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from msdae import audio, codecs
+from msdae.commands import export
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES
 from msdae.evaluation.swapbench.run import EvaluationConfig, evaluate
@@ -21,6 +23,7 @@ from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
 
+pytestmark = pytest.mark.usefixtures("few_references")
 ROOT = Path(__file__).parents[3]
 FEW = EvaluationConfig(splits=("unseen",), cases=3, sampling=Sampling(steps=2), report_cases=1)
 FEW_OPTIONS = ["--split", "unseen", "--cases", 3, "--steps", 2, "--report-cases", 1, "--device", "cpu"]
@@ -46,7 +49,7 @@ def checkpoint(model, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whole(checkpoint, tmp_path_factory):
+def whole(few_references, checkpoint, tmp_path_factory):
     """The folder and tables of a run that was not stopped."""
     folder = tmp_path_factory.mktemp("whole")
     return folder, evaluate({"tiny": checkpoint}, folder, FEW)[1]
@@ -80,7 +83,14 @@ def test_the_sound_of_report_cases_is_kept(whole):
 
 def test_a_killed_run_continues_and_gives_the_same_tables(whole, checkpoint, tmp_path):
     line = ["experiments/evaluate.py", *FEW_OPTIONS, "--checkpoint", f"tiny={checkpoint}", "--out", tmp_path]
-    process = subprocess.Popen([sys.executable, *map(str, line)], cwd=ROOT, stderr=subprocess.DEVNULL)
+    few = tmp_path / "few_references.py"
+    few.write_text("from msdae.evaluation.swapbench import cases\n\ncases.REFERENCES = 1\n")
+    process = subprocess.Popen(
+        [sys.executable, *map(str, line)],
+        cwd=ROOT,
+        env=os.environ | {"MSDAE_IMPORT": str(few)},
+        stderr=subprocess.DEVNULL,
+    )
     scores = tmp_path / "scores.jsonl"
     while process.poll() is None and not (scores.exists() and scores.read_text().count("tiny") >= 4):
         time.sleep(0.01)
@@ -202,11 +212,10 @@ def test_what_is_of_the_benchmark_alone_needs_a_split(tmp_path, monkeypatch, cap
     assert end.value.code == 2 and f"{option[0]}: of SwapBench's cases alone" in capsys.readouterr().err
 
 
-def test_export_halves_the_file(model, tmp_path):
+def test_export_halves_the_file(model, tmp_path, capsys):
     model.save(tmp_path / "a.safetensors")
-    line = ["experiments/export.py", tmp_path / "a.safetensors", "--out", tmp_path / "b.safetensors"]
-    done = subprocess.run([sys.executable, *map(str, line)], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0 and "MSDAE" in done.stdout
+    export.main([str(tmp_path / "a.safetensors"), "--out", str(tmp_path / "b.safetensors")])
+    assert "MSDAE" in capsys.readouterr().out
     sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in "ab"]
     assert sizes[1] < 0.6 * sizes[0]
     halved = Autoencoder.load(tmp_path / "b.safetensors").state_dict()
