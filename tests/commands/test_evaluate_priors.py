@@ -21,15 +21,16 @@ SIZES = {
 }
 
 
-@pytest.fixture
-def trained(tmp_path, checkpoint):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, checkpoint):
+    folder = tmp_path_factory.mktemp("trained")
     pipeline = Pipeline.from_pretrained(checkpoint, "cpu")
     for kind, sizes in SIZES.items():
         facts = Grid.of(pipeline.model), pipeline.fingerprint, 0
         if kind == "image":
             facts = MelSpace("mel-64").grid, "mel-64", 0
-        new(kind, PRIORS[kind].Config(**sizes), *facts).save(tmp_path / f"{kind}.safetensors")
-    return [tmp_path / f"{kind}.safetensors" for kind in SIZES]
+        new(kind, PRIORS[kind].Config(**sizes), *facts).save(folder / f"{kind}.safetensors")
+    return [folder / f"{kind}.safetensors" for kind in SIZES]
 
 
 def test_every_table_by_one_command(tmp_path, monkeypatch, run, trained, checkpoint):

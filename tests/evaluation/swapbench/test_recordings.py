@@ -42,6 +42,12 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.fixture
+def taught(monkeypatch):
+    """There are no baselines that learn nothing."""
+    monkeypatch.setattr(recordings, "UNTAUGHT", {})
+
+
 def test_rows_and_both_measures(folder, codec):
     table = evaluate(pairs(folder), {}, codec, folder / "out", {"theirs": folder / "theirs"})
     melody, timbre = (table.column(f"{name} ↑") for name in (recordings.MELODY, recordings.TIMBRE))
@@ -65,7 +71,7 @@ def test_rows_and_both_measures(folder, codec):
     assert (folder / "out" / "audio" / "a" / "nearest neighbours.wav").is_file()
 
 
-def test_a_score_is_a_melody_source(folder, codec):
+def test_a_score_is_a_melody_source(folder, taught, codec):
     (folder / "melody" / "b.wav").unlink()
     tune = Score(([ScoreNote(0.0, 1.0, 62), ScoreNote(1.0, 1.0, 65), ScoreNote(2.0, 1.0, 69)],), 120.0)
     write_score(folder / "melody" / "b.mid", tune)
@@ -117,7 +123,7 @@ def test_what_is_missing_is_named(folder, codec):
         pairs(folder / "nowhere")
 
 
-def test_scores_of_another_student_are_others(folder, codec, tiny_model, monkeypatch):
+def test_scores_of_another_student_are_others(folder, taught, codec, tiny_model, monkeypatch):
     pipeline = Pipeline(tiny_model(stage=1), codec, Sampling(steps=1))
     evaluate(pairs(folder)[:1], {"tiny": pipeline}, codec, folder / "out")
     monkeypatch.setattr(pipeline, "reconstruct", lambda path: 1 / 0)
@@ -138,7 +144,7 @@ def test_scores_of_another_decoder_are_others(codec, tiny_model):
     assert changed == ["codec", "tiny, reconstruction"]
 
 
-def test_models_play_their_rows(folder, codec, tiny_model, monkeypatch):
+def test_models_play_their_rows(folder, taught, codec, tiny_model, monkeypatch):
     """What learns is told the timbre source and the seconds."""
     pipeline = Pipeline(tiny_model(stage=2), codec, Sampling(steps=1))
     lessons = []
