@@ -7,6 +7,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch starts its threads: tests run beside each other
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # numba's cache is not made for two that fill it at once
     os.environ["NUMBA_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / f"numba-{worker}")
+    os.environ["NUMBA_OPT"] = "1"  # compiling takes longer than what is computed
 
 from contextlib import contextmanager
 
