@@ -1,6 +1,7 @@
 """The command line of prepare_data.py, as a user types it."""
 
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,8 @@ from msdae.commands import prepare_data
 from msdae.data import ClipCache
 from msdae.data.sources import ClipLength
 from msdae.errors import UserError
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_folder_is_prepared_and_strict_stops(run, tmp_path, capsys):
