@@ -101,7 +101,7 @@ def run(main: Callable[[], None]) -> None:
         main()
         print(end="", flush=True)
     except BrokenPipeError:  # as of `| head`; what is still to be printed has no reader
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_stdout()
         sys.exit(1)
     except KeyboardInterrupt:
         _end("stopped", 130)
@@ -118,10 +118,17 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _end(text: str, code: int) -> NoReturn:
-    with tqdm.external_write_mode(file=sys.stderr):
-        print(text, file=sys.stderr, flush=True)
+    tqdm.write(text, file=sys.stderr)
+    try:
+        print(end="", flush=True)
+    except OSError:  # a full disk, which Python would try again at its end
+        _leave_stdout()
     launcher.leave()
     sys.exit(code)
+
+
+def _leave_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _ended_thread(end: threading.ExceptHookArgs) -> None:
