@@ -2,7 +2,6 @@
 
 import copy
 import math
-import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -22,14 +21,12 @@ from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.inference.settings import NEVER
 from msdae.models.autoencoder import Autoencoder, build
 from msdae.symbolic.tunes import BEAT, FRERE_JACQUES, ODE_TO_JOY, notes_of
-from msdae.synthesis import procedural
-from msdae.synthesis.procedural import Patch
+from msdae.synthesis.players import play
 from msdae.training.autoencoder import TrainConfig
 from msdae.training.memory import activations, kept_storages
 
 FLOAT = 4  # bytes
 PUBLISHED = "released"  # the configuration that was published
-LEVEL = 0.5  # peak of recordings
 
 
 def medians(cases: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, float]:
@@ -76,10 +73,9 @@ def recordings(seconds: float) -> tuple[torch.Tensor, torch.Tensor]:
     """
     samples = round(seconds * SAMPLE_RATE)
     waveforms = []
-    for seed, tune in enumerate((FRERE_JACQUES, ODE_TO_JOY)):
+    for player, tune in (("struck formula", FRERE_JACQUES), ("held formula", ODE_TO_JOY)):
         times = math.ceil(seconds / (BEAT * sum(beats for _, beats in tune)))
-        sound = procedural.render(notes_of(list(tune) * times), Patch.draw(random.Random(seed)), samples)
-        waveforms.append(LEVEL * torch.from_numpy(sound))
+        waveforms.append(play(notes_of(tune * times), samples, player))
     return waveforms[0], waveforms[1]
 
 

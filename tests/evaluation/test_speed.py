@@ -4,6 +4,7 @@ import pytest
 
 from msdae.audio import SAMPLE_RATE
 from msdae.evaluation import speed
+from msdae.synthesis.players import PEAK
 from tests.inference.test_inference import Toy
 
 
@@ -32,7 +33,7 @@ def test_recordings_are_two_tunes_that_sound_to_their_ends(seconds):
     assert timbre.shape == melody.shape == (round(seconds * SAMPLE_RATE),)
     assert (timbre - melody).abs().max() > 0.1
     for recording in (timbre, melody):
-        assert recording.abs().max() == pytest.approx(speed.LEVEL, abs=1e-3)
+        assert recording.abs().max() == pytest.approx(PEAK, abs=1e-3)
         assert recording[-SAMPLE_RATE // 2 :].abs().max() > 0.1
 
 
