@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     from msdae.inference.listen import listen
     from msdae.training.autoencoder import TrainConfig
-    from msdae.training.stages import train_stage
+    from msdae.training.stages import last_stage, train_stage
 
     path = options.config or folders.configs() / DEFAULTS.get(options.model, DEFAULT)
     settings = config.load(TrainConfig, path, options.set, "training")
@@ -57,16 +57,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not train_stage(model, stage, settings, run, options.data, start, listen, tqdm):
         raise SystemExit(130)
     if launcher.rank() == 0:
-        stages = 1 if model == "hdae" else min(len(settings.steps), len(settings.model.inject))
-        print(f"next: {_following(options, stages, run)}")
+        print(f"next: {_following(options, last_stage(model, settings), run)}")
 
 
-def _following(options: argparse.Namespace, stages: int, run: Path) -> str:
-    """The line to type after this one: the next stage, or a swap."""
+def _following(options: argparse.Namespace, last: int, run: Path) -> str:
+    """The line to type after this one: the next stage, or, after the last one, a swap."""
     from msdae.training.stages import stage_folder
 
     stage = options.stage
-    if stage >= stages:
+    if stage >= last:
         checkpoint = shlex.quote(str(stage_folder(run, stage)))
         return f"{cli.program('swap')} --checkpoint {checkpoint} --timbre a.wav --melody b.wav"
     words = ["--model", options.model] if options.model else []

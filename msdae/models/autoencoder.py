@@ -43,6 +43,7 @@ class Autoencoder(nn.Module):
     folder: Path | None = None  # of the file that the model was loaded from
     kind: ClassVar[str]
     needs_mel: ClassVar[bool]
+    joint: ClassVar[bool] = False  # whether all levels are trained together, in one stage
     residual: ClassVar[bool]  # whether h~_k = h_k + upsample(h~_{k-1}), of equally many numbers
 
     def __init__(self, config: ModelConfig, stage: int = 3, provenance: dict[str, Any] | None = None):

@@ -16,10 +16,10 @@ from msdae.nn.encoders import LatentEncoder
 class HDAE(Autoencoder):
     """The baseline: one semantic encoder over the latent, a code at each of three depths, no sum."""
 
-    kind, needs_mel, residual = "hdae", False, False
+    kind, needs_mel, joint, residual = "hdae", False, True, False
 
     def __init__(self, config: ModelConfig, stage: int = 3, provenance: dict[str, Any] | None = None):
-        super().__init__(config, len(config.inject), provenance)  # trained jointly: all levels exist
+        super().__init__(config, len(config.inject), provenance)
         depths = tuple(range(1, len(config.inject) + 1))
         if config.inject != depths[::-1]:
             raise UserError(

@@ -75,8 +75,8 @@ def train_stage(
             that is not complete, a checkpoint that does not fit, a loss that is not finite.
     """
     process_state()
-    if not 1 <= stage <= len(settings.steps):
-        raise UserError(f"--stage {stage}: stages run from 1 to {len(settings.steps)}")
+    if not 1 <= stage <= (last := last_stage(kind, settings)):
+        raise UserError(f"--stage {stage}: {kind} has stages from 1 to {last}")
     require_contrast(MODELS[settings.kind_of(kind)], settings)
     beginning = _start(kind, stage, Path(run), start)
     if settings.frozen:
@@ -130,7 +130,7 @@ def _train(
     before = previous.provenance.get("steps", []) if with_denoiser and previous is not None else []
     codec_files.copy(codec_file, folder)
     start = None if previous is None else student.fingerprint(previous)
-    total = settings.steps[stage - 1]  # not of model.stage: HDAE has all levels in its only stage
+    total = settings.steps[stage - 1]  # not of model.stage: a joint model has all levels in its only stage
 
     def trained(
         model: Autoencoder, settings: TrainConfig, folder: Path, total: int, contrast_only: bool = False
@@ -150,6 +150,11 @@ def _train(
             first = Autoencoder.load(folder / "encoder/model.safetensors")
             model.encoders[first.stage - 1].load_state_dict(first.encoders[-1].state_dict())
     return trained(model, settings, folder, total)
+
+
+def last_stage(kind: str, settings: TrainConfig) -> int:
+    """The last stage of a training of the model `kind`."""
+    return 1 if MODELS[kind].joint else min(len(settings.steps), len(settings.model.inject))
 
 
 def _require_encoders(stage: int, beginning: Start) -> None:

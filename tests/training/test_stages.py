@@ -225,6 +225,8 @@ def test_hdae_has_one_stage_and_its_steps(tiny, tmp_path):
     settings = dataclasses.replace(SETTINGS, model=model, views=plain, contrast=0.0, steps=(2,))
     assert train_stage("hdae", 1, settings, tmp_path, [tiny])
     assert Autoencoder.load(tmp_path / "stage1/model.safetensors").provenance["steps"] == [2]
+    with pytest.raises(UserError, match="--stage 2: hdae has stages from 1 to 1"):
+        train_stage("hdae", 2, dataclasses.replace(settings, steps=(2, 2)), tmp_path, [tiny])
     # it reads no mel: other settings of it fit any data
     settings = dataclasses.replace(settings, model=dataclasses.replace(model, mel=MelConfig(n_fft=1024)))
     assert train_stage("hdae", 1, settings, tmp_path, [tiny])

@@ -163,7 +163,7 @@ CASES = [
     ], LEAVES),
     *bad(f"{STAGE} {{}}", [("--model vae", "vae"), ("--model", "--model"), ("--surprise 1", "--surprise"), ("--set", "--set"), ("--data", "--data")]),
     *bad("train-stage {}", [("", "--stage"), ("--stage", "--stage")]),
-    *bad(f"train-stage --stage 2 --model hdae --data @cache --run run --config @ok-empty.yaml {FAST} --set contrast=0 {{}}", [("", "stage 1")], LEAVES),
+    *bad(f"train-stage --stage 2 --model hdae --data @cache --run run --config @ok-empty.yaml {FAST} --set contrast=0 {{}}", [("", "stages from 1 to 1")], LEAVES),
     *bad(f"{STAGE} --config {{}}", [(f"@y-{name}.yaml", rf"y-{name}\.yaml|missing.yaml|self.yaml|/dev/null") for name in [*YAML, "huge", "base-cycle"]] + [
         ("missing.yaml", "missing.yaml"), ("@folder", "folder"), ("/dev/null/x", "/dev/null"), ("@fifo", "fifo"), ("@loop.wav", "loop.wav"), ("@image.wav", "image.wav"),
         ("/dev/zero", "/dev/zero"), ("n" * 300, "nnn"), ("@a.wav", "a.wav"),
