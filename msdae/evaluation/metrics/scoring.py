@@ -248,7 +248,7 @@ def _name(file: Path, folder: Path) -> str:
 def _midi_of(reference: Path) -> Path:
     if scores.is_score(reference):
         return reference
-    for suffix in scores.MIDI:
+    for suffix in (*scores.MIDI, *map(str.upper, scores.MIDI)):
         if reference.with_suffix(suffix).exists():
             return reference.with_suffix(suffix)
     missing = printable(reference.with_suffix(".mid"))

@@ -148,6 +148,9 @@ def test_notes_of_the_reference_from_midi(tmp_path):
     [row], _ = scoring.score([pair])
     assert row["note F1"] == pytest.approx(2 / 3)  # one of two notes is heard
     assert row["pitch accuracy"] is None and scoring.mean([row])["pitch accuracy"] is None
+    (tmp_path / "a.mid").rename(tmp_path / "a.MID")
+    [pair], _ = scoring.pair_up(tmp_path / "a.wav", tmp_path / "a.wav", midi=True)
+    assert pair.midi == tmp_path / "a.MID"
 
 
 def test_what_cannot_be_paired_is_refused(tmp_path):
