@@ -102,9 +102,11 @@ def sound_of(clip: dict[str, Any]) -> str:
 
 
 def score_of(clip: dict[str, Any]) -> str:
-    """Which notes a clip plays: its label `score`, else the pitch of a note, else its own."""
+    """Which notes a clip plays: its label `score` from where the clip begins, else the pitch of a note, else
+    its own."""
     if "score" in clip:
-        return f"score {clip['score']}"
+        start = clip.get("start")
+        return f"score {clip['score']}" + (f" from {start} s" if start else "")
     return f"pitch {clip['pitch']}" if clip.get("pitch") is not None else f"clip {clip['name']}"
 
 

@@ -65,7 +65,7 @@ class Partners:
     """Which clips share the sound, and which the notes, of each clip.
 
     A clip's sound is its label `sound`, else its instrument (single notes), stem or recording; its notes are
-    its label `score`, else its pitch (single notes).
+    those that its label `score` has at the place of the clip in its recording, else its pitch (single notes).
 
     clips: labels. device: of the tensors that partners are asked for by.
     """

@@ -45,6 +45,19 @@ def test_recordings_without_labels_pair_with_themselves():
     assert at(Partners([{"name": "alone"}]), "excerpt", 0, 0.5) == 0
 
 
+def test_notes_of_long_recordings_are_paired_clip_by_clip():
+    """Regression: a clip had for its rendition any clip of the same score, of other notes."""
+    clips = [
+        {"name": f"{player}{i}", "score": "song", "sound": player, "start": 2.97 * i}
+        for player in "ab"
+        for i in range(3)
+    ]
+    partners = Partners(clips)
+    for draw in (0.0, 0.4, 0.9):
+        assert [at(partners, "rendition", index, draw) for index in range(6)] == [3, 4, 5, 0, 1, 2]
+    assert {at(partners, "excerpt", 0, draw) for draw in (0.0, 0.9)} == {1, 2}
+
+
 def test_views_are_other_clips_and_the_same_every_time(cache):
     views = Views(cache, ViewConfig(scramble=0, recolour=0))
     one, again = next(views.batches(4, seed=1, start=3)), next(views.batches(4, seed=1, start=3))
