@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from msdae.data.sources import ClipLength, SourceFile
 
-CHECKED = 16  # files whose round trip is measured
+CHECKED = 16  # files whose round trip is measured; of fewer, so many clips
 Files = dict[str, "list[SourceFile]"]  # by split
 
 
@@ -76,13 +76,21 @@ def _measure(codec: "codecs.Codec", splits: Files, path: str) -> None:
     from msdae.evaluation import round_trip
 
     held_out = _held_out(splits)
-    clips = torch.cat(list(Clips(held_out[:: -(-len(held_out) // CHECKED)], codec.sample_rate)))
+    chosen = held_out[:: -(-len(held_out) // CHECKED)]
+    each = -(-CHECKED // len(chosen))
+    clips = torch.cat([_spread(clips, each) for clips in Clips(chosen, codec.sample_rate)])
     distance = check_round_trip(codec, clips)
     require_reconstruction(codec, distance)
     print(f"{path}: fingerprint {codec.fingerprint[:12]}, round trip {distance:.1f} dB (held-out files)")
     decoded = codec.decode(codec.encode(clips))[:, : clips.shape[1]]
     means = round_trip.measures(clips, decoded, codec.sample_rate)
     print("held-out files: " + ", ".join(f"{name} {value:.3f}" for name, value in means.items()))
+
+
+def _spread(clips: "torch.Tensor", most: int) -> "torch.Tensor":
+    """At most so many of the clips (any, samples), evenly: all of long recordings would fill the memory."""
+    count = min(most, len(clips))
+    return clips[[(2 * number + 1) * len(clips) // (2 * count) for number in range(count)]]
 
 
 def _held_out(splits: Files) -> "list[SourceFile]":

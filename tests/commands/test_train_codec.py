@@ -1,5 +1,6 @@
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from msdae import audio, codecs
 from msdae.commands import train_codec
 from msdae.data.scanning import scan
 from msdae.data.sets import DATASETS
+from msdae.data.sources import SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
 from msdae.training import codec
@@ -98,6 +100,26 @@ def test_bad_input_ends_at_once_with_exit_code_2(run, music, monkeypatch, capsys
     with pytest.raises(SystemExit) as ended:
         run("train_codec", *arguments)
     assert ended.value.code == 2 and message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("recordings", "places"), [(1, range(2, 64, 4)), (32, [2] * 16)])
+def test_the_round_trip_of_long_recordings_is_that_of_some_clips(tmp_path, monkeypatch, recordings, places):
+    """Regression: all clips of 16 recordings at once took gigabytes, after the training."""
+    clip, heard = train_codec._clip(22050), []
+    length = 64 if recordings == 1 else 4
+
+    def note(codec, clips):
+        heard.extend(clips[:, 0].tolist())
+        raise KeyboardInterrupt
+
+    for number in range(recordings):
+        steps = torch.arange(length).repeat_interleave(clip.samples) / 128
+        audio.write(tmp_path / f"{number:02d}.wav", steps, 22050)
+    held_out = [SourceFile(path.name, path, length) for path in sorted(tmp_path.glob("*.wav"))]
+    monkeypatch.setattr("msdae.codecs.check.check_round_trip", note)
+    with pytest.raises(KeyboardInterrupt):
+        train_codec._measure(SimpleNamespace(sample_rate=22050), {"train": [], "valid": held_out}, "")
+    assert heard == [place / 128 for place in places]
 
 
 def test_a_stopped_training_says_so(music, tmp_path, monkeypatch):
