@@ -3,12 +3,13 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from msdae.analysis.probes.representations import RANDOM
+from msdae.analysis.probes.representations import RANDOM, SUMMED
 from msdae.analysis.probes.separation import Separation
 from msdae.analysis.probes.study import SHARED, Result
 from msdae.analysis.probes.tasks import CLASSES, FRAMES, TASKS
@@ -202,8 +203,8 @@ def _names(results: Sequence[Result], key: str) -> list[str]:
 
 def _rank(code: str) -> tuple[int, str]:
     """Codes first, then what they are compared with."""
-    kinds = ["h1", "h2", "h3", "h~", "codec", "mel", RANDOM]
-    return next(rank for rank, kind in enumerate(kinds) if code.startswith(kind)), code
+    kinds = [r"h\d", SUMMED, "codec", "mel", RANDOM]
+    return next(rank for rank, kind in enumerate(kinds) if re.match(kind, code)), code
 
 
 def _checkpoints(results: Sequence[Result]) -> list[str]:

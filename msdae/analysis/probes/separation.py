@@ -12,6 +12,7 @@ The information is that which a probe reads (`scoring.Score.explained`): with cr
 bound of the mutual information; of a value it is the share of its variance.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -91,7 +92,7 @@ def gaps(explained: np.ndarray) -> np.ndarray:
 
 
 def _levels(results: list[Result], prefix: str = "") -> list[Result]:
-    return [result for result in results if result.code in {f"{prefix}h{k}" for k in (1, 2, 3)}]
+    return [result for result in results if re.fullmatch(rf"{prefix}h\d", result.code)]
 
 
 def _factor(levels: list[Result], controls: list[Result]) -> Factor:

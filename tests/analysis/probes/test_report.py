@@ -48,6 +48,17 @@ def test_the_full_tables_hold_every_result_once(two_models):
     assert len(cells) == len(two_models) + len(melodies)  # F1 and BCE
 
 
+def test_a_model_of_four_levels_has_them_all(results):
+    """Regression: its tables ended in a StopIteration after all of the fitting, and h4 was no level."""
+    of_four = results(pitch=(0.1, 0.2, 0.3, 0.9), melody=(0.1, 0.1, 0.6, 0.2))
+    (found,) = separation(of_four)
+    assert [factor.holder for factor in found.factors] == [4, 3]
+    (notes, *_), melodies = report.full_tables(of_four), report.summary(found)
+    codes = [row[0].partition(",")[0] for row in notes.rows]
+    assert codes[:4] == ["h1", "h2", "h3", "h4"] and codes[4].startswith("random")
+    assert str(dict(zip(melodies.header, melodies.rows[0], strict=True))["h4"]) == "0.90"
+
+
 def test_the_summary_names_the_level_that_holds_each_factor(two_models):
     first, second = (report.summary(found) for found in separation(two_models))
     rows = {row[0]: dict(zip(first.header, row, strict=True)) for row in first.rows}
