@@ -65,8 +65,8 @@ def is_plain_name(name: Any) -> bool:
 def _are_notes(notes: Any) -> bool:
     try:
         return isinstance(notes, list) and all(
-            0 <= onset <= offset <= LONGEST and 0 <= pitch <= 127 and all(0 <= value <= 127 for value in rest)
-            for onset, offset, pitch, *rest in notes
+            0 <= onset <= offset <= LONGEST and 0 <= pitch <= 127 and 0 <= velocity <= 127
+            for onset, offset, pitch, velocity in notes
         )
     except (TypeError, ValueError):  # no numbers, or too few
         return False

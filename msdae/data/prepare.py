@@ -15,6 +15,7 @@ import numpy as np
 from msdae import launcher, limits
 from msdae.data import cache, parts, shards
 from msdae.data.encode import Encoding, PartTask, check_codec, encode_part, is_whole, read_json, tools
+from msdae.data.labels import check_labels
 from msdae.data.rendering import RenderConfig
 from msdae.data.sets import DATASETS
 from msdae.data.sources import ClipLength, SourceFile
@@ -136,9 +137,12 @@ def prepare(
     A run that was killed continues; ranks started together share the work, and the first assembles it.
 
     Raises:
-        UserError: `out` holds another data set, nothing is left of a split, or `tally.strict`.
+        UserError: `out` holds another data set, labels that no clip can have, nothing is left of a split, or
+            `tally.strict`.
     """
     work = out / ".parts"
+    for members in files.values():
+        _check_labels(members)
     plans = [_plan(split, members, work, source, encoding, tally.strict) for split, members in files.items()]
     plans = [plan for plan in plans if not _is_prepared(out / plan.split, plan)]
     _require_disk(plans, work, encoding)
@@ -168,6 +172,19 @@ def _log(lines: Sequence[str]) -> None:
     if launcher.rank() == 0:
         for line in lines:
             logger.info(line)
+
+
+def _check_labels(files: Sequence[SourceFile]) -> None:
+    """Raise a UserError for labels that a cache would be refused for, before the work."""
+    for file in files:
+        try:
+            json.dumps(file.labels)
+            check_labels(file.labels)
+        except (TypeError, ValueError) as error:
+            reason = f"labels that no clip can have ({printable(error)})"
+            raise UserError(
+                f"{printable(file.path)}: {reason}; mend `scan` of the data set (docs/extend.md, A data set)"
+            ) from error
 
 
 def _plan(

@@ -32,6 +32,8 @@ def test_labels_of_other_types_or_out_of_range_are_refused():
         {"notes": [[1, 0, 60, 90]]},
         {"notes": [["0", 1, 60, 90]]},
         {"notes": [[0, 1]]},
+        {"notes": [[0, 1, 60]]},
+        {"notes": [[0, 1, 60, 90, 1]]},
     ):
         with pytest.raises(ValueError):
             check_clip({**CLIP, **change})

@@ -68,6 +68,24 @@ def test_cached_values_equal_those_computed_from_the_sound(tiny, codec):
         torch.testing.assert_close(batch.z, codec.encode(waveform), rtol=2e-3, atol=5e-3)
 
 
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        ({"piece": 1}, "piece is '1', expected text"),
+        ({"pitch": 60.0, "instrument": "oud"}, "pitch is '60.0', expected 0 to 127"),
+        ({"pitch": np.int64(60), "instrument": "oud"}, "type int64 is not JSON"),
+        ({"pitch": 60}, "a pitch without an instrument"),
+        ({"notes": [(0.0, 1.0, 60)]}, "notes are not .onset, offset, pitch, velocity. each"),
+    ],
+)
+def test_labels_that_a_cache_is_refused_for_are_said_before_the_work(recordings, tmp_path, labels, reason):
+    """Regression: a data set of one's own was prepared, and its cache was then called damaged."""
+    file = SourceFile("a", recordings / "a.wav", 2, labels)
+    with pytest.raises(UserError, match=f"a.wav: labels that no clip can have .*{reason}.*; mend `scan`"):
+        prepare({"train": [file]}, tmp_path / "out", recordings, "own", DEFAULT, Tally(), workers=1)
+    assert not (tmp_path / "out").exists()
+
+
 def test_shapes_and_labels(tiny):
     clips = ClipCache(tiny / "train")
     batch = clips.batch([3, 1])

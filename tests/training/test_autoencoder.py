@@ -56,7 +56,7 @@ def write_cache(folder, codec, mel, split):
             "score": f"{i // 3}",
             "path": "none",
             "start": 0.0,
-            "notes": [[0.0, 1.0, 60 + i // 3]],
+            "notes": [[0.0, 1.0, 60 + i // 3, 90]],
         }
         for i in range(CLIPS)
     ]
