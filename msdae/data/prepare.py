@@ -137,12 +137,12 @@ def prepare(
     A run that was killed continues; ranks started together share the work, and the first assembles it.
 
     Raises:
-        UserError: `out` holds another data set, labels that no clip can have, nothing is left of a split, or
-            `tally.strict`.
+        UserError: `out` holds another data set, labels that no clip can have, two files of one name in a
+            split, nothing is left of a split, or `tally.strict`.
     """
     work = out / ".parts"
     for members in files.values():
-        _check_labels(members)
+        _check_files(members)
     plans = [_plan(split, members, work, source, encoding, tally.strict) for split, members in files.items()]
     plans = [plan for plan in plans if not _is_prepared(out / plan.split, plan)]
     _require_disk(plans, work, encoding)
@@ -174,17 +174,22 @@ def _log(lines: Sequence[str]) -> None:
             logger.info(line)
 
 
-def _check_labels(files: Sequence[SourceFile]) -> None:
-    """Raise a UserError for labels that a cache would be refused for, before the work."""
+def _check_files(files: Sequence[SourceFile]) -> None:
+    """Raise a UserError for labels that a cache would be refused for, and for a name that two files have:
+    clips without a score are told apart by their names."""
+    fix = "mend `scan` of the data set (docs/extend.md, A data set)"
+    names: dict[str, Path] = {}
     for file in files:
+        if (other := names.setdefault(file.name, file.path)) != file.path:
+            raise UserError(
+                f"{printable(file.path)}: has the name {printable(file.name)!r}, as {printable(other)}; {fix}"
+            )
         try:
             json.dumps(file.labels)
             check_labels(file.labels)
         except (TypeError, ValueError) as error:
             reason = f"labels that no clip can have ({printable(error)})"
-            raise UserError(
-                f"{printable(file.path)}: {reason}; mend `scan` of the data set (docs/extend.md, A data set)"
-            ) from error
+            raise UserError(f"{printable(file.path)}: {reason}; {fix}") from error
 
 
 def _plan(

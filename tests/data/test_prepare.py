@@ -86,6 +86,15 @@ def test_labels_that_a_cache_is_refused_for_are_said_before_the_work(recordings,
     assert not (tmp_path / "out").exists()
 
 
+def test_files_of_one_name_are_refused(recordings, tmp_path):
+    """Regression: clips of two recordings that have one name were taken for the same notes."""
+    files = [SourceFile("01", recordings / name, 2) for name in ("a.wav", "b.wav")]
+    with pytest.raises(UserError, match="b.wav: has the name '01', as .*a.wav; mend `scan`"):
+        prepare({"train": files}, tmp_path / "out", recordings, "own", DEFAULT, Tally(), workers=1)
+    splits = {"train": files[:1], "valid": files[1:]}
+    prepare(splits, tmp_path / "out", recordings, "own", DEFAULT, Tally(), workers=1)
+
+
 def test_shapes_and_labels(tiny):
     clips = ClipCache(tiny / "train")
     batch = clips.batch([3, 1])
