@@ -28,9 +28,10 @@ class Split:
 
 
 def group(clip: Clip) -> str:
-    """What must not lie on both sides of a split: a piece, or an instrument's note of one pitch."""
+    """What must not lie on both sides of a split: a piece, or a note of one pitch of an instrument or, where
+    none is known, of a sound."""
     if clip.get("pitch") is not None:
-        return f"note {clip.get('instrument')} {clip['pitch']}"
+        return f"note {clip.get('instrument', clip.get('sound'))} {clip['pitch']}"
     if clip.get("piece") is not None:
         return f"piece {clip['piece']}"
     return f"clip {clip['name']}"

@@ -23,6 +23,14 @@ def test_velocities_of_a_note_and_stems_of_a_piece_are_one_group():
     assert group(stem) == group({**stem, "name": "d", "stem": "S01", "instrument": "bass_1"})
 
 
+def test_notes_of_sounds_without_an_instrument_are_groups_of_their_sounds():
+    """Regression: a pitch was one group of all sounds, and no probe of pitch had a class to be scored on."""
+    note = {"name": "a", "sound": "own 1", "pitch": 60}
+    assert group(note) == group({**note, "name": "b", "velocity": 100})
+    assert group(note) != group({**note, "sound": "own 2"})
+    assert group({**note, "instrument": "oud"}) == group({**note, "instrument": "oud", "sound": "own 2"})
+
+
 def test_missing_data_is_refused(tmp_path):
     with pytest.raises(UserError, match="neither a cache nor"):
         open_split(tmp_path)
