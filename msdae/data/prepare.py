@@ -144,7 +144,7 @@ def prepare(
     for members in files.values():
         _check_files(members)
     plans = [_plan(split, members, work, source, encoding, tally.strict) for split, members in files.items()]
-    plans = [plan for plan in plans if not _is_prepared(out / plan.split, plan)]
+    plans = [plan for plan in plans if not _is_prepared(out / plan.split, plan, shard_clips)]
     _require_disk(plans, work, encoding)
     if encoding.device != "cpu":
         workers = 1  # the accelerator is one
@@ -247,16 +247,19 @@ def _groups(files: Sequence[SourceFile]) -> Iterator[list[SourceFile]]:
         yield group
 
 
-def _is_prepared(folder: Path, plan: Plan) -> bool:
-    """Whether `folder` already holds exactly this.
+def _is_prepared(folder: Path, plan: Plan, shard_clips: int | None) -> bool:
+    """Whether `folder` already holds exactly this, in shards where `shard_clips` asks for them.
 
     Raises:
         UserError: it holds something else.
     """
     if not folder.exists():
         return False
-    if cache.read_manifest(folder)["key"] != plan.key:
+    manifest = cache.read_manifest(folder)
+    if manifest["key"] != plan.key:
         raise UserError(f"{folder}: made from other files or settings; delete it or choose another --out")
+    if shard_clips is not None and "shards" not in manifest:
+        raise UserError(f"{printable(folder)}: made without --shards; delete it or choose another --out")
     return True
 
 

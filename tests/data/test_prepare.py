@@ -258,6 +258,15 @@ def test_prepared_data_is_kept_and_other_data_is_refused(recordings, tmp_path):
         _prepare(recordings, tmp_path / "out")
 
 
+def test_caches_are_not_taken_for_shards_that_are_asked_for(recordings, tmp_path):
+    """Regression: the line said that all clips were prepared before, and no shards were there."""
+    _prepare(recordings, tmp_path / "out")
+    with pytest.raises(UserError, match="out/train: made without --shards; delete it or choose"):
+        _prepare(recordings, tmp_path / "out", shard_clips=2)
+    _prepare(recordings, tmp_path / "shards", shard_clips=2)
+    assert not _prepare(recordings, tmp_path / "shards").total  # training reads either
+
+
 def test_data_of_recordings_that_were_edited_in_place_are_refused(recordings, tmp_path):
     """Regression: they were told by their sizes."""
     _prepare(recordings, tmp_path / "out")
