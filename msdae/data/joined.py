@@ -86,8 +86,8 @@ def _marked(clip: dict[str, Any], cache: ClipCache) -> dict[str, Any]:
     SoundFont on.
     """
     local = [key for key in LOCAL if key in clip]
-    if clip.get("dataset") == "folder":
-        local.append("piece")
+    if "piece" in clip and not {"sound", "stem"} & clip.keys():
+        local.append("piece")  # by which sounds are told apart, then
     labels = {**clip, **{key: f"{cache.path}/{clip[key]}" for key in local}}
     sound, rendered = clip.get("sound"), cache.manifest.get("dataset") != "nsynth"
     if sound is None and clip.get("pitch") is not None and rendered:
