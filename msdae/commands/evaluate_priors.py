@@ -144,11 +144,11 @@ class _Study:
         return report.asked_table(rows, s.texts, right, self.command)
 
     def _middle(self, report: ModuleType) -> "Table":
-        from msdae import audio
         from msdae.evaluation.priors import samples as kinds
+        from msdae.inference.pieces import length
 
         s = self.settings
-        lengths = (audio.open_recording(file.path, self.rate).samples for file in self.held_out)
+        lengths = (length(file, self.clip, self.rate) for file in self.held_out)
         reach = statistics.median_low(lengths) / self.rate  # half of the recordings are as long
         facts = min(s.long, reach), self.rate, s.pieces, self.clip
         reference = kinds.excerpts("reference", self.held_out, *facts)

@@ -90,15 +90,27 @@ def _piece(pipeline: Pipeline, grid: Grid, file: SourceFile, describe: Describe 
 
 def sound(file: SourceFile, clip: ClipLength, sample_rate: int) -> torch.Tensor:
     """The clips of the file as one waveform (samples,); what it has besides may be of another split."""
-    first = file.first * clip.at(sample_rate)
-    # the clip of a recording of one stands for all of it
-    bounded = file.first or file.clips > 1 or not file.whole
-    last = first + file.clips * clip.at(sample_rate) if bounded else None
+    first, last = _bounds(file, clip, sample_rate)
     parts, done = [], 0
     for block in open_recording(file.path, sample_rate).blocks():
         parts.append(block[max(0, first - done) : None if last is None else max(0, last - done)])
         done += len(block)
     return torch.cat(parts) if parts else torch.zeros(0)
+
+
+def length(file: SourceFile, clip: ClipLength, sample_rate: int) -> int:
+    """Samples of `sound`, by the recording's header."""
+    first, last = _bounds(file, clip, sample_rate)
+    samples = open_recording(file.path, sample_rate).samples
+    return max(0, (samples if last is None else min(samples, last)) - first)
+
+
+def _bounds(file: SourceFile, clip: ClipLength, sample_rate: int) -> tuple[int, int | None]:
+    """The samples of a recording at which the clips of the file begin and end; None: with the recording."""
+    first = file.first * clip.at(sample_rate)
+    # the clip of a recording of one stands for all of it
+    bounded = file.first or file.clips > 1 or not file.whole
+    return first, first + file.clips * clip.at(sample_rate) if bounded else None
 
 
 def _heard(waveform: torch.Tensor) -> torch.Tensor:

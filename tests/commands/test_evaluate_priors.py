@@ -87,6 +87,30 @@ def test_every_table_by_one_command(tmp_path, monkeypatch, run, trained, checkpo
     assert json.loads((tmp_path / "t.json").read_text())
 
 
+def test_long_pieces_beside_recordings_that_are_shorter(tmp_path, monkeypatch, run, trained, checkpoint):
+    """Regression: the rest behind the last clip counted, and no recording was as long as that."""
+    monkeypatch.setenv("MSDAE_HOME", str(tmp_path / "home"))
+    (tmp_path / "music").mkdir()
+    for number in range(6):
+        tone = np.sin(2 * np.pi * 110 * (1 + number / 7) * np.arange(44100 * 8) / 44100)
+        soundfile.write(tmp_path / f"music/{number}.wav", 0.3 * tone, 44100)
+    run(
+        *(
+            "evaluate_priors",
+            "--trained",
+            trained[0],
+            "--data",
+            tmp_path / "music",
+            "--checkpoint",
+            checkpoint,
+        ),
+        *("--samples", "0", "--texts", "0", "--pieces", "2", "--long", "7", "--device", "cpu"),
+        *("--render-steps", "1", "--antithetic", "0", "--out", tmp_path / "t.json"),
+    )
+    (middle,) = tables.read(tmp_path / "t.json")
+    assert [row[0] for row in middle.rows] == ["other recordings", "gaussian, windows"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

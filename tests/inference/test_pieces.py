@@ -1,10 +1,12 @@
 """Recordings to pieces by the networks of a model: what is left out of them, and whose clips they are."""
 
+from dataclasses import replace
+
 import pytest
 import soundfile
 import torch
 
-from msdae.data.sources import SourceFile
+from msdae.data.sources import ClipLength, SourceFile
 from msdae.errors import UserError
 from msdae.inference import pieces
 from msdae.inference.pipeline import Pipeline
@@ -42,3 +44,17 @@ def test_what_is_silent_is_no_piece(pipeline, melody, tmp_path):
     assert [piece.name for piece in found["train"]] == ["b"] and found["valid"] == []
     with pytest.raises(UserError, match="no recording with sound to learn from"):
         pieces.encoded(pipeline, {"train": [silent]})
+
+
+def test_lengths_are_those_of_the_sound(tmp_path):
+    """Regression: evaluate-priors asked recordings for excerpts of all of them, longer than what is read."""
+    clip, whole = ClipLength(1000, 44100), SourceFile("a", tmp_path / "a.wav", 4)
+    soundfile.write(whole.path, torch.full((4300,), 0.1).numpy(), 44100)
+    kinds = {
+        4000: whole,
+        1000: replace(whole, clips=1, first=3, whole=False),
+        2000: replace(whole, clips=2),
+        4300: replace(whole, clips=1),
+    }
+    for samples, file in kinds.items():
+        assert pieces.length(file, clip, 44100) == len(pieces.sound(file, clip, 44100)) == samples
