@@ -49,7 +49,8 @@ def excerpts(
     for file in chosen:
         parts = [part for part in sound(file, clip, rate).split(size) if len(part) == size]
         parts = [part for part in parts if part.abs().max() > AUDIBLE]
-        found += [(part, file.labels) for part in _evenly(parts, -(-most // len(chosen)))]
+        # copies: a part of a recording keeps all of it in memory
+        found += [(part.clone(), file.labels) for part in _evenly(parts, -(-most // len(chosen)))]
     if len(found) < 2:
         raise UserError(f"fewer than two excerpts of {seconds:g} s in the recordings; give longer ones")
     found = _evenly(found, most)
