@@ -40,12 +40,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         cli.check_outputs(series, options.plot, [timbre, melody])
         renderer = cli.pipeline(options)
+        levels = options.levels or range(1, renderer.model.stage + 1)
+        mix = Mix(melody, dict.fromkeys(levels, timbre))
+        resolved = renderer.resolved(mix)
     except UserError:
         for folder in made:  # nothing is left of what cannot be done
             folder.rmdir()
         raise
-    mix = Mix(melody, dict.fromkeys(options.levels or range(1, renderer.model.stage + 1), timbre))
-    masterings = renderer.render_series(mix, series, partial(tqdm, desc=options.out.name))
+    masterings = renderer.render_series(resolved, series, partial(tqdm, desc=options.out.name))
     for output, mastering in zip(series, masterings, strict=True):
         cli.say_written(output, mix, mastering.limited)
     if older := [path.name for path in options.out.glob("[0-9]*-strength-*.wav") if path not in series]:

@@ -35,10 +35,18 @@ def test_by_default_all_levels_of_the_model_move(tmp_path, sounds, run):
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--plot", "bad.jpg"], ["--plot", "new/series/bad.jpg"], ["--device", "abacus"]]
+    "wrong",
+    [
+        ["--plot", "bad.jpg"],
+        ["--plot", "new/series/bad.jpg"],
+        ["--device", "abacus"],
+        ["--levels", "7"],
+        ["--timbre", "silence.wav"],
+    ],
 )
 def test_what_cannot_be_done_leaves_no_folder(tmp_path, sounds, checkpoint, run, monkeypatch, capsys, wrong):
     monkeypatch.chdir(tmp_path)
+    audio.write("silence.wav", torch.zeros(44100))
     arguments = [
         "--timbre",
         sounds[0],
