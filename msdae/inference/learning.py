@@ -24,6 +24,7 @@ def learn(
     config = sound.LearnConfig(seconds=seconds, steps=steps)
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as state:
         lesson = sound.learn(pipeline.model, pipeline.codec, sources, config, state, progress)
-    names = tuple(source.path.name for source in sources if hasattr(source, "path"))
+    paths = (getattr(source, "path", None) for source in sources)  # of an object of a user's, anything
+    names = tuple(Path(path).name for path in paths if isinstance(path, (str, Path)))
     facts = pipeline.fingerprint, names, lesson.seconds, lesson.steps, lesson.held_out
     return LearntSound(lesson.code, lesson.adapter, *facts, tokens=lesson.tokens)
