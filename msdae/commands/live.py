@@ -21,6 +21,7 @@ BLOCK = Range(256, 8192, reason="samples that a sound card takes at once")
 SECONDS = Range(0, 86400, above=True, reason="a day")
 MEASURED = 60  # seconds of a recording in which delay and joins are measured
 SHIFT = 0.2  # seconds by which the measured delay may differ; a beat further all sounds alike
+OUT = "live.wav"  # where no other file is asked for
 POLL = 0.1  # seconds between two looks at how it goes
 
 
@@ -38,11 +39,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise UserError("--in-file plays to --out; leave out --input, --output and --midi")
         if options.seconds is not None:
             raise UserError("--in-file plays the whole file; leave out --seconds")
-        source = cli.open_source(options.in_file)
-        cli.check_outputs([options.out], None, [source])
-        files.check_apart([options.out], [given])
-        play_file(engine(options), options.in_file, options.out)
+        source, out = cli.open_source(options.in_file), options.out or Path(OUT)
+        cli.check_outputs([out], None, [source])
+        files.check_apart([out], [given])
+        play_file(engine(options), options.in_file, out)
     else:
+        if options.out is not None:
+            raise UserError("--out: is of --in-file, what is played live is not kept; leave it out")
+        if options.midi is not None and options.input:
+            raise UserError("--midi is heard in place of --input; leave one out")
         play_live(options)
 
 
@@ -69,7 +74,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--in-file", type=Path, metavar="FILE", help="a recording or score in place of a card"
     )
-    cli.add_out(parser, "live.wav")
+    out = f"the result of --in-file: .wav, .flac or .ogg (default: {OUT})"
+    parser.add_argument("--out", type=Path, help=out)
     cli.add_config(parser, LiveConfig)
     cli.add_sampling(parser, without=["draft"])
     return parser

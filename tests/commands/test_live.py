@@ -60,6 +60,8 @@ def test_a_silent_timbre_source_is_refused(run, sounds, tmp_path, capsys):
         (["--timbre", "a", "--in-file", "b", "--seconds", "2"], "leave out --seconds"),
         (["--timbre", "a", "--block", "1"], "expected 256 to 8 192"),
         (["--timbre", "a", "--midi", "no such keyboard"], "MIDI"),
+        (["--timbre", "a", "--out", "y.wav"], "--out: is of --in-file"),
+        (["--timbre", "a", "--midi", "--input", "3"], "--midi is heard in place of --input"),
     ],
 )
 def test_what_does_not_go(sounds, arguments, said):
