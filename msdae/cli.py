@@ -381,14 +381,14 @@ def open_source(path: str | Path) -> "Recording | PlayedScore":
 
 def render(renderer: "Pipeline", mix: "Mix", output: Path) -> None:
     """Render `mix` to `output` with a progress bar and print what was written."""
-    say_written(output, mix, renderer.render_file(mix, output, tqdm).limited)
+    say_written(output, mix.melody, renderer.render_file(mix, output, tqdm).limited)
 
 
-def say_written(output: Path, mix: "Mix", quieter: bool) -> None:
-    """Print that a rendering of `mix` was written, and whether it is quieter than its melody source."""
+def say_written(output: Path, source: Any, quieter: bool, than: str = "the melody source") -> None:
+    """Print that a rendering as long as a source was written, and whether it is `quieter` than wanted."""
     if quieter:
-        note(f"{output}: quieter than the melody source: as loud, its peaks would be limited by over 6 dB")
-    print(f"wrote {output} ({mix.melody.samples / mix.melody.sample_rate:.2f} s)")
+        note(f"{output}: quieter than {than}: as loud, its peaks would be limited by over 6 dB")
+    print(f"wrote {output} ({source.samples / source.sample_rate:.2f} s)")
 
 
 def plot(path: Path | None, sources: "dict[str, Source]") -> None:

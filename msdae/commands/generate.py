@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         cli.open_source(path) if path else None
         for path in (options.timbre, options.melody, options.continued)
     )
-    from msdae.inference.generation import Request
+    from msdae.inference.generation import LOUDNESS, Request
     from msdae.inference.mels import generator_of
     from msdae.inference.wording import asked
     from msdae.models.priors.base import find
@@ -36,9 +36,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         timbre = pipeline.load_sound(options.sound)
     generator = generator_of(pipeline, prior, cli.configured(PriorSampling, options))
     request = Request(options.seconds or DEFAULT, timbre, melody, beginning, text, options.seed)
-    generator.render_file(request, options.out, tqdm)
-    written = audio.open_recording(options.out)
-    print(f"wrote {options.out} ({written.samples / written.sample_rate:.2f} s)")
+    mastering = generator.render_file(request, options.out, tqdm)
+    than = "the melody source" if melody else "the timbre source" if options.timbre else f"{LOUDNESS:g} LUFS"
+    cli.say_written(options.out, audio.open_recording(options.out), mastering.limited, than)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise
     masterings = renderer.render_series(resolved, series, partial(tqdm, desc=options.out.name))
     for output, mastering in zip(series, masterings, strict=True):
-        cli.say_written(output, mix, mastering.limited)
+        cli.say_written(output, melody, mastering.limited)
     if older := [path.name for path in options.out.glob("[0-9]*-strength-*.wav") if path not in series]:
         cli.note(f"{options.out}: also holds {len(older)} of another series, such as {min(older)}")
     results = {f"strength {strength:.2f}": cli.open_source(path) for path, strength in series.items()}

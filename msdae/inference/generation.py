@@ -24,7 +24,7 @@ from msdae.inference.encoding import timbre_of
 from msdae.inference.mastering import mastered, write_mastered
 from msdae.inference.pipeline import Pipeline
 from msdae.inference.sounds import LearntSound
-from msdae.inference.sources import as_source
+from msdae.inference.sources import as_source, levelled, require_audible
 from msdae.inference.timelines import room, timeline, windowed
 from msdae.models.priors.base import Condition, Prior, kept_frames
 from msdae.models.priors.settings import SECONDS, PriorSampling
@@ -89,7 +89,8 @@ class Generator:
         generator = torch.Generator().manual_seed(mix_seed((request.seed,)))
         sample = partial(self.prior.sample, generator=generator, sampling=self.sampling)
         if request.melody is not None:
-            content = pipeline.encode(request.melody, levels=grid.timed)
+            require_audible([], melody := levelled(request.melody, self.rate))
+            content = pipeline.encode(melody, levels=grid.timed)
             given, frames = timeline(content, grid), content.length
             drawn = sample(frames, Condition(given, request.text))
             levels = {**content.levels, **{level: drawn[level].cpu() for level in grid.pooled}}

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from msdae import audio
-from msdae.audio.loudness import OUTPUT_PEAK
+from msdae.audio.loudness import OUTPUT_PEAK, Mastering
 from msdae.audio.mel import LogMel, MelConfig
 from msdae.audio.phase import accumulated, griffin_lim
 from msdae.audio.resample import resampled
@@ -112,7 +112,7 @@ class MelGenerator:
         waveforms = [self.space.decode(mel)[:samples] for mel in mels]
         return torch.stack([torch.nn.functional.pad(w, (0, samples - len(w))) for w in waveforms])
 
-    def render_file(self, request: Request, path: str | Path, progress: Progress = silent) -> None:
+    def render_file(self, request: Request, path: str | Path, progress: Progress = silent) -> Mastering:
         """As `Generator.render_file`.
 
         Raises:
@@ -125,4 +125,6 @@ class MelGenerator:
                 "over codes, or leave out the sources"
             )
         (waveform,) = self.many(1, request.seconds, request.seed, request.text)
-        audio.write(path, waveform * (0.5 * OUTPUT_PEAK / waveform.abs().max().clamp_min(1e-6)), self.rate)
+        gain = 0.5 * OUTPUT_PEAK / float(waveform.abs().max().clamp_min(1e-6))
+        audio.write(path, gain * waveform, self.rate)
+        return Mastering(gain, limited=False)

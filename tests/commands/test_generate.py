@@ -74,6 +74,20 @@ def test_a_silent_timbre_source_is_refused(tmp_path, generate, capsys):
     assert not (tmp_path / "y.wav").exists()
 
 
+@pytest.mark.parametrize("role", ["timbre", "melody"])
+def test_what_cannot_be_as_loud_as_its_source_is_said(tmp_path, generate, capsys, role):
+    """Regression: it was quieter by many dB without the note that swaps have."""
+    audio.write(tmp_path / "loud.wav", 0.99 * torch.sin(torch.arange(88200) / 20).sign())
+    generate(f"--{role}", tmp_path / "loud.wav", "--out", tmp_path / "y.wav")
+    assert f"y.wav: quieter than the {role} source: as loud" in capsys.readouterr().err
+
+
+def test_a_silent_melody_source_is_noted(tmp_path, generate, capsys):
+    audio.write(tmp_path / "silence.wav", torch.zeros(44100))
+    generate("--melody", tmp_path / "silence.wav", "--out", tmp_path / "y.wav")
+    assert "silence.wav: nothing can be heard" in capsys.readouterr().err
+
+
 def test_a_learnt_sound_is_a_timbre_source(tmp_path, generate, run, sounds, checkpoint):
     sound = tmp_path / "a.sound"
     run(
