@@ -84,6 +84,7 @@ def _neutone(options: argparse.Namespace) -> None:
         )
     if not (given := options.sound or options.timbre):
         raise UserError("--neutone: no sound; give --sound FILE, which learn-sound wrote, or --timbre FILE")
+    files.check_ending(options.neutone, ".nm")
     files.check_replaceable(options.neutone)
     files.check_apart([options.neutone], [given])
     from msdae.inference import neutone

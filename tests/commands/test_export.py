@@ -61,3 +61,6 @@ def test_a_plugin_needs_its_package_and_a_sound(checkpoint, monkeypatch, tmp_pat
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
     with pytest.raises(UserError, match="--neutone: no sound; give --sound FILE"):
         export.main(line)
+    line[-1] = str(tmp_path / "a.wav")
+    with pytest.raises(UserError, match=r"a\.wav: it is written as \.nm"):
+        export.main([*line, "--timbre", "b.wav"])
