@@ -61,12 +61,10 @@ class Pipeline:
         COUNT.check(batch, "batch", int)
         if not isinstance(sampling, Sampling):
             raise TypeError(f"sampling: a Sampling is needed, not a {type(sampling).__name__}")
-        self.device = next(model.parameters()).device
-        self.model, self.codec, self.sampling, self.batch = model.eval(), codec.eval(), sampling, batch
-        self.codec.to(self.device)
-        self.sample_rate = self.codec.sample_rate
+        self.device, self.sampling, self.batch = next(model.parameters()).device, sampling, batch
+        self.model, self.codec = model.eval(), codec.eval().to(self.device)
         self.log_mel = LogMel(model.config.mel).to(self.device)
-        self.window = codec.clip_frames
+        self.sample_rate, self.window = codec.sample_rate, codec.clip_frames
         self.stride = self.window - self.window // OVERLAP
         self._levels = tuple(range(1, model.stage + 1))
 
@@ -84,11 +82,13 @@ class Pipeline:
             was trained on, or the codec of its name that ships.
 
         Raises:
-            UserError: no such checkpoint or codec, or they do not belong together.
+            UserError: no such checkpoint or codec, or they do not belong together; guidance of other levels.
         """
         place = device_of(device) if isinstance(device, str) else device
         model = Autoencoder.from_pretrained(checkpoint).to(place)
-        return cls(model, codec_files.load(model.config.codec, model.folder, codec), sampling)
+        pipeline = cls(model, codec_files.load(model.config.codec, model.folder, codec), sampling)
+        model.guidance_weights(sampling.guidance)  # raises before anything is encoded or written
+        return pipeline
 
     @cached_property
     def fingerprint(self) -> str:

@@ -35,16 +35,19 @@ def test_by_default_all_levels_of_the_model_move(tmp_path, sounds, run):
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "said"),
     [
-        ["--plot", "bad.jpg"],
-        ["--plot", "new/series/bad.jpg"],
-        ["--device", "abacus"],
-        ["--levels", "7"],
-        ["--timbre", "silence.wav"],
+        (["--plot", "bad.jpg"], "bad.jpg"),
+        (["--plot", "new/series/bad.jpg"], "bad.jpg"),
+        (["--device", "abacus"], "abacus"),
+        (["--levels", "7"], "level 7"),
+        (["--timbre", "silence.wav"], "silence.wav"),
+        (["--guidance", "1,2"], "guidance: give one weight or 3"),
     ],
 )
-def test_what_cannot_be_done_leaves_no_folder(tmp_path, sounds, checkpoint, run, monkeypatch, capsys, wrong):
+def test_what_cannot_be_done_leaves_no_folder(
+    tmp_path, sounds, checkpoint, run, monkeypatch, capsys, wrong, said
+):
     monkeypatch.chdir(tmp_path)
     audio.write("silence.wav", torch.zeros(44100))
     arguments = [
@@ -59,5 +62,5 @@ def test_what_cannot_be_done_leaves_no_folder(tmp_path, sounds, checkpoint, run,
     ]
     with pytest.raises(SystemExit) as end:
         run("interpolate", *arguments, *wrong)
-    assert end.value.code == 2 and wrong[1].split("/")[-1] in capsys.readouterr().err
+    assert end.value.code == 2 and said in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
