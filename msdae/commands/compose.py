@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msdae import audio, cli, files
 from msdae.errors import UserError, printable
@@ -38,9 +38,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     sampling = cli.configured(ComposerSampling, options)
     _check_used(composer, sampling, options)
     generator = torch.Generator().manual_seed(options.seed)
-    renderer = cli.pipeline(options) if options.timbre or options.sound else None
+    sound = _sound(options)
     if options.between:
-        _series(composer, options, renderer)
+        _series(composer, options, sound)
         return
     if options.style:
         score = _styled(composer, prompt, read_score(options.style), generator)
@@ -48,11 +48,23 @@ def main(argv: Sequence[str] | None = None) -> None:
         score = _filled(composer, prompt, options.voice, generator, sampling)
     else:
         score = composer.compose(options.bars or USUAL_BARS, generator, prompt, sampling)
-    _write(score, options, options.out, renderer)
+    _write(score, options, options.out, sound)
 
 
-def _write(score: Score, options: argparse.Namespace, out: Path, renderer: "Pipeline | None") -> None:
-    """The score as MIDI, picture and sound, by the renderer in the sound that is asked for, too."""
+def _sound(options: argparse.Namespace) -> "tuple[Pipeline, Any] | None":
+    """A renderer and the source of level 1, where a sound is asked for."""
+    if not (options.timbre or options.sound):
+        return None
+    renderer = cli.pipeline(options)
+    if options.sound:
+        return renderer, renderer.load_sound(options.sound)
+    return renderer, cli.open_source(options.timbre)
+
+
+def _write(
+    score: Score, options: argparse.Namespace, out: Path, sound: "tuple[Pipeline, Any] | None"
+) -> None:
+    """The score as MIDI, picture and sound, in the sound that is asked for, too."""
     from msdae.evaluation.rolls import plot_roll
     from msdae.evaluation.tables import counted
     from msdae.synthesis.players import play
@@ -68,25 +80,20 @@ def _write(score: Score, options: argparse.Namespace, out: Path, renderer: "Pipe
     wav, plain = _wav(options, out), _plain(options, out)
     audio.write(plain, play(score.notes()))
     print(f"wrote {plain}")
-    if renderer is not None:
-        _swap(renderer, options, plain, wav)
+    if sound is not None:
+        from msdae.inference.settings import Mix
+
+        renderer, source = sound
+        cli.render(renderer, Mix(cli.open_source(plain), {1: source}), wav)
 
 
-def _swap(renderer: "Pipeline", options: argparse.Namespace, plain: Path, wav: Path) -> None:
-    """The plain rendering in the sound that is asked for."""
-    from msdae.inference.pipeline import Mix
-
-    level = renderer.load_sound(options.sound) if options.sound else cli.open_source(options.timbre)
-    cli.render(renderer, Mix(cli.open_source(plain), {1: level}), wav)
-
-
-def _series(composer: "Composer", options: argparse.Namespace, renderer: "Pipeline | None") -> None:
+def _series(composer: "Composer", options: argparse.Namespace, sound: "tuple[Pipeline, Any] | None") -> None:
     """Scores on the way between two."""
     if not hasattr(composer, "between"):
         raise UserError(f"--between: {composer.kind} has no codes of tunes; give --model vae")
     first, last = (read_score(path) for path in options.between)
     for number, score in enumerate(composer.between(first, last, options.count or USUAL_COUNT), start=1):
-        _write(score, options, _numbered(options.out, number), renderer)
+        _write(score, options, _numbered(options.out, number), sound)
 
 
 def _filled(
