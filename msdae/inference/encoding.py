@@ -10,10 +10,10 @@ from msdae.audio import dynamics
 from msdae.audio.mel import LogMel
 from msdae.audio.windows import Source, batched, cut, looped, padded
 from msdae.codecs.base import Codec
-from msdae.inference.codes import LENGTH, Codes
+from msdae.inference.codes import LENGTH, Codes, require
 from msdae.inference.latents import Advance, Silence, ignored
 from msdae.inference.settings import AUTO, SOUND, Mix
-from msdae.inference.sounds import LearntSound
+from msdae.inference.sounds import known_codes
 from msdae.inference.sources import require_audible, timbre_source
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.tokens import Tokens, gathered
@@ -70,13 +70,15 @@ def brings_dynamics(dynamics: str, new: bool) -> bool:
 
 def timbre_of(pipeline: Any, timbre: Any, levels: Sequence[int] = (1,)) -> Codes:
     """The codes by which a `Pipeline` plays with a sound alone: those of a timbre source, which is repeated
-    where it is shorter than a clip, or of a `LearntSound`.
+    where it is shorter than a clip, or of a `LearntSound`, or `Codes` as they are.
 
     Raises:
-        UserError: it is silent; as `Pipeline.encode`.
+        UserError: it is silent, or of another model; as `Pipeline.encode`.
     """
-    if isinstance(timbre, LearntSound):
-        return pipeline.encode(timbre, levels=levels)
+    if (known := known_codes(timbre)) is not None:
+        model = pipeline.model
+        require(known, pipeline.fingerprint, model.config.code_channels, model.token_channels)
+        return known
     source = timbre_source(timbre, pipeline.codec.sample_rate)
     require_audible([source])
     return pipeline.encode(source, samples=max(source.samples, pipeline.codec.clip_samples), levels=levels)

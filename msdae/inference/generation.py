@@ -23,7 +23,7 @@ from msdae.inference.decoding import decoded
 from msdae.inference.encoding import timbre_of
 from msdae.inference.mastering import mastered, write_mastered
 from msdae.inference.pipeline import Pipeline
-from msdae.inference.sounds import LearntSound
+from msdae.inference.sounds import known_codes
 from msdae.inference.sources import as_source, levelled, require_audible
 from msdae.inference.timelines import room, timeline, windowed
 from msdae.models.priors.base import Condition, Prior, kept_frames
@@ -42,7 +42,8 @@ class Request:
     """What is asked for.
 
     seconds: of new music; with a melody source its length.
-    timbre: the timbre source, or a `LearntSound`. melody: the melody source. beginning: what is continued.
+    timbre: the timbre source, a `LearntSound`, or `Codes`. melody: the melody source.
+    beginning: what is continued.
     text: vector of a text, (1, numbers). seed: of everything that is drawn.
 
     Raises:
@@ -101,7 +102,7 @@ class Generator:
         elif request.beginning is not None:
             heard = max(request.beginning.samples, pipeline.codec.clip_samples)
             sound = pipeline.encode(request.beginning, samples=heard, levels=grid.pooled)
-        given = {} if sound is None else dict(sound.levels)
+        given = {} if sound is None else {level: sound[level] for level in grid.pooled}
         end = self._end(request.beginning)
         prefix = timeline(pipeline.encode(end, levels=grid.timed), grid) if len(end) else {}
         lead, samples = len(end) // pipeline.codec.hop, samples + len(end)
@@ -174,14 +175,14 @@ class Generator:
         sources = {}
         for name in ("timbre", "melody", "beginning"):
             sound = getattr(request, name)
-            keep = sound is None or isinstance(sound, LearntSound)
+            keep = sound is None or (name == "timbre" and known_codes(sound) is not None)
             sources[name] = sound if keep else as_source(sound, self.rate)
         return dataclasses.replace(request, **sources)
 
     def _reference(self, request: Request) -> "Loudness | _FixedLoudness":
         """What the rendering is to be as loud as."""
         source = request.melody or request.timbre
-        if source is None or isinstance(source, LearntSound):
+        if source is None or known_codes(source) is not None:
             return _FixedLoudness(LOUDNESS)
         return measure(source, self.rate)
 

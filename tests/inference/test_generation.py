@@ -1,5 +1,6 @@
 """Codes and sound that a prior draws, through the Python interface."""
 
+import dataclasses
 import math
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from msdae.audio.windows import Waveform
 from msdae.errors import UserError
+from msdae.inference.encoding import timbre_of
 from msdae.inference.generation import FADE_SECONDS, Generator, Request
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.models.priors import PRIORS, PriorSampling
@@ -41,6 +43,22 @@ def test_a_short_timbre_source_is_repeated_as_in_a_swap(generator, tune):
     pipeline, short = generator.pipeline, tune[0, :20_000]
     heard = pipeline.encode(short, samples=pipeline.codec.clip_samples, levels=[1])
     assert torch.equal(generator.codes(Request(1.0, timbre=short))[1], heard[1])
+
+
+def test_codes_stand_where_a_timbre_source_stands(generator, tune):
+    """Regression: they were taken for a recording, and refused with a hint that is for swaps."""
+    pipeline = generator.pipeline
+    drawn, heard = generator.codes(Request(1.0)), timbre_of(pipeline, tune)
+    for codes in (drawn, heard):
+        assert torch.equal(generator.codes(Request(1.0, timbre=codes, seed=1))[1], codes[1])
+    from_codes, from_sound = (generator.codes(Request(1.0, timbre=timbre)) for timbre in (heard, tune))
+    assert torch.equal(from_codes[3], from_sound[3])
+    assert generator.render(Request(1.0, timbre=drawn)).isfinite().all()
+    with pytest.raises(UserError, match="codes of another model"):
+        generator.codes(Request(1.0, timbre=dataclasses.replace(drawn, model="other")))
+    for name in ("melody", "beginning"):
+        with pytest.raises(UserError, match="codes are no recording"):
+            generator.codes(Request(1.0, **{name: drawn}))
 
 
 def test_a_seed_is_that_of_the_rendering_too(generator, tune):
