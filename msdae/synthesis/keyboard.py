@@ -34,7 +34,9 @@ class Keyboard:
     def tell(self, message: Message) -> None:
         """Press or release a key or the pedal, or bend the pitch; other messages say nothing here."""
         if message.type == "note_on" and message.velocity:
-            self._held.discard(message.note)
+            if message.note in self._held:  # a string that is struck again sounds once
+                self._held.discard(message.note)
+                self._synth.noteoff(0, message.note)
             self._synth.noteon(0, message.note, message.velocity)
         elif message.type in ("note_on", "note_off"):
             self._held.add(message.note)

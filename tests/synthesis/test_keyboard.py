@@ -49,3 +49,17 @@ def test_the_pedal_holds_and_the_wheel_bends(keyboard):
     keyboard.tell(mido.Message("pitchwheel", pitch=8191))
     keyboard(2048)
     assert pitch(keyboard(RATE // 2)) == pytest.approx(440 * 2 ** (2 / 12), rel=0.01)
+
+
+def test_a_key_that_is_struck_again_while_the_pedal_holds_it_ends_with_the_pedal():
+    """Regression: the stroke before sounded on, of an organ for ever."""
+    keyboard = Keyboard(player="organ")
+    keyboard.tell(mido.Message("control_change", control=64, value=127))
+    for _ in range(3):
+        keyboard.tell(mido.Message("note_on", note=69, velocity=127))
+        keyboard(RATE // 10)
+        keyboard.tell(mido.Message("note_off", note=69))
+        assert keyboard(RATE // 10).abs().max() > 0.05
+    keyboard.tell(mido.Message("control_change", control=64, value=0))
+    keyboard(RATE)
+    assert keyboard(512).abs().max() < 1e-3
