@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from msdae.errors import UserError, printable, required
 from msdae.files import reading
@@ -103,13 +104,20 @@ def _head(archive: zipfile.ZipFile, name: str) -> bytes:
         return file.read(LARGEST + 1)
 
 
+def _tree(data: bytes) -> ElementTree.Element:
+    """The XML of a score, in the encoding that it declares (music21 reads all as UTF-8)."""
+    root = ElementTree.fromstring(data)
+    if root.tag != "score-partwise":
+        raise ValueError(f"a {root.tag}, not a score-partwise")
+    return root
+
+
 def _parse(data: bytes) -> Score:
     music21 = required("music21", "MusicXML needs music21: pip install music21")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # bars that are overfull, slurs without an end
         importer = music21.musicxml.xmlToM21.MusicXMLImporter()
-        importer.xmlText = data
-        importer.parseXMLText()
+        importer.xmlRootToScore(_tree(data), importer.stream)
         score = importer.stream
         score.toSoundingPitch(inPlace=True)
         marks: dict[float, float] = {}

@@ -61,6 +61,21 @@ def test_musicxml_plain_and_packed(tmp_path):
         assert read_notes(path)[1].onset == 2
 
 
+@pytest.mark.parametrize("encoding", ["UTF-8", "utf-8-sig", "UTF-16", "ISO-8859-1", "windows-1252"])
+def test_musicxml_is_read_in_the_encoding_that_it_declares(tmp_path, encoding):
+    """Regression: all was read as UTF-8, and what is in another encoding was refused."""
+    declared = "UTF-8" if encoding == "utf-8-sig" else encoding
+    text = XML.replace("UTF-8", declared).replace("<part-name>x", "<part-name>Flöte")
+    (tmp_path / "a.xml").write_bytes(text.encode(encoding))
+    assert read_score(tmp_path / "a.xml").parts == ([ScoreNote(0, 1, 60), ScoreNote(2, 2, 67)],)
+
+
+def test_musicxml_of_another_kind_is_refused(tmp_path):
+    (tmp_path / "a.xml").write_text(XML.replace("score-partwise", "score-timewise"))
+    with pytest.raises(UserError, match=r"a\.xml: not a readable MusicXML file \(a score-timewise, not a"):
+        read_score(tmp_path / "a.xml")
+
+
 def part(number, *bars, sound=""):
     """A part of MusicXML: bars of (what comes before, keys of a whole note each, what comes after)."""
     text = f'<part id="P{number}">'
