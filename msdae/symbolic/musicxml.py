@@ -105,10 +105,20 @@ def _head(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _tree(data: bytes) -> ElementTree.Element:
-    """The XML of a score, in the encoding that it declares (music21 reads all as UTF-8)."""
+    """The XML of a score, in the encoding that it declares (music21 reads all as UTF-8); cue notes, which
+    show what another part plays, are rests."""
     root = ElementTree.fromstring(data)
     if root.tag != "score-partwise":
         raise ValueError(f"a {root.tag}, not a score-partwise")
+    for measure in root.iter("measure"):
+        for note in measure.findall("note"):
+            if note.find("cue") is None:
+                continue
+            if note.find("chord") is not None:  # takes no time of its own
+                measure.remove(note)
+            for pitch in note.findall("pitch"):
+                pitch.clear()
+                pitch.tag = "rest"
     return root
 
 

@@ -169,10 +169,10 @@ def test_a_repeat_returns_to_its_tempo(tmp_path):
     assert [note.onset for note in notes] == [0, 4, 8, 10, 14] and notes[-1].offset == 16
 
 
-def tone(key, octave, length, tie=None, chord=False):
+def tone(key, octave, length, tie=None, chord=False, cue=False):
     ties = "" if tie is None else f'<tie type="{tie}"/>'
-    pitch = f"<pitch><step>{key}</step><octave>{octave}</octave></pitch>"
-    return f"<note>{'<chord/>' if chord else ''}{pitch}<duration>{length}</duration>{ties}</note>"
+    pitch = f"{'<chord/>' if chord else ''}<pitch><step>{key}</step><octave>{octave}</octave></pitch>"
+    return f"<note>{'<cue/>' if cue else ''}{pitch}<duration>{length}</duration>{ties}</note>"
 
 
 BACK = "<backup><duration>4</duration></backup>"
@@ -195,6 +195,16 @@ def test_ties_are_joined_tone_by_tone(tmp_path, bars, notes):
     """Regression: a tie of one voice was joined to another voice's, one of a chord's not at all."""
     path = written(tmp_path / "a.xml", part(1, *[(bar, "", "") for bar in bars]))
     assert read_score(path).parts == ([ScoreNote(*note) for note in notes],)
+
+
+def test_cue_notes_are_not_played(tmp_path):
+    """Regression: what another part plays, shown in small notes, was taken for the part's own."""
+    cues = tone("E", 5, 2, "start", cue=True) + tone("G", 5, 2, "start", chord=True, cue=True)
+    last = tone("E", 5, 1, "stop", cue=True) + tone("G", 5, 1, "stop", chord=True, cue=True)
+    path = written(
+        tmp_path / "a.xml", part(1, (tone("C", 4, 2) + cues, "", ""), (last + tone("D", 4, 3), "", ""))
+    )
+    assert read_score(path).parts == ([ScoreNote(0, 2, 60), ScoreNote(5, 3, 62)],)
 
 
 @pytest.mark.parametrize("named", ["main.xml", "scores/main.musicxml"])
