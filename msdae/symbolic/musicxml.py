@@ -106,7 +106,7 @@ def _head(archive: zipfile.ZipFile, name: str) -> bytes:
 
 def _tree(data: bytes) -> ElementTree.Element:
     """The XML of a score, in the encoding that it declares (music21 reads all as UTF-8); cue notes, which
-    show what another part plays, are rests."""
+    show what another part plays, are rests, and a mark without a number leaves the tempo to its sound."""
     root = ElementTree.fromstring(data)
     if root.tag != "score-partwise":
         raise ValueError(f"a {root.tag}, not a score-partwise")
@@ -119,7 +119,20 @@ def _tree(data: bytes) -> ElementTree.Element:
             for pitch in note.findall("pitch"):
                 pitch.clear()
                 pitch.tag = "rest"
+    for direction in root.iter("direction"):
+        if any("tempo" in sound.attrib for sound in direction.findall("sound")):
+            for kind in direction.findall("direction-type"):
+                for mark in kind.findall("metronome"):  # which music21 takes instead
+                    if not _is_number(mark.findtext("per-minute")):
+                        kind.remove(mark)
     return root
+
+
+def _is_number(text: str | None) -> bool:
+    try:
+        return float(text or "") > 0
+    except ValueError:
+        return False
 
 
 def _parse(data: bytes) -> Score:

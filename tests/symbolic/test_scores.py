@@ -220,6 +220,23 @@ def test_the_score_of_an_archive_is_the_one_that_it_names(tmp_path, named):
     assert read_score(tmp_path / "a.mxl").parts == ([ScoreNote(0, 4, 60)],)
 
 
+QUARTER, HALF = "<beat-unit>quarter</beat-unit>", "<beat-unit>half</beat-unit>"
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [QUARTER + f"<per-minute>{text}</per-minute>" for text in ("c. 72", "66-80", "")] + [QUARTER + HALF],
+)
+def test_a_mark_without_a_number_has_the_tempo_of_its_sound(tmp_path, mark):
+    """Regression: it was passed over, and the tempo of the mark before went on, or 100."""
+    pace = words(f"<metronome>{mark}</metronome>", '<sound tempo="72"/>')
+    path = written(
+        tmp_path / "a.xml", part(1, (pace, "C", ""), (words(f"<metronome>{mark}</metronome>"), "C", ""))
+    )
+    score = read_score(path)
+    assert (score.tempo, score.changes) == (72, ())
+
+
 def test_a_tempo_that_midi_cannot_say_is_refused(tmp_path):
     """Regression: what was composed after such a score could not be written."""
     with pytest.raises(UserError, match=r"a\.xml: not a readable MusicXML file \(a tempo of 3\)"):
