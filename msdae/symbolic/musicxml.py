@@ -23,9 +23,12 @@ FIX = "give a MusicXML file (.musicxml, .mxl), or export MIDI"
 ENTITY = re.compile(rb"<!ENTITY|<!\[", re.IGNORECASE)  # what a few lines could unfold to gigabytes by
 
 
-def read_musicxml(path: str | Path) -> Score:
+def read_musicxml(path: str | Path, tuned: bool = False) -> Score:
     """The pitched notes of a MusicXML file as they sound, repeats played, ties joined, a part for each of its
     staves, and its tempos.
+
+    tuned: whether pitches between keys have fractions, to the nearest quarter tone; else they are the nearest
+        keys.
 
     Raises:
         UserError: not a readable MusicXML file, one larger or longer than music is, or one that declares
@@ -41,7 +44,7 @@ def read_musicxml(path: str | Path) -> Score:
     if ENTITY.search(data.replace(b"\0", b"")):  # UTF-16 has zeros between its letters
         raise UserError(f"{printable(path)}: declares entities, which no score needs; {FIX}")
     try:
-        return _parse(data)
+        return _parse(data, tuned)
     except UserError:
         raise
     except Exception as error:  # music21 raises whatever its parts raise
@@ -49,8 +52,9 @@ def read_musicxml(path: str | Path) -> Score:
         raise UserError(f"{printable(path)}: not a readable MusicXML file ({reason}); {FIX}") from error
 
 
-def tones(part: Any) -> Iterator[tuple[ScoreNote, str | None]]:
-    """The tones of music21's part, and how each is tied: "start", "continue", "stop" or not at all."""
+def tones(part: Any, tuned: bool = False) -> Iterator[tuple[ScoreNote, str | None]]:
+    """The tones of music21's part, and how each is tied: "start", "continue", "stop" or not at all; `tuned`
+    as in `read_musicxml`."""
     from music21.harmony import Harmony
 
     for element in part.flatten().notes:
@@ -58,16 +62,19 @@ def tones(part: Any) -> Iterator[tuple[ScoreNote, str | None]]:
             continue  # a chord symbol or a grace note: not sounded, or without a length of its own
         for tone in getattr(element, "notes", [element]):
             if hasattr(tone, "pitch"):
-                note = ScoreNote(float(element.offset), float(element.quarterLength), tone.pitch.midi)
+                pitch = tone.pitch.midi
+                if off := round((tone.pitch.ps - pitch + 6) % 12 - 6, 2) if tuned else 0:
+                    pitch += off
+                note = ScoreNote(float(element.offset), float(element.quarterLength), pitch)
                 yield note, tone.tie and tone.tie.type
 
 
-def _tied(part: Any) -> list[ScoreNote]:
+def _tied(part: Any, tuned: bool) -> list[ScoreNote]:
     """The notes of music21's part by onset, ties joined: of tones of one pitch, one after the other, in
     whatever voices (music21's own `stripTies` takes one voice's tone for another's)."""
     notes: list[ScoreNote] = []
     held: dict[tuple[int, float], int] = {}  # where each note that goes on is in `notes`, by pitch and end
-    for note, tie in tones(part):
+    for note, tie in tones(part, tuned):
         end = note.onset + note.duration
         place = held.pop((note.pitch, round(note.onset, 4)), None) if tie in ("continue", "stop") else None
         if place is None:
@@ -104,9 +111,11 @@ def _head(archive: zipfile.ZipFile, name: str) -> bytes:
         return file.read(LARGEST + 1)
 
 
-def _tree(data: bytes) -> ElementTree.Element:
+def _tree(data: bytes, tuned: bool) -> ElementTree.Element:
     """The XML of a score, in the encoding that it declares (music21 reads all as UTF-8); cue notes, which
-    show what another part plays, are rests, and a mark without a number leaves the tempo to its sound."""
+    show what another part plays, are rests, and a mark without a number leaves the tempo to its sound.
+
+    tuned: whether pitches are to the nearest quarter tone; else, where they are none, to the nearest key."""
     root = ElementTree.fromstring(data)
     if root.tag != "score-partwise":
         raise ValueError(f"a {root.tag}, not a score-partwise")
@@ -125,6 +134,9 @@ def _tree(data: bytes) -> ElementTree.Element:
                 for mark in kind.findall("metronome"):  # which music21 takes instead
                     if not _is_number(mark.findtext("per-minute")):
                         kind.remove(mark)
+    for alter in root.iter("alter"):
+        if (semitones := float(alter.text or 0)) * 2 % 1:  # which music21 refuses
+            alter.text = str(round(2 * semitones) / 2 if tuned else round(semitones))
     return root
 
 
@@ -135,12 +147,12 @@ def _is_number(text: str | None) -> bool:
         return False
 
 
-def _parse(data: bytes) -> Score:
+def _parse(data: bytes, tuned: bool) -> Score:
     music21 = required("music21", "MusicXML needs music21: pip install music21")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # bars that are overfull, slurs without an end
         importer = music21.musicxml.xmlToM21.MusicXMLImporter()
-        importer.xmlRootToScore(_tree(data), importer.stream)
+        importer.xmlRootToScore(_tree(data, tuned), importer.stream)
         score = importer.stream
         score.toSoundingPitch(inPlace=True)
         marks: dict[float, float] = {}
@@ -148,7 +160,7 @@ def _parse(data: bytes) -> Score:
             if tempo := mark.getQuarterBPM():
                 marks.setdefault(float(mark.offset), float(tempo))
         marks.setdefault(0.0, USUAL)  # until the first mark
-        parts = [_tied(part) for part in score.parts]
+        parts = [_tied(part, tuned) for part in score.parts]
         parts, tempos = _unfolded(score, parts, sorted(marks.items()))
     check_tempos(tempos)
     return Score(tuple(notes for notes in parts if notes), tempos[0][1], tuple(tempos[1:]))

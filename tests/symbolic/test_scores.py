@@ -197,6 +197,27 @@ def test_ties_are_joined_tone_by_tone(tmp_path, bars, notes):
     assert read_score(path).parts == ([ScoreNote(*note) for note in notes],)
 
 
+def test_quarter_tones_are_played_and_are_the_nearest_keys_to_composers(tmp_path):
+    """Regression: they were played as the keys beside them."""
+    flat = tone("E", 4, 4, "start").replace("<octave>", "<alter>-0.5</alter><octave>")
+    end = tone("E", 4, 4, "stop").replace("<octave>", "<alter>-0.5</alter><octave>")
+    horn = "<transpose><diatonic>-4</diatonic><chromatic>-7</chromatic></transpose>"
+    bars = (pace(240) + flat, "", ""), (end, "C", "")
+    path = written(tmp_path / "a.xml", part(1, *bars), part(2, *bars, sound=horn))
+    assert [note[:3] for note in read_notes(path)] == [(0, 2, 56.5), (0, 2, 63.5), (2, 3, 53), (2, 3, 60)]
+    pitches = [note.pitch for part in read_score(path).parts for note in part]
+    assert all(isinstance(pitch, int) for pitch in pitches) and pitches[1::2] == [60, 53]
+    assert abs(pitches[0] - 63.5) == abs(pitches[2] - 56.5) == 0.5
+
+
+@pytest.mark.parametrize(("alter", "played", "key"), [(0.25, 64, 64), (-0.31, 63.5, 64), (-0.7, 63.5, 63)])
+def test_other_tunings_are_played_to_the_nearest_quarter_tone(tmp_path, alter, played, key):
+    """Regression: a score with a note in another tuning was refused."""
+    bar = tone("E", 4, 4).replace("<octave>", f"<alter>{alter}</alter><octave>")
+    path = written(tmp_path / "a.xml", part(1, (bar, "", "")))
+    assert read_notes(path)[0].pitch == played and read_score(path).parts[0][0].pitch == key
+
+
 def test_cue_notes_are_not_played(tmp_path):
     """Regression: what another part plays, shown in small notes, was taken for the part's own."""
     cues = tone("E", 5, 2, "start", cue=True) + tone("G", 5, 2, "start", chord=True, cue=True)
