@@ -144,14 +144,21 @@ class _Event(NamedTuple):
 
 
 def _events(notes: Sequence[Note]) -> list[_Event]:
-    """All notes on one channel, or, where some lie between keys, on channels by turns."""
+    """All notes on one channel, or, where some lie between keys, on channels by turns: but for those on which
+    a note of another tuning is held, which would be tuned anew, unless all are such."""
     events = []
     tuned = any(note[2] != round(note[2]) for note in notes)
+    held = [(0, 0)] * CHANNELS  # until which sample, and cents
     for number, (onset, offset, pitch, velocity) in enumerate(sorted(notes)):
-        key, channel = round(pitch), number % CHANNELS * tuned
+        key = round(pitch)
+        cents = round(100 * (pitch - key))
         start = max(0, round(onset * SAMPLE_RATE))
         end = max(start + 1, round(offset * SAMPLE_RATE))
-        events.append(_Event(start, _ON, channel, key, velocity, round(100 * (pitch - key))))
+        turns = [(number + turn) % CHANNELS * tuned for turn in range(CHANNELS)]
+        free = (turn for turn in turns if held[turn][0] <= start or held[turn][1] == cents)
+        channel = next(free, turns[0])
+        held[channel] = max(end, held[channel][0]), cents
+        events.append(_Event(start, _ON, channel, key, velocity, cents))
         events.append(_Event(end, _OFF, channel, key, 0, 0))
     return sorted(events)
 

@@ -120,6 +120,17 @@ def test_pitches_between_keys_are_tuned_and_leave_nothing_behind():
     assert torch.equal(_render(), before)
 
 
+def test_a_held_note_keeps_its_tuning_however_many_others_follow():
+    """Regression: a note between keys tuned what sixteen notes before had begun on its channel anew."""
+    others = [(0.1 + 0.2 * n, 0.25 + 0.2 * n, 86.5 if n % 2 else 84.25, 60) for n in range(40)]
+    waveform = _render([(0.0, 10.0, 60, 100), *others], program=16, samples=9 * SECOND)
+    window = torch.hann_window(SECOND)
+    spectra = [
+        torch.fft.rfft(part * window).abs()[200:300] for part in (waveform[:SECOND], waveform[-SECOND:])
+    ]
+    assert [200 + int(spectrum.argmax()) for spectrum in spectra] == [262, 262]
+
+
 def test_chunks_of_odd_size_may_lack_their_padding(tmp_path):
     font, path = soundfont.default().read_bytes(), tmp_path / "odd.sf2"
     place = font.index(b"smpl") + 4
