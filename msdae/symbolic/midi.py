@@ -2,10 +2,10 @@
 
 import io
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,12 @@ FIX = "give a standard MIDI file"
 TEMPO = 120.0  # quarter notes a minute where a file says none
 SUSTAIN = 64  # MIDI's number of the pedal
 DRUMS = 9  # their channel, counted from 0
+BEND_RANGE = 2.0  # semitones that the pitch wheel reaches where a file does not say it
+LEAST_BEND = 0.1  # semitones; a wheel that says less leaves a note on its key
+MOST_BENDS = 500  # of one note that are looked at, the first ones
+SELECT, OTHERS, NOTHING = (101, 100), (99, 98), (127, 127)  # select a parameter; one of no standard; none
+VALUE, FINE = 6, 38  # of the parameter that is selected: of (0, 0) the wheel's semitones, and cents
+RESET = 121  # puts all controllers at rest
 CHANNELS = [number for number in range(16) if number != DRUMS]
 TICKS = 960  # a quarter note in the files that are written; at 120 a minute one tick is 0.5 ms
 Channel = tuple[int, int]  # port and number
@@ -42,6 +48,7 @@ class _Song:
         resolution: ticks of a quarter note.
         parts: the strokes of each track, channel and program.
         pedals: when the pedal of each channel goes down (True) or up.
+        wheels: what each channel is told of its pitch wheel, as mido's messages, and when.
         tempos: where each tempo begins in quarter lengths, the first at 0, and quarter notes a minute.
     """
 
@@ -49,6 +56,7 @@ class _Song:
         self.resolution = resolution
         self.parts: dict[tuple[int, Channel, int], list[_Stroke]] = defaultdict(list)
         self.pedals: dict[Channel, list[tuple[int, bool]]] = defaultdict(list)
+        self.wheels: dict[Channel, list[tuple[int, Any]]] = defaultdict(list)
         changes: list[tuple[int, int]] = []  # ticks, and microseconds of a quarter note
         for number, track in enumerate(tracks):
             changes += self._add(number, track)
@@ -58,8 +66,8 @@ class _Song:
         places = [(tick / resolution, tempo) for tick, tempo in tempos.items()]
         self.tempos: Tempos = places[:1] + [new for old, new in pairwise(places) if new[1] != old[1]]
         check_tempos(self.tempos)
-        for pedal in self.pedals.values():
-            pedal.sort(key=lambda change: change[0])
+        for events in (*self.pedals.values(), *self.wheels.values()):
+            events.sort(key=lambda event: event[0])
 
     def _add(self, number: int, track: Iterable[Any]) -> list[tuple[int, int]]:
         """Add the strokes and pedals of mido's track; its changes of the tempo.
@@ -89,6 +97,8 @@ class _Song:
                 programs[message.channel] = message.program
             elif message.type == "control_change" and message.control == SUSTAIN:
                 self.pedals[port, message.channel].append((tick, message.value >= 64))
+            elif message.type in ("pitchwheel", "control_change"):
+                self.wheels[port, message.channel].append((tick, message))
             elif message.type in ("note_on", "note_off"):
                 key = (port, message.channel), message.note
                 if message.type == "note_on" and message.velocity:
@@ -103,10 +113,12 @@ class _Song:
         return changes
 
 
-def read_midi(path: str | Path, drums: bool = True, pedal: bool = False) -> list[Note]:
+def read_midi(path: str | Path, drums: bool = True, pedal: bool = False, wheel: bool = False) -> list[Note]:
     """The notes of a MIDI file, by onset.
 
     drums: whether notes of the drum channel count too. pedal: whether the sustain pedal holds notes.
+    wheel: whether the pitch wheel moves notes, each by what it says for most of the time that its key is
+        down; pitches may have fractions then.
 
     Raises:
         UserError: not a readable MIDI file, one with an impossible tempo, or larger or longer than music is.
@@ -117,12 +129,16 @@ def read_midi(path: str | Path, drums: bool = True, pedal: bool = False) -> list
     def seconds(tick: int) -> float:
         return round(time(tick / song.resolution), 4)
 
-    return sorted(
-        Note(seconds(stroke.onset), seconds(end), stroke.pitch, stroke.velocity)
-        for (_, channel, _), strokes in song.parts.items()
-        if drums or channel[1] != DRUMS
-        for stroke, end in zip(strokes, _ends(strokes, song.pedals[channel] if pedal else []), strict=True)
-    )
+    notes = []
+    for (_, channel, _), strokes in song.parts.items():
+        if channel[1] == DRUMS and not drums:
+            continue
+        ends = _ends(strokes, song.pedals[channel] if pedal else [])
+        bends = _bends(strokes, song.wheels[channel] if wheel else [])
+        for stroke, end, bend in zip(strokes, ends, bends, strict=True):
+            pitch = min(127, max(0, stroke.pitch + bend)) if bend else stroke.pitch
+            notes.append(Note(seconds(stroke.onset), seconds(end), pitch, stroke.velocity))
+    return sorted(notes)
 
 
 def read_midi_score(path: str | Path) -> Score:
@@ -184,6 +200,44 @@ def _ends(strokes: Sequence[_Stroke], pedal: Sequence[tuple[int, bool]]) -> list
         most = min([times[index + 1], *onsets[stroke.pitch][again : again + 1]])
         held.append(max(stroke.offset, most) if down[index] else stroke.offset)
     return held
+
+
+def _bends(strokes: Sequence[_Stroke], wheel: Sequence[tuple[int, Any]]) -> list[float]:
+    """By how many semitones the pitch wheel moves each stroke of a part: the median over its time."""
+    times, bends = _wheel(wheel)
+    moved = []
+    for onset, offset, *_ in strokes:
+        first = bisect_right(times, onset) - 1
+        last = min(bisect_left(times, offset), first + MOST_BENDS)
+        edges = [onset, *times[first + 1 : last], min([offset, *times[last : last + 1]])]
+        spans = sorted(zip(bends[first:last], (b - a for a, b in pairwise(edges)), strict=True))
+        past = list(accumulate(span for _, span in spans))
+        middle = spans[bisect_left(past, past[-1] / 2)][0]
+        moved.append(round(middle, 2) if abs(middle) >= LEAST_BEND else 0)
+    return moved
+
+
+def _wheel(events: Sequence[tuple[int, Any]]) -> tuple[list[int], list[float]]:
+    """The ticks from which on a channel is bent, the first one 0, and by how many semitones."""
+    times, bends = [0], [0.0]
+    selected, place = list(NOTHING), 0.0
+    reach = {VALUE: BEND_RANGE, FINE: 0.0}
+    for tick, message in events:
+        if message.type == "pitchwheel":
+            place = message.pitch / 8192
+        elif message.control in SELECT:
+            selected[SELECT.index(message.control)] = message.value
+        elif message.control in OTHERS:
+            selected = list(NOTHING)
+        elif message.control in reach and not any(selected):
+            reach[message.control] = message.value
+        elif message.control == RESET:
+            selected, place = list(NOTHING), 0.0
+        bend = place * (reach[VALUE] + reach[FINE] / 100)
+        if bend != bends[-1]:
+            times.append(tick)
+            bends.append(bend)
+    return times, bends
 
 
 def write_midi(path: str | Path, notes: Iterable[Note], program: int, name: str = "") -> None:

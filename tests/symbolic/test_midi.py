@@ -1,11 +1,14 @@
+import math
 import resource
 import struct
+import time
 
 import pytest
 
 from msdae.errors import UserError
 from msdae.symbolic.midi import read_midi, read_midi_score, write_midi
 from msdae.symbolic.notes import Note
+from msdae.symbolic.scores import read_notes
 
 ON, OFF, END = b"\x00\x90\x3c\x40", b"\x83\x60\x80\x3c\x40", b"\x00\xff\x2f\x00"
 FAR = b"\xff\xff\xff\x7f\x80\x3c\x40"  # 2^28 - 1 ticks later
@@ -132,3 +135,60 @@ def test_each_track_and_program_is_a_part(tmp_path):
     (tmp_path / "a.mid").write_bytes(_midi(two, drums, _track(_on(0, 48), _off(960, 48))))
     assert read_midi_score(tmp_path / "a.mid").parts == ([(0, 1, 60)], [(1, 1, 62)], [(0, 2, 48)])
     assert len(read_midi(tmp_path / "a.mid")) == 4 and len(read_midi(tmp_path / "a.mid", drums=False)) == 3
+
+
+def _wheel(tick, semitones, reach=2, channel=0):
+    place = min(16383, 8192 + round(8192 * semitones / reach))
+    return tick, bytes([0xE0 + channel, place & 127, place >> 7])
+
+
+def _control(tick, *pairs):
+    return [(tick, bytes([0xB0, number, value])) for number, value in pairs]
+
+
+REACH_12 = _control(0, (101, 0), (100, 0), (6, 12), (38, 0), (101, 127), (100, 127))
+OTHER = _control(0, (101, 0), (100, 0), (99, 1), (98, 8), (6, 64))  # a parameter that is not registered
+
+
+@pytest.mark.parametrize(
+    ("messages", "pitch"),
+    [
+        ([], 60),
+        ([_wheel(0, 0.5)], 60.5),  # a quarter tone, as of a maqam
+        ([_wheel(0, 1), _wheel(96, 2)], 62),  # bent up to a whole tone, as on a guitar
+        ([_wheel(432, 2)], 60),  # towards the next note
+        ([_wheel(tick, 0.3 * math.sin(tick * math.pi / 40)) for tick in range(0, 480, 10)], 60),  # a vibrato
+        ([*REACH_12, _wheel(0, 12, 12), _wheel(480, 0)], 72),
+        ([*REACH_12, *_control(0, (6, 3)), _wheel(0, -6, 12)], 54),  # no parameter is selected
+        ([*OTHER, _wheel(0, -1)], 59),
+        ([_wheel(0, 2), *_control(0, (121, 0))], 60),
+        ([_wheel(0, 2, channel=1)], 60),
+        ([_wheel(0, 0.05)], 60),
+        ([*_control(0, (101, 0), (100, 0), (6, 127)), _wheel(0, -127, 127)], 0),
+    ],
+)
+def test_the_pitch_wheel_moves_notes(tmp_path, messages, pitch):
+    """Regression: bent notes and those of other tunings were played on their keys."""
+    (tmp_path / "a.mid").write_bytes(_midi(_track(*messages, _on(0), _off(480))))
+    (note,) = read_midi(tmp_path / "a.mid", wheel=True)
+    assert note.pitch == pytest.approx(pitch, abs=0.01)
+    assert read_midi(tmp_path / "a.mid") == [note._replace(pitch=60)]
+
+
+def test_what_a_wheel_says_of_a_note_is_looked_at_up_to_a_number(tmp_path):
+    """Thousands of notes that are all held while the wheel turns are read in seconds."""
+    notes = [_on(tick, tick % 128) for tick in range(1, 8001)]
+    wheel = [_wheel(tick, math.sin(tick)) for tick in range(8001)]
+    ends = [_off(9000, tick % 128) for tick in range(1, 8001)]
+    (tmp_path / "a.mid").write_bytes(_midi(_track(*notes, *wheel, *ends)))
+    start = time.process_time()
+    assert len(read_midi(tmp_path / "a.mid", wheel=True)) == 8000
+    assert time.process_time() - start < 8
+
+
+def test_a_wheel_is_of_its_channel_on_any_track(tmp_path):
+    notes = _track(_on(0), _off(480), (0, b"\x91\x43\x40"), (480, b"\x81\x43\x40"))
+    (tmp_path / "a.mid").write_bytes(_midi(_track(_wheel(0, 1), _wheel(0, -0.5, channel=1)), notes))
+    assert [note.pitch for note in read_midi(tmp_path / "a.mid", wheel=True)] == [61, 66.5]
+    assert [note.pitch for note in read_notes(tmp_path / "a.mid")] == [61, 66.5]
+    assert [part[0].pitch for part in read_midi_score(tmp_path / "a.mid").parts] == [60, 67]
