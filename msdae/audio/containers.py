@@ -52,15 +52,17 @@ def parts(file: BinaryIO) -> list[Part]:
     return [_au(file, size)] if magic == b".snd" else []
 
 
-def loop(file: BinaryIO) -> tuple[int, int] | None:
-    """First and last frame of the first loop that an open WAV file has for samplers; None without one."""
+def sampling(file: BinaryIO) -> tuple[float | None, tuple[int, int] | None]:
+    """What an open WAV file says to samplers: the MIDI pitch that it has as recorded, and the first and last
+    frame of its first loop; None where it does not say it."""
     if read_at(file, 0, 4) != b"RIFF":
-        return None
+        return None, None
     for name, start, length in _chunks(file, b"RIFF"):
-        if name == b"smpl" and len(fields := read_at(file, start, min(length, 52))) == 52:
-            loops, first, last = struct.unpack("<28xI12xII", fields)
-            return (first, last) if loops else None
-    return None
+        if name == b"smpl" and len(fields := read_at(file, start, min(length, 52))) >= 36:
+            key, fraction, loops = struct.unpack("<12xII8xI4x", fields[:36])
+            loop = struct.unpack("<44xII", fields) if loops and len(fields) == 52 else None
+            return min(key, 127) + fraction / 2**32, loop
+    return None, None
 
 
 def _chunked(file: BinaryIO, size: int, magic: bytes) -> Part:

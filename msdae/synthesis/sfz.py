@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from pathlib import Path
@@ -337,7 +338,8 @@ def _over(outer: dict[str, str], inner: dict[str, str]) -> dict[str, str]:
 
 
 def _region(opcodes: Mapping[str, str], controls: Mapping[str, str], sample: Path) -> Region:
-    if loop := _loop(sample):
+    root, loop = _header(sample)
+    if loop:
         opcodes = {"loop_start": str(loop[0]), "loop_end": str(loop[1]), **opcodes}
     number = {name: _number(opcodes, name) for name in NUMBERS}
     moved = int(controls.get("note_offset", 0)) + 12 * int(controls.get("octave_offset", 0))
@@ -346,6 +348,8 @@ def _region(opcodes: Mapping[str, str], controls: Mapping[str, str], sample: Pat
         for name in KEYS
         if name in opcodes and opcodes[name] != "sample"
     }
+    if root is not None and opcodes.get("pitch_keycenter") == "sample":
+        keys["pitch_keycenter"] = root
     key = keys.get("key")
     low, high = (
         keys.get(name, default if key is None else key) for name, default in (("lokey", 0), ("hikey", 127))
@@ -380,13 +384,11 @@ def _region(opcodes: Mapping[str, str], controls: Mapping[str, str], sample: Pat
     )
 
 
-def _loop(sample: Path) -> tuple[int, int] | None:
-    """The loop that a sample's own header has."""
-    try:
-        with open(sample, "rb") as file:
-            return containers.loop(file)
-    except OSError:  # what cannot be read is left out where samples are
-        return None
+def _header(sample: Path) -> tuple[float | None, tuple[int, int] | None]:
+    """Pitch and loop that a sample's own header has."""
+    with suppress(OSError), open(sample, "rb") as file:  # what cannot be read is left out where samples are
+        return containers.sampling(file)
+    return None, None
 
 
 def _number(opcodes: Mapping[str, str], name: str) -> float:

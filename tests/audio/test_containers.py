@@ -71,24 +71,25 @@ def test_chunks_after_the_samples_are_no_samples(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fields", "loop"),
+    ("fields", "said"),
     [
-        ((0, 0, 0, 60, 0, 0, 0, 1, 0, 7, 0, 30, 90, 0, 0), (30, 90)),
-        ((0, 0, 0, 60, 0, 0, 0, 2, 0, 7, 0, 30, 90, 0, 0, 8, 0, 40, 80, 0, 0), (30, 90)),
-        ((0, 0, 0, 60, 0, 0, 0, 0, 0), None),
-        ((0, 0, 0, 60, 0, 0, 0, 1, 0), None),
+        ((0, 0, 0, 60, 0, 0, 0, 1, 0, 7, 0, 30, 90, 0, 0), (60, (30, 90))),
+        ((0, 0, 0, 60, 0, 0, 0, 2, 0, 7, 0, 30, 90, 0, 0, 8, 0, 40, 80, 0, 0), (60, (30, 90))),
+        ((0, 0, 0, 48, 1 << 31, 0, 0, 0, 0), (48.5, None)),
+        ((0, 0, 0, 60, 0, 0, 0, 1, 0), (60, None)),
+        ((0, 0, 0, 60), (None, None)),
     ],
-    ids=["one", "first of two", "none", "cut"],
+    ids=["one", "first of two", "none", "cut", "cut before"],
 )
-def test_the_loop_of_a_wav_is_in_its_chunk_for_samplers(tmp_path, fields, loop):
+def test_pitch_and_loop_of_a_wav_are_in_its_chunk_for_samplers(tmp_path, fields, said):
     chunk = struct.pack(f"<4sI{len(fields)}I", b"smpl", 4 * len(fields), *fields)
     path = tmp_path / "a.wav"
     path.write_bytes(riff(36 + len(END) + len(chunk), len(END)) + END + chunk)
     with open(path, "rb") as file:
-        assert containers.loop(file) == loop
+        assert containers.sampling(file) == said
     path.write_bytes(riff(36 + len(END), len(END)) + END)
     with open(path, "rb") as file:
-        assert containers.loop(file) is None
+        assert containers.sampling(file) == (None, None)
 
 
 @pytest.mark.parametrize("kind", ["WAV", "RF64", "W64", "AIFF", "CAF", "AU", "FLAC", "OGG", "MP3"])

@@ -143,6 +143,22 @@ def test_loops_are_those_of_the_text_then_of_the_header_then_the_whole_sample(tm
     assert (_loudness(waveform, 0.7, 0.9) > 0.05) == late
 
 
+@pytest.mark.parametrize(
+    ("text", "sounding"), [("", 69), ("key=60", 60), ("lokey=40 hikey=80", 69), ("note_offset=12", 69)]
+)
+def test_a_sample_that_is_the_centre_has_the_pitch_of_its_header(tmp_path, text, sounding):
+    """Regression: it was taken for middle C, or for the region's key."""
+    path = tmp_path / "lib" / "a.wav"
+    _save(path, 69, 1.0)
+    fields = struct.pack("<9I", 0, 0, 0, 69, 0, 0, 0, 0, 0)
+    data = path.read_bytes() + b"smpl" + struct.pack("<I", len(fields)) + fields
+    path.write_bytes(data[:4] + struct.pack("<I", len(data) - 8) + data[8:])
+    control = f"<control> {text} " if "offset" in text else ""
+    instrument = _sfz(tmp_path / "lib", f"{control}<region> sample=a.wav pitch_keycenter=sample {text}")
+    waveform = sampler.render([Note(0.0, 0.8, sounding, 100)], instrument, RATE)
+    assert pitch.measure(waveform[: RATE // 2], RATE, sounding) == pytest.approx(sounding, abs=0.1)
+
+
 def test_slurred_notes_overlap_and_others_do_not(simple):
     def between(pause):
         notes = [Note(0.0, 0.5, 60, 100), Note(0.5 + pause, 1.0, 67, 100)]
