@@ -20,6 +20,15 @@ LARGEST = 4 << 20  # bytes of the XML; music21 takes seconds a megabyte
 USUAL = 100.0  # quarter notes a minute where a score says none
 MOST = 200_000  # notes with all repeats; an hour has fewer
 FIX = "give a MusicXML file (.musicxml, .mxl), or export MIDI"
+# What a sound tells of the order of bars: music21's name of the sign, or how it begins, and words for it.
+SIGNS = {
+    "segno": ("Segno", "Segno"),
+    "coda": ("Coda", "Coda"),
+    "tocoda": ("Coda", "To Coda"),
+    "fine": ("Fine", "Fine"),
+    "dacapo": ("DaCapo", "D.C. al {}"),
+    "dalsegno": ("DalSegno", "D.S. al {}"),
+}
 ENTITY = re.compile(rb"<!ENTITY|<!\[", re.IGNORECASE)  # what a few lines could unfold to gigabytes by
 
 
@@ -113,7 +122,8 @@ def _head(archive: zipfile.ZipFile, name: str) -> bytes:
 
 def _tree(data: bytes, tuned: bool) -> ElementTree.Element:
     """The XML of a score, in the encoding that it declares (music21 reads all as UTF-8); cue notes, which
-    show what another part plays, are rests, and a mark without a number leaves the tempo to its sound.
+    show what another part plays, are rests, a mark without a number leaves the tempo to its sound, and
+    so do words for a jump that music21 does not know.
 
     tuned: whether pitches are to the nearest quarter tone; else, where they are none, to the nearest key."""
     root = ElementTree.fromstring(data)
@@ -128,6 +138,7 @@ def _tree(data: bytes, tuned: bool) -> ElementTree.Element:
             for pitch in note.findall("pitch"):
                 pitch.clear()
                 pitch.tag = "rest"
+    _write_jumps(root)
     for direction in root.iter("direction"):
         if any("tempo" in sound.attrib for sound in direction.findall("sound")):
             for kind in direction.findall("direction-type"):
@@ -138,6 +149,27 @@ def _tree(data: bytes, tuned: bool) -> ElementTree.Element:
         if (semitones := float(alter.text or 0)) * 2 % 1:  # which music21 refuses
             alter.text = str(round(2 * semitones) / 2 if tuned else round(semitones))
     return root
+
+
+def _write_jumps(root: ElementTree.Element) -> None:
+    """Write words that music21 knows for jumps and signs that a sound tells and nothing beside it does."""
+    from music21.expressions import TextExpression
+
+    after = "Coda" if any(sound.get("tocoda") for sound in root.iter("sound")) else "Fine"
+    for direction in root.iter("direction"):
+        told = {
+            name for sound in direction.findall("sound") for name in SIGNS if sound.get(name, "no") != "no"
+        }
+        if not told:
+            continue
+        texts = [words.text or "" for words in direction.iter("words")]
+        texts += [name for name in ("coda", "segno") if direction.find(f"direction-type/{name}") is not None]
+        known = {type(TextExpression(text).getRepeatExpression()).__name__ for text in texts}
+        for name in sorted(told):
+            sign, words = SIGNS[name]
+            if not any(other.startswith(sign) for other in known):
+                kind = ElementTree.SubElement(direction, "direction-type")
+                ElementTree.SubElement(kind, "words").text = words.format(after)
 
 
 def _is_number(text: str | None) -> bool:

@@ -163,6 +163,35 @@ def test_repeats_are_played(tmp_path, bars, played):
     assert read_score(path).parts == (expected, expected)
 
 
+def sign(text, sound):
+    return words(f"<words>{text}</words>", f"<sound {sound}/>")
+
+
+DC, DS, TO = 'dacapo="yes"', 'dalsegno="segno"', 'tocoda="coda"'
+
+
+@pytest.mark.parametrize(
+    ("bars", "played"),
+    [
+        ([("", "C", ""), ("", "D", sign("D.C. senza rep.", DC))], "CDCD"),
+        ([("", "C", sign("Fin", 'fine="yes"')), ("", "D", sign("Von vorn bis Fin", DC))], "CDC"),
+        ([("", "C", sign("To Coda 𝄌", TO)), ("", "D", sign("D.C. al 𝄌", DC)), (CODA, "E", "")], "CDCE"),
+        ([("", "C", ""), (sign("%", 'segno="segno"'), "D", sign("To 𝄌", TO)),
+          ("", "E", sign("D.S. 𝄋 al Coda", DS)), (sign("𝄌", 'coda="coda"'), "F", "")], "CDEDF"),
+        ([("", "C", sign("Fine", 'fine="yes"')), ("", "D", sign("D.C.", DC))], "CDC"),
+        ([("", "C", ""), ("", "D", sign("dolce", 'dacapo="no"'))], "CD"),
+        ([("", "C", words("<words/><coda/>", f"<sound {TO}/>")), ("", "D", sign("D.C. al Coda", DC)),
+          (CODA, "E", "")], "CDCE"),
+    ],
+)  # fmt: skip
+def test_jumps_are_those_of_their_sounds_where_words_are_not_known(tmp_path, bars, played):
+    """Regression: a jump whose words music21 does not know was not made."""
+    path = written(tmp_path / "a.xml", part(1, *bars))
+    pitches = [60 + dict(zip("CDEF", (0, 2, 4, 5), strict=True))[key] for key in played]
+    expected = [ScoreNote(4 * place, 4, pitch) for place, pitch in enumerate(pitches)]
+    assert read_score(path).parts == (expected,)
+
+
 def test_a_repeat_returns_to_its_tempo(tmp_path):
     bars = [(pace(60), "C", ""), (BEGIN, "D", ""), (pace(120), "E", END)]
     notes = read_notes(written(tmp_path / "a.xml", part(1, *bars)))
