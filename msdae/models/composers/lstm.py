@@ -109,7 +109,8 @@ class LSTM(Composer):
         x = self.pitch(values[..., 0])
         if self.timed:
             x = x + self.duration(values[..., 1])
-        return self.body(x, state)
+        with torch.autocast("cpu", enabled=False):  # many CPUs have no LSTM in bfloat16, and oneDNN raises
+            return self.body(x, state)
 
     def _duration_logits(self, features: torch.Tensor, pitches: torch.Tensor) -> torch.Tensor:
         return self.duration_head(torch.cat([features, self.pitch(pitches)], dim=-1))
