@@ -39,7 +39,8 @@ def small(**settings):
     torch.manual_seed(0)
     codec = NeuralCodec(NeuralConfig(encoder=(8, 1), context=(8, 1), frame=(8, 1)))
     trained_on = CodecConfig("spectral-neural", "", codec.fingerprint)
-    model = MODELS["msdae"](ModelConfig(widths=(16,) * 3, hidden=16, codec=trained_on, **settings))
+    sizes = {"widths": (16, 16), "inject": (1, 1, 0), "hidden": 16}
+    model = MODELS["msdae"](ModelConfig(codec=trained_on, **sizes, **settings))
     for parameter in model.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     return model.eval(), codec.eval()
