@@ -108,6 +108,8 @@ class Learner:
         set_model_state_dict(self.network, below("model.", tensors), options=FULL)
         optimizer = self.optimizer.optimizer
         fresh = get_optimizer_state_dict(self.network, optimizer, options=_FULL_IN_PLACE)
+        for parameter in fresh["state"].keys() - moments.keys():  # no loss has reached it yet
+            moments[parameter] = {name: torch.zeros_like(x) for name, x in fresh["state"][parameter].items()}
         set_optimizer_state_dict(self.network, optimizer, {**fresh, "state": moments}, options=_FULL_IN_PLACE)
 
 
