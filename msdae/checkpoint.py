@@ -30,7 +30,13 @@ def save(path: str | Path, kind: str, tensors: Mapping[str, torch.Tensor], heade
     kind: what the file holds ("model", "codec", "training state"); `load` refuses another.
     """
     document = json.dumps({"format": FORMAT, "kind": kind, **header})
-    owned = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    owned: dict[str, torch.Tensor] = {}
+    memory: set[int] = set()
+    for name, tensor in tensors.items():
+        stored = tensor.detach().cpu().contiguous()
+        # weights that layers share are written for each: the format knows no sharing
+        owned[name] = stored.clone() if stored.untyped_storage().data_ptr() in memory else stored
+        memory.add(owned[name].untyped_storage().data_ptr())
     with atomic(path) as temporary:
         save_file(owned, str(temporary), metadata={_KEY: document})
 

@@ -22,6 +22,16 @@ def test_round_trip(saved):
     assert torch.equal(tensors["w"], torch.arange(1000.0)) and header["stage"] == 2
 
 
+def test_weights_that_layers_share(tmp_path):
+    """Regression: a network whose output layer is its embedding could not be saved."""
+    network = torch.nn.Sequential(torch.nn.Embedding(5, 3), torch.nn.Linear(3, 5, bias=False))
+    network[1].weight = network[0].weight
+    checkpoint.save(tmp_path / "a.safetensors", "model", network.state_dict(), {})
+    tensors, _ = checkpoint.load(tmp_path / "a.safetensors", "model")
+    assert tensors.keys() == network.state_dict().keys()
+    assert all(torch.equal(tensor, network[0].weight) for tensor in tensors.values())
+
+
 def test_truncated(saved):
     saved.write_bytes(saved.read_bytes()[:-100])
     with pytest.raises(UserError, match="truncated"):
