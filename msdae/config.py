@@ -63,12 +63,21 @@ def load(
     A file may build on another one beside it: `base: other.yaml`. part: name under which a file that holds
     more has the differences; overrides may begin with it.
     """
-    values = {} if path is None else _within(part, _read(Path(path)))
     source = "--set" if path is None else printable(path)
+    values = {} if path is None else _of_file(kind, _read(Path(path)), part, source)
     for override in overrides:
         source = source if path is None else f"{printable(path)} with --set"
         values = _merged(values, _within(part, _parsed(override)))
     return from_mapping(kind, values, source)
+
+
+def _of_file(kind: type, values: dict[str, Any], part: str, source: str) -> dict[str, Any]:
+    """What a file's `values` have under the name `part`; beside it nothing of `kind` may stand."""
+    inner = _within(part, values)
+    if inner is not values:
+        for name in sorted({field.name for field in dataclasses.fields(kind)} & values.keys()):
+            raise UserError(f"{source}: '{name}' stands beside '{part}', not in it; move it there")
+    return inner
 
 
 def _within(part: str, values: dict[str, Any]) -> dict[str, Any]:

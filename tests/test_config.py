@@ -39,6 +39,17 @@ def test_a_part_of_a_file_that_holds_more(tmp_path):
         config.load(Outer, path, ["part=3"], "part")
 
 
+def test_a_setting_beside_the_part_is_no_setting(tmp_path):
+    """Regression: what built on a file with a part, and said more beside that, was left out in silence."""
+    (tmp_path / "base.yaml").write_text("more: 3\npart: {sizes: [3]}\n")
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: base.yaml\nsizes: [4]\n")
+    with pytest.raises(UserError, match=r"mine.yaml: 'sizes' stands beside 'part', not in it; move it there"):
+        config.load(Outer, path, [], "part")
+    path.write_text("base: base.yaml\npart: {sizes: [4]}\n")
+    assert config.load(Outer, path, [], "part") == Outer(sizes=(4,))
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [
