@@ -42,7 +42,7 @@ class Loop:
         progress: counts them.
 
     Raises:
-        UserError: a batch that cannot be divided among processes and parts.
+        UserError: a batch that cannot be divided among processes and parts; fp16 on a CPU.
     """
 
     def __init__(

@@ -16,6 +16,7 @@ from accelerate.utils import ProjectConfiguration
 
 from msdae import launcher
 from msdae.data.parts import cores
+from msdae.errors import UserError
 from msdae.nn.device import flush_denormals, is_faster_in_bf16
 from msdae.training.task import Schedule
 
@@ -58,13 +59,19 @@ def process_state(device: torch.device | None = None) -> PartialState:
 
 
 def accelerator(schedule: Schedule, folder: Path) -> Accelerator:
-    """Accelerate for a training whose trackers write to `folder`."""
+    """Accelerate for a training whose trackers write to `folder`.
+
+    Raises:
+        UserError: half precision that the device does not train in.
+    """
     device = process_state().device  # the first to be made decides for the process
     precision = schedule.mixed_precision
     if precision == "auto":
         precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")  # of accelerate launch
         if precision == "no" and is_faster_in_bf16(device):
             precision = "bf16"
+    if precision == "fp16" and device.type == "cpu":  # which Accelerate leaves in single precision, unsaid
+        raise UserError("mixed_precision: fp16 is of accelerators alone; on a CPU set it to bf16 or no")
     AcceleratorState._reset_state()  # another training of this process may have had another precision
     return Accelerator(
         mixed_precision=precision,

@@ -1,5 +1,6 @@
 import pytest
 
+from msdae.errors import UserError
 from msdae.training import processes
 from msdae.training.task import Schedule
 
@@ -25,3 +26,11 @@ def test_precision_is_what_is_asked_for_else_the_launchers_else_what_is_fast(
     monkeypatch.setattr(processes, "is_faster_in_bf16", lambda device: instructions)
     made = processes.accelerator(Schedule(mixed_precision=asked, trackers=()), tmp_path)
     assert made.mixed_precision == used
+
+
+@pytest.mark.parametrize(("asked", "launched"), [("fp16", "no"), ("auto", "fp16")])
+def test_fp16_on_a_cpu_is_refused(asked, launched, tmp_path, monkeypatch):
+    """Regression: it was trained in single precision, and the file said fp16."""
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", launched)
+    with pytest.raises(UserError, match="mixed_precision: fp16 is of accelerators alone; .* bf16 or no"):
+        processes.accelerator(Schedule(mixed_precision=asked, trackers=()), tmp_path)
