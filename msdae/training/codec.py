@@ -110,12 +110,16 @@ def train(
     """A codec trained from the states in `folder` on; None when a signal stopped the training.
 
     recordings: of "train" and, where there are any, "valid". device: to train on.
-    base: a codec whose latents are kept. cache: folder of the decoded recordings; by default `folder`.
-    progress: of decoding them.
+    base: a codec whose latents and sizes are kept. cache: folder of the decoded recordings; by default
+        `folder`. progress: of decoding them.
 
     Raises:
-        UserError: an unreadable recording; states of other settings, recordings or latents; as `Loop.run`.
+        UserError: an unreadable recording; settings of another codec than `base`; states of other settings,
+            recordings or latents; as `Loop.run`.
     """
+    if base is not None and settings.codec not in (NeuralConfig(), base.config):
+        reason = "has other settings than the codec whose latents are kept (--latents)"
+        raise UserError(f"codec: {reason}; leave them out, or give that codec's own")
     place = process_state(device).device
     if place.type == "cuda":
         torch.set_float32_matmul_precision("high")

@@ -102,6 +102,15 @@ def test_a_decoder_is_trained_on_without_touching_the_latents(music, tmp_path):
     assert not torch.equal(trained.frame[0].weight, decoder)
 
 
+def test_a_decoder_of_another_size_is_not_trained_on(music, tmp_path):
+    """Regression: its settings were left out in silence, and the decoder that there was was trained."""
+    base = codecs.load("spectral-neural")
+    for config in (replace(base.config, frame=(256, 4)), NeuralConfig(shortcuts=True)):
+        with pytest.raises(UserError, match=r"codec: has other settings than .* \(--latents\); leave them"):
+            train(replace(FEW, codec=config), paths(music), tmp_path / "run", CPU, base)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("block", [4, 8])
 def test_a_joint_training_of_another_size(music, tmp_path, block):
     config = NeuralConfig(
