@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from dataclasses import is_dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar
@@ -42,8 +43,12 @@ class Codec(nn.Module, ABC):
 
     @property
     def identity(self) -> str:
-        """Hash of all that round trips depend on: codecs of one `fingerprint` may decode differently."""
-        settings = to_mapping(self.config) if hasattr(self, "config") else {}
+        """Hash of all that round trips depend on: codecs of one `fingerprint` may decode differently.
+
+        That is the weights and, where `config` is a dataclass, the settings.
+        """
+        config = getattr(self, "config", None)  # of another library's network it may be anything
+        settings = to_mapping(config) if is_dataclass(config) else {}
         return checkpoint.fingerprint(self.state_dict(), {"latents": self.fingerprint, "settings": settings})
 
     @property

@@ -21,6 +21,28 @@ def test_missing_weights_name_the_command_and_the_embedded_codec(monkeypatch, tm
         codecs.load("music2latent")
 
 
+def test_a_codec_around_a_network_of_another_library_has_an_identity():
+    """Regression: SwapBench ended with a traceback where `config` was what that library calls so."""
+
+    class Wrapped(codecs.Codec):
+        name, channels, hop, sample_rate, fingerprint = "wrapped", 2, 4, 8000, "wrapped-1"
+
+        def __init__(self, config):
+            super().__init__()
+            self.config, self.layer = config, torch.nn.Linear(2, 2)
+
+        def encode(self, waveform):
+            raise NotImplementedError
+
+        def stream(self, latents):
+            raise NotImplementedError
+
+    codec = Wrapped({"rate": 8000})
+    before = codec.identity
+    codec.layer.weight.data += 1
+    assert before != codec.identity
+
+
 # -- what every codec that ships promises
 
 
