@@ -220,9 +220,9 @@ def add_threads(arguments: argparse.ArgumentParser) -> None:
 def _threads(text: str) -> int:
     import torch
 
-    number = ranged(Range(1, os.cpu_count() or 1, reason="the cores of this machine"))(text)
-    torch.set_num_threads(number)
-    return number
+    launcher.threads = ranged(Range(1, os.cpu_count() or 1, reason="the cores of this machine"))(text)
+    torch.set_num_threads(launcher.threads)
+    return launcher.threads
 
 
 _threads.__name__ = "int"

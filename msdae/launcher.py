@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import psutil
 
+threads: int | None = None  # of the CPU that this process was asked to take
 _PARENT = os.getppid()  # noted at once: one that died meanwhile cannot be asked
 _POLL = 0.5  # seconds
 _watching, _left = threading.Event(), threading.Event()

@@ -51,7 +51,8 @@ def process_state(device: torch.device | None = None) -> PartialState:
     process = PartialState(cpu=several or (device is not None and device.type == "cpu"))
     if device is not None and device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
-    if process.device.type == "cpu" and launcher.launched() and torch.get_num_threads() == 1:
+    unasked = launcher.launched() and launcher.threads is None and torch.get_num_threads() == 1
+    if process.device.type == "cpu" and unasked:
         torch.set_num_threads(cores())  # the launcher leaves a process one thread where none were asked for
     if process.num_processes > 1:
         atexit.register(process.destroy_process_group)

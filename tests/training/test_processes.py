@@ -1,5 +1,7 @@
 import pytest
+import torch
 
+from msdae import cli, launcher
 from msdae.errors import UserError
 from msdae.training import processes
 from msdae.training.task import Schedule
@@ -34,3 +36,18 @@ def test_fp16_on_a_cpu_is_refused(asked, launched, tmp_path, monkeypatch):
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", launched)
     with pytest.raises(UserError, match="mixed_precision: fp16 is of accelerators alone; .* bf16 or no"):
         processes.accelerator(Schedule(mixed_precision=asked, trackers=()), tmp_path)
+
+
+@pytest.mark.parametrize(("arguments", "taken"), [([], 3), (["--threads", "1"], 1)])
+def test_a_launched_process_takes_all_cores_or_the_threads_that_were_asked_for(arguments, taken, monkeypatch):
+    """Regression: behind accelerate launch, --threads 1 took all cores."""
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    monkeypatch.setattr(launcher, "watch", lambda: None)
+    monkeypatch.setattr(launcher, "threads", None)
+    monkeypatch.setattr(processes, "cores", lambda: 3)
+    torch.set_num_threads(1)  # as the launcher leaves it
+    parser = cli.parser("train-stage", "", "")
+    cli.add_threads(parser)
+    parser.parse_args(arguments)
+    processes.process_state(torch.device("cpu"))
+    assert torch.get_num_threads() == taken
