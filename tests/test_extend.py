@@ -156,4 +156,5 @@ def test_the_data_set_is_prepared_and_trained_on(takes, tmp_path, caplog):
     settings = replace(settings, coarse_codec=True)
     assert train_stage("msdae", 1, settings, tmp_path / "run", [tmp_path / "data"])
     assert "warning: above 9 dB" in caplog.text
+    assert "which does not fit latents whose deviation is 0.03" in caplog.text
     assert "prepare them without --codec and --mel-of: --stage 3 --from embedded" in caplog.text

@@ -61,6 +61,8 @@ class ModelConfig:
     hidden: features of the former.
     pooled: levels whose code is one frame, an average over time: it cannot hold a melody.
     dropout: share of the clips whose code of a level is replaced by its null code in training.
+    P_mean, P_std: of ln sigma in training; P_mean is of latents whose deviation is about 1, and to that of
+        others the logarithm of theirs is to be added.
     guidance: weights that sampling uses when it is given none.
     heads: of the attention by which a patch encoder pools frames; 0: their mean and deviation.
     around: further layers of the finest patch encoder, which then sees about 3, 7, 15 code frames around.

@@ -16,6 +16,7 @@ from msdae.config import of_file
 from msdae.data import Clips
 from msdae.data.cache import fits_shipped
 from msdae.data.draws import mix_seed
+from msdae.diffusion.edm import EDM, RANGE
 from msdae.errors import UserError
 from msdae.locks import only_process
 from msdae.models import codec_files, hub, student
@@ -122,6 +123,8 @@ def _train(
     settings = dataclasses.replace(settings, model=model_config)
     model = begin_stage(kind, settings.model, stage, settings.seed, previous, with_denoiser)
     _announce(kind, stage, train, valid, origin)
+    if note := noise_note(model_config):
+        _say(note)
     provenance: dict[str, Any] = {
         "run": folder.parent.name,
         "data": train.manifest["dataset"],
@@ -176,6 +179,22 @@ def _announce(kind: str, stage: int, train: Clips, valid: Clips, origin: str) ->
             f"{prepare}--stage 3 --from embedded, which adapts the model that ships, is the line to try "
             "first"
         )
+
+
+def noise_note(model: ModelConfig) -> str:
+    """What to say where the noise of training does not fit the deviation of the latents; else nothing.
+
+    Noise that is never much softer than the latents leaves sampling without its end; noise that never drowns
+    them, without its beginning.
+    """
+    std, softest = model.codec.std, EDM(model.codec.std, model.P_mean, model.P_std).sigma_min
+    loudest = math.exp(model.P_mean + RANGE * model.P_std)
+    if softest < std / 4 and loudest > 3 * std:
+        return ""
+    return (
+        f"note: the noise of training goes from {softest:.2g} to {loudest:.2g}, which does not fit latents "
+        f"whose deviation is {std:.2g}; for these --set model.P_mean={ModelConfig.P_mean + math.log(std):.1f}"
+    )
 
 
 def _length(clips: Clips) -> str:

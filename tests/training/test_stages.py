@@ -8,7 +8,7 @@ import pytest
 import torch
 from tqdm import tqdm
 
-from msdae import audio, codecs, data
+from msdae import audio, codecs, config, data, folders
 from msdae.audio.mel import MelConfig
 from msdae.data import ClipCache
 from msdae.data.encode import Encoding
@@ -21,11 +21,11 @@ from msdae.data.views import ViewConfig
 from msdae.errors import UserError
 from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.models.autoencoder import Autoencoder
-from msdae.models.config import ModelConfig
+from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
 from msdae.training import stages
 from msdae.training.autoencoder import TrainConfig
-from msdae.training.stages import begin_stage, stage_folder, train_stage
+from msdae.training.stages import begin_stage, noise_note, stage_folder, train_stage
 
 MODEL = ModelConfig(widths=(16, 16, 24), hidden=16)
 SETTINGS = TrainConfig(
@@ -51,6 +51,21 @@ def whole(tiny, tmp_path_factory):
     for stage in (1, 2, 3):
         assert train_stage("msdae", stage, settings, folder, [tiny])
     return folder
+
+
+@pytest.mark.parametrize(("std", "fit", "asked"), [(0.1, -1.8, True), (30.0, 3.9, True), (0.5, 0.5, False)])
+def test_noise_that_does_not_fit_the_latents_is_noted(std, fit, asked):
+    """Regression: of latents whose deviation is 0.1, sampling kept three quarters of it, unsaid."""
+    codec = CodecConfig(std=std)
+    note = noise_note(ModelConfig(codec=codec))
+    assert note.endswith(f"--set model.P_mean={fit}") if asked else not note
+    assert not noise_note(ModelConfig(codec=codec, P_mean=fit))
+
+
+@pytest.mark.parametrize("file", ["small", "recordings", "thesis", "thesis-small", "released", "hdae"])
+def test_noise_fits_the_latents_of_all_configurations(file):
+    settings = config.load(TrainConfig, folders.configs() / f"{file}.yaml", [], "training")
+    assert not noise_note(settings.model)
 
 
 def losses(folder):
