@@ -8,6 +8,7 @@ from msdae.audio.files import SAMPLE_RATE
 from msdae.symbolic.midi import SUSTAIN
 from msdae.synthesis import players, soundfont
 
+SOUNDS_OFF, NOTES_OFF = 120, 123  # MIDI's numbers of a panic button
 MIDDLE = 60  # the key whose loudest note has the peak of a score that is played
 
 
@@ -32,7 +33,7 @@ class Keyboard:
         self._gain = players.PEAK / soundfont.level(font, program, MIDDLE)
 
     def tell(self, message: Message) -> None:
-        """Press or release a key or the pedal, or bend the pitch; other messages say nothing here."""
+        """Press or release a key or the pedal, bend the pitch or end all; other messages say nothing."""
         if message.type == "note_on" and message.velocity:
             if message.note in self._held:  # a string that is struck again sounds once
                 self._held.discard(message.note)
@@ -46,6 +47,12 @@ class Keyboard:
         elif message.type == "control_change" and message.control == SUSTAIN:
             self._pedal = message.value >= 64
             self._release()
+        elif message.type == "control_change" and message.control in (SOUNDS_OFF, NOTES_OFF):
+            self._held.clear()
+            if message.control == SOUNDS_OFF:
+                self._synth.sounds_off(0)
+            else:
+                self._synth.notes_off(0)
 
     def _release(self) -> None:
         """End what nothing holds; the synthesiser knows no pedal."""

@@ -63,3 +63,17 @@ def test_a_key_that_is_struck_again_while_the_pedal_holds_it_ends_with_the_pedal
     keyboard.tell(mido.Message("control_change", control=64, value=0))
     keyboard(RATE)
     assert keyboard(512).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("control", [120, 123])
+def test_a_panic_button_ends_all(control):
+    """Regression: a key whose release was lost sounded on, of an organ for ever."""
+    keyboard = Keyboard(player="organ")
+    keyboard.tell(mido.Message("control_change", control=64, value=127))
+    for note in (57, 69):
+        keyboard.tell(mido.Message("note_on", note=note, velocity=127))
+    keyboard.tell(mido.Message("note_off", note=57))
+    assert keyboard(RATE // 10).abs().max() > 0.02
+    keyboard.tell(mido.Message("control_change", control=control))
+    keyboard(RATE)
+    assert keyboard(RATE // 10).abs().max() < 1e-3
