@@ -15,7 +15,7 @@ from msdae import checkpoint, config
 from msdae.data import order
 from msdae.data.draws import Draws
 from msdae.data.pieces import Piece, Splits
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 from msdae.limits import NOT_NEGATIVE
 from msdae.models.priors.base import KIND, Condition, Prior, new
 from msdae.models.priors.grid import Grid
@@ -97,8 +97,9 @@ def train(
     grid, model: of the codes. provenance: what the file should say of its making.
 
     Raises:
-        UserError: pieces that are shorter than a window; as `Loop.run`.
+        UserError: pieces that are shorter than a window; another kind in the folder; as `Loop.run`.
     """
+    _require_own(folder / PRODUCT, kind)
     prior = new(kind, settings.model, grid, model, settings.seed)
     task = PriorTask(prior, settings, pieces, provenance)
     some = task.some(FITTED)
@@ -111,6 +112,14 @@ def train(
         logger.info(text, kind, 100 * mean, 100 * components)
         return True
     return Loop(task, settings, settings.steps, folder, progress).run()
+
+
+def _require_own(product: Path, kind: str) -> None:
+    """Raise a UserError where the file is a prior of another kind, which would be replaced."""
+    if product.exists():
+        other = checkpoint.read_header(product, KIND, {"prior": str})["prior"]
+        if other != kind:
+            raise UserError(f"{printable(product)}: holds a prior {other}; choose another folder with --run")
 
 
 class PriorTask(Task):

@@ -86,6 +86,17 @@ def test_other_codes_do_not_continue_a_training(tmp_path):
         train("dit", settings(steps=2), second, GRID, "m", tmp_path)
 
 
+def test_a_prior_of_another_kind_is_not_replaced(tmp_path):
+    """Regression: a Gaussian, fitted in seconds, took the place of what was trained for hours."""
+    pieces = {"train": [piece(n, texts=0) for n in range(3)]}
+    chosen = settings(steps=1, model=PRIORS["dit"].Config(**{**SMALL, "text": 0}))
+    assert train("dit", chosen, pieces, GRID, "m", tmp_path)
+    before = (tmp_path / PRODUCT).read_bytes()
+    with pytest.raises(UserError, match="prior.safetensors: holds a prior dit; choose another folder"):
+        train("gaussian", settings_of("gaussian")(), pieces, GRID, "m", tmp_path)
+    assert (tmp_path / PRODUCT).read_bytes() == before
+
+
 def test_parts_of_a_batch_have_dropout_of_their_own():
     one = task({"train": [piece(0)]})
     one.networks["prior"] = lambda codes, condition, draws: torch.rand(2)  # as dropout draws
