@@ -10,7 +10,7 @@ from msdae.audio import dynamics
 from msdae.audio.mel import LogMel
 from msdae.audio.windows import Source, batched, cut, looped, padded
 from msdae.codecs.base import Codec
-from msdae.inference.codes import LENGTH, Codes, require
+from msdae.inference.codes import LENGTH, Codes
 from msdae.inference.latents import Advance, Silence, ignored
 from msdae.inference.settings import AUTO, SOUND, Mix
 from msdae.inference.sounds import known_codes
@@ -76,8 +76,7 @@ def timbre_of(pipeline: Any, timbre: Any, levels: Sequence[int] = (1,)) -> Codes
         UserError: it is silent, or of another model; as `Pipeline.encode`.
     """
     if (known := known_codes(timbre)) is not None:
-        model = pipeline.model
-        require(known, pipeline.fingerprint, model.config.code_channels, model.token_channels)
+        pipeline.require_codes([known])
         return known
     source = timbre_source(timbre, pipeline.codec.sample_rate)
     require_audible([source])

@@ -150,14 +150,13 @@ class Pipeline:
         SHARE.check(strength, "strength")
         others = dict(others)
         self._check_levels(others)
-        self._check_codes([content, *others.values()])
-        levels = dict(content.levels)
+        self.require_codes([content, *others.values()])
+        levels, adapter, tokens = dict(content.levels), content.adapter, content.tokens
         for level, other in others.items():
             code = other.fitted(content.length, content.samples)[level]
             if strength < 1:
                 (code,) = self.model.mix([content[level].float()], [code.float()], [strength])
             levels[level] = code
-        adapter, tokens = content.adapter, content.tokens
         if 1 in others:
             adapter = blended(adapter, others[1].adapter, strength)
             tokens = mixed_tokens(tokens, others[1].tokens, strength)
@@ -191,7 +190,7 @@ class Pipeline:
             UserError: codes of another model or without all levels, or the model gives NaN.
         """
         recordings = [codes] if isinstance(codes, Codes) else list(codes)
-        self._check_codes(recordings)
+        self.require_codes(recordings)
         with progress(total=sum(c.windows for c in recordings), desc="sampling", unit="window") as bar:
             z = self._sample(recordings, seeds, wholes(bar), drafts)
         return z[0] if isinstance(codes, Codes) else z
@@ -348,7 +347,7 @@ class Pipeline:
         if not isinstance(mix, Mix):
             raise TypeError(f"a mix is needed, as Mix(melody, levels), not a {type(mix).__name__}")
         self._check_levels(mix.levels)
-        self._check_codes(mix.codes.values())
+        self.require_codes(mix.codes.values())
         rate, given = self.codec.sample_rate, mix.sample_rate
         sources = {identity(sound): timbre_source(sound, rate, given, keep=True) for sound in mix.recordings}
         timed = [level for level, pooled in enumerate(self.model.pooled, start=1) if not pooled]
@@ -395,6 +394,7 @@ class Pipeline:
             reason = f"level {printable(unknown[0])[:40]}: this model has levels 1 to {self.model.stage}"
             raise UserError(f"{reason}; choose of these")
 
-    def _check_codes(self, group: Iterable[Codes]) -> None:
+    def require_codes(self, group: Iterable[Codes]) -> None:
+        """Raise an error unless all of them are codes of this model, as `codes.require`."""
         for codes in group:
             require(codes, self.fingerprint, self.model.config.code_channels, self.model.token_channels)

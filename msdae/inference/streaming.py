@@ -19,7 +19,7 @@ from msdae.audio.samples import as_block
 from msdae.audio.windows import crossfade_level
 from msdae.errors import UserError
 from msdae.inference import dropouts
-from msdae.inference.codes import Codes, require
+from msdae.inference.codes import Codes
 from msdae.inference.encoding import brings_dynamics, window_codes
 from msdae.inference.longform import noise
 from msdae.inference.pipeline import Pipeline
@@ -60,7 +60,7 @@ class Engine:
         model, codec = pipeline.model, pipeline.codec
         if not model.pooled[0]:
             raise UserError("level 1 of this model changes over time; live it has to be pooled")
-        require(sound, pipeline.fingerprint, model.config.code_channels, model.token_channels)
+        pipeline.require_codes([sound])
         if 2 * (config.stride + config.ahead) > pipeline.window:
             half = pipeline.window // 2
             reason = f"windows of {pipeline.window} latent frames; give {half} at most together"
