@@ -17,7 +17,9 @@ from msdae.symbolic.scores import check_score, read_score, write_score
 if TYPE_CHECKING:
     import torch
 
+    from msdae.audio import Recording
     from msdae.inference.pipeline import Pipeline
+    from msdae.inference.sources import PlayedScore
     from msdae.models.composers import Composer
 
 USUAL_BARS, USUAL_COUNT = 8, 5  # where none are asked for
@@ -31,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from msdae.models.composers.base import find
 
     _check(options)
+    timbre = _timbre(options.timbre)
     prompt = read_score(options.prompt) if options.prompt else None
     composer = find(options.model, options.trained, _train)
     if prompt is not None and composer.prompted:
@@ -38,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     sampling = cli.configured(ComposerSampling, options)
     _check_used(composer, sampling, options)
     generator = torch.Generator().manual_seed(options.seed)
-    sound = _sound(options)
+    sound = _sound(options, timbre)
     if options.between:
         _series(composer, options, sound)
         return
@@ -51,14 +54,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     _write(score, options, options.out, sound)
 
 
-def _sound(options: argparse.Namespace) -> "tuple[Pipeline, Any] | None":
+def _timbre(path: Path | None) -> "Recording | PlayedScore | None":
+    """The timbre source, where there is one, which can be heard."""
+    if path is None:
+        return None
+    from msdae.inference.sources import levelled, require_audible
+
+    source = cli.open_source(path)
+    require_audible([levelled(source, audio.SAMPLE_RATE)])
+    return source
+
+
+def _sound(
+    options: argparse.Namespace, timbre: "Recording | PlayedScore | None"
+) -> "tuple[Pipeline, Any] | None":
     """A renderer and the source of level 1, where a sound is asked for."""
-    if not (options.timbre or options.sound):
+    if timbre is None and not options.sound:
         return None
     renderer = cli.pipeline(options)
-    if options.sound:
-        return renderer, renderer.load_sound(options.sound)
-    return renderer, cli.open_source(options.timbre)
+    return renderer, timbre or renderer.load_sound(options.sound)
 
 
 def _write(
@@ -166,10 +180,6 @@ def _check(options: argparse.Namespace) -> None:
         for path in sounds:
             audio.check_writable(path)
         files.check_apart([out, _plot(options, out), *sounds], inputs)
-    if options.timbre:
-        from msdae.inference.sources import levelled, require_audible
-
-        require_audible([levelled(cli.open_source(options.timbre), audio.SAMPLE_RATE)])
 
 
 def _plot(options: argparse.Namespace, out: Path) -> Path:

@@ -355,7 +355,7 @@ class Pipeline:
         sources[identity(mix.melody)] = melody(mix.melody, rate, given)
         levels = {level: sources.get(identity(sound), sound) for level, sound in mix.levels.items()}
         resolved = Mix(sources[identity(mix.melody)], levels, mix.strength)
-        require_audible(resolved.recordings, resolved.melody)
+        require_audible(resolved.recordings, None if isinstance(mix.melody, Levelled) else resolved.melody)
         return resolved
 
     def _mixed(

@@ -75,6 +75,18 @@ def test_it_is_played_with_the_sound_that_is_asked_for(tmp_path, trained, sounds
     assert len(plain) == len(swapped) and not plain.allclose(swapped, atol=1e-3)
 
 
+def test_what_is_said_of_a_timbre_source_is_said_once(tmp_path, trained, checkpoint, run, capsys):
+    """Regression: it was opened to be checked, and again to be played."""
+    audio.write(tmp_path / "a.wav", 0.1 * torch.randn(44100, generator=torch.Generator().manual_seed(0)))
+    mono, rate = soundfile.read(tmp_path / "a.wav")
+    soundfile.write(tmp_path / "a.wav", [[left, left / 2] for left in mono], rate)
+    run(
+        *("compose", "--trained", trained["transformer"], "--bars", "1", "--out", tmp_path / "t.mid"),
+        *("--timbre", tmp_path / "a.wav", "--checkpoint", checkpoint, "--steps", "2", "--device", "cpu"),
+    )
+    assert capsys.readouterr().err.count("2 channels are processed as their mean") == 1
+
+
 def test_a_score_is_a_melody_source(tmp_path, sounds, checkpoint, run):
     write_score(tmp_path / "tune.mid", _score(1))
     out = tmp_path / "y.wav"

@@ -34,6 +34,18 @@ def test_by_default_all_levels_of_the_model_move(tmp_path, sounds, run):
     assert len(list((tmp_path / "series").iterdir())) == 2
 
 
+@pytest.mark.parametrize("command", ["interpolate", "swap"])
+def test_a_silent_melody_source_is_noted_once(
+    tmp_path, sounds, checkpoint, run, monkeypatch, capsys, command
+):
+    """Regression: a mix whose sources were opened before said it again."""
+    monkeypatch.chdir(tmp_path)
+    audio.write("silence.wav", torch.zeros(44100))
+    line = ["--timbre", sounds[0], "--melody", "silence.wav", "--checkpoint", checkpoint, "--out"]
+    run(command, *line, tmp_path / ("y.wav" if command == "swap" else "series"), *FAST)
+    assert capsys.readouterr().err.count("so the rendering is silent") == 1
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
