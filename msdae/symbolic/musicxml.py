@@ -121,11 +121,13 @@ def _head(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _tree(data: bytes, tuned: bool) -> ElementTree.Element:
-    """The XML of a score, in the encoding that it declares (music21 reads all as UTF-8); cue notes, which
-    show what another part plays, are rests, a mark without a number leaves the tempo to its sound, and
-    so do words for a jump that music21 does not know.
+    """The XML of a score, in the encoding that it declares (music21 reads all as UTF-8), with what music21
+    would play otherwise than it is meant put right.
 
-    tuned: whether pitches are to the nearest quarter tone; else, where they are none, to the nearest key."""
+    Cue notes, which show what another part plays, are rests. A tempo that is a number in its sound alone is
+    that of the sound, and so is a jump whose words music21 does not know. Pitches between quarter tones,
+    which it refuses, are the nearest quarter tone where `tuned`, else the nearest key.
+    """
     root = ElementTree.fromstring(data)
     if root.tag != "score-partwise":
         raise ValueError(f"a {root.tag}, not a score-partwise")

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from msdae.analysis.probes.representations import RANDOM, SUMMED
+from msdae.analysis.probes.representations import LEVEL, RANDOM, SUMMED
 from msdae.analysis.probes.separation import Separation
 from msdae.analysis.probes.study import SHARED, Result
 from msdae.analysis.probes.tasks import CLASSES, FRAMES, TASKS
@@ -203,7 +203,7 @@ def _names(results: Sequence[Result], key: str) -> list[str]:
 
 def _rank(code: str) -> tuple[int, str]:
     """Codes first, then what they are compared with."""
-    kinds = [r"h\d", SUMMED, "codec", "mel", RANDOM]
+    kinds = [LEVEL, SUMMED, "codec", "mel", RANDOM]
     return next(rank for rank, kind in enumerate(kinds) if re.match(kind, code)), code
 
 

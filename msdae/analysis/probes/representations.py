@@ -13,6 +13,7 @@ from msdae.progress import Progress, silent
 
 Representations = dict[str, torch.Tensor]  # name -> (clips, channels, frames)
 
+LEVEL = r"h\d"  # the names of the levels' codes, as a pattern
 SUMMED = "h~"  # before the level: after the sum over levels, what the decoder is given
 RANDOM = "random "  # before the name of a code: of the same encoder with its initial weights
 CLIPS_AT_ONCE = 32

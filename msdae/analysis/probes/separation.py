@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import block_diag
 
-from msdae.analysis.probes.representations import RANDOM
+from msdae.analysis.probes.representations import LEVEL, RANDOM
 from msdae.analysis.probes.study import Result
 from msdae.evaluation.metrics.bootstrap import Interval, interval_of
 
@@ -92,7 +92,7 @@ def gaps(explained: np.ndarray) -> np.ndarray:
 
 
 def _levels(results: list[Result], prefix: str = "") -> list[Result]:
-    return [result for result in results if re.fullmatch(rf"{prefix}h\d", result.code)]
+    return [result for result in results if re.fullmatch(prefix + LEVEL, result.code)]
 
 
 def _factor(levels: list[Result], controls: list[Result]) -> Factor:

@@ -145,12 +145,7 @@ def load(
     codec: str | Path | None = None,
 ) -> dict[str, Pipeline]:
     """The pipelines of checkpoints by the names of their rows. codec: as `evaluate`."""
-    pipelines = {
-        name: Pipeline.from_pretrained(path, device, sampling, codec) for name, path in models.items()
-    }
-    for pipeline in pipelines.values():
-        pipeline.model.guidance_weights(sampling.guidance)  # says before the work what is wrong
-    return pipelines
+    return {name: Pipeline.from_pretrained(path, device, sampling, codec) for name, path in models.items()}
 
 
 def _require_cases(settings: EvaluationConfig, outputs: bool) -> None:
