@@ -1,6 +1,7 @@
 """MIDI files: read as they are played or as a score, and written."""
 
 import io
+import math
 import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
@@ -23,10 +24,12 @@ SUSTAIN = 64  # MIDI's number of the pedal
 DRUMS = 9  # their channel, counted from 0
 BEND_RANGE = 2.0  # semitones that the pitch wheel reaches where a file does not say it
 LEAST_BEND = 0.1  # semitones; a wheel that says less leaves a note on its key
-MOST_BENDS = 500  # of one note that are looked at, the first ones
+MOST_CHANGES = 500  # of the wheel or of volume during one note that are looked at, the first ones
 SELECT, OTHERS, NOTHING = (101, 100), (99, 98), (127, 127)  # select a parameter; one of no standard; none
 VALUE, FINE = 6, 38  # of the parameter that is selected: of (0, 0) the wheel's semitones, and cents
 RESET = 121  # puts all controllers at rest
+VOLUME, EXPRESSION = 7, 11
+REST = {VOLUME: 100, EXPRESSION: 127}  # where these pedals are until a file moves them
 CHANNELS = [number for number in range(16) if number != DRUMS]
 TICKS = 960  # a quarter note in the files that are written; at 120 a minute one tick is 0.5 ms
 Channel = tuple[int, int]  # port and number
@@ -48,7 +51,8 @@ class _Song:
         resolution: ticks of a quarter note.
         parts: the strokes of each track, channel and program.
         pedals: when the pedal of each channel goes down (True) or up.
-        wheels: what each channel is told of its pitch wheel, as mido's messages, and when.
+        controls: what each channel is told of its pitch wheel and other controllers, as mido's messages, and
+            when.
         tempos: where each tempo begins in quarter lengths, the first at 0, and quarter notes a minute.
     """
 
@@ -56,7 +60,7 @@ class _Song:
         self.resolution = resolution
         self.parts: dict[tuple[int, Channel, int], list[_Stroke]] = defaultdict(list)
         self.pedals: dict[Channel, list[tuple[int, bool]]] = defaultdict(list)
-        self.wheels: dict[Channel, list[tuple[int, Any]]] = defaultdict(list)
+        self.controls: dict[Channel, list[tuple[int, Any]]] = defaultdict(list)
         changes: list[tuple[int, int]] = []  # ticks, and microseconds of a quarter note
         for number, track in enumerate(tracks):
             changes += self._add(number, track)
@@ -66,7 +70,7 @@ class _Song:
         places = [(tick / resolution, tempo) for tick, tempo in tempos.items()]
         self.tempos: Tempos = places[:1] + [new for old, new in pairwise(places) if new[1] != old[1]]
         check_tempos(self.tempos)
-        for events in (*self.pedals.values(), *self.wheels.values()):
+        for events in (*self.pedals.values(), *self.controls.values()):
             events.sort(key=lambda event: event[0])
 
     def _add(self, number: int, track: Iterable[Any]) -> list[tuple[int, int]]:
@@ -98,7 +102,7 @@ class _Song:
             elif message.type == "control_change" and message.control == SUSTAIN:
                 self.pedals[port, message.channel].append((tick, message.value >= 64))
             elif message.type in ("pitchwheel", "control_change"):
-                self.wheels[port, message.channel].append((tick, message))
+                self.controls[port, message.channel].append((tick, message))
             elif message.type in ("note_on", "note_off"):
                 key = (port, message.channel), message.note
                 if message.type == "note_on" and message.velocity:
@@ -113,12 +117,15 @@ class _Song:
         return changes
 
 
-def read_midi(path: str | Path, drums: bool = True, pedal: bool = False, wheel: bool = False) -> list[Note]:
+def read_midi(
+    path: str | Path, drums: bool = True, pedal: bool = False, controls: bool = False
+) -> list[Note]:
     """The notes of a MIDI file, by onset.
 
     drums: whether notes of the drum channel count too. pedal: whether the sustain pedal holds notes.
-    wheel: whether the pitch wheel moves notes, each by what it says for most of the time that its key is
-        down; pitches may have fractions then.
+    controls: whether the pitch wheel moves notes, and the volume and expression of their channel make them
+        softer or louder, each by what they say for most of the time that its key is down; pitches may have
+        fractions then.
 
     Raises:
         UserError: not a readable MIDI file, one with an impossible tempo, or larger or longer than music is.
@@ -129,15 +136,20 @@ def read_midi(path: str | Path, drums: bool = True, pedal: bool = False, wheel: 
     def seconds(tick: int) -> float:
         return round(time(tick / song.resolution), 4)
 
-    notes = []
+    played = []
     for (_, channel, _), strokes in song.parts.items():
         if channel[1] == DRUMS and not drums:
             continue
         ends = _ends(strokes, song.pedals[channel] if pedal else [])
-        bends = _bends(strokes, song.wheels[channel] if wheel else [])
-        for stroke, end, bend in zip(strokes, ends, bends, strict=True):
-            pitch = min(127, max(0, stroke.pitch + bend)) if bend else stroke.pitch
-            notes.append(Note(seconds(stroke.onset), seconds(end), pitch, stroke.velocity))
+        events = song.controls[channel] if controls else []
+        bends, gains = _typical(strokes, *_wheel(events)), _typical(strokes, *_volume(events))
+        played += zip(strokes, ends, bends, gains, strict=True)
+    loudest = max((gain for *_, gain in played), default=1.0)  # what is over 1 would end at velocity 127
+    notes = []
+    for stroke, end, bend, gain in played:
+        pitch = min(127, max(0, stroke.pitch + round(bend, 2))) if abs(bend) >= LEAST_BEND else stroke.pitch
+        velocity = max(1, round(stroke.velocity * gain / max(1.0, loudest)))
+        notes.append(Note(seconds(stroke.onset), seconds(end), pitch, velocity))
     return sorted(notes)
 
 
@@ -147,7 +159,7 @@ def read_midi_score(path: str | Path) -> Score:
     song = _read(path)
     parts = tuple(
         sorted(
-            ScoreNote(s.onset / song.resolution, (s.offset - s.onset) / song.resolution, s.pitch)
+            ScoreNote(s.onset / song.resolution, (s.offset - s.onset) / song.resolution, s.pitch, s.velocity)
             for s in strokes
         )
         for (_, channel, _), strokes in song.parts.items()
@@ -202,19 +214,17 @@ def _ends(strokes: Sequence[_Stroke], pedal: Sequence[tuple[int, bool]]) -> list
     return held
 
 
-def _bends(strokes: Sequence[_Stroke], wheel: Sequence[tuple[int, Any]]) -> list[float]:
-    """By how many semitones the pitch wheel moves each stroke of a part: the median over its time."""
-    times, bends = _wheel(wheel)
-    moved = []
+def _typical(strokes: Sequence[_Stroke], times: Sequence[int], values: Sequence[float]) -> list[float]:
+    """The median of values, which hold from their times on, over the time of each stroke of a part."""
+    medians = []
     for onset, offset, *_ in strokes:
         first = bisect_right(times, onset) - 1
-        last = min(bisect_left(times, offset), first + MOST_BENDS)
+        last = min(bisect_left(times, offset), first + MOST_CHANGES)
         edges = [onset, *times[first + 1 : last], min([offset, *times[last : last + 1]])]
-        spans = sorted(zip(bends[first:last], (b - a for a, b in pairwise(edges)), strict=True))
+        spans = sorted(zip(values[first:last], (b - a for a, b in pairwise(edges)), strict=True))
         past = list(accumulate(span for _, span in spans))
-        middle = spans[bisect_left(past, past[-1] / 2)][0]
-        moved.append(round(middle, 2) if abs(middle) >= LEAST_BEND else 0)
-    return moved
+        medians.append(spans[bisect_left(past, past[-1] / 2)][0])
+    return medians
 
 
 def _wheel(events: Sequence[tuple[int, Any]]) -> tuple[list[int], list[float]]:
@@ -240,6 +250,24 @@ def _wheel(events: Sequence[tuple[int, Any]]) -> tuple[list[int], list[float]]:
     return times, bends
 
 
+def _volume(events: Sequence[tuple[int, Any]]) -> tuple[list[int], list[float]]:
+    """The ticks from which on a channel is softer or louder, the first one 0, and its velocities' factor."""
+    times, gains = [0], [1.0]
+    places = dict(REST)
+    for tick, message in events:
+        if message.type == "pitchwheel":
+            continue
+        if message.control in places:
+            places[message.control] = message.value
+        elif message.control == RESET:
+            places[EXPRESSION] = REST[EXPRESSION]
+        gain = math.prod(place / REST[pedal] for pedal, place in places.items())
+        if gain != gains[-1]:
+            times.append(tick)
+            gains.append(gain)
+    return times, gains
+
+
 def write_midi(path: str | Path, notes: Iterable[Note], program: int, name: str = "") -> None:
     """Write `notes` as one track of the General MIDI program (0-127)."""
     ticks = TICKS * TEMPO / 60  # a second
@@ -247,12 +275,14 @@ def write_midi(path: str | Path, notes: Iterable[Note], program: int, name: str 
     _write(path, {name: strokes}, program, [(0.0, TEMPO)])
 
 
-def write_midi_score(path: str | Path, score: Score, program: int = 0, velocity: int = 90) -> None:
+def write_midi_score(path: str | Path, score: Score, program: int = 0) -> None:
     """Write the score with its tempos: a track for each part, all of the General MIDI program (0-127)."""
     tracks = {}
     for number, part in enumerate(score.parts, start=1):
-        times = [(round(n.onset * TICKS), round((n.onset + n.duration) * TICKS), n.pitch) for n in part]
-        tracks[f"part {number}"] = [_Stroke(*time, velocity) for time in times]
+        tracks[f"part {number}"] = [
+            _Stroke(round(n.onset * TICKS), round((n.onset + n.duration) * TICKS), n.pitch, n.velocity)
+            for n in part
+        ]
     _write(path, tracks, program, [(0.0, score.tempo), *score.changes])
 
 

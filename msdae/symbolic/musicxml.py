@@ -5,7 +5,7 @@ import re
 import warnings
 import zipfile
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from xml.etree import ElementTree
 
 from msdae.errors import UserError, printable, required
 from msdae.files import reading
-from msdae.symbolic.notes import Score, ScoreNote, Tempos, check_tempos
+from msdae.symbolic.dynamics import velocities
+from msdae.symbolic.notes import VELOCITY, Score, ScoreNote, Tempos, check_tempos
 from msdae.symbolic.repeats import order
 
 LARGEST = 4 << 20  # bytes of the XML; music21 takes seconds a megabyte
@@ -33,8 +34,8 @@ ENTITY = re.compile(rb"<!ENTITY|<!\[", re.IGNORECASE)  # what a few lines could 
 
 
 def read_musicxml(path: str | Path, tuned: bool = False) -> Score:
-    """The pitched notes of a MusicXML file as they sound, repeats played, ties joined, a part for each of its
-    staves, and its tempos.
+    """The pitched notes of a MusicXML file as they sound, repeats played, ties joined, as loud as marks,
+    hairpins and accents say, a part for each of its staves, and its tempos.
 
     tuned: whether pitches between keys have fractions, to the nearest quarter tone; else they are the nearest
         keys.
@@ -61,9 +62,11 @@ def read_musicxml(path: str | Path, tuned: bool = False) -> Score:
         raise UserError(f"{printable(path)}: not a readable MusicXML file ({reason}); {FIX}") from error
 
 
-def tones(part: Any, tuned: bool = False) -> Iterator[tuple[ScoreNote, str | None]]:
+def tones(
+    part: Any, tuned: bool = False, velocity: Callable[[Any], int] = lambda _: VELOCITY
+) -> Iterator[tuple[ScoreNote, str | None]]:
     """The tones of music21's part, and how each is tied: "start", "continue", "stop" or not at all; `tuned`
-    as in `read_musicxml`."""
+    as in `read_musicxml`, `velocity` that of a note or chord."""
     from music21.harmony import Harmony
 
     for element in part.flatten().notes:
@@ -74,16 +77,17 @@ def tones(part: Any, tuned: bool = False) -> Iterator[tuple[ScoreNote, str | Non
                 pitch = tone.pitch.midi
                 if off := round((tone.pitch.ps - pitch + 6) % 12 - 6, 2) if tuned else 0:
                     pitch += off
-                note = ScoreNote(float(element.offset), float(element.quarterLength), pitch)
+                times = float(element.offset), float(element.quarterLength)
+                note = ScoreNote(*times, pitch, velocity(element))
                 yield note, tone.tie and tone.tie.type
 
 
-def _tied(part: Any, tuned: bool) -> list[ScoreNote]:
+def _tied(part: Any, tuned: bool, velocity: Callable[[Any], int]) -> list[ScoreNote]:
     """The notes of music21's part by onset, ties joined: of tones of one pitch, one after the other, in
     whatever voices (music21's own `stripTies` takes one voice's tone for another's)."""
     notes: list[ScoreNote] = []
     held: dict[tuple[int, float], int] = {}  # where each note that goes on is in `notes`, by pitch and end
-    for note, tie in tones(part, tuned):
+    for note, tie in tones(part, tuned, velocity):
         end = note.onset + note.duration
         place = held.pop((note.pitch, round(note.onset, 4)), None) if tie in ("continue", "stop") else None
         if place is None:
@@ -194,7 +198,11 @@ def _parse(data: bytes, tuned: bool) -> Score:
             if tempo := mark.getQuarterBPM():
                 marks.setdefault(float(mark.offset), float(tempo))
         marks.setdefault(0.0, USUAL)  # until the first mark
-        parts = [_tied(part, tuned) for part in score.parts]
+        parts = []
+        for _, instrument in groupby(score.parts, lambda part: str(part.id).split("-Staff")[0]):
+            staves = list(instrument)
+            velocity = velocities(staves)
+            parts += [_tied(staff, tuned, velocity) for staff in staves]
         parts, tempos = _unfolded(score, parts, sorted(marks.items()))
     check_tempos(tempos)
     return Score(tuple(notes for notes in parts if notes), tempos[0][1], tuple(tempos[1:]))
@@ -218,8 +226,9 @@ def _unfolded(score: Any, parts: list[list[ScoreNote]], tempos: Tempos) -> tuple
         ends = [(own[run[0]], own[run[-1] + 1]) for own in bounds]
         for notes, part, (start, end) in zip(unfolded, parts, ends, strict=True):
             inside = part[bisect_left(part, (start,)) : bisect_left(part, (end,))]
-            for onset, duration, pitch in inside:
-                notes.append(ScoreNote(place + onset - start, min(duration, end - onset), pitch))
+            for note in inside:
+                where = place + note.onset - start
+                notes.append(note._replace(onset=where, duration=min(note.duration, end - note.onset)))
         if sum(map(len, unfolded)) > MOST:
             raise ValueError(f"its repeats make more than {MOST} notes")
         start, end = ends[0]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")  # by pitch class
+VELOCITY = 90  # of notes that are written without one: forte
 SLOWEST, FASTEST = 6e7 / (2**24 - 1), 1e4  # quarter notes a minute; MIDI cannot say a slower tempo
 
 
@@ -19,11 +20,13 @@ class Note(NamedTuple):
 
 
 class ScoreNote(NamedTuple):
-    """A note as it is written: times in quarter lengths (in seconds once a tempo is chosen), MIDI pitch."""
+    """A note as it is written: times in quarter lengths (in seconds once a tempo is chosen), MIDI pitch, and
+    the velocity (1 to 127) at which it is played."""
 
     onset: float
     duration: float
     pitch: int
+    velocity: int = VELOCITY
 
 
 Part = Sequence[ScoreNote]
@@ -46,11 +49,11 @@ class Score:
         """Its length in quarter notes."""
         return max((note.onset + note.duration for part in self.parts for note in part), default=0.0)
 
-    def notes(self, velocity: int = 90) -> list[Note]:
+    def notes(self) -> list[Note]:
         """All parts as they are played, by onset; times in seconds."""
         time = clock(((0.0, self.tempo), *self.changes))
         return sorted(
-            Note(time(note.onset), time(note.onset + note.duration), note.pitch, velocity)
+            Note(time(note.onset), time(note.onset + note.duration), note.pitch, note.velocity)
             for part in self.parts
             for note in part
         )

@@ -37,13 +37,14 @@ def read_score(path: str | Path, tuned: bool = False) -> Score:
 
 
 def read_notes(path: str | Path) -> list[Note]:
-    """The pitched notes of a MIDI or MusicXML file as they are played, with all changes of its tempo and, in
-    MIDI, its sustain pedal and pitch wheel; pitches between keys have fractions. Raises as `read_score`."""
+    """The pitched notes of a MIDI or MusicXML file as they are played, with all changes of its tempo, its
+    dynamics and, in MIDI, its sustain pedal and pitch wheel; pitches between keys have fractions. Raises as
+    `read_score`."""
     path = _checked(path)
     if path.suffix.lower() in MUSICXML:
         return read_score(path, tuned=True).notes()
     notes = [
-        note for note in read_midi(path, drums=False, pedal=True, wheel=True) if note.offset > note.onset
+        note for note in read_midi(path, drums=False, pedal=True, controls=True) if note.offset > note.onset
     ]
     if not notes:
         raise UserError(f"{printable(path)}: has no pitched notes; {FIX}")

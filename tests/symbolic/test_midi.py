@@ -98,7 +98,7 @@ def test_tempos_of_any_track_count_for_all(tmp_path):
     assert _read(tmp_path, _track(), notes, tempos) == [(0, 0.5), (1, 2), (2, 2.25)]
     score = read_midi_score(tmp_path / "a.mid")
     assert (score.tempo, score.changes) == (120, ((2, 60), (3, 240)))
-    assert score.parts == ([(0, 1, 60), (2, 1, 60), (3, 1, 60)],)
+    assert score.parts == ([(0, 1, 60, 64), (2, 1, 60, 64), (3, 1, 60, 64)],)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_each_track_and_program_is_a_part(tmp_path):
     two = _track(_on(0), _off(480), (480, b"\xc0\x05"), _on(480, 62), _off(960, 62))
     drums = _track((0, b"\x99\x24\x40"), (480, b"\x89\x24\x40"))
     (tmp_path / "a.mid").write_bytes(_midi(two, drums, _track(_on(0, 48), _off(960, 48))))
-    assert read_midi_score(tmp_path / "a.mid").parts == ([(0, 1, 60)], [(1, 1, 62)], [(0, 2, 48)])
+    assert read_midi_score(tmp_path / "a.mid").parts == ([(0, 1, 60, 64)], [(1, 1, 62, 64)], [(0, 2, 48, 64)])
     assert len(read_midi(tmp_path / "a.mid")) == 4 and len(read_midi(tmp_path / "a.mid", drums=False)) == 3
 
 
@@ -170,7 +170,7 @@ OTHER = _control(0, (101, 0), (100, 0), (99, 1), (98, 8), (6, 64))  # a paramete
 def test_the_pitch_wheel_moves_notes(tmp_path, messages, pitch):
     """Regression: bent notes and those of other tunings were played on their keys."""
     (tmp_path / "a.mid").write_bytes(_midi(_track(*messages, _on(0), _off(480))))
-    (note,) = read_midi(tmp_path / "a.mid", wheel=True)
+    (note,) = read_midi(tmp_path / "a.mid", controls=True)
     assert note.pitch == pytest.approx(pitch, abs=0.01)
     assert read_midi(tmp_path / "a.mid") == [note._replace(pitch=60)]
 
@@ -182,13 +182,34 @@ def test_what_a_wheel_says_of_a_note_is_looked_at_up_to_a_number(tmp_path):
     ends = [_off(9000, tick % 128) for tick in range(1, 8001)]
     (tmp_path / "a.mid").write_bytes(_midi(_track(*notes, *wheel, *ends)))
     start = time.process_time()
-    assert len(read_midi(tmp_path / "a.mid", wheel=True)) == 8000
+    assert len(read_midi(tmp_path / "a.mid", controls=True)) == 8000
     assert time.process_time() - start < 8
 
 
 def test_a_wheel_is_of_its_channel_on_any_track(tmp_path):
     notes = _track(_on(0), _off(480), (0, b"\x91\x43\x40"), (480, b"\x81\x43\x40"))
     (tmp_path / "a.mid").write_bytes(_midi(_track(_wheel(0, 1), _wheel(0, -0.5, channel=1)), notes))
-    assert [note.pitch for note in read_midi(tmp_path / "a.mid", wheel=True)] == [61, 66.5]
+    assert [note.pitch for note in read_midi(tmp_path / "a.mid", controls=True)] == [61, 66.5]
     assert [note.pitch for note in read_notes(tmp_path / "a.mid")] == [61, 66.5]
     assert [part[0].pitch for part in read_midi_score(tmp_path / "a.mid").parts] == [60, 67]
+
+
+def test_volume_and_expression_make_notes_softer(tmp_path):
+    """Regression: swells that a sequencer writes as controllers were played at one loudness."""
+    swell = [pair for step in range(10) for pair in _control(480 + 48 * step, (11, 60 + 2 * step))]
+    softer = _track(*_control(0, (7, 50)), *swell, _on(0), _off(480), _on(480, 62), _off(960, 62))
+    (tmp_path / "a.mid").write_bytes(_midi(softer, _track((0, b"\x91\x43\x40"), (480, b"\x81\x43\x40"))))
+    assert [(note.pitch, note.velocity) for note in read_notes(tmp_path / "a.mid")] == [
+        (60, 32),
+        (67, 64),
+        (62, 17),
+    ]
+    assert {note.velocity for note in read_midi(tmp_path / "a.mid")} == {64}
+
+
+def test_a_volume_above_the_usual_one_leaves_accents(tmp_path):
+    notes = [_on(0), _off(480), (480, b"\x90\x3e\x7f"), _off(960, 62)]
+    (tmp_path / "a.mid").write_bytes(
+        _midi(_track(*_control(0, (7, 127), (11, 0)), *_control(0, (121, 0)), *notes))
+    )
+    assert [note.velocity for note in read_notes(tmp_path / "a.mid")] == [64, 127]

@@ -44,8 +44,8 @@ def test_changes_of_the_tempo_come_back_from_midi(tmp_path):
 
 def test_a_score_is_played_at_its_tempo():
     assert TUNE.quarters == 2
-    expected = [Note(0, 1, 60, 70), Note(0, 2, 48, 70), Note(1, 1.5, 64, 70)]
-    assert Score(TUNE.parts, 60).notes(70) == expected
+    expected = [Note(0, 1, 60, 90), Note(0, 2, 48, 90), Note(1, 1.5, 64, 90)]
+    assert Score(TUNE.parts, 60).notes() == expected
 
 
 def test_musicxml_plain_and_packed(tmp_path):
@@ -115,6 +115,28 @@ def pace(tempo):
 
 
 BEGIN, END = line("left", '<repeat direction="forward"/>'), line("right", '<repeat direction="backward"/>')
+
+
+def test_musicxml_is_played_with_its_dynamics(tmp_path):
+    """Regression: a score from pp to ff was played at one loudness."""
+    soft, loud, sforzato = (words(f"<dynamics><{mark}/></dynamics>") for mark in ("pp", "ff", "sfz"))
+    begin, end = words('<wedge type="crescendo"/>'), words('<wedge type="stop"/>')
+    bars = [("", "A", ""), (soft, "B", ""), (begin, "CD", end), (loud, "E", ""), (sforzato, "F", "")]
+    path = written(tmp_path / "a.musicxml", part(1, *bars, (soft + begin, "GA", end), ("", "B", "")))
+    velocities = [note.velocity for note in read_notes(path)]
+    assert velocities == [90, 33, 33, 72, 112, 127, 33, 41, 49]
+
+
+def test_dynamics_between_staves_are_of_both(tmp_path):
+    mark = words("<dynamics><p/></dynamics>", "<staff>1</staff>")
+    pitch = "<pitch><step>{}</step><octave>4</octave></pitch>"
+    note = f"<note>{pitch}<duration>4</duration>{{}}<staff>{{}}</staff></note>"
+    accent = "<notations><articulations><accent/></articulations></notations>"
+    bar = note.format("C", "", 1) + "<backup><duration>4</duration></backup>" + note.format("E", accent, 2)
+    other = part(2, ("", "G", ""))
+    piano = part(1, (f"<attributes><staves>2</staves></attributes>{mark}{bar}", "", ""))
+    notes = read_notes(written(tmp_path / "a.xml", piano, other))
+    assert [note[2:] for note in notes] == [(60, 49), (64, 65), (67, 90)]
 
 
 def test_musicxml_is_read_as_it_sounds(tmp_path):

@@ -71,7 +71,7 @@ class Pair:
         if self.midi is None:
             return transcribe(reference, audio.SAMPLE_RATE), heard
         written = self.midi.suffix.lower() in scores.MIDI  # may be silent, as a recording may be
-        notes = read_midi(self.midi, drums=False, wheel=True) if written else scores.read_notes(self.midi)
+        notes = read_midi(self.midi, drums=False, controls=True) if written else scores.read_notes(self.midi)
         return np.array(notes, dtype=float).reshape(-1, 4)[:, :3], heard
 
 

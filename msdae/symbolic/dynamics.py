@@ -1,0 +1,88 @@
+"""How loud the notes of written music are: dynamic marks, hairpins and accents, as music21 reads them."""
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from msdae.symbolic.notes import VELOCITY
+
+# Velocities as MuseScore and others play the marks.
+MARKS = {
+    "pppp": 10,
+    "ppp": 16,
+    "pp": 33,
+    "p": 49,
+    "mp": 64,
+    "mf": 80,
+    "f": 96,
+    "ff": 112,
+    "fff": 126,
+    "ffff": 127,
+}
+STEP = 16  # from mark to mark; what an accent adds, and a hairpin that leads to no mark
+STRESSES = {
+    "fp",
+    "fz",
+    "pf",
+    "rf",
+    "rfz",
+    "sf",
+    "sff",
+    "sffz",
+    "sfp",
+    "sfpp",
+    "sfz",
+}  # of the notes there alone
+NEAR = 1.0  # quarter lengths after a hairpin in which the mark that it leads to may stand
+
+
+def velocities(staves: Iterable[Any]) -> Callable[[Any], int]:
+    """A function that gives the velocity of a note or chord of one instrument, (1 to 127).
+
+    A mark counts for all staves of the instrument, from where it stands to the next one. A hairpin leads
+    evenly from the velocity at its beginning to the mark at its end, or by one step.
+
+    staves: music21's parts.
+    """
+    from music21.articulations import Accent  # StrongAccent is one, too
+    from music21.dynamics import Crescendo, Dynamic, DynamicWedge
+
+    levels: dict[float, float] = {}
+    stressed, hairpins = set(), []
+    for staff in staves:
+        for mark in staff.flatten().getElementsByClass(Dynamic):
+            if mark.value in STRESSES:
+                stressed.add(float(mark.offset))
+            elif mark.value in MARKS:
+                levels[float(mark.offset)] = MARKS[mark.value]
+        for wedge in staff.recurse().getElementsByClass(DynamicWedge):
+            first, last = (float(n.getOffsetInHierarchy(staff)) for n in (wedge.getFirst(), wedge.getLast()))
+            end = last + float(wedge.getLast().quarterLength)
+            hairpins.append((first, end, STEP if isinstance(wedge, Crescendo) else -STEP))
+    slopes: list[tuple[float, float, float, float]] = []
+    for start, end, step in sorted(hairpins):
+        level = _level(sorted(levels.items()), start)
+        goals = [levels[place] for place in sorted(levels) if end <= place <= end + NEAR]
+        goal = goals[0] if goals and (goals[0] - level) * step > 0 else min(127, max(1, level + step))
+        levels.setdefault(end, goal)
+        slopes.append((start, end, level, goal))
+    steps = sorted(levels.items())
+
+    def velocity(note: Any) -> int:
+        place = float(note.offset)
+        level = _level(steps, place)
+        for start, end, first, goal in slopes:
+            if start <= place < end:
+                level = first + (goal - first) * (place - start) / (end - start)
+        if place in stressed or any(isinstance(sign, Accent) for sign in note.articulations):
+            level += STEP
+        return min(127, round(level))
+
+    return velocity
+
+
+def _level(steps: Sequence[tuple[float, float]], place: float) -> float:
+    """What the last of the steps, (place, velocity), up to `place` says."""
+    index = bisect_right(steps, (place, math.inf))
+    return steps[index - 1][1] if index else VELOCITY
