@@ -1,39 +1,18 @@
 """How loud the notes of written music are: dynamic marks, hairpins and accents, as music21 reads them."""
 
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from msdae.symbolic.notes import VELOCITY
 
-# Velocities as MuseScore and others play the marks.
-MARKS = {
-    "pppp": 10,
-    "ppp": 16,
-    "pp": 33,
-    "p": 49,
-    "mp": 64,
-    "mf": 80,
-    "f": 96,
-    "ff": 112,
-    "fff": 126,
-    "ffff": 127,
-}
+# Velocities at which MuseScore and others play the marks.
+MARKS = {"pppp": 10, "ppp": 16, "pp": 33, "p": 49, "mp": 64}
+MARKS |= {"mf": 80, "f": 96, "ff": 112, "fff": 126, "ffff": 127}
 STEP = 16  # from mark to mark; what an accent adds, and a hairpin that leads to no mark
-STRESSES = {
-    "fp",
-    "fz",
-    "pf",
-    "rf",
-    "rfz",
-    "sf",
-    "sff",
-    "sffz",
-    "sfp",
-    "sfpp",
-    "sfz",
-}  # of the notes there alone
+STRESS = re.compile(r"fpp?|pf|r?fz|rf|sf+z?p*")  # marks that make the notes louder where they stand alone
 NEAR = 1.0  # quarter lengths after a hairpin in which the mark that it leads to may stand
 
 
@@ -52,7 +31,7 @@ def velocities(staves: Iterable[Any]) -> Callable[[Any], int]:
     stressed, hairpins = set(), []
     for staff in staves:
         for mark in staff.flatten().getElementsByClass(Dynamic):
-            if mark.value in STRESSES:
+            if STRESS.fullmatch(mark.value):
                 stressed.add(float(mark.offset))
             elif mark.value in MARKS:
                 levels[float(mark.offset)] = MARKS[mark.value]

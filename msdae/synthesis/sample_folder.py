@@ -16,6 +16,7 @@ import soundfile
 
 from msdae import audio, files, folders
 from msdae.errors import UserError, printable
+from msdae.symbolic.dynamics import MARKS
 from msdae.synthesis import pitch
 from msdae.synthesis.sfz import Envelope, Region, note_number
 
@@ -32,7 +33,6 @@ FEW = 5  # samples by which it is seen what numbers in names mean
 FINGER, BRIEF = 1 / 3, 0.01  # of a sudden level: what is softer before it is no note; seconds of a level
 VERSION = 2  # of what is kept of measured samples
 NUMBERS = range(12, 121)  # MIDI pitches that a number in a name may mean
-VELOCITIES = {"ppp": 16, "pp": 33, "p": 49, "mp": 64, "mf": 80, "f": 96, "ff": 112, "fff": 126}
 WORDS = {
     "pianississimo": "ppp",
     "pianissimo": "pp",
@@ -243,7 +243,7 @@ def _velocity(stem: str, layers: Sequence[int], dynamics: str | None) -> int:
         return round(127 * (layers.index(int(match.group(1))) + 1) / len(layers))
     if dynamics:
         word = re.sub("[-_ ]", "", dynamics.lower())
-        return VELOCITIES[WORDS.get(word, word)]
+        return MARKS[WORDS.get(word, word)]
     return 127
 
 
