@@ -81,8 +81,8 @@ class Generator:
         """The codes of what is asked for; of a continuation with as much of the recording as a window keeps.
 
         Raises:
-            UserError: a silent timbre source; a timbre or melody source for a model whose levels all change
-                over time; as `Pipeline.encode` and `Prior.sample`.
+            UserError: a silent timbre source or beginning; a timbre or melody source for a model whose levels
+                all change over time; as `Pipeline.encode` and `Prior.sample`.
         """
         request, pipeline, grid = self._opened(request), self.pipeline, self.prior.grid
         if not grid.pooled and (request.timbre or request.melody):
@@ -100,8 +100,9 @@ class Generator:
         if request.timbre is not None:
             sound = timbre_of(pipeline, request.timbre, grid.pooled)
         elif request.beginning is not None:
-            heard = max(request.beginning.samples, pipeline.codec.clip_samples)
-            sound = pipeline.encode(request.beginning, samples=heard, levels=grid.pooled)
+            require_audible([beginning := levelled(request.beginning, self.rate)])
+            heard = max(beginning.samples, pipeline.codec.clip_samples)
+            sound = pipeline.encode(beginning, samples=heard, levels=grid.pooled)
         given = {} if sound is None else {level: sound[level] for level in grid.pooled}
         end = self._end(request.beginning)
         prefix = timeline(pipeline.encode(end, levels=grid.timed), grid) if len(end) else {}

@@ -68,10 +68,12 @@ def test_a_seed_is_that_of_the_rendering_too(generator, tune):
     assert torch.equal(first, same) and not torch.equal(first, other)
 
 
-def test_a_silent_timbre_source_is_refused(generator, tmp_path):
-    """Regression: a silent file was written."""
+@pytest.mark.parametrize("given", ["timbre", "beginning"])
+def test_what_a_sound_is_taken_from_is_not_silent(generator, tmp_path, given):
+    """Regression: a silent file was written, or noise."""
     with pytest.raises(UserError, match="nothing can be heard"):
-        generator.render_file(Request(1.0, timbre=torch.zeros(44100)), tmp_path / "y.wav")
+        generator.render_file(Request(1.0, **{given: torch.zeros(44100)}), tmp_path / "y.wav")
+    assert not (tmp_path / "y.wav").exists()
 
 
 @pytest.mark.parametrize("given", ["timbre", "melody"])
