@@ -20,6 +20,8 @@ from msdae.symbolic.repeats import order
 LARGEST = 4 << 20  # bytes of the XML; music21 takes seconds a megabyte
 USUAL = 100.0  # quarter notes a minute where a score says none
 MOST = 200_000  # notes with all repeats; an hour has fewer
+GRACE = 1 / 8  # quarter lengths of a grace note
+STACCATO = 0.5  # of its written length that a staccato note sounds
 FIX = "give a MusicXML file (.musicxml, .mxl), or export MIDI"
 # What a sound tells of the order of bars: music21's name of the sign, or how it begins, and words for it.
 SIGNS = {
@@ -33,12 +35,13 @@ SIGNS = {
 ENTITY = re.compile(rb"<!ENTITY|<!\[", re.IGNORECASE)  # what a few lines could unfold to gigabytes by
 
 
-def read_musicxml(path: str | Path, tuned: bool = False) -> Score:
+def read_musicxml(path: str | Path, played: bool = False) -> Score:
     """The pitched notes of a MusicXML file as they sound, repeats played, ties joined, as loud as marks,
     hairpins and accents say, a part for each of its staves, and its tempos.
 
-    tuned: whether pitches between keys have fractions, to the nearest quarter tone; else they are the nearest
-        keys.
+    played: as it is played: pitches between keys have fractions, to the nearest quarter tone, grace notes
+        come before the beat, and staccato is short. Else as it is written: the nearest keys, and no grace
+        notes.
 
     Raises:
         UserError: not a readable MusicXML file, one larger or longer than music is, or one that declares
@@ -54,7 +57,7 @@ def read_musicxml(path: str | Path, tuned: bool = False) -> Score:
     if ENTITY.search(data.replace(b"\0", b"")):  # UTF-16 has zeros between its letters
         raise UserError(f"{printable(path)}: declares entities, which no score needs; {FIX}")
     try:
-        return _parse(data, tuned)
+        return _parse(data, played)
     except UserError:
         raise
     except Exception as error:  # music21 raises whatever its parts raise
@@ -63,31 +66,49 @@ def read_musicxml(path: str | Path, tuned: bool = False) -> Score:
 
 
 def tones(
-    part: Any, tuned: bool = False, velocity: Callable[[Any], int] = lambda _: VELOCITY
+    part: Any, played: bool = False, velocity: Callable[[Any], int] = lambda _: VELOCITY
 ) -> Iterator[tuple[ScoreNote, str | None]]:
-    """The tones of music21's part, and how each is tied: "start", "continue", "stop" or not at all; `tuned`
+    """The tones of music21's part, and how each is tied: "start", "continue", "stop" or not at all; `played`
     as in `read_musicxml`, `velocity` that of a note or chord."""
-    from music21.harmony import Harmony
-
-    for element in part.flatten().notes:
-        if isinstance(element, Harmony) or element.quarterLength <= 0:
-            continue  # a chord symbol or a grace note: not sounded, or without a length of its own
+    for element, onset, duration in _timed(part, played):
         for tone in getattr(element, "notes", [element]):
             if hasattr(tone, "pitch"):
                 pitch = tone.pitch.midi
-                if off := round((tone.pitch.ps - pitch + 6) % 12 - 6, 2) if tuned else 0:
+                if off := round((tone.pitch.ps - pitch + 6) % 12 - 6, 2) if played else 0:
                     pitch += off
-                times = float(element.offset), float(element.quarterLength)
-                note = ScoreNote(*times, pitch, velocity(element))
-                yield note, tone.tie and tone.tie.type
+                yield ScoreNote(onset, duration, pitch, velocity(element)), tone.tie and tone.tie.type
 
 
-def _tied(part: Any, tuned: bool, velocity: Callable[[Any], int]) -> list[ScoreNote]:
+def _timed(part: Any, played: bool) -> Iterator[tuple[Any, float, float]]:
+    """The notes and chords of music21's part with onset and duration in quarter lengths; grace notes, which
+    have no length of their own, where they are `played`, right before the beat."""
+    from music21.articulations import Staccato
+    from music21.harmony import Harmony
+
+    graces = []
+    for element in part.flatten().notes:
+        if isinstance(element, Harmony):
+            continue  # a chord symbol
+        onset, duration = float(element.offset), float(element.quarterLength)
+        if duration <= 0:
+            graces.append(element)
+            continue
+        if played:
+            first = onset - GRACE * len(graces)
+            for number, grace in enumerate(graces):
+                yield grace, max(0.0, first + GRACE * number), GRACE
+            if any(isinstance(sign, Staccato) for sign in element.articulations):
+                duration *= STACCATO
+        graces = []
+        yield element, onset, duration
+
+
+def _tied(part: Any, played: bool, velocity: Callable[[Any], int]) -> list[ScoreNote]:
     """The notes of music21's part by onset, ties joined: of tones of one pitch, one after the other, in
     whatever voices (music21's own `stripTies` takes one voice's tone for another's)."""
     notes: list[ScoreNote] = []
     held: dict[tuple[int, float], int] = {}  # where each note that goes on is in `notes`, by pitch and end
-    for note, tie in tones(part, tuned, velocity):
+    for note, tie in tones(part, played, velocity):
         end = note.onset + note.duration
         place = held.pop((note.pitch, round(note.onset, 4)), None) if tie in ("continue", "stop") else None
         if place is None:
@@ -124,13 +145,13 @@ def _head(archive: zipfile.ZipFile, name: str) -> bytes:
         return file.read(LARGEST + 1)
 
 
-def _tree(data: bytes, tuned: bool) -> ElementTree.Element:
+def _tree(data: bytes, played: bool) -> ElementTree.Element:
     """The XML of a score, in the encoding that it declares (music21 reads all as UTF-8), with what music21
     would play otherwise than it is meant put right.
 
     Cue notes, which show what another part plays, are rests. A tempo that is a number in its sound alone is
     that of the sound, and so is a jump whose words music21 does not know. Pitches between quarter tones,
-    which it refuses, are the nearest quarter tone where `tuned`, else the nearest key.
+    which it refuses, are the nearest quarter tone where `played`, else the nearest key.
     """
     root = ElementTree.fromstring(data)
     if root.tag != "score-partwise":
@@ -153,7 +174,7 @@ def _tree(data: bytes, tuned: bool) -> ElementTree.Element:
                         kind.remove(mark)
     for alter in root.iter("alter"):
         if (semitones := float(alter.text or 0)) * 2 % 1:  # which music21 refuses
-            alter.text = str(round(2 * semitones) / 2 if tuned else round(semitones))
+            alter.text = str(round(2 * semitones) / 2 if played else round(semitones))
     return root
 
 
@@ -185,12 +206,12 @@ def _is_number(text: str | None) -> bool:
         return False
 
 
-def _parse(data: bytes, tuned: bool) -> Score:
+def _parse(data: bytes, played: bool) -> Score:
     music21 = required("music21", "MusicXML needs music21: pip install music21")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # bars that are overfull, slurs without an end
         importer = music21.musicxml.xmlToM21.MusicXMLImporter()
-        importer.xmlRootToScore(_tree(data, tuned), importer.stream)
+        importer.xmlRootToScore(_tree(data, played), importer.stream)
         score = importer.stream
         score.toSoundingPitch(inPlace=True)
         marks: dict[float, float] = {}
@@ -202,7 +223,7 @@ def _parse(data: bytes, tuned: bool) -> Score:
         for _, instrument in groupby(score.parts, lambda part: str(part.id).split("-Staff")[0]):
             staves = list(instrument)
             velocity = velocities(staves)
-            parts += [_tied(staff, tuned, velocity) for staff in staves]
+            parts += [_tied(staff, played, velocity) for staff in staves]
         parts, tempos = _unfolded(score, parts, sorted(marks.items()))
     check_tempos(tempos)
     return Score(tuple(notes for notes in parts if notes), tempos[0][1], tuple(tempos[1:]))

@@ -20,16 +20,16 @@ def is_score(path: str | Path) -> bool:
     return Path(path).suffix.lower() in SUFFIXES
 
 
-def read_score(path: str | Path, tuned: bool = False) -> Score:
+def read_score(path: str | Path, played: bool = False) -> Score:
     """The pitched notes of a MIDI or MusicXML file in quarter lengths.
 
-    tuned: as of `read_musicxml`.
+    played: as of `read_musicxml`.
 
     Raises:
         UserError: the file cannot be read, has no pitched notes, or lasts longer than an hour.
     """
     path = _checked(path)
-    score = read_musicxml(path, tuned) if path.suffix.lower() in MUSICXML else read_midi_score(path)
+    score = read_musicxml(path, played) if path.suffix.lower() in MUSICXML else read_midi_score(path)
     if not score.parts:
         raise UserError(f"{printable(path)}: has no pitched notes; {FIX}")
     _require_length(path, max(note.offset for note in score.notes()))
@@ -42,7 +42,7 @@ def read_notes(path: str | Path) -> list[Note]:
     `read_score`."""
     path = _checked(path)
     if path.suffix.lower() in MUSICXML:
-        return read_score(path, tuned=True).notes()
+        return read_score(path, played=True).notes()
     notes = [
         note for note in read_midi(path, drums=False, pedal=True, controls=True) if note.offset > note.onset
     ]
