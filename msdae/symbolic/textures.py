@@ -86,11 +86,9 @@ def draw(
     scale, root = rng.choice(SCALES), rng.randrange(12)
     pitches = [pitch for pitch in range(low, high + 1) if (pitch - root) % 12 in scale] or [low]
     level, notes = rng.randint(*config.velocities), []
-    for onset, duration, pitch in without_unisons(
-        sorted(_KINDS[kind](pitches, polyphonic, seconds, rng, config))
-    ):
+    for note in without_unisons(sorted(_KINDS[kind](pitches, polyphonic, seconds, rng, config))):
         velocity = round(min(127, max(1, rng.gauss(level, 8))))
-        notes.append(Note(onset, min(seconds, onset + duration), pitch, velocity))
+        notes.append(Note(note.onset, min(seconds, note.onset + note.duration), note.pitch, velocity))
     return f"{kind} {rng.getrandbits(32):08x}", notes
 
 
