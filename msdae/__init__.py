@@ -3,7 +3,7 @@
     from msdae import Pipeline
     waveform = Pipeline.from_pretrained().swap("a.wav", "b.wav")
 
-Public names are imported at first use: `import msdae` takes no time.
+Public names are imported at first use, so that `import msdae` itself is fast.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""`python -m msdae` is the command `msdae`, so that `accelerate launch -m msdae train-stage` works too."""
+"""`python -m msdae` runs the command `msdae`, so that `accelerate launch -m msdae train-stage` works too."""
 
 from msdae.commands import main
 

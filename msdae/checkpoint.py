@@ -1,4 +1,4 @@
-"""Safetensors files whose header holds the JSON that rebuilds what they store. Nothing is unpickled."""
+"""Safetensors files whose JSON header says how to rebuild what they store. Nothing is ever unpickled."""
 
 import hashlib
 import json
@@ -21,20 +21,20 @@ FIX = "fetch or save it again"
 _KEY = "msdae"
 _FLOATS = ("F16", "BF16", "F32", "F64")
 _DRAWN = (init.kaiming_uniform_, init.uniform_, torch.Tensor.uniform_, torch.Tensor.normal_)
-_PICKLES = (b"PK", b"\x80")  # how files of torch.save begin, new and old ones
+_PICKLES = (b"PK", b"\x80")  # first bytes of files of torch.save: zip archives, or older pickles
 
 
 def save(path: str | Path, kind: str, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
     """Write `tensors` and the JSON-able `header` to the safetensors file `path`, atomically.
 
-    kind: what the file holds ("model", "codec", "training state"); `load` refuses another.
+    kind: what the file holds, such as "prior" or "training state"; `load` refuses a file of another kind.
     """
     document = json.dumps({"format": FORMAT, "kind": kind, **header})
     owned: dict[str, torch.Tensor] = {}
     memory: set[int] = set()
     for name, tensor in tensors.items():
         stored = tensor.detach().cpu().contiguous()
-        # weights that layers share are written for each: the format knows no sharing
+        # safetensors stores no shared memory: weights that layers share are written once for each layer
         owned[name] = stored.clone() if stored.untyped_storage().data_ptr() in memory else stored
         memory.add(owned[name].untyped_storage().data_ptr())
     with atomic(path) as temporary:
@@ -42,10 +42,11 @@ def save(path: str | Path, kind: str, tensors: Mapping[str, torch.Tensor], heade
 
 
 def load(path: str | Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """The tensors and header of a file that `save` wrote.
+    """The tensors, on the CPU, and the header of a file that `save` wrote.
 
     Raises:
-        UserError: the file is missing, truncated, not one of msdae's, of another kind or newer, or has NaN.
+        UserError: the file is missing, truncated, not written by msdae, of another kind or of a newer format,
+            or a tensor has NaN or infinity.
     """
     header = read_header(path, kind)
     with _open(path) as file:
@@ -58,12 +59,13 @@ def load(path: str | Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str
 
 
 def require_tensors(path: str | Path, expected: Mapping[str, torch.Tensor], fix: str = FIX) -> None:
-    """Check names, shapes and types of a file's tensors by its index, before any of them is read.
+    """Check the names, shapes and types of a file's tensors by its index, without reading the tensors.
 
-    expected: tensors by name, which may be on the meta device. The file's may have another precision.
+    expected: {name: tensor}, which may be on the meta device. Floats may have another precision in the file.
+    fix: what to do if they do not fit, for the error.
 
     Raises:
-        UserError: one is missing, too many, of another shape, or of whole numbers where it should not be.
+        UserError: a tensor is missing, unknown or of another shape, or only one of the two is of floats.
     """
     shapes = {name: list(tensor.shape) for name, tensor in expected.items()}
     with _open(path) as file:
@@ -82,10 +84,12 @@ def require_tensors(path: str | Path, expected: Mapping[str, torch.Tensor], fix:
 def restore(
     network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], path: str | Path, fix: str
 ) -> torch.nn.Module:
-    """`network` with the weights `tensors` of the file `path`, in single precision, for evaluation only.
+    """Load `tensors`, read from the file `path`, into `network` in single precision, and return it.
+
+    The network is put into evaluation mode and its parameters need no gradients.
 
     Raises:
-        UserError: they do not fit; says what to do, `fix`.
+        UserError: the tensors do not fit the network; the message ends with `fix`, what to do.
     """
     try:
         network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
@@ -95,8 +99,10 @@ def restore(
 
 
 class Unset(TorchFunctionMode):
-    """Inside the block, on this thread, layers leave their first weights as memory has them: those of a
-    network that is read from a file are drawn for nothing, which takes a tenth of a second."""
+    """Inside the block, on this thread, the weights of new layers are left uninitialised.
+
+    This is for networks whose weights are then read from a file: drawing them takes a tenth of a second.
+    """
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func in _DRAWN:
@@ -105,12 +111,15 @@ class Unset(TorchFunctionMode):
 
 
 def kind_of(path: str | Path) -> str:
-    """What the file holds; raises as `load`."""
+    """The `kind` that `save` was given for the file; raises as `load`."""
     return _header(path)["kind"]
 
 
 def read_header(path: str | Path, kind: str, needs: Mapping[str, type] | None = None) -> dict[str, Any]:
-    """The header alone. needs: {name: type} of what it has to have. Raises as `load`."""
+    """The header of a file, without its tensors; raises as `load`.
+
+    needs: {name: type} of entries that the header must have.
+    """
     header = _header(path)
     if header["kind"] != kind:
         kinds = f"holds a {printable(header['kind'])[:60]}, expected a {kind}"
@@ -120,7 +129,7 @@ def read_header(path: str | Path, kind: str, needs: Mapping[str, type] | None = 
 
 
 def halved(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors in half precision; whole numbers stay as they are."""
+    """The tensors in half precision; integer tensors stay as they are."""
     return {name: x.half() if x.is_floating_point() else x for name, x in tensors.items()}
 
 

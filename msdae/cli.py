@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from msdae.inference.pipeline import Mix, Pipeline, Sampling
     from msdae.inference.sources import PlayedScore
 
-# For torch, which is imported later: threads that spin while they wait take a core from whatever else is
-# running, and beside one busy process work lasts several times as long.
+# Read by torch, which is imported later: threads that spin while they wait take a core from other processes,
+# and beside one busy process, work would take several times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 Config = TypeVar("Config")
-_FIRST_SPEAKS = 10.0  # seconds in which the first process's error ends the others, which had the same to say
+_FIRST_SPEAKS = 10.0  # seconds that other processes hold back an error, until the first one's ends them
 SCRIPTS = ("experiments", "probes")  # folders of a checkout whose scripts call the commands
 
 
@@ -51,14 +51,14 @@ def program(name: str) -> str:
 
 
 def command_line(name: str, argv: Sequence[str] | None) -> str:
-    """What a user types to run the command `name` with `argv` again; None: the arguments of this process."""
+    """What a user types to run the command `name` again. argv: its arguments; None: those of this process."""
     return f"{program(name)} {shlex.join(sys.argv[1:] if argv is None else argv)}".strip()
 
 
 def parser(name: str, description: str, example: str) -> argparse.ArgumentParser:
     """The parser of the command `name`, whose --help shows defaults and ends with an example.
 
-    example: arguments, to which the name of the program is added.
+    example: arguments; the name of the program is put before them.
     """
     return _Parser(
         prog=program(name),
@@ -70,7 +70,7 @@ def parser(name: str, description: str, example: str) -> argparse.ArgumentParser
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are errors like all others: one line."""
+    """A parser that raises a UserError for wrong arguments, so that they are printed as one line."""
 
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"'([^']{60})[^']+'", r"'\1...'", message)
@@ -78,29 +78,29 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Defaults in the help where there are any, line breaks of the example kept."""
+    """Shows defaults other than None, False and [] in the help, and keeps the line breaks of the example."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return super()._get_help_string(action) if action.default not in (None, False, []) else action.help
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call `main` and end the process as a command line ends.
+    """Call `main` and end the process with the exit code of a command line.
 
-    A UserError, and an error of the machine (no space, no memory, no permission), becomes one line on
-    standard error and exit code 2; Ctrl-C exit code 130, SIGTERM 143, after half-written files are removed.
+    A UserError or a system error (no space, memory or permission) is printed as one line: exit code 2. Ctrl-C
+    gives 130 and SIGTERM 143, after half-written files are removed; a closed pipe gives 1.
     """
-    if sys.stdout is not None:  # it may be closed
-        sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are no UTF-8
+    if sys.stdout is not None:  # None if it was closed
+        sys.stdout.reconfigure(errors="backslashreplace")  # for file names that are not UTF-8
     _show_log()
-    atexit.register(gc.freeze)  # or Python looks through all of torch once more, for a fifth of a second
+    atexit.register(gc.freeze)  # spares the last garbage collection, a fifth of a second with torch
     threading.excepthook = _ended_thread
     signal.signal(signal.SIGTERM, launcher.terminate)
     launcher.watch()
     try:
         main()
         print(end="", flush=True)
-    except BrokenPipeError:  # as of `| head`; what is still to be printed has no reader
+    except BrokenPipeError:  # as after `| head`: nobody reads what is still to be printed
         _leave_stdout()
         sys.exit(1)
     except KeyboardInterrupt:
@@ -121,7 +121,7 @@ def _end(text: str, code: int) -> NoReturn:
     tqdm.write(text, file=sys.stderr)
     try:
         print(end="", flush=True)
-    except OSError:  # a full disk, which Python would try again at its end
+    except OSError:  # a full disk; Python would try to print again at exit
         _leave_stdout()
     launcher.leave()
     sys.exit(code)
@@ -132,7 +132,7 @@ def _leave_stdout() -> None:
 
 
 def _ended_thread(end: threading.ExceptHookArgs) -> None:
-    """Errors of the machine in a thread reach the main one, which says them (as those of TensorBoard's)."""
+    """Print no system error of a thread, as TensorBoard's: it reaches the main thread, which prints it."""
     if end.exc_value is None or of_system(end.exc_value) is None:
         threading.__excepthook__(end)
 
@@ -146,7 +146,7 @@ class _Plain(logging.Handler):
 
 
 def _show_log() -> None:
-    """Show what the library logs from INFO on."""
+    """Print what the library logs at level INFO and above."""
     log = logging.getLogger("msdae")
     log.setLevel(logging.INFO)
     log.propagate = False  # packages that set up the root logger would show every line twice
@@ -155,7 +155,7 @@ def _show_log() -> None:
 
 
 def note(text: str) -> None:
-    """One line for the user that is not a result."""
+    """Print one line that is not a result, on standard error."""
     print(f"note: {text}", file=sys.stderr)
 
 
@@ -170,7 +170,7 @@ def numbers(kind: type, limit: Range = Range()) -> Callable[[str], tuple]:
 
 
 def ranged(limit: Range | Choice, kind: type = int) -> Callable[[str], Any]:
-    """An argparse type: a number in the range `limit`."""
+    """An argparse type: a value of type `kind` in `limit`."""
 
     def parse(text: str) -> Any:
         value = kind(text)
@@ -186,7 +186,7 @@ positive = ranged(COUNT)
 
 
 def add_checkpoints(arguments: argparse.ArgumentParser, nargs: str = "+") -> None:
-    """--checkpoint, models side by side. nargs: "*" where none is possible too."""
+    """Add --checkpoint, which takes several models. nargs: "*" if it may also take none."""
     arguments.add_argument(
         "--checkpoint",
         nargs=nargs,
@@ -197,7 +197,7 @@ def add_checkpoints(arguments: argparse.ArgumentParser, nargs: str = "+") -> Non
 
 
 def add_model(arguments: argparse.ArgumentParser) -> None:
-    """--checkpoint, --codec and --device."""
+    """Add --checkpoint, --codec, --device and --threads."""
     what = "the model: 'embedded' (ships with msdae), a file, a folder or a hub id"
     arguments.add_argument("--checkpoint", default="embedded", help=what)
     add_codec(arguments)
@@ -205,13 +205,13 @@ def add_model(arguments: argparse.ArgumentParser) -> None:
 
 
 def add_device(arguments: argparse.ArgumentParser) -> None:
-    """--device and --threads."""
+    """Add --device and --threads."""
     arguments.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     add_threads(arguments)
 
 
 def add_threads(arguments: argparse.ArgumentParser) -> None:
-    """--threads, which holds from parsing on."""
+    """Add --threads, which takes effect as soon as it is parsed."""
     arguments.add_argument(
         "--threads", type=_threads, metavar="N", help="of the CPU (default: as many as it has cores)"
     )
@@ -229,17 +229,17 @@ _threads.__name__ = "int"
 
 
 def add_codec(arguments: argparse.ArgumentParser) -> None:
-    """--codec, of a model."""
+    """Add --codec, the codec of a model."""
     arguments.add_argument("--codec", help="codec or its file; by default the one that the checkpoint is of")
 
 
 def named(arguments: Sequence[str], reserved: Iterable[str] = ()) -> dict[str, str]:
-    """{name: value} of "NAME=VALUE" or "VALUE", whose name is its file's or, of a run, those of its folders.
+    """{name: value} of "NAME=VALUE" arguments; a "VALUE" alone is named after its file or run folders.
 
-    reserved: names that nothing may have.
+    reserved: names that may not be used.
 
     Raises:
-        UserError: a name that is given twice, is reserved or cannot be a file's.
+        UserError: a name is given twice, is reserved or cannot be the name of a file.
     """
     values: dict[str, str] = {}
     for argument in arguments:
@@ -255,7 +255,7 @@ def named(arguments: Sequence[str], reserved: Iterable[str] = ()) -> dict[str, s
 
 
 def _name(path: Path) -> str:
-    """runs/hdae/stage1/model.safetensors or its folder: "hdae stage1"; mine.safetensors: "mine"."""
+    """A model's name: "hdae stage1" of runs/hdae/stage1[/model.safetensors], "mine" of mine.safetensors."""
     folder = path.parent if path.name == "model.safetensors" else path
     if folder.name.startswith("stage") and folder.parent.name:
         return f"{folder.parent.name} {folder.name}"
@@ -263,7 +263,7 @@ def _name(path: Path) -> str:
 
 
 def add_set(arguments: argparse.ArgumentParser, about: str) -> None:
-    """--set KEY=VALUE, which may be given several times. about: its help."""
+    """Add --set KEY=VALUE, which may be given several times. about: its help."""
     arguments.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=about)
 
 
@@ -273,13 +273,13 @@ def add_config(
     only: Iterable[str] = (),
     choices: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """An option for each field of the dataclass `kind`: its name, type and default, helped by its docstring.
+    """Add an option for each field of the dataclass `kind`, with the field's name, type and default.
 
-    The docstring describes a field in a paragraph that begins with "name: ".
+    Its help is the paragraph of the dataclass's docstring that begins with "name: ".
 
     Args:
-        only: names of fields; by default all.
-        choices: {field: values}, the only ones that it takes.
+        only: names of the fields; by default all.
+        choices: {field: the only values that its option takes}.
     """
     hints, about = typing.get_type_hints(kind, include_extras=True), _described(kind)
     for field in dataclasses.fields(kind):
@@ -294,7 +294,7 @@ def add_config(
 
 
 def configured(kind: type[Config], options: argparse.Namespace, **others: Any) -> Config:
-    """The dataclass `kind` from the options of `add_config`; others: fields that have no option."""
+    """The dataclass `kind` from the options of `add_config`. others: values of fields without an option."""
     fields = {field.name for field in dataclasses.fields(kind)}
     return kind(**({name: value for name, value in vars(options).items() if name in fields} | others))
 
@@ -335,7 +335,7 @@ def check_outputs(outputs: Collection[Path], plot: Path | None, inputs: Iterable
 
 
 def add_sampling(arguments: argparse.ArgumentParser, without: Collection[str] = ()) -> None:
-    """--checkpoint, --codec, --device and the options of `Sampling` but those `without`, which do nothing."""
+    """Add the options of `add_model` and of `Sampling`. without: fields that have no effect and no option."""
     from msdae.diffusion import SAMPLERS
     from msdae.inference.settings import Sampling
 
@@ -345,18 +345,18 @@ def add_sampling(arguments: argparse.ArgumentParser, without: Collection[str] = 
 
 
 def add_out(arguments: argparse.ArgumentParser, default: str) -> None:
-    """--out, a file of sound."""
+    """Add --out, the sound file to write."""
     arguments.add_argument("--out", type=Path, default=Path(default), help="the result: .wav, .flac or .ogg")
 
 
 def add_plot(arguments: argparse.ArgumentParser, shown: str = "the log-mels") -> None:
-    """--plot, a picture of what is `shown`, in words."""
+    """Add --plot, a picture to draw. shown: what it shows, for the help."""
     about = f"a picture of {shown}: .png, .pdf or .svg"
     arguments.add_argument("--plot", type=Path, metavar="FILE", help=about)
 
 
 def sampling(options: argparse.Namespace) -> "Sampling":
-    """The sampling that the options of `add_sampling` ask for."""
+    """The `Sampling` that the options of `add_sampling` ask for."""
     from msdae.inference.settings import Sampling
 
     return configured(Sampling, options)
@@ -370,7 +370,7 @@ def pipeline(options: argparse.Namespace) -> "Pipeline":
 
 
 def open_source(path: str | Path) -> "Recording | PlayedScore":
-    """The recording in `path`, or the score, which is played; says so if there are several channels."""
+    """Open the recording, or the score to be played, at `path`; note it if several channels are averaged."""
     from msdae.inference.sources import open_sound
 
     recording = open_sound(path)
@@ -385,14 +385,14 @@ def render(renderer: "Pipeline", mix: "Mix", output: Path) -> None:
 
 
 def say_written(output: Path, source: Any, quieter: bool, than: str = "the melody source") -> None:
-    """Print that a rendering as long as a source was written, and whether it is `quieter` than wanted."""
+    """Print that a rendering as long as `source` was written; note if it is `quieter` than it should be."""
     if quieter:
         note(f"{output}: quieter than {than}: as loud, its peaks would be limited by over 6 dB")
     print(f"wrote {output} ({source.samples / source.sample_rate:.2f} s)")
 
 
 def plot(path: Path | None, sources: "dict[str, Source]") -> None:
-    """Draw the log-mels of `sources` to `path` and print its name; nothing without a path."""
+    """Draw the log-mels of `sources` to `path` and print its name; do nothing if it is None."""
     if path is not None:
         from msdae.evaluation.figures import plot_log_mels
 

@@ -1,4 +1,4 @@
-"""Frozen dataclasses from YAML files and --set key=value: only differences are written down."""
+"""Frozen dataclasses from YAML files and --set key=value, which hold only what differs from the defaults."""
 
 import contextlib
 import dataclasses
@@ -20,8 +20,11 @@ Config = TypeVar("Config")
 def from_mapping(kind: type[Config], values: Mapping[str, Any], source: str = "config") -> Config:
     """Build the frozen dataclass `kind` from (nested) `values`.
 
+    source: where the values come from, for error messages.
+
     Raises:
-        UserError: an unknown key (the nearest known one is named), a missing one, or a value of another type.
+        UserError: an unknown key (the nearest known one is named), a missing one, or a value of another type
+            or outside its range.
     """
     hints = typing.get_type_hints(kind)  # without their ranges, which the dataclass itself checks
     names = [field.name for field in dataclasses.fields(kind)]
@@ -43,7 +46,7 @@ def from_mapping(kind: type[Config], values: Mapping[str, Any], source: str = "c
 
 
 def of_file(kind: type[Config], values: Mapping[str, Any], path: str | Path) -> Config:
-    """`from_mapping` of settings in the header of the file `path`, which nobody writes by hand."""
+    """`from_mapping` for settings in the header of the file `path`; errors say to fetch or save it again."""
     try:
         return from_mapping(kind, values, printable(path))
     except UserError as error:
@@ -58,10 +61,15 @@ def to_mapping(config: Any) -> dict[str, Any]:
 def load(
     kind: type[Config], path: str | Path | None, overrides: Iterable[str] = (), part: str = ""
 ) -> Config:
-    """`kind` with the differences that the YAML file `path` and `overrides` ("a.b=value") hold.
+    """The dataclass `kind` from its defaults, changed by the YAML file `path` and then by `overrides`.
 
-    A file may build on another one beside it: `base: other.yaml`. part: name under which a file that holds
-    more has the differences; overrides may begin with it.
+    overrides: "key=value" or "outer.inner=value". A file may build on another one, named relative to its
+    folder: `base: other.yaml`. part: key under which a file that also configures other things holds the
+    values of `kind`; overrides may begin with it.
+
+    Raises:
+        UserError: as `from_mapping` and `files.read_yaml`; a file that builds on itself, or an override that
+            is not key=value.
     """
     source = "--set" if path is None else printable(path)
     values = {} if path is None else _of_file(kind, _read(Path(path)), part, source)
@@ -72,7 +80,7 @@ def load(
 
 
 def _of_file(kind: type, values: dict[str, Any], part: str, source: str) -> dict[str, Any]:
-    """What a file's `values` have under the name `part`; beside it nothing of `kind` may stand."""
+    """As `_within`; raises a UserError if fields of `kind` stand beside the key `part`, not in it."""
     inner = _within(part, values)
     if inner is not values:
         for name in sorted({field.name for field in dataclasses.fields(kind)} & values.keys()):
@@ -81,13 +89,13 @@ def _of_file(kind: type, values: dict[str, Any], part: str, source: str) -> dict
 
 
 def _within(part: str, values: dict[str, Any]) -> dict[str, Any]:
-    """What `values` have under the name `part`; all of them where it is not there."""
+    """The mapping under the key `part` of `values`; `values` itself if there is none."""
     inner = values.get(part)
     return inner if isinstance(inner, dict) else values
 
 
 def _parsed(override: str) -> dict[str, Any]:
-    """The nested names with values of "a.b=value"."""
+    """The override "a.b=value" as nested mappings: {"a": {"b": value}}."""
     key, equals, text = override.partition("=")
     keys = key.strip().split(".")
     if not equals or not all(name.isidentifier() for name in keys):
@@ -103,10 +111,12 @@ def _parsed(override: str) -> dict[str, Any]:
 
 
 def require_ranges(config: Any, *names: str) -> None:
-    """Check that the fields `names` of a dataclass, by default all tuples, are a lower and an upper bound.
+    """Check that fields of a dataclass are a lower and an upper bound.
+
+    names: the fields; by default all whose values are tuples.
 
     Raises:
-        UserError: one is not two numbers in order.
+        UserError: a field is not two numbers, the lower one first.
     """
     for name in names or (name for name, value in vars(config).items() if isinstance(value, tuple)):
         value = getattr(config, name)
@@ -115,7 +125,7 @@ def require_ranges(config: Any, *names: str) -> None:
 
 
 def _read(path: Path, above: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The values of a file over those of its base. above: the files that build on it."""
+    """The values of a YAML file, merged over those of its base. above: the files that build on it."""
     place = os.path.realpath(path)
     if place in above:
         raise UserError(f"{printable(path)}: builds on itself; take its 'base' out or name another file")
@@ -132,7 +142,7 @@ def _read(path: Path, above: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 def _merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`values` with what `over` has, key by key at every depth."""
+    """`values` updated with `over`, key by key at every depth."""
     both = {
         key: _merged(values[key], value)
         for key, value in over.items()

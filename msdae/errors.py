@@ -1,4 +1,4 @@
-"""The one exception that means "the input is wrong, here is what to do", and what else is said that way."""
+"""The exception whose message tells a user what to do, and the system errors that are turned into it."""
 
 import errno
 import importlib
@@ -30,9 +30,9 @@ class UserError(Exception):
 
 
 def printable(text: object) -> str:
-    """`text` as it can be printed: bytes of a name that are no UTF-8 and control characters are escaped.
+    """`text` made printable: control characters, and bytes of a file name that are not UTF-8, are escaped.
 
-    Lines of a text stay lines; the name of a file, a path, has one.
+    Line breaks are kept in a text and escaped in a path.
     """
     kept = "" if isinstance(text, PurePath) else "\n"
     escaped = str(text).encode("utf-8", "backslashreplace").decode("utf-8")
@@ -42,17 +42,17 @@ def printable(text: object) -> str:
 
 
 def of_system(error: BaseException, subject: object = None) -> UserError | None:
-    """What an error of the machine, not of the program, says to a user: no space, no memory, no permission.
+    """The UserError for an error of the system, such as no space, no memory or no permission.
 
-    subject: the file or option that it is about, where the error does not know it.
+    subject: the file or option that it is about; by default the file that the error names.
 
-    Returns None for any other error.
+    Returns a UserError as it is, and None for any other error.
     """
     if isinstance(error, UserError):
         return error
-    if number := re.search(r"\(os error (\d+)\)", str(error)):  # as safetensors says it
+    if number := re.search(r"\(os error (\d+)\)", str(error)):  # how safetensors words it
         error = OSError(int(number[1]), os.strerror(int(number[1])))
-    if re.fullmatch(r"\d+ requested and \d+ written", str(error)):  # as NumPy says it
+    if re.fullmatch(r"\d+ requested and \d+ written", str(error)):  # how NumPy words a full disk
         error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if isinstance(error, OSError):
         subject = subject or error.filename or "the system"
@@ -65,12 +65,12 @@ def of_system(error: BaseException, subject: object = None) -> UserError | None:
 
 
 def required(module: str, message: str) -> ModuleType:
-    """The module of a package that may not be installed.
+    """Import and return a module whose package may not be installed.
 
-    message: what needs it, and the line that installs it.
+    message: what needs it, and the command that installs it.
 
     Raises:
-        UserError: it cannot be imported: `message`, and why.
+        UserError: it cannot be imported; says `message` and the reason.
     """
     try:
         return importlib.import_module(module)
@@ -79,12 +79,12 @@ def required(module: str, message: str) -> ModuleType:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says, or its kind where it says nothing."""
+    """The first line of an error's message, or the name of its class if it has none."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _out_of_memory(error: BaseException) -> bool:
-    """Whether PyTorch says so, which has an exception for it only where the memory is an accelerator's."""
+    """Whether PyTorch ran out of memory, for which it has an exception of its own only on accelerators."""
     said = str(error)
     return type(error).__name__ == "OutOfMemoryError" or (
         isinstance(error, RuntimeError)

@@ -1,7 +1,7 @@
-"""The border to the file system: each file that is read, made or replaced passes here.
+"""Reading and writing files safely.
 
-Errors become one line with the file, the reason and the fix; a file appears complete or not at all; what a
-killed process left half-written goes when the next one writes there.
+An error becomes one line with the file, the reason and the fix. A file appears complete or not at all. What a
+killed process left half-written is removed when the next process writes to that folder.
 """
 
 import hashlib
@@ -26,25 +26,25 @@ from msdae.errors import UserError, of_system, printable
 
 try:
     import fcntl
-except ImportError:  # Windows: nothing is locked and nothing is cleaned there
+except ImportError:  # on Windows nothing is locked, and what killed processes left stays
     fcntl = None
 
-LARGEST = 1 << 30  # bytes of a text file; NSynth's examples.json has a fifth
-LARGEST_LINES = 4 << 30  # bytes of a file of JSON lines; a million clips with their notes have a quarter
-LARGEST_YAML = 4 << 20  # bytes
-DEEPEST, LONGEST = 100, 10_000  # of what is in YAML: levels, characters of a value
+LARGEST = 1 << 30  # bytes of a text file; NSynth's examples.json has a fifth of that
+LARGEST_LINES = 4 << 30  # bytes of a file of JSON lines; a million clips with notes take a quarter of that
+LARGEST_YAML = 4 << 20  # bytes of a YAML file
+DEEPEST, LONGEST = 100, 10_000  # in YAML: levels of nesting, characters of a value
 BOOL = "tag:yaml.org,2002:bool"
-_DAMAGE = (  # what parsers say of content that is not what they expect
+_DAMAGE = (  # errors that parsers raise for damaged content
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError, SyntaxError),
     *(RuntimeError, yaml.YAMLError, zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
 )
-PARTIAL = ".msdae."  # how the names of files begin that are still being written
+PARTIAL = ".msdae."  # prefix of the names of files that are still being written
 _writing: set[str] = set()  # names of the partial files of this process
 _swept: set[str] = set()  # folders that this process has cleaned
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """Plain values, read by the C library where it is there; no and on are words, as YAML 1.2 has it."""
+    """Reads plain values, with the C library if there is one; no and on are strings, as in YAML 1.2."""
 
     yaml_implicit_resolvers = {
         first: [(tag, form) for tag, form in forms if tag != BOOL]
@@ -60,9 +60,9 @@ _Loader.add_implicit_resolver(BOOL, re.compile("(?:true|True|TRUE|false|False|FA
 
 @contextmanager
 def reading(path: str | Path, fix: str = "") -> Iterator[None]:
-    """Errors of reading and understanding `path` inside the block become a UserError about it.
+    """Turn errors of reading or parsing `path` inside the block into a UserError about it.
 
-    fix: what to do where its content is wrong; the system's own errors know their fix.
+    fix: what to do if its content is wrong; errors of the system have their own (`errors.FIXES`).
     """
     try:
         yield
@@ -73,7 +73,7 @@ def reading(path: str | Path, fix: str = "") -> Iterator[None]:
     except (OSError, MemoryError, *_DAMAGE) as error:
         if (said := of_system(error, path)) is not None:
             raise said from error
-        wrong = isinstance(error, (TypeError, AttributeError))  # whose words are about the program
+        wrong = isinstance(error, (TypeError, AttributeError))  # their messages are about the program
         reason = "a value of another type" if wrong else " ".join(printable(error).split())
         reason = re.sub(r"<\S+ object at 0x\w+>", "an object", reason) or type(error).__name__
         raise UserError(f"{printable(path)}: damaged ({reason[:200]}); {fix}") from error
@@ -82,8 +82,10 @@ def reading(path: str | Path, fix: str = "") -> Iterator[None]:
 def read_text(path: str | Path, fix: str = "give a text file", largest: int = LARGEST) -> str:
     """The UTF-8 text of a regular file.
 
+    fix: what to do if there is no such text, for the error.
+
     Raises:
-        UserError: no such file, no regular file, no text, or larger than `largest` bytes.
+        UserError: the file is missing, not a regular file, not UTF-8 text, or larger than `largest` bytes.
     """
     with reading(path, fix):
         _check_text(Path(path), fix, largest)
@@ -111,13 +113,13 @@ def digest(path: str | Path) -> str:
 
 
 def read_json(path: str | Path, kind: type = dict, fix: str = "make it again") -> Any:
-    """The JSON value of type `kind` in a file; raises as `read_text`, and where it is of another type."""
+    """The JSON value in a file; raises as `read_text`, and if it is damaged or not of type `kind`."""
     with reading(path, fix):
         return _typed(path, json.loads(read_text(path, fix)), kind, fix)
 
 
 def read_json_lines(path: str | Path, fix: str = "make it again") -> list[dict[str, Any]]:
-    """The JSON objects of a file, one a line; raises as `read_json`."""
+    """The JSON objects of a file, one per line; raises as `read_json`."""
     with reading(path, fix):
         _check_text(Path(path), fix, LARGEST_LINES)
         with open(path, encoding="utf-8") as lines:
@@ -125,22 +127,23 @@ def read_json_lines(path: str | Path, fix: str = "make it again") -> list[dict[s
 
 
 def read_yaml(path: str | Path, fix: str = "write it as 'key: value' lines") -> dict[str, Any]:
-    """The mapping in a YAML file, {} if it is empty. Tags and aliases, which may unfold far, are refused.
+    """The mapping in a YAML file, {} if it is empty.
 
     Raises:
-        UserError: as `read_text`; no YAML, or no mapping.
+        UserError: as `read_text`; the text is not a mapping, or no YAML that `parse_yaml` takes.
     """
     with reading(path, fix):
         return _typed(path, parse_yaml(read_text(path, fix, LARGEST_YAML)) or {}, dict, fix)
 
 
 def parse_yaml(text: str) -> Any:
-    """The value of a YAML text without tags and aliases.
+    """The value of a YAML text without aliases and custom tags.
 
-    Nothing is shared, so that a few lines cannot unfold to gigabytes.
+    Without aliases, a few lines cannot expand to gigabytes.
 
     Raises:
-        yaml.YAMLError, ValueError: it is not one, or is nested deeper or has longer values than any setting.
+        yaml.YAMLError, ValueError: the text is no such YAML, is nested deeper than `DEEPEST` levels, or has a
+            value longer than `LONGEST`.
     """
     depth = 0
     for event in yaml.parse(text, _Loader):
@@ -163,12 +166,15 @@ def _typed(path: str | Path, value: Any, kind: type, fix: str) -> Any:
 
 
 def check_replaceable(path: str | Path) -> None:
-    """Raise a UserError if no file can be made at `path`: a folder or device, or in a folder that is missing
-    or closed. Nothing that is no regular file is replaced."""
+    """Raise a UserError if no file can be written at `path`.
+
+    There is a folder, a device or anything else that is not a regular file, or the folder that it lies in is
+    missing or not writable.
+    """
     path = Path(path)
     with reading(path):
         with suppress(FileNotFoundError):
-            path.stat()  # says so where a name is too long or links lead in a circle
+            path.stat()  # raises if the name is too long or links lead in a circle
         if path.is_dir():
             raise UserError(f"{printable(path)}: is a folder; give the name of a file in it")
         if path.exists() and not path.is_file():
@@ -180,13 +186,13 @@ def check_replaceable(path: str | Path) -> None:
 
 
 def check_ending(path: Path, ending: str) -> None:
-    """Raise a UserError unless a file that is to be written is named with `ending`: another is a mistake."""
+    """Raise a UserError unless the name of an output file ends with `ending`, its only format."""
     if path.suffix.lower() != ending:
         raise UserError(f"{printable(path)}: it is written as {ending}; give a name that ends so")
 
 
 def check_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Raise a UserError for an output that is an input, by whatever name: what is read is not replaced."""
+    """Raise a UserError if an output is the same file as an input, under whatever name."""
     read = list(inputs)
     for output in outputs:
         if any(_same(output, path) for path in read):
@@ -201,7 +207,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def make_folder(path: str | Path) -> None:
-    """Make the folder `path` for results, with those above it, if it is not there.
+    """Make the folder `path`, with its parents, unless it exists.
 
     Raises:
         UserError: it cannot be made.
@@ -215,7 +221,7 @@ def make_folder(path: str | Path) -> None:
 
 @contextmanager
 def about(path: str | Path) -> Iterator[None]:
-    """Errors of the machine inside the block that name no file, or one half-written, are about `path`."""
+    """Turn system errors inside the block that name no file, or a partial one, into errors about `path`."""
     try:
         yield
     except UserError:
@@ -229,20 +235,20 @@ def about(path: str | Path) -> Iterator[None]:
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """A temporary file beside `path` that replaces it when the block ends without an error.
+    """Yield a temporary file beside `path` that replaces it when the block ends without an error.
 
     A process killed at any moment leaves either the old file or the new one, never a part; the next process
     that writes to this folder removes the temporary file.
 
     Raises:
-        UserError: something that is no regular file is at `path`; it stays.
+        UserError: what is at `path` is not a regular file, and is not replaced; or the system cannot write.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
         raise UserError(f"{printable(path)}: is no regular file, and is not replaced; choose another")
     with _partial(path) as temporary:
         open(temporary, "xb").close()
-        mode = temporary.stat().st_mode  # writers that replace the file themselves make a private one
+        mode = temporary.stat().st_mode  # writers that replace the file make a private one
         with _held(temporary, os.O_RDWR):
             yield temporary
             with open(temporary, "r+b") as file:
@@ -253,9 +259,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """A new empty folder beside `folder` that becomes it when the block ends: complete or not at all.
+    """Yield a new empty folder that is renamed to `folder` when the block ends without an error.
 
-    A `folder` that another process has made meanwhile, by the same work, stays.
+    A `folder` that another process, at the same work, has made meanwhile stays, and the new one is removed.
     """
     with _partial(folder) as temporary:
         temporary.mkdir()
@@ -270,7 +276,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _partial(path: Path) -> Iterator[Path]:
-    """The name of what is being written beside `path`; whatever has it when the block ends is removed."""
+    """Yield a temporary path beside `path`; whatever is still there when the block ends is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path.parent)
     temporary = path.parent / f"{PARTIAL}{os.getpid()}.{secrets.token_hex(6)}{path.suffix}"
@@ -288,9 +294,9 @@ def _partial(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _held(path: Path, flags: int) -> Iterator[None]:
-    """The file or folder is locked for this process inside the block, or until the process dies.
+    """Lock a file or folder inside the block; if the process dies, the lock ends with it.
 
-    Where there are no locks it is not even opened: Windows opens no folder.
+    On Windows, which has no such locks and cannot open folders, this does nothing.
     """
     if fcntl is None:
         yield
@@ -304,10 +310,11 @@ def _held(path: Path, flags: int) -> Iterator[None]:
 
 
 def lock(handle: int, wait: bool = False) -> bool | None:
-    """Lock an open file or folder for this process, until it is closed; False if another process has it,
-    unless it is to `wait` for that.
+    """Lock an open file or folder until it is closed; True if that worked.
 
-    None where there are no locks: on Windows, and on some disks in a network.
+    wait: whether to wait for another process that holds the lock; otherwise the result is False then.
+
+    Returns None where there are no locks: on Windows, and on some network file systems.
     """
     if fcntl is None:
         return None
@@ -321,7 +328,7 @@ def lock(handle: int, wait: bool = False) -> bool | None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what processes that were killed left half-written in `folder`, once a process."""
+    """Remove what killed processes left half-written in `folder`; each process does so once per folder."""
     if fcntl is None or (place := os.path.realpath(folder)) in _swept:
         return
     _swept.add(place)
@@ -338,7 +345,7 @@ def _remove_partial(path: Path) -> None:
     with suppress(OSError):
         handle = os.open(path, os.O_RDONLY)
         try:
-            if lock(handle):  # of a process of another machine, whose number says nothing here
+            if lock(handle):  # if not, a process of another machine is still writing it
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         finally:
             os.close(handle)

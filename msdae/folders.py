@@ -1,7 +1,8 @@
-"""Where data sets, runs, caches and the shipped configurations lie.
+"""Where data sets, runs, caches, the shipped configurations and the documentation lie.
 
-The environment variable MSDAE_HOME names the folder of all three. Without it they lie in the checkout that
-the package runs from, or, where it was installed from a wheel, in the user's own data folder.
+The environment variable MSDAE_HOME names the folder of data sets, runs and caches. Without it they lie in the
+checkout that the package runs from, or, if msdae was installed or the checkout is read-only, in the user's
+data folder.
 """
 
 import os
@@ -12,7 +13,7 @@ import platformdirs
 from msdae.errors import UserError
 
 CHECKOUT = Path(__file__).parents[1]  # or, where msdae was installed, site-packages
-CONFIGS = "share/msdae/configs"  # of an installation, see [options.data_files] in setup.cfg
+CONFIGS = "share/msdae/configs"  # in an installation; see [options.data_files] in setup.cfg
 
 
 def home() -> Path:
@@ -35,7 +36,7 @@ def runs() -> Path:
 
 
 def cache() -> Path:
-    """The folder of what can be made again: pieces that were read, clips that were rendered."""
+    """The folder of what can be computed again, such as parsed pieces and encoded recordings."""
     return data() / "cache"
 
 
@@ -54,7 +55,7 @@ def configs() -> Path:
 
 
 def docs() -> Path:
-    """The folder of the documents: of `home`, where it has one, or of the checkout that msdae runs from.
+    """The folder of the documentation: docs in `home`, or else in the checkout that msdae runs from.
 
     Raises:
         UserError: there is none.

@@ -1,4 +1,4 @@
-"""The program that started this process, `accelerate launch` or torchrun, which it does not outlive."""
+"""The launcher of this process, `accelerate launch` or torchrun: when it dies, the process ends, too."""
 
 import os
 import re
@@ -10,9 +10,9 @@ from typing import NoReturn
 
 import psutil
 
-threads: int | None = None  # of the CPU that this process was asked to take
-_PARENT = os.getppid()  # noted at once: one that died meanwhile cannot be asked
-_POLL = 0.5  # seconds
+threads: int | None = None  # CPU threads that --threads asks for; None without that option
+_PARENT = os.getppid()  # read at import: after a parent's death, another one takes its place
+_POLL = 0.5  # seconds between two looks at the parent
 _watching, _left = threading.Event(), threading.Event()
 
 
@@ -22,27 +22,28 @@ def launched() -> bool:
 
 
 def rank() -> int:
-    """This process among those that `accelerate launch` or torchrun started; 0 when there is only one."""
+    """The number of this process among those that the launcher started; 0 if there is only one."""
     return int(os.environ.get("RANK", "0"))
 
 
 def terminate(number: int, frame: object) -> NoReturn:
-    """A signal's handler: end with its exit code, after half-written files are removed."""
+    """Signal handler: exit with code 128 + `number`, after half-written files are removed."""
     signal.signal(number, signal.SIG_IGN)  # a second one would interrupt the cleaning
     sys.exit(128 + number)
 
 
 def watch() -> None:
-    """End this process as SIGTERM does when its launcher dies, from now on.
+    """Begin to watch the launcher: when it dies, this process ends as by SIGTERM.
 
-    Python handles signals on the main thread: called on another one, this does nothing.
+    Without a launcher, outside POSIX, or on another thread than the main one, which handles signals, this
+    does nothing.
     """
     main = threading.current_thread() is threading.main_thread()
     if os.name == "posix" and launched() and main and not _watching.is_set():
         _watching.set()
         told, tell = os.pipe()
         os.set_blocking(tell, False)
-        signal.set_wakeup_fd(tell, warn_on_full_buffer=False)  # for Ctrl-C during long steps
+        signal.set_wakeup_fd(tell, warn_on_full_buffer=False)  # shows Ctrl-C during long steps
         threading.Thread(target=_watch, args=(told,), daemon=True).start()
 
 
@@ -56,11 +57,10 @@ def _watch(told: int) -> None:
 
 
 def leave() -> None:
-    """Part with the launcher, so that it adds nothing to what this process says of its end.
+    """End `accelerate launch` before this process ends, so that it prints nothing after the error message.
 
-    `accelerate launch` answers every exit code but 0, and Ctrl-C after a quarter of a second, with a
-    traceback of its own. SIGTERM ends it without a word; the shell sees 143. One that started several
-    processes is left alone.
+    It would print a traceback for every exit code but 0, and a quarter of a second after Ctrl-C. SIGTERM ends
+    it silently; the shell sees exit code 143. A launcher of several processes is left alone.
     """
     if _watching.is_set() and os.getppid() == _PARENT and "TORCHELASTIC_RUN_ID" not in os.environ:
         _left.set()

@@ -8,7 +8,7 @@ from typing import Any
 def getter(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
     """The `__getattr__` of a package (PEP 562).
 
-    places: {name: "module" or "module:path"}, what the name means: a module, or what of it.
+    places: {name: "module" or "module:path"}, the module that the name stands for, or its attribute `path`.
     """
 
     def get(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What a number may be: ranges that stand in the types of settings, and memory that has to be there."""
+"""Checks of settings against the limits in their types, and of free memory and disk space."""
 
 import math
 import shutil
@@ -18,8 +18,8 @@ from msdae.errors import MEMORY, UserError, printable
 class Range:
     """The values that a number may have, for the type of a field: `steps: Annotated[int, Range(1, 1000)]`.
 
-    low, high: both included. above, below: leave `low`, `high` out. reason: why it ends there.
-    NaN and infinity are in no range.
+    low, high: the bounds, which are included. above: excludes `low`. below: excludes `high`. reason: why the
+    range ends there. NaN and infinity are in no range.
     """
 
     low: float = -math.inf
@@ -31,7 +31,7 @@ class Range:
     def __contains__(self, value: Any) -> bool:
         try:
             fits = math.isfinite(value) and self.low <= value <= self.high
-        except (TypeError, OverflowError):  # of integers that no float holds
+        except (TypeError, OverflowError):  # no number, or an integer too large for a float
             return isinstance(value, int) and self.low <= value <= self.high
         return fits and not (self.above and value == self.low) and not (self.below and value == self.high)
 
@@ -77,7 +77,7 @@ class Size:
 
 
 def unlike(value: Any, limit: Range | Choice | Size) -> str:
-    """What is said of a value that is not what it may be: "is 0, expected 1 to 9 (why it ends there)"."""
+    """What an error says about a value outside its limit: "is 0, expected 1 to 9 (the limit's reason)"."""
     reason = f" ({limit.reason})" if limit.reason else ""
     return f"is {printable(value)[:40]}, expected {limit}{reason}"
 
@@ -87,7 +87,7 @@ def _plain(number: float) -> str:
     return f"{int(number):,}".replace(",", " ") if whole else f"{number:g}"
 
 
-# Ranges that several settings have.
+# Ranges that several settings share.
 SHARE = Range(0, 1)
 Share = Annotated[float, SHARE]
 SEED = Range(0, 2**63 - 1)
@@ -96,17 +96,17 @@ POSITIVE = Range(0, above=True)
 NOT_NEGATIVE = Range(0)
 FRACTION = Range(0, 1, below=True)
 FINITE = Range()
-SHORTEST_SOUND = 0.05  # seconds of recordings that say anything of a sound
-LEARNING = Range(1, 86400, reason="a day")  # seconds in which a sound is learnt
-LEARNING_SECONDS = 10.0  # where no other number is asked for
-CLIP_SECONDS = Range(1, 3600)  # of a recording or score that a visitor of the page sends
-UPLOAD = Range(0.1, 2000)  # megabytes of its file
+SHORTEST_SOUND = 0.05  # seconds; shorter recordings say nothing about a sound
+LEARNING = Range(1, 86400, reason="a day")  # seconds of learning a sound
+LEARNING_SECONDS = 10.0  # the default
+CLIP_SECONDS = Range(1, 3600)  # of a recording or score that a visitor uploads to the web page
+UPLOAD = Range(0.1, 2000)  # megabytes of the uploaded file
 GUIDANCE = Range(-100, 100, reason="beyond, nothing of the sound is left")
 CLIPS = Range(1, 10**6, reason="more take days to render and half a terabyte")  # clips of a data set
 
 
 def ranges(hint: Any) -> list[Range | Choice]:
-    """What the values in a type may be: its own, or those of what it holds."""
+    """The ranges and choices in a type annotation: its own, then those of the types inside it."""
     metadata = [entry for entry in getattr(hint, "__metadata__", ()) if isinstance(entry, (Range, Choice))]
     return metadata + [entry for inner in typing.get_args(hint) for entry in ranges(inner)]
 
@@ -122,7 +122,7 @@ def check(settings: Any) -> None:
 
 
 def require(hint: Any, value: Any, name: str) -> None:
-    """Raise a UserError about the setting `name` unless `value` is what its type says."""
+    """Raise a UserError about the setting `name` unless `value` fits the type `hint` and its limits."""
     parts = typing.get_args(hint)
     if value is None and type(None) in (*parts, *typing.get_args(parts[0] if parts else None)):
         return
@@ -142,7 +142,7 @@ def require(hint: Any, value: Any, name: str) -> None:
 
 
 def available_memory() -> int:
-    """Bytes that this process may still take, by the machine and, in a container, by its control group."""
+    """Bytes of memory left to this process: of the machine or, if less, of its control group (container)."""
     free, group = psutil.virtual_memory().available, Path("/sys/fs/cgroup")
     for limit, used, cache in (
         ("memory.max", "memory.current", "inactive_file"),
@@ -150,7 +150,7 @@ def available_memory() -> int:
     ):
         try:
             counts = (group / used).with_name("memory.stat").read_text().split()
-            unneeded = int(counts[counts.index(cache) + 1])  # of files that were read; given back when needed
+            unneeded = int(counts[counts.index(cache) + 1])  # cached files; freed when memory is needed
             taken = int((group / used).read_text()) - unneeded
             free = min(free, int((group / limit).read_text()) - taken)
         except (OSError, ValueError):  # no such group, or no limit in it
@@ -159,13 +159,13 @@ def available_memory() -> int:
 
 
 def require_memory(needed: float, what: str, fix: str = MEMORY) -> None:
-    """Raise a UserError where less than `needed` bytes are there for `what`, before they are taken."""
+    """Raise a UserError if fewer than `needed` bytes of memory are free for `what`, before they are taken."""
     if needed > (free := available_memory()):
         raise UserError(f"{what}: needs about {gigabytes(needed)}, {gigabytes(free)} are free; {fix}")
 
 
 def require_disk(folder: Path, needed: float, what: str) -> None:
-    """Raise a UserError where the disk of `folder`, which may be missing, has less than `needed` bytes."""
+    """Raise a UserError if the disk of `folder`, which need not exist, has fewer than `needed` bytes free."""
     place = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     if needed > (free := shutil.disk_usage(place).free):
         reason = f"{what}: needs about {gigabytes(needed)}, {gigabytes(free)} are free"
@@ -173,5 +173,5 @@ def require_disk(folder: Path, needed: float, what: str) -> None:
 
 
 def gigabytes(size: float) -> str:
-    """A number of bytes as it is read: "3.1 GB"."""
+    """A number of bytes as text: "3.1 GB", or from 10^12 on "2 TB"."""
     return f"{size / 1e9:.1f} GB" if size < 1e12 else f"{size / 1e12:,.0f} TB"

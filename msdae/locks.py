@@ -1,4 +1,4 @@
-"""One process at a time in a folder, where a second one is told who is there, or in turn."""
+"""Locks between processes: a second process gets an error (`only_process`) or waits (`in_turn`)."""
 
 import json
 import os
@@ -17,15 +17,15 @@ NAME = ".lock"
 
 @contextmanager
 def only_process(folder: str | Path) -> Iterator[None]:
-    """No other process is in a block of the same `folder`, which is made where missing.
+    """Let only one process at a time into blocks of the same `folder`, which is made if it is missing.
 
-    Of processes that were launched together the first one takes the lock for all.
+    Of processes that were launched together, the first one takes the lock for all.
 
-    The system ends the lock with the process, however that dies: none is left behind. The file .lock in the
-    folder says who has it, or had it last. On a disk that knows no locks nothing is held.
+    The system ends the lock with the process, however that dies. The file .lock in the folder says which
+    process has the lock, or had it last. On a file system without locks, nothing is locked.
 
     Raises:
-        UserError: another process is in such a block; says its number, machine and start.
+        UserError: another process is in such a block; the message names its number, machine and start.
     """
     if launcher.rank() != 0:
         yield
@@ -49,9 +49,9 @@ def only_process(folder: str | Path) -> Iterator[None]:
 
 @contextmanager
 def in_turn(path: str | Path) -> Iterator[None]:
-    """One process at a time in a block of the same file `path`, which is made where missing; others wait.
+    """Let processes into blocks of the same file `path`, which is made if it is missing, one after the other.
 
-    On a disk that knows no locks nobody waits.
+    The others wait; on a file system without locks, nobody does.
     """
     path = Path(path)
     make_folder(path.parent)

@@ -1,6 +1,6 @@
-"""Progress bars belong to command lines: the library takes `progress=`, which has tqdm's interface.
+"""Progress bars: functions of the library take an argument `progress` with the interface of tqdm.
 
-Command lines pass `tqdm` itself; without it nothing is shown.
+Command lines pass `tqdm` itself; the default, `silent`, shows nothing.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ silent: Progress = partial(tqdm, disable=True)
 
 
 def wholes(bar: tqdm) -> Callable[[float], None]:
-    """`bar.update` for fractions, of which the bar shows the whole part and no rounding error."""
+    """A `bar.update` that also takes fractions: the bar shows the whole part of their sum."""
     done = 0.0
 
     def update(amount: float) -> None:

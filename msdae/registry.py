@@ -1,4 +1,4 @@
-"""Names for the things that a package offers several of: codecs, samplers, models, data sets."""
+"""Registries: what a package offers several of, such as codecs, samplers, models or data sets, by name."""
 
 import difflib
 import importlib
@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from msdae.errors import UserError, printable
 
-EXTENSIONS = "MSDAE_IMPORT"  # environment variable: Python files that register entries, as PATH has folders
+EXTENSIONS = "MSDAE_IMPORT"  # environment variable: Python files that register entries, listed as in PATH
 Entry = TypeVar("Entry")
 _imported: set[str] = set()
 
@@ -20,9 +20,9 @@ _imported: set[str] = set()
 class Registry(Generic[Entry]):
     """Entries by name. Each registers itself in the file that defines it, so that a new one is one new file.
 
-    Names are read from the files, `@CODECS.register("name")` in the registry of the noun "codec"; the files
+    The names are found by searching the files for `@CODECS.register("name")`, for the noun "codec"; the files
     are imported when an entry is asked for. The user's own files, which the environment variable MSDAE_IMPORT
-    names, are imported before.
+    names, are imported first.
 
     Args:
         noun: what an entry is, for error messages.
@@ -47,7 +47,7 @@ class Registry(Generic[Entry]):
         """The entry called `name`.
 
         Raises:
-            UserError: there is none; the nearest name is proposed.
+            UserError: there is no such entry; the nearest name is proposed.
         """
         self._import()
         if name not in self._entries:
@@ -81,17 +81,17 @@ class Registry(Generic[Entry]):
         _import_extensions()
         if self._complete:
             return
-        self._complete = True  # before the imports, which may ask again
+        self._complete = True  # before the imports, which may ask for entries
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(getattr(package, "__path__", ())):
             importlib.import_module(f"{self.package}.{module.name}")
 
 
 def _import_extensions() -> None:
-    """Import the files that `EXTENSIONS` names, once a process.
+    """Import the files that `EXTENSIONS` names, once per process.
 
     Raises:
-        UserError: no such file, or a name that another module has. What the files raise is theirs.
+        UserError: a file is missing, or has the name of another module. Errors of the files pass through.
     """
     for name in filter(None, os.environ.get(EXTENSIONS, "").split(os.pathsep)):
         if name in _imported:
@@ -99,7 +99,7 @@ def _import_extensions() -> None:
         path = Path(name).resolve()
         if path.suffix != ".py" or not path.is_file():
             raise UserError(f"{EXTENSIONS}: {printable(name)}: no such Python file; check the path")
-        _imported.add(name)  # before the import, which may ask again
+        _imported.add(name)  # before the import, which may call this again
         if str(path.parent) not in sys.path:
             sys.path.append(str(path.parent))
         module = importlib.import_module(path.stem)
