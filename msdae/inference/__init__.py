@@ -1,1 +1,1 @@
-"""The pipeline, from sound over codes and latents to sound, for recordings of any length."""
+"""The pipeline from sound to codes, latents and sound again, for recordings of any length."""

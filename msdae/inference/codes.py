@@ -19,27 +19,28 @@ from msdae.nn.tokens import Tokens
 
 KIND = "codes"
 LENGTH = Range(1, 10**7, reason="days of sound")
-TOKENS = ("tokens", "weights of tokens")  # names of tensors in a file
-FACTS = {"frames": int, "stride": int, "length": int, "samples": int, "model": str}  # in a file's header
+TOKENS = ("tokens", "weights of tokens")  # names of the tensors of tokens in a file
+FACTS = {"frames": int, "stride": int, "length": int, "samples": int, "model": str}  # of a file's header
 
 
 @dataclass(frozen=True, eq=False)
 class Codes:
-    """What a model keeps of a recording: a code a level for each window, on the CPU.
+    """The codes of a recording: for each level the code of each window, on the CPU.
 
     Attributes:
         levels: {level: (windows, channels, code frames)}, from 1 (coarse); a pooled level, which has one code
             for the whole recording, is (1, channels, 1).
-        frames, stride: latent frames of a window, and from the start of one to that of the next; the last one
-            ends where the recording ends.
-        length: latent frames of the recording; samples: of its sound, at the codec's rate.
+        frames, stride: latent frames of a window, and from the start of one window to that of the next; the
+            last window ends where the recording ends.
+        length: latent frames of the recording. samples: samples of the recording, at the codec's rate.
         model: fingerprint of the model that the codes belong to.
-        adapter: what has to be added to that model's denoiser to render them: of level 1's learnt sound.
-        tokens: of level 1, of a model that has them, one set for the whole recording.
+        adapter: the adapter of that model's denoiser with which to render the codes, if level 1 is a learnt
+            sound.
+        tokens: tokens of level 1, one set for the whole recording, if the model has tokens.
 
     Raises:
-        UserError: a code that fits neither the windows nor a pooled level, or has NaN or infinity; tokens of
-            another shape, or without weights.
+        UserError: the shape of a code fits neither the windows nor a pooled level, or that of tokens or their
+            weights is wrong; or one of them has NaN, infinity, integers or negative weights.
     """
 
     levels: Mapping[int, torch.Tensor]
@@ -73,7 +74,7 @@ class Codes:
         return f"Codes(levels={levels}, length={self.length}, model={self.model[:12]!r}{parts})"
 
     def __getitem__(self, level: int) -> torch.Tensor:
-        """The code of `level`; raises a UserError where there is none."""
+        """The code of `level`; raises a UserError if these codes lack it."""
         if level not in self.levels:
             levels = ", ".join(map(str, self.levels)) or "none"
             raise UserError(f"level {level}: these codes have levels {levels}; choose one, or encode it too")
@@ -90,18 +91,18 @@ class Codes:
         return len(self.starts)
 
     def mean(self, level: int | None = None) -> torch.Tensor | dict[int, torch.Tensor]:
-        """The code of `level` averaged over windows and frames, (channels,); without it {level: average}."""
+        """The code of `level`, averaged over windows and frames: (channels,); by default {level: average}."""
         if level is None:
             return {level: code.mean(dim=(0, 2)) for level, code in self.levels.items()}
         return self[level].mean(dim=(0, 2))
 
     def replace(self, level: int, code: torch.Tensor) -> "Codes":
-        """These codes with another on `level`; tokens, which would contradict it, go with level 1's.
+        """These codes with another code on `level`; a new level 1 drops tokens, which would contradict it.
 
-        code: like the one that it replaces, or (channels,), the same at any time.
+        code: of the shape of the one that it replaces, or (channels,), which is repeated over time.
 
         Raises:
-            UserError: it is of another shape.
+            UserError: the code has another shape.
         """
         before, code = self[level], torch.from_numpy(code) if isinstance(code, np.ndarray) else code
         shape = _shape(code)
@@ -115,9 +116,9 @@ class Codes:
         return dataclasses.replace(self, levels=levels, tokens=None if level == 1 else self.tokens)
 
     def at(self, level: int, frames: torch.Tensor) -> torch.Tensor:
-        """The code of `level` at latent frames (...): (..., channels).
+        """The code of `level` at each of the latent frames `frames`, of any shape (...): (..., channels).
 
-        Each is of the window that has the frame nearest to its middle.
+        Where windows overlap, it is taken from the window whose middle is nearest to the frame.
         """
         starts = torch.tensor(self.starts)
         windows = torch.searchsorted((starts[1:] + starts[:-1] + self.frames) / 2, frames, right=True)
@@ -125,7 +126,7 @@ class Codes:
         return code[windows, :, (frames - starts[windows]) * code.shape[2] // self.frames]
 
     def fitted(self, length: int, samples: int) -> "Codes":
-        """The codes of a recording of another length, in latent frames and samples: they repeat or end."""
+        """These codes repeated or cut to another length, in latent frames and in samples."""
         if length == self.length:
             return dataclasses.replace(self, samples=samples)
         levels, firsts = dict(self.levels), torch.tensor(starts(length, self.frames, self.stride))
@@ -139,7 +140,7 @@ class Codes:
         """Write the codes to a safetensors file, atomically.
 
         Raises:
-            UserError: they belong to a learnt sound, which has a file of its own.
+            UserError: level 1 is a learnt sound, which has a file of its own (`LearntSound.save`).
         """
         if self.adapter is not None:
             raise UserError(f"{path}: codes of a learnt sound have no file; save the sound itself")
@@ -154,7 +155,7 @@ class Codes:
         """The codes in a file that `save` wrote.
 
         Raises:
-            UserError: no such file, a truncated or foreign one.
+            UserError: the file is missing, truncated or damaged, or holds something else.
         """
         header = checkpoint.read_header(path, KIND, FACTS)
         tensors, _ = checkpoint.load(path, KIND)
@@ -169,13 +170,13 @@ class Codes:
 
 
 def require(codes: Any, model: str, channels: Sequence[int], tokens: int = 0) -> None:
-    """Raise an error unless `codes` are those of a model.
+    """Raise an error unless `codes` are codes of a certain model.
 
-    model: its fingerprint. channels: of each of its levels. tokens: channels of its tokens, 0 without any.
+    model: its fingerprint. channels: of the code of each level. tokens: channels of its tokens; 0: none.
 
     Raises:
-        TypeError: no `Codes`.
-        UserError: codes of another model, or a level or tokens with other channels.
+        TypeError: `codes` are not `Codes`.
+        UserError: they are of another model, or a level or the tokens have other channels.
     """
     if not isinstance(codes, Codes):
         raise TypeError(f"codes are needed, as `encode` gives them, not a {type(codes).__name__}")
@@ -194,7 +195,7 @@ def require(codes: Any, model: str, channels: Sequence[int], tokens: int = 0) ->
 
 
 def _check_tokens(values: torch.Tensor, weights: torch.Tensor) -> None:
-    """Raise a UserError unless these are the tokens of one recording."""
+    """Raise a UserError unless these are a recording's tokens: (1, channels, tokens) and (1, tokens)."""
     shape, of_weights = _shape(values), _shape(weights)
     if len(shape) != 3 or shape[0] != 1 or of_weights != (1, shape[2]):
         raise UserError(f"tokens of shape {shape} and {of_weights}; give (1, channels, any) and (1, any)")
@@ -204,5 +205,5 @@ def _check_tokens(values: torch.Tensor, weights: torch.Tensor) -> None:
 
 
 def _shape(code: Any) -> tuple[int, ...]:
-    """() of what is no tensor."""
+    """The shape of a tensor; () of anything else."""
     return tuple(code.shape) if torch.is_tensor(code) else ()

@@ -1,4 +1,4 @@
-"""Latents of any length to blocks of sound, with what is kept of their melody source."""
+"""Latents of any length to blocks of sound, which take over loudness and accents of their melody source."""
 
 from collections.abc import Iterator
 from itertools import chain, repeat
@@ -13,14 +13,14 @@ from msdae.inference.latents import Advance, ignored
 from msdae.inference.settings import Mix
 from msdae.inference.sources import Melody
 
-Blocks = Iterator[torch.Tensor]  # of samples, (samples,) each, on the CPU
+Blocks = Iterator[torch.Tensor]  # consecutive parts of a waveform, (samples,) each, on the CPU
 
 
 @torch.no_grad()
 def decoded(pipeline: Any, z: torch.Tensor, samples: int, melody: Source | None = None) -> Blocks:
-    """Latents (channels, frames) to blocks of `samples` samples in all.
+    """Decode latents z, (channels, frames), to blocks with `samples` samples in all.
 
-    pipeline: a `Pipeline`. melody: the source whose notes the latents have, for `Codec.follow`.
+    pipeline: a `Pipeline`. melody: the source whose notes the latents play, for `Codec.follow`, if any.
     """
     codec, pieces = pipeline.codec, z.split(pipeline.window, dim=-1)
     latents = (piece[None].to(pipeline.device) for piece in pieces)
@@ -28,7 +28,7 @@ def decoded(pipeline: Any, z: torch.Tensor, samples: int, melody: Source | None 
         blocks = codec.stream(latents)
     else:
         heard = chain(parts(melody, pipeline.window * codec.hop), repeat(torch.zeros(0)))
-        pairs = zip(pieces, heard, strict=False)  # `heard` has no end
+        pairs = zip(pieces, heard, strict=False)  # `heard` is endless
         sounds = (F.pad(sound, (0, piece.shape[-1] * codec.hop - len(sound)))[None] for piece, sound in pairs)
         blocks = codec.follow(latents, sounds)
     for block in blocks:
@@ -40,13 +40,15 @@ def decoded(pipeline: Any, z: torch.Tensor, samples: int, melody: Source | None 
 def finished(
     pipeline: Any, z: torch.Tensor, mix: Mix, contour: Contour, advance: Advance = ignored
 ) -> Blocks:
-    """The sound of a swap's latents, with the length of its melody source and its loudness over time.
+    """Decode the latents z of a swap, (channels, frames), with the length and the loudness over time of its
+    melody source.
 
-    If the notes are the melody source's own, the sound also has its phases at low frequencies, its accents
-    and, of a `Melody`, its pitch bends. The loudest window is decoded at once, to know how loud it is, and
-    the rest as it is read. mix: a resolved one.
+    If the finest level is the melody source's, the sound also follows the source's phases at low frequencies
+    and its accents. A rendering of a `Melody` gets back the pitches that the source had before it was tuned.
+    The loudest window is decoded at once, to measure its peak, and the rest as the blocks are read.
 
-    contour: of the melody source. advance: is told shares of it.
+    mix: as `Pipeline.resolved` returns it. contour: of the melody source. advance: called with the share of
+    the sound that each block is.
     """
     melody, window = mix.melody, pipeline.window
     loud = z[:, max(0, melody.loudest // pipeline.codec.hop - window // 2) :][:, :window]

@@ -1,4 +1,4 @@
-"""Sound cards and MIDI keyboards, by PortAudio and RtMidi (extra `live`)."""
+"""Sound cards and MIDI keyboards, through PortAudio and RtMidi (the extra `live`)."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,10 @@ LIST = "--list shows which there are"
 
 
 def require() -> Any:
-    """The package sounddevice.
+    """Import and return the package sounddevice.
 
     Raises:
-        UserError: it, or PortAudio, is missing.
+        UserError: sounddevice or PortAudio is missing.
     """
     try:
         return required("sounddevice", f"a sound card needs sounddevice: {EXTRA}")
@@ -29,10 +29,10 @@ def require() -> Any:
 
 
 def listing() -> str:
-    """The devices of the sound card, numbered, and the MIDI ports.
+    """A text that lists the sound devices, numbered, and the MIDI ports, or why there are none.
 
     Raises:
-        UserError: PortAudio or a package is missing.
+        UserError: sounddevice or PortAudio is missing.
     """
     try:
         ports = _ports()
@@ -54,11 +54,12 @@ def opened(
 ) -> "sounddevice.Stream | sounddevice.OutputStream":
     """A stream, for a `with` block, that gives `exchange` each block (samples,) and plays what it returns.
 
+    sample_rate: in Hz. block: samples of a block.
     source, output: names or numbers of devices; by default the system's.
-    keyboard: gives so many samples, which are heard in place of `source`.
+    keyboard: called with a number of samples, returns as many, which replace the input of `source`.
 
     Raises:
-        UserError: PortAudio is missing, or there is no such device, or not at this rate.
+        UserError: PortAudio is missing, or there is no such device, or it does not work at this rate.
     """
     sounddevice = require()
 
@@ -79,7 +80,7 @@ def opened(
 
 
 def port(name: str = "") -> "mido.ports.BaseInput":
-    """The MIDI port whose name begins with `name`; the first by default.
+    """Open the MIDI input port whose name begins with `name`, by default the first one.
 
     Raises:
         UserError: a package or the system's MIDI is missing, or there is no such port.

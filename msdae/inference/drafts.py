@@ -1,9 +1,9 @@
-"""Drafts: where a model does not know the timbre of a swap, sampling begins there in place of noise alone.
+"""Drafts: rough swaps at which sampling begins, in place of noise alone, if the model does not know a timbre.
 
-A draft is the melody source out of the nearest frames of the timbre source (`audio.neighbours`), as latents.
-With noise of the level `latents.SIGMA` on it, it is denoised with the codes of the swap: its timbre stays,
-its notes and joins are mended. Of a sound that the model knows, its codes say more than such frames do.
-Source: Meng et al. 2022, "SDEdit".
+A draft is the latents of the melody source put together from the nearest frames of the timbre source
+(`audio.neighbours`). Noise of the level `latents.SIGMA` is added, and the result is denoised with the codes
+of the swap: this keeps the timbre, and mends the notes and the joins between frames. If the model knows the
+sound, its codes say more than such frames, and there is no draft. Source: Meng et al. 2022, "SDEdit".
 """
 
 from typing import Any
@@ -24,21 +24,23 @@ NOTE = (
     "note: the model does not know this sound, and begins at its own frames; learnt first (swap --learn, "
     "10 s), it comes nearer"
 )
-UNKNOWN = 4.5  # dB of `distance`: from there on the model does not know a sound
-UNKNOWN_FEW = 6.0  # the same for a source of one note or few, from which less can be told
-FEW_NOTES = 0.35  # `variety` of a source, below which its notes are few
-JUDGED, TAKES = 2, 4  # windows of it that the model is asked for, and how often
-BLOCK = 4  # windows of the melody source that are put together at once
+UNKNOWN = 4.5  # dB of `distance` from which on the model does not know a sound
+UNKNOWN_FEW = 6.0  # the same for a source of few notes, from which less can be told
+FEW_NOTES = 0.35  # a source whose `variety` is below this has few notes
+JUDGED, TAKES = 2, 4  # windows of a sound that the model reconstructs, and how often
+BLOCK = 4  # windows of the melody source that are processed at once
 
 
 @torch.no_grad()
 def sound_to_draft(pipeline: Any, mix: Mix) -> torch.Tensor | None:
-    """The sound (samples,) of a mix's timbre source, if the model does not know it: a draft is made of it.
+    """The sound (samples,) of a mix's timbre source that `draft` needs; None if the mix needs no draft.
 
-    None where the mix has no draft: the model knows the sound or has learnt it, it is given as codes, other
-    levels than 1 come from another recording too, the strength is 0, or `Sampling.draft` is "never".
+    It needs one only if level 1, and no other, comes from another recording, and if the model does not know
+    that sound or `Sampling.draft` is "always". It needs none if the timbre is given as codes, as of a learnt
+    sound, if the strength is 0, if too little can be heard, if level 1 is not pooled, or if `Sampling.draft`
+    is "never".
 
-    pipeline: a `Pipeline`, as whose `encode` it raises errors.
+    pipeline: a `Pipeline`; errors are those of its `encode`.
     """
     timbre, wanted = mix.levels.get(1), pipeline.sampling.draft
     asked = wanted != NEVER and set(mix.levels) == {1} and mix.strength
@@ -51,9 +53,9 @@ def sound_to_draft(pipeline: Any, mix: Mix) -> torch.Tensor | None:
 
 @torch.no_grad()
 def draft(pipeline: Any, sound: torch.Tensor, melody: Source, even: bool) -> torch.Tensor:
-    """Latents (channels, frames) at which sampling begins: the melody source out of frames of a sound.
+    """Latents (channels, frames) at which sampling begins: the melody put together from frames of a sound.
 
-    sound: as `sound_to_draft` gives it. even: whether the melody's dynamics are made even.
+    sound: as `sound_to_draft` returns it. even: whether the melody's dynamics are evened out first.
     """
     neighbours, codec = Neighbours(sound, pipeline.codec.sample_rate), pipeline.codec
     made = []
@@ -65,10 +67,10 @@ def draft(pipeline: Any, sound: torch.Tensor, melody: Source, even: bool) -> tor
 
 @torch.no_grad()
 def distance(pipeline: Any, sound: torch.Tensor) -> float:
-    """How far a sound is from what the model makes of its codes: root mean square of the difference of their
-    spectral envelopes in dB, mean of `TAKES` of them.
+    """How far the model's reconstructions of a sound are from it, in dB: the root-mean-square difference of
+    their spectral envelopes, averaged over `TAKES` reconstructions.
 
-    sound: (samples,), of which the first windows are taken.
+    sound: (samples,), whose first `JUDGED` windows count, as the codec decodes them.
     """
     codec = pipeline.codec
     part = sound[: JUDGED * pipeline.window * codec.hop]
@@ -82,14 +84,16 @@ def distance(pipeline: Any, sound: torch.Tensor) -> float:
 
 
 def _known(pipeline: Any, sound: torch.Tensor) -> bool:
-    """Whether the model makes a sound (samples,) of its codes that is near enough to it."""
+    """Whether the model reconstructs a sound (samples,) closely enough."""
     far = distance(pipeline, sound)
     return far < UNKNOWN or (far < UNKNOWN_FEW and variety(sound, pipeline.codec.sample_rate) < FEW_NOTES)
 
 
 def _audible(pipeline: Any, source: Levelled) -> torch.Tensor | None:
-    """The first seconds (samples,) of what can be heard of a source; None where that is too short, or where
-    the model's level 1 is no average over time."""
+    """The first audible seconds of a source, (samples,).
+
+    None if they are too short, or if level 1 of the model is not pooled.
+    """
     rate = pipeline.codec.sample_rate
     sound = audible(source, rate)
     return sound if len(sound) >= SHORTEST_SOUND * rate and pipeline.model.pooled[0] else None

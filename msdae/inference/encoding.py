@@ -18,13 +18,17 @@ from msdae.inference.sources import require_audible, timbre_source
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.tokens import Tokens, gathered
 
-QUIET = 1e-3  # of the power of the loudest window, below which one says nothing of a sound
-TOKENS, LOUDNESS = "tokens", "loudness of tokens"  # keys of `window_codes` beside its levels
+QUIET = 1e-3  # a window with less than this share of the loudest one's power says nothing about a sound
+TOKENS, LOUDNESS = "tokens", "loudness of tokens"  # keys of `window_codes` beside the levels
 
 
 @dataclass(frozen=True)
 class Job:
-    """A source to encode: `samples` of it (None: as it is), for `levels`. even: with its dynamics even."""
+    """A source to encode.
+
+    samples: length that it is repeated or cut to; None: its own. levels: levels that are encoded.
+    even: whether its dynamics are evened out first.
+    """
 
     source: Source
     samples: int | None
@@ -40,9 +44,10 @@ class Job:
 def jobs(mix: Mix, model: Autoencoder, clip: int, even: bool) -> list[Job]:
     """What has to be encoded for a mix of sources, its melody source first; nothing is encoded twice.
 
-    A pooled level hears all of its source, others as much of it as the melody lasts, repeated if need be.
+    A pooled level is encoded from all of its source, other levels from as much as the melody lasts, repeated
+    if need be.
 
-    clip: samples of the shortest source. even: whether a swap of level 1 brings its own dynamics.
+    clip: samples to which shorter sources are repeated. even: as `brings_dynamics` returns it.
     """
     levels = tuple(range(1, model.stage + 1))
     heard: dict[tuple[Source, int], list[int]] = {}
@@ -61,19 +66,21 @@ def jobs(mix: Mix, model: Autoencoder, clip: int, even: bool) -> list[Job]:
 
 
 def brings_dynamics(dynamics: str, new: bool) -> bool:
-    """Whether a sound brings its own dynamics: the melody source is encoded with even ones.
+    """Whether a swap has the dynamics of its timbre: those of the melody source are then evened out first.
 
-    dynamics: as `Sampling.dynamics`. new: the model was not trained on the sound.
+    dynamics: as `Sampling.dynamics`. new: whether the sound is learnt, or the model does not know it.
     """
     return dynamics == SOUND or (dynamics == AUTO and new)
 
 
 def timbre_of(pipeline: Any, timbre: Any, levels: Sequence[int] = (1,)) -> Codes:
-    """The codes by which a `Pipeline` plays with a sound alone: those of a timbre source, which is repeated
-    where it is shorter than a clip, or of a `LearntSound`, or `Codes` as they are.
+    """The codes of a timbre for a `Pipeline`: of a timbre source, which is repeated if it is shorter than a
+    clip, or of a `LearntSound`; `Codes` are returned as they are.
+
+    levels: levels that are encoded.
 
     Raises:
-        UserError: it is silent, or of another model; as `Pipeline.encode`.
+        UserError: the source is silent, or the sound or codes are of another model; as `Pipeline.encode`.
     """
     if (known := known_codes(timbre)) is not None:
         pipeline.require_codes([known])
@@ -85,10 +92,10 @@ def timbre_of(pipeline: Any, timbre: Any, levels: Sequence[int] = (1,)) -> Codes
 
 @torch.no_grad()
 def encoded(pipeline: Any, job: Job, advance: Advance = ignored) -> Codes:
-    """The codes of a source, by the networks of a `Pipeline`.
+    """Encode the source of a job by the networks of a `Pipeline`.
 
     Raises:
-        UserError: as the source's `blocks`; it is too long.
+        UserError: as the source's `blocks`; the source is too long.
     """
     samples, hop = job.length, pipeline.codec.hop
     length = pipeline.codec.frames(samples)
@@ -96,11 +103,11 @@ def encoded(pipeline: Any, job: Job, advance: Advance = ignored) -> Codes:
     firsts = pipeline.starts(samples) if job.levels else []
     if samples > job.source.samples:
         blocks = looped(job.source)
-    else:  # the last frame is heard to its end: cut within, it would sound like a click
+    else:  # the last frame is read to its end: a cut inside it would be encoded as a click
         end = min(length * hop, job.source.samples)
         blocks = padded(job.source, end, max(length, pipeline.window) * hop)
     cuts = cut(blocks, [first * hop for first in firsts], pipeline.window * hop)
-    # One block of memory for each level: small ones between the windows would split it.
+    # Memory is allocated once for each level: small tensors for each window would fragment it.
     codes: dict[int | str, torch.Tensor] = {}
     power, done = torch.zeros(len(firsts)), 0
     for batch in batched(cuts, pipeline.batch):
@@ -121,11 +128,11 @@ def encoded(pipeline: Any, job: Job, advance: Advance = ignored) -> Codes:
 def _whole(
     model: Autoencoder, codes: dict[int | str, torch.Tensor], power: torch.Tensor
 ) -> tuple[dict[int, torch.Tensor], Tokens | None]:
-    """Codes of all windows, as of `window_codes` -> {level: codes} and the tokens of a recording.
+    """Codes of all windows, as `window_codes` returns them -> {level: codes} and the tokens of a recording.
 
-    A pooled level's code is the mean over windows that are not quiet beside the loudest.
+    A pooled level's code is the mean over the windows that are not too quiet (`QUIET`).
 
-    power: of each window, (windows,).
+    power: mean square of each window, (windows,).
     """
     found = [codes.pop(name) for name in (TOKENS, LOUDNESS) if name in codes]
     tokens = gathered(*found, model.config.most_tokens) if found else None
@@ -136,7 +143,7 @@ def _whole(
 
 @torch.no_grad()
 def silence(model: Autoencoder, codec: Codec, log_mel: LogMel, samples: int) -> Silence:
-    """What a silent window of `samples` samples is for a model and its codec."""
+    """The codes and the latent of a silent window of `samples` samples."""
     window = torch.zeros(1, samples, device=next(model.parameters()).device)
     timed = [level for level, pooled in enumerate(model.pooled, 1) if not pooled]
     return Silence(window_codes(model, codec, log_mel, window, timed), codec.encode(window)[0, :, :1])
@@ -150,10 +157,12 @@ def window_codes(
     levels: Sequence[int],
     even: bool = False,
 ) -> dict[int | str, torch.Tensor]:
-    """(windows, samples) -> {level: (windows, channels, code frames)}; with level 1 also its tokens (windows,
-    channels, tokens) and how loud each is (windows, tokens), where the model has them.
+    """Encode windows of sound, (windows, samples) -> {level: (windows, channels, code frames)}.
 
-    even: of windows whose dynamics are made even.
+    With level 1, also its tokens {`TOKENS`: (windows, channels, tokens)} and how loud each is {`LOUDNESS`:
+    (windows, tokens)}, if the model has tokens.
+
+    even: whether the dynamics of the windows are evened out first.
     """
     if even:
         waveforms = dynamics.even(waveforms, codec.sample_rate)

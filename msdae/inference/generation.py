@@ -1,4 +1,4 @@
-"""Music that a prior draws and a model renders: what is given is kept, what is missing is sampled."""
+"""Generated music: a prior draws the codes that are not given, and a model renders all of them."""
 
 import dataclasses
 import logging
@@ -30,24 +30,24 @@ from msdae.models.priors.base import Condition, Prior, kept_frames
 from msdae.models.priors.settings import SECONDS, PriorSampling
 from msdae.progress import Progress, silent, wholes
 
-LOUDNESS = -18.0  # LUFS of what has no source to be as loud as
-QUIET = 1e-4  # root mean square of what is not made louder
-FADE_SECONDS = 0.05  # in which a recording goes over into its continuation
+LOUDNESS = -18.0  # LUFS of a rendering without a source to match
+QUIET = 1e-4  # root mean square; softer sound is amplified no more than sound of this level
+FADE_SECONDS = 0.05  # cross-fade from a recording to its continuation
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for.
+    """What to generate.
 
-    seconds: of new music; with a melody source its length.
+    seconds: length of the new music; with a melody source, the length of that source counts instead.
     timbre: the timbre source, a `LearntSound`, or `Codes`. melody: the melody source.
-    beginning: what is continued.
-    text: vector of a text, (1, numbers). seed: of everything that is drawn.
+    beginning: the recording that is continued.
+    text: vector of a text, (1, numbers), as `wording.asked` returns it. seed: of everything that is drawn.
 
     Raises:
-        UserError: sources that exclude each other.
+        UserError: `seconds` is outside its range, or sources exclude each other.
     """
 
     seconds: float = 10.0
@@ -69,7 +69,7 @@ class Generator:
     """A prior and the pipeline that renders its codes.
 
     Raises:
-        UserError: the prior is of another model.
+        UserError: the prior is of another model than the pipeline's.
     """
 
     def __init__(self, pipeline: Pipeline, prior: Prior, sampling: PriorSampling = PriorSampling()):
@@ -78,11 +78,11 @@ class Generator:
         self.rate = pipeline.codec.sample_rate
 
     def codes(self, request: Request) -> Codes:
-        """The codes of what is asked for; of a continuation with as much of the recording as a window keeps.
+        """The codes of a request; those of a continuation begin with the recording's end (`_end`).
 
         Raises:
-            UserError: a silent timbre source or beginning; a timbre or melody source for a model whose levels
-                all change over time; as `Pipeline.encode` and `Prior.sample`.
+            UserError: the timbre source or the beginning is silent; a timbre or melody source is given for a
+                model whose levels all change over time; as `Pipeline.encode` and `Prior.sample`.
         """
         request, pipeline, grid = self._opened(request), self.pipeline, self.prior.grid
         if not grid.pooled and (request.timbre or request.melody):
@@ -114,9 +114,9 @@ class Generator:
         return codes if sound is None else pipeline.mix(codes, dict.fromkeys(grid.pooled, sound))
 
     def stream(self, request: Request, progress: Progress = silent) -> Iterator[torch.Tensor]:
-        """Consecutive blocks (samples,) of what is asked for, before its loudness is set.
+        """Consecutive blocks (samples,) of the rendering of a request, before its loudness is set.
 
-        A recording that is continued is turned down, to -1 dBFS, if it has samples above full scale.
+        A recording that is continued is turned down to peaks of -1 dBFS if it is above full scale.
         """
         request = self._opened(request)
         if request.beginning is not None:
@@ -127,10 +127,11 @@ class Generator:
             yield from self._continued(request.beginning, blocks) if request.beginning else blocks
 
     def render(self, request: Request, progress: Progress = silent) -> torch.Tensor:
-        """What is asked for: (samples,) at the codec's rate.
+        """Render a request: (samples,) at the codec's rate.
 
-        It is as loud as the source that is given, with peaks under -1 dBFS. A continuation is as loud as its
-        beginning, which stays as it is up to full scale.
+        The result is as loud as the melody or timbre source, or of `LOUDNESS` without one, with peaks under
+        -1 dBFS. A continuation is as loud as the end of the recording, which itself stays as it is, unless it
+        is above full scale.
 
         Raises:
             UserError: as `codes`.
@@ -141,7 +142,7 @@ class Generator:
         return mastered(self.stream(request, progress), self._reference(request), self.rate)
 
     def render_file(self, request: Request, path: str | Path, progress: Progress = silent) -> Mastering:
-        """`render` into a wav, flac or ogg file, in memory that hardly grows with the length.
+        """`render` into a wav, flac or ogg file; the memory hardly grows with the length.
 
         Raises:
             UserError: as `codes`; the file cannot be written.
@@ -157,9 +158,9 @@ class Generator:
     def many(
         self, count: int, seconds: float, seed: int = 0, text: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """So many pieces at once, as the model renders them: (count, samples).
+        """Render `count` pieces at once, with the loudness that the model gives them: (count, samples).
 
-        text: vectors, (count, numbers).
+        seconds: length of each. text: vectors of texts, (count, numbers).
         """
         samples, grid = round(seconds * self.rate), self.prior.grid
         frames, generator = room(self.pipeline, samples), torch.Generator().manual_seed(mix_seed((seed,)))
@@ -169,10 +170,10 @@ class Generator:
         latents = self.pipeline.sample(codes, seeds=[mix_seed((seed, row)) for row in range(count)])
         return torch.stack([self.pipeline.decode(z)[:samples] for z in latents])
 
-    # -- how
+    # -- steps
 
     def _opened(self, request: Request) -> Request:
-        """The request with sources at the codec's rate."""
+        """The request with its sources opened, at the codec's rate."""
         sources = {}
         for name in ("timbre", "melody", "beginning"):
             sound = getattr(request, name)
@@ -181,14 +182,14 @@ class Generator:
         return dataclasses.replace(request, **sources)
 
     def _reference(self, request: Request) -> "Loudness | _FixedLoudness":
-        """What the rendering is to be as loud as."""
+        """The loudness that the rendering is brought to."""
         source = request.melody or request.timbre
         if source is None or known_codes(source) is not None:
             return _FixedLoudness(LOUDNESS)
         return measure(source, self.rate)
 
     def _end(self, beginning: Source | None) -> torch.Tensor:
-        """The last samples of a recording, in whole steps of the grid, as many as a window keeps at most."""
+        """The end of a recording: whole steps of the grid, at most what a window keeps of the one before."""
         if beginning is None:
             return torch.zeros(0)
         step = self.prior.grid.step * self.pipeline.codec.hop
@@ -200,16 +201,17 @@ class Generator:
         return end
 
     def _rendered(self, codes: Codes, seed: int, advance: Any) -> Iterator[torch.Tensor]:
-        """Blocks of the codes' sound, as long as they say."""
+        """Blocks (samples,) of the rendered codes, with `codes.samples` samples in all."""
         z = self.pipeline.sample(codes, seed)[:, : self.pipeline.codec.frames(codes.samples)]
         for block in decoded(self.pipeline, z, codes.samples):
             advance(codes.windows * len(block) / codes.samples)
             yield block
 
     def _continued(self, beginning: Source, blocks: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """The recording as it is, and then what follows it in `blocks`, which begin with its last moments.
+        """Blocks of the recording as it is, then of its continuation.
 
-        The two go over into each other in its last `FADE_SECONDS`; what follows is as loud as these moments.
+        blocks: rendering of the recording's end (`_end`) and of what follows. It is brought to the loudness
+            of that end, and faded in over the last `FADE_SECONDS` of the recording.
         """
         end = self._end(beginning)
         again, blocks = _split(blocks, len(end))
@@ -237,7 +239,7 @@ class _Scaled(Changed):
 
 
 def _within(recording: Source, rate: int) -> Source:
-    """The recording as it is or, where it is above full scale, which no file holds, with peaks of -1 dBFS."""
+    """The recording; if it is above full scale, which no file can hold, turned down to peaks of -1 dBFS."""
     peak = max(float(block.abs().max()) for block in recording.blocks() if len(block))
     if peak <= 1:
         return recording
@@ -251,7 +253,7 @@ def _rms(waveform: torch.Tensor) -> torch.Tensor:
 
 
 def _split(blocks: Iterator[torch.Tensor], samples: int) -> tuple[torch.Tensor, Iterator[torch.Tensor]]:
-    """The first samples of consecutive blocks, and what follows them in blocks."""
+    """The first `samples` samples of consecutive blocks, and the rest in blocks."""
     first = torch.zeros(0)
     while len(first) < samples:
         first = torch.cat([first, next(blocks)])
@@ -260,7 +262,7 @@ def _split(blocks: Iterator[torch.Tensor], samples: int) -> tuple[torch.Tensor, 
 
 @dataclass(frozen=True)
 class _FixedLoudness:
-    """A loudness that a rendering is brought to, in the place of one measured on a source (`Loudness`)."""
+    """A loudness to bring a rendering to, in place of one that is measured on a source (`Loudness`)."""
 
     lufs: float
 

@@ -1,4 +1,4 @@
-"""Codes of recordings to latents: the sampler, over all windows at once."""
+"""Codes of recordings to latents: sampling, in all windows at once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -16,34 +16,39 @@ from msdae.inference.route import Route
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.tokens import Tokens
 
-SIGMA = 5.3  # noise level at which sampling begins at a draft
-HELD = 2.0  # the same where dropouts are filled
-Advance = Callable[[float], Any]  # told of windows that are done
-SAME = 1e-4  # codes that differ by less are the same, but for rounding
+SIGMA = 5.3  # noise level at which sampling begins with a draft
+HELD = 2.0  # the same after dropouts are filled
+Advance = Callable[[float], Any]  # called with the number of windows that are done
+SAME = 1e-4  # codes that differ by less are equal but for rounding
 
 
 class Silence(NamedTuple):
-    """A silent window: codes of the levels that are not pooled, {level: (1, channels, code frames)}, and the
-    latent of one frame, (channels, 1)."""
+    """A silent window.
+
+    levels: codes of the levels that are not pooled, {level: (1, channels, code frames)}. z: the latent of one
+    frame, (channels, 1).
+    """
 
     levels: Mapping[int, torch.Tensor]
     z: torch.Tensor
 
     def windows(self, conditions: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Which windows, (windows,) on the CPU, are silent by the codes of all levels, coarse to fine."""
+        """Which windows are silent: (windows,), on the CPU. conditions: codes of each level, from coarse."""
         pairs = ((conditions[level - 1], code) for level, code in self.levels.items())
         far = [(codes - code.to(codes)).abs().amax(dim=(1, 2)) for codes, code in pairs]
         return torch.stack(far).amax(dim=0).cpu() < SAME
 
     def frame(self, level: int) -> torch.Tensor:
-        """The code of a frame in the middle, (channels, 1)."""
+        """The code of `level` in the middle of the silent window, (channels, 1)."""
         code = self.levels[level][0]
         return code[:, code.shape[1] // 2, None]
 
 
 def sparing(known: torch.Tensor, estimates: torch.Tensor, denoise: WindowDenoiser) -> WindowDenoiser:
-    """`denoise` of all windows but the known ones, (windows,), whose estimates are given, (windows, channels,
-    frames)."""
+    """`denoise`, which is asked only for windows that are not known.
+
+    known: (windows,) bool. estimates: what is returned for known windows, (windows, channels, frames).
+    """
     every = torch.arange(len(known))
 
     def denoiser(windows: torch.Tensor, sigma: torch.Tensor, part: slice) -> torch.Tensor:
@@ -60,10 +65,10 @@ def ignored(windows: float) -> None:
 
 
 def require_latents(z: Any, channels: int) -> torch.Tensor:
-    """`z` as a tensor.
+    """`z`, a tensor or array, as a tensor.
 
     Raises:
-        UserError: it is no tensor or array (channels, frames), maybe with a batch, of finite floats.
+        UserError: `z` is neither (channels, frames) nor (batch, channels, frames), or not of finite floats.
     """
     z = torch.from_numpy(z) if isinstance(z, np.ndarray) else z
     shape = tuple(z.shape) if torch.is_tensor(z) else ()
@@ -85,12 +90,12 @@ def latents(
     drafts: Sequence[torch.Tensor | None] | None = None,
     silence: Silence | None = None,
 ) -> list[torch.Tensor]:
-    """Latents z (channels, frames) of each recording, on the CPU.
+    """Sample latents z (channels, frames) of each recording, on the CPU.
 
-    recordings: codes of all levels, with windows of one size. seeds: of each one's noise. route: by the model
-        or its student.
-    batch: windows that go through the network at once. drafts: for each recording the latents that sampling
-        begins at, None for noise alone. silence: what silent windows are, which are not sampled.
+    recordings: codes of all levels, with windows of one size. seeds: of the noise of each recording. route:
+        through the model or its student.
+    batch: windows that go through the network at once. drafts: for each recording the latents at which
+        sampling begins, None for noise alone. silence: a silent window; such windows are not sampled.
 
     Raises:
         UserError: the model gives NaN; there are not as many seeds as recordings.
@@ -98,7 +103,7 @@ def latents(
     if len(seeds) != len(recordings):
         raise UserError(f"{len(seeds)} seeds for {len(recordings)} recordings: give one for all, or one each")
     drafts = drafts or [None] * len(recordings)
-    # The places of recordings with one adapter, all with drafts or all without.
+    # The places of recordings that share an adapter and all have drafts, or all none.
     groups: dict[tuple[int, bool], list[int]] = {}
     for place, (codes, draft) in enumerate(zip(recordings, drafts, strict=True)):
         groups.setdefault((id(codes.adapter), draft is None), []).append(place)
@@ -119,7 +124,7 @@ def _of_group(
     advance: Advance,
     silence: Silence | None,
 ) -> list[torch.Tensor]:
-    """`latents` of recordings that have one adapter, or none, and all a draft, or none."""
+    """`latents` of recordings that share one adapter or have none, and that all have drafts or none."""
     first, device = recordings[0], next(model.parameters()).device
     layout = Layout(first.frames, first.stride, [codes.length for codes in recordings])
     rooms, channels = zip(recordings, seeds, layout.rooms, strict=True), model.config.codec.channels
@@ -160,9 +165,10 @@ def _of_group(
 def _by_codes(
     route: Route, conditions: Sequence[torch.Tensor], tokens: Tokens | None, told: Advance = ignored
 ) -> WindowDenoiser:
-    """The denoiser of a route for codes, (windows, channels, code frames) of each level, and their tokens.
+    """The denoiser of a route, conditioned on the codes and tokens of the windows that it is asked for.
 
-    told: how many windows were denoised.
+    conditions: of each level, (windows, channels, code frames). told: called with the number of windows that
+        are denoised.
     """
 
     def denoise(windows: torch.Tensor, sigma: torch.Tensor, part: slice | torch.Tensor) -> torch.Tensor:
@@ -174,7 +180,7 @@ def _by_codes(
 
 
 def _places(z: torch.Tensor, recordings: Sequence[Codes], layout: Layout, silence: Silence) -> torch.Tensor:
-    """Which frame of z, recordings (channels, frames) in a row, takes the place of each: (frames,)."""
+    """As `dropouts.places`, for z, the latents (channels, frames) of recordings in a row: (frames,)."""
     level = max(silence.levels)
     silent = silence.z.cpu(), silence.frame(level).cpu()
     rows = zip(layout.offsets, z.split(layout.rooms, dim=1), recordings, strict=True)
@@ -183,19 +189,19 @@ def _places(z: torch.Tensor, recordings: Sequence[Codes], layout: Layout, silenc
 
 
 def _filled(drafts: Sequence[torch.Tensor], rooms: Sequence[int]) -> torch.Tensor:
-    """Drafts (channels, frames) in a row, each filled up by its last frame: (1, channels, sum of rooms)"""
+    """Drafts (channels, frames) in a row, each padded with its last frame: (1, channels, sum of rooms)."""
     pairs = zip(drafts, rooms, strict=True)
     rows = [F.pad(draft, (0, room - draft.shape[1]), mode="replicate") for draft, room in pairs]
     return torch.cat(rows, dim=1)[None]
 
 
 def _tokens(recordings: Sequence[Codes], device: torch.device) -> Tokens | None:
-    """The tokens of every window of the recordings, as many for each; None where none has any."""
+    """The tokens of each window of the recordings, padded to one number; None if no recording has any."""
     sets = [codes.tokens for codes in recordings]
     if not any(sets):
         return None
     known = next(tokens for tokens in sets if tokens is not None)
-    without = Tokens(known.values[..., :1], torch.zeros(1, 1))  # the null token alone has weight
+    without = Tokens(known.values[..., :1], torch.zeros(1, 1))  # only the null token has a weight
     sets = [without if tokens is None else tokens for tokens in sets]
     most = max(tokens.values.shape[2] for tokens in sets)
     windows = [codes.windows for codes in recordings]

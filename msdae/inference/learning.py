@@ -20,11 +20,11 @@ def learn(
     folder: str | Path | None,
     progress: Progress,
 ) -> LearntSound:
-    """The sound of `sources`, which are at the codec's rate; arguments and errors as of `Pipeline.learn`."""
+    """Learn the sound of `sources`, which are at the codec's rate; otherwise as `Pipeline.learn`."""
     config = sound.LearnConfig(seconds=seconds, steps=steps)
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as state:
         lesson = sound.learn(pipeline.model, pipeline.codec, sources, config, state, progress)
-    paths = (getattr(source, "path", None) for source in sources)  # of an object of a user's, anything
+    paths = (getattr(source, "path", None) for source in sources)  # an object of a user's may have any
     names = tuple(Path(path).name for path in paths if isinstance(path, (str, Path)))
     facts = pipeline.fingerprint, names, lesson.seconds, lesson.steps, lesson.held_out
     return LearntSound(lesson.code, lesson.adapter, *facts, tokens=lesson.tokens)

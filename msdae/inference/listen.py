@@ -1,4 +1,4 @@
-"""What the audio log of a training plays."""
+"""The sounds in the audio log of a training."""
 
 import torch
 
@@ -9,9 +9,9 @@ from msdae.models.autoencoder import Autoencoder
 
 
 def listen(model: Autoencoder, codec: Codec, batch: Batch) -> dict[str, torch.Tensor]:
-    """Reconstructions of the clips of a batch and swaps of their first level: (samples,) by name.
+    """Reconstructions of a batch's clips, and swaps of their level 1: {name: (samples,)}.
 
-    The clips are heard as the codec has kept them.
+    In the swaps, each clip has the level 1 of the one before. The clips are decoded from the batch's latents.
     """
     pipeline = Pipeline(model, codec)
     codes = [pipeline.encode(clip) for clip in pipeline.decode(batch.z)]

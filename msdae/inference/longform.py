@@ -1,7 +1,7 @@
 """Recordings longer than a window: the denoiser's estimates are blended, not the samples.
 
-Where two windows overlap, each step of the sampler goes towards the mean of what the denoiser says in both,
-so that they agree on one sound. Source: Bar-Tal et al. 2023, "MultiDiffusion", eq. 5.
+Where two windows overlap, each step of the sampler goes towards the weighted mean of the denoiser's estimates
+in both, so that they agree on one sound. Source: Bar-Tal et al. 2023, "MultiDiffusion", eq. 5.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ import torch
 from msdae.audio.windows import starts
 from msdae.diffusion.samplers import Denoiser
 
-# windows (batch, channels, frames), sigma (batch,), which of all windows they are -> denoised windows
+# windows (batch, channels, frames), sigma (batch,), their places among all windows -> denoised windows
 WindowDenoiser = Callable[[torch.Tensor, torch.Tensor, slice | torch.Tensor], torch.Tensor]
 
 
@@ -22,7 +22,7 @@ WindowDenoiser = Callable[[torch.Tensor, torch.Tensor, slice | torch.Tensor], to
 class Layout:
     """Recordings one after the other along time, and the windows over them; no window is in two recordings.
 
-    frames, stride: of a window and between the starts of two, in latent frames.
+    frames, stride: length of a window, and from the start of one to that of the next, in latent frames.
     lengths: latent frames of each recording; one shorter than a window takes the room of a window.
     """
 
@@ -55,15 +55,15 @@ class Layout:
         return torch.tensor(self.firsts)[:, None] + torch.arange(self.frames)
 
     def split(self, z: torch.Tensor) -> list[torch.Tensor]:
-        """Latents of all recordings (channels, frames) -> those of each."""
+        """Latents of all recordings (channels, sum of rooms) -> those of each (channels, length)."""
         parts = z.split(self.rooms, dim=-1)
         return [part[..., :length] for part, length in zip(parts, self.lengths, strict=True)]
 
     def blended(self, denoise: WindowDenoiser, batch: int) -> Denoiser:
-        """The denoiser of the whole, x: (1, channels, sum of rooms), by windows, `batch` of them at once.
+        """A denoiser of all recordings, x: (1, channels, sum of rooms), by `batch` windows at a time.
 
-        Estimates of windows that overlap are averaged, with weights that rise and fall linearly at both ends
-        of a window.
+        Estimates of overlapping windows are averaged, with weights that rise and fall linearly at the ends of
+        a window.
         """
         index = self.index
         ramp = torch.arange(1, self.frames + 1).clamp(max=self.frames - self.stride + 1).double()
@@ -85,9 +85,9 @@ class Layout:
 
 
 def noise(seed: int, channels: int, frames: int, block: int, first: int = 0) -> torch.Tensor:
-    """Standard normal (channels, frames); a frame's follows from the seed and its place alone.
+    """Standard normal noise (channels, frames); a frame's depends only on seed, block and its position.
 
-    block: frames that one generator draws. first: place of the first frame.
+    block: frames that one generator draws. first: position of the first frame.
     """
     blocks = [
         np.random.default_rng([seed, number]).standard_normal((channels, block), dtype=np.float32)

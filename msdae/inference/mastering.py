@@ -1,4 +1,4 @@
-"""A rendering as loud as its melody source, in memory or in a file."""
+"""Bring a rendering to the loudness of a reference, in memory or in a file."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +23,7 @@ from msdae.audio.loudness import (
 
 
 def mastered(blocks: Iterable[torch.Tensor], reference: Loudness, sample_rate: int) -> torch.Tensor:
-    """Blocks of a rendering as one waveform (samples,), as loud as `reference`, peaks under -1 dBFS."""
+    """Blocks of a rendering as one waveform (samples,), as loud as `reference`, with peaks under -1 dBFS."""
     waveform, loudness = torch.cat(list(blocks)), Loudness(sample_rate)
     parts = waveform.split(audio.BLOCK)
     for block in parts:
@@ -38,7 +38,7 @@ def mastered(blocks: Iterable[torch.Tensor], reference: Loudness, sample_rate: i
 def write_mastered(
     path: str | Path, blocks: Iterable[torch.Tensor], reference: Loudness, sample_rate: int
 ) -> Mastering:
-    """`mastered` into a wav, flac or ogg file, in memory that hardly grows with the length.
+    """`mastered` into a wav, flac or ogg file; the memory hardly grows with the length.
 
     Raises:
         UserError: the file cannot be written.
@@ -53,7 +53,7 @@ def write_mastered(
             return limited(_scaled(scratch, gain), sample_rate)
 
         gain, lower = _limited_gain(limited_by, loudness, reference, sample_rate), 1.0
-        exact = gain * loudness.peak <= CEILING and is_lossless(path)  # as loud as it should be
+        exact = gain * loudness.peak <= CEILING and is_lossless(path)  # no peak is limited or changed
         while True:
             audio.write_blocks(path, (lower * part for part in limited_by(gain)), sample_rate)
             if exact:
@@ -61,7 +61,7 @@ def write_mastered(
             written = measure(audio.open_recording(path, sample_rate), sample_rate)
             if written.peak < OUTPUT_PEAK:
                 return Mastering(gain, matching_gain(written, reference) > QUIETER)
-            lower *= 0.98 * OUTPUT_PEAK / written.peak  # Vorbis overshoots
+            lower *= 0.98 * OUTPUT_PEAK / written.peak  # Vorbis raises peaks
 
 
 def _limited_gain(
@@ -70,9 +70,10 @@ def _limited_gain(
     reference: Loudness,
     sample_rate: int,
 ) -> float:
-    """The factor that makes a rendering as loud as `reference` when its peaks are limited, if one may.
+    """The gain, up to `highest_gain`, by which a rendering with limited peaks is as loud as `reference`.
 
-    limited_by: blocks of the rendering times a gain, limited; what that takes is made up for, once.
+    limited_by: gives the blocks of the rendering times a gain, limited. The loudness that this costs is
+        measured and made up for, once.
     """
     highest = highest_gain(rendered)
     gain = min(matching_gain(rendered, reference), highest)

@@ -1,4 +1,4 @@
-"""Priors over log-mels of 10 kHz, as the sources have them: sound to log-mels, and back by Griffin-Lim."""
+"""Priors over log-mels of sound at 10 kHz in place of codes: sound to log-mels, and back by Griffin-Lim."""
 
 import functools
 import math
@@ -24,19 +24,21 @@ from msdae.models.priors.grid import Grid, Level
 from msdae.models.priors.settings import PriorSampling
 from msdae.progress import Progress, silent
 
-MEL = "mel-"  # begins the names of spaces: mel-64, mel-128, by bands
+MEL = "mel-"  # prefix of the names of spaces, before the number of bands: mel-64, mel-128
 RATE, HOP, N_FFT = 10_000, 150, 1024  # 200 frames are three seconds
-ROUNDS = 32  # of Griffin and Lim
+ROUNDS = 32  # iterations of Griffin-Lim
 
 
 class MelSpace:
-    """Log-mels of so many bands, in place of a model's codes: one level, a code frame a mel frame.
+    """Log-mels in place of a model's codes: one level, whose code frames are the mel frames.
 
     Args:
+        name: "mel-" and the number of bands.
         clip: length of the clips that recordings are counted in.
 
     Attributes:
-        fingerprint: its name, which priors keep in place of a model's. sample_rate: of what it renders.
+        fingerprint: the name, which priors keep in place of a model's fingerprint.
+        sample_rate: of the sound that it decodes, in Hz.
     """
 
     hop, sample_rate = HOP, audio.SAMPLE_RATE
@@ -48,13 +50,13 @@ class MelSpace:
 
     @torch.no_grad()
     def encode(self, waveform: torch.Tensor, sample_rate: int) -> torch.Tensor:
-        """(samples,) -> (bands, frames)"""
+        """waveform: (samples,) at `sample_rate` Hz -> log-mel (bands, frames)."""
         low = resampled(waveform, sample_rate, RATE)
         return self.log_mel(torch.nn.functional.pad(low, (0, max(0, N_FFT - len(low))))[None])[0]
 
     @torch.no_grad()
     def decode(self, mel: torch.Tensor) -> torch.Tensor:
-        """(bands, frames) -> (samples,) at `sample_rate`, nothing above 5 kHz."""
+        """mel: (bands, frames) -> waveform (samples,) at `self.sample_rate`, with nothing above 5 kHz."""
         gained = torch.expm1(mel.clamp(0, 15)) / self.log_mel.config.gain
         magnitude = (self._inverse @ gained).clamp_min(0)[None]
         phase = accumulated(magnitude, HOP)
@@ -71,7 +73,7 @@ class MelSpace:
         describe: Describe | None = None,
         progress: Progress = silent,
     ) -> dict[str, list[Piece]]:
-        """As `pieces.encoded`."""
+        """As `pieces.encoded`, with log-mels in place of codes, all silence kept and no labels."""
 
         def piece(file: SourceFile) -> Piece:
             mel = self.encode(sound(file, self.clip, RATE), RATE)
@@ -84,7 +86,7 @@ class MelSpace:
 def generator_of(
     pipeline: Pipeline, prior: Prior, sampling: PriorSampling = PriorSampling()
 ) -> "Generator | MelGenerator":
-    """What renders the draws of a prior: of codes, or of log-mels.
+    """The generator that renders what a prior draws: codes, or log-mels.
 
     Raises:
         UserError: the prior is of another model than the pipeline's.
@@ -95,7 +97,7 @@ def generator_of(
 
 
 class MelGenerator:
-    """A prior over log-mels, rendered; the part of `Generator` that such a prior can do."""
+    """Renders a prior over log-mels, with the methods of `Generator` that such a prior allows."""
 
     def __init__(self, prior: Prior, sampling: PriorSampling = PriorSampling()):
         self.space, self.prior, self.sampling = MelSpace(prior.model), prior, sampling
@@ -113,10 +115,10 @@ class MelGenerator:
         return torch.stack([torch.nn.functional.pad(w, (0, samples - len(w))) for w in waveforms])
 
     def render_file(self, request: Request, path: str | Path, progress: Progress = silent) -> Mastering:
-        """As `Generator.render_file`.
+        """Render a request into a wav, flac or ogg file, with its highest peak 6 dB under -1 dBFS.
 
         Raises:
-            UserError: the request gives a source.
+            UserError: the request gives a source, or the file cannot be written.
         """
         audio.check_writable(path)
         if any(source is not None for source in (request.timbre, request.melody, request.beginning)):

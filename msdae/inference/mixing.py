@@ -1,8 +1,8 @@
-"""Mixes of strengths between 0 and 1.
+"""Mixes with a strength between 0 and 1.
 
-Codes over time are mixed themselves. A sound, one code for a whole recording, is not: latents are sampled
-without it and with it, and these are mixed. A code between two sounds is often one of them to the ear, or
-neither; latents between two renderings from the same noise move evenly, and keep the notes that both have.
+Codes that change over time are interpolated. A sound, the one code of a pooled level, is not: latents are
+sampled without it and with it, from the same noise, and these are interpolated. A code between two sounds
+often sounds like one of them, or like neither; the latents change evenly and keep the notes that both have.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ class Mixed(NamedTuple):
 
     Attributes:
         codes: what is sampled.
-        drafts: for each of `codes`, the latents that sampling begins at; None for noise alone.
-        ways: for each strength, two places in `codes` and the share of the second in their mix.
+        drafts: for each of `codes`, the latents at which sampling begins; None for noise alone.
+        ways: for each strength, two places in `codes` and the share of the second in their latents' mix.
     """
 
     codes: list[Codes]
@@ -28,7 +28,7 @@ class Mixed(NamedTuple):
     ways: list[tuple[int, int, float]]
 
     def joined(self, z: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Latents of the codes, (channels, frames) each -> those of the mixes."""
+        """Latents of `codes`, (channels, frames) each -> latents of the mix of each strength."""
         return [z[a] if a == b else z[a].lerp(z[b], share) for a, b, share in self.ways]
 
 
@@ -42,9 +42,9 @@ def mixed(
 ) -> Mixed:
     """`content` with the codes of other recordings, {level: codes}, for each strength of a series.
 
-    pipeline: a `Pipeline`, as whose `mix` it raises errors.
-    timed: codes that are mixed. sound: codes with and without which latents are sampled, and those mixed.
-    draft: where sampling begins with the sound.
+    pipeline: a `Pipeline`; errors are those of its `mix`.
+    timed: codes that are interpolated. sound: codes with and without which latents are sampled, to be
+        interpolated. draft: latents at which sampling with the sound begins, if not at noise alone.
     """
     made = Mixed([], [], [])
     places: dict[tuple[float, bool], int] = {}
@@ -65,7 +65,7 @@ def mixed(
 
 
 def sample(pipeline: Any, group: Sequence[Mixed], seeds: Sequence[int]) -> list[torch.Tensor]:
-    """Latents of mixes by a `Pipeline`, (channels, frames) each. seeds: of the noise of each of the group."""
+    """Sample latents of mixes by a `Pipeline`, (channels, frames) each. seeds: one for each of the group."""
     takes = [
         take
         for made, seed in zip(group, seeds, strict=True)

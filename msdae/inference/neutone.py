@@ -1,7 +1,8 @@
-"""A live engine as a plugin file of Neutone FX (package neutone_sdk), which plays in a music program.
+"""A live engine as a plugin file for Neutone FX (package neutone_sdk), which runs in music programs.
 
-The window is traced as it is; what stands around it - the input's ring and level, the cross-fade, loudness by
-root mean square - is written again for TorchScript. Import it only where the package is.
+`Engine.window` is traced; the code around it (the input's buffer and level, the cross-fade, the matching of
+loudness and the limiter) is written again for TorchScript, more simply than in `Engine`: loudness is the root
+mean square. Importing this module needs neutone_sdk.
 """
 
 import tempfile
@@ -23,7 +24,7 @@ NOISE = 1 << 12  # latent frames of noise, after which it repeats
 
 
 class _Window(nn.Module):
-    """`Engine.window` as a module that can be traced."""
+    """`Engine.window` as a module, which can be traced."""
 
     def __init__(self, engine: Engine):
         super().__init__()
@@ -36,10 +37,10 @@ class _Window(nn.Module):
 
 
 class Plugin(WaveformToWaveformBase):
-    """What the plugin runs, block by block of a stride: (1, stride) -> the same, `ahead` samples later."""
+    """What the plugin runs: it takes and returns blocks (1, stride), with a delay of `ahead` samples."""
 
     def __init__(self, engine: Engine, name: str):
-        # The SDK asks for the names and sizes in its own __init__.
+        # The SDK's own __init__ already calls the methods that return names and sizes.
         self.name, self.version = name, msdae.__version__
         self.stride, self.fade, self.frames = engine.stride, engine.fade, engine.pipeline.window
         self.step, self.ahead = engine.config.stride, engine.delay - engine.stride
@@ -64,7 +65,7 @@ class Plugin(WaveformToWaveformBase):
         self.register_buffer("loud", torch.full((1,), QUIETEST))
 
     def get_model_name(self) -> str:
-        """What the plugin shows."""
+        """The name that the plugin shows."""
         return self.name
 
     def get_model_authors(self) -> list[str]:
@@ -72,11 +73,11 @@ class Plugin(WaveformToWaveformBase):
         return ["msdae"]
 
     def get_model_short_description(self) -> str:
-        """One line."""
+        """One line on the plugin."""
         return "Plays what is heard with another sound."
 
     def get_model_long_description(self) -> str:
-        """What is heard."""
+        """What goes in and what comes out."""
         return "A melody in, the same melody in a sound that was learnt from a recording out."
 
     def get_technical_description(self) -> str:
@@ -84,40 +85,40 @@ class Plugin(WaveformToWaveformBase):
         return "Multi-scale spectral diffusion autoencoder, windows of three seconds, outpainted."
 
     def get_tags(self) -> list[str]:
-        """What it is found by."""
+        """Words by which the plugin is found."""
         return ["timbre transfer"]
 
     def get_model_version(self) -> str:
-        """msdae's."""
+        """The version of msdae."""
         return self.version
 
     def is_experimental(self) -> bool:
-        """Whether it is a trial."""
+        """Whether the plugin is experimental."""
         return True
 
     def is_input_mono(self) -> bool:
-        """One channel is heard."""
+        """The input has one channel."""
         return True
 
     def is_output_mono(self) -> bool:
-        """One channel is played."""
+        """The output has one channel."""
         return True
 
     def get_native_sample_rates(self) -> list[int]:
-        """The codec's, in Hz."""
+        """The codec's sample rate, in Hz."""
         return [self.rate]
 
     def get_native_buffer_sizes(self) -> list[int]:
-        """A stride, in samples."""
+        """The size of a block, one stride, in samples."""
         return [self.stride]
 
     @torch.jit.export
     def calc_model_delay_samples(self) -> int:
-        """What is not played yet of a window."""
+        """The delay: samples at the end of a window that are not played yet."""
         return self.ahead
 
     def reset_model(self) -> bool:
-        """Silence was heard, and nothing was played."""
+        """Start anew, as after silence."""
         self.place = 0
         self.z.copy_(self.silence)
         for part in (self.heard, self.played, self.state, self.tail, self.gain):
@@ -126,7 +127,7 @@ class Plugin(WaveformToWaveformBase):
         return True
 
     def do_forward_pass(self, x: Tensor, params: dict[str, Tensor]) -> Tensor:
-        """As `Engine` does; x: (1, stride)."""
+        """The next block of input x, (1, stride) -> the next block of output, of the same shape."""
         finite = torch.nan_to_num(x, 0.0, 0.0, 0.0).clamp(-1, 1)
         self.heard = torch.cat([self.heard[:, self.stride :], finite], dim=1)
         start = self.noise[:, :, self.place : self.place + self.frames]
@@ -153,7 +154,7 @@ class Plugin(WaveformToWaveformBase):
 def write(engine: Engine, path: Path, name: str) -> None:
     """Write the engine, with its sound, as the plugin file `path` (.nm).
 
-    name: what the plugin shows, of which 30 characters.
+    name: the name that the plugin shows, of which the first 30 characters are taken.
 
     Raises:
         UserError: the file cannot be written.
@@ -166,7 +167,7 @@ def write(engine: Engine, path: Path, name: str) -> None:
 
 
 def _traced(engine: Engine) -> torch.jit.ScriptModule:
-    """One window as TorchScript, for the sizes and settings of the engine."""
+    """`Engine.window` as TorchScript, with the sizes and settings of the engine."""
     codec = engine.pipeline.codec
     for network in (engine.pipeline.model, codec, engine.unet):
         network.requires_grad_(False)
@@ -174,5 +175,5 @@ def _traced(engine: Engine) -> torch.jit.ScriptModule:
     example = silence, codec.encode(silence), engine.noise(0)
     *_, state = engine.window(*example)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # sizes are those of the engine
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # about sizes, which are fixed here
         return torch.jit.trace(_Window(engine), (*example, torch.zeros_like(state)), check_trace=False)

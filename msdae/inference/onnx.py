@@ -1,8 +1,8 @@
-"""A model and its codec as ONNX files: encoders, one evaluation of the denoiser and one of the student, the
-codec's decoder.
+"""A model and its codec as ONNX files: the encoders, one evaluation of the denoiser, one of the student, and
+the codec's decoder.
 
-What stands between them is not in the files: log-mels, the sampler, guidance, and phases of the magnitudes.
-settings.json says how they are made, and docs/onnx_swap.py makes them with NumPy.
+What is computed between them is not in the files: log-mels, the sampler, guidance, and phases for the
+magnitudes. settings.json says how to compute it, and docs/onnx_swap.py does so with NumPy.
 """
 
 import contextlib
@@ -32,19 +32,19 @@ from msdae.models.autoencoder import Autoencoder
 from msdae.models.student import Student
 from msdae.nn.tokens import Tokens
 
-PACKAGES = ("onnx", "onnxscript")  # of the extra `onnx`
+PACKAGES = ("onnx", "onnxscript")  # in the extra `onnx`
 ENCODERS, DENOISER, STUDENT, DECODER = "encoders.onnx", "denoiser.onnx", "student.onnx", "decoder.onnx"
 SETTINGS = "settings.json"
-TOKENS = ("tokens", "weights")  # what the denoiser is given of a set of tokens
+TOKENS = ("tokens", "weights")  # names of the denoiser's inputs for a set of tokens
 STFT = {"window": "periodic hann", "centred": True}  # of log-mels and of the decoder
 MEL = {**STFT, "padding": "reflect", "filters": "triangles that peak at 1", "scale": "slaney", "f_min": 0}
-Axes = Mapping[str, Mapping[int, str]]  # {input: {axis: name}} of the axes of any length
+Axes = Mapping[str, Mapping[int, str]]  # {input: {axis: name}} of the axes that may have any length
 
 
 class Encoders(nn.Module):
-    """A model's encoders: x3 (batch, bands, mel frames), or latents where it reads these, to codes.
+    """A model's encoders: log-mels x3 (batch, bands, mel frames), or latents if it reads these, to codes.
 
-    The output is the codes of all levels; of a model that has tokens also these and how loud each is.
+    The output is the codes of all levels and, if the model has tokens, the tokens and how loud each is.
     """
 
     def __init__(self, model: Autoencoder):
@@ -58,10 +58,10 @@ class Encoders(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """D(x; sigma) of a model for guidance to be put together from.
+    """One evaluation of a model's denoiser, D(x; sigma); guidance combines several of them.
 
     drop: (batch, levels) bool, which levels are left out.
-    conditions: the codes, and of a model that has tokens their values and weights.
+    conditions: the codes of all levels and, if the model has tokens, their values and weights.
     """
 
     def __init__(self, model: Autoencoder):
@@ -78,10 +78,10 @@ class Denoiser(nn.Module):
 
 
 class FewSteps(nn.Module):
-    """What a model's student says for an Euler step: guidance is an input, and one evaluation is all of it.
+    """One evaluation of a model's student, with guidance as an input: all that a step of its sampler needs.
 
-    guidance: (batch, levels), weights. following: (batch,), the noise level after the step.
-    conditions: as of `Denoiser`.
+    guidance: weights, (batch, levels). following: the noise level after the step, (batch,).
+    conditions: as for `Denoiser`.
     """
 
     def __init__(self, model: Autoencoder, student: Student):
@@ -103,7 +103,7 @@ class FewSteps(nn.Module):
 
 
 class Decoder(nn.Module):
-    """A codec's network from latents (batch, channels, frames) to magnitudes (batch, bins, any)."""
+    """A codec's network from latents (batch, channels, frames) to magnitudes (batch, bins, STFT frames)."""
 
     def __init__(self, codec: Codec):
         super().__init__()
@@ -116,7 +116,7 @@ class Decoder(nn.Module):
 def write(model: Autoencoder, codec: Codec, folder: Path, student: Student | None = None) -> list[Path]:
     """Write the files and settings.json, which says how to use them, to `folder`; return their paths.
 
-    A codec that has no network to magnitudes has no file, nor has a student that is not there.
+    There is no student file without a student, and no decoder file for a codec without `magnitude`.
 
     Raises:
         UserError: the packages are missing, or a file cannot be written.
@@ -172,7 +172,7 @@ def write(model: Autoencoder, codec: Codec, folder: Path, student: Student | Non
 
 
 def require_packages() -> None:
-    """Raise a UserError unless what writes ONNX is installed."""
+    """Raise a UserError unless the packages that write ONNX are installed."""
     for name in PACKAGES:
         if importlib.util.find_spec(name) is None:
             raise UserError(f"ONNX: the package {name} is missing; install it: pip install 'msdae[onnx]'")
@@ -181,10 +181,10 @@ def require_packages() -> None:
 def _export(
     path: Path, network: nn.Module, inputs: Sequence[torch.Tensor], axes: Axes, outputs: Sequence[str]
 ) -> Path:
-    """Write a network whose inputs are named and of any length on the `axes`."""
+    """Write a network to `path` and return the path. axes: of each named input, those of any length."""
     lengths = {name: Dim(name, min=1) for of_input in axes.values() for name in of_input.values()}
     shapes = [{axis: lengths[name] for axis, name in of_input.items()} for of_input in axes.values()]
-    own = {Denoiser: 3, FewSteps: 4}.get(type(network), len(shapes))  # the rest is one tuple, of conditions
+    own = {Denoiser: 3, FewSteps: 4}.get(type(network), len(shapes))  # the rest are conditions, in one tuple
     shapes = [*shapes[:own], *([tuple(shapes[own:])] if shapes[own:] else [])]
     with files.atomic(path) as temporary, _quiet(), torch.no_grad():
         torch.onnx.export(
@@ -203,7 +203,7 @@ def _export(
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """What the exporter says of itself stays unsaid."""
+    """Hide the messages and warnings of the exporter inside the block."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     try:
@@ -218,7 +218,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _source(model: Autoencoder, codec: Codec) -> torch.Tensor:
-    """What the encoders read of two clips: log-mels or latents."""
+    """Example input of the encoders for two clips: log-mels or latents."""
     if not model.needs_mel:
         return torch.randn(2, codec.channels, codec.clip_frames)
     mel = model.config.mel
@@ -226,7 +226,7 @@ def _source(model: Autoencoder, codec: Codec) -> torch.Tensor:
 
 
 def _settings(model: Autoencoder, codec: Codec, student: Student | None) -> dict[str, Any]:
-    """What a program that runs the files has to know."""
+    """The content of settings.json: what a program that runs the files has to know."""
     few: dict[str, Any] = {}
     if student is not None:
         few["sigmas of the student"] = student.sigmas(model, min(FEW, student.most)).tolist()

@@ -1,4 +1,4 @@
-"""Recordings to pieces, what priors are trained on."""
+"""Recordings to pieces: the codes that priors are trained on."""
 
 import hashlib
 import json
@@ -16,13 +16,13 @@ from msdae.inference.pipeline import Pipeline
 from msdae.models.priors.grid import Grid
 from msdae.progress import Progress, silent
 
-QUIET = 1e-3  # of the loudest sample (-60 dB): sound that is over
+QUIET = 1e-3  # of the loudest sample (-60 dB), below which a recording's end is silence
 PART = 16  # clips that are encoded at once
 Describe = Callable[[Mapping[str, Any]], torch.Tensor]  # labels to vectors of captions, (captions, numbers)
 
 
 def key(files: Mapping[str, Sequence[SourceFile]]) -> str:
-    """A hash of which recordings there are, by name, bytes and labels."""
+    """A hash of recordings: their names, bytes, clips and labels."""
     facts = [
         [split, f.name, f.digest or digest(f.path), f.first, f.clips, f.labels, *_alone(f)]
         for split, members in files.items()
@@ -32,7 +32,7 @@ def key(files: Mapping[str, Sequence[SourceFile]]) -> str:
 
 
 def _alone(file: SourceFile) -> list[str]:
-    """By what the first clip of a recording differs from a recording of one clip."""
+    """What tells the first clip of a longer recording from a recording of one clip, for `key`."""
     return [] if file.whole or file.first or file.clips > 1 else ["first clip"]
 
 
@@ -42,12 +42,12 @@ def encoded(
     describe: Describe | None = None,
     progress: Progress = silent,
 ) -> dict[str, list[Piece]]:
-    """The codes of recordings, {split: pieces}; silence at their ends is left out, and what is silent.
+    """The codes of recordings, {split: pieces}, without silent recordings and without silence at the ends.
 
-    describe: says what is said of a recording.
+    describe: turns the labels of a recording into vectors of captions; None: pieces have no captions.
 
     Raises:
-        UserError: a recording that cannot be read, or nothing is left of them.
+        UserError: a recording cannot be read, or no recording of the split "train" has sound.
     """
     grid = Grid.of(pipeline.model)
     pieces = by_split(files, lambda file: _piece(pipeline, grid, file, describe), progress)
@@ -61,7 +61,7 @@ def by_split(
     piece_of: Callable[[SourceFile], Piece | None],
     progress: Progress = silent,
 ) -> dict[str, list[Piece]]:
-    """{split: pieces}; a recording of which `piece_of` makes None is left out."""
+    """Make a piece of each recording: {split: pieces}; where `piece_of` returns None, there is none."""
     pieces: dict[str, list[Piece]] = {}
     with progress(total=sum(map(len, files.values())), desc="encode", unit="recording") as bar:
         for split, members in files.items():
@@ -89,7 +89,7 @@ def _piece(pipeline: Pipeline, grid: Grid, file: SourceFile, describe: Describe 
 
 
 def sound(file: SourceFile, clip: ClipLength, sample_rate: int) -> torch.Tensor:
-    """The clips of the file as one waveform (samples,); what it has besides may be of another split."""
+    """The clips of a file as one waveform (samples,), without the rest, which may be in another split."""
     first, last = _bounds(file, clip, sample_rate)
     parts, done = [], 0
     for block in open_recording(file.path, sample_rate).blocks():
@@ -99,7 +99,7 @@ def sound(file: SourceFile, clip: ClipLength, sample_rate: int) -> torch.Tensor:
 
 
 def length(file: SourceFile, clip: ClipLength, sample_rate: int) -> int:
-    """Samples of `sound`, by the recording's header."""
+    """How many samples `sound` returns, by the recording's header."""
     first, last = _bounds(file, clip, sample_rate)
     samples = open_recording(file.path, sample_rate).samples
     return max(0, (samples if last is None else min(samples, last)) - first)
@@ -108,7 +108,7 @@ def length(file: SourceFile, clip: ClipLength, sample_rate: int) -> int:
 def _bounds(file: SourceFile, clip: ClipLength, sample_rate: int) -> tuple[int, int | None]:
     """The samples of a recording at which the clips of the file begin and end; None: with the recording."""
     first = file.first * clip.at(sample_rate)
-    # the clip of a recording of one stands for all of it
+    # a whole recording of one clip is not cut to that clip
     bounded = file.first or file.clips > 1 or not file.whole
     return first, first + file.clips * clip.at(sample_rate) if bounded else None
 
@@ -123,8 +123,10 @@ def _heard(waveform: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def _codes(pipeline: Pipeline, grid: Grid, waveform: torch.Tensor) -> dict[int, torch.Tensor]:
-    """Codes of a waveform in whole steps of the grid: of timed levels (channels, code frames), of pooled ones
-    those of its windows, (windows, channels)."""
+    """{level: codes} of a waveform (samples,), which lasts whole steps of the grid.
+
+    Timed levels have (channels, code frames), pooled ones a code for each window, (windows, channels).
+    """
     model, codec = pipeline.model, pipeline.codec
     waveform = waveform[None].to(pipeline.device)
     if not model.needs_mel:
@@ -132,7 +134,7 @@ def _codes(pipeline: Pipeline, grid: Grid, waveform: torch.Tensor) -> dict[int, 
     else:
         read, encode = pipeline.log_mel(waveform), lambda x, level: model.encode_level(level - 1, x)
     frames = len(waveform[0]) // codec.hop
-    size = read.shape[-1] // frames * min(pipeline.window, frames)  # of what is read in a window
+    size = read.shape[-1] // frames * min(pipeline.window, frames)  # mel or latent frames of a window
     windows = torch.cat(read.split(size, dim=-1)[: read.shape[-1] // size])
     codes = {level: encode(windows, level)[..., 0] for level in grid.pooled}
     return {k: code.cpu() for k, code in (codes | {k: encode(read, k)[0] for k in grid.timed}).items()}

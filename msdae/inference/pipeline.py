@@ -1,4 +1,4 @@
-"""Sound in, sound out, any length: encode, mix, sample, decode, and what is made of these."""
+"""Sound in, sound out, of any length: encode, mix, sample and decode, and what is built from these."""
 
 import dataclasses
 import logging
@@ -36,24 +36,24 @@ from msdae.progress import Progress, silent, wholes
 
 logger = logging.getLogger(__name__)
 __all__ = ["Mix", "Pipeline", "Sampling", "strengths"]
-OVERLAP = 4  # neighbouring windows share one part in so many
+OVERLAP = 4  # neighbouring windows share a quarter of their frames: 1 / OVERLAP
 
 
 class Pipeline:
     """A model and its codec, ready to render.
 
     Args:
-        model: its parameters' device is where everything runs.
+        model: everything runs on the device of its parameters.
         codec: the one that the model was trained on; it is moved to the model's device.
         sampling: steps, sampler, guidance and seed.
         batch: windows that go through the networks at once; speed and memory depend on it, results do not.
 
     Attributes:
         window, stride: latent frames that the networks see at once, and between the starts of two windows.
-        sample_rate: Hz, of all that is rendered.
+        sample_rate: of all renderings, in Hz.
 
     Raises:
-        UserError: the codec is another than the model's; `batch` is below 1.
+        UserError: the codec is not the one that the model was trained on; `batch` is outside its range.
     """
 
     def __init__(self, model: Autoencoder, codec: Codec, sampling: Sampling = Sampling(), batch: int = 8):
@@ -82,7 +82,7 @@ class Pipeline:
             was trained on, or the codec of its name that ships.
 
         Raises:
-            UserError: no such checkpoint or codec, or they do not belong together; guidance of other levels.
+            UserError: no such checkpoint or codec; they do not belong together; guidance for other levels.
         """
         place = device_of(device) if isinstance(device, str) else device
         model = Autoencoder.from_pretrained(checkpoint).to(place)
@@ -92,17 +92,17 @@ class Pipeline:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of the model, by which its codes know it."""
+        """Hash of model and codec, by which codes are recognised as theirs."""
         return checkpoint.fingerprint(self.model.state_dict(), {"codec": self.codec.fingerprint})
 
     @cached_property
     def student(self) -> student.Student | None:
-        """The model's student, by which `sampling` of quality "fast" renders: beside its file, if any."""
+        """The student beside the model's file, which renders if `sampling.by_student`; None without one."""
         return student.beside(self.model)
 
     @cached_property
     def silence(self) -> Silence:
-        """What a silent window is for the model and its codec."""
+        """The codes and the latent of a silent window."""
         return silence(self.model, self.codec, self.log_mel, self.window * self.codec.hop)
 
     def route(self) -> Route:
@@ -120,15 +120,15 @@ class Pipeline:
         """Sound to codes.
 
         source: a file's name, an array or tensor (samples,) or (channels, samples), or anything with
-            `samples` and `blocks()`.
+            `samples` and `blocks()`; the codes of a `LearntSound` are returned as they are.
         sample_rate: of an array or tensor in Hz; the codec's by default.
-        samples: length, at the codec's rate, that the sound is repeated or cut to; by default its own. Of
-            a longer sound the last latent frame is heard to its end, and the level is that of all of it.
-        levels: that are encoded, from 1 (coarse); all by default.
-        even: of sound whose dynamics are made even (`Sampling.dynamics`).
+        samples: length at the codec's rate that the sound is repeated or cut to; its own by default. A sound
+            is levelled as a whole before it is cut, and its last latent frame is read to the end.
+        levels: levels to encode, from 1 (coarse); all by default.
+        even: whether dynamics are evened out first (`Sampling.dynamics`).
 
         Raises:
-            UserError: sound that cannot be read, is empty, NaN or infinite; a level that the model has not.
+            UserError: the sound cannot be read, is empty, NaN or infinite; the model lacks a level.
         """
         if samples is not None:
             Range(1, LENGTH.high * self.codec.hop, reason=LENGTH.reason).check(samples, "samples", int)
@@ -140,12 +140,12 @@ class Pipeline:
         return encoded(self, Job(opened, samples, wanted, even))
 
     def mix(self, content: Codes, others: Mapping[int, Codes], strength: float = 1.0) -> Codes:
-        """`content` with the codes of `others`, {level: codes}, on their levels, or on the way there.
+        """`content` with the codes of `others`, {level: codes}, on their levels, or interpolated with them.
 
         strength: 0 (`content`) to 1 (`others`). Codes of another length are repeated or cut to `content`'s.
 
         Raises:
-            UserError: codes of another model, a level that is missing, a strength outside 0 to 1.
+            UserError: codes are of another model or lack a level, or the strength is outside 0 to 1.
         """
         SHARE.check(strength, "strength")
         others = dict(others)
@@ -164,7 +164,7 @@ class Pipeline:
         return dataclasses.replace(content, levels=levels, adapter=adapter, tokens=tokens)
 
     def mixed(self, mix: Mix, series: Sequence[float]) -> Mixed:
-        """What `sample` makes a mix of, for each strength of a series in place of its own.
+        """What to `sample` for a mix, for each strength of a series in place of the mix's own.
 
         Raises:
             UserError: no strengths; as `encode` and `mix`.
@@ -184,10 +184,10 @@ class Pipeline:
         """Codes to latents z, (channels, frames) on the CPU; of several recordings to a list of them.
 
         seeds: of the noise, one for all or one for each recording; `sampling.seed` by default.
-        drafts: latents at which they begin, where they do (`inference.drafts`).
+        drafts: for each recording the latents at which sampling begins (`inference.drafts`), or None.
 
         Raises:
-            UserError: codes of another model or without all levels, or the model gives NaN.
+            UserError: codes are of another model or lack a level, or the model gives NaN.
         """
         recordings = [codes] if isinstance(codes, Codes) else list(codes)
         self.require_codes(recordings)
@@ -200,7 +200,7 @@ class Pipeline:
         """Latents to sound: (channels, frames) -> (samples,), or with a batch before both; on the CPU.
 
         Raises:
-            UserError: z is of another shape or type, NaN or infinite.
+            UserError: z has another shape or type, NaN or infinity.
         """
         z = require_latents(z, self.codec.channels)
         batch = (z if z.ndim == 3 else z[None]).to(self.device, torch.float32)
@@ -208,7 +208,7 @@ class Pipeline:
         return waveforms if z.ndim == 3 else waveforms[0]
 
     def reconstruct(self, source: Any, sample_rate: int | None = None) -> torch.Tensor:
-        """`source` taken apart and put together again: (samples,) at the codec's rate; errors as `render`."""
+        """`source` encoded and rendered again: (samples,) at the codec's rate; raises as `render`."""
         return self.render(Mix(source, sample_rate=sample_rate))
 
     def swap(
@@ -230,7 +230,7 @@ class Pipeline:
         levels: Sequence[int] = (1, 2, 3),
         sample_rate: int | None = None,
     ) -> list[torch.Tensor]:
-        """`count` swaps of strength 0 (`melody`) to 1 (`timbre` on `levels`), evenly spaced."""
+        """`count` swaps, (samples,) each, of strengths from 0 (`melody`) to 1 (`timbre`), evenly spaced."""
         series = strengths(count)
         mix = self.resolved(Mix(melody, dict.fromkeys(levels, timbre), sample_rate=sample_rate))
         return [self._mastered(blocks, mix.melody) for blocks in self._streams(mix, series, silent)]
@@ -246,11 +246,11 @@ class Pipeline:
     ) -> LearntSound:
         """Learn the sound of recordings, so that `swap` plays with it; the model itself stays as it is.
 
-        sources: a source or a list of them, one note or an hour. seconds: how long about, or `steps`.
-        folder: of the state, from which the same call continues where it was stopped; it may be removed then.
+        sources: one or a list, from one note to an hour. seconds: how long to learn, roughly, unless `steps`.
+        folder: for the state, from which the same call resumes after a stop; afterwards it may be removed.
 
         Raises:
-            UserError: no source; silence; a model without a pooled level 1; as `encode`.
+            UserError: there is no source, or only silence; level 1 of the model is not pooled; as `encode`.
             KeyboardInterrupt: a signal stopped it; the state is saved.
         """
         from msdae.inference.learning import learn  # Accelerate takes seconds to import
@@ -262,10 +262,10 @@ class Pipeline:
         return learn(self, opened, seconds, steps, folder, progress)
 
     def load_sound(self, path: str | Path) -> LearntSound:
-        """The sound in a file.
+        """The learnt sound in a file.
 
         Raises:
-            UserError: no sound, or one of another model.
+            UserError: the file has no learnt sound, or one of another model.
         """
         sound = LearntSound.load(path)
         sound.require(path, self.model, self.fingerprint)
@@ -275,13 +275,13 @@ class Pipeline:
         """The mix, as long and as loud as its melody source: (samples,), peaks under -1 dBFS.
 
         Raises:
-            UserError: a timbre source that is silent, or a model that gives NaN; as `encode`.
+            UserError: a timbre source is silent, or the model gives NaN; as `encode`.
         """
         mix = self.resolved(mix)
         return self._mastered(self.stream(mix, progress), mix.melody)
 
     def render_file(self, mix: Mix, path: str | Path, progress: Progress = silent) -> Mastering:
-        """`render` into a wav, flac or ogg file, in memory that hardly grows with the length.
+        """`render` into a wav, flac or ogg file; the memory hardly grows with the length.
 
         Raises:
             UserError: as `render`; a source cannot be read to its end; the file cannot be written.
@@ -295,7 +295,7 @@ class Pipeline:
     ) -> list[Mastering]:
         """`render_file` for each strength of a series, {file: strength}, in place of the mix's own.
 
-        What its renderings share is encoded and sampled once.
+        What the renderings share is encoded and sampled once.
 
         Raises:
             UserError: as `render_file`.
@@ -312,14 +312,14 @@ class Pipeline:
     def stream(self, mix: Mix, progress: Progress = silent) -> Blocks:
         """Consecutive blocks (samples,) of the mix on the CPU, before its loudness is matched.
 
-        progress: counts windows that are encoded, sampled and decoded.
+        progress: shows the windows that are encoded, sampled and decoded.
         """
         mix = self.resolved(mix)
         for blocks in self._streams(mix, [mix.strength], progress):
             yield from blocks
 
     def _streams(self, mix: Mix, series: Sequence[float], progress: Progress) -> Iterator[Blocks]:
-        """`stream` for each strength of a series, each to be read to its end before the next."""
+        """`stream` for each strength of a series; each has to be read to its end before the next."""
         mix = dataclasses.replace(mix, strength=max(series))
         if (sound := sound_to_draft(self, mix)) is not None:
             logger.info(NOTE)
@@ -335,14 +335,14 @@ class Pipeline:
                 yield finished(self, between, mix, contour, lambda share: advance(windows * share))
 
     def starts(self, samples: int) -> list[int]:
-        """The first latent frame of each window of so many samples."""
+        """The first latent frame of each window over `samples` samples."""
         return starts(self.codec.frames(samples), self.window, self.stride)
 
     def resolved(self, mix: Mix) -> Mix:
-        """The mix with sources at the codec's rate and one level.
+        """The mix with sources at the codec's rate and at one level.
 
-        A melody source that all codes which follow time come from is tuned and straightened. One source that
-        is given twice stays one. Raises as `render`.
+        If all codes that change over time are the melody source's, it is tuned and straightened. A source
+        that is given twice is opened once. Raises as `render`.
         """
         if not isinstance(mix, Mix):
             raise TypeError(f"a mix is needed, as Mix(melody, levels), not a {type(mix).__name__}")
@@ -361,7 +361,7 @@ class Pipeline:
     def _mixed(
         self, mix: Mix, series: Sequence[float], sound: torch.Tensor | None, advance: Advance = ignored
     ) -> Mixed:
-        """As `mixed`, of a resolved mix. sound: as `sound_to_draft` gives it."""
+        """As `mixed`, of a resolved mix. sound: as `sound_to_draft` returns it."""
         part = dataclasses.replace(mix, strength=min(series))
         content, *others = [encoded(self, job, advance) for job in self._jobs(part, sound)]
         by_level = {level: codes for codes in others for level in codes.levels} | mix.codes
@@ -370,7 +370,7 @@ class Pipeline:
         return mixed(self, content, timed, by_level, series, begin)
 
     def _even(self, mix: Mix, sound: torch.Tensor | None) -> bool:
-        """Whether the sound of a resolved mix brings its own dynamics."""
+        """Whether the rendering has the dynamics of its timbre (`brings_dynamics`). mix: a resolved one."""
         learnt = 1 in mix.codes and mix.codes[1].adapter is not None
         return brings_dynamics(self.sampling.dynamics, sound is not None or learnt)
 
@@ -395,6 +395,6 @@ class Pipeline:
             raise UserError(f"{reason}; choose of these")
 
     def require_codes(self, group: Iterable[Codes]) -> None:
-        """Raise an error unless all of them are codes of this model, as `codes.require`."""
+        """Raise an error, as `codes.require`, unless all of `group` are codes of this model."""
         for codes in group:
             require(codes, self.fingerprint, self.model.config.code_channels, self.model.token_channels)

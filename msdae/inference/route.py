@@ -1,4 +1,4 @@
-"""How latents are sampled: by the model itself, or by its student in few steps."""
+"""How latents are sampled: by the model itself, or in few steps by its student."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +18,7 @@ class Route(NamedTuple):
     """How latents are sampled.
 
     sigmas: noise levels, decreasing to 0. sampler: its name. denoiser: (codes, tokens=) -> f(x, sigma).
-    unet: gives the denoiser's network. antithetic: share of latents from opposite noise (`Sampling`).
+    unet: returns the denoiser's network. antithetic: share of latents from opposite noise (`Sampling`).
     """
 
     sigmas: torch.Tensor
@@ -29,26 +29,26 @@ class Route(NamedTuple):
 
     @property
     def evaluations(self) -> int:
-        """How often the denoiser is asked."""
+        """How often `solve` evaluates the denoiser."""
         times = 2 if self.antithetic else 1
         return times * evaluations(self.sampler, len(self.sigmas) - 1)
 
     def for_new_sound(self) -> "Route":
-        """This route for a sound that the model was not trained on: with half the share of opposite noise, as
+        """This route with half the share of opposite noise, for a sound that the model was not trained on:
         averaging two samples costs such a sound some of its timbre."""
         return self._replace(antithetic=self.antithetic / 2)
 
     def below(self, sigma: float) -> "Route":
-        """The rest of the route, from `sigma` on."""
+        """The part of this route that begins at the noise level `sigma`."""
         rest = self.sigmas[self.sigmas < sigma]
         return self._replace(sigmas=torch.cat([rest.new_tensor([sigma]), rest]))
 
     def solve(
         self, denoiser: Denoiser, noise: torch.Tensor, draft: torch.Tensor | float = 0.0
     ) -> torch.Tensor:
-        """Latents from standard normal `noise` (batch, channels, frames) by `denoiser`, made of this one's.
+        """Latents from standard normal `noise`, both (batch, channels, frames).
 
-        draft: latents that the noise is added to, like `noise`.
+        denoiser: built from the denoiser of this route. draft: latents to which the noise is added.
         """
         sampler, scaled = SAMPLERS[self.sampler], noise * self.sigmas[0].item()
         z = sampler(denoiser, draft + scaled, self.sigmas)
@@ -58,10 +58,10 @@ class Route(NamedTuple):
 
 
 def route(model: Autoencoder, sampling: Sampling, student: Student | None) -> Route:
-    """The route of the student, where there is one that knows what is asked for, or of the model itself.
+    """The route of the student, if there is one that has learnt these steps and guidance, or of the model.
 
     Raises:
-        UserError: weights of guidance for other levels, which without a student the denoiser says.
+        UserError: guidance is for other levels; without a student, the route's denoiser raises this.
     """
     edm, few = model.edm, sampling.steps or FEW
     if student is not None and student.knows(weights := model.guidance_weights(sampling.guidance), few):

@@ -15,7 +15,7 @@ from msdae.limits import GUIDANCE, SEED, Choice, Range, Share
 FAST, BEST = "fast", "best"
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
 SOUND, MELODY = "sound", "melody"
-FEW = 2  # steps of a student
+FEW = 2  # steps of a student by default
 OPPOSITE = Range(0, 0.5, reason="half of it is the mean of both")
 FRAMES = Range(1, 64, reason="longer than a window")
 SERIES = Range(2, 1000, reason="a series has two ends, and more steps cannot be told apart")
@@ -73,7 +73,7 @@ class Sampling:
 
 
 def identity(source: Any) -> str | int:
-    """What tells one source from another: the path of a file, else the object itself."""
+    """A key by which sources are told apart: the absolute path of a file, or the id of an object."""
     return os.path.abspath(source) if isinstance(source, (str, Path)) else id(source)
 
 
@@ -81,15 +81,15 @@ def identity(source: Any) -> str | int:
 class Mix:
     """What a rendering is made of. A source is whatever `as_source` takes.
 
-    melody: gives the length, the loudness and the codes of all levels but those in `levels`.
-    levels: {level: source}, the sources that other levels' codes come from; levels run from 1 (coarse). A
+    melody: the source of the length, of the loudness, and of the codes of all levels but those in `levels`.
+    levels: {level: source} of the levels whose codes come from other sources; levels run from 1 (coarse). A
         source may also be `Codes`, which are taken as they are, and that of level 1 a `LearntSound`.
-    strength: 0 takes the melody source's codes on those levels too, 1 their own sources', between is between.
+    strength: from 0, the melody source's codes on these levels, too, to 1, the codes of their own sources.
     sample_rate: of sources that do not know their own, in Hz; the codec's by default.
 
     Raises:
-        UserError: a strength outside 0 to 1.
-        TypeError: `levels` is no mapping of levels, which are whole numbers.
+        UserError: the strength is outside 0 to 1.
+        TypeError: `levels` is not a mapping from levels, which are whole numbers.
     """
 
     melody: Any
@@ -105,7 +105,7 @@ class Mix:
             )
 
     def keeps(self, level: int) -> bool:
-        """Whether the codes of a level are the melody source's."""
+        """Whether the codes of `level` come from the melody source."""
         return identity(self.levels.get(level, self.melody)) == identity(self.melody)
 
     @property

@@ -1,4 +1,4 @@
-"""Sounds that a model has learnt: each stands where a timbre source stands, and is a small file."""
+"""Learnt sounds: each can take the place of a timbre source, and is stored in a small file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.tokens import Tokens
 
-KIND, CODE, ADAPTER = "sound", "code", "adapter."  # of files: their kind, names of tensors
+KIND, CODE, ADAPTER = "sound", "code", "adapter."  # in files: their kind, and names of tensors
 FACTS = ("model", "names", "seconds", "steps", "held_out")
 FIX = "learn the sound again"
 
@@ -25,13 +25,13 @@ class LearntSound:
     """What a model has learnt of a sound.
 
     Attributes:
-        code: of level 1, (1, channels, 1).
-        adapter: of the model's denoiser.
+        code: the code of level 1, (1, channels, 1).
+        adapter: changes to the model's denoiser.
         model: fingerprint of the model.
-        names: of the recordings that the sound was learnt from. seconds: of them that can be heard.
-        steps: of learning.
-        held_out: EDM's loss on held-out excerpts, before and after learning; empty where there were none.
-        tokens: of level 1, of a model that has them.
+        names: of the recordings that the sound was learnt from. seconds: their audible length.
+        steps: how many steps the sound was learnt for.
+        held_out: EDM's loss on held-out excerpts, before and after learning; empty if none were held out.
+        tokens: tokens of level 1, if the model has them.
     """
 
     code: torch.Tensor
@@ -49,10 +49,10 @@ class LearntSound:
         return Codes({1: self.code}, 1, 1, 1, 1, self.model, self.adapter, self.tokens)
 
     def blend(self, other: "LearntSound", strength: float) -> "LearntSound":
-        """The sound on the way from this one (strength 0) to `other` (1), of the same model.
+        """The sound between this one (strength 0) and `other` (strength 1), of the same model.
 
         Raises:
-            UserError: sounds of two models, a strength outside 0 to 1.
+            UserError: the sounds are of two models, or the strength is outside 0 to 1.
         """
         SHARE.check(strength, "strength")
         if self.model != other.model:
@@ -77,7 +77,7 @@ class LearntSound:
         """The sound in a file that `save` wrote; a pipeline of another model refuses it.
 
         Raises:
-            UserError: no such file, a truncated, damaged or foreign one, or a recording.
+            UserError: the file is missing, truncated or damaged, or holds something else, as a recording.
         """
         if Path(path).suffix.lower() in SUFFIXES:
             raise UserError(
@@ -93,7 +93,7 @@ class LearntSound:
             return cls(code, Adapter(changes), **facts, tokens=Tokens(*parts) if parts else None)
 
     def require(self, path: str | Path, model: Autoencoder, fingerprint: str) -> None:
-        """Raise a UserError unless the sound of the file `path` is of the model of a fingerprint."""
+        """Raise a UserError unless the sound, from the file `path`, is of `model`, of this fingerprint."""
         if self.model != fingerprint or not self.fits(model):
             raise UserError(
                 f"{path}: a sound of another model ({self.model[:12]}, not {fingerprint[:12]}); "
@@ -101,21 +101,21 @@ class LearntSound:
             )
 
     def fits(self, model: Autoencoder) -> bool:
-        """Whether code, tokens and adapter have the shapes of the model's."""
+        """Whether code, tokens and adapter have the shapes that `model` needs."""
         tokens = self.tokens is None or self.tokens.values.shape[1] == model.token_channels
         code = self.code.shape == (1, *model.null_codes[0].shape)
         return tokens and code and self.adapter.fits(model.unet)
 
 
 def known_codes(source: Any) -> Codes | None:
-    """The codes of a learnt sound, or codes themselves; None for what has to be encoded."""
+    """The codes of a learnt sound, or `Codes` as they are; None for a source that has to be encoded."""
     if isinstance(source, LearntSound):
         return source.codes
     return source if isinstance(source, Codes) else None
 
 
 def blended(first: Adapter | None, second: Adapter | None, strength: float) -> Adapter | None:
-    """The adapter on the way from `first` (strength 0) to `second` (1); None changes nothing."""
+    """The adapter between `first` (strength 0) and `second` (1); None is an adapter that changes nothing."""
     parts = [
         (adapter, weight)
         for adapter, weight in ((first, 1 - strength), (second, strength))
@@ -127,9 +127,9 @@ def blended(first: Adapter | None, second: Adapter | None, strength: float) -> A
 
 
 def mixed_tokens(first: Tokens | None, second: Tokens | None, strength: float) -> Tokens | None:
-    """The tokens on the way from `first` (strength 0) to `second` (1): both, each with its share of weight.
+    """The tokens between `first` (strength 0) and `second` (1): both sets, each weighted by its share.
 
-    What has no tokens adds none: the null token, whose weight is always 1, gains in proportion.
+    None adds no tokens: the null token, whose weight is always 1, gains in proportion.
     """
     if strength in (0, 1):
         return second if strength else first

@@ -1,4 +1,4 @@
-"""Sources of sound: recordings, arrays, and scores that a plain sound plays."""
+"""Sources of sound: recordings, arrays, and scores, which are played."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -30,11 +30,11 @@ CODES = "give the one whose length and loudness it is, and codes for its levels,
 
 @dataclass(frozen=True)
 class PlayedScore:
-    """A score as a source: MIDI or MusicXML, played by `players.PLAYER`.
+    """A score, MIDI or MusicXML, as a source: it is played by `players.PLAYER`.
 
     Attributes:
-        sample_rate: Hz, of what `blocks` gives.
-        notes: in seconds.
+        sample_rate: of `blocks`, in Hz.
+        notes: the notes of the score, in seconds.
     """
 
     path: Path
@@ -50,7 +50,7 @@ class PlayedScore:
 
     @property
     def samples(self) -> int:
-        """Its length."""
+        """Length of the waveform."""
         return len(self._waveform)
 
     def blocks(self) -> Iterator[torch.Tensor]:
@@ -59,10 +59,10 @@ class PlayedScore:
 
 
 def open_sound(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recording | PlayedScore:
-    """A recording, or a score that is played: by the ending of its name.
+    """Open a recording, or a score, which is played; the ending of the name tells which it is.
 
     Raises:
-        UserError: as `open_recording` and `read_notes`.
+        UserError: as `open_recording` and `read_notes`; the file is a learnt sound.
     """
     if Path(path).suffix == SOUND_ENDING:
         raise UserError(f"{printable(path)}: a learnt sound, no recording; give it with --sound (load_sound)")
@@ -72,12 +72,12 @@ def open_sound(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recording | 
 
 
 def read_sound(path: str | Path) -> torch.Tensor:
-    """The whole of `open_sound`: (samples,), float32, mono; raises as it and as `Recording.blocks`."""
+    """All samples of `open_sound`: (samples,), float32, mono; raises as it and as `Recording.blocks`."""
     return torch.cat(list(open_sound(path).blocks()))
 
 
 def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
-    """As `windows.as_source`; files of scores are played."""
+    """As `windows.as_source`, but scores are sources, too; raises a UserError for `Codes`."""
     if isinstance(sound, PlayedScore):
         return sound if sound.sample_rate == rate else PlayedScore(sound.path, rate, sound.notes)
     if isinstance(sound, Codes):
@@ -88,10 +88,10 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
 
 
 def levelled(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:
-    """`as_source` at the level of what models are trained on, once.
+    """`as_source`, brought to the level that models are trained on; a `Levelled` source is returned as it is.
 
     Raises:
-        UserError: as `as_source`; what is levelled already has another rate.
+        UserError: as `as_source`; a `Levelled` source has another rate.
     """
     if not isinstance(sound, Levelled):
         return Levelled(as_source(sound, rate, sample_rate), rate)
@@ -101,16 +101,16 @@ def levelled(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:
 
 
 class Melody(Levelled):
-    """A melody source with the pitches of a piano's keys, which models are trained on: a `melody_source`."""
+    """A melody source at the pitches of piano keys, on which models are trained; see `melody_source`."""
 
     def restored(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """Blocks (samples,) of a rendering of it with the pitches that it had before, as long as it was."""
+        """Blocks (samples,) of a rendering of it -> blocks with the source's original pitches and length."""
         straightened = self.source.source
         return straightened.source.restored(straightened.restored(blocks))
 
 
 def melody_source(sound: Any, rate: int, sample_rate: int | None = None) -> Melody:
-    """As `levelled`, tuned and straightened."""
+    """As `levelled`, but tuned to A = 440 Hz and with straightened pitches."""
     if isinstance(sound, Melody):
         return levelled(sound, rate)
     source = levelled(sound, rate, sample_rate).source
@@ -118,7 +118,7 @@ def melody_source(sound: Any, rate: int, sample_rate: int | None = None) -> Melo
 
 
 def timbre_source(sound: Any, rate: int, sample_rate: int | None = None, keep: bool = False) -> Levelled:
-    """As `levelled`, without steady noise: a model hears it as part of a sound. keep: see `Kept`."""
+    """As `levelled`, without steady noise, which models take for a part of the sound. keep: as by `Kept`."""
     if isinstance(sound, Levelled):
         return levelled(sound, rate)
     source = Denoised(as_source(sound, rate, sample_rate), rate)
@@ -126,9 +126,9 @@ def timbre_source(sound: Any, rate: int, sample_rate: int | None = None, keep: b
 
 
 def require_audible(timbres: Iterable[Levelled], melody: Levelled | None = None) -> None:
-    """Raise a UserError where a timbre source is silent, as two channels that cancel each other are.
+    """Raise a UserError if a timbre source is silent, as the mean of two opposite channels is.
 
-    melody: a silent one is no error, only noted in the log: the rendering is silent, too.
+    melody: if it is silent, this is only noted in the log, since the rendering is silent, too.
     """
     for timbre in timbres:
         if timbre.silent:

@@ -1,9 +1,9 @@
-"""A swap while its melody source is being played: blocks of sound in, blocks of sound out.
+"""Live swaps, while the melody source is being played: blocks of sound in, blocks of sound out.
 
-The windows of the pipeline, one every few latent frames, each ending with what was heard last. Frames that an
-earlier window has given stay as they are: the denoiser is told them at every noise level, as in outpainting
-(Lugmayr et al. 2022, "RePaint", without its resampling). The last frames of a window, of which the future is
-not known, are sampled again by the next one and are not played.
+Every few latent frames a window is sampled, which ends with the latest input. Frames that an earlier window
+has sampled stay as they are: they replace the denoiser's estimates at every noise level, as in outpainting
+(Lugmayr et al. 2022, "RePaint", without its resampling). The last frames of a window, whose future is not
+known, are sampled again by the next one and are not played.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,35 +25,36 @@ from msdae.inference.longform import noise
 from msdae.inference.pipeline import Pipeline
 from msdae.inference.settings import LiveConfig
 
-FADE = 1024  # samples of the cross-fade from one window's sound to the next one's and its gain, at most
-KNEE = 0.7 * OUTPUT_PEAK  # above which samples are bent, so that all stay under -1 dBFS
+FADE = 1024  # samples of the cross-fade between the sounds of two windows and between their gains, at most
+KNEE = 0.7 * OUTPUT_PEAK  # larger samples are compressed, so that all stay under -1 dBFS
 MEMORY = 1.0  # seconds over which loudness is matched
-LOUDEST = 8.0  # most that the gain may be: noise of an empty room stays noise
-LEVEL = MODEL_PEAK  # of the input's loud parts as the model hears them: what it was trained on
-QUIETEST = LEVEL / 100  # peak of an input that is made as loud; a softer one stays softer than that
-FORGOTTEN = 10.0  # seconds after which a loud part counts by half
-EDGE = 3  # latent frames at the end of a window whose codes are of a sound that ends there
-CLICK = 4  # parts of `HOP` samples that may be louder than the loud ones
+LOUDEST = 8.0  # highest gain, so that noise of an empty room stays noise
+LEVEL = MODEL_PEAK  # peak to which the input's loud parts are brought for the model, as in training
+QUIETEST = LEVEL / 100  # lowest peak of the input that is brought to LEVEL; softer input stays softer
+FORGOTTEN = 10.0  # seconds in which the measured level of the input falls by half
+EDGE = 3  # latent frames at the end of a window, whose codes are those of a sound that stops
+CLICK = 4  # parts of `HOP` samples of a window that are ignored as clicks
 
 
 class Engine:
-    """A function block -> block: what it is given is played with a sound, `delay` samples later.
+    """A function block -> block: it plays its input with another sound, `delay` samples later.
 
-    The result does not depend on how the sound is cut into blocks.
+    The result does not depend on how the input is cut into blocks.
 
     Args:
-        pipeline: model, codec and sampling, as it is now; fewer steps are faster.
-        sound: codes with level 1, as `encoding.timbre_of` gives them of a timbre source or a learnt sound.
+        pipeline: model, codec and sampling, as at construction; fewer steps are faster.
+        sound: codes with level 1, as `encoding.timbre_of` returns them for a timbre source or a learnt sound.
         config: when windows are sampled.
 
     Attributes:
-        sample_rate: of blocks, in Hz. stride, delay: samples; fade: of the cross-fade, at most a stride and
-            the frames ahead. unet: that denoises.
+        sample_rate: of blocks, in Hz. stride: samples between two windows. delay: samples from input to
+            output. fade: samples of the cross-fade between windows, at most a stride and the frames ahead.
+        unet: the network that denoises.
 
     Raises:
-        UserError: a model whose level 1 is not pooled, codes of another model, a window that is too short for
-            `config`, or weights of guidance for other levels.
-        TypeError: `sound` is no codes; of a learnt sound `encoding.timbre_of` gives them.
+        UserError: level 1 of the model is not pooled, the codes are of another model, the window is too short
+            for `config`, or guidance is for other levels.
+        TypeError: `sound` is not `Codes`; `encoding.timbre_of` returns those of a learnt sound.
     """
 
     def __init__(self, pipeline: Pipeline, sound: Codes, config: LiveConfig = LiveConfig()):
@@ -79,21 +80,23 @@ class Engine:
         self._tokens = sound.tokens and sound.tokens.to(pipeline.device)
         silence = torch.zeros(1, codec.clip_samples)
         self._heard = silence[0]  # the last window of the input
-        self._played = silence[0].clone()  # the last of the rendering
+        self._played = silence[0].clone()  # the last window of the rendering, before its gain
         self._z = codec.encode(silence.to(pipeline.device))
-        self._windows = 0  # that were sampled
-        self._state: Any = None  # of the codec, after its last piece
+        self._windows = 0  # windows sampled so far
+        self._state: Any = None  # of the codec after its last piece
         self._tail = torch.zeros(self.fade)  # of the last piece, over which the next one is faded in
         self._gain = 0.0
         self._level = QUIETEST
         self._waiting = torch.zeros(0)  # input of less than a stride
-        self._ready = torch.zeros(self.stride)  # output; the rest of the delay is in what is played
+        self._ready = torch.zeros(self.stride)  # output; the rest of the delay is inside the window
 
     def __call__(self, block: torch.Tensor) -> torch.Tensor:
-        """(samples,) -> as many, on the CPU. NaN and infinity are silence, and full scale is the loudest.
+        """The next block of input, (samples,) -> as much output, on the CPU.
+
+        NaN and infinity become silence, and samples are clipped to full scale.
 
         Raises:
-            UserError: another shape, or no floating numbers.
+            UserError: the block has another shape, or is not of floating numbers.
         """
         finite = torch.nan_to_num(as_block(block), 0.0, 0.0, 0.0).clamp(-1, 1)
         self._waiting = torch.cat([self._waiting, finite])
@@ -118,7 +121,7 @@ class Engine:
         return self._mastered(torch.cat([faded, sound[self.fade :]]))
 
     def noise(self, number: int) -> torch.Tensor:
-        """Standard normal, (1, channels, frames), from which the window `number` is sampled."""
+        """Standard normal noise, (1, channels, frames), from which window `number` is sampled."""
         pipeline, stride = self.pipeline, self.config.stride
         frames, channels = pipeline.window, pipeline.codec.channels
         return noise(pipeline.sampling.seed, channels, frames, stride, number * stride)[None]
@@ -127,21 +130,21 @@ class Engine:
     def window(
         self, heard: torch.Tensor, z: torch.Tensor, start: torch.Tensor, state: Any = None
     ) -> tuple[torch.Tensor, torch.Tensor, Any]:
-        """One window, a function of what it is given alone.
+        """Sample and decode one window; the result depends only on the arguments.
 
         heard: the last samples of the input at `LEVEL`, (1, samples of a window). z: latents of the window
-            before. start: noise, (1, channels, frames). state: of the codec, as the window before gave it.
+            before. start: noise, (1, channels, frames). state: of the codec, returned with the window before.
 
         Returns:
-            its latents (1, channels, frames), the sound of the stride that is played now and of a fade after
-            it, (1, stride + fade), and the codec's state.
+            the window's latents (1, channels, frames), the sound of the stride that is played next and of a
+            fade after it, (1, stride + fade), and the codec's state.
         """
         pipeline, config, model = self.pipeline, self.config, self.pipeline.model
         codec, levels = pipeline.codec, range(2, model.stage + 1)
         codes = window_codes(model, codec, pipeline.log_mel, heard, levels, self._even)
         conditions = [self._timbre, *(codes[level] for level in levels)]
         before = torch.cat([z[..., config.stride :], z[..., : config.stride]], dim=-1)
-        first = pipeline.window - config.stride - config.ahead  # frame that is new
+        first = pipeline.window - config.stride - config.ahead  # the first new frame
         known = torch.arange(pipeline.window, device=heard.device) < first
         with self._adapter.applied(self.unet) if self._adapter else nullcontext():
             inner = self._route.denoiser(conditions, tokens=self._tokens)
@@ -151,7 +154,7 @@ class Engine:
         return z, waveform[:, : self.stride + self.fade], state
 
     def _held(self, z: torch.Tensor, codes: Mapping[int | str, torch.Tensor]) -> torch.Tensor:
-        """Latents z of a window, (1, channels, frames), without dropouts. codes: of the window, by level."""
+        """Latents z of a window, (1, channels, frames), with dropouts filled. codes: its codes, by level."""
         silence, frames = self.pipeline.silence, torch.arange(z.shape[2], device=z.device)
         if not silence.levels:
             return z
@@ -172,18 +175,18 @@ class Engine:
 
 
 def loud_peak(heard: torch.Tensor) -> float:
-    """The peak of the loud parts of a window (samples,), whatever clicks there are; `QUIETEST` at least."""
+    """The peak of a window (samples,) without its `CLICK` loudest parts; `QUIETEST` at least."""
     peaks = heard[: len(heard) // HOP * HOP].abs().view(-1, HOP).amax(dim=1)
     return max(float(peaks.topk(CLICK + 1).values[-1]), QUIETEST)
 
 
 def forgetting(samples: int, sample_rate: int) -> float:
-    """The factor by which a level falls in so many samples."""
+    """The factor by which the measured level falls within `samples` samples."""
     return 0.5 ** (samples / sample_rate / FORGOTTEN)
 
 
 def rendered(engine: Engine, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """Blocks of a recording through the engine, without its delay: as long as the recording in all."""
+    """Blocks of a recording, as the engine plays them; without its delay, as long as the recording in all."""
     early = engine.delay
     for block in chain(blocks, torch.zeros(engine.delay).split(engine.stride)):
         output = engine(block)
@@ -200,7 +203,7 @@ def _loudness_gain(rendering: torch.Tensor, reference: torch.Tensor, sample_rate
 
 
 def _bent(waveform: torch.Tensor) -> torch.Tensor:
-    """`waveform` as it is up to KNEE, and bent from there on so that it stays under OUTPUT_PEAK."""
+    """`waveform`, with samples above KNEE compressed smoothly, so that they stay under OUTPUT_PEAK."""
     over = (waveform.abs() - KNEE).clamp_min(0)
     room = OUTPUT_PEAK - KNEE
     return waveform - waveform.sign() * (over - room * torch.tanh(over / room))

@@ -11,9 +11,9 @@ from msdae.models.priors.grid import Grid, Timeline
 
 
 def timeline(codes: Codes, grid: Grid) -> dict[int, torch.Tensor]:
-    """The levels that `codes` have, each once for each moment: {level: (1, channels, code frames)}.
+    """Codes of overlapping windows as a timeline of the same levels: {level: (1, channels, code frames)}.
 
-    Where windows overlap, the first half of it is taken from the earlier one.
+    The first half of an overlap is taken from the earlier window, the second from the later one.
     """
     levels = {}
     for number, code in codes.levels.items():
@@ -36,7 +36,7 @@ def timeline(codes: Codes, grid: Grid) -> dict[int, torch.Tensor]:
 
 
 def room(pipeline: Pipeline, samples: int) -> int:
-    """Latent frames of the whole windows that so many samples need."""
+    """Latent frames of as many whole windows as `samples` samples need."""
     frames, window, stride = pipeline.codec.frames(samples), pipeline.window, pipeline.stride
     return window + stride * max(0, math.ceil((frames - window) / stride))
 
@@ -44,7 +44,7 @@ def room(pipeline: Pipeline, samples: int) -> int:
 def windowed(levels: Timeline, grid: Grid, pipeline: Pipeline, samples: int) -> Codes:
     """A timeline of all levels, (1, channels, code frames) each, as codes that `pipeline` renders.
 
-    It covers `room` of the samples, at least.
+    levels: the timeline, at least as long as `room(pipeline, samples)`.
     """
     length, codes = room(pipeline, samples), {}
     firsts = starts(length, pipeline.window, pipeline.stride)

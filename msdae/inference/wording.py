@@ -1,4 +1,4 @@
-"""Texts as vectors that priors read, of what is asked for and of what recordings are."""
+"""Texts as vectors that priors read: requests for music, and captions of recordings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 from msdae.nn.text import CHANNELS, text_encoder
 from msdae.symbolic.captions import Traits, captions, require_request, traits
 
-CAPTIONS = 6  # of a recording
+CAPTIONS = 6  # for each recording
 
 
 def asked(text: str) -> torch.Tensor:
@@ -19,13 +19,13 @@ def asked(text: str) -> torch.Tensor:
             the text encoder is not installed.
     """
     encoder = text_encoder()
-    vector = _vectors([text])  # says first what is no text at all
+    vector = _vectors([text])  # raises first for what is no text at all
     require_request(text, encoder.pieces)
     return vector
 
 
 def described(labels: Mapping[str, Any]) -> torch.Tensor:
-    """Vectors of captions of a recording with such labels, (captions, numbers); zeros where none is possible.
+    """Vectors of captions for a recording with these labels, (captions, numbers); one of zeros if none fits.
 
     Raises:
         UserError: the text encoder is not installed.
