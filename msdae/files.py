@@ -133,7 +133,8 @@ def read_yaml(path: str | Path, fix: str = "write it as 'key: value' lines") -> 
         UserError: as `read_text`; the text is not a mapping, or no YAML that `parse_yaml` takes.
     """
     with reading(path, fix):
-        return _typed(path, parse_yaml(read_text(path, fix, LARGEST_YAML)) or {}, dict, fix)
+        value = parse_yaml(read_text(path, fix, LARGEST_YAML))
+        return _typed(path, {} if value is None else value, dict, fix)
 
 
 def parse_yaml(text: str) -> Any:

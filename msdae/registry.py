@@ -82,9 +82,13 @@ class Registry(Generic[Entry]):
         if self._complete:
             return
         self._complete = True  # before the imports, which may ask for entries
-        package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(getattr(package, "__path__", ())):
-            importlib.import_module(f"{self.package}.{module.name}")
+        try:
+            package = importlib.import_module(self.package)
+            for module in pkgutil.iter_modules(getattr(package, "__path__", ())):
+                importlib.import_module(f"{self.package}.{module.name}")
+        except BaseException:
+            self._complete = False
+            raise
 
 
 def _import_extensions() -> None:
@@ -102,6 +106,10 @@ def _import_extensions() -> None:
         _imported.add(name)  # before the import, which may call this again
         if str(path.parent) not in sys.path:
             sys.path.append(str(path.parent))
-        module = importlib.import_module(path.stem)
+        try:
+            module = importlib.import_module(path.stem)
+        except BaseException:
+            _imported.remove(name)
+            raise
         if Path(getattr(module, "__file__", None) or "").resolve() != path:
             raise UserError(f"{EXTENSIONS}: {printable(name)}: another module is called so; rename it")

@@ -27,6 +27,7 @@ from msdae.models.priors.base import PRIORS, Condition
 from msdae.models.priors.base import new as new_prior
 from msdae.models.priors.grid import Grid, Level
 from msdae.models.registry import MODELS
+from msdae.registry import Registry
 from msdae.symbolic.notes import Score, ScoreNote
 from msdae.training.autoencoder import TrainConfig
 from msdae.training.stages import train_stage
@@ -77,6 +78,32 @@ def test_commands_know_what_files_in_the_environment_register(tmp_path, name, me
         [*line, "--sampler", "midpoint"], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_file_that_fails_is_imported_again_once_it_is_mended(tmp_path, monkeypatch):
+    """Regression: in a notebook its entries were missing from then on, as if it registered none."""
+    path = tmp_path / "mended_sampler.py"
+    path.write_text("nothing.here")
+    monkeypatch.setenv("MSDAE_IMPORT", str(path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    for _ in range(2):
+        with pytest.raises(NameError):
+            list(SAMPLERS)
+    path.write_text(EXAMPLES["sampler"].replace("midpoint", "mended"))
+    assert "mended" in SAMPLERS and SAMPLERS["mended"]
+    del SAMPLERS._entries["mended"]
+
+
+def test_a_package_whose_import_fails_is_imported_again(tmp_path, monkeypatch):
+    package = tmp_path / "failing_package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "entry.py").write_text("nothing.here")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    things = Registry("thing", "failing_package")
+    for _ in range(2):
+        with pytest.raises(NameError):
+            things["one"]
 
 
 def test_examples_are_short():

@@ -57,6 +57,8 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
         ("a: !!python/name:os.system", "damaged"),
         ("[" * 10_000, "nested"),
         ("- 1", "expected"),
+        ("[]", "expected"),
+        ("false", "expected"),
     ],
 )
 def test_yaml_holds_plain_values_alone(tmp_path, text, said):
