@@ -227,11 +227,11 @@ class Pipeline:
         timbre: Any,
         melody: Any,
         count: int = 5,
-        levels: Sequence[int] = (1, 2, 3),
+        levels: Sequence[int] | None = None,
         sample_rate: int | None = None,
     ) -> list[torch.Tensor]:
-        """`count` swaps, (samples,) each, of strengths from 0 (`melody`) to 1 (`timbre`), evenly spaced."""
-        series = strengths(count)
+        """`count` swaps of `levels` (all by default), (samples,) each, evenly from strength 0 to 1."""
+        series, levels = strengths(count), self._levels if levels is None else levels
         mix = self.resolved(Mix(melody, dict.fromkeys(levels, timbre), sample_rate=sample_rate))
         return [self._mastered(blocks, mix.melody) for blocks in self._streams(mix, series, silent)]
 

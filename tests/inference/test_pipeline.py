@@ -158,6 +158,17 @@ def test_interpolation_goes_from_melody_to_timbre():
     assert strengths(5) == [0, 0.25, 0.5, 0.75, 1]
 
 
+def test_a_model_of_one_level_interpolates():
+    """Regression: levels 1 to 3 were asked of a checkpoint of the first stage."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Echo, "stage", 1)
+        patch.setattr(Echo, "pooled", (False,))
+        patch.setattr(Echo, "encode", lambda self, z, mel: [z])
+        patch.setattr(Echo, "denoiser", lambda self, codes, *_, **__: lambda x, sigma: codes[0])
+        series = pipeline().interpolate(tone(200_000, 70), tone(200_000, 40), count=2)
+    assert len(series) == 2 and not torch.allclose(*series)
+
+
 def test_loudness_is_the_melody_sources():
     melody = tone(5 * RATE, 300, level=0.1)
     rendered = pipeline(scale=7.0).swap(tone(5 * RATE, 200), melody)
