@@ -1,8 +1,9 @@
 """What the data sets that are rendered here share: their settings, their sizes and the record of them."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,16 +101,33 @@ def claim(folder: Path, version: int, config: RenderConfig, clip: ClipLength) ->
         temporary.write_text(json.dumps(record, indent=1))
 
 
-def scan_folders(
+def scan_splits(
+    root: Path,
+    splits: Mapping[str, str],
+    pattern: str,
+    name: str,
+    tally: Tally,
+    source: Callable[[str, Path, str, dict[str, Any]], SourceFile],
+) -> dict[str, list[SourceFile]]:
+    """The clips of each split of a rendered set that is there: {split: clips}.
+
+    splits: {folder in `root`: split}. pattern: matches the folders in it that hold clips. name: of the file
+        of labels in each of these, {clip: labels}.
+    source: makes a `SourceFile` from (split, folder, clip, labels). Damaged labels are counted in `tally`.
+    """
+    return {
+        split: _scan_folders(sorted((root / folder).glob(pattern)), name, tally, partial(source, split))
+        for folder, split in splits.items()
+        if (root / folder).is_dir()
+    }
+
+
+def _scan_folders(
     folders: Sequence[Path],
     name: str,
     tally: Tally,
     source: Callable[[Path, str, dict[str, Any]], SourceFile],
 ) -> list[SourceFile]:
-    """The clips of rendered folders, each of which has a file `name` of labels: {clip: labels}.
-
-    source: makes a file of (folder, clip, labels). Damaged labels are counted in `tally`.
-    """
     clips = []
     for folder in folders:
         fix = f"delete {printable(folder)}; the same line renders it again"

@@ -8,14 +8,6 @@ from msdae.data.sources import SEEN_SPLITS, ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.progress import Progress, silent
 
-RENDERED = {  # data sets by what a folder of theirs holds
-    "synth": "tracks/train/Track*",
-    "tracks": "train/Track*",
-    "notes": "train/Notes*",
-    "squares": "train/Square*",
-    "maqam": "train/Piece*",
-}
-
 
 def scan(
     folder: Path, tally: Tally, clip: ClipLength = ClipLength(), progress: Progress = silent
@@ -28,6 +20,7 @@ def scan(
         UserError: no recordings in it.
     """
     place = folder / "source" if (folder / "source" / RECORD).is_file() else folder
-    name = next((name for name, pattern in RENDERED.items() if any(place.glob(pattern))), "folder")
-    found = DATASETS[name].scan(place, tally, clip, progress)
+    sets = [DATASETS[name] for name in DATASETS]
+    entry = next((one for one in sets if one.holds and any(place.glob(one.holds))), DATASETS["folder"])
+    found = entry.scan(place, tally, clip, progress)
     return {split: files for split, files in found.items() if split in SEEN_SPLITS}

@@ -15,12 +15,15 @@ class DataSet:
     """A kind of data set: how its files are found and labelled and, for some, how they are rendered.
 
     Attributes:
+        holds: a glob pattern of what a rendered folder of it has, by which `scanning.scan` tells it from
+            other folders; "" for a set that is not told so.
         splits: the splits that it has where it is complete.
         config: settings of the rendering, whose defaults are the default data set; None: nothing is rendered.
         version: of the rendering, to be raised when the same settings give other bytes.
         seconds: that a clip takes to be rendered and encoded on two cores, measured.
     """
 
+    holds: ClassVar[str] = ""
     splits: ClassVar[tuple[str, ...]] = SEEN_SPLITS
     config: ClassVar[type[RenderConfig] | None] = None
     version: ClassVar[int]

@@ -9,7 +9,6 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +19,7 @@ from msdae import audio
 from msdae.config import require_ranges
 from msdae.data import parts
 from msdae.data.labels import MELODY
-from msdae.data.rendering import RenderConfig, scan_folders
+from msdae.data.rendering import RenderConfig, scan_splits
 from msdae.data.sets import DATASETS, DataSet
 from msdae.data.sources import SEEN_SPLITS, ClipLength, SourceFile
 from msdae.data.tally import Tally
@@ -157,18 +156,14 @@ def scan(
     root: Path, tally: Tally, clip: ClipLength = ClipLength(), progress: Progress = silent
 ) -> dict[str, list[SourceFile]]:
     """The sections of each split that is there."""
-    return {
-        split: scan_folders(sorted((root / split).glob("Piece*")), LABELS, tally, partial(_source, split))
-        for split in SEEN_SPLITS
-        if (root / split).is_dir()
-    }
+    return scan_splits(root, {split: split for split in SEEN_SPLITS}, "Piece*", LABELS, tally, _source)
 
 
 @DATASETS.register("maqam")
 class MaqamPieces(DataSet):
     """Pieces in maqamat, rendered."""
 
-    splits, config, version, seconds = SEEN_SPLITS, MaqamConfig, 1, 0.1
+    holds, config, version, seconds = "train/Piece*", MaqamConfig, 1, 0.1
     scan, work = staticmethod(scan), staticmethod(work)
 
 

@@ -30,5 +30,5 @@ def scan(
 class Rendered(DataSet):
     """Single notes and arranged pieces, rendered."""
 
-    splits, config, version = SPLITS, RenderConfig, 2
+    holds, splits, config, version = "tracks/train/Track*", SPLITS, RenderConfig, 2
     scan, work = staticmethod(scan), staticmethod(work)

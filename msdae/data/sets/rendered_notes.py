@@ -13,7 +13,7 @@ import torch
 from msdae import audio
 from msdae.data import parts
 from msdae.data.labels import NOTE
-from msdae.data.rendering import RenderConfig, scan_folders
+from msdae.data.rendering import RenderConfig, scan_splits
 from msdae.data.sets import DATASETS, DataSet
 from msdae.data.sources import SPLITS, ClipLength, SourceFile
 from msdae.data.tally import Tally
@@ -95,20 +95,15 @@ def scan(
     root: Path, tally: Tally, clip: ClipLength = ClipLength(), progress: Progress = silent
 ) -> dict[str, list[SourceFile]]:
     """The notes of each split that is there."""
-    return {
-        split: scan_folders(
-            sorted((root / split).glob("Notes*")), LABELS, tally, partial(_source, split, clip)
-        )
-        for split in SPLITS
-        if (root / split).is_dir()
-    }
+    splits = {split: split for split in SPLITS}
+    return scan_splits(root, splits, "Notes*", LABELS, tally, partial(_source, clip))
 
 
 @DATASETS.register("notes")
 class Notes(DataSet):
     """Single notes, rendered."""
 
-    splits, config, version = SPLITS, RenderConfig, 2
+    holds, splits, config, version = "train/Notes*", SPLITS, RenderConfig, 2
     scan = staticmethod(scan)
 
     @staticmethod
@@ -162,7 +157,7 @@ def _labels(note: SingleNote) -> dict:
     }
 
 
-def _source(split: str, clip: ClipLength, folder: Path, name: str, labels: dict[str, Any]) -> SourceFile:
+def _source(clip: ClipLength, split: str, folder: Path, name: str, labels: dict[str, Any]) -> SourceFile:
     pitch, velocity = labels["pitch"], labels["velocity"]
     common = {"dataset": "notes", "kind": NOTE, "split": split, "piece": name, "stem": name}
     played = {"notes": [[0.0, round(clip.seconds, 4), pitch, velocity]]}

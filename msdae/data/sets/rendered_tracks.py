@@ -97,7 +97,7 @@ def scan(
 class Tracks(DataSet):
     """Arranged pieces, rendered."""
 
-    splits, config, version = SPLITS, RenderConfig, 2
+    holds, splits, config, version = "train/Track*", SPLITS, RenderConfig, 2
     scan = staticmethod(scan)
 
     @staticmethod

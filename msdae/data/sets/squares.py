@@ -12,7 +12,6 @@ import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +21,7 @@ from msdae import audio
 from msdae.config import require_ranges
 from msdae.data import parts
 from msdae.data.labels import MELODY, NOTE
-from msdae.data.rendering import CLIPS, RenderConfig, scan_folders
+from msdae.data.rendering import CLIPS, RenderConfig, scan_splits
 from msdae.data.sets import DATASETS, DataSet
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
@@ -280,18 +279,14 @@ def scan(
     root: Path, tally: Tally, clip: ClipLength = ClipLength(), progress: Progress = silent
 ) -> dict[str, list[SourceFile]]:
     """The clips of each split that is there."""
-    return {
-        split: scan_folders(sorted((root / folder).glob("Square*")), LABELS, tally, partial(_source, split))
-        for folder, split in FOLDERS.items()
-        if (root / folder).is_dir()
-    }
+    return scan_splits(root, FOLDERS, "Square*", LABELS, tally, _source)
 
 
 @DATASETS.register("squares")
 class Squares(DataSet):
     """Squares of two excerpts and two sounds, rendered: what the model that ships is trained on."""
 
-    config, version, seconds = SquaresConfig, 6, 0.1
+    holds, config, version, seconds = "train/Square*", SquaresConfig, 6, 0.1
     scan, work = staticmethod(scan), staticmethod(work)
 
 
