@@ -1,4 +1,4 @@
-"""Where data sets, runs, caches, the shipped configurations and the documentation lie.
+"""Where data sets, runs, caches, the shipped weights and configurations, and the documentation lie.
 
 The environment variable MSDAE_HOME names the folder of data sets, runs and caches. Without it they lie in the
 checkout that the package runs from, or, if msdae was installed or the checkout is read-only, in the user's
@@ -13,6 +13,7 @@ import platformdirs
 from msdae.errors import UserError
 
 CHECKOUT = Path(__file__).parents[1]  # or, where msdae was installed, site-packages
+ASSETS = Path(__file__).parent / "assets"  # trained weights, and the templates of pages
 CONFIGS = "share/msdae/configs"  # in an installation; see [options.data_files] in setup.cfg
 
 

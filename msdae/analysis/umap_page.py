@@ -11,6 +11,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from matplotlib.markers import MarkerStyle
 
+from msdae import folders
 from msdae.analysis.umap import COLOURS, MARKERS, PITCH_COLOURS, Maps, Point
 from msdae.audio.files import SAMPLE_RATE
 from msdae.evaluation.media import mp3
@@ -19,7 +20,7 @@ from msdae.progress import Progress, silent
 from msdae.symbolic.instruments import FAMILIES
 
 RATE = 48  # kb/s of the sounds; 300 clips of 3 s take 7 MB
-_TEMPLATE = Path(__file__).parents[1] / "assets" / "umap.html"
+_TEMPLATE = folders.ASSETS / "umap.html"
 
 
 def write(maps: Maps, path: str | Path, progress: Progress = silent) -> None:

@@ -3,14 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 import torch.nn as nn
 
-from msdae import checkpoint, files
+from msdae import checkpoint, files, folders
 from msdae.codecs.chunks import CHUNK
 from msdae.codecs.registry import CODECS, DEFAULT
 from msdae.config import to_mapping
@@ -74,8 +73,7 @@ class Codec(nn.Module, ABC):
         Raises:
             UserError: the weights are not on this machine.
         """
-        with resources.as_file(resources.files("msdae") / "assets" / f"{cls.name}.safetensors") as path:
-            return cls.from_file(path)
+        return cls.from_file(folders.ASSETS / f"{cls.name}.safetensors")
 
     @classmethod
     def from_file(cls, path: str | Path) -> "Codec":

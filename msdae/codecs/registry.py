@@ -1,7 +1,6 @@
 """Which codecs there are, by name."""
 
-from importlib import resources
-
+from msdae import folders
 from msdae.registry import Registry
 
 DEFAULT = "spectral-neural"
@@ -10,5 +9,4 @@ CODECS: Registry[type] = Registry("codec", "msdae.codecs")
 
 def shipped() -> list[str]:
     """The names of the codecs whose weights are in the package."""
-    assets = resources.files("msdae") / "assets"
-    return [name for name in CODECS if (assets / f"{name}.safetensors").is_file()]
+    return [name for name in CODECS if (folders.ASSETS / f"{name}.safetensors").is_file()]

@@ -95,7 +95,7 @@ def weights() -> Iterator[Finding]:
     """The trained files that ship."""
     from msdae import checkpoint
 
-    folder = Path(msdae.__file__).parent / "assets"
+    folder = folders.ASSETS
     files = sorted(folder.glob("*.safetensors"))
     size = sum(file.stat().st_size for file in files) / 1e6
     wrong = not files

@@ -12,7 +12,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from msdae import checkpoint, config, files, limits
+from msdae import checkpoint, config, files, folders, limits
 from msdae.diffusion.edm import EDM
 from msdae.diffusion.samplers import guided
 from msdae.errors import UserError, printable
@@ -25,7 +25,7 @@ from msdae.nn.layers import normal, slerp, stretch
 from msdae.nn.tokens import TokenEncoder, Tokens, normalised, weights_of
 from msdae.nn.unet import UNet
 
-EMBEDDED = Path(__file__).parents[1] / "assets" / "small.safetensors"
+EMBEDDED = folders.ASSETS / "small.safetensors"
 Guidance = Sequence[float]
 HEADER = {"model": str, "stage": int, "config": dict, "provenance": dict}  # of a model's file
 SOURCES = "'embedded', a file, a folder or a hub id (owner/name)"

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from msdae import folders
 from msdae.errors import UserError, printable
 from msdae.registry import Registry
 
-ASSETS = Path(__file__).parents[1] / "assets"
 Model = TypeVar("Model")
 
 
@@ -29,7 +29,7 @@ class Trained(Generic[Model]):
 
     def asset(self, kind: str) -> Path:
         """The file of a model's trained weights in the package; it need not be there."""
-        return ASSETS / f"{self.registry.noun}-{kind.replace('_', '-')}.safetensors"
+        return folders.ASSETS / f"{self.registry.noun}-{kind.replace('_', '-')}.safetensors"
 
     def find(
         self, kind: str, trained: str | Path | None = None, train: Callable[[str], str] | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import msdae
+from msdae import folders
 from msdae.commands import doctor
 
 
@@ -92,10 +93,11 @@ def test_folders_that_cannot_be_written(monkeypatch, capsys):
 
 
 def test_weights_that_are_damaged_or_gone(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(msdae, "__file__", str(tmp_path / "__init__.py"))
+    shipped = folders.ASSETS
+    monkeypatch.setattr(folders, "ASSETS", tmp_path / "assets")
     [finding] = doctor.weights()
     assert finding.wrong and "no files; install msdae again" in finding.text
-    shutil.copytree(Path(doctor.__file__).parents[1] / "assets", tmp_path / "assets")
+    shutil.copytree(shipped, tmp_path / "assets")
     (tmp_path / "assets" / "small.safetensors").write_bytes(b"damaged")
     [finding] = doctor.weights()
     assert finding.wrong and "small.safetensors: truncated, or not a safetensors file" in finding.text

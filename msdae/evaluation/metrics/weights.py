@@ -2,13 +2,12 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch.nn as nn
 
-from msdae import checkpoint
+from msdae import checkpoint, folders
 
 Network = TypeVar("Network", bound=nn.Module)
 FIX = "train it again with experiments/train_metrics.py"  # of a file that does not fit
@@ -26,5 +25,4 @@ def load(path: str | Path | None, name: str, read: Callable[[str | Path], Networ
 
 @functools.cache
 def _shipped(name: str, read: Callable[[str | Path], Network]) -> Network:
-    with as_file(files("msdae") / "assets" / f"{name}.safetensors") as path:
-        return read(path)
+    return read(folders.ASSETS / f"{name}.safetensors")

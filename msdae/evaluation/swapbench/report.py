@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined, UndefinedError
 
-from msdae import audio, files, limits
+from msdae import audio, files, folders, limits
 from msdae.audio.mel import LogMel
 from msdae.errors import UserError, printable
 from msdae.evaluation import figures, media
@@ -107,9 +106,8 @@ def render(
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    assets = resources.files("msdae") / "assets"
     style, script, page = (
-        (assets / f"report.{suffix}").read_text(encoding="utf-8") for suffix in ("css", "js", "html")
+        (folders.ASSETS / f"report.{suffix}").read_text("utf-8") for suffix in ("css", "js", "html")
     )
     tables = [table for table in (*results.tables, *tables) if SYSTEM not in table.header]
     sounds = Sounds(results)

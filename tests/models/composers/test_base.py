@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from msdae import checkpoint
+from msdae import checkpoint, folders
 from msdae.data.draws import Draws
 from msdae.errors import UserError
 from msdae.evaluation.composers.copying import TrainingRuns
-from msdae.models import trained
 from msdae.models.composers import COMPOSERS, ComposerSampling
 from msdae.models.composers.base import ExcerptBatch, asset, find, load, shipped
 from msdae.symbolic.notes import Score, ScoreNote
@@ -191,6 +190,6 @@ def test_what_ships_is_small_and_composes():
 
 
 def test_without_weights_it_says_how_to_train_them(monkeypatch, tmp_path):
-    monkeypatch.setattr(trained, "ASSETS", tmp_path)
+    monkeypatch.setattr(folders, "ASSETS", tmp_path)
     with pytest.raises(UserError, match="lstm: no trained weights ship; train it: train --model lstm"):
         find("lstm", None, lambda kind: f"train --model {kind}")
