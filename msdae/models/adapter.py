@@ -18,10 +18,10 @@ Tensors = dict[str, torch.Tensor]
 
 
 class Adapter(nn.Module):
-    """What is added to the outputs of a network's 1D convolutions and linear layers: up(down(x)) + bias.
+    """A change to a network: up(down(x)) + bias is added to the output of each 1D conv and each linear layer.
 
-    `down` is a layer of the same kind to `rank` features, `up` one of kernel 1 from there, which starts at
-    zero. The network itself is never changed: see `applied`.
+    `down` is a layer of the same kind with `rank` outputs; `up` has a kernel of 1, reads these and starts at
+    zero. The network itself is never changed (see `applied`).
 
     Args:
         tensors: {"LAYER.down": (rank, ...), "LAYER.up": (outputs, rank), "LAYER.bias": (outputs,)}.
@@ -29,7 +29,7 @@ class Adapter(nn.Module):
 
     def __init__(self, tensors: Tensors):
         super().__init__()
-        # a dot would be a path within a module
+        # a ParameterDict takes no dots in its keys
         self.weights = nn.ParameterDict({name.replace(".", "/"): value for name, value in tensors.items()})
 
     @staticmethod
@@ -65,7 +65,7 @@ class Adapter(nn.Module):
         return Adapter(self.tensors())
 
     def tensors(self) -> Tensors:
-        """What `__init__` takes."""
+        """The tensors by their names, as `__init__` takes them."""
         return {name.replace("/", "."): value.detach() for name, value in self.weights.items()}
 
     def fits(self, network: nn.Module) -> bool:
@@ -84,7 +84,7 @@ class Adapter(nn.Module):
         """A copy of `network` whose own weights have the changes: as fast as the network alone."""
         merged = copy.deepcopy(network)
         for name, layer in _layers(merged).items():
-            layer._forward_hooks.clear()  # of another thread's `applied`, which ends on `network` alone
+            layer._forward_hooks.clear()  # copies of hooks that another thread's `applied` has on `network`
             down, up, bias = (self.weights[f"{name.replace('.', '/')}/{part}"] for part in PARTS)
             layer.weight += torch.einsum("or,r...->o...", up, down)
             layer.bias += bias

@@ -27,7 +27,7 @@ from msdae.nn.unet import UNet
 
 EMBEDDED = folders.ASSETS / "small.safetensors"
 Guidance = Sequence[float]
-HEADER = {"model": str, "stage": int, "config": dict, "provenance": dict}  # of a model's file
+HEADER = {"model": str, "stage": int, "config": dict, "provenance": dict}  # what a model's file has
 SOURCES = "'embedded', a file, a folder or a hub id (owner/name)"
 
 
@@ -40,11 +40,11 @@ class Autoencoder(nn.Module):
         provenance: how the weights came to be (run, steps, data); kept in the checkpoint's header.
     """
 
-    folder: Path | None = None  # of the file that the model was loaded from
+    folder: Path | None = None  # where the file lies that the model was loaded from
     kind: ClassVar[str]
     needs_mel: ClassVar[bool]
     joint: ClassVar[bool] = False  # whether all levels are trained together, in one stage
-    residual: ClassVar[bool]  # whether h~_k = h_k + upsample(h~_{k-1}), of equally many numbers
+    residual: ClassVar[bool]  # whether h~_k = h_k + upsample(h~_{k-1}), if both have as many channels
 
     def __init__(self, config: ModelConfig, stage: int = 3, provenance: dict[str, Any] | None = None):
         super().__init__()
@@ -75,9 +75,10 @@ class Autoencoder(nn.Module):
     def encode(
         self, z: torch.Tensor | None, mel: torch.Tensor | Sequence[torch.Tensor] | None
     ) -> list[torch.Tensor]:
-        """z: (batch, channels, frames), mel: x3 (batch, bands, mel frames), or one x3 for each level to read;
-        the one that the model does not read (`needs_mel`) may be None -> [h_1, ..., h_stage], each
-        (batch, code_channels, code frames)
+        """The codes of clips: [h_1, ..., h_stage], each (batch, code_channels, code frames).
+
+        z: latents (batch, channels, frames). mel: x3, (batch, bands, mel frames), or a list with one x3 for
+        each level to read. The model reads one of the two (see `needs_mel`); the other may be None.
         """
         raise NotImplementedError
 
@@ -121,11 +122,11 @@ class Autoencoder(nn.Module):
     def attended(
         self, tokens: Tokens | None, batch: int, drop: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """What the U-Net attends to: values of tokens, the null token's last, and the bias of each; None for
-        a model without tokens.
+        """What the U-Net attends to: the values of tokens, the null token's at the end, and the bias of the
+        attention to each of them; None for a model without tokens.
 
-        tokens: without them, and for clips whose level 1 `drop` takes away, only the null token has weight.
-        drop: as of `condition`. batch: number of clips.
+        tokens: None leaves the null token alone, as `drop` does in clips whose level 1 it takes away.
+        batch: number of clips. drop: as in `condition`.
         """
         if self.token_encoder is None:
             return None
@@ -147,7 +148,7 @@ class Autoencoder(nn.Module):
     ) -> torch.Tensor:
         """D(x; sigma, h~). x: noisy latents (batch, channels, frames), sigma: (batch,) -> same as x
 
-        unet: in the place of the model's own.
+        drop, tokens: as in `attended`. unet: a network to use in place of the model's own.
         """
         conditioned, attended = self.condition(codes, drop), self.attended(tokens, x.shape[0], drop)
         unet = unet or self.unet
@@ -185,11 +186,11 @@ class Autoencoder(nn.Module):
         return terms
 
     def encode_tokens(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """Level 1's tokens of x3, and how loud each is (see `TokenEncoder`); None without any."""
+        """Level 1's tokens of x3, and how loud each is (see `TokenEncoder`); None if the model has none."""
         return None if self.token_encoder is None else self.token_encoder(mel)
 
     def _training_tokens(self, mel: torch.Tensor, draws: Any) -> Tokens | None:
-        """The tokens of clips; in training mode some of them."""
+        """The tokens of clips; in training mode, a random share of them."""
         encoded = self.encode_tokens(mel)
         if encoded is None:
             return None
@@ -204,7 +205,7 @@ class Autoencoder(nn.Module):
         return self.losses(batch, draws, contrast, contrast_only)
 
     def guidance_weights(self, guidance: Guidance | float | None) -> list[float]:
-        """One weight a level, coarse to fine, of what `denoiser` takes.
+        """The guidance that `denoiser` takes, as one weight a level, from coarse to fine.
 
         Raises:
             UserError: the number of weights is neither one nor one a level.
@@ -318,7 +319,7 @@ class Autoencoder(nn.Module):
         return model
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the model to a folder, with its student, and its codec's file where it is none that ships."""
+        """Write the model to a folder, with its student, and with its codec's file if that does not ship."""
         files.make_folder(Path(folder))
         self.save(Path(folder) / hub.WEIGHTS)
         codec_files.copy(codec_files.find(self.config.codec, self.folder), folder)
@@ -336,7 +337,7 @@ class Autoencoder(nn.Module):
 
 
 def _repeated(part: torch.Tensor, batch: int, copies: int) -> torch.Tensor:
-    """(batch or 1, ...) -> (copies * batch, ...): the batch, so many times; one clip stands for all of it."""
+    """(batch or 1, ...) -> (copies * batch, ...): the batch repeated; a single clip stands for all of it."""
     return part.expand(batch, *part.shape[1:]).repeat(copies, *[1] * (part.ndim - 1))
 
 
@@ -353,10 +354,12 @@ def build(
     provenance: dict[str, Any] | None = None,
     copies: int = 1,
 ) -> Autoencoder:
-    """The model `kind` with fresh weights. copies: of the weights that there has to be memory for.
+    """The model `kind` with fresh weights.
+
+    copies: how many times the weights have to fit into the memory, as those of a training do.
 
     Raises:
-        UserError: there is no memory for so many, or its sizes do not fit together.
+        UserError: the memory is too small for that, or the model's sizes do not fit together.
     """
     weights = sum(parameter.numel() for parameter in outlined(kind, config, stage).parameters())
     what = f"a model of {weights / 1e6:.1f} M weights"
@@ -367,7 +370,7 @@ def build(
 def _resolve(name: str, options: dict[str, Any]) -> Path:
     """The weights file that `name` means; `options` are those of `hf_hub_download` (revision, token ...).
 
-    The hub is asked for what looks like an id there, owner/name, and where no folder `owner` is here.
+    The hub is asked if the name looks like an id there, owner/name, and there is no folder `owner` here.
     """
     if name == "embedded":
         return EMBEDDED

@@ -67,8 +67,8 @@ def card(
 ) -> str:
     """The text of a model's page, Markdown with the hub's header.
 
-    name: of the repository, owner/name. kind: of the model. weights: how many. provenance: what is known of
-        its training.
+    name: the repository, owner/name. kind: the model's class. weights: how many weights it has.
+    provenance: what is known of its training.
     """
     facts = {
         "kind": kind,

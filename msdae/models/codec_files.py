@@ -9,15 +9,15 @@ from msdae.codecs.base import Codec
 from msdae.errors import UserError
 from msdae.models.config import CodecConfig
 
-CODEC = "codec.safetensors"  # in the folder or hub repository of a checkpoint, where no codec that ships fits
+CODEC = "codec.safetensors"  # beside a checkpoint, or in its hub repository, if its codec does not ship
 
 
 def load(trained_on: CodecConfig, folder: Path | None = None, codec: str | Path | None = None) -> Codec:
     """The codec that a model was trained on.
 
-    folder: of the checkpoint, which may have the codec beside it.
-    codec: name or file of it; by default the first that fits of the file beside the checkpoint, the file that
-        was used in training, and the codec of that name that ships.
+    folder: the folder of the checkpoint, which may hold the codec's file.
+    codec: name or file of the codec. By default the first that fits of these: the file beside the checkpoint,
+        the file that was used in training, and the codec of that name that ships.
 
     Raises:
         UserError: no codec fits, or `codec` does not.
@@ -41,7 +41,7 @@ def require(trained_on: CodecConfig, codec: Codec) -> None:
 
 
 def find(trained_on: CodecConfig, folder: Path | None = None) -> Path | None:
-    """The codec's file, beside the checkpoint or where it was in training; None for a codec that ships.
+    """The codec's file, beside the checkpoint or where it was in training; None if the codec ships.
 
     Raises:
         UserError: the codec had a file in training, and it is in neither place.
@@ -62,7 +62,7 @@ def find(trained_on: CodecConfig, folder: Path | None = None) -> Path | None:
 
 
 def copy(source: str | Path | None, folder: str | Path) -> None:
-    """Put the codec's file `source` beside a checkpoint in `folder`; nothing where there is none.
+    """Copy the codec's file `source`, if there is one, beside a checkpoint in `folder`.
 
     Raises:
         UserError: the folder has the file of another codec.

@@ -1,6 +1,6 @@
-"""What training does to the conditions of the denoiser: it drops codes, adds noise to them, and drops tokens.
+"""What training does to the denoiser's conditions: it drops codes, adds noise to them, and drops tokens.
 
-In all functions, draws: `msdae.data.draws.Draws` of the batch.
+In all functions, `draws` is the `msdae.data.draws.Draws` of the batch.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,10 @@ FEWEST = 0.1  # smallest share of its tokens that any other clip keeps, on avera
 def dropped_levels(draws: Any, pooled: Sequence[bool], config: ModelConfig) -> torch.Tensor:
     """Which codes are replaced by null codes: (batch, levels) bool.
 
-    Without `config.dropped`, each level by itself, as often as `config.dropout` says. With it, three shares
-    of the clips lose something: the first all levels, the second the pooled levels (timbre), the third the
-    others (content), of which half of the clips lose all, and the other half one.
+    Without `config.dropped`, each level is dropped by itself, as often as `config.dropout` says. With it,
+    three shares of the clips lose something: the first loses all levels, the second the pooled levels
+    (timbre), and the third levels that are not pooled (content): half of these clips lose all of them, the
+    other half loses one.
     """
     if not config.dropped:
         return draws.uniform(len(pooled)) < config.dropout
@@ -40,7 +41,7 @@ def with_noise(
 ) -> list[torch.Tensor]:
     """The codes, with noise on those that are not pooled.
 
-    deviation: of the noise, in multiples of the root mean square of each code frame; 0 adds none.
+    deviation: deviation of the noise, in multiples of the root mean square of each code frame; 0: no noise.
     """
     if not deviation:
         return list(codes)
@@ -51,7 +52,7 @@ def with_noise(
 
 
 def kept_tokens(draws: Any, tokens: int) -> torch.Tensor:
-    """Which tokens of each clip the denoiser is given, a random share of them: (batch, tokens) bool."""
+    """Which tokens the denoiser is given: a random share of each clip's, (batch, tokens) bool."""
     share = draws.uniform(1)
     share = torch.where(share < NO_TOKENS, 0, FEWEST + (1 - FEWEST) * share)
     return draws.uniform(tokens) < share

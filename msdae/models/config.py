@@ -17,9 +17,11 @@ Widths = Annotated[tuple[Annotated[int, WIDTH], ...], Size(1, 12)]
 
 @dataclass(frozen=True)
 class CodecConfig:
-    """The codec that the latents come from, and what was measured of its latents.
+    """The codec that the latents come from, and what was measured on its latents.
 
-    name: of a codec that ships or, to train over another, its file. path: that file; empty if it ships.
+    name: the name of a codec that ships; to train on the latents of another one, the name of its file.
+    path: the file of a codec that does not ship, else empty.
+    hop: samples of a latent frame. channels: of the latent.
     """
 
     name: str = "spectral-neural"
@@ -27,8 +29,8 @@ class CodecConfig:
     fingerprint: str = ""
     hop: Annotated[int, HOP] = 4096
     channels: Annotated[int, WIDTH] = 64
-    mean: tuple[Annotated[float, FINITE], ...] = ()  # per channel; empty: zero
-    std: Annotated[float, DEVIATION] = 1.0  # over all values about the mean: EDM's sigma_data
+    mean: tuple[Annotated[float, FINITE], ...] = ()  # of each channel; empty: all are zero
+    std: Annotated[float, DEVIATION] = 1.0  # of all values about their channel's mean: EDM's sigma_data
 
     def __post_init__(self):
         limits.check(self)
@@ -40,7 +42,7 @@ class CodecConfig:
 
 @dataclass(frozen=True)
 class Bands:
-    """Mean and standard deviation of each band of x3, measured; empty: 0 and 1."""
+    """Mean and standard deviation of each band of x3, as measured; where they are empty, 0 and 1."""
 
     mean: tuple[Annotated[float, FINITE], ...] = ()
     std: tuple[Annotated[float, DEVIATION], ...] = ()
@@ -51,29 +53,32 @@ class Bands:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of a model. Tuples over levels run coarse to fine.
+    """Sizes of a model. Tuples over levels run from coarse to fine.
 
-    widths: features at the U-Net's depths, outermost first.
-    inject: depth of the U-Net at which each level's code enters; depth d has the latent's rate / 2^d,
+    widths: number of features at each depth of the U-Net, the outermost first.
+    inject: depth of the U-Net at which each level's code enters. Depth d has the latent's rate / 2^d,
         so the thesis's decoder levels 1, 3, 5 are depths (5, 3, 1).
-    at_input: codes that are not pooled enter at the U-Net's input too.
-    encoder: "patch" or "conv", the thesis's (see `nn.encoders`); widths of the latter: encoder_widths.
-    hidden: features of the former.
-    pooled: levels whose code is one frame, an average over time: it cannot hold a melody.
-    dropout: share of the clips whose code of a level is replaced by its null code in training.
-    P_mean, P_std: of ln sigma in training; P_mean is of latents whose deviation is about 1, and to that of
-        others the logarithm of theirs is to be added.
-    guidance: weights that sampling uses when it is given none.
-    heads: of the attention by which a patch encoder pools frames; 0: their mean and deviation.
-    around: further layers of the finest patch encoder, which then sees about 3, 7, 15 code frames around.
-    tokens: channels of level 1's tokens, to which the denoiser attends; 0: there are none.
-    token_frames: frames of the finest mel that are a token. token_hidden: features of the tokens' encoder.
-    attend: depths of the decoder that attend to tokens. attention: heads there.
-    most_tokens: of a recording, drawn evenly from a longer one.
-    dropped: shares of the clips that are trained without everything, without pooled levels and tokens, and
-        without one or all of the other levels; instead of `dropout`, which drops each level by itself.
-    noise: deviation of what is added to the codes of levels that are not pooled in training, of their frames'
-        root mean square.
+    at_input: whether codes that are not pooled also enter at the U-Net's input.
+    encoder: "patch", or "conv", which is the thesis's (see `nn.encoders`).
+    hidden: number of features of a patch encoder. encoder_widths: numbers of features of a conv encoder.
+    code_channels: channels of each level's code.
+    pooled: the levels whose code is a single frame, an average over time, which cannot hold a melody.
+    dropout: share of the clips in which a level's code is replaced by its null code in training.
+    P_mean, P_std: mean and deviation of ln sigma in training. P_mean is for latents whose deviation is about
+        1; for others, add the logarithm of their deviation.
+    guidance: the weights that sampling uses when it is given none.
+    heads: attention heads by which a patch encoder pools frames; 0: it takes their mean and deviation.
+    around: number of further layers of the finest patch encoder. With one, two or three of them it sees about
+        3, 7 or 15 code frames to either side.
+    tokens: channels of level 1's tokens, to which the denoiser attends; 0: there are no tokens.
+    token_frames: frames of the finest mel that make one token. token_hidden: features of the token encoder.
+    attend: depths of the decoder that attend to tokens. attention: number of attention heads there.
+    most_tokens: how many tokens a recording has at most; those of a longer one are thinned evenly.
+    dropped: three shares of the clips: those trained without any condition, those trained without the pooled
+        levels and the tokens, and those trained without one or all of the other levels. They take the place
+        of `dropout`, which drops each level by itself.
+    noise: deviation of the noise that training adds to codes that are not pooled, in multiples of the root
+        mean square of each code frame.
     """
 
     widths: Widths = (384, 384, 384)

@@ -1,4 +1,4 @@
-"""The contrastive objective: the code of one level has to find the clip that it stands for among others."""
+"""The contrastive objective: a level's code has to tell the clip that it stands for from other clips."""
 
 from typing import Any
 
@@ -18,10 +18,12 @@ def info_nce(
 ) -> torch.Tensor:
     """Cross-entropy of finding each anchor's positive among all positives and negatives, by cosine.
 
-    Computed in single precision, whatever precision the codes have: a tenth of a logit decides.
+    It is computed in single precision, whatever the precision of the codes: a tenth of a logit decides.
 
-    anchors, positives: (batch, channels); negatives: (any, channels);
-    same: (batch, batch + any) bool, candidates that are no negatives of an anchor (of the same sound).
+    anchors, positives: (batch, channels); negatives: (any, channels).
+    same: (batch, batch + any) bool, the candidates that do not count as negatives of an anchor, such as
+        those of the same sound.
+
     Returns (batch,), in nats. Source: van den Oord et al. 2018, eq. 4.
     """
     candidates = positives if negatives is None else torch.cat([positives, negatives])
@@ -37,12 +39,12 @@ def info_nce(
 def contrastive_loss(model: Any, code: torch.Tensor, batch: Any) -> torch.Tensor:
     """The contrastive loss of the model's last level: (batch,), in nats.
 
-    A pooled level has seen another excerpt of the sound; its code has to find the clip itself among others,
-    the same notes by another sound above all. Other levels have seen the notes by another sound; each frame
-    of their code has to find its place in the clip itself, among the frames of other clips in which other
-    pitches sound.
+    A pooled level has read another excerpt of the clip's sound. Its code has to find the clip itself among
+    other clips, of which the hardest has the same notes by another sound. Any other level has read the same
+    notes by another sound. Each frame of its code has to find its place in the clip itself, among the frames
+    of other clips in which other pitches sound.
 
-    model: an `Autoencoder` whose levels read mels. code: of the last level, (batch, channels, frames).
+    model: an `Autoencoder` whose levels read mels. code: the last level's, (batch, channels, frames).
     batch: a `msdae.data.Batch`.
     """
     level = model.stage - 1
@@ -60,10 +62,12 @@ def frame_loss(
 ) -> torch.Tensor:
     """How well each frame of `code` finds its place in `target` among the frames of other clips: (batch,).
 
-    code, target: (batch, channels, frames); pitches: (batch, any), numbers of the sets of pitches that sound,
-    -1 where they are not known; clips: (batch,), numbers of the clips, of which a batch may have one twice.
-    Frames of equal sets or of one clip are no negatives of each other. A batch of more than `TOGETHER` clips
-    is compared in as few groups of equal size as possible.
+    code, target: (batch, channels, frames).
+    pitches: (batch, any), a number for the set of pitches that sounds at each moment; -1: not known.
+    clips: (batch,), numbers of the clips; a batch may hold one clip twice.
+
+    Frames with the same set of pitches, or of the same clip, are no negatives of each other. A batch of more
+    than `TOGETHER` clips is compared in as few groups of equal size as possible.
     """
     if len(code) > TOGETHER:
         count = -(-len(code) // TOGETHER)

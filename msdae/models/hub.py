@@ -1,4 +1,4 @@
-"""Models at the Hugging Face hub, whose client is imported when it is asked for one."""
+"""Models at the Hugging Face hub, whose client is imported only when it is needed."""
 
 import contextlib
 import logging
@@ -52,8 +52,7 @@ def download(name: str, fix: str, **options: Any) -> Path:
 
 
 def copy_student(source: Path | None, folder: Path) -> None:
-    """Put the student in the folder `source` beside a copy of its model in `folder`; nothing where there is
-    none.
+    """Copy the student in the folder `source`, if there is one, beside a copy of its model in `folder`.
 
     Raises:
         UserError: the folder has the student of another model.

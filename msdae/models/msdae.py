@@ -19,10 +19,10 @@ POOLED_PATCH = 4  # mel frames that a pooled code's patch encoder takes at once
 
 @MODELS.register("msdae")
 class MSDAE(Autoencoder):
-    """Encoders over a mel pyramid; the sum over levels makes each say what is new.
+    """Encoders over a mel pyramid; codes are summed over levels, so that each level adds what is new in it.
 
-    "patch" encoders are one 2D conv over all bands of a few frames, then 1D convs; "conv" ones, the thesis's,
-    are 2D convs throughout.
+    "patch" encoders are one 2D conv over all bands of a few frames, followed by 1D convs. "conv" encoders,
+    the thesis's, are 2D convs throughout.
     """
 
     kind, needs_mel, residual = "msdae", True, True
@@ -60,7 +60,7 @@ class MSDAE(Autoencoder):
         return MelEncoder(bands, c.encoder_widths, halvings, channels, pooled)
 
     def _bands(self, bands: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and deviation of so many bands, (bands,) each."""
+        """Mean and deviation of the mel of a level that has so many bands, (bands,) each."""
         c = self.config
         given = (c.bands.mean or (0.0,) * c.mel.bands, c.bands.std or (1.0,) * c.mel.bands)
         numbers = (torch.tensor(values, device="cpu").view(bands, -1).mean(dim=1) for values in given)

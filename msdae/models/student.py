@@ -1,8 +1,9 @@
 """The student of a model: a small file with which the model renders in few evaluations.
 
-It has low-rank changes to the model's U-Net, which add to those of a learnt sound, and an embedding of two
-inputs: guidance weights and the length of a step. Both start at zero: an untrained student is the model
-without guidance. How it is trained: `diffusion.distillation`. Source: Luo et al. 2023, "LCM-LoRA".
+A student consists of low-rank changes to the model's U-Net, to which those of a learnt sound are added, and
+of an embedding of two inputs: the guidance weights and the length of a step. Both start at zero, so that an
+untrained student is the model without guidance. `diffusion.distillation` describes how it is trained.
+Source: Luo et al. 2023, "LCM-LoRA".
 """
 
 import logging
@@ -27,29 +28,29 @@ from msdae.models.hub import STUDENT
 from msdae.nn.layers import seeded, zero_init
 from msdae.nn.tokens import Tokens
 
-KIND = "student"  # of the file
+KIND = "student"  # what the header of its file says
 HEADER = {"teacher": str, "config": dict, "provenance": dict}
 ADAPTER = "adapter."
 logger = logging.getLogger(__name__)
-WAVES = 8  # of the embedding of a step's length
+WAVES = 8  # cosines by which the length of a step is embedded
 FIX = "delete it, or make it again with distill.py"
 SEGMENTS, GUIDANCE, CONSISTENCY = "segments", "guidance", "consistency"
 
 
 class OfAnother(UserError):
-    """A student is of another model."""
+    """The student in a file belongs to another model."""
 
 
 @dataclass(frozen=True)
 class StudentConfig:
     """What a student is.
 
-    says: what one evaluation of the network predicts: "segments", what an Euler step needs to land where the
-        teacher's steps land; "guidance", the teacher's guided estimate, for the teacher's own sampler;
-        "consistency", where the teacher's trajectory ends, which is one step.
-    rank: of the changes to the U-Net.
-    points: steps of the teacher's trajectories, at whose noise levels its own steps begin and end.
-    guidance: lowest and highest weight of a level that it knows.
+    says: what one evaluation of the network predicts. "segments": what an Euler step needs to land where the
+        teacher's steps land. "guidance": the teacher's guided estimate, for the teacher's own sampler.
+        "consistency": where the teacher's trajectory ends, so that one step does it all.
+    rank: rank of the changes to the U-Net.
+    points: steps of the teacher's trajectories; the student's steps begin and end at their noise levels.
+    guidance: the lowest and the highest guidance weight of a level that the student has learnt.
     """
 
     says: Annotated[str, Choice((SEGMENTS, GUIDANCE, CONSISTENCY))] = SEGMENTS
@@ -63,9 +64,9 @@ class StudentConfig:
 
 
 class Control(nn.Module):
-    """Guidance weights and the length of a step as an addition to the embedding of the noise level.
+    """Guidance weights and the length of a step, as an addition to the embedding of the noise level.
 
-    levels: of the model. highest: weight. width: of the embedding.
+    levels: how many levels the model has. highest: the highest guidance weight. width: of the embedding.
     """
 
     def __init__(self, levels: int, highest: float, width: int):
@@ -76,16 +77,16 @@ class Control(nn.Module):
         )
 
     def forward(self, weights: torch.Tensor, ratio: torch.Tensor) -> torch.Tensor:
-        """weights: (batch, levels); ratio: (batch,), of the noise level after a step to that before, from 0
-        to 1, which is the estimate of a denoiser -> (batch, width)"""
+        """weights: (batch, levels); ratio: (batch,), the noise level after a step divided by the one before
+        it, from 0 to 1, where the step has no length -> (batch, width)"""
         waves = torch.arange(1, WAVES + 1, device=ratio.device) * torch.pi
         return self.mlp(torch.cat([(waves * ratio[:, None]).cos(), (weights - 1) / self.scale], dim=1))
 
 
 class Student(nn.Module):
-    """What turns a model's U-Net into one that takes few steps.
+    """What turns a model's U-Net into one that samples in few steps.
 
-    teacher: fingerprint of the model. provenance: how the weights came to be.
+    teacher: fingerprint of the model that it was made from. provenance: how its weights came to be.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class Student(nn.Module):
         super().__init__()
         self.config, self.teacher, self.provenance = settings, teacher, provenance or {}
         self.adapter, self.control = adapter, control
-        self._unet: list[nn.Module] = []  # a list is no part of a module
+        self._unet: list[nn.Module] = []  # in a list, so that it is no submodule
 
     @staticmethod
     def fresh(model: Autoencoder, settings: StudentConfig, generator: torch.Generator) -> "Student":
@@ -109,30 +110,30 @@ class Student(nn.Module):
 
     @property
     def sampler(self) -> str:
-        """By which its steps are taken."""
+        """The name of the sampler that takes its steps."""
         return "dpmpp_2m" if self.config.says == GUIDANCE else "euler"
 
     @property
     def most(self) -> int:
-        """Steps that it takes at most: those of the teacher's trajectories, or one where it says their ends.
+        """How many steps it takes at most: those of the teacher's trajectories, or one for their end.
 
-        Between several of the latter kind noise would have to be added anew (Song et al. 2023, "Consistency
-        models", alg. 1), which no sampler here does.
+        Between several steps of that last kind, noise would have to be added again (Song et al. 2023,
+        "Consistency models", alg. 1), which no sampler here does.
         """
         return 1 if self.config.says == CONSISTENCY else self.config.points
 
     def ratio(self, sigma: torch.Tensor, following: torch.Tensor | float) -> torch.Tensor:
-        """What `Control` is told of steps from `sigma` to `following`, (batch,)."""
+        """The `ratio` that `Control` is given for steps from `sigma` to `following`, (batch,) each."""
         fixed = {GUIDANCE: 1.0, CONSISTENCY: 0.0}.get(self.config.says)
         return following / sigma if fixed is None else torch.full_like(sigma, fixed)
 
     def knows(self, weights: Sequence[float], steps: int) -> bool:
-        """Whether guidance by these weights, and so many steps, were learnt."""
+        """Whether the student has learnt guidance by these weights, in so many steps."""
         low, high = self.config.guidance
         return steps <= self.most and all(low <= weight <= high for weight in weights)
 
     def sigmas(self, model: Autoencoder, steps: int) -> torch.Tensor:
-        """The noise levels at which `steps` steps begin and, at last, end: (steps + 1,).
+        """The noise levels at which `steps` steps begin, and the one at which the last ends: (steps + 1,).
 
         Raises:
             UserError: more steps than `most`.
@@ -158,7 +159,7 @@ class Student(nn.Module):
         codes: Sequence[torch.Tensor],
         tokens: Tokens | None = None,
     ) -> Callable:
-        """f(x, sigma) for steps between `sigmas`, of guidance `weights`, one a level."""
+        """f(x, sigma) for the samplers, in steps between `sigmas`. weights: guidance weights, one a level."""
         unet = self.unet(model)
 
         def denoise(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
@@ -222,7 +223,7 @@ def beside(model: Autoencoder) -> Student | None:
 
 
 def fingerprint(model: Autoencoder) -> str:
-    """By which a student knows its teacher, also in half precision."""
+    """The hash by which a student knows its teacher; it is the same for a teacher in half precision."""
     return checkpoint.fingerprint(checkpoint.halved(model.state_dict()), {})
 
 

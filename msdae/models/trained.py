@@ -1,4 +1,4 @@
-"""The trained weights of models that are told apart by name: those that ship, and those in a user's files."""
+"""Finding the trained weights of priors and composers by name: those that ship, or those in a user's file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +15,9 @@ class Trained(Generic[Model]):
     """Where the weights of a registry's models are found.
 
     Args:
-        registry: of the models' classes; its noun begins the names of their files.
+        registry: the models' classes; its noun begins the names of their files.
         load: reads a model from a file.
-        option: of command lines that names a model, for messages.
+        option: the command-line option that names a model, for messages.
     """
 
     def __init__(self, registry: Registry[type], load: Callable[[Path], Model], option: str):

@@ -21,7 +21,7 @@ from msdae.symbolic.runs import PITCHES, Runs
 from msdae.symbolic.tokens import Line
 
 KIND = "composer"
-RUNS = "runs"  # the tensor of a file that has those of the pieces which were learnt
+RUNS = "runs"  # the name of the tensor in a file that holds the runs of the training pieces
 HEADER = {"composer": str, "config": dict, "vocabulary": dict, "provenance": dict}
 Losses = dict[str, torch.Tensor]
 
@@ -30,8 +30,8 @@ Losses = dict[str, torch.Tensor]
 class ExcerptBatch:
     """A batch of excerpts of pieces.
 
-    values: (batch, ...), whatever the composer made of them. step: of the training, (batch,). names: of the
-    pieces.
+    values: the excerpts as the composer encodes them, (batch, ...). step: the training's step, (batch,).
+    names: the pieces' names.
     """
 
     values: torch.Tensor
@@ -43,17 +43,17 @@ class Composer(nn.Module):
     """A network that writes scores.
 
     Args:
-        config: sizes. vocabulary: what was counted in the pieces that it learns from, JSON-able.
+        config: its sizes. vocabulary: what was counted in the training pieces, ready for JSON.
         provenance: how the weights came to be.
 
     Attributes:
-        kind: its name. voices: of the pieces that it learns from, 1 or 4. Config: of its sizes.
-        schedule: settings of training that differ from the defaults. likelihood: whether `nll` is defined.
-        prompted: whether it continues a score.
+        kind: its name. voices: how many voices its training pieces have, 1 or 4.
+        Config: the dataclass of its sizes. schedule: the settings of training that differ from the defaults.
+        likelihood: whether `nll` is defined. prompted: whether it can continue a score.
         converges: whether a lower loss on held-out pieces means better weights.
-        sampled: which settings of `ComposerSampling` it draws by.
-        guarded: whether it keeps the runs of the pieces that it learnt from, and leaves them out.
-        runs: these; None where it does not know them.
+        sampled: the settings of `ComposerSampling` that it uses.
+        guarded: whether it remembers the runs of notes in its training pieces, and does not copy them.
+        runs: these runs; None if they are not known.
     """
 
     kind: ClassVar[str]
@@ -75,22 +75,23 @@ class Composer(nn.Module):
 
     @classmethod
     def count(cls, scores: Sequence[Score]) -> dict[str, Any]:
-        """The vocabulary of pieces."""
+        """The `vocabulary` of these pieces."""
         return {}
 
     def encode(self, score: Score) -> np.ndarray:
-        """A piece as whole numbers, (length, ...)."""
+        """A piece as an array of whole numbers, (length, ...)."""
         raise NotImplementedError
 
     def excerpt(self, piece: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """What a step of training sees of an encoded piece; all excerpts have one shape.
+        """An excerpt of an encoded piece, for a step of training; all excerpts have the same shape.
 
-        rng: chooses the place and the transposition.
+        rng: chooses where it begins and how it is transposed.
         """
         raise NotImplementedError
 
     def turns(self) -> dict[str, nn.Module]:
-        """The networks that training has, by name: modules of (batch, draws) to terms of losses, (batch,)."""
+        """The networks that are trained in turn, by name: modules that map (batch, draws) to the terms of
+        their loss, (batch,) each."""
         return {KIND: self}
 
     def forward(self, batch: ExcerptBatch, draws: Any) -> Losses:
@@ -106,7 +107,7 @@ class Composer(nn.Module):
         prompt: Score | None = None,
         sampling: ComposerSampling = ComposerSampling(),
     ) -> Score:
-        """A score of so many bars of four quarters, the prompt's not counted, which it begins with.
+        """A score that begins with the prompt, if there is one, and goes on for `bars` bars of four quarters.
 
         Raises:
             UserError: a number of bars outside of `BARS`; a prompt that cannot be continued.
@@ -168,7 +169,7 @@ class Composer(nn.Module):
         raise NotImplementedError
 
     def facts(self, scores: Sequence[Score]) -> dict[str, float]:
-        """Further figures of this composer on held-out pieces, by name, for the report."""
+        """Further figures of this composer on held-out pieces, {name: value}, for the report."""
         return {}
 
     # -- files

@@ -1,4 +1,4 @@
-"""A transformer over four voices: one symbol a voice and sixteenth, soprano to bass."""
+"""A transformer over four voices: one symbol for each voice at each sixteenth, from soprano to bass."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,10 +20,10 @@ from msdae.symbolic.notes import Score
 from msdae.symbolic.runs import line_of_steps
 from msdae.symbolic.tokens import BAR, LINE_REST, STEPS, ordered, part_of_steps, score_of_voices, tied, voices
 
-SYMBOLS, REST, BEGIN = 130, 128, 129  # MIDI pitches and two more
-HELD = 32  # steps that a note is held, counted so far
+SYMBOLS, REST, BEGIN = 130, 128, 129  # MIDI pitches and two more symbols
+HELD = 32  # steps up to which it is counted how long a note has been held
 PLACE = STEPS * BAR  # steps of a bar
-KEYS = range(-3, 4)  # semitones by which a piece is moved where its likelihood is asked for
+KEYS = range(-3, 4)  # semitones by which a piece is transposed to average its likelihood over keys
 LEAST = 1e-12  # probability
 WIDEST = 1024  # steps of a piece that is continued or filled
 CHOICES = 12  # symbols that are tried where a voice is filled in
@@ -51,9 +51,9 @@ class FourVoicesConfig:
 
 @COMPOSERS.register("four_voices")
 class FourVoices(Composer):
-    """Each symbol by all before it: the step's higher voices, and all voices of earlier steps.
+    """Each symbol is predicted from all before it: the higher voices of its step, and all earlier steps.
 
-    Likelihoods are of the mean of the probabilities in several keys; what is composed is drawn in one, which
+    A likelihood is that of the mean of the probabilities in several keys. Composing uses one key only, which
     is as many times faster.
     """
 
@@ -126,9 +126,10 @@ class FourVoices(Composer):
     def _predicted(
         self, latest: torch.Tensor, held: torch.Tensor, places: torch.Tensor, cache: Cache | None
     ) -> torch.Tensor:
-        """Logits (batch, length, symbols) of the symbols at `places` by what each voice has just then.
+        """Logits of the symbols at `places`: (batch, length, symbols).
 
-        latest: the symbol of each voice, (batch, length, 4); held: for how long.
+        latest: the latest symbol of each voice before each place, (batch, length, 4). held: for how many
+        steps each of these has been held, of the same shape.
         """
         places = places.to(latest.device)
         voices = torch.arange(VOICES, device=latest.device)
@@ -163,8 +164,9 @@ class FourVoices(Composer):
         generator: torch.Generator,
         sampling: ComposerSampling = ComposerSampling(),
     ) -> Score:
-        """The score with a new part in place of its `voice`, 0 (highest) to 3: each symbol by what was before
-        and by how well the step's given lower voices go with it.
+        """The score with a new part in place of its `voice`, 0 (the highest) to 3.
+
+        Each symbol is drawn by what came before it, and by how well its step's lower voices go with it.
 
         Raises:
             UserError: a score of other than four parts, or a voice that there is not.
@@ -187,7 +189,10 @@ class FourVoices(Composer):
     def _filled(
         self, given: np.ndarray, generator: torch.Generator, sampling: ComposerSampling
     ) -> np.ndarray:
-        """(count, steps, 4) with what is -1 drawn, symbol by symbol; all of `count` have it in one place."""
+        """`given`, (count, steps, 4), with every -1 replaced by a symbol that is drawn, one after the other.
+
+        All `count` arrays have their -1 at the same places.
+        """
         window, count = self.config.window, len(given)
         values = torch.from_numpy(np.concatenate([np.full((count, 1, VOICES), BEGIN), given], axis=1))
         cache, begin = [], 0  # step that the cache begins at
@@ -207,7 +212,7 @@ class FourVoices(Composer):
         return values[:, 1:].numpy()
 
     def _last(self, values: torch.Tensor, voice: int, begin: int, cache: Cache) -> torch.Tensor:
-        """Logits (count, symbols) of a voice in the last step; the cache gets what it has not seen.
+        """Logits (count, symbols) of a voice in the last step; the cache is extended up to there.
 
         values: (count, steps, 4), from the step `begin` on.
         """
@@ -220,7 +225,7 @@ class FourVoices(Composer):
     def _weighed(
         self, logits: torch.Tensor, values: torch.Tensor, voice: int, begin: int, cache: Cache
     ) -> torch.Tensor:
-        """Logits of the likeliest symbols and of the step's given lower voices after them, together."""
+        """The logits of the likeliest symbols, each plus those of the step's given lower voices after it."""
         best = logits[0].topk(CHOICES).indices
         rows = values.repeat(CHOICES, 1, 1)
         rows[:, -1, voice] = best
@@ -246,12 +251,12 @@ class FourVoices(Composer):
 
 
 def _rests(symbols: np.ndarray) -> np.ndarray:
-    """Symbols as pitches of steps."""
+    """Symbols as the pitches of `symbolic.tokens`, where a rest is `LINE_REST`."""
     return np.where(symbols >= REST, LINE_REST, symbols)
 
 
 def _continued(prompt: Score, pitches: np.ndarray, known: int) -> Score:
-    """A score, and the pitches of its voices, (steps, 4), from the step `known` on."""
+    """The score, continued by the pitches of its voices, (steps, 4), from the step `known` on."""
     parts = []
     for voice, part in enumerate(ordered(prompt)):
         drawn = part_of_steps(pitches[known:, voice])
@@ -266,8 +271,10 @@ def _moved(symbols: torch.Tensor, shift: int) -> torch.Tensor:
 
 
 def _over_keys(logits: torch.Tensor) -> torch.Tensor:
-    """Logits of symbols that were moved by `KEYS`, (keys, length, symbols), to the mean of the probabilities
-    that they give to those which were not: (length, symbols)"""
+    """The mean over keys of the probabilities of symbols that are not transposed: (length, symbols).
+
+    logits: of the symbols transposed by each of `KEYS`, (keys, length, symbols).
+    """
     mean = torch.zeros_like(logits[0])
     for shares, shift in zip(logits.softmax(dim=-1), KEYS, strict=True):
         low, high = max(0, -shift), min(REST, REST - shift)  # pitches that the key has
@@ -277,9 +284,9 @@ def _over_keys(logits: torch.Tensor) -> torch.Tensor:
 
 
 def _context(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """What is known before each symbol: the latest symbol of each voice, and for how long it has been held.
+    """The latest symbol of each voice before each symbol, and for how long it has been held.
 
-    values: (batch, steps + 1, voices) -> (batch, steps * voices, voices) each, of the steps but the first
+    values: (batch, steps + 1, voices) -> (batch, steps * voices, voices) each, for all steps but the first
     """
     count = values.shape[2]
     higher = torch.ones(count, count, dtype=torch.bool, device=values.device).tril(-1)

@@ -27,11 +27,11 @@ from msdae.symbolic.tokens import (
     tied,
 )
 
-DURATIONS = 32  # in a vocabulary, at the most
+DURATIONS = 32  # how many a vocabulary has at most
 PLACES = 48  # sixteenths of twelve quarters, after which bars of three and of four begin together
 SHIFTS = range(-6, 7)  # semitones of transposition in training
 TEMPO = 100.0  # quarters a minute of what is composed
-OUTSIDE = -100  # symbols that no loss counts, as of torch's cross-entropy
+OUTSIDE = -100  # the symbol that torch's cross-entropy leaves out
 
 
 def count(scores: Sequence[Score]) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def durations(vocabulary: Mapping[str, Any]) -> Durations:
 
 
 def encoded(symbols: Line, vocabulary: Durations) -> np.ndarray:
-    """A line, from BEGIN to END: (length, 3) of pitch symbol, number of the duration, and place of its onset.
+    """A line from BEGIN to END, (length, 3): pitch symbol, number of its duration, and place of its onset.
 
     BEGIN and END have duration 0.
     """
@@ -70,7 +70,7 @@ def place(ticks: int) -> int:
 
 
 def excerpt(piece: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
-    """So many symbols of a piece from anywhere, transposed; after its end OUTSIDE: (length, columns)"""
+    """`length` symbols from a random place in a piece, transposed; OUTSIDE after its end: (length, any)"""
     start = int(rng.integers(max(1, len(piece) - length + 1)))
     part = piece[start : start + length].copy()
     part[:, 0] = transposed(part[:, 0], rng)
@@ -88,9 +88,10 @@ def transposed(pitches: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 class Tunes:
-    """Lines that are being composed, several at once, each until it has so many bars.
+    """Lines that are being composed, `count` at once, until each is `bars` bars long.
 
-    prompt: what each begins with; it keeps its onsets and lengths. durations: those that may be drawn.
+    prompt: the score that each begins with, whose notes keep their onsets and lengths. durations: those that
+    may be drawn.
     """
 
     def __init__(self, count: int, bars: int, prompt: Score | None, durations: Durations):
@@ -108,12 +109,12 @@ class Tunes:
 
     @property
     def complete(self) -> bool:
-        """Whether all have their length."""
+        """Whether all lines are long enough."""
         return min(self.now) >= self.end
 
     @property
     def written(self) -> list[Line]:
-        """What each line has so far, the prompt too."""
+        """The symbols that each line has so far, those of the prompt included."""
         return [[*self.given, *symbols] for symbols in self.drawn]
 
     def places(self) -> torch.Tensor:

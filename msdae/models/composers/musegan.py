@@ -17,7 +17,7 @@ from msdae.symbolic.chorales import VOICES
 from msdae.symbolic.notes import Score
 from msdae.symbolic.tokens import LINE_REST, score_of_voices, voices
 
-BARS, STEPS, PITCHES = 2, rolls.PER_BAR, 84  # of a phrase, with VOICES tracks
+BARS, STEPS, PITCHES = 2, rolls.PER_BAR, 84  # bars of a phrase, steps of a bar, and pitches
 LOW = 24  # MIDI pitch of the first row
 
 
@@ -25,9 +25,9 @@ LOW = 24  # MIDI pitch of the first row
 class MuseGANConfig:
     """Sizes of generator and critic.
 
-    noise: numbers of each of the four vectors.
-    width: features of the generators of bars. critic: of its convolutions.
-    penalty: weight of the gradient penalty. turns: steps of the critic to one of the generator.
+    noise: size of each of the four noise vectors.
+    width: features of the generators of bars. critic: features of the critic's convolutions.
+    penalty: weight of the gradient penalty. turns: steps of the critic for each step of the generator.
     """
 
     noise: Annotated[int, Range(1, 1024)] = 32
@@ -63,7 +63,7 @@ class MuseGAN(Composer):
     ):
         super().__init__(config, vocabulary, provenance)
         self.generator, self.critic = Generator(config), Critic(config)
-        # apart from the module's own parts: each turn trains its own network alone
+        # past nn.Module, so that the turns are no submodules: each trains one network alone
         object.__setattr__(self, "_turns", {"critic": _CriticTurn(self), "generator": _GeneratorTurn(self)})
 
     def turns(self) -> dict[str, nn.Module]:
@@ -105,8 +105,8 @@ class MuseGAN(Composer):
 
 
 class Generator(nn.Module):
-    """Four noise vectors to a phrase: chords and groove move in time, style and melody stay; style and chords
-    are the same for all tracks."""
+    """Makes a phrase from four noise vectors: chords and groove change from bar to bar, style and melody do
+    not; chords and style are shared by all tracks, groove and melody are not."""
 
     def __init__(self, config: MuseGANConfig):
         super().__init__()
@@ -132,7 +132,7 @@ class Generator(nn.Module):
 
 
 class _Temporal(nn.Module):
-    """A vector to one for each bar: (batch, noise) -> (batch, bars, noise)"""
+    """One vector to a vector for each bar: (batch, noise) -> (batch, bars, noise)"""
 
     def __init__(self, noise: int):
         super().__init__()
@@ -195,7 +195,7 @@ class Critic(nn.Module):
 
 
 class _CriticTurn(nn.Module):
-    """The critic's loss, of which the generator is no part."""
+    """The loss of the critic, which leaves the generator as it is."""
 
     def __init__(self, gan: MuseGAN):
         super().__init__()
@@ -220,8 +220,8 @@ class _CriticTurn(nn.Module):
 
 
 class _GeneratorTurn(nn.Module):
-    """The generator's loss, of which the critic is no part; 0 without gradients in the steps that are the
-    critic's alone, which leave the generator as it is."""
+    """The loss of the generator, which leaves the critic as it is. In the steps that belong to the critic
+    alone it is 0 without a gradient, so that the generator is not changed."""
 
     def __init__(self, gan: MuseGAN):
         super().__init__()
@@ -244,5 +244,5 @@ def _signed(values: torch.Tensor) -> torch.Tensor:
 
 
 def _score(phrase: torch.Tensor) -> Score:
-    """(2, 16, 84, 4) -> the loudest pitch of each track and step: as in chorales, no track is silent"""
+    """(2, 16, 84, 4) -> the loudest pitch at each step of each track; as in chorales, no track is silent"""
     return score_of_voices((phrase.flatten(0, 1).argmax(dim=1) + LOW).numpy(), rolls.TEMPO)

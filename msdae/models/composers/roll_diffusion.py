@@ -17,7 +17,7 @@ from msdae.symbolic.chorales import VOICES
 from msdae.symbolic.notes import Score
 from msdae.symbolic.tokens import bar_count, roll
 
-PITCHES, OCTAVE, OCTAVES = 128, 12, 11  # of a roll; 11 octaves have all pitches
+PITCHES, OCTAVE, OCTAVES = 128, 12, 11  # pitches of a roll, of an octave; octaves that hold all pitches
 LENGTH = 4 * rolls.PER_BAR  # steps of an image: four bars
 TIMES = 1000  # noise levels
 SOUNDING = (1e-3, 0.5)  # least and largest share of pitches that sound
@@ -28,11 +28,13 @@ AROUND = 2  # semitones that an octave is continued by on either side, so that i
 class RollDiffusionConfig:
     """The U-Net and what it predicts.
 
-    channels: of its three depths. layers: blocks of each. prediction: of the noise or of the velocity.
-    betas: the schedule of the noise.
-    wrap: an image has 12 semitones, which wrap, and a channel for each octave, in place of 128 pitches.
-    standard: images have mean 0 and deviation 1, in place of -1 and 1: silence, 97 % of them, is near 0.
-    sampler: DPM-Solver, or DDPM's thousand steps. steps: of the former.
+    channels: features at its three depths. layers: blocks at each depth.
+    prediction: whether it predicts the velocity or the noise. betas: the schedule of the noise.
+    wrap: whether an image has 12 rows, the semitones, which wrap around, and a channel for each octave; else
+        it has 128 rows, the pitches.
+    standard: whether images are scaled to mean 0 and deviation 1, so that silence, 97 % of them, is near 0;
+        else their values are -1 and 1.
+    sampler: DPM-Solver in `steps` steps, or DDPM in its thousand.
     """
 
     channels: Annotated[tuple[Annotated[int, Range(4, 1024)], ...], Size(3, 3)] = (32, 64, 96)
@@ -91,7 +93,7 @@ class RollDiffusion(Composer):
 
     @classmethod
     def count(cls, scores: Sequence[Score]) -> dict[str, Any]:
-        """The share of the pitches that sound."""
+        """The share of the pitches in a roll that sound, on average."""
         rolls_of = (roll(score, bar_count(score) * rolls.PER_BAR, 0, PITCHES) for score in scores)
         sums = np.sum([(active.sum(), active.size) for active in rolls_of], axis=0)
         return {"sounding": float(np.clip(sums[0] / max(1, sums[1]), *SOUNDING))}
@@ -148,7 +150,7 @@ class RollDiffusion(Composer):
         return [rolls.joined(list(active[row]), 0, bars) for row in range(count)]
 
     def _active(self, images: torch.Tensor) -> np.ndarray:
-        """Images to rolls (batch, steps, 128): a note sounds where it is half as loud as one can be."""
+        """Images to rolls (batch, steps, 128): a pitch sounds if it is nearer to sound than to silence."""
         flat = images.flatten(1, 2)[:, :PITCHES].transpose(1, 2)
         return ((flat - self.silent) / (self.sounding - self.silent) >= 0.5).numpy()
 

@@ -13,7 +13,7 @@ PER_BAR = BAR * STEPS  # steps
 
 
 def cut(roll: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
-    """`length` steps from a bar on, transposed; silence after the end.
+    """An excerpt of `length` steps that begins with a random bar, transposed; after its end there is silence.
 
     roll: (steps, pitches, ...) -> (length, pitches, ...). No note is moved out of the roll.
     """
@@ -28,14 +28,16 @@ def cut(roll: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def joined(rolls: Sequence[np.ndarray], low: int, bars: int, parts: int = 1) -> Score:
-    """Rolls (steps, pitches) one after the other, cut to so many bars; `low`: pitch of the first row;
-    parts: of the score."""
+    """The score of rolls (steps, pitches) one after the other, cut to `bars` bars.
+
+    low: MIDI pitch of the first column. parts: how many parts the score gets.
+    """
     active = np.concatenate(rolls)[: bars * PER_BAR]
     return score_of_roll(active, low, TEMPO, parts)
 
 
 def phrases(scores: Sequence[Score], bars: int) -> Score:
-    """Scores of two bars one after the other, cut to so many bars."""
+    """The score of phrases of two bars, one after the other, cut to `bars` bars."""
     tune, end = whole_tune(scores, TEMPO), float(bars * BAR)
     parts = (cut_at(part, end) for part in tune.parts)
     return Score(tuple(part for part in parts if part), TEMPO)

@@ -22,19 +22,19 @@ from msdae.symbolic.tokens import BAR, bar_count, roll, score_of_roll
 
 LOW, HIGH = 36, 84  # MIDI pitches of a roll
 STEPS = 2 * rolls.PER_BAR  # of a roll: two bars
-SOUNDS = 0.4  # probability from which a note sounds
+SOUNDS = 0.4  # probability above which a note sounds
 KEPT = 0.7  # correlation of the codes of neighbouring phrases
-ACTIVE = 0.01  # variance of a code's mean over pieces, from which it is in use (Burda et al. 2016)
+ACTIVE = 0.01  # a number of the code is in use if its mean varies more over pieces (Burda et al. 2016)
 
 
 @dataclass(frozen=True)
 class VAEConfig:
     """Sizes of the autoencoder, and its loss.
 
-    channels: of the convolutions. hidden: of the GRU, each way. latent: numbers of a code.
+    channels: of the convolutions. hidden: features of the GRU in each direction. latent: size of a code.
     decoder: features between the decoder's two layers.
-    free: nats of each number of a code that cost nothing.
-    weight: of the divergence; 1 is that of the bound. warmup: steps in which the divergence gets it.
+    free: nats of divergence that each number of a code may have at no cost.
+    weight: of the divergence in the loss; 1 gives the bound. warmup: steps in which it grows to that.
     """
 
     channels: Annotated[int, Range(1, 2048)] = 96
@@ -96,8 +96,8 @@ class VAE(Composer):
         return self.decoder(codes).unflatten(-1, (STEPS, -1))
 
     def forward(self, batch: ExcerptBatch, draws: Any) -> Losses:
-        """Cross-entropy and divergence, but for its free nats, in nats a step; the latter grows to its
-        weight."""
+        """The cross-entropy, and the divergence above its free nats, both in nats a step of the roll; the
+        divergence's weight grows during the first steps of training."""
         mean, log_variance = self.codes(batch.values)
         logits = self.decode(mean + (log_variance / 2).exp() * draws.normal(self.config.latent))
         divergence = _divergence(mean, log_variance).clamp_min(self.config.free).sum(dim=1)
@@ -125,8 +125,9 @@ class VAE(Composer):
 
     @torch.no_grad()
     def between(self, first: Score, last: Score, count: int) -> list[Score]:
-        """Two bars on the way from the beginning of one score to that of another, both ends too. Empty bars
-        before the first note are left out.
+        """`count` scores of two bars on the way from the beginning of one score to that of another.
+
+        Both ends are included. Empty bars before the first note are left out.
 
         Raises:
             UserError: fewer than two, or too many.
@@ -138,15 +139,16 @@ class VAE(Composer):
 
     @torch.no_grad()
     def mixed(self, first: Score, second: Score, numbers: Sequence[int]) -> Score:
-        """Style mixing: the beginning of `first` with these numbers of its code taken from `second`'s."""
+        """Style mixing: the beginning of `first`, with the numbers of its code at the places `numbers` taken
+        from the code of `second`."""
         codes = self.eval().codes(torch.stack([self._beginning(score) for score in (first, second)]))[0]
         codes[0, list(numbers)] = codes[1, list(numbers)]
         return self._scores(codes[:1])[0]
 
     @torch.no_grad()
     def facts(self, scores: Sequence[Score]) -> dict[str, float]:
-        """How much of the code is in use, over pieces: numbers whose mean varies, which one piece alone does
-        not tell, and nats of divergence."""
+        """How much of the code is in use: how many of its numbers have a mean that varies over pieces (of two
+        pieces or more), and the mean divergence in nats."""
         active = torch.stack([self._beginning(score) for score in scores])
         mean, log_variance = self.eval().codes(active)
         divergence = {"divergence, nats": float(_divergence(mean, log_variance).sum(dim=1).mean())}
@@ -155,7 +157,7 @@ class VAE(Composer):
         return {"active units": float((mean.var(dim=0) > ACTIVE).sum()), **divergence}
 
     def _nll(self, score: Score) -> tuple[float, int]:
-        """The bound by the mean code, with its divergence; symbols are those of four voices."""
+        """The evidence bound of a piece by one draw of each code; symbols count as those of four voices."""
         piece = torch.from_numpy(self.encode(score))
         piece = F.pad(piece, (0, 0, 0, -len(piece) % STEPS)).unflatten(0, (-1, STEPS))
         mean, log_variance = self.codes(piece)

@@ -1,4 +1,4 @@
-"""Priors: codes out of nothing, out of words or around what is given, behind one interface."""
+"""Priors: they draw codes from nothing, from words or around given codes, behind one interface."""
 
 from typing import TYPE_CHECKING
 

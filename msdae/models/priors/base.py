@@ -1,10 +1,10 @@
 """What all priors share: the interface, drawing window by window, and files.
 
-A prior is a distribution of a model's codes: of timbre (pooled levels, one code a piece) and of melody (the
-other levels). `grid.Grid` puts the codes of all levels side by side at the latent's rate.
-Codes that are given stay as they are, by a mask; the others are drawn around them.
-A piece of any length is drawn window by window. Each window begins with the end of the one before, and knows
-its place in the piece. The model's denoiser renders the codes as it renders those of a recording.
+A prior is a distribution of a model's codes: of timbre (the pooled levels, with one code a piece) and of
+melody (the other levels). `grid.Grid` puts the codes of all levels side by side at the latent's rate.
+Codes that are given are kept by a mask, and the others are drawn around them.
+A piece of any length is drawn window by window. Each window begins with the end of the one before it, and is
+told its place in the piece. The model's denoiser renders the codes as it renders those of a recording.
 """
 
 import math
@@ -27,17 +27,18 @@ from msdae.nn.layers import seeded
 
 KIND = "prior"
 HEADER = {"prior": str, "config": dict, "levels": list, "model": str, "provenance": dict}
-SMALLEST = 1e-3  # of the largest variance of a level: what is less is noise
-FACTS = 3  # numbers by which a window knows its place
+SMALLEST = 1e-3  # share of a level's largest variance below which a variance is noise
+FACTS = 3  # numbers that tell a window its place in the piece, see `facts_of`
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What is known of pieces, one a row.
+    """What is known of pieces; each row of a batch is one piece.
 
-    codes: of levels that are given, at any length; a batch of one stands for all.
-    text: vectors, (batch, numbers), zeros where nothing is said.
-    start, length: of a window and of the piece that it is in, in latent frames, (batch,) each; for `loss`.
+    codes: the codes of the levels that are given, of any length; a batch of one holds for all pieces.
+    text: vectors of texts, (batch, numbers), zeros for a piece without one.
+    start, length: where a window starts in its piece, and how long the piece is, in latent frames, (batch,)
+        each; only `loss` needs them.
     """
 
     codes: Timeline = field(default_factory=dict)
@@ -48,11 +49,11 @@ class Condition:
 
 @dataclass(frozen=True)
 class Window:
-    """A window that is to be drawn; tensors are standardised.
+    """A window that is to be drawn.
 
-    y: (batch, channels, frames), codes where they are known, any numbers elsewhere.
-    known: (batch, levels, frames) bool.
-    facts: (batch, FACTS). text: (batch, numbers).
+    y: standardised codes, (batch, channels, frames), where they are known; elsewhere any numbers.
+    known: where they are known, (batch, levels, frames) bool.
+    facts: the window's place, (batch, FACTS). text: vectors of texts, (batch, numbers).
     """
 
     y: torch.Tensor
@@ -65,12 +66,13 @@ class Prior(nn.Module):
     """A distribution of codes.
 
     Args:
-        config: sizes, `window` among them: the latent frames that are drawn at once.
-        grid: of the codes. model: fingerprint of the model whose codes they are.
+        config: its sizes; `window` is the number of latent frames that are drawn at once.
+        grid: how the codes of all levels lie side by side. model: fingerprint of the model of these codes.
         provenance: how the prior came to be.
 
     Attributes:
-        kind: its name. Config: of its sizes. schedule: settings of training that differ from the defaults.
+        kind: its name. Config: the dataclass of its sizes. schedule: the settings of training that differ
+            from the defaults.
         closed: whether `fit` is all of its training.
 
     Raises:
@@ -88,22 +90,24 @@ class Prior(nn.Module):
         if config.window % grid.step:
             raise UserError(f"window: is {config.window}, expected a multiple of {grid.step}")
         self.register_buffer("mean", torch.zeros(grid.channels, 1))
-        self.register_buffer("white", torch.eye(grid.channels))  # codes to numbers of unit variance
-        self.register_buffer("colour", torch.eye(grid.channels))  # and back
+        self.register_buffer("white", torch.eye(grid.channels))  # the whitening matrix of `standardised`
+        self.register_buffer("colour", torch.eye(grid.channels))  # its inverse
 
     @property
     def texts(self) -> int:
-        """Numbers of the vectors of texts that it reads; 0: it reads none."""
+        """The size of the vectors of texts that it reads; 0: it reads none."""
         return getattr(self.config, "text", 0)
 
     # -- training
 
     def fit(self, codes: Timeline, texts: torch.Tensor | None = None) -> None:
-        """Measure what is needed of codes of windows: here the mean and, within each level, the covariance of
-        channels, by which `standardised` makes them independent and else changes as little as possible (ZCA,
-        Bell and Sejnowski 1997).
+        """Measure the statistics of windows of codes.
 
-        texts: vectors of what is said of each window, (windows, numbers).
+        Here these are the mean and, within each level, the covariance of the channels. `standardised` uses
+        them to make the channels independent while it changes them as little as possible (ZCA, Bell and
+        Sejnowski 1997).
+
+        texts: vectors of a text for each window, (windows, numbers).
         """
         x = self.grid.spread(codes, self.config.window).double()
         for part in self.grid.parts():
@@ -118,11 +122,12 @@ class Prior(nn.Module):
         return rows.mean(dim=1, keepdim=True), (axes / deviations) @ axes.T, (axes * deviations) @ axes.T
 
     def _covariance(self, rows: torch.Tensor) -> torch.Tensor:
-        """Of the channels of a level, (channels, points)."""
+        """The covariance by which the channels of a level are whitened: (channels, points) -> (channels,
+        channels)"""
         return torch.cov(rows)
 
     def standardised(self, x: torch.Tensor) -> torch.Tensor:
-        """Codes (batch, channels, frames), side by side, as numbers of unit variance."""
+        """Codes as on the grid, (batch, channels, frames), as numbers of unit variance, of the same shape."""
         return self.white @ (x - self.mean)
 
     def restored(self, x: torch.Tensor) -> torch.Tensor:
@@ -130,7 +135,7 @@ class Prior(nn.Module):
         return self.colour @ x + self.mean
 
     def loss(self, codes: Timeline, condition: Condition, draws: Any) -> torch.Tensor:
-        """The loss of each window, (batch,). codes: of all levels. condition: text and place of the windows.
+        """The loss of each window, (batch,). codes: those of all levels. condition: texts, places.
 
         draws: `msdae.data.draws.Draws` of the batch.
         """
@@ -152,14 +157,14 @@ class Prior(nn.Module):
         sampling: PriorSampling = PriorSampling(),
         count: int = 1,
     ) -> dict[int, torch.Tensor]:
-        """Codes of `count` pieces of so many latent frames, or a little more, in whole steps of the grid.
+        """Codes of `count` pieces of `frames` latent frames, rounded up to whole steps of the grid.
 
-        condition: codes that are given are returned as they are. prefix: codes of what the pieces go on from;
-            it is not returned.
+        condition: what is known of the pieces; codes that are given are returned as they are.
+        prefix: codes of the music that the pieces continue; they are not returned.
 
         Raises:
-            UserError: all levels are given, a text to a prior that reads none, or another window to one that
-            has but its own.
+            UserError: all levels are given; a text is given to a prior that reads none; another window is
+                asked for than the only one that the prior draws.
         """
         self.eval()
         if condition.text is not None and not self.texts:
@@ -188,7 +193,7 @@ class Prior(nn.Module):
     def timbre(
         self, text: torch.Tensor | None, count: int, generator: torch.Generator, sampling: PriorSampling
     ) -> Timeline:
-        """Codes of the pooled levels, (count, channels, 1) each, where they are drawn before the others."""
+        """Codes of the pooled levels, (count, channels, 1) each; {} if they are drawn with the others."""
         return {}
 
     def size(self, sampling: PriorSampling) -> int:
@@ -197,7 +202,7 @@ class Prior(nn.Module):
         return step * math.ceil((sampling.window or self.config.window) / step)
 
     def _before(self, prefix: Timeline | None, sampling: PriorSampling, count: int) -> torch.Tensor:
-        """The end of the prefix, standardised, as much of it as a window keeps: (count, channels, frames)."""
+        """The standardised end of the prefix, as long as what a window keeps: (count, channels, frames)."""
         empty = self.mean.new_zeros(count, self.grid.channels, 0)
         if not prefix:
             return empty
@@ -215,7 +220,7 @@ class Prior(nn.Module):
     def _given(
         self, condition: Condition, frames: int, before: torch.Tensor, count: int
     ) -> dict[int, torch.Tensor]:
-        """Standardised codes of given levels at the latent's rate, those of `before` ahead of them."""
+        """Standardised codes of the given levels at the latent's rate, preceded by those in `before`."""
         given = {}
         for number, (level, part) in enumerate(zip(self.grid.levels, self.grid.parts(), strict=True), 1):
             if (code := condition.codes.get(number)) is None:
@@ -228,7 +233,7 @@ class Prior(nn.Module):
         return given
 
     def _window(self, window: Window, generator: torch.Generator, sampling: PriorSampling) -> torch.Tensor:
-        """A draw of the window: standardised, (batch, channels, frames), what is known as it is."""
+        """The window with all unknown codes drawn: standardised, (batch, channels, frames)."""
         raise NotImplementedError
 
     # -- files
@@ -255,13 +260,14 @@ class Prior(nn.Module):
 
 
 def kept_frames(window: int, step: int, share: float) -> int:
-    """Frames that a window keeps of the one before: whole steps, not all of them, and one at least of two."""
+    """How many frames a window keeps of the one before it, in whole steps: never all of its steps and, where
+    it has more than one, at least one."""
     return min(window // step - 1, max(1, round(share * window / step))) * step
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """Pieces that are drawn window by window, `count` of them at once."""
+    """Pieces that are drawn window by window, `count` of them at once; arguments as of `Prior.sample`."""
 
     prior: Prior
     given: Mapping[int, torch.Tensor]
@@ -271,7 +277,7 @@ class _Piece:
     count: int
 
     def middle(self, frames: int) -> torch.Tensor:
-        """One window, in the middle of the piece: for what does not change with time."""
+        """One window from the middle of the piece: enough for codes that do not change with time."""
         size, step = self.prior.size(self.sampling), self.prior.grid.step
         empty = self.prior.mean.new_zeros(self.count, self.prior.grid.channels, 0)
         return self._draw(empty, max(0, (frames - size) // 2 // step * step), frames)
@@ -290,7 +296,7 @@ class _Piece:
         return torch.cat(pieces, dim=-1)[..., :frames]
 
     def _draw(self, end: torch.Tensor, start: int, total: int, first: bool = True) -> torch.Tensor:
-        """The window from `start` on, which begins with `end`. first: nothing was drawn before it."""
+        """The window at `start`, which begins with the end of the one before. first: there is none before."""
         prior, kept = self.prior, end.shape[-1]
         size, grid = prior.size(self.sampling), prior.grid
         y = prior.mean.new_zeros(self.count, grid.channels, size)
@@ -314,7 +320,7 @@ class _Piece:
         return prior._window(window, self.generator, self.sampling)
 
     def _text_vectors(self) -> torch.Tensor | None:
-        """What is said of each piece, zeros where nothing is; None for a prior that reads no text."""
+        """The vector of each piece's text, zeros where there is none; None if the prior reads no texts."""
         if not self.prior.texts:
             return None
         if self.text is None:
@@ -323,8 +329,11 @@ class _Piece:
 
 
 def facts_of(start: torch.Tensor, length: torch.Tensor, window: int) -> torch.Tensor:
-    """Where a window begins and ends in its piece, from 0 to 1, and how many windows long the piece is, as a
-    logarithm: (batch, FACTS). start, length: in latent frames, (batch,)."""
+    """The place of windows: where each begins and ends in its piece, as shares from 0 to 1, and the logarithm
+    of how many windows long the piece is, (batch, FACTS).
+
+    start, length: of the window and the piece, in latent frames, (batch,) each. window: frames of a window.
+    """
     return torch.stack([start / length, (start + window) / length, (length / window).log2() / 4], dim=1)
 
 

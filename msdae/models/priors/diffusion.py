@@ -1,4 +1,4 @@
-"""Priors that are diffusion models of melodies: timbres are drawn before, and what is known stays clean."""
+"""Priors that are diffusion models of melodies. Timbres are drawn first, and known codes get no noise."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ TextSize = Annotated[int, Range(0, 4096)]
 
 @dataclass(frozen=True)
 class DiffusionConfig:
-    """The window and the process; a network adds its sizes.
+    """The window and the diffusion process; each network adds its own sizes.
 
     window: latent frames that are drawn at once.
-    index: whether the network is told where a window is in its piece, and how long that is.
-    process: "edm", or DDPM with a "linear" or a "cosine" schedule. error: of DDPM, "mse" or "mae".
-    P_mean, P_std: of EDM's ln sigma in training.
-    text: numbers of a text's vector; 0: it reads none.
-    patch: latent frames by which a window has to be divisible.
+    index: whether the network is told where a window lies in its piece, and how long the piece is.
+    process: "edm", or DDPM with a "linear" or a "cosine" schedule. error: DDPM's loss, "mse" or "mae".
+    P_mean, P_std: mean and deviation of EDM's ln sigma in training.
+    text: the size of a text's vector; 0: the prior reads no texts.
+    patch: the window has to be a multiple of so many latent frames.
     """
 
     window: WindowSize = 128
@@ -55,10 +55,11 @@ class DiffusionConfig:
 
 
 class DiffusionPrior(Prior):
-    """EDM or DDPM by any network over windows.
+    """EDM or DDPM over windows, by any network.
 
-    A network reads, of each frame, codes that are noisy where they are to be drawn, clean where they are
-    known and zero where they are absent, and two flags a level that say which; and the window's place.
+    For each frame the network reads the codes, which are noisy where they are to be drawn, clean where they
+    are known and zero where they are absent, and two flags a level that say which is the case. It is also
+    told the window's place.
     """
 
     def __init__(self, config: Any, grid: Grid, model: str, provenance: dict[str, Any] | None = None):
@@ -70,7 +71,7 @@ class DiffusionPrior(Prior):
 
     @property
     def inputs(self) -> int:
-        """Channels that the network reads of a frame."""
+        """How many channels of a frame the network reads."""
         return self.grid.channels + 2 * len(self.grid.levels)
 
     def network(
@@ -107,7 +108,7 @@ class DiffusionPrior(Prior):
         return self.ddpm.loss(network, y, noise, chance, weight)
 
     def _masks(self, frames: int, draws: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        """What is known and what is absent of windows in training: (batch, levels, frames) bool each."""
+        """Which codes of training windows are known, and which absent: (batch, levels, frames) bool each."""
         timbre, continued, share = draws.uniform(3).unbind(1)
         pooled = torch.tensor([not level.frames for level in self.grid.levels], device=timbre.device)
         steps = frames // self.grid.step
@@ -127,7 +128,7 @@ class DiffusionPrior(Prior):
         facts: torch.Tensor,
         text: torch.Tensor | None,
     ) -> torch.Tensor:
-        """The network with what is known in its place at its input; the output is one that codes can have."""
+        """The network's output for x with the known codes put in, projected to what codes can be."""
         x = torch.where(self.grid.by_channel(known), y, x) * ~self.grid.by_channel(absent)
         x = torch.cat([x, known.to(x), absent.to(x)], dim=1)
         facts = facts if self.config.index else torch.zeros_like(facts)
@@ -165,7 +166,7 @@ class DiffusionPrior(Prior):
         return torch.where(self.grid.by_channel(window.known), window.y, x)
 
     def _guided(self, window: Window, sampling: PriorSampling) -> Callable:
-        """The denoiser of a window, with a weight for each condition that is there."""
+        """The denoiser of a window, guided by a weight for each condition that is given."""
         process = self.edm if self.config.process == "edm" else self.ddpm
         keep = self.grid.by_channel(window.known)
         none = torch.zeros_like(window.known)

@@ -1,4 +1,4 @@
-"""The Gaussian of the sources: x = mu + E L^(1/2) z over the codes of a window, by PCA."""
+"""The Gaussian prior of the sources: x = mu + E L^(1/2) z over the codes of a window, by PCA."""
 
 import math
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from msdae.models.priors.settings import PriorSampling, WindowSize
 class GaussianConfig:
     """Sizes of the Gaussian.
 
-    window: latent frames that are drawn at once. components: of the PCA.
+    window: latent frames that are drawn at once. components: number of principal components.
     """
 
     window: WindowSize = 64
@@ -31,10 +31,10 @@ class GaussianConfig:
 
 @PRIORS.register("gaussian")
 class GaussianPrior(Prior):
-    """PCA over whole windows; what is given is conditioned on in closed form.
+    """PCA over whole windows, which are drawn given the known codes in closed form.
 
-    What the components leave is a variance that is equal in all directions (Tipping and Bishop 1999), by
-    which likelihoods and what is known have a meaning; it is not drawn.
+    The variance that the components leave over counts as equal in all directions (Tipping and Bishop 1999).
+    Likelihoods and conditioning need it; it is not drawn.
     """
 
     kind, Config, closed = "gaussian", GaussianConfig, True
@@ -46,7 +46,7 @@ class GaussianPrior(Prior):
         size = sum(channels * frames for channels, frames in grid.shapes(config.window))
         self.register_buffer("centre", torch.zeros(size))
         self.register_buffer("axes", torch.zeros(size, config.components))  # E L^(1/2)
-        self.register_buffer("rest", torch.ones(1))  # the variance that is left
+        self.register_buffer("rest", torch.ones(1))  # the variance that the components leave over
 
     def fit(self, codes: Timeline, texts: torch.Tensor | None = None) -> None:
         """The PCA of windows.
@@ -72,11 +72,11 @@ class GaussianPrior(Prior):
         self.axes.copy_(directions * (variances[:wanted] - rest).clamp_min(0).sqrt())
 
     def _covariance(self, rows: torch.Tensor) -> torch.Tensor:
-        """The variances alone: what channels have in common is left to the components."""
+        """The variances of the channels alone: their correlations are left to the components."""
         return rows.var(dim=1).diag()
 
     def shares(self, codes: Timeline) -> tuple[float, float]:
-        """How much of the mean square of windows is their mean's, and of the rest the components'."""
+        """The mean's share of the mean square of windows, and the components' share of the rest."""
         rows = self._rows(self.grid.spread(codes, self.config.window))
         scale = self._rows(self.colour.diag()[None, :, None].expand(-1, -1, self.config.window))
         centre = self.centre * scale + self._rows(self.mean.expand(-1, self.config.window)[None])
@@ -86,7 +86,7 @@ class GaussianPrior(Prior):
         return float(1 - spread / whole), float((1 - left / spread).clamp(0, 1))
 
     def loss(self, codes: Timeline, condition: Condition, draws: Any) -> torch.Tensor:
-        """The negative log-likelihood of each window in nats a number, (batch,)."""
+        """The negative log-likelihood of each window, in nats for each of its numbers, (batch,)."""
         rows = self._rows(self._standardised(codes)) - self.centre
         size, (count, rest) = rows.shape[1], (self.axes.shape[1], self.rest)
         inner = self.axes.T @ self.axes + rest * torch.eye(count, device=rows.device)
@@ -112,7 +112,7 @@ class GaussianPrior(Prior):
         return self.standardised(self.grid.spread(codes, self.config.window))
 
     def _rows(self, x: torch.Tensor) -> torch.Tensor:
-        """Windows (batch, channels, frames) as the numbers of their codes, (batch, numbers)."""
+        """Windows (batch, channels, frames) -> all numbers of their codes in a row, (batch, numbers)."""
         return torch.cat([code.flatten(1) for code in self.grid.gather(x).values()], dim=1)
 
     def _windows(self, rows: torch.Tensor, frames: int) -> torch.Tensor:

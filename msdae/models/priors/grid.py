@@ -1,4 +1,4 @@
-"""The codes of all levels as one tensor over latent frames."""
+"""A grid: the codes of all levels as one tensor over latent frames."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,10 @@ Timeline = Mapping[int, torch.Tensor]  # {level: (batch, channels, code frames)}
 
 @dataclass(frozen=True)
 class Level:
-    """What the code of a level is like.
+    """The shape of a level's code.
 
-    channels: of it. frames: latent frames of a code frame; 0: there is one code frame for all of a piece.
+    channels: how many it has. frames: how many latent frames a code frame lasts; 0: one code frame stands for
+        the whole piece.
     """
 
     channels: int
@@ -49,32 +50,32 @@ class Grid:
 
     @property
     def channels(self) -> int:
-        """Of all levels together."""
+        """Channels of all levels together."""
         return sum(level.channels for level in self.levels)
 
     @property
     def step(self) -> int:
-        """Latent frames in which every level has whole code frames."""
+        """The smallest number of latent frames in which every level has whole code frames."""
         return math.lcm(*(level.frames for level in self.levels if level.frames))
 
     @property
     def pooled(self) -> tuple[int, ...]:
-        """Levels with one code for all of a piece: the timbre."""
+        """The levels that have one code for the whole piece: the timbre."""
         return tuple(number for number, level in enumerate(self.levels, 1) if not level.frames)
 
     @property
     def timed(self) -> tuple[int, ...]:
-        """Levels with codes over time: the melody."""
+        """The levels whose codes change over time: the melody."""
         return tuple(number for number, level in enumerate(self.levels, 1) if level.frames)
 
     def parts(self) -> list[slice]:
-        """The channels of each level among those of all."""
+        """Which of all channels belong to each level."""
         ends = list(accumulate(level.channels for level in self.levels))
         return [slice(end - level.channels, end) for end, level in zip(ends, self.levels, strict=True)]
 
     @property
     def timbre(self) -> list[int]:
-        """The channels of pooled levels among those of all."""
+        """Which of all channels belong to the pooled levels."""
         pairs = zip(self.levels, self.parts(), strict=True)
         return [
             channel for level, part in pairs if not level.frames for channel in range(part.start, part.stop)
@@ -91,7 +92,7 @@ class Grid:
         return code.repeat_interleave(level.frames, dim=-1) if level.frames else code.expand(-1, -1, frames)
 
     def gather(self, x: torch.Tensor) -> dict[int, torch.Tensor]:
-        """The inverse of `spread`: means over what a code frame covers."""
+        """The inverse of `spread`: each code frame is the mean of the latent frames that it covers."""
         codes = {}
         for number, part in enumerate(x.split([level.channels for level in self.levels], dim=1), 1):
             size = self.levels[number - 1].frames or x.shape[-1]
@@ -99,11 +100,11 @@ class Grid:
         return codes
 
     def project(self, x: torch.Tensor) -> torch.Tensor:
-        """The nearest tensor that codes can be spread to: (batch, channels, frames)."""
+        """The tensor nearest to x, (batch, channels, frames), that `spread` can give."""
         return self.spread(self.gather(x), x.shape[-1])
 
     def by_channel(self, by_level: torch.Tensor) -> torch.Tensor:
-        """What holds for levels, for their channels: (batch, levels, ...) -> (batch, channels, ...)"""
+        """Values of levels, repeated for their channels: (batch, levels, ...) -> (batch, channels, ...)"""
         counts = torch.tensor([level.channels for level in self.levels], device=by_level.device)
         return by_level.repeat_interleave(counts, dim=1)
 

@@ -45,7 +45,7 @@ class ImageConfig(DiffusionConfig):
 
 @PRIORS.register("image")
 class ImagePrior(DiffusionPrior):
-    """Channels of codes are the rows of an image: of log-mels, their bands."""
+    """The channels of codes, such as the bands of log-mels, are the rows of an image."""
 
     kind, Config = "image", ImageConfig
     schedule = {"learning_rate": 2e-4, "batch_size": 8, "steps": 3000}
@@ -70,7 +70,7 @@ class ImagePrior(DiffusionPrior):
         )
 
     def _standard(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """One shift and one factor for all rows, as of images: values span those that DDPM keeps to."""
+        """One shift and one factor for all rows, as for images: values get the range to which DDPM clips."""
         low, high = rows.aminmax()
         scale, same = (high - low) / (2 * self.ddpm.clip), torch.eye(len(rows)).to(rows)
         return ((low + high) / 2).expand(len(rows), 1), same / scale, same * scale

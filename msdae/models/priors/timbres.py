@@ -1,7 +1,7 @@
-"""Timbres that a prior draws: a density around those that it was fitted on, by what is said of them.
+"""The timbres that a prior draws: a density around those that it was fitted on, which a text may weight.
 
-There are hundreds of them to learn from, where of a melody there are hours: a network learns no more of them
-than a Gaussian says. Source: Parzen 1962, "On estimation of a probability density function and mode".
+There are only hundreds of timbres to learn from, but hours of melodies: from these few a network would learn
+no more than Gaussians tell. Source: Parzen 1962, "On estimation of a probability density function and mode".
 """
 
 import torch
@@ -9,15 +9,15 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 KERNELS = 1024  # timbres that are kept
-WIDTH = 0.8  # deviation of a kernel, of standardised codes
-NEAR = 0.05  # by which a text's cosine is greater where a kernel is e times as likely
+WIDTH = 0.8  # deviation of a kernel over standardised codes
+NEAR = 0.05  # a kernel whose text has a cosine greater by so much is e times as likely
 
 
 class Timbres(nn.Module):
-    """Gaussians of equal width, each with a text.
+    """Gaussian kernels of equal width, each with the vector of a text.
 
     Args:
-        channels: of a timbre. texts: numbers of a text's vector; 0: there are none.
+        channels: channels of a timbre. texts: size of a text's vector; 0: there are no texts.
     """
 
     def __init__(self, channels: int, texts: int):
@@ -26,7 +26,7 @@ class Timbres(nn.Module):
         self.register_buffer("texts", torch.zeros(KERNELS, texts))
 
     def fit(self, timbres: torch.Tensor, texts: torch.Tensor | None) -> None:
-        """Keep so many of the timbres, (any number, channels), and of their texts, (any number, numbers)."""
+        """Keep `KERNELS` of the timbres, (any number, channels), and their texts, (any number, numbers)."""
         places = torch.linspace(0, len(timbres) - 1, KERNELS).round().long()
         self.centres.copy_(timbres[places])
         if texts is not None and self.texts.numel():
@@ -35,9 +35,9 @@ class Timbres(nn.Module):
     def draw(
         self, count: int, text: torch.Tensor | None, weight: float, generator: torch.Generator
     ) -> torch.Tensor:
-        """(count, channels).
+        """Draw timbres: (count, channels).
 
-        text: vectors, (1 or count, numbers), zeros where nothing is said. weight: of it.
+        text: vectors of texts, (1 or count, numbers), zeros where there is none. weight: how much they count.
         """
         odds = self.centres.new_zeros(count, KERNELS)
         if text is not None:

@@ -31,7 +31,7 @@ class UNetConfig(DiffusionConfig):
 
 @PRIORS.register("unet")
 class UNetPrior(DiffusionPrior):
-    """The denoiser's U-Net; the window's place are further channels of its input and its output."""
+    """The denoiser's U-Net; the window's place is given to it as further channels."""
 
     kind, Config = "unet", UNetConfig
     schedule = {"learning_rate": 5e-4, "batch_size": 64, "steps": 3000}
