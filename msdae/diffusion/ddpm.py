@@ -18,7 +18,7 @@ SCHEDULES = ("linear", "cosine")
 ERRORS = ("mse", "mae")
 STEPS = 1000  # of the schedule
 LINEAR = (1e-4, 0.02)  # first and last beta
-OFFSET, LARGEST = 0.008, 0.999  # of the cosine schedule: its start, and the largest beta
+OFFSET, LARGEST = 0.008, 0.999  # the cosine schedule's offset s, and its largest beta
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class DDPM:
 
     schedule: "linear" (Ho et al. 2020) or "cosine" (Nichol and Dhariwal 2021, eq. 17).
     error: "mse", the paper's, or "mae".
-    clip: values that a clean sample may have, plus or minus; estimates are kept within. Of data of deviation
-        1, two: as of the paper's images, and without it the high noise levels of a short training run away.
+    clip: estimates of clean samples are kept within plus and minus this value. For data of deviation 1 it is
+        two, as for the paper's images; without it, a short training diverges at high noise levels.
 
     Raises:
         UserError: another schedule or error.
@@ -59,7 +59,7 @@ class DDPM:
         return ((1 - kept) / kept).sqrt()
 
     def sigmas(self, steps: int) -> torch.Tensor:
-        """Noise levels of so many steps, evenly spaced from the last one of the schedule down, and a final 0.
+        """The noise levels of `steps` steps, spaced evenly from the schedule's last one down, and a final 0.
 
         Raises:
             UserError: fewer than one step, or more than the schedule has.
@@ -105,8 +105,9 @@ def ancestral(
 ) -> torch.Tensor:
     """DDPM's own sampler: each step draws from q(x_s | x_t, y) with y = D(x_t) (Ho et al., eq. 6 and 7).
 
-    x: noise of deviation sigmas[0]. sigmas: decreasing, the last one 0, as `DDPM.sigmas`; fewer than those of
-    the schedule take several of its steps at once. normal: standard normal noise, as x, at every call.
+    x: noise of deviation sigmas[0]. sigmas: decreasing, the last one 0, as from `DDPM.sigmas`; where they are
+    fewer than the schedule's, a step takes several of its steps at once.
+    normal: gives new standard normal noise, in the shape of x, at every call.
     """
     levels = sigmas.tolist()
     for sigma, following in zip(levels[:-1], levels[1:], strict=True):

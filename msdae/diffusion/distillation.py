@@ -23,7 +23,7 @@ def trajectory(
     """The teacher's way from standard normal `noise` (batch, channels, frames) to latents.
 
     Returns the points x at each noise level of `karras_sigmas`, (batch, steps + 1, channels, frames), and the
-    denoiser's estimates at all but the last, (batch, steps, channels, frames).
+    denoiser's estimates at all of them but the last, (batch, steps, channels, frames).
     """
     points: list[torch.Tensor] = []
     estimates: list[torch.Tensor] = []
@@ -38,7 +38,7 @@ def trajectory(
 
 
 def places(points: int, steps: int) -> list[int]:
-    """Where `steps` segments of a trajectory of `points` steps begin and, at last, end: steps + 1 numbers."""
+    """Where `steps` segments of a trajectory of `points` steps begin, and where the last ends."""
     return [round(step * points / steps) for step in range(steps + 1)]
 
 

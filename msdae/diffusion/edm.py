@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 RANGE = 2.5  # standard deviations of ln sigma: 99 % of the noise levels in training lie within
-LOUDEST = 20.0  # least noise that sampling starts from, in deviations of the latents: it drowns them
+LOUDEST = 20.0  # sampling starts from at least so much noise, in deviations of the latents: it drowns them
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class CausalTransformer(nn.Module):
     def forward(self, x: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
         """x: (batch, length, width) -> the same.
 
-        cache: what an earlier call has seen, a list that this one extends; an empty one at first.
+        cache: keys and values of the tokens before x, which this call extends by those of x; [] at first.
         """
         past = cache[0][0].shape[2] if cache else 0
         angles = self.positions(x, past)

@@ -1,4 +1,4 @@
-"""Which processor a model runs on, and how its threads are shared."""
+"""The processor that a model runs on, and the threads that compute there."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +40,7 @@ def flush_denormals() -> None:
 
 @contextmanager
 def workers() -> Iterator[ThreadPoolExecutor]:
-    """A worker of one thread for each of torch's threads: for jobs whose steps are too small to be shared."""
+    """A worker with one thread for each thread of torch: for jobs too small to be split over threads."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""What the codec's decoder is trained against: networks that tell decoded spectrograms from recorded."""
+"""Discriminators for the training of the codec's decoder: they tell decoded from recorded spectrograms."""
 
 from itertools import pairwise
 
@@ -21,7 +21,7 @@ class MultiBandDiscriminator(nn.Module):
         self.bands = nn.ModuleList(_patches(width) for _ in pairwise(EDGES))
 
     def forward(self, log_magnitude: torch.Tensor) -> list[list[torch.Tensor]]:
-        """log_magnitude: (batch, frames, bins) -> of each band its features and, last, scores of patches"""
+        """log_magnitude: (batch, frames, bins) -> for each band, its features and, last, patch scores"""
         bins = log_magnitude.shape[-1]
         outputs = []
         for (low, high), layers in zip(pairwise(EDGES), self.bands, strict=True):
@@ -42,7 +42,7 @@ def discriminator_loss(real: list[list[torch.Tensor]], fake: list[list[torch.Ten
 def decoder_losses(
     real: list[list[torch.Tensor]], fake: list[list[torch.Tensor]]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """What a decoder is to lower: the hinge loss of its scores, its distance in features: (batch,) each"""
+    """The decoder's losses: the hinge loss of its scores, and the distance of its features: (batch,) each"""
     scores = torch.stack([-_mean(f[-1]) for f in fake]).mean(dim=0)
     distances = [
         _mean((a - b.detach()).abs()) / b.detach().abs().mean().clamp_min(1e-3)

@@ -9,17 +9,17 @@ from msdae.nn.layers import group_norm, zero_init
 
 
 class MelEncoder(nn.Module):
-    """E_k of eq. 40: 2D convs over one scale of the mel pyramid, time halved at every stage.
+    """E_k of eq. 40: 2D convs over one scale of the mel pyramid, each of which halves time.
 
-    Frequency is halved beside time until `min_bands` are left; the bands are then folded into the
-    channels, so that the code knows where in the spectrum energy lies. Nothing depends on the length.
+    Frequency is halved with time until `min_bands` are left. The bands are then folded into the channels, so
+    that the code tells where in the spectrum energy lies. Nothing depends on the length.
 
     Args:
-        bands: of the log-mel of this level.
-        widths: channels of the last stages; the first one is repeated for those before.
+        bands: bands of this level's log-mel.
+        widths: channels after each stage; where there are more stages, the first number is repeated for them.
         stages: how often time is halved.
-        code_channels: of the code.
-        pooled: the code is one frame: statistics of the features over time.
+        code_channels: channels of the code.
+        pooled: whether the code is a single frame, from the statistics of the features over time.
     """
 
     min_bands = 4
@@ -45,7 +45,7 @@ class MelEncoder(nn.Module):
                 layers.append(group_norm(outputs))
             layers.append(nn.SiLU())
             inputs = outputs
-        # 1.4 times as fast on a CPU as the default layout
+        # this layout is 1.4 times as fast on a CPU as the default one
         self.convs = nn.Sequential(*layers).to(memory_format=torch.channels_last)
         self.project = (
             nn.Conv1d(2 * inputs * bands, code_channels, 1)
@@ -62,8 +62,8 @@ class MelEncoder(nn.Module):
 
 
 class _Halving(nn.Conv2d):
-    """A conv that halves time; to a single frame in single precision: in bfloat16, on CPUs with AMX, such a
-    conv adds what freed memory held to its sums (torch 2.11)."""
+    """A conv that halves time. If a single frame is left, it computes in single precision: in bfloat16, on
+    CPUs with AMX, torch 2.11 adds to its sums whatever freed memory holds."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if x.device.type != "cpu" or x.shape[-1] > 2:
@@ -73,19 +73,19 @@ class _Halving(nn.Conv2d):
 
 
 class PatchTrunk(nn.Module):
-    """One 2D conv over all bands of a few frames, then 1D convs: log-mels to features that learn fast.
+    """Log-mels to features: one 2D conv over all bands of a few frames, then 1D convs.
 
-    It learns to tell pitches many times as fast as strided convs that end in tanh: no band is averaged away
-    before the first weights, and the mel is standardised.
+    It learns to tell pitches many times as fast as strided convs that end in tanh, because no band is
+    averaged away before the first weights, and the mel is standardised.
 
     Args:
-        mean, std: of each band of the log-mel, (bands,).
-        hidden: features of the convs.
+        mean, std: mean and deviation of each band of the log-mel, (bands,) each.
+        hidden: number of features.
         patch: mel frames of a feature frame.
-        around: further layers, which see 2, 4, 8 ... more feature frames around.
+        around: number of further layers, which see 2, 4, 8 ... more feature frames to either side.
     """
 
-    slices = 4  # averages over time that a patch consists of
+    slices = 4  # a patch consists of so many averages over time
 
     def __init__(self, mean: torch.Tensor, std: torch.Tensor, hidden: int, patch: int, around: int = 0):
         super().__init__()
@@ -102,7 +102,7 @@ class PatchTrunk(nn.Module):
         return self.slices * self.slice
 
     def padded(self, mel: torch.Tensor) -> torch.Tensor:
-        """The mel with its last frame repeated to whole patches."""
+        """The mel, filled up to whole patches by repeating its last frame."""
         missing = -mel.shape[-1] % self.frames
         return F.pad(mel, (0, missing), mode="replicate") if missing else mel
 
@@ -117,22 +117,22 @@ class PatchTrunk(nn.Module):
         return x
 
     def _patched(self, x: torch.Tensor, bands_as_channels: bool) -> torch.Tensor:
-        """The conv over all bands: of an image, or of as many channels, which accelerators and bfloat16 are
-        fast at: on CPUs with AMX in a hundredth of the time."""
+        """The conv over all bands, done over an image or over bands as channels. The latter is what
+        accelerators and bfloat16 are fast at: on CPUs with AMX it takes a hundredth of the time."""
         if not bands_as_channels:
             return self.patch(x[:, None])[:, :, 0]
         return F.conv1d(x, self.patch.weight[:, 0], self.patch.bias, self.slices, self.slices)
 
 
 class PatchEncoder(PatchTrunk):
-    """E_k of eq. 40, made to learn fast: a `PatchTrunk`, and a code that is not squashed.
+    """E_k of eq. 40, made to learn fast: a `PatchTrunk`, and a code that no tanh bounds.
 
     Args:
-        mean, std, hidden, around: as `PatchTrunk`.
-        patch: mel frames of a code frame; of a pooled code, of the frames that are pooled.
-        code_channels: of the code.
-        pooled: the code is one frame.
-        heads: of the attention by which frames are pooled; 0: all count the same (see `statistics`).
+        mean, std, hidden, around: as in `PatchTrunk`.
+        patch: mel frames of a code frame or, for a pooled code, of each frame that is pooled.
+        code_channels: channels of the code.
+        pooled: whether the code is a single frame.
+        heads: attention heads by which frames are pooled; 0: all frames count the same (see `statistics`).
     """
 
     def __init__(
@@ -162,12 +162,12 @@ class PatchEncoder(PatchTrunk):
 
 
 class AttentivePooling(nn.Module):
-    """Mean and deviation over frames weighted by attention (Okabe et al. 2018), a weight for each head.
+    """Mean and deviation over time, with frames weighted by attention (Okabe et al. 2018).
 
     Args:
-        channels: of the frames; each head weighs as many of them.
-        heads: of the attention.
-        hidden: features from which the weights come.
+        channels: channels of the frames, which the heads share out equally among them.
+        heads: number of attention heads; each gives every frame a weight of its own.
+        hidden: features from which the weights are computed.
     """
 
     def __init__(self, channels: int, heads: int, hidden: int = 64):
@@ -225,15 +225,15 @@ class LatentEncoder(nn.Module):
 
 
 def statistics(x: torch.Tensor) -> torch.Tensor:
-    """Statistics pooling (Snyder et al. 2018): (batch, channels, frames) -> their mean over time and the
-    deviation from it, (batch, 2 * channels, 1)"""
+    """Statistics pooling (Snyder et al. 2018): (batch, channels, frames) -> the mean and the deviation of
+    each channel over time, (batch, 2 * channels, 1)"""
     mean = x.mean(dim=-1, keepdim=True)
     deviation = (x - mean).square().mean(dim=-1, keepdim=True).add(1e-6).sqrt()
     return torch.cat([mean, deviation], dim=1)
 
 
 def _around(hidden: int, dilation: int) -> nn.Sequential:
-    """A conv over five frames so far apart, of each feature alone, one over features; at first a no-op."""
+    """A depthwise conv over five frames, `dilation` apart, and a pointwise one, which starts at zero."""
     return nn.Sequential(
         group_norm(hidden),
         nn.Conv1d(hidden, hidden, 5, padding=2 * dilation, dilation=dilation, groups=hidden),

@@ -1,4 +1,4 @@
-"""Building blocks of the denoiser."""
+"""Building blocks of networks: norms, blocks, initial weights, and mixing along time or between codes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +18,9 @@ def group_norm(channels: int, **options) -> nn.GroupNorm:
 
 
 def normal(*shape: int, scale: float = 1.0) -> torch.Tensor:
-    """Normal numbers of the deviation `scale`; on the meta device, which has no numbers, their shape.
+    """Normal numbers of the deviation `scale`; on the meta device, an empty tensor of that shape.
 
-    There torch would draw them by its compiler, whose import takes a second.
+    Torch would draw numbers even there, by its compiler, whose import takes a second.
     """
     empty = torch.empty(*shape)
     return empty if empty.is_meta else scale * empty.normal_()
@@ -36,8 +36,8 @@ def stretch(x: torch.Tensor, frames: int) -> torch.Tensor:
 def slerp(a: torch.Tensor, b: torch.Tensor, strength: float) -> torch.Tensor:
     """From `a` (strength 0) to `b` (1): each frame's direction turns evenly, its length changes linearly.
 
-    a, b: (batch, channels, frames) -> the same. Frames of one direction, of opposite ones or of zeros change
-    linearly altogether. Source: Shoemake 1985, "Animating rotation with quaternion curves".
+    a, b: (batch, channels, frames) -> the same. Where the two frames have the same or opposite directions, or
+    one is zero, they are mixed linearly. Source: Shoemake 1985, "Animating rotation with quaternion curves".
     """
     if strength in (0, 1):
         return b if strength else a
@@ -98,7 +98,7 @@ class ResBlock(nn.Module):
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Inside the block weights are drawn by `seed`; after it, torch's generator goes on as before."""
+    """Inside the block, torch draws from `seed`; after it, its generator goes on as before."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

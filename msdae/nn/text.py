@@ -25,7 +25,7 @@ BATCH = 64  # texts at once
 
 
 class TextCode(NamedTuple):
-    """What texts are to a network.
+    """Texts as a network reads them.
 
     vectors: (batch, 384), of length 1, near each other where texts mean the same.
     tokens: a vector for each word piece; padding has no weight.

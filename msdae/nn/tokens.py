@@ -1,4 +1,4 @@
-"""Tokens: what a sound is made of moment by moment, an unordered set that the denoiser attends to."""
+"""Tokens: the moments of a sound as an unordered set of vectors, which the denoiser attends to."""
 
 from typing import NamedTuple
 
@@ -10,14 +10,14 @@ from einops import rearrange
 from msdae.nn.encoders import PatchTrunk
 from msdae.nn.layers import group_norm, normal, zero_init
 
-SILENCE = 0.01  # of the loudness of the loudest token: softer ones say nothing
+SILENCE = 0.01  # share of the loudest token's loudness below which a token says nothing
 
 
 class Tokens(NamedTuple):
-    """A set of tokens a clip.
+    """A set of tokens for each clip.
 
-    values: (batch, channels, tokens). weights: (batch, tokens), of each in the set, 0 or more; those of one
-    sound sum to 1, and the null token beside them has always 1, too.
+    values: (batch, channels, tokens). weights: (batch, tokens), 0 or more. The weights of one sound sum to 1;
+    the null token, which the model adds to each set, always has weight 1.
     """
 
     values: torch.Tensor
@@ -28,23 +28,23 @@ class Tokens(NamedTuple):
         return Tokens(self.values.to(device, torch.float32), self.weights.to(device, torch.float32))
 
     def mixed(self, other: "Tokens", strength: float) -> "Tokens":
-        """Both sets as one, of which `other` has the share `strength`, from 0 to 1."""
+        """Both sets as one, in which the weights of `other` have the share `strength`, from 0 to 1."""
         if strength in (0, 1):
             return other if strength else self
         weights = [(1 - strength) * self.weights, strength * other.weights]
         return Tokens(torch.cat([self.values, other.values], dim=2), torch.cat(weights, dim=1))
 
     def padded(self, tokens: int) -> "Tokens":
-        """The set with tokens of no weight up to so many."""
+        """The set filled up to `tokens` tokens with tokens of no weight."""
         missing = tokens - self.values.shape[2]
         return Tokens(F.pad(self.values, (0, missing)), F.pad(self.weights, (0, missing)))
 
 
 def weights_of(loudness: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
-    """Equal weights of the tokens of a set that are not silent: (batch, tokens), summing to 1.
+    """Weights that are equal for all tokens of a set that are not silent, and sum to 1: (batch, tokens).
 
-    loudness: (batch, tokens), of each. kept: (batch, tokens) bool, which tokens may have a weight; where none
-    is kept, all weights are 0.
+    loudness: how loud each token is, (batch, tokens). kept: which tokens may have a weight, (batch, tokens)
+    bool; in a set of which none is kept, all weights are 0.
     """
     heard = loudness >= SILENCE * loudness.amax(dim=1, keepdim=True).clamp_min(1e-8)
     heard = heard if kept is None else heard & kept
@@ -52,7 +52,7 @@ def weights_of(loudness: torch.Tensor, kept: torch.Tensor | None = None) -> torc
 
 
 def gathered(values: torch.Tensor, loudness: torch.Tensor, most: int) -> Tokens:
-    """The tokens of the windows of one recording as one set of `most` at most, drawn evenly.
+    """The tokens of all windows of one recording as one set, thinned evenly to `most` at most.
 
     values: (windows, channels, tokens). loudness: (windows, tokens).
     """
@@ -65,17 +65,16 @@ def gathered(values: torch.Tensor, loudness: torch.Tensor, most: int) -> Tokens:
 
 
 class TokenEncoder(nn.Module):
-    """The frames of a log-mel as tokens: a conv over all bands of each patch of time, one conv over its
-    neighbours, a normalised vector.
+    """Turns a log-mel into tokens: a `PatchTrunk`, whose feature frames become normalised vectors.
 
     Args:
-        mean, std: of each band, (bands,).
-        hidden: features of the convs.
+        mean, std: mean and deviation of each band, (bands,) each.
+        hidden: number of features of the trunk.
         patch: mel frames of a token.
-        channels: of a token.
+        channels: channels of a token.
 
     Attributes:
-        null: the token that is always there, and alone where no sound is given, (channels, 1).
+        null: the token that is added to each set, and is alone where no sound is given, (channels, 1).
     """
 
     def __init__(self, mean: torch.Tensor, std: torch.Tensor, hidden: int, patch: int, channels: int):
@@ -86,27 +85,27 @@ class TokenEncoder(nn.Module):
 
     def forward(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """mel: x3, (batch, bands, mel frames) -> tokens (batch, channels, mel frames / patch), and how loud
-        each is, (batch, mel frames / patch)"""
+        each of them is, (batch, mel frames / patch)"""
         values = normalised(self.project(self.trunk(mel)))
         loudness = torch.expm1(self.trunk.padded(mel)).mean(dim=1, keepdim=True)
         return values, F.avg_pool1d(loudness, self.trunk.frames)[:, 0]
 
 
 def normalised(values: torch.Tensor) -> torch.Tensor:
-    """Each token of unit variance: (batch, channels, tokens) -> the same"""
+    """Tokens scaled to mean 0 and variance 1 over their channels: (batch, channels, tokens) -> the same"""
     return F.layer_norm(values.transpose(1, 2), values.shape[1:2]).transpose(1, 2)
 
 
 class CrossAttention(nn.Module):
-    """Features that attend to tokens, which are keys and values themselves; it starts as a no-op.
+    """Lets features attend to tokens, which serve as keys and values themselves; it starts as a no-op.
 
-    Each head reads all of a token: what a head's keys and values would be projected by is part of its
-    queries and of the output. So the work on a token is done once, whatever attends to it.
+    Every head reads whole tokens. The usual projections of keys and values are left to the projections of
+    queries and of the output, so that tokens are computed once, however many layers attend to them.
 
     Args:
-        width: of the features.
-        channels: of a token.
-        heads: of attention.
+        width: channels of the features.
+        channels: channels of a token.
+        heads: number of attention heads.
     """
 
     def __init__(self, width: int, channels: int, heads: int):
@@ -117,8 +116,8 @@ class CrossAttention(nn.Module):
         self.output = zero_init(nn.Conv1d(heads * channels, width, 1))
 
     def forward(self, x: torch.Tensor, values: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        """x: (batch, width, frames), values: (batch, channels, tokens); bias: (batch, tokens), of the
-        logits -> as x"""
+        """x: (batch, width, frames), values: (batch, channels, tokens), bias: (batch, tokens), which is added
+        to the logits -> as x"""
         queries = rearrange(self.queries(self.norm(x)), "b (h c) f -> b (h f) c", h=self.heads)
         logits = torch.bmm(queries, values) * values.shape[1] ** -0.5
         attention = (logits.float() + bias[:, None]).softmax(dim=-1).to(values.dtype)

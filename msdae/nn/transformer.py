@@ -21,8 +21,8 @@ class DiT(nn.Module):
         inputs, outputs: channels of an input frame and of an output frame.
         width: number of features. layers: number of blocks. heads: attention heads of a block.
         patch: frames of a patch.
-        facts: size of the vector of what is known of the whole, such as its place in a piece.
-        text: size of a text's vector, which is a token of its own; 0: there is none.
+        facts: size of the vector of facts about the whole input, such as its place in a piece.
+        text: size of a text's vector, which becomes a token of its own; 0: there are no texts.
     """
 
     def __init__(
@@ -71,8 +71,8 @@ class DiT(nn.Module):
 
 
 class _Block(nn.Module):
-    """Attention and an MLP, each after a norm whose scale and shift, and before a gate, that depend on what
-    is known."""
+    """Attention and an MLP. The scale and shift of the norm before each, and the gate after it, follow from
+    the conditions."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -100,10 +100,10 @@ class _Block(nn.Module):
 
 
 class RotaryPositions(nn.Module):
-    """The angles of places, by which `rotated` turns features.
+    """The angles by which `rotated` turns the features of each place.
 
     Args:
-        width: of a head. base: of the wavelengths.
+        width: channels of a head. base: ratio of the longest wavelength to the shortest, about.
     """
 
     def __init__(self, width: int, base: float):
@@ -111,15 +111,15 @@ class RotaryPositions(nn.Module):
         self.register_buffer("frequencies", base ** -(torch.arange(0, width, 2) / width), persistent=False)
 
     def forward(self, x: torch.Tensor, first: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cosine and sine for the tokens x, (batch, tokens, any), from place `first` on: (tokens, width / 2)
-        each."""
+        """Cosines and sines for tokens x, (batch, tokens, any), whose first is at place `first`: (tokens,
+        width / 2) each."""
         places = torch.arange(first, first + x.shape[1], device=x.device, dtype=torch.float32)
         angles = places[:, None] * self.frequencies
         return angles.cos().to(x.dtype), angles.sin().to(x.dtype)
 
 
 def rotated(x: torch.Tensor, angles: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-    """Pairs of features are turned by the angles of their places (Su et al. 2021): (..., places, width)."""
+    """x, (..., places, width), with pairs of features turned by their place's angles (Su et al. 2021)."""
     first, second = x.chunk(2, dim=-1)
     cos, sin = angles
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)

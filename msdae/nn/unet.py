@@ -10,21 +10,21 @@ from msdae.nn.tokens import CrossAttention
 class UNet(nn.Module):
     """F(c_in x; c_noise, codes): time is halved on the way from each depth to the next, and back.
 
-    Depth d has the rate of the latent divided by 2 ** d. A code that enters at depth d is stretched
-    to the features there and joined to them. Concatenation followed by a convolution is a sum of two
-    convolutions; the sum is what is written here, so that a level that does not exist yet costs
-    nothing, and a level that is added starts at zero and leaves the trained network as it was.
+    Depth d has the rate of the latent divided by 2 ** d. A code that enters at depth d is stretched to the
+    length of the features there, and a convolution of it is added to them. That is what concatenation and a
+    convolution would do. Written as a sum, a level that does not exist yet costs nothing, and a level that is
+    added starts at zero and leaves the trained network as it was.
 
     Args:
-        channels: of the latent.
-        widths: features at each depth, outermost first.
-        code_channels: of each level's code, coarse to fine.
-        inject: depth at which each level enters, coarse to fine (0 = the output's rate).
-        pooled: of each level, whether its code is one frame, which then also scales and shifts the features
-            at every depth, through the adaptive normalisation, beside the noise level.
-        at_input: codes that are not pooled also join the input, so that the whole network works on them.
-        tokens: channels of the tokens that features attend to in the decoder; 0: there are none.
-        attend: depths at which they do. heads: of the attention.
+        channels: channels of the latent.
+        widths: number of features at each depth, the outermost first.
+        code_channels: channels of each level's code, from coarse to fine.
+        inject: depth at which each level enters, from coarse to fine (0 is the rate of the output).
+        pooled: for each level, whether its code is a single frame. Such a code also scales and shifts the
+            features at every depth, with the noise level, through the adaptive normalisation.
+        at_input: whether codes that are not pooled also join the input, for the whole network to work on.
+        tokens: channels of the tokens that features attend to in the decoder; 0: there are no tokens.
+        attend: the depths at which they attend. heads: number of attention heads.
         embedding: width of the embedding of the noise level.
     """
 
@@ -84,10 +84,12 @@ class UNet(nn.Module):
         tokens: tuple[torch.Tensor, torch.Tensor] | None = None,
         control: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """x: (batch, channels, frames), any number of frames; c_noise: (batch,);
-        codes: one per level, (batch, code_channels, any); tokens, where there are any: (batch, channels, any)
-        and the bias of the attention to each, (batch, any); control: (batch, embedding), added to the
-        embedding of the noise level -> (batch, channels, frames)"""
+        """x: (batch, channels, frames), any number of frames; c_noise: (batch,) -> (batch, channels, frames)
+
+        codes: one for each level, (batch, code_channels, any). tokens: if there are any, their values (batch,
+        channels, any) and the bias of the attention to each, (batch, any). control: (batch, embedding), added
+        to the embedding of the noise level.
+        """
         embedding = self.embed(c_noise) if control is None else self.embed(c_noise) + control
         pooled_codes = [code for code, pooled in zip(codes, self.pooled, strict=True) if pooled]
         timed_codes = [code for code, pooled in zip(codes, self.pooled, strict=True) if not pooled]
