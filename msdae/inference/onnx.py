@@ -35,10 +35,10 @@ from msdae.nn.tokens import Tokens
 PACKAGES = ("onnx", "onnxscript")  # in the extra `onnx`
 ENCODERS, DENOISER, STUDENT, DECODER = "encoders.onnx", "denoiser.onnx", "student.onnx", "decoder.onnx"
 SETTINGS = "settings.json"
-TOKENS = ("tokens", "weights")  # names of the denoiser's inputs for a set of tokens
 STFT = {"window": "periodic hann", "centred": True}  # of log-mels and of the decoder
 MEL = {**STFT, "padding": "reflect", "filters": "triangles that peak at 1", "scale": "slaney", "f_min": 0}
-Axes = Mapping[str, Mapping[int, str]]  # {input: {axis: name}} of the axes that may have any length
+Input = tuple[torch.Tensor, Mapping[int, str]]  # an example, and {axis: name} of its axes of any length
+CLIPS = {0: "batch"}  # the axes of an input that only has any number of clips
 
 
 class Encoders(nn.Module):
@@ -128,44 +128,30 @@ def write(model: Autoencoder, codec: Codec, folder: Path, student: Student | Non
     with torch.no_grad():
         encoded = Encoders(model)(source)
     levels, tokens = encoded[: model.stage], encoded[model.stage :]
-    conditions = [f"h{level}" for level in range(1, model.stage + 1)] + list(TOKENS[: len(tokens)])
+    names = [f"h{level}" for level in range(1, model.stage + 1)]
+    conditions: dict[str, Input] = {name: (code, CLIPS) for name, code in zip(names, levels, strict=True)}
+    if tokens:
+        values, loudness = tokens
+        conditions["tokens"] = values, {0: "batch", 2: "tokens"}
+        conditions["weights"] = torch.full_like(loudness, 1 / loudness.shape[1]), {0: "batch", 1: "tokens"}
     x, drop = torch.randn(2, codec.channels, frames), torch.zeros(2, model.stage, dtype=torch.bool)
-    batch: dict[str, dict[int, str]] = {name: {0: "batch"} for name in ("x", "sigma", "drop", *conditions)}
-    batch.update(
-        {name: {0: "batch", axis: "tokens"} for name, axis in zip(TOKENS, (2, 1), strict=True) if tokens}
-    )
-    weights = [torch.full_like(tokens[1], 1 / tokens[1].shape[1])] if tokens else []
-    given = {"mel" if model.needs_mel else "z": {0: "batch"}}
-    outputs = [
-        *(f"h{level}" for level in range(1, model.stage + 1)),
-        *(("tokens", "levels") if tokens else ()),
-    ]
+    noisy: dict[str, Input] = {"x": (x, CLIPS), "sigma": (torch.ones(2), CLIPS)}
+    given: dict[str, Input] = {"mel" if model.needs_mel else "z": (source, CLIPS)}
+    outputs = [*names, *(("tokens", "levels") if tokens else ())]
     paths = [
-        _export(folder / ENCODERS, Encoders(model), [source], given, outputs),
+        _export(folder / ENCODERS, Encoders(model), given, {}, outputs),
         _export(
-            folder / DENOISER,
-            Denoiser(model),
-            [x, torch.ones(2), drop, *levels, *tokens[:1], *weights],
-            batch,
-            ["denoised"],
+            folder / DENOISER, Denoiser(model), {**noisy, "drop": (drop, CLIPS)}, conditions, ["denoised"]
         ),
     ]
     if student is not None:
-        given = {
-            "x": {0: "batch"},
-            "sigma": {0: "batch"},
-            "guidance": {0: "batch"},
-            "following": {0: "batch"},
-        }
-        asked = [x, torch.ones(2), torch.ones(2, model.stage), torch.full((2,), 0.5)]
-        axes = {**given, **{name: batch[name] for name in conditions}}
+        guidance, following = torch.ones(2, model.stage), torch.full((2,), 0.5)
+        step = {**noisy, "guidance": (guidance, CLIPS), "following": (following, CLIPS)}
         few = FewSteps(model, student.eval().cpu())
-        paths.append(
-            _export(folder / STUDENT, few, [*asked, *levels, *tokens[:1], *weights], axes, ["denoised"])
-        )
+        paths.append(_export(folder / STUDENT, few, step, conditions, ["denoised"]))
     if hasattr(codec, "magnitude"):
-        axes = {"z": {0: "batch", 2: "frames"}}
-        paths.append(_export(folder / DECODER, Decoder(codec), [x], axes, ["magnitude"]))
+        latents: dict[str, Input] = {"z": (x, {0: "batch", 2: "frames"})}
+        paths.append(_export(folder / DECODER, Decoder(codec), latents, {}, ["magnitude"]))
     with files.atomic(folder / SETTINGS) as temporary:
         temporary.write_text(json.dumps(_settings(model, codec, student), indent=1))
     return [*paths, folder / SETTINGS]
@@ -179,21 +165,32 @@ def require_packages() -> None:
 
 
 def _export(
-    path: Path, network: nn.Module, inputs: Sequence[torch.Tensor], axes: Axes, outputs: Sequence[str]
+    path: Path,
+    network: nn.Module,
+    inputs: Mapping[str, Input],
+    conditions: Mapping[str, Input],
+    outputs: Sequence[str],
 ) -> Path:
-    """Write a network to `path` and return the path. axes: of each named input, those of any length."""
-    lengths = {name: Dim(name, min=1) for of_input in axes.values() for name in of_input.values()}
-    shapes = [{axis: lengths[name] for axis, name in of_input.items()} for of_input in axes.values()]
-    own = {Denoiser: 3, FewSteps: 4}.get(type(network), len(shapes))  # the rest are conditions, in one tuple
-    shapes = [*shapes[:own], *([tuple(shapes[own:])] if shapes[own:] else [])]
+    """Write a network to an ONNX file and return its path.
+
+    inputs: the arguments of its `forward`, by the names that they have in the file. conditions: those that
+        `forward` takes after them as `*conditions`.
+    outputs: their names in the file.
+    """
+    every = {**inputs, **conditions}
+    lengths = {name: Dim(name, min=1) for _, axes in every.values() for name in axes.values()}
+    shapes, more = (
+        tuple({axis: lengths[name] for axis, name in axes.items()} for _, axes in group.values())
+        for group in (inputs, conditions)
+    )
     with files.atomic(path) as temporary, _quiet(), torch.no_grad():
         torch.onnx.export(
             network.eval(),
-            tuple(inputs),
+            tuple(tensor for tensor, _ in every.values()),
             str(temporary),
-            input_names=list(axes),
+            input_names=list(every),
             output_names=list(outputs),
-            dynamic_shapes=tuple(shapes),
+            dynamic_shapes=(*shapes, more) if more else shapes,
             dynamo=True,
             external_data=False,
             verbose=False,
