@@ -84,7 +84,7 @@ class Excerpts:
             for number, options in enumerate((self.z, self.timbre))
         )
         mel = self.mel[indices].float()
-        content = perturb.recolour(mel, draws, strength=1.0, gain=self.gain)
+        content = perturb.recolour(mel, draws, self.gain)
         same, unknown = torch.zeros(len(indices), dtype=torch.long), torch.full((len(indices), 1), -1)
         names = [f"excerpt {index}" for index in indices.tolist()]
         timbre = self.timbre[others].float()

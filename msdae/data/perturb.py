@@ -14,6 +14,7 @@ ENVELOPE = 17  # bands over which a spectral envelope is smooth
 FLOOR = 1e-2  # of the mel magnitude, before logarithms
 BLOCKS = 6  # of time that are shuffled
 FRAMES = 8  # over which an envelope is constant
+LOUDER, GLIDE = 10.0, 6.0  # dB by which a whole clip, and its glides, are louder or softer, at most
 RIDE = 9  # places in a clip between which its level glides
 DEEPEST = 0.4  # bands by which a vibrato swings either way, at most
 WAVES = (0.02, 0.045)  # slowest and fastest vibrato, in waves a mel frame: 3.4 to 7.8 Hz at a hop of 256
@@ -35,35 +36,35 @@ def scramble(mel: torch.Tensor, draws: Draws, bands: int = 4, tempo: float = 0.2
     return mel.gather(1, rows[..., None].expand(-1, -1, frames)) * inside[..., None]
 
 
-def recolour(mel: torch.Tensor, draws: Draws, strength: float, gain: float) -> torch.Tensor:
+def recolour(mel: torch.Tensor, draws: Draws, gain: float) -> torch.Tensor:
     """The same notes, another timbre: the spectral envelope is warped, tilted and bent, noise is laid below.
 
-    mel: (batch, bands, frames), log1p(gain * magnitude). draws: of its clips.
-    strength: 0 changes nothing, 1 much. Returns as `mel`; pitches and onsets stay where they are.
+    mel: (batch, bands, frames), log1p(gain * magnitude). draws: of its clips. Returns as `mel`; pitches and
+    onsets stay where they are.
     """
     _, bands, frames = mel.shape
     magnitude = torch.expm1(mel) / gain
     envelope = _smooth(torch.log(F.avg_pool1d(magnitude, FRAMES, ceil_mode=True) + FLOOR))
     place = torch.linspace(-1, 1, bands, device=mel.device)
-    warp = 1 + 0.1 * strength * draws.normal(1)
-    move = 0.05 * strength * draws.normal(1)
+    warp = 1 + 0.1 * draws.normal(1)
+    move = 0.05 * draws.normal(1)
     change = _read(envelope, place[None] * warp + move) - envelope
-    knots = 0.8 * strength * draws.normal(6)  # nepers: about 7 dB
+    knots = 0.8 * draws.normal(6)  # nepers: about 7 dB
     curve = F.interpolate(knots[:, None], size=bands, mode="linear", align_corners=True)[:, 0]
     change = (change + curve[..., None]).exp()
-    noise = draws.uniform(1, 1) * 0.01 * strength
+    noise = draws.uniform(1, 1) * 0.01
     magnitude = magnitude * change.repeat_interleave(FRAMES, dim=-1)[..., :frames]
     return torch.log1p(gain * (magnitude + noise))
 
 
-def loudness(mel: torch.Tensor, draws: Draws, decibels: float = 10.0, ride: float = 6.0) -> torch.Tensor:
+def loudness(mel: torch.Tensor, draws: Draws) -> torch.Tensor:
     """The same notes, other dynamics: louder or softer as a whole, and gliding up and down in time.
 
-    mel: (batch, bands, frames), log1p of magnitudes, whatever their gain. draws: of its clips.
-    decibels: of the whole either way, at most; ride: of the glides. Returns as `mel`.
+    mel: (batch, bands, frames), log1p of magnitudes, whatever their gain. draws: of its clips. Returns as
+    `mel`.
     """
-    level = (2 * draws.uniform(1, 1) - 1) * decibels
-    knots = (2 * draws.uniform(1, RIDE) - 1) * ride
+    level = (2 * draws.uniform(1, 1) - 1) * LOUDER
+    knots = (2 * draws.uniform(1, RIDE) - 1) * GLIDE
     level = level + F.interpolate(knots, size=mel.shape[-1], mode="linear", align_corners=True)
     return torch.log1p(torch.expm1(mel) * 10 ** (level / 20))
 

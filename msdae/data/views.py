@@ -147,7 +147,7 @@ class Views:
             renditions = partners.rendition(own, rendition)
             content, content_sound = store.mel(renditions), store.sound(renditions)
             bent = bent | (renditions == own)
-        recolour = functools.partial(perturb.recolour, strength=1.0, gain=gain)
+        recolour = functools.partial(perturb.recolour, gain=gain)
         timbre = _changed(timbre, scrambled, time, perturb.scramble)
         content = _changed(content, bent, colour, recolour)
         if c.loudness:

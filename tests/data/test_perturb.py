@@ -21,28 +21,23 @@ def drawn(seed=0, clips=2):
 
 
 def test_recolouring_keeps_pitches_and_onsets(mel):
-    changed = recolour(mel, drawn(), 1.0, GAIN)
+    changed = recolour(mel, drawn(), GAIN)
     assert changed.shape == mel.shape and changed.isfinite().all()
     assert (changed[:, :, 120:].mean(dim=2).argmax(dim=1) == 40).all()
     loudness = changed[:, 40]
     assert (loudness[:, 105:].min(dim=1).values > 3 * loudness[:, :95].max(dim=1).values).all()
 
 
-def test_recolouring_changes_the_envelope_by_as_much_as_is_asked(mel):
-    none, little, much = ((recolour(mel, drawn(), s, GAIN) - mel).abs().mean() for s in (0.0, 0.2, 1.0))
-    assert none < 1e-4 < little < much
-
-
 def test_recolouring_lays_a_little_noise_below():
     """The same for all bands and frames of a clip, at most a hundredth of full scale."""
-    changed = recolour(torch.zeros(16, 128, 64), drawn(clips=16), 1.0, GAIN)
+    changed = recolour(torch.zeros(16, 128, 64), drawn(clips=16), GAIN)
     noise = torch.expm1(changed) / GAIN
     assert torch.allclose(noise, noise[:, :1, :1].expand_as(noise), atol=1e-6)
     assert (noise > 0).all() and noise.max() <= 0.01 and noise[:, 0, 0].std() > 1e-3
 
 
 def test_each_clip_is_recoloured_in_its_own_way(mel):
-    changed = recolour(mel, drawn(), 1.0, GAIN)
+    changed = recolour(mel, drawn(), GAIN)
     assert (changed[0] - changed[1]).abs().max() > 0.1
 
 
@@ -102,7 +97,7 @@ def test_the_change_of_a_clip_does_not_depend_on_those_beside_it(mel):
     for change in (
         scramble,
         vibrato,
-        lambda x, d: recolour(x, d, 1.0, GAIN),
+        lambda x, d: recolour(x, d, GAIN),
         loudness,
     ):
         both, part = change(mel, drawn()), Draws((0,), 2, slice(1, 2))
