@@ -204,16 +204,6 @@ def _tokens(recordings: Sequence[Codes], device: torch.device) -> Tokens | None:
     without = Tokens(known.values[..., :1], torch.zeros(1, 1))  # only the null token has a weight
     sets = [without if tokens is None else tokens for tokens in sets]
     most = max(tokens.values.shape[2] for tokens in sets)
-    windows = [codes.windows for codes in recordings]
+    windows = torch.tensor([codes.windows for codes in recordings])
     parts = zip(*(tokens.padded(most) for tokens in sets), strict=True)
-    return Tokens(
-        *(
-            torch.cat(
-                [
-                    x.to(device, torch.float32).expand(count, *x.shape[1:])
-                    for x, count in zip(part, windows, strict=True)
-                ]
-            )
-            for part in parts
-        )
-    )
+    return Tokens(*(torch.cat(part).repeat_interleave(windows, dim=0) for part in parts)).to(device)
