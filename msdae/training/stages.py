@@ -143,16 +143,30 @@ def _train(
         return Loop(task, settings, total, folder).run()
 
     if not (folder / state.FILE).exists():
-        first, steps = copy.deepcopy(model), settings.pretrain  # a loop takes its networks along
-        if with_denoiser and previous is not None and previous.stage >= stage:
-            first, steps = begin_stage(kind, model_config, 1, settings.seed, previous), settings.refine
-        if steps and settings.contrast and not settings.frozen and model.needs_mel and first.pooled[-1]:
+        first, steps = _first_encoder(model, stage, settings, beginning)
+        if steps:
             alone = settings.for_encoder(steps)
             if not trained(first, alone, folder / "encoder", steps, contrast_only=True):
                 return False
-            first = Autoencoder.load(folder / "encoder/model.safetensors")
+            first = Autoencoder.load(folder / "encoder" / hub.WEIGHTS)
             model.encoders[first.stage - 1].load_state_dict(first.encoders[-1].state_dict())
     return trained(model, settings, folder, total)
+
+
+def _first_encoder(
+    model: Autoencoder, stage: int, settings: TrainConfig, beginning: Start
+) -> tuple[Autoencoder, int]:
+    """The model whose last encoder is trained alone, before the rest of the stage, and for how many steps.
+
+    That is the stage's own encoder or, where the stage goes on from a model that has been through it, the
+    encoder of level 1. 0 steps: no encoder is trained alone.
+    """
+    first, steps = copy.deepcopy(model), settings.pretrain  # a loop takes its networks along
+    previous = beginning.model
+    if beginning.with_denoiser and previous is not None and previous.stage >= stage:
+        first, steps = begin_stage(model.kind, settings.model, 1, settings.seed, previous), settings.refine
+    contrast = settings.contrast and not settings.frozen and model.needs_mel
+    return first, steps if contrast and first.pooled[-1] else 0
 
 
 def last_stage(kind: str, settings: TrainConfig) -> int:
