@@ -18,6 +18,7 @@ from msdae.limits import NOT_NEGATIVE
 from msdae.models.composers.base import COMPOSERS, KIND, Composer, ExcerptBatch, new
 from msdae.progress import Progress, silent
 from msdae.symbolic.notes import Score
+from msdae.symbolic.pieces import Pieces
 from msdae.training.loop import Loop
 from msdae.training.task import (
     Losses,
@@ -32,7 +33,6 @@ from msdae.training.task import (
 )
 
 PRODUCT = f"{KIND}.safetensors"
-Pieces = Mapping[str, Mapping[str, Score]]  # {split: {name: score}}
 
 
 @dataclass(frozen=True)

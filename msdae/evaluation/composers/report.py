@@ -19,6 +19,7 @@ from msdae.models.composers.four_voices import REST as SILENT
 from msdae.models.composers.four_voices import SYMBOLS
 from msdae.progress import Progress, silent
 from msdae.symbolic.notes import Score
+from msdae.symbolic.pieces import Pieces
 from msdae.symbolic.tokens import (
     BAR,
     END,
@@ -62,9 +63,6 @@ class Row:
     name: str
     likelihood: list[tuple[float, int, float]]
     samples: list[Score]
-
-
-Pieces = Mapping[str, Mapping[str, Score]]  # {split: {name: score}}
 
 
 def evaluate(
