@@ -13,17 +13,29 @@ from msdae.audio.onsets import onsets
 from msdae.audio.tonality import tonal
 from msdae.audio.windows import surrounded
 
-HOLD, RELEASE, CLOSED = 0.5, 1.0, 60.0  # seconds until a pause begins and in which it falls by so many dB
+# Pauses: how loud a rendering may be where its source is soft.
+HOLD = 0.5  # seconds that a sound lasts on before a pause begins
+RELEASE = 1.0  # seconds in which the bound falls at the beginning of a pause ...
+CLOSED = 60.0  # ... by so many dB
 EARLY = 2  # hops by which a pause ends, or a note begins, before it is heard
-SOFT, SLOPE = -20.0, 3.0  # dB against the source's level; for each below, a rendering is so many softer
-TONES = 10.0  # dB by which tones count as louder there, up to `SOFT`: notes may decay
-EVEN, SOFTEST = 1.0, 1.5 * SOFT  # dB that a passage may be louder; down to where the bound is lower
-NEAR, TOGETHER = 2, 512  # hops about one whose peak is its own; hops that are changed at once
-TAIL, ATTACK = 1, 18  # hops after an onset, up to 0.2 s, in which its note is measured
-BEFORE, LONG_BEFORE = 6, 20  # hops before an onset: the level dips in the last, and was higher before
-RISE, DIP, SILENCE = 3.0, 1.0, -20.0  # dB that a note begins with, dB of a dip, dB from which none is needed
+SOFT = -20.0  # dB against the source's level: below, the source is soft
+SLOPE = 3.0  # dB by which the bound falls for each dB that the source is below `SOFT`
+TONES = 10.0  # dB by which tones there count as louder, up to `SOFT`: notes may decay
+NEAR = 2  # hops to either side from which a hop's peak is taken
+# Passages: how loud a rendering is against its own level.
+EVEN = 1.0  # dB that a passage may be louder than the source's
+SOFTEST = 1.5 * SOFT  # dB below which levels are not told apart, as the bound of pauses is lower there
+TOGETHER = 512  # hops that are changed at once
+# Notes: how much softer they are than their passage.
+TAIL, ATTACK = 1, 18  # hops after an onset, up to 0.2 s, between which its note is measured
+BEFORE = 6  # hops before an onset in which the level dips
+LONG_BEFORE = 20  # hops before an onset from which on, up to `BEFORE`, the level before the dip is measured
+RISE = 3.0  # dB by which the level changes at an onset, at least
+DIP = 1.0  # dB by which the level dips before an onset that is louder ...
+SILENCE = -20.0  # ... unless it is below so many dB there
 SLOW = 12  # hops, 0.14 s, within which two onsets are one slow attack
-SOFTER, CLEAR = -15.0, 2.0  # dB that a note may be changed by, and that it is let differ by
+SOFTER = -15.0  # dB by which a note may be made softer, at most
+CLEAR = 2.0  # dB by which a note may differ from the source's without being changed
 
 
 class Notes(NamedTuple):

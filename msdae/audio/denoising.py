@@ -15,14 +15,20 @@ import torch.nn.functional as F
 from msdae.audio.windows import Changed, beginning, surrounded
 
 FFT, HOP = 4096, 1024  # samples
-SIZE, MARGIN = 2**18, 2 * FFT  # samples that are filtered at once; those beside them that they depend on
-LONGEST, SHORTEST = 60, 1  # seconds in which noise is looked for; of a recording that may have some
-LOUD, SILENT = 0.9, 1e-9  # the quantile of frames that is loud; the share of its power that silence is under
-QUIET, PAUSE = 0.03, 10**-1.2  # the quantile that is quiet; the share of that power that it has in a pause
+SIZE = 2**18  # samples that are filtered at once
+MARGIN = 2 * FFT  # samples to either side that these depend on
+LONGEST = 60  # seconds of a recording in which noise is looked for
+SHORTEST = 1  # seconds of a recording that may have noise, at least
+LOUD = 0.9  # quantile of the frames' powers that is taken for the loud one
+SILENT = 1e-9  # share of the loud power below which a frame is digital silence
+QUIET = 0.03  # quantile of the frames' powers that is taken for the quiet one
+PAUSE = 10**-1.2  # share of the loud power that the quiet one has in a recording with pauses, at most
 REGIONS = 128  # of the spectrum
-LOW, HIGH = 0.02, 0.1  # quantiles of a region's power; in noise it is exponentially distributed,
-EVEN = 8.0  # so that HIGH is 5.2 times LOW; in decays, many times
-MOST = 0.5  # share of the regions that are even, at least
+# The power of noise is exponentially distributed, so that its quantile HIGH is 5.2 times its quantile LOW;
+# where a note decays it is many times as high.
+LOW, HIGH = 0.02, 0.1
+EVEN = 8.0  # times that HIGH may be LOW in a region of noise
+MOST = 0.5  # share of the regions that are such, at least
 OVER = 2.0  # how much of the noise's mean power is taken off
 LEFT = 0.03  # of the amplitude, at least: rather some noise than tones of what is left of it
 

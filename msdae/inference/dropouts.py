@@ -7,12 +7,14 @@ silent. Frames of such a dropout are filled with frames of the note before it, a
 import torch
 import torch.nn.functional as F
 
-STEADY, SILENT = 0.8, 0.55  # of a note's mean loudness: a steady note stays above, a dropout falls below
-FALLS = ((8, 2), (12, 5))  # frames for which a note is steady, and within which it then falls silent
-NOTE, LOUD = 8, 0.95  # frames before a dropout that may fill it; share of their mean loudness that they need
-SAME = 0.15  # codes of one note differ by less than this share of their distance from silence
-TURN = 0.01 * SAME  # penalty for each frame away from the one whose turn it is; decides between equals
-LONGEST = 128  # frames of a dropout, at most
+STEADY = 0.8  # share of its mean loudness that every frame of a note has, at least
+SILENT = 0.55  # share of it that a dropout falls under
+FALLS = ((8, 2), (12, 5))  # frames for which a note is steady, and within how many more it falls silent
+NOTE = 8  # the last frames of a note, with which a dropout is filled
+LOUD = 0.95  # share of their mean loudness below which one of these is not used
+SAME = 0.15  # distance of two frames' codes, as a share of that from silence, up to which one note is held
+TURN = 0.01 * SAME  # added to it for each frame away from the one in turn: decides between equal ones
+LONGEST = 128  # frames of a dropout
 
 
 def places(
