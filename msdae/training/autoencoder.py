@@ -24,27 +24,30 @@ from msdae.models.config import ModelConfig
 from msdae.training.task import Count, Losses, Schedule, Steps, StepsOrNone, Task, Weight, recorded
 
 SIGMA_EDGES = (0.0, 0.1, 0.3, 1.0, 3.0, math.inf)  # of the bins in which the denoising loss is reported
-COMPILED = 64  # versions of a module's code: for each network, with gradients and without
-LISTENED = 2  # validation clips that the audio log is of
+COMPILED = 64  # compiled versions that a module may have: for each network, with and without gradients
+LISTENED = 2  # validation clips that the audio log plays
 Listen = Callable[[Autoencoder, Codec, Batch], dict[str, torch.Tensor]]  # waveforms (samples,) by name
 
 
 @dataclass(frozen=True)
 class TrainConfig(Schedule):
-    """How the stages of an autoencoder are trained; `model` says what.
+    """How the stages of an autoencoder are trained; `model` says what is trained.
 
-    kind: name of the model in `MODELS`; None: what is asked for, by default MSDAE (see `kind_of`).
-    views: what the encoders see of a clip. contrast: weight of the contrastive loss of the stage's level; its
-        negatives are the clips that one process has at once.
-    pretrain: steps of `pretrain_batch` clips by which the encoder of a pooled level is trained first, by its
-        contrastive loss alone: it needs more negatives and more clips than the denoiser has time for.
-    refine: steps by which the encoder of level 1 is trained in the same way first, where a stage goes on from
+    kind: name of the model in `MODELS`; None: the one that is asked for, by default MSDAE (see `kind_of`).
+    model: sizes of the model.
+    views: what the encoders see of a clip.
+    contrast: weight of the contrastive loss of the stage's level. Its negatives are the clips that one
+        process has at once.
+    pretrain: steps in which the encoder of a pooled level is trained before the rest of its stage, by its
+        contrastive loss alone and with `pretrain_batch` clips: it needs more negatives and more clips than
+        the denoiser has time for.
+    refine: steps in which the encoder of level 1 is trained first in the same way, when a stage goes on from
         a model that has been through it.
-    frozen: no encoder is trained, so that codes go on to mean what they meant: priors, probes and saved codes
-        fit the new model, too. There is no contrastive loss then.
-    steps: of each stage.
-    coarse_codec: train over a codec that reconstructs worse than `msdae.codecs.check.LIMIT`, too.
-    compile: the networks, which takes a minute and makes an accelerator faster.
+    frozen: whether all encoders stay as they are, so that codes keep their meaning: priors, probes and saved
+        codes fit the new model, too. There is no contrastive loss then.
+    steps: steps of each stage.
+    coarse_codec: whether to train even on a codec that reconstructs worse than `msdae.codecs.check.LIMIT`.
+    compile: whether to compile the networks, which takes a minute and makes an accelerator faster.
     """
 
     kind: str | None = None
@@ -60,10 +63,10 @@ class TrainConfig(Schedule):
     compile: bool = False
 
     def kind_of(self, asked: str | None = None) -> str:
-        """The kind of model to train: `kind`, else the one that is `asked` for, else MSDAE.
+        """The kind of model to train: `kind`, else `asked`, else MSDAE.
 
         Raises:
-            UserError: `kind` is another one than is asked for.
+            UserError: `kind` and `asked` differ.
         """
         if self.kind and asked and self.kind != asked:
             raise UserError(
@@ -73,7 +76,7 @@ class TrainConfig(Schedule):
         return self.kind or asked or "msdae"
 
     def for_encoder(self, steps: int) -> "TrainConfig":
-        """How the encoder of a pooled level is trained for so many steps before the rest of its stage."""
+        """The settings by which the encoder of a pooled level is trained before the rest of its stage."""
         return dataclasses.replace(
             self,
             steps=(steps,),
@@ -84,10 +87,10 @@ class TrainConfig(Schedule):
 
 
 def require_contrast(model: type[Autoencoder] | Autoencoder, settings: TrainConfig) -> None:
-    """Check that a model can be trained by the contrastive loss, where the settings have one.
+    """Check that the model can be trained by the contrastive loss, if the settings have one.
 
     Raises:
-        UserError: it reads latents, which have no views to tell apart.
+        UserError: the model reads latents, which have no views to tell apart.
     """
     if settings.contrast and not model.needs_mel:
         raise UserError(
@@ -97,13 +100,13 @@ def require_contrast(model: type[Autoencoder] | Autoencoder, settings: TrainConf
 
 
 class AutoencoderTask(Task):
-    """One stage of an autoencoder, which `model.stage` says, on clips.
+    """Trains one stage of an autoencoder, `model.stage`, on clips.
 
     Args:
         train, valid: clip caches, or shards for streaming.
-        codec, listen: what the audio log is made with; nothing is logged without `listen`.
-        provenance: what else the finished model's header should say of its making.
-        contrast_only: train the stage's encoder by its contrastive loss alone, without the denoiser.
+        codec, listen: what makes the sounds of the audio log; without `listen` no sounds are logged.
+        provenance: what else the header of the finished model's file should say of its making.
+        contrast_only: whether to train the stage's encoder by its contrastive loss alone.
         start: fingerprint of the model that the stage starts from; None for random weights.
 
     Raises:
@@ -169,7 +172,7 @@ class AutoencoderTask(Task):
         return terms
 
     def details(self, terms: Losses, draws: Draws) -> Losses:
-        """The denoising loss by the noise level it was taken at, which is the first thing that is drawn."""
+        """The denoising loss in bins of the noise level, which is the first thing that `draws` gives."""
         if "denoising" not in terms:
             return {}
         sigma, loss = self.model.edm.sigmas(draws.normal()), terms["denoising"]
@@ -202,5 +205,5 @@ class AutoencoderTask(Task):
 
 
 def data_keys(clips: Clips) -> list[str]:
-    """What the caches of `clips` were made from, as a hash each."""
+    """The keys of the caches of `clips`: hashes of what each was made from."""
     return [part.manifest["key"] for part in getattr(clips, "caches", [clips])]

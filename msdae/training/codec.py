@@ -42,26 +42,28 @@ from msdae.training.task import (
 )
 
 STAGES = ("latents", "decoder", "adversarial")
-PRODUCT = "codec.safetensors"  # of a stage, in its folder
-_SURVEYED = 1024  # excerpts over which bands and latents are standardised, about
-_LEAST_STD = 0.1  # of a band; those that are narrower than a bin and between two have none
-_VALIDATED = 32  # recordings whose beginnings losses are reported on
-_LISTENED = 2  # of them
+PRODUCT = "codec.safetensors"  # what a stage writes to its folder
+_SURVEYED = 1024  # about how many excerpts the statistics of bands and latents are measured on
+_LEAST_STD = 0.1  # least deviation of a band; bands so narrow that they lie between two bins have none
+_VALIDATED = 32  # recordings whose beginnings are validated on
+_LISTENED = 2  # of these, how many the audio log plays
 
 
 @dataclass(frozen=True)
 class CodecTrainConfig(Schedule):
     """How the neural codec is trained.
 
-    codec: what is trained. joint: latents are trained with the whole decoder, not with its first part alone.
-    steps: of each of `STAGES`; 0 leaves a later one out. batch_size: excerpts of `frames` latent frames.
-    noise: highest standard deviation of the noise on latents; an excerpt's is uniform below it.
-    mixed, hissed: shares of the excerpts that are two at once, and that have white noise under them.
+    codec: settings of the codec that is trained.
+    joint: whether the stage "latents" trains the whole decoder too, not its first part alone.
+    steps: steps of each of `STAGES`; 0 leaves a later stage out.
+    batch_size: excerpts of a step, of `frames` latent frames each.
+    noise: highest deviation of the noise that is added to latents; each excerpt's is uniform below it.
+    mixed, hissed: shares of the excerpts that are two mixed together, and that have white noise under them.
     adversarial, matching: weights of the discriminators' scores and of the distance of their features.
-    opposed_rate: the learning rate then. crop: spectrogram frames of an excerpt that they see. judges: their
-        width.
-    peaks, onsets, harmonics: weights of further losses, see `Reconstruction`.
-    compile: compile the networks, which takes a minute and pays off on a GPU.
+    opposed_rate: learning rate of the stage "adversarial". crop: spectrogram frames of an excerpt that the
+        discriminators see. judges: width of the discriminators.
+    peaks, onsets, harmonics: weights of further losses (see `Reconstruction`).
+    compile: whether to compile the networks, which takes a minute and pays off on a GPU.
     """
 
     codec: NeuralConfig = field(default_factory=NeuralConfig)
@@ -107,11 +109,11 @@ def train(
     cache: Path | None = None,
     progress: Progress = silent,
 ) -> NeuralCodec | None:
-    """A codec trained from the states in `folder` on; None when a signal stopped the training.
+    """Train a codec in `folder`, or go on from the states there; returns None if a signal stopped it.
 
-    recordings: of "train" and, where there are any, "valid". device: to train on.
-    base: a codec whose latents and sizes are kept. cache: folder of the decoded recordings; by default
-        `folder`. progress: of decoding them.
+    recordings: the files of the splits "train" and, if there is one, "valid". device: what to train on.
+    base: a codec whose latents and sizes are kept, so that only the decoder is trained.
+    cache: folder for the decoded recordings, by default `folder`. progress: shows how decoding goes on.
 
     Raises:
         UserError: an unreadable recording; settings of another codec than `base`; states of other settings,
@@ -147,9 +149,9 @@ def train(
 
 
 class ReconstructionTask(Task):
-    """The codec's latents (stage 0) or its decoder (later stages) by what is lost on the way.
+    """Trains the codec's latents (stage 0) or its decoder (later stages) by their reconstruction loss.
 
-    valid: excerpts that losses are reported on and that the audio log plays.
+    valid: the excerpts on which losses are reported, and of which the audio log plays some.
     """
 
     def __init__(
@@ -163,7 +165,7 @@ class ReconstructionTask(Task):
         self.settings, self.stage, self.name = settings, stage, STAGES[stage]
         self.excerpts, self.valid, self.sample_rate = excerpts, valid, codec.sample_rate
         self.first = sum(settings.steps[:stage])  # every stage hears other excerpts
-        self.fingerprint = codec.fingerprint if stage > 0 else ""  # of the latents that are decoded
+        self.fingerprint = codec.fingerprint if stage > 0 else ""  # of the frozen latents
         self.networks: dict[str, nn.Module] = {"codec": Reconstruction(codec, stage == 0, settings)}
         if settings.compile:
             for part in (codec.encoder, codec.context, codec.frame):
@@ -215,7 +217,7 @@ class ReconstructionTask(Task):
 
     @torch.no_grad()
     def finish(self, folder: Path) -> None:
-        """Write the codec; of the first stage with the statistics of its latents, which later stages keep."""
+        """Write the codec. Its first stage measures the statistics of its latents; later ones keep them."""
         codec = copy.deepcopy(self.networks["codec"].codec)
         codec.load_state_dict(codec.stored())
         if self.stage == 0:
@@ -234,7 +236,7 @@ class ReconstructionTask(Task):
 
 
 class AdversarialTask(ReconstructionTask):
-    """The decoder against discriminators, which take their turn first; both see a part of the excerpts."""
+    """Trains the decoder against discriminators, whose turn comes first; both see a part of each excerpt."""
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
@@ -246,7 +248,7 @@ class AdversarialTask(ReconstructionTask):
         return {"discriminator": self.opposing, "codec": self.losses}
 
     def opposing(self, batch: Waveforms, draws: Draws) -> Losses:
-        """How far the discriminators are from telling recorded excerpts from decoded ones."""
+        """The discriminators' loss: how badly they tell recorded excerpts from decoded ones."""
         self.discriminator.requires_grad_(True)
         with torch.no_grad():
             _, real, fake = self.networks["codec"](batch.waveform, draws)

@@ -37,10 +37,10 @@ PRODUCT = f"{KIND}.safetensors"
 
 @dataclass(frozen=True)
 class ComposerSchedule(Schedule):
-    """How a composer is trained; `model` has its sizes.
+    """How a composer is trained; a field `model` for its sizes is added by `settings_of`.
 
-    steps: at the most. patience: validations without a better one, after which training ends; 0: never.
-    pieces: so many of those to learn from, evenly spread; 0: all.
+    steps: how many at most. patience: training ends after so many validations without a better one; 0: never.
+    pieces: how many of the training pieces to use, spread evenly; 0: all.
     """
 
     steps: Steps = 3000
@@ -55,7 +55,7 @@ class ComposerSchedule(Schedule):
 
 
 def settings_of(kind: str) -> type[ComposerSchedule]:
-    """The settings of training the composer `kind`: a schedule with its own defaults, and its sizes, `model`.
+    """The class of the training settings of the composer `kind`: its schedule, and its sizes as `model`.
 
     Raises:
         UserError: there is no such composer.
@@ -81,8 +81,8 @@ def train(kind: str, settings: Any, pieces: Pieces, folder: Path, progress: Prog
 
 
 class ComposerTask(Task):
-    """A composer is trained on excerpts of the pieces of "train"; `folder` gets the best weights on
-    "valid"."""
+    """Trains a composer on excerpts of the pieces of "train", and writes the weights that are best on "valid"
+    to `folder`."""
 
     stage = 0
 
@@ -105,7 +105,7 @@ class ComposerTask(Task):
 
     def validation(self, rank: int, world: int) -> Iterable[ExcerptBatch]:
         """The same excerpts every time, each of a piece drawn by its length."""
-        self.terms = {}  # of training, which are none of its losses
+        self.terms = {}  # forget those of training
         # here the networks have their averaged weights
         self.averaged = {name: t.cpu().clone() for name, t in self.composer.state_dict().items()}
         for number in range(self.settings.validation_batches):
@@ -113,7 +113,7 @@ class ComposerTask(Task):
             yield self._batch(self.valid, rngs, 10**9)
 
     def losses(self, batch: ExcerptBatch, draws: Draws) -> Losses:
-        """Of the last turn's network, which the others serve."""
+        """The losses of the network whose turn is last; the others serve it."""
         return self._losses(list(self.networks)[-1], batch, draws)
 
     def turns(self) -> dict[str, Callable[[Any, Draws], Losses]]:
@@ -134,9 +134,9 @@ class ComposerTask(Task):
         return {f"{name}: {key}": term for name in others for key, term in self.terms[name].items()}
 
     def enough(self, held_out: Sequence[float]) -> bool:
-        """Whether the last `patience` validations were not better than one before them.
+        """Whether none of the last `patience` validations was better than an earlier one.
 
-        The averaged weights of the best one are written.
+        When the latest is the best so far, its averaged weights are written.
         """
         best = self.composer.converges and held_out and held_out[-1] <= min(held_out)
         if best:
@@ -148,7 +148,7 @@ class ComposerTask(Task):
         return {"composer": self.name, "model": config.to_mapping(self.settings.model), "pieces": self.key}
 
     def finish(self, folder: Path) -> None:
-        """Write the weights, where no validation has said which were the best."""
+        """Write the last weights, unless a validation has written better ones."""
         chosen = self.composer.converges and self.settings.validation_batches > 0
         if not chosen or not (folder / PRODUCT).exists():
             self._write(self.composer.state_dict(), self.settings.steps)

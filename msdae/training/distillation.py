@@ -41,7 +41,7 @@ from msdae.training.task import (
 )
 from msdae.training.trajectories import Segments, Trajectories, TrajectoryConfig, make
 
-TRAIN_PER_VALID = 8  # clips of training for one of validation
+TRAIN_PER_VALID = 8  # training clips for each validation clip
 logger = logging.getLogger(__name__)
 
 
@@ -49,16 +49,17 @@ logger = logging.getLogger(__name__)
 class DistillConfig(Schedule):
     """How a student is made.
 
-    student: what it is. steps: of its training.
-    clips: whose trajectories the student is trained on, which the teacher renders first. shard: clips of a
-        file of trajectories.
-    segments: into how many a trajectory is cut, each number as often. local: share of segments without
-        length, whose target is the teacher's guided estimate: guidance as an input alone. Of students that
-        say other things neither is asked for: those of guidance have segments without length only, those of
-        consistency shorter and shorter ones, at whose ends their own estimates are alike (Geng et al. 2024,
-        "Consistency models made easy").
-    usual: share of the clips with the model's configured guidance. crossed: share of the clips that are
-        played by another clip's sound, which nobody has rendered.
+    student: what the student is. steps: steps of its training.
+    clips: how many clips it is trained on; the teacher renders their trajectories first.
+    shard: clips in a file of trajectories.
+    segments: numbers of segments that a trajectory is cut into, each of them equally often.
+    local: share of the segments that have no length. Their target is the teacher's guided estimate, so that
+        only guidance is learnt from them.
+        `segments` and `local` are for students that say "segments". Those that say "guidance" have segments
+        without length only. Those that say "consistency" have shorter and shorter ones, at whose two ends
+        their estimates have to agree (Geng et al. 2024, "Consistency models made easy").
+    usual: share of the clips that have the model's configured guidance.
+    crossed: share of the clips that get the sound of another clip, for which no rendering exists.
     views: what the encoders see of a clip.
     """
 
@@ -89,7 +90,7 @@ class DistillConfig(Schedule):
 
 
 class StudentLoss(nn.Module):
-    """A student as a network whose forward is the loss of segments; the teacher is not part of it."""
+    """A student as a network whose `forward` is the loss of segments. The teacher is no submodule of it."""
 
     def __init__(self, model: Autoencoder, pupil: Student, shapes: Trajectories):
         super().__init__()
@@ -118,7 +119,7 @@ class StudentLoss(nn.Module):
 
 
 class DistillationTask(Task):
-    """The student of `model` is trained on segments of its trajectories."""
+    """Trains the student of `model` on segments of the model's trajectories."""
 
     def __init__(
         self,
@@ -140,7 +141,7 @@ class DistillationTask(Task):
         return {GUIDANCE: 1.0, CONSISTENCY: 0.0}.get(self.settings.student.says, self.settings.local)
 
     def counts(self, step: int) -> Sequence[int]:
-        """Into how many segments trajectories are cut at a step."""
+        """The numbers of segments that trajectories are cut into at a step."""
         s = self.settings
         if s.student.says != CONSISTENCY:
             return s.segments
@@ -190,9 +191,10 @@ def distill(
     codec: str | Path | None = None,
     progress: Progress = silent,
 ) -> bool:
-    """Make the student of a model in the folder `run`, or continue with it.
+    """Make the student of a model in the folder `run`, or go on with it.
 
-    datasets: folders with train/ and valid/, as in training; none: rendered squares, made if missing.
+    datasets: folders with train/ and valid/, as in training; none: rendered squares, which are made if they
+        are missing.
     device: where the teacher renders. codec: name or file of the model's codec.
 
     Returns:
@@ -226,8 +228,8 @@ def distill(
 
 
 def _key(model: Autoencoder, clips: data.Clips, settings: DistillConfig) -> str:
-    """Of what the trajectories of one split follow from, but for their number: more are added to those that
-    there are."""
+    """A hash of all that the trajectories of one split follow from except their number, because more can be
+    added to those that exist."""
     facts = {
         "teacher": student.fingerprint(model),
         "data": data_keys(clips),

@@ -1,4 +1,4 @@
-"""What a training tells: means of its losses, in a file, to trackers and on the screen."""
+"""The log of a training: means of its losses, in a file, for trackers and on the screen."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class Meter:
-    """Means over clips, kept on the device until they are read, and clips per second."""
+    """Means over clips, which stay on the device until they are read, and clips per second."""
 
     def __init__(self) -> None:
         self.sums: dict[str, torch.Tensor] = {}
@@ -27,7 +27,7 @@ class Meter:
 
     @torch.no_grad()
     def add(self, values: Mapping[str, torch.Tensor], clips: int = 0, seconds: float = 0.0) -> None:
-        """values: one value a clip, (batch,); NaN where it is not to be counted."""
+        """Add values of clips, {name: (batch,)}; those that are NaN are not counted."""
         groups: dict[torch.Size, list[str]] = {}  # of equal sizes, summed at once
         for name, value in values.items():
             groups.setdefault(value.shape, []).append(name)
@@ -54,14 +54,14 @@ class Meter:
 class Log:
     """The log of a training in `folder`; the main process alone writes.
 
-    name: of what is trained, which begins every line on the screen. steps: of the training.
+    name: what is trained; it begins every line on the screen. steps: how many the training has.
     """
 
     def __init__(self, accelerator: Accelerator, folder: Path, name: str, steps: int):
         self.accelerator, self.folder, self.name, self.steps = accelerator, folder, name, steps
 
     def open(self, settings: Mapping[str, Any]) -> None:
-        """Start the trackers, but those that cannot be, such as one without its login, which a line names.
+        """Start the trackers. One that cannot be started, as without its login, is named and left out.
 
         settings: JSON-able.
         """
@@ -87,7 +87,7 @@ class Log:
             tracker.finish()
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """A line of values at the end of a step; nothing where there are none."""
+        """Write a line of values at the end of a step; none if there are no values."""
         if not values:
             return
         with files.about(self.folder / LOG):
@@ -111,7 +111,7 @@ class Log:
                     tracker.writer.add_audio(name, waveform[None], step, sample_rate)
 
     def trim(self, step: int) -> None:
-        """Take out the lines of steps that will be done again, and what a full disk left of the last one."""
+        """Remove the lines of steps that will be done again, and a last line that a full disk cut short."""
         path = self.folder / LOG
         if self.accelerator.is_main_process and path.exists():
             lines = [json.dumps(line) + "\n" for line in self._lines() if line["step"] <= step]

@@ -1,9 +1,10 @@
 """The training loop: one for every network that this package trains, on Accelerate.
 
 What a step does is a pure function of (seed, stage, step): the clips, the noise and the dropped codes are
-drawn from generators seeded with them. A run that is resumed, or spread over another number of processes,
-therefore repeats the original run. Three things alone depend on how a batch is cut into parts: dropout, which
-draws from `Draws.own_seed`, batch normalisation, and losses that compare the clips of a part with each other.
+drawn from generators that are seeded with them. A run that is resumed, or spread over another number of
+processes, therefore repeats the original run. Only three things depend on how a batch is cut into parts:
+dropout, which draws from `Draws.own_seed`, batch normalisation, and losses that compare the clips of a part
+with each other.
 """
 
 import copy
@@ -35,11 +36,12 @@ from msdae.training.task import Losses, Schedule, Task
 
 
 class Loop:
-    """Trains the networks of a task in `folder`: state and log go there, and what the task makes of them.
+    """Trains the networks of a task in `folder`, which gets the state, the log and the task's product.
 
     Args:
-        total: steps.
-        progress: counts them.
+        schedule: how the networks are trained.
+        total: number of steps.
+        progress: a progress bar that counts them.
 
     Raises:
         UserError: a batch that cannot be divided among processes and parts; fp16 on a CPU.
@@ -170,7 +172,7 @@ class Loop:
         return self.task.batches(self.schedule.seed, start, rank, world)
 
     def _read(self) -> Iterator[Any]:
-        """The batches from this step on."""
+        """The batches from the current step on."""
         if self.resident:
             return self._batches(self.step)
         return steps.read(self._batches, self.step, self._workers(), pinned=self.device.type == "cuda")
@@ -181,7 +183,8 @@ class Loop:
         return 0 if self.device.type == "cpu" else max(1, min(4, cores() // 2))
 
     def _train_step(self, batch: Any) -> Losses:
-        """One step of every network on this process's share; what is to be reported of each clip."""
+        """Do one step of every network on this process's share of a batch; returns what to report of each
+        clip."""
         s = self.schedule
         for learner in self.learners.values():
             if not learner.network.training:
@@ -200,8 +203,10 @@ class Loop:
         return {name: torch.cat([value[name] for value in values]) for name in values[0]}
 
     def _turns(self, batch: Any, draws: Draws, whole: Any) -> Losses:
-        """The turns of all networks on a part of the batch `whole`; the last one's losses are the loss,
-        which is not counted where it stands still."""
+        """Do the turns of all networks on `batch`, a part of the batch `whole`, and return what to report.
+
+        That is the losses of the last turn; they are not counted when its network stands still.
+        """
         for name, losses in self.task.turns().items():
             norm = torch.full((), math.nan, device=self.device)
             learner, terms = self.learners[name], losses(batch, draws.again())
@@ -254,7 +259,7 @@ class Loop:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Losses on validation clips with the averaged weights; the same clips and noise every time."""
+        """Losses on validation clips with averaged weights; clips and noise are the same every time."""
         meter, rank, world = Meter(), self.accelerator.process_index, self.accelerator.num_processes
         batches = islice(self.task.validation(rank, world), self.schedule.validation_batches)
         with self._averages():
@@ -281,7 +286,7 @@ class Loop:
 
     @contextmanager
     def _averages(self) -> Iterator[None]:
-        """The networks have their averaged weights and evaluate inside the block."""
+        """Inside the block, the networks have their averaged weights and are in evaluation mode."""
         with ExitStack() as stack:
             for learner in self.learners.values():
                 learner.network.eval()
@@ -290,8 +295,10 @@ class Loop:
 
     @contextmanager
     def _plain_networks(self) -> Iterator[bool]:
-        """The task's networks are plain modules with averaged weights inside the block; yields whether they
-        are so here, on the main process. Networks that are sharded are gathered in copies."""
+        """Inside the block, on the main process, the task's networks are plain modules with averaged weights.
+
+        Networks that are sharded are gathered into copies. Yields whether this is the main process.
+        """
         main = self.accelerator.is_main_process
         with self._averages():
             for name, learner in self.learners.items():
@@ -310,9 +317,10 @@ class Loop:
     # -- stopping and resuming
 
     def _agree_to_stop(self) -> bool:
-        """Whether any process was told to stop (also by the loss of its launcher, see `msdae.launcher`).
+        """Whether any process was told to stop, or has lost its launcher (see `msdae.launcher`).
 
-        Several processes on accelerators ask each other at the steps of the log only: asking is waiting.
+        Several processes on accelerators ask each other only at steps that are logged, because asking is
+        waiting.
         """
         told = bool(self.signals)
         if self.accelerator.num_processes == 1:
@@ -322,12 +330,12 @@ class Loop:
         return self._any(told)
 
     def _has_enough(self) -> bool:
-        """Whether the task has had enough; the main process asks it, which alone has the log."""
+        """Whether the task has had enough. The main process asks it, as it alone has the log."""
         main = self.accelerator.is_main_process
         return self._any(main and self.task.enough(self.log.history(VALIDATION_LOSS)))
 
     def _any(self, here: bool) -> bool:
-        """Whether it is so in any process."""
+        """Whether `here` is true in any process."""
         return bool(self.accelerator.reduce(torch.tensor(float(here), device=self.device), "sum") > 0)
 
     def _same(self) -> dict[str, Any]:

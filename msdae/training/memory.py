@@ -1,4 +1,4 @@
-"""How much memory a training takes, known before it is taken: measured on a few clips."""
+"""How much memory a training will take, measured on a few clips before it begins."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -11,16 +11,17 @@ from msdae.training import steps
 from msdae.training.task import Losses, Task
 
 EXAMPLE = 4  # clips that are measured
-AHEAD = 3  # batches that are in memory at once: in use, read, being read
-PEAK = 1.5  # memory of a step to what it keeps for the backward pass, about
-WEIGHTS = 5  # a weight that is trained has a gradient, two moments and an average, too
+AHEAD = 3  # batches in memory at once: one in use, one that is ready, one that is being read
+PEAK = 1.5  # about how many times as much a step takes as it keeps for the backward pass
+WEIGHTS = 5  # copies of a weight that is trained: itself, its gradient, two moments and an average
 
 
 def needed(task: Task, share: int, part: int) -> int:
-    """Bytes that training takes in this process, about, in single precision; 0 where it cannot be measured.
+    """About how many bytes training takes in this process, in single precision; 0 if it cannot be measured.
 
-    share: clips of a batch that this process has. part: those of them that go through the networks at once.
     The networks of the task have to be plain modules on the CPU.
+
+    share: how many clips of a batch this process has. part: how many of them go through the networks at once.
     """
     batch = task.example(EXAMPLE)
     if batch is None:
@@ -30,14 +31,14 @@ def needed(task: Task, share: int, part: int) -> int:
     clips = steps.size(batch)
     few = max(1, clips // 2)
     more, less = _kept(task, batch), _kept(task, task.example(few))
-    # a clip's share of it grows evenly with their number, where clips are compared with each other
+    # where clips are compared with each other, what is kept for a clip grows linearly with their number
     growth = max(0, more / clips - less / few) / max(1, clips - few)
     kept = part * (more / clips + growth * (part - clips))
     return round(weights + PEAK * kept + AHEAD * share * _bytes(batch) / clips)
 
 
 def _kept(task: Task, batch: Any) -> int:
-    """Bytes that the losses of a batch keep for the backward pass, of the network that keeps most."""
+    """Bytes that the losses of a batch keep for the backward pass, for the network that keeps most."""
     networks = task.modules().values()
     trained = {p: p.requires_grad for network in networks for p in network.parameters()}
     modes = [(module, module.training) for network in networks for module in network.modules()]
@@ -64,7 +65,7 @@ def _kept_by(losses: Callable[[Any, Draws], Losses], batch: Any, weights: Iterab
 
 @contextmanager
 def kept_storages() -> Iterator[dict[int, torch.UntypedStorage]]:
-    """What operations inside the block keep for the backward pass, weights among it, by identity."""
+    """What operations inside the block keep for the backward pass, weights included, by identity."""
     storages: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The task of a prior: windows of pieces in, the averaged weights of the last step out."""
+"""The task of a prior, which is trained on windows of pieces."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,15 +36,15 @@ from msdae.training.task import (
 
 logger = logging.getLogger(__name__)
 PRODUCT = f"{KIND}.safetensors"
-FITTED = 4000  # windows by which statistics are measured
-MEAN_TIMBRE = 0.3  # share of the windows whose timbre is the mean of their piece's
+FITTED = 4000  # windows on which `Prior.fit` measures statistics
+MEAN_TIMBRE = 0.3  # share of the windows whose timbre is the mean over their piece
 
 
 @dataclass(frozen=True)
 class PriorSchedule(Schedule):
-    """How a prior is trained; `model` has its sizes.
+    """How a prior is trained; a field `model` for its sizes is added by `settings_of`.
 
-    steps: at the most. patience: validations without a better one, after which training ends; 0: never.
+    steps: how many at most. patience: training ends after so many validations without a better one; 0: never.
     """
 
     steps: Steps = 3000
@@ -60,9 +60,9 @@ class PriorSchedule(Schedule):
 class Windows:
     """A batch of windows of pieces.
 
-    codes: (batch, channels, frames), as `Grid.spread`. start, length: of the window and its piece, in latent
-    frames, (batch,). text: vectors, (batch, numbers), without numbers where there are none.
-    names: of the pieces.
+    codes: (batch, channels, frames), as `Grid.spread` gives them. start, length: where each window starts in
+    its piece, and how long the piece is, in latent frames, (batch,) each. text: vectors of texts, (batch,
+    numbers); (batch, 0) for a prior that reads none. names: the pieces' names.
     """
 
     codes: torch.Tensor
@@ -73,7 +73,7 @@ class Windows:
 
 
 def settings_of(kind: str) -> type[PriorSchedule]:
-    """The settings of training the prior `kind`: a schedule with its own defaults, and its sizes, `model`.
+    """The class of the training settings of the prior `kind`: its schedule, and its sizes as `model`.
 
     Raises:
         UserError: there is no such prior.
@@ -93,8 +93,9 @@ def train(
 ) -> bool:
     """Train the prior `kind` in `folder`, continuing what is there; False when a signal stopped it.
 
-    settings: of the type `settings_of(kind)`. pieces: of the splits "train" and, to validate, "valid".
-    grid, model: of the codes. provenance: what the file should say of its making.
+    settings: an instance of `settings_of(kind)`. pieces: those of "train" and, to validate on, of "valid".
+    grid: of the codes. model: fingerprint of the model whose codes they are.
+    provenance: what the header of the prior's file should say of its making.
 
     Raises:
         UserError: pieces that are shorter than a window; another kind in the folder; as `Loop.run`.
@@ -115,7 +116,7 @@ def train(
 
 
 def _require_own(product: Path, kind: str) -> None:
-    """Raise a UserError where the file is a prior of another kind, which would be replaced."""
+    """Raise a UserError if the file holds a prior of another kind, which training would replace."""
     if product.exists():
         other = checkpoint.read_header(product, KIND, {"prior": str})["prior"]
         if other != kind:
@@ -123,10 +124,10 @@ def _require_own(product: Path, kind: str) -> None:
 
 
 class PriorTask(Task):
-    """A prior is trained on windows of the pieces of "train".
+    """Trains a prior on windows of the pieces of "train".
 
     Raises:
-        UserError: no piece is as long as a window, or pieces without the texts that the prior reads.
+        UserError: no piece is as long as a window, or the pieces lack the texts that the prior reads.
     """
 
     stage = 0
@@ -160,7 +161,7 @@ class PriorTask(Task):
         return self.some(clips)
 
     def some(self, windows: int) -> Windows:
-        """So many windows of the pieces of "train"."""
+        """A batch of `windows` windows of the pieces of "train"."""
         return self._batch(self.train, order.generators(0, 0, windows))
 
     def validation(self, rank: int, world: int) -> Iterable[Windows]:
@@ -207,7 +208,7 @@ class PriorTask(Task):
         return Windows(torch.cat(rows), torch.tensor(starts).float(), lengths, torch.stack(texts), names)
 
     def _codes(self, piece: Piece, start: int, rng: np.random.Generator) -> torch.Tensor:
-        """A window, (1, channels, frames); its timbre is that of any window of the piece, or their mean."""
+        """A window of codes (1, channels, frames) with the timbre of one window of the piece or the mean."""
         grid, window = self.prior.grid, self.prior.config.window
         codes, mean = {}, rng.random() < MEAN_TIMBRE
         for level, timbres in piece.timbres.items():
@@ -225,7 +226,7 @@ class PriorTask(Task):
 
 
 def _hash(pieces: Sequence[Piece]) -> str:
-    """Of the names and codes of pieces."""
+    """A hash of the names and codes of pieces."""
     tensors = {
         f"{number}.{part}": tensor
         for number, piece in enumerate(pieces)

@@ -23,9 +23,10 @@ from msdae.training.task import Schedule
 
 @contextmanager
 def noted_signals() -> Iterator[list[int]]:
-    """SIGTERM and Ctrl-C only add to a list inside the block: a loop may end after the step under way.
+    """Inside the block, SIGTERM and Ctrl-C only add to the list that it yields, so that a loop can finish the
+    step under way.
 
-    Signals belong to a process's main thread; in another one nothing is noted.
+    Only the main thread of a process gets signals; in another one, nothing is noted.
     """
     noted: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -41,9 +42,9 @@ def noted_signals() -> Iterator[list[int]]:
 
 
 def process_state(device: torch.device | None = None) -> PartialState:
-    """This process among those of the run. Several on a machine without an accelerator talk by gloo.
+    """This process among those of the run. On a machine without an accelerator, several talk by gloo.
 
-    device: to train on, where it is not the machine's accelerator; the first call decides.
+    device: what to train on, if it is not the machine's accelerator. The first call decides for the process.
     """
     launcher.watch()
     flush_denormals()

@@ -1,4 +1,4 @@
-"""All that a model is made from: its data sets and its training."""
+"""A recipe: all that a model is made from, its data sets and its training."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ class NamedSquares:
 class Recipe:
     """All that a model is made from.
 
-    data: the data sets that it is trained on together.
-    training: of all stages.
+    data: the data sets that it is trained on, all together.
+    training: how all of its stages are trained.
     """
 
     data: tuple[NamedSquares, ...]
@@ -43,10 +43,11 @@ class Recipe:
         samples: Sequence[str] = (),
         unseen_samples: Sequence[str] = (),
     ) -> "Recipe":
-        """With so many times the clips and steps.
+        """The recipe with `scale` times the clips and steps.
 
-        soundfonts: play with these instead, each as often.
-        samples, unseen_samples: libraries of recorded samples that all sets play with and hold out.
+        soundfonts: SoundFonts that play in place of the recipe's, each of them equally often.
+        samples: libraries of recorded samples that play in all data sets.
+        unseen_samples: libraries whose instruments all data sets hold out.
         """
         sets = []
         for dataset in self.data:

@@ -1,4 +1,4 @@
-"""What is lost in a round trip through the neural codec, as losses."""
+"""The losses of a round trip through the neural codec."""
 
 from typing import Protocol
 
@@ -13,8 +13,7 @@ from msdae.training.task import Losses
 
 
 class Weights(Protocol):
-    """noise: highest standard deviation of that on latents. joint: latents and the whole decoder are trained
-    together. peaks, onsets, harmonics: weights of these losses."""
+    """The settings that `Reconstruction` reads; `CodecTrainConfig` says what they mean."""
 
     noise: float
     joint: bool
@@ -24,15 +23,16 @@ class Weights(Protocol):
 
 
 class Reconstruction(nn.Module):
-    """A codec with the loss of what it reconstructs; in training its latents get noise.
+    """A codec whose `forward` is its reconstruction loss; in training, its latents get noise.
 
-    Means of absolute differences: of log-mels, of compressed mels, whose loud parts weigh more, and, of the
-    decoder, of log-magnitudes, of magnitudes against the clip's mean and of the mels they make. The
-    difference of the last log-spectrogram is also compared from bin to bin (peaks), from frame to frame
-    (onsets), and summed over the harmonics of pitches (notes).
+    The losses are means of absolute differences: of log-mels and of compressed mels, in which loud parts
+    weigh more; and, for the decoder, of log-magnitudes, of magnitudes relative to the clip's mean, and of the
+    mels that they make. The difference of the last log-spectrogram also counts from bin to bin (peaks), from
+    frame to frame (onsets), and summed over the harmonics of pitches (harmonics).
 
     Args:
-        latents: train the latents and the log-mels predicted from them; else the decoder, latents frozen.
+        latents: whether to train the latents, and the log-mels that are predicted from them; else the decoder
+            is trained, on frozen latents.
         settings: weights of the losses, the noise, and whether latents are trained with the whole decoder.
     """
 
@@ -57,8 +57,8 @@ class Reconstruction(nn.Module):
         return self
 
     def forward(self, waveform: torch.Tensor, draws: Draws) -> tuple[Losses, torch.Tensor, torch.Tensor]:
-        """waveform: (batch, samples) -> terms (batch,), and the spectrograms that they compare, recorded and
-        predicted, (batch, frames, any)"""
+        """waveform: (batch, samples) -> the terms of the loss, (batch,) each, and the log-spectrograms that
+        they compare, recorded and predicted, (batch, frames, any) each"""
         codec = self.codec
         with torch.autocast(waveform.device.type, enabled=False), torch.no_grad():
             magnitude = codec.spectrogram(waveform)

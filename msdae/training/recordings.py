@@ -1,4 +1,4 @@
-"""What a codec is trained on: excerpts of recordings, drawn and mixed where the training runs."""
+"""Excerpts of recordings that a codec is trained on, which are drawn and mixed on the training's device."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from msdae.data import pcm
 from msdae.data.draws import CPU, mix_seed
 from msdae.progress import Progress, silent
 
-OTHER_LEVEL = (0.1, 1.0)  # of the second of two excerpts, against the first
-HISS_LEVEL = (-3.0, -1.0)  # log10 of the deviation of the noise
+OTHER_LEVEL = (0.1, 1.0)  # factor of the second of two mixed excerpts
+HISS_LEVEL = (-3.0, -1.0)  # log10 of the deviation of the white noise
 PEAK = (-0.8, 0.0)  # log10 of the peak that an excerpt is brought to
 MOST_GAIN = 4.0  # so that silence stays soft
 
@@ -35,7 +35,7 @@ class Waveforms:
 
 
 class Mixing(Protocol):
-    """batch_size: excerpts. mixed, hissed: shares of them that are two at once, and that have noise."""
+    """The settings that `RecordingExcerpts` reads; `CodecTrainConfig` says what they mean."""
 
     batch_size: int
     mixed: float
@@ -43,12 +43,12 @@ class Mixing(Protocol):
 
 
 class RecordingExcerpts:
-    """Random excerpts of recordings for training: which ones depends on seed and step alone.
+    """Random excerpts of recordings for training; which ones depends on seed and step alone.
 
     Args:
-        paths: of the recordings, which are decoded to a file in `folder`.
-        samples: of an excerpt. rate: in Hz.
-        device: where the samples are kept if they fit; excerpts are cut and mixed there.
+        paths: the recordings. They are decoded into a file in `folder`.
+        samples: samples of an excerpt. rate: sample rate in Hz.
+        device: where the recordings' samples are kept, if they fit; excerpts are cut and mixed there.
 
     Attributes:
         key: a hash of the recordings' names and sizes.

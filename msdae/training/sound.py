@@ -54,14 +54,15 @@ FEWEST = 10  # steps, however short the time
 class LearnConfig(Schedule):
     """How a sound is learnt.
 
-    seconds: about how long it takes, or less: `most` steps are enough of a sound, and more cost notes.
-    steps: instead of as many as there are seconds for.
-    rank: of the adapter.
-    share: of the change that was learnt, which is kept: less follows the sound nearly as well and keeps more
-        notes (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
-    patience: validations without a better one, after which learning ends; there are some where the
-        recordings are long enough to hold out their ends.
-    excerpts: which are made.
+    seconds: about how long learning takes at most. It may end earlier: `most` steps are enough for a sound,
+        and with more of them notes are lost.
+    steps: how many steps to take, in place of as many as there are seconds for.
+    rank: rank of the adapter.
+    share: share of the learnt change that is kept: with less of it the model follows the sound nearly as well
+        and keeps more notes (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+    patience: learning ends after so many validations without a better one. There are validations only if the
+        recordings are long enough for their ends to be held out.
+    excerpts: which excerpts are made of the recordings.
     """
 
     seconds: Annotated[float, LEARNING] = LEARNING_SECONDS
@@ -87,11 +88,11 @@ class LearnConfig(Schedule):
 
 @dataclass(frozen=True)
 class Lesson:
-    """What was learnt.
+    """What was learnt of a sound.
 
-    adapter: of the denoiser. code: of level 1, (1, channels, 1). steps: that it took.
-    held_out: EDM's loss on held-out excerpts, before and after; empty where there were none.
-    tokens: of level 1, of a model that has them. seconds: what can be heard of the recordings.
+    adapter: the changes to the denoiser. code: the code of level 1, (1, channels, 1). steps: those taken.
+    held_out: EDM's loss on held-out excerpts before and after; empty if there were none.
+    tokens: the tokens of level 1, if the model has any. seconds: how much can be heard of the recordings.
     """
 
     adapter: Adapter
@@ -103,9 +104,9 @@ class Lesson:
 
 
 class _Adapted(nn.Module):
-    """The adapter as a network whose forward is the model's loss; the model is not part of it.
+    """The adapter as a network whose `forward` is the model's loss. The model is no submodule of it.
 
-    share: of the adapter that is kept, by which held-out excerpts are denoised.
+    share: share of the adapter that is kept; held-out excerpts are denoised with this share of it.
     """
 
     def __init__(self, model: Autoencoder, adapter: Adapter, share: float):
@@ -124,9 +125,9 @@ class _Adapted(nn.Module):
 
 
 class SoundTask(Task):
-    """An adapter of `model` is trained on excerpts of one sound.
+    """Trains an adapter of `model` on excerpts of one sound.
 
-    train: excerpts. valid: held-out ones, if any.
+    train: excerpts to learn from. valid: held-out ones, if there are any.
     """
 
     def __init__(self, model: Autoencoder, train: Excerpts, valid: Excerpts | None, config: LearnConfig):
@@ -146,7 +147,7 @@ class SoundTask(Task):
         return self.valid.batches(self.config.batch_size, rank=rank, world=world) if self.valid else ()
 
     def enough(self, held_out: Sequence[float]) -> bool:
-        """Whether the last `patience` validations were not better than one before them."""
+        """Whether none of the last `patience` validations was better than an earlier one."""
         return settled(held_out, self.config.patience)
 
     def same(self) -> dict[str, Any]:
@@ -157,7 +158,7 @@ class SoundTask(Task):
         checkpoint.save(folder / PRODUCT, KIND, self.networks["sound"].kept().tensors(), {})
 
     def pace(self, folder: Path) -> float:
-        """Seconds that a step takes in the precision of the training in `folder`."""
+        """Seconds that a step takes, in the precision that the training in `folder` will have."""
         trained, precision = list(self.networks["sound"].parameters()), accelerator(self.config, folder)
         device = trained[0].device
         first = int(device.type != "cpu")  # an accelerator's first step loads what it computes with
@@ -188,8 +189,8 @@ def learn(
 ) -> Lesson:
     """Learn the sound of recordings, which are at the codec's rate; the model stays as it is.
 
-    folder: of the state, from which the same call continues where it was stopped; of another call it is
-        replaced.
+    folder: where the state is kept. The same call goes on from there after it was stopped; the state of
+        another call is replaced.
 
     Raises:
         UserError: silence, a folder in use or of another training, a loss that is not finite, a model without
@@ -221,10 +222,10 @@ def learn(
 
 
 def _total(task: SoundTask, folder: Path, begin: float) -> int:
-    """The steps of this learning, as decided when it began; the state of another one is removed.
+    """How many steps this learning takes, as was decided when it began; the state of another one is removed.
 
     Raises:
-        UserError: the folder holds what is of no learning.
+        UserError: the folder holds files that are not from learning a sound.
     """
     config, plan = task.config, folder / PLAN
     key = checkpoint.fingerprint({}, {**task.same(), **to_mapping(config)})
