@@ -22,10 +22,10 @@ from msdae.limits import FINITE, Range
 
 FORMAT = 2
 LATENTS, MELS, CLIPS, MANIFEST = "latents.npy", "mels.npy", "clips.jsonl", "manifest.json"
-FRAMES = 32  # of a clip where a manifest does not say
+FRAMES = 32  # latent frames of a clip, if a manifest does not say
 AGAIN = "delete its folder and prepare it again"
 SIZE = Range(1, 10**9)
-SIZES = {"hop": 4096, "sample_rate": 44100, "channels": 64}  # of such a manifest's codec
+SIZES = {"hop": 4096, "sample_rate": 44100, "channels": 64}  # of the codec, if a manifest does not say
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Batch:
 
     z: latents of the clips, (batch, channels, frames), float32; what a model learns to denoise.
     mel: log-mels x3 of the clips, (batch, bands, mel frames), float32.
-    timbre, content: x3 that pooled levels and the other levels read; `mel` itself, or views of other clips
-        (see `msdae.data.views`).
+    timbre, content: log-mels that pooled levels and the other levels read: `mel` itself, or views of other
+        clips (see `msdae.data.views`).
     sound, content_sound: (batch,), numbers of the sounds that play the clips and the clips of `content`.
-    pitches: (batch, frames), a number for the set of pitches that sounds in each latent frame, equal for
-        equal sets; -1 where the notes are not known.
+    pitches: (batch, frames), for each latent frame a number that stands for the set of pitches that sounds in
+        it; -1 where the notes are not known.
     names, indices: of the clips in their cache.
     """
 
@@ -102,8 +102,8 @@ def sound_of(clip: dict[str, Any]) -> str:
 
 
 def score_of(clip: dict[str, Any]) -> str:
-    """Which notes a clip plays: its label `score` from where the clip begins, else the pitch of a note, else
-    its own."""
+    """A name for the notes that a clip plays, equal for equal notes: its label `score` and its place there,
+    else its pitch if it is a note, else a name that no other clip has."""
     if "score" in clip:
         start = clip.get("start")
         return f"score {clip['score']}" + (f" from {start} s" if start else "")
@@ -115,12 +115,12 @@ class ClipCache:
 
     Attributes:
         manifest: how the cache was made, and the measured mean and standard deviation of its latents.
-        clips: one dictionary of labels a clip; `path` is the recording it was cut from, `start` (s) where;
-            `seconds`: its length; `kind`: "note" or "melody", where the data set says so.
-    device: of the batches.
+        clips: for each clip a dictionary of its labels. `path` is the recording that it was cut from, `start`
+            the place in it and `seconds` its length, both in s; `kind` is "note" or "melody", if known.
+        device: where batches are.
 
     Raises:
-        UserError: not a cache, a damaged or incomplete one, or one of a newer format.
+        UserError: the folder is no cache, or a damaged or incomplete one, or one of a newer format.
     """
 
     device = CPU
@@ -190,7 +190,7 @@ class ClipCache:
     def runs(
         self, batch_size: int, seed: int = 0, start: int = 0, rank: int = 0, world: int = 1
     ) -> Iterator[list[tuple["ClipCache", np.ndarray]]]:
-        """Which clips `batches` reads: for each step, stores of clips and the indices in each, in order."""
+        """Which clips `batches` reads: for each step, the stores of clips and the indices in each of them."""
         for indices in order.batches(len(self), batch_size, seed, start, rank, world):
             yield [(self, indices)]
 
@@ -241,7 +241,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _check_manifest(manifest: dict[str, Any]) -> None:
-    """Raise ValueError or LookupError for what is missing, of another type or out of range."""
+    """Raise ValueError or LookupError if an entry is missing, of another type or out of range."""
     codec, latent, sizes = manifest["codec"], manifest["latent"], sizes_of(manifest)
     for name, value, kind in (
         *((name, manifest[name], str) for name in ("key", "dataset", "split", "source")),

@@ -53,9 +53,9 @@ def embedded(
 def pieces(
     root: str | Path | None = None, clips: int = PIECES["clips"], progress: Progress = silent
 ) -> dict[str, list[SourceFile]]:
-    """Long pieces, {split: recordings}, as squares whose clips are 32 s; rendered to `root` where missing.
+    """Long pieces, {split: recordings}: squares with clips of 32 s, rendered to `root` if they are missing.
 
-    root: by default "pieces" in the folder of prepared data sets. clips: for training.
+    root: by default "pieces" in the folder of prepared data sets. clips: how many for training.
     """
     entry, folder = DATASETS["squares"], Path(root or folders.data() / "pieces")
     settings = entry.config(**{**PIECES, "clips": clips})

@@ -16,7 +16,7 @@ def mix_seed(values: tuple[int, ...]) -> int:
 
 
 def moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """The tensor on `device`; the copy from the CPU to CUDA is one that nothing waits for."""
+    """The tensor on `device`. Nothing waits for the copy from the CPU to CUDA."""
     if device.type == "cuda" and tensor.device.type == "cpu" and not tensor.is_pinned():
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
@@ -25,8 +25,8 @@ def moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
 class Draws:
     """The random numbers of a share of a step's batch.
 
-    They are drawn for all clips of the global batch, in the order of the calls; the share keeps its places.
-    CUDA draws its own numbers, others than a CPU draws from the same seed.
+    Each call draws for all clips of the global batch and keeps the numbers of the share's places. From the
+    same seed, CUDA draws other numbers than a CPU.
 
     Args:
         seed: any integers, e.g. (seed, stage, step).
@@ -49,7 +49,7 @@ class Draws:
 
     @property
     def own_seed(self) -> int:
-        """A seed that the share alone has, for what a process draws by its own generator, as dropout is."""
+        """A seed of this share alone, for what a process draws by its own generator, such as dropout."""
         return mix_seed((*self.seed, 1 + (self.places.start or 0)))
 
     def again(self) -> "Draws":
@@ -59,7 +59,7 @@ class Draws:
         return draws
 
     def of(self, rows: torch.Tensor | slice) -> "Draws":
-        """The draws of some clips of the share alone; the generator stays one."""
+        """The draws of some clips of the share, by the same generator."""
         draws = copy.copy(self)
         draws.rows = rows
         return draws
@@ -73,7 +73,7 @@ class Draws:
         return self._share(torch.rand(self.total, *shape, generator=self.generator, device=self.source))
 
     def integer(self, below: int) -> int:
-        """One number from 0 to `below` - 1 for the global batch; an accelerator is waited for."""
+        """One number from 0 to `below` - 1 for the global batch. This waits for an accelerator."""
         return int(torch.randint(below, (), generator=self.generator, device=self.source))
 
     def _share(self, numbers: torch.Tensor) -> torch.Tensor:

@@ -26,7 +26,7 @@ from msdae.files import atomic, reading
 logger = logging.getLogger(__name__)
 SHORTEST = 0.03  # seconds of a note inside the clip, below which it belongs to the neighbouring clip
 BATCH = 16
-CHECKED = 8  # clips by which it is seen whether the codec works
+CHECKED = 8  # clips that the codec is checked with
 PART_MEMBERS = (("labels", list), ("tally", dict))
 
 
@@ -57,7 +57,7 @@ class PartTask:
 
 @functools.lru_cache(maxsize=1)
 def tools(encoding: Encoding) -> tuple[Codec, LogMel]:
-    """The codec and the log-mel that fits it, loaded once a process.
+    """The codec and the log-mel that fits it, loaded once in each process.
 
     Raises:
         UserError: no such codec, or no mel fits it.
@@ -113,7 +113,7 @@ def check_codec(task: PartTask) -> None:
 
 
 def is_whole(part: Path) -> bool:
-    """Whether a part is there and complete, as a full disk or an earlier version may not have left it."""
+    """Whether a part is there and complete; a full disk or an earlier version may leave it incomplete."""
     try:
         with reading(part), zipfile.ZipFile(part) as archive:
             whole = archive.testzip() is None
@@ -161,7 +161,7 @@ def _cut(source: SourceFile, clip: ClipLength, tally: Tally) -> Iterator[tuple[i
 
 
 def _labels(source: SourceFile, index: int, root: Path, seconds: float) -> dict[str, Any]:
-    """seconds: of a clip."""
+    """The labels of clip `index` of the source; `path` is relative to `root`. seconds: length of a clip."""
     start = index * seconds
     several = source.clips > 1 or source.first > 0
     labels = {

@@ -23,9 +23,9 @@ from msdae.errors import UserError, printable
 from msdae.limits import COUNT, SHORTEST_SOUND, Range, Share
 from msdae.progress import Progress, silent
 
-QUIET = 1e-3  # of the power of the loudest excerpt: below, one is left out
+QUIET = 1e-3  # share of the power of the loudest excerpt, below which one is left out
 SILENT = 1e-4  # peak of recordings in which nothing can be heard
-LONG_ENOUGH = 4  # clips that a recording lasts at least where its end is held out
+LONG_ENOUGH = 4  # clips that a recording lasts at least for its end to be held out
 PIECES = 48  # places that excerpts are taken from
 PARTS = 16  # of a clip, in which silence is looked for
 FADE = 256  # samples; at both ends of a piece that is repeated
@@ -55,10 +55,11 @@ class ExcerptConfig:
 class Excerpts:
     """Excerpts of one clip each, from which the batches of a training are drawn.
 
-    z: latents (excerpts, channels, frames). mel: x3 (excerpts, bands, mel frames); gain: of it.
-    timbre: x3 of excerpts that are not transposed, (any, bands, mel frames).
-    seconds: what can be heard of the recordings that they were taken from.
-    Level 1 reads one of these, as in a swap; levels 2 and 3 read the excerpt bent by `perturb.recolour`.
+    z: latents (excerpts, channels, frames).
+    mel: log-mels (excerpts, bands, mel frames). gain: the gain of log-mels.
+    timbre: log-mels of excerpts that are not transposed, (any, bands, mel frames). Level 1 reads one of
+        these, as in a swap; levels 2 and 3 read the excerpt itself, bent by `perturb.recolour`.
+    seconds: how much can be heard of the recordings that they were taken from.
     """
 
     def __init__(self, z: torch.Tensor, mel: torch.Tensor, gain: float, timbre: torch.Tensor, seconds: float):
@@ -102,7 +103,7 @@ def excerpts(
     """Excerpts of recordings at the codec's rate: transposed ones to learn from, and those of the ends that
     are held out, if there are any.
 
-    Recordings of any length are read twice, block by block; of silence nothing is taken.
+    Recordings of any length are read twice, block by block; nothing is taken from silence.
 
     Raises:
         UserError: the recordings are silent or shorter than `SHORTEST_SOUND`; as their `blocks`.
@@ -199,7 +200,7 @@ def _measured(source: Source, size: int) -> tuple[torch.Tensor, float]:
 
 
 def _thinned(stretches: list[Stretch]) -> list[Stretch]:
-    """At most `PIECES` of the stretches, those at even distances of what can be heard."""
+    """At most `PIECES` of the stretches, evenly spread over what can be heard."""
     if len(stretches) <= PIECES:
         return stretches
     ends = np.cumsum([end - start for _, start, end in stretches])
@@ -244,7 +245,7 @@ def _excerpt(
 
 
 def _looped(waveform: torch.Tensor, samples: int) -> torch.Tensor:
-    """The waveform, where it is shorter than `samples` repeated until it is not, without clicks."""
+    """The waveform, repeated without clicks until it has at least `samples` samples."""
     if len(waveform) >= samples:
         return waveform
     index = torch.arange(len(waveform))

@@ -19,11 +19,11 @@ class JoinedCaches(ClipCache):
     """The clips of several caches in a row.
 
     Attributes:
-        manifest: of the first, with the number of all clips and the statistics of all latents.
+        manifest: that of the first, with the number of all clips and the statistics of all latents.
         clips: as `ClipCache`; labels that mean something else in another cache start with their folder.
 
     Raises:
-        UserError: caches of different codecs.
+        UserError: the caches are of different codecs.
     """
 
     def __init__(self, caches: Iterable[ClipCache]):
@@ -59,7 +59,7 @@ class JoinedCaches(ClipCache):
         return self._read(np.asarray(indices), "mel")
 
     def _read(self, indices: np.ndarray, array: str) -> torch.Tensor:
-        """What the caches have of the clips, in their order. array: "latent" or "mel"."""
+        """The latents or mels (`array`: "latent" or "mel") of the clips, in the order of `indices`."""
         numbers = np.searchsorted(self.starts, indices, side="right") - 1
         parts = [
             getattr(self.caches[number], array)(indices[numbers == number] - self.starts[number])
@@ -79,7 +79,7 @@ def joined_batch(batches: Sequence[Batch]) -> Batch:
 
 
 def _marked(clip: dict[str, Any], cache: ClipCache) -> dict[str, Any]:
-    """The labels of a clip, those that hold in its cache only marked by the cache's folder.
+    """The labels of a clip; labels that mean something in its cache only are marked by the cache's folder.
 
     Dry voices of a SoundFont, dry samples, dry presets and the instruments of NSynth are the same everywhere.
     Other sounds are drawn from a seed, and the instruments of rendered notes are numbered from the first

@@ -13,7 +13,7 @@ MIDI = Range(0, 127)
 NUMBERS = frozenset(("pitch", "velocity", "program"))
 NOTE, MELODY = "note", "melody"  # values of the label `kind`
 KINDS = {"notes": NOTE, "melodies": MELODY}  # what such clips are called together
-LONGEST = 1e6  # seconds at which a note ends, at most
+LONGEST = 1e6  # the latest end of a note, in seconds
 
 
 def check_labels(labels: Mapping[str, Any]) -> None:

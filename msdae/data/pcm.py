@@ -23,7 +23,7 @@ _LENGTH = 8  # bytes of a recording's length, which stand before all samples
 class Decoded:
     """Recordings one after the other.
 
-    samples: (all samples,), int16, mono; on the CPU it is the file itself, read where it is touched.
+    samples: (all samples,), int16, mono; on the CPU a memory map of the file.
     starts, lengths: (recordings,), int64, in samples.
     """
 
@@ -45,10 +45,10 @@ def key(paths: Sequence[Path]) -> str:
 
 
 def decoded(paths: Sequence[Path], rate: int, folder: Path, progress: Progress = silent) -> Decoded:
-    """The recordings, mono at `rate` Hz, by the file that is in `folder` or, decoded on all cores, put there.
+    """The recordings, mono at `rate` Hz, from a file in `folder`, made on all cores if it is missing.
 
     Raises:
-        UserError: an unreadable recording, or no room on the disk.
+        UserError: a recording cannot be read, or the disk has no room.
     """
     name = f"recordings-{rate}-{key(paths)}"
     path = folder / f"{name}.pcm"

@@ -102,8 +102,8 @@ def _read(envelope: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
 
 
 def _shuffled_time(frames: int, tempo: float, draws: Draws) -> torch.Tensor:
-    """(batch, frames), which frame to take for each: at another tempo, repeated from the start, in other
-    order."""
+    """For each frame the number of the frame to take, (batch, frames): at another tempo, from the start again
+    at the end, in blocks of another order."""
     rate = 1 + tempo * (2 * draws.uniform(1) - 1)
     order = draws.uniform(BLOCKS).argsort(dim=1)
     time = torch.arange(frames, device=rate.device)

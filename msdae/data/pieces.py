@@ -20,10 +20,10 @@ HEADER = {"pieces": dict, "model": str, "data": str}
 class Piece:
     """The codes of a recording.
 
-    timbres: {level: (windows, channels)} of pooled levels, one for each window: any of them is the sound's.
-    melody: {level: (channels, code frames)} of the others. frames: latent frames that they cover.
+    timbres: {level: (windows, channels)} of pooled levels, a code of each window; any of them is the sound's.
+    melody: {level: (channels, code frames)} of the other levels. frames: latent frames that they cover.
     labels: what is known of the recording.
-    texts: vectors of what is said of it, (captions, numbers); none by default.
+    texts: vectors of its captions, (captions, numbers); none by default.
     """
 
     name: str
@@ -57,7 +57,7 @@ def load(path: str | Path, model: str, data: str, pooled: Sequence[int]) -> dict
     """The pieces in a file that `save` wrote. pooled: levels whose codes are timbres.
 
     Raises:
-        UserError: no such file, a damaged one, or pieces of another model or of other data.
+        UserError: there is no such file, it is damaged, or its pieces are of another model or of other data.
     """
     header = checkpoint.read_header(path, KIND, HEADER)
     if (header["model"], header["data"]) != (model, data):

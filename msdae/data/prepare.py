@@ -87,7 +87,8 @@ def prepare_set(
 def report(out: Path, splits: Sequence[str], clips: Tally, rendered: bool) -> list[str]:
     """Lines about the prepared `splits` in `out`: what was left out of them, their sizes, what they lack.
 
-    clips: the tally of those that were prepared now. rendered: there are as many as were asked for.
+    clips: the tally of the clips that were prepared. rendered: whether the set was rendered, so that it has
+        as many clips as were asked for.
     """
     manifests = {split: cache.read_manifest(out / split) for split in splits}
     sizes = {split: manifest["clips"] for split, manifest in manifests.items()}
@@ -137,8 +138,8 @@ def prepare(
     A run that was killed continues; ranks started together share the work, and the first assembles it.
 
     Raises:
-        UserError: `out` holds another data set, labels that no clip can have, two files of one name in a
-            split, nothing is left of a split, or `tally.strict`.
+        UserError: `out` holds another data set, a file has labels that no clip can have, two files of a split
+            have one name, nothing is left of a split, or a file was rejected and `tally` is strict.
     """
     work = out / ".parts"
     for members in files.values():
@@ -175,7 +176,7 @@ def _log(lines: Sequence[str]) -> None:
 
 
 def _check_files(files: Sequence[SourceFile]) -> None:
-    """Raise a UserError for labels that a cache would be refused for, and for a name that two files have:
+    """Raise a UserError if a cache with these labels would be refused, or if two files have one name, since
     clips without a score are told apart by their names."""
     fix = "mend `scan` of the data set (docs/extend.md, A data set)"
     names: dict[str, Path] = {}
@@ -215,12 +216,12 @@ def _plan(
 
 
 def _digest(file: SourceFile) -> str:
-    """Of a file; "" without it, which its encoding will say."""
+    """The digest of a file; "" if the file is missing, which its encoding will report."""
     return file.digest or (digest(file.path) if file.path.is_file() else "")
 
 
 def _below(path: Path | None, source: Path) -> Path | None:
-    """A path in `source` that any process can open, links on the way to it kept."""
+    """A path below `source` that any process can open; links on the way to it are kept."""
     return None if path is None else source.resolve() / path.relative_to(source)
 
 

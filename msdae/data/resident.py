@@ -60,7 +60,7 @@ def fits(sets: Sequence[ClipCache], device: torch.device) -> bool:
 
 
 def _filled(read, clips: int, device: torch.device) -> torch.Tensor:
-    """What `read` has of all clips, read in parts."""
+    """What `read` gives for all clips, read in parts and put on `device` in half precision."""
     whole = torch.empty(clips, *read([0]).shape[1:], dtype=torch.float16, device=device)
     for first in range(0, clips, TOGETHER):
         part = np.arange(first, min(first + TOGETHER, clips))

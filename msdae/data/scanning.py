@@ -14,10 +14,10 @@ def scan(
 ) -> dict[str, list[SourceFile]]:
     """The files of each split of a rendered data set, or of a folder of any recordings, which is split here.
 
-    folder: of a rendered data set also the one that it was prepared in.
+    folder: of recordings, of a rendered data set, or the one that such a set was prepared in.
 
     Raises:
-        UserError: no recordings in it.
+        UserError: there are no recordings in it.
     """
     place = folder / "source" if (folder / "source" / RECORD).is_file() else folder
     sets = [DATASETS[name] for name in DATASETS]

@@ -59,7 +59,7 @@ def write(records: Iterable[Record], folder: Path, clips: int) -> dict[str, int]
 
 
 def groups(records: Iterable[Record], most: int) -> Iterator[list[Record]]:
-    """Records in a row each of which shares its sound or its score with one before it; `most` at the most."""
+    """Runs of at most `most` records, each of which shares its sound or score with an earlier one in it."""
     group: list[Record] = []
     shared: set[str] = set()
     for record in records:
@@ -204,8 +204,8 @@ class ShardStream:
             yield joined_batch([shard.batch(indices) for shard, indices in runs])
 
     def _read(self, name: str) -> Shard:
-        """A shard, which stays in memory until another one is read: steps that follow each other share it,
-        also those of a worker, which asks for each of them anew."""
+        """A shard, kept in memory until another one is read: steps that follow each other share it, also the
+        steps of a worker, which asks for each of them anew."""
         path = self.path / name
         if self._shard is None or self._shard.path != path:
             self._shard = Shard(path, self.shards[name], self.clip_seconds)

@@ -22,7 +22,7 @@ SILENCE = 1e-3  # peak below which a clip is left out (-60 dBFS)
 class ClipLength:
     """The length of a clip; by default that of the codec which ships, 32 latent frames of 4 096 samples.
 
-    samples: at `sample_rate` in Hz.
+    samples: the length, at `sample_rate` in Hz.
     """
 
     samples: int = 131072
@@ -51,11 +51,11 @@ class SourceFile:
         name: unique in its split; clips are named after it.
         path: of the sound.
         clips: how many are expected, from number `first` on: all complete clips of the file, or some of them.
-        labels: of every clip of the file; `notes` among them are in seconds from the file's start.
-        midi: where the notes stand, if not in the labels.
+        labels: those of every clip of the file; `notes` among them are in seconds from the file's start.
+        midi: file of the notes, if they are not in the labels.
         first: number of the first clip; those before it are in another split.
-        whole: whether the file is all of it, also what is left over behind its last clip; else the rest may
-            be in another split.
+        whole: whether all of the file is meant, with what is left over behind its last clip; otherwise the
+            rest may be in another split.
         digest: of the file's bytes (see `files.digest`), where it is known.
     """
 

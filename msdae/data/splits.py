@@ -20,10 +20,10 @@ def by_name(names: Iterable[str]) -> dict[str, str]:
 
 
 def by_time(file: SourceFile, sounding: Sequence[int]) -> dict[str, SourceFile]:
-    """Parts of one recording: its start is for training, its end for validation and, from three clips that
-    sound on, what lies before the end for test; of one such clip all is for training.
+    """Parts of one recording: its start is for training, its end for validation and what lies before the end
+    for test. With two clips that sound there is no test, with one all is for training.
 
-    sounding: numbers of the clips that are not silent, in order; each part has one at least.
+    sounding: numbers of the clips that are not silent, in order; each part has at least one of them.
     """
     count, held_out = len(sounding), _held_out(len(sounding))
     if count < 2:

@@ -13,10 +13,9 @@ class Tally:
     """Counts by kind. Rejected files are faulty; left-out ones are fine but not wanted (drums, silence).
 
     Attributes:
-        strict: the first rejection raises its UserError.
-        total: files or clips that were looked at.
-        accepted: of them, those that are used.
-        rejected, left_out: numbers by reason.
+        strict: whether the first rejection raises its UserError.
+        total: files or clips that were looked at. accepted: how many of them are used.
+        rejected, left_out: how many are not, by reason.
         examples: the first message of each reason for a rejection.
     """
 
@@ -48,7 +47,7 @@ class Tally:
         self.examples = {**counts["examples"], **self.examples}
 
     def counts(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """The counts as a dictionary that JSON can hold."""
         return {
             "total": self.total,
             "accepted": self.accepted,
@@ -58,7 +57,7 @@ class Tally:
         }
 
     def lines(self, unit: str) -> list[str]:
-        """One line a kind, for the terminal."""
+        """One line for each kind, for the terminal."""
         lines = [f"{self.total} {unit} found, {self.accepted} accepted"]
         for reason, count in sorted(self.rejected.items()):
             lines.append(f"  {count} rejected: {reason} (first: {self.examples[reason]})")

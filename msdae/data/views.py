@@ -1,8 +1,8 @@
 """What the encoders see of a training clip: other clips that share one attribute with it.
 
-Trained on one clip for all levels, nothing makes a level forget what another one holds, and a swap is
-input that the denoiser has never seen. Here the pooled levels see another excerpt of the same sound, and
-the other levels the same notes by another sound, so that every training step is a swap.
+If all levels saw the same clip in training, nothing would make a level forget what another one holds, and a
+swap would be input that the denoiser has never seen. Here the pooled levels see another excerpt of the same
+sound, and the other levels the same notes by another sound, so that every training step is a swap.
 """
 
 import dataclasses
@@ -78,12 +78,12 @@ class Partners:
         self._scores = [table.to(device) for table in _others(scores, sounds, lone=True)]
 
     def excerpt(self, indices: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
-        """A clip of the same sound for each, of other notes where there is one; the clip itself where it is
-        the only one. indices, draws: (clips,); draws, from 0 to 1, choose. Returns (clips,)."""
+        """For each clip another one of the same sound, by preference of other notes, or the clip itself if it
+        is the only one: (clips,). indices, draws: (clips,); draws, from 0 to 1, choose."""
         return _chosen(self._sounds, indices, draws)
 
     def rendition(self, indices: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
-        """A clip of the same notes by another sound; the clip itself where there is none; as `excerpt`."""
+        """As `excerpt`, a clip of the same notes by another sound; the clip itself if there is none."""
         return _chosen(self._scores, indices, draws)
 
 
@@ -173,9 +173,11 @@ def _changed(
 def _others(groups: np.ndarray, parts: np.ndarray, lone: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """For each clip, the clips of its group that are not of its part.
 
-    In the order of group and part they are one run, the group's, with a gap in it: the clip's own part.
+    If clips are ordered by group and part, these are the run of the clip's group, with a gap in it: the run
+    of the clip's own part.
 
-    groups, parts: (clips,), numbers. lone: a clip without such others has itself; else the rest of its group.
+    groups, parts: (clips,), numbers. lone: whether a clip without such others has itself; otherwise it has
+        the rest of its group.
 
     Returns the clips in that order, (clips,), and for each clip (clips, 4): the start of the run, how many
     others it has, the start of the gap, and the size of the gap.
