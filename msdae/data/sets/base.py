@@ -15,12 +15,12 @@ class DataSet:
     """A kind of data set: how its files are found and labelled and, for some, how they are rendered.
 
     Attributes:
-        holds: a glob pattern of what a rendered folder of it has, by which `scanning.scan` tells it from
-            other folders; "" for a set that is not told so.
-        splits: the splits that it has where it is complete.
+        holds: a glob pattern of what a rendered folder of this set has, by which `scanning.scan` recognises
+            it; "" for a set that is not recognised.
+        splits: the splits of a complete set.
         config: settings of the rendering, whose defaults are the default data set; None: nothing is rendered.
-        version: of the rendering, to be raised when the same settings give other bytes.
-        seconds: that a clip takes to be rendered and encoded on two cores, measured.
+        version: of the rendering; it is raised when the same settings give other bytes.
+        seconds: measured time in which a clip is rendered and encoded on two cores.
     """
 
     holds: ClassVar[str] = ""

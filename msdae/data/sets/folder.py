@@ -18,13 +18,13 @@ from msdae.progress import Progress, silent
 def scan(
     root: Path, tally: Tally, clip: ClipLength = ClipLength(), progress: Progress = silent
 ) -> dict[str, list[SourceFile]]:
-    """The recordings, split by file; fewer than three by time, the end of each is held out.
+    """The recordings, split by file; fewer than three are split by time, so that the end of each is held out.
 
     Linked folders are followed; hidden files and folders are passed over. Of files with the same bytes the
-    first is used.
+    first one is used.
 
     Raises:
-        UserError: no such folder, no readable recording in it, or too little sound to hold any out.
+        UserError: there is no such folder, no readable recording in it, or too little sound to hold any out.
     """
     if not root.is_dir():
         raise UserError(f"{printable(root)}: no such folder; check --source")

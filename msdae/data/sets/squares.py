@@ -46,7 +46,7 @@ FOLDERS = {"train": "train", "validation": "valid", "test": "test", "unseen": "u
 UNSEEN = "unseen"  # the split of the instruments that are held out, where there are any
 logger = logging.getLogger(__name__)
 ATTEMPTS = 200
-PIECES = 6  # that are tried for a pair of sounds
+PIECES = 6  # pieces that are tried for a pair of sounds
 
 Excerpts = list[tuple[str, list[Note]]]  # name of the piece, notes
 
@@ -109,7 +109,7 @@ class SquaresConfig(RenderConfig):
             raise UserError("unseen_soundfonts: squares have no unseen split; leave it out")
 
     def record(self) -> dict[str, Any]:
-        """See `RenderConfig.record`; it does not speak of samples and synthesizers where there are none."""
+        """See `RenderConfig.record`; samples and synthesizers are left out if there are none."""
         record = super().record()
         if not self.without:
             del record["without"]
@@ -129,7 +129,7 @@ class SquaresConfig(RenderConfig):
         """The instruments of `samples` that are not held out, and those of `unseen_samples`.
 
         Raises:
-            UserError: a library that cannot be read, or none of its instruments has the range.
+            UserError: a library cannot be read, or none of its instruments has the range.
         """
         unseen = _wide(self.unseen_samples, self.shared_range)
         seen = _wide(self.samples, self.shared_range)
@@ -249,7 +249,7 @@ def compose(square: Square, rng: random.Random) -> tuple[list[Sound], Excerpts]:
 
 
 def _sound(square: Square, rng: random.Random, name: str) -> Sound:
-    """A sound of synthesizers, libraries or any other; in the split of what is held out, of its libraries."""
+    """A sound of a synthesizer, a library or any other kind; in the unseen split one of its own libraries."""
     config = square.config
     if config.synthesizers and square.split != UNSEEN and rng.random() < config.synthesized:
         return Sound.draw_synthesized(config.synthesizers, rng, name, config.sound, config.banks)
