@@ -90,7 +90,13 @@ class Codec(nn.Module, ABC):
         Raises:
             UserError: the codec has no files of its own.
         """
-        raise UserError(f"{path}: '{self.name}' cannot be written; name it where a codec is asked for")
+        if not self.kind:
+            raise UserError(f"{path}: '{self.name}' cannot be written; name it where a codec is asked for")
+        checkpoint.save(path, self.kind, self.stored(), {"config": to_mapping(self.config)})
+
+    def stored(self) -> dict[str, torch.Tensor]:
+        """The tensors of a file, of a codec that has files of its own."""
+        raise NotImplementedError
 
     def frames(self, samples: int) -> int:
         """Latent frames of `samples` samples; the last one may be partly padding."""

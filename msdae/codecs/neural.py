@@ -255,10 +255,6 @@ class NeuralCodec(Codec):
         state = self.state_dict().items()
         return {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in state}
 
-    def save(self, path: str | Path) -> None:
-        """As `Codec.save`, in half precision."""
-        checkpoint.save(path, self.kind, self.stored(), {"config": configs.to_mapping(self.config)})
-
     @classmethod
     def from_file(cls, path: str | Path) -> "NeuralCodec":
         """As `Codec.from_file`."""

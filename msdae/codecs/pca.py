@@ -173,10 +173,6 @@ class SpectralCodec(Codec):
             "prediction": self.prediction.half(),
         }
 
-    def save(self, path: str | Path) -> None:
-        """As `Codec.save`."""
-        checkpoint.save(path, self.kind, self.stored(), {"config": configs.to_mapping(self.config)})
-
     @classmethod
     def from_file(cls, path: str | Path) -> "SpectralCodec":
         """As `Codec.from_file`."""
