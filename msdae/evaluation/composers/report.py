@@ -136,10 +136,10 @@ def _rows(group: Mapping[str, Composer], pieces: Pieces, number: int, settings: 
     held_out = excerpts(list(pieces[other].values()), settings)
     yield Row(f"held-out {CORPORA[number]}", [], held_out)
     family = _Tunes(train) if number == 1 else _Chorales()
-    sequences = [family.sequence(score) for score in train]
+    counted, asked = ([family.sequence(score) for score in scores] for scores in (train, test))
     for name, order in ORDERS.items():
-        model = Markov(sequences, order, family.size)
-        likelihood = [_of(score, *family.nll(model, score)) for score in test]
+        model = Markov(counted, order, family.size)
+        likelihood = [_of(score, model.nll(line), len(line)) for score, line in zip(test, asked, strict=True)]
         rng = np.random.default_rng(settings.seed)
         drawn = [family.sample(model, settings.bars, rng) for _ in range(settings.samples)]
         yield Row(f"{name}, {CORPORA[number]}", likelihood, drawn)
@@ -160,10 +160,6 @@ class _Tunes:
     def sequence(self, score: Score) -> list[tuple[int, int]]:
         return [(int(p), int(d)) for p, d, _ in lines.encoded(melody(score), self.durations)[1:]]
 
-    def nll(self, model: Markov, score: Score) -> tuple[float, int]:
-        sequence = self.sequence(score)
-        return model.nll(sequence), len(sequence)
-
     def sample(self, model: Markov, bars: int, rng: np.random.Generator) -> Score:
         tunes = lines.Tunes(1, bars, None, self.durations)
         drawn = model.sample(bars * BAR * 6, rng, ends=[(END, 0)])
@@ -182,10 +178,6 @@ class _Chorales:
     def sequence(self, score: Score) -> list[int]:
         pitches = voices(score)
         return [int(p) for p in np.where(pitches == LINE_REST, SILENT, pitches).flatten()]
-
-    def nll(self, model: Markov, score: Score) -> tuple[float, int]:
-        sequence = self.sequence(score)
-        return model.nll(sequence), len(sequence)
 
     def sample(self, model: Markov, bars: int, rng: np.random.Generator) -> Score:
         symbols = np.array(model.sample(bars * BAR * 16, rng)).reshape(-1, 4)
