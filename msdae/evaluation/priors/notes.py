@@ -20,7 +20,7 @@ def pitch_class_entropy(notes: Notes, seconds: float) -> float:
     """Of the pitch classes by how often they are, in bits: 0 to 3.58."""
     if not len(notes):
         return float("nan")
-    counts = np.bincount(notes[:, 2].round().astype(int) % 12, minlength=12)
+    counts = _pitch_classes(notes)
     shares = counts[counts > 0] / counts.sum()
     return float(-(shares * np.log2(shares)).sum())
 
@@ -29,8 +29,13 @@ def in_scale(notes: Notes, seconds: float) -> float:
     """Share of the notes in the major scale that has most of them."""
     if not len(notes):
         return float("nan")
-    counts = np.bincount(notes[:, 2].round().astype(int) % 12, minlength=12)
+    counts = _pitch_classes(notes)
     return max(float(np.roll(counts, -tonic)[list(MAJOR)].sum() / counts.sum()) for tonic in range(12))
+
+
+def _pitch_classes(notes: Notes) -> np.ndarray:
+    """How many notes each pitch class has, (12,)."""
+    return np.bincount(notes[:, 2].round().astype(int) % 12, minlength=12)
 
 
 def length(notes: Notes, seconds: float) -> float:
