@@ -14,6 +14,7 @@ from msdae.errors import UserError
 from msdae.limits import FRACTION, Range
 from msdae.models.composers.base import COMPOSERS, Composer, ComposerSampling, ExcerptBatch, Losses
 from msdae.models.composers.rolls import SHIFTS, TEMPO
+from msdae.models.composers.settings import require_heads
 from msdae.nn.causal import Cache, CausalTransformer
 from msdae.symbolic.chorales import VOICES
 from msdae.symbolic.notes import Score
@@ -45,8 +46,7 @@ class FourVoicesConfig:
 
     def __post_init__(self):
         limits.check(self)
-        if self.width % (2 * self.heads):
-            raise UserError(f"width {self.width}: give a multiple of twice the {self.heads} heads")
+        require_heads(self.width, self.heads)
 
 
 @COMPOSERS.register("four_voices")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from msdae import limits
+from msdae.errors import UserError
 from msdae.limits import Range
 
 if TYPE_CHECKING:
@@ -13,6 +14,12 @@ BARS = Range(1, 256, reason="a longer tune loses its thread")
 SERIES = Range(2, 64, reason="more cannot be told apart")  # tunes on the way from one to another
 TEMPERATURE = Range(0, 10, above=True)
 TOP_P = Range(0, 1, above=True)
+
+
+def require_heads(width: int, heads: int) -> None:
+    """Raise a UserError unless attention can divide features of a width among its heads, in pairs."""
+    if width % (2 * heads):
+        raise UserError(f"width {width}: give a multiple of twice the {heads} heads")
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from msdae import limits
-from msdae.errors import UserError
 from msdae.limits import FRACTION, Range
 from msdae.models.composers import lines
 from msdae.models.composers.base import COMPOSERS, Composer, ComposerSampling, ExcerptBatch, Losses
+from msdae.models.composers.settings import require_heads
 from msdae.nn.causal import Cache, CausalTransformer
 from msdae.symbolic.notes import Score
 from msdae.symbolic.tokens import BEGIN, END, PITCHES, melody
@@ -37,8 +37,7 @@ class TransformerConfig:
 
     def __post_init__(self):
         limits.check(self)
-        if self.width % (2 * self.heads):
-            raise UserError(f"width {self.width}: give a multiple of twice the {self.heads} heads")
+        require_heads(self.width, self.heads)
 
 
 @COMPOSERS.register("transformer")
