@@ -33,6 +33,7 @@ REST = {VOLUME: 100, EXPRESSION: 127}  # where these pedals are until a file mov
 CHANNELS = [number for number in range(16) if number != DRUMS]
 TICKS = 960  # a quarter note in the files that are written; at 120 a minute one tick is 0.5 ms
 Channel = tuple[int, int]  # port and number
+Key = tuple[Channel, int]  # and its MIDI pitch
 
 
 class _Stroke(NamedTuple):
@@ -42,6 +43,43 @@ class _Stroke(NamedTuple):
     offset: int
     pitch: int
     velocity: int
+
+
+class _Keys:
+    """The keys of a track: while they are down, and the strokes that have ended.
+
+    Of several strokes on one key the first ends first. A stroke without an end lasts to the last end on its
+    key, or to the end of the track.
+
+    Attributes:
+        parts: the strokes of each channel and program.
+    """
+
+    def __init__(self):
+        self.parts: dict[tuple[Channel, int], list[_Stroke]] = defaultdict(list)
+        self._down: dict[Key, deque[tuple[int, int, int]]] = defaultdict(deque)  # onset, velocity, program
+        self._lifted: dict[Key, int] = {}  # when each key was lifted last
+
+    def press(self, key: Key, tick: int, velocity: int, program: int) -> None:
+        self._down[key].append((tick, velocity, program))
+
+    def lift(self, key: Key, tick: int) -> None:
+        if self._down[key]:
+            self._end(key, tick)
+            self._lifted[key] = tick
+
+    def close(self, tick: int) -> None:
+        """End what is still down at the end of the track, `tick`."""
+        for key, strokes in self._down.items():
+            while strokes:
+                last = self._lifted.get(key, 0)
+                self._end(key, last if last > strokes[0][0] else tick)
+
+    def _end(self, key: Key, tick: int) -> None:
+        channel, pitch = key
+        onset, velocity, program = self._down[key].popleft()
+        if tick > onset:
+            self.parts[channel, program].append(_Stroke(onset, tick, pitch, velocity))
 
 
 class _Song:
@@ -74,23 +112,10 @@ class _Song:
             events.sort(key=lambda event: event[0])
 
     def _add(self, number: int, track: Iterable[Any]) -> list[tuple[int, int]]:
-        """Add the strokes and pedals of mido's track; its changes of the tempo.
-
-        Of strokes on one key the first ends first. One without an end of its own lasts to the key's last end,
-        or to the end of the track.
-        """
+        """Add the strokes, pedals and controls of mido's track; return its changes of the tempo."""
         tick = port = 0
         programs: dict[int, int] = defaultdict(int)
-        down: dict[tuple[Channel, int], deque[tuple[int, int, int]]] = defaultdict(deque)
-        lifted: dict[tuple[Channel, int], int] = {}
-        changes = []
-
-        def lift(key: tuple[Channel, int], end: int) -> None:
-            channel, pitch = key
-            onset, velocity, program = down[key].popleft()
-            if end > onset:
-                self.parts[number, channel, program].append(_Stroke(onset, end, pitch, velocity))
-
+        keys, changes = _Keys(), []
         for message in track:
             tick += message.time
             if message.type == "set_tempo":
@@ -106,14 +131,12 @@ class _Song:
             elif message.type in ("note_on", "note_off"):
                 key = (port, message.channel), message.note
                 if message.type == "note_on" and message.velocity:
-                    down[key].append((tick, message.velocity, programs[message.channel]))
-                elif down[key]:
-                    lift(key, tick)
-                    lifted[key] = tick
-        for key, strokes in down.items():
-            while strokes:
-                last = lifted.get(key, 0)
-                lift(key, last if last > strokes[0][0] else tick)
+                    keys.press(key, tick, message.velocity, programs[message.channel])
+                else:
+                    keys.lift(key, tick)
+        keys.close(tick)
+        for (channel, program), strokes in keys.parts.items():
+            self.parts[number, channel, program] = strokes
         return changes
 
 
