@@ -146,16 +146,20 @@ def _head(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _tree(data: bytes, played: bool) -> ElementTree.Element:
-    """The XML of a score, in the encoding that it declares (music21 reads all as UTF-8), with what music21
-    would play otherwise than it is meant put right.
-
-    Cue notes, which show what another part plays, are rests. A tempo that is a number in its sound alone is
-    that of the sound, and so is a jump whose words music21 does not know. Pitches between quarter tones,
-    which it refuses, are the nearest quarter tone where `played`, else the nearest key.
-    """
+    """The XML of a score in the encoding that it declares (music21 reads all as UTF-8), changed where music21
+    would play it otherwise than it is meant. played: as in `read_musicxml`."""
     root = ElementTree.fromstring(data)
     if root.tag != "score-partwise":
         raise ValueError(f"a {root.tag}, not a score-partwise")
+    _silence_cues(root)
+    _write_jumps(root)
+    _drop_marks_without_numbers(root)
+    _round_pitches(root, played)
+    return root
+
+
+def _silence_cues(root: ElementTree.Element) -> None:
+    """Make cue notes, which show what another part plays, rests."""
     for measure in root.iter("measure"):
         for note in measure.findall("note"):
             if note.find("cue") is None:
@@ -165,17 +169,24 @@ def _tree(data: bytes, played: bool) -> ElementTree.Element:
             for pitch in note.findall("pitch"):
                 pitch.clear()
                 pitch.tag = "rest"
-    _write_jumps(root)
+
+
+def _drop_marks_without_numbers(root: ElementTree.Element) -> None:
+    """Remove metronome marks that say no number beside a sound that does: music21 would take the mark."""
     for direction in root.iter("direction"):
         if any("tempo" in sound.attrib for sound in direction.findall("sound")):
             for kind in direction.findall("direction-type"):
-                for mark in kind.findall("metronome"):  # which music21 takes instead
+                for mark in kind.findall("metronome"):
                     if not _is_number(mark.findtext("per-minute")):
                         kind.remove(mark)
+
+
+def _round_pitches(root: ElementTree.Element, played: bool) -> None:
+    """Bring pitches between quarter tones, which music21 refuses, to the nearest quarter tone if `played`,
+    otherwise to the nearest key."""
     for alter in root.iter("alter"):
-        if (semitones := float(alter.text or 0)) * 2 % 1:  # which music21 refuses
+        if (semitones := float(alter.text or 0)) * 2 % 1:
             alter.text = str(round(2 * semitones) / 2 if played else round(semitones))
-    return root
 
 
 def _write_jumps(root: ElementTree.Element) -> None:
