@@ -25,20 +25,8 @@ def velocities(staves: Iterable[Any]) -> Callable[[Any], int]:
     staves: music21's parts.
     """
     from music21.articulations import Accent  # StrongAccent is one, too
-    from music21.dynamics import Crescendo, Dynamic, DynamicWedge
 
-    levels: dict[float, float] = {}
-    stressed, hairpins = set(), []
-    for staff in staves:
-        for mark in staff.flatten().getElementsByClass(Dynamic):
-            if STRESS.fullmatch(mark.value):
-                stressed.add(float(mark.offset))
-            elif mark.value in MARKS:
-                levels[float(mark.offset)] = MARKS[mark.value]
-        for wedge in staff.recurse().getElementsByClass(DynamicWedge):
-            first, last = (float(n.getOffsetInHierarchy(staff)) for n in (wedge.getFirst(), wedge.getLast()))
-            end = last + float(wedge.getLast().quarterLength)
-            hairpins.append((first, end, STEP if isinstance(wedge, Crescendo) else -STEP))
+    levels, stressed, hairpins = _signs(staves)
     slopes: list[tuple[float, float, float, float]] = []
     for start, end, step in sorted(hairpins):
         level = _level(sorted(levels.items()), start)
@@ -59,6 +47,28 @@ def velocities(staves: Iterable[Any]) -> Callable[[Any], int]:
         return min(127, round(level))
 
     return velocity
+
+
+def _signs(
+    staves: Iterable[Any],
+) -> tuple[dict[float, float], set[float], list[tuple[float, float, int]]]:
+    """{place: velocity} of the marks of music21's parts, the places of stresses, and the hairpins: where each
+    begins and ends, and its step up or down."""
+    from music21.dynamics import Crescendo, Dynamic, DynamicWedge
+
+    levels: dict[float, float] = {}
+    stressed, hairpins = set(), []
+    for staff in staves:
+        for mark in staff.flatten().getElementsByClass(Dynamic):
+            if STRESS.fullmatch(mark.value):
+                stressed.add(float(mark.offset))
+            elif mark.value in MARKS:
+                levels[float(mark.offset)] = MARKS[mark.value]
+        for wedge in staff.recurse().getElementsByClass(DynamicWedge):
+            first, last = (float(n.getOffsetInHierarchy(staff)) for n in (wedge.getFirst(), wedge.getLast()))
+            end = last + float(wedge.getLast().quarterLength)
+            hairpins.append((first, end, STEP if isinstance(wedge, Crescendo) else -STEP))
+    return levels, stressed, hairpins
 
 
 def _level(steps: Sequence[tuple[float, float]], place: float) -> float:
