@@ -20,7 +20,7 @@ from msdae.inference.latents import latents
 from msdae.inference.settings import ALWAYS, NEVER, Mix
 from msdae.limits import SHORTEST_SOUND
 
-NOTE = (
+UNKNOWN_SOUND = (
     "note: the model does not know this sound, and begins at its own frames; learnt first (swap --learn, "
     "10 s), it comes nearer"
 )

@@ -120,7 +120,7 @@ class Generator:
         """
         request = self._opened(request)
         if request.beginning is not None:
-            request = dataclasses.replace(request, beginning=_within(request.beginning, self.rate))
+            request = dataclasses.replace(request, beginning=_turned_down(request.beginning, self.rate))
         codes = self.codes(request)
         with progress(total=codes.windows, desc="render", unit="window") as bar:
             blocks = self._rendered(codes, request.seed, wholes(bar))
@@ -238,8 +238,8 @@ class _Scaled(Changed):
         return (self.factor * block for block in self.source.blocks())
 
 
-def _within(recording: Source, rate: int) -> Source:
-    """The recording; if it is above full scale, which no file can hold, turned down to peaks of -1 dBFS."""
+def _turned_down(recording: Source, rate: int) -> Source:
+    """The recording, with peaks of -1 dBFS if it is above full scale, which no file holds."""
     peak = max(float(block.abs().max()) for block in recording.blocks() if len(block))
     if peak <= 1:
         return recording

@@ -19,7 +19,7 @@ from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
 from msdae.inference.codes import LENGTH, Codes, require
 from msdae.inference.decoding import Blocks, finished
-from msdae.inference.drafts import NOTE, draft, sound_to_draft
+from msdae.inference.drafts import UNKNOWN_SOUND, draft, sound_to_draft
 from msdae.inference.encoding import Job, brings_dynamics, encoded, jobs, silence
 from msdae.inference.latents import Advance, Silence, ignored, latents, require_latents
 from msdae.inference.mastering import mastered, write_mastered
@@ -322,7 +322,7 @@ class Pipeline:
         """`stream` for each strength of a series; each has to be read to its end before the next."""
         mix = dataclasses.replace(mix, strength=max(series))
         if (sound := sound_to_draft(self, mix)) is not None:
-            logger.info(NOTE)
+            logger.info(UNKNOWN_SOUND)
         windows, part = len(self.starts(mix.melody.samples)), dataclasses.replace(mix, strength=min(series))
         read = sum(len(self.starts(job.length)) for job in self._jobs(part, sound) if job.levels)
         with progress(total=read + (1 + len(series)) * windows, unit="window") as bar:

@@ -86,10 +86,10 @@ def test_swaps_and_series_begin_there(renderer, timbre, source, caplog):
     whole = renderer.swap(timbre, source)
     torch.testing.assert_close(series[2], whole, atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(series[0], renderer.reconstruct(source), atol=1e-4, rtol=1e-3)
-    assert caplog.messages == [drafts.NOTE] * 2
+    assert caplog.messages == [drafts.UNKNOWN_SOUND] * 2
     renderer.sampling = Sampling(steps=4, draft="never")
     assert (renderer.swap(timbre, source) - whole).abs().max() > 0.01
-    assert caplog.messages == [drafts.NOTE] * 2
+    assert caplog.messages == [drafts.UNKNOWN_SOUND] * 2
 
 
 @pytest.mark.parametrize(
