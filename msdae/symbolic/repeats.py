@@ -85,19 +85,14 @@ def _turns(bars: Sequence[Bar]) -> list[set[int]]:
 
 
 def _bars(parts: Sequence[Any]) -> list[Bar]:
-    from music21 import bar, repeat, spanner, stream
+    """What the measures of music21's parts say together."""
+    from music21 import repeat, spanner, stream
 
     measures = [list(part.getElementsByClass(stream.Measure)) for part in parts]
     bars = [Bar() for _ in range(max(map(len, measures), default=0))]
     for part, own in zip(parts, measures, strict=True):
         for number, measure in enumerate(own):
-            for line, ended in ((measure.leftBarline, number - 1), (measure.rightBarline, number)):
-                if not isinstance(line, bar.Repeat):
-                    continue
-                if line.direction == "end" and ended >= 0:
-                    bars[ended].times = max(bars[ended].times, line.times or 2)
-                elif line.direction == "start" and ended + 1 < len(bars):
-                    bars[ended + 1].begins = True
+            _add_repeats(bars, number, measure)
             found = measure.getElementsByClass(repeat.RepeatExpression)
             bars[number].signs.update(type(sign).__name__ for sign in found)
         numbers = {id(measure): number for number, measure in enumerate(own)}
@@ -106,3 +101,16 @@ def _bars(parts: Sequence[Any]) -> list[Bar]:
                 if id(measure) in numbers:
                     bars[numbers[id(measure)]].endings.update(set(bracket.numberRange) - {0})
     return bars
+
+
+def _add_repeats(bars: Sequence[Bar], number: int, measure: Any) -> None:
+    """Note the repeats that begin or end at either line of music21's measure `number`."""
+    from music21.bar import Repeat
+
+    for line, ended in ((measure.leftBarline, number - 1), (measure.rightBarline, number)):
+        if not isinstance(line, Repeat):
+            continue
+        if line.direction == "end" and ended >= 0:
+            bars[ended].times = max(bars[ended].times, line.times or 2)
+        elif line.direction == "start" and ended + 1 < len(bars):
+            bars[ended + 1].begins = True
