@@ -1,4 +1,4 @@
-"""A piece's excerpt for a few instruments: its tempo, key, phrasing and dynamics are drawn anew."""
+"""Arranges an excerpt of a piece for a few instruments, with a random tempo, key, phrasing and dynamics."""
 
 import random
 import statistics
@@ -9,23 +9,25 @@ from msdae.symbolic.instruments import POLYPHONIC, Voice
 from msdae.symbolic.notes import Note, Part, ScoreNote
 
 MAX_STEMS = 4
-MIN_NOTES = 8  # a part with fewer in the excerpt is left out
-MEDIAN_NOTE = (0.18, 0.5)  # seconds; the tempo is set by it, whatever note values a century wrote in
-POLYPHONIC_SHARE = 0.35  # of the excerpts with two parts or more, two of which one instrument plays
+MIN_NOTES = 8  # a part with fewer notes in the excerpt is left out
+# Seconds of the median note. It sets the tempo, because each century writes its music in other note values.
+MEDIAN_NOTE = (0.18, 0.5)
+POLYPHONIC_SHARE = 0.35  # of the excerpts with several parts: one instrument plays two of the parts
 
 
 @dataclass(frozen=True)
 class Stem:
-    """What one instrument plays; notes in seconds from the start of the excerpt."""
+    """The notes that one instrument plays; times in seconds from the start of the excerpt."""
 
     voice: Voice
     notes: list[Note]
 
 
 def arrange(parts: Sequence[Part], voices: Sequence[Voice], seconds: float, rng: random.Random) -> list[Stem]:
-    """An excerpt of at most `seconds` of the piece, a stem for each of up to four of its parts.
+    """An excerpt of at most `seconds`, as stems that play up to `MAX_STEMS` parts of the piece.
 
-    Empty where the piece has too few notes or no instrument reaches them.
+    One stem may play two of the parts. The list is empty if no part has enough notes or no voice has the
+    range for them.
     """
     lines = excerpt(parts, seconds, rng)
     lines = rng.sample(lines, min(MAX_STEMS, len(lines)))
@@ -46,15 +48,15 @@ def arrange(parts: Sequence[Part], voices: Sequence[Voice], seconds: float, rng:
 def excerpt(
     parts: Sequence[Part], seconds: float, rng: random.Random, least_notes: int = MIN_NOTES
 ) -> list[list[ScoreNote]]:
-    """The parts from a random note on, for `seconds`; onsets and durations become seconds.
+    """`seconds` of the parts, starting at a random note; onsets and durations are converted to seconds.
 
-    Parts with fewer notes there than `least_notes` are left out.
+    Parts with fewer than `least_notes` notes in the excerpt are left out.
     """
     notes = [note for part in parts for note in part]
     if not notes:
         return []
     median = statistics.median(note.duration for note in notes)
-    tempo = rng.uniform(*MEDIAN_NOTE) / median  # seconds in a quarter length
+    tempo = rng.uniform(*MEDIAN_NOTE) / median  # seconds per quarter length
     end = max(note.onset + note.duration for note in notes)
     latest = max(0.0, end - seconds / tempo)
     start = rng.choice([note.onset for note in notes if note.onset <= latest] or [0.0])
@@ -72,7 +74,7 @@ def excerpt(
 def _choose_voice(
     voices: Sequence[Voice], notes: Sequence[ScoreNote], polyphonic: bool, rng: random.Random
 ) -> Voice | None:
-    """A family at random, then one of its voices that reach all notes in some octave."""
+    """A random voice whose range holds all notes in some octave, from a random family; None without one."""
     span = max(note.pitch for note in notes) - min(note.pitch for note in notes)
     able = [voice for voice in voices if _octaves(voice, notes) and span <= _range(voice)]
     if polyphonic:
@@ -89,7 +91,7 @@ def _range(voice: Voice) -> int:
 
 
 def _octaves(voice: Voice, notes: Sequence[ScoreNote]) -> list[int]:
-    """Shifts by whole octaves, in semitones, that bring all notes into the voice's range, nearest first."""
+    """The octave shifts, in semitones, that bring all notes into the voice's range, smallest first."""
     low, high = min(note.pitch for note in notes), max(note.pitch for note in notes)
     kind = voice.instrument
     fitting = [shift for shift in range(-60, 61, 12) if kind.low <= low + shift and high + shift <= kind.high]
@@ -102,9 +104,12 @@ def _into_range(notes: Sequence[ScoreNote], voice: Voice, rng: random.Random) ->
 
 
 def without_unisons(notes: Sequence[ScoreNote]) -> list[ScoreNote]:
-    """A note that begins while its own pitch sounds ends that one: an instrument has each pitch once."""
+    """The notes, in order of onset, each cut where the next note of the same pitch begins.
+
+    An instrument cannot sound one pitch twice at a time.
+    """
     kept: list[ScoreNote] = []
-    sounding: dict[int, int] = {}  # pitch -> its latest note's place in `kept`
+    sounding: dict[int, int] = {}  # pitch -> index in `kept` of its latest note
     for note in notes:
         place = sounding.get(note.pitch)
         if place is not None and kept[place].onset + kept[place].duration > note.onset:
@@ -115,7 +120,10 @@ def without_unisons(notes: Sequence[ScoreNote]) -> list[ScoreNote]:
 
 
 def perform(notes: Sequence[ScoreNote], seconds: float, rng: random.Random) -> list[Note]:
-    """One articulation for the stem; a level that drifts from note to note, and accents on it."""
+    """The notes as a player would play them, cut at `seconds`.
+
+    One articulation holds for all notes; the velocity drifts from note to note and varies around the drift.
+    """
     legato = rng.uniform(0.7, 1.0)
     level = rng.uniform(55, 110)
     performed = []
@@ -128,7 +136,10 @@ def perform(notes: Sequence[ScoreNote], seconds: float, rng: random.Random) -> l
 
 
 def loosen(notes: Sequence[Note], seconds: float, timing: float, rng: random.Random) -> list[Note]:
-    """The notes of an excerpt of `seconds`, each begun and ended early or late by about `timing` seconds."""
+    """The notes of an excerpt of `seconds`, with onsets and offsets shifted at random.
+
+    timing: standard deviation of the shifts in seconds; no shift exceeds twice that.
+    """
     loose = []
     for onset, offset, pitch, velocity in notes:
         early, late = (max(-2 * timing, min(2 * timing, rng.gauss(0, timing))) for _ in range(2))

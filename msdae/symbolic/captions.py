@@ -1,8 +1,8 @@
-"""Captions of clips: what is known of a clip, in words; and what words ask for.
+"""Writes captions for clips, and reads from a text what music it asks for.
 
-A trait is one thing that a caption says: which instrument and family play, in which register, how densely,
-how fast, in which mode and room, how loudly, how the notes are joined. Traits come from the labels of a clip
-and from its notes; templates and synonyms make captions of them, several a clip.
+A trait is one property that a caption names: instrument, family, register, density, tempo, mode, room,
+dynamics or articulation. Traits come from a clip's labels and notes; templates and synonyms turn them into
+several captions per clip.
 """
 
 import itertools
@@ -16,31 +16,32 @@ from typing import Any
 from msdae.errors import UserError, printable
 from msdae.symbolic.phrases import CLAUSES, PHRASES, Phrases
 
-# The value of a trait by a number: (value, from which number on).
+# How a number becomes a value of a trait: (value, lowest number that has it).
 REGISTERS = (("low", 0), ("middle", 53), ("high", 72))  # median MIDI pitch
 DENSITIES = (("sparse", 0.0), ("moderate", 1.5), ("dense", 4.0))  # notes a second
 TEMPI = (("slow", 0.0), ("medium", 80.0), ("fast", 130.0))  # beats a minute
 DYNAMICS = (("soft", 0), ("medium", 55), ("loud", 95))  # mean velocity
 ARTICULATIONS = (("staccato", 0.0), ("detached", 0.5), ("legato", 0.9))  # share of the time to the next note
-MODE_NOTES = 8  # fewer say nothing of a mode
-TOGETHER = 0.03  # seconds between onsets of one chord
+MODE_NOTES = 8  # fewer notes are too few to tell the mode
+TOGETHER = 0.03  # seconds; onsets this close belong to one chord
 
-# How much of a key each pitch class is; Krumhansl and Kessler 1982.
+# How well each pitch class, counted from the tonic, fits a key (Krumhansl and Kessler 1982).
 PROFILES = {
     "major": (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
     "minor": (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
 }
 EXCLUSIVE = ("register", "density", "tempo", "room", "dynamics", "articulation")  # one value at a time
-PIECES = 1.9  # of a word, from which on a text without a word of `PHRASES` is not English
-SAID = 0.55  # how often a trait other than what plays is in a caption
+PIECES = 1.9  # tokens per word from which a text without any of `PHRASES` does not count as English
+SAID = 0.55  # probability that a caption names a trait other than its instrument
 
 
 @dataclass(frozen=True)
 class Traits:
-    """What a caption can say of a clip; None is unknown and is not said.
+    """What a caption can say about a clip; a trait that is None is unknown and left out.
 
-    instrument: any name. family: NSynth's, one of `instruments.FAMILIES`. mode: "major", "minor" or a maqam.
-    room: "dry", "room" or "hall". register, density, tempo, dynamics, articulation: a value of a table above.
+    instrument: any name. family: one of NSynth's, `instruments.FAMILIES`. mode: "major", "minor" or the name
+    of a maqam. room: "dry", "room" or "hall". register, density, tempo, dynamics, articulation: a value from
+    the table of that trait, such as `REGISTERS`.
     """
 
     instrument: str | None = None
@@ -55,9 +56,10 @@ class Traits:
 
 
 def traits(labels: Mapping[str, Any]) -> Traits:
-    """What the labels of a clip say, and its notes where `labels["notes"]` has them.
+    """The traits of a clip, from its labels and from the notes in `labels["notes"]` if there are any.
 
-    labels: of a cache or a data set; `tempo` in beats a minute; `mode`, `maqam` and `room` by name.
+    labels: a clip's labels in a cache or data set; `tempo` in beats a minute, `mode`, `maqam` and `room` by
+        name, `notes` as rows of `Note`.
     """
     notes = sorted(labels.get("notes", ()))
     tempo = labels.get("tempo")
@@ -75,12 +77,12 @@ def traits(labels: Mapping[str, Any]) -> Traits:
 
 
 def captions(clip: Traits, count: int, seed: int | str, phrases: Phrases = PHRASES) -> list[str]:
-    """`count` captions; the same seed gives the same ones, and no two are alike where words allow.
+    """`count` captions, all different as far as the synonyms allow; the same seed gives the same captions.
 
     phrases: the synonyms to choose from.
 
     Raises:
-        UserError: nothing is known of the clip.
+        UserError: all traits are None.
     """
     if clip == Traits():
         raise UserError("captions: nothing is known of this clip; give it an instrument, a family or notes")
@@ -93,7 +95,7 @@ def captions(clip: Traits, count: int, seed: int | str, phrases: Phrases = PHRAS
 
 
 def request(text: str) -> dict[str, set[str]]:
-    """{trait: its values that the words of `text` name}; of phrases inside each other the longest counts."""
+    """{trait: values that `text` names}; of overlapping phrases only the longest counts."""
     words, values = _words(text), {}
     free = set(range(len(words)))
     for phrase, trait, value in _by_length():
@@ -106,7 +108,7 @@ def request(text: str) -> dict[str, set[str]]:
 
 
 def require_one_value(text: str) -> None:
-    """Raise a UserError where `text` asks for two values of a trait that can have one: slow and fast."""
+    """Raise a UserError if `text` asks for two values that exclude each other, such as slow and fast."""
     for trait, values in request(text).items():
         if trait in EXCLUSIVE and len(values) > 1:
             both = " and ".join(sorted(values))
@@ -114,12 +116,12 @@ def require_one_value(text: str) -> None:
 
 
 def require_request(text: str, pieces: Callable[[str], int]) -> None:
-    """Check a text that asks for music.
+    """Check that a text asks for music, and for nothing contradictory.
 
-    pieces: how many pieces of words an English tokenizer cuts a text into.
+    pieces: counts the tokens into which an English tokenizer splits a text.
 
     Raises:
-        UserError: its words are not English, or it asks for two values of a trait that has one.
+        UserError: the words are not English, or two of the values that it asks for exclude each other.
     """
     words = _words(text)
     if not request(text) and pieces(" ".join(words)) >= PIECES * len(words):
@@ -149,7 +151,7 @@ def _caption(clip: Traits, rng: random.Random, phrases: Phrases) -> str:
 
 
 def _noun(clip: Traits, said: dict[str, str], rng: random.Random, phrases: Phrases) -> str:
-    """What plays, which is taken out of `said`: the instrument, or its family, or both."""
+    """The noun of a caption: instrument, family or both; both traits are removed from `said`."""
     family = said.pop("family", None) if clip.instrument else said.pop("family", clip.family)
     family = rng.choice(phrases["family"].get(family, (family,))) if family else None
     instrument = said.pop("instrument", None)
@@ -162,12 +164,12 @@ def _noun(clip: Traits, said: dict[str, str], rng: random.Random, phrases: Phras
 
 
 def value_of(table: Sequence[tuple[str, float]], number: float) -> str:
-    """The value of a number: the last of a table that begins at it or below, or the first."""
+    """The last value of the table whose start is not above `number`; the first if all starts are above."""
     return [value for value, start in table if number >= start or start == table[0][1]][-1]
 
 
 def _onsets(notes: Sequence[Sequence[float]]) -> list[float]:
-    """When notes begin, chords once; seconds, in order."""
+    """The onsets of sorted notes in seconds; the notes of a chord share one onset."""
     onsets: list[float] = []
     for note in notes:
         if not onsets or note[0] - onsets[-1] > TOGETHER:
@@ -188,14 +190,14 @@ def _density(notes: Sequence[Sequence[float]]) -> str | None:
 
 
 def _tempo(notes: Sequence[Sequence[float]]) -> str | None:
-    """The median gap between onsets as an eighth note; None for fewer than three notes."""
+    """The tempo, taking the median gap between onsets for an eighth note; None below three onsets."""
     gaps = _gaps(notes)
     return value_of(TEMPI, 30 / statistics.median(gaps)) if len(gaps) > 1 else None
 
 
 def _articulation(notes: Sequence[Sequence[float]]) -> str | None:
     gaps = _gaps(notes)
-    if len(gaps) < 2 or len(gaps) + 1 < len(notes):  # chords and several voices have none
+    if len(gaps) < 2 or len(gaps) + 1 < len(notes):  # chords or several voices
         return None
     shares = [(note[1] - note[0]) / gap for note, gap in zip(notes, gaps, strict=False)]
     return value_of(ARTICULATIONS, statistics.median(shares))
@@ -219,7 +221,7 @@ def _mode(notes: Sequence[Sequence[float]]) -> str | None:
 
 
 def _plain(name: str | None) -> str | None:
-    """An instrument's name as it is said: "Acoustic Guitar (nylon)" is a nylon acoustic guitar."""
+    """An instrument's name as one says it: "Acoustic Guitar (nylon)" becomes "nylon acoustic guitar"."""
     if not name or name == "procedural":
         return None
     inside = re.search(r"\((.*)\)", name)
@@ -232,7 +234,7 @@ def _words(text: str) -> list[str]:
 
 
 def _by_length() -> Iterator[tuple[list[str], str, str]]:
-    """(words, trait, value) of each phrase, the longest first."""
+    """(words, trait, value) of each phrase, phrases of most words first."""
     entries = [
         (_words(phrase), trait, value)
         for trait, values in PHRASES.items()

@@ -1,8 +1,8 @@
-"""Bach's chorales in four parts, by the canonical split (Boulanger-Lewandowski et al. 2012: 229, 76, 77).
+"""Bach's chorales in four parts, in the usual split: 229 to train, 76 to validate, 77 to test.
 
-The split is of another edition; each of its validation and test pieces was matched by content, in whatever
-key, to music21's corpus: 71 of 77 test and 69 of 76 validation pieces are there in four parts. All others are
-to learn from.
+The split is that of Boulanger-Lewandowski et al. 2012, who used another edition. Its validation and test
+pieces were matched by content, in any key, to music21's corpus, which has 69 of the 76 and 71 of the 77 in
+four parts. All other chorales of the corpus are training pieces.
 """
 
 import functools
@@ -159,7 +159,7 @@ TEST = [
 
 @functools.lru_cache(maxsize=1)
 def chorales() -> dict[str, dict[str, Score]]:
-    """{split: {piece: score}} of the splits "train", "valid" and "test".
+    """{split: {piece: score}} for the splits "train", "valid" and "test"; the first call reads the corpus.
 
     Raises:
         UserError: music21 is not installed.
@@ -173,13 +173,13 @@ def chorales() -> dict[str, dict[str, Score]]:
 
 
 def split_of(piece: str) -> str:
-    """The split of a chorale by its path inside the corpus, "bach/bwv1.6.mxl"."""
+    """The split of a chorale; `piece` is its path inside the corpus, such as "bach/bwv1.6.mxl"."""
     number = piece.rpartition("/")[2].removeprefix("bwv").removesuffix(".mxl")
     return "test" if number in TEST else "valid" if number in VALIDATION else "train"
 
 
 def is_line(part: Part) -> bool:
-    """Whether hardly any two notes of the part sound at once."""
+    """Whether the part is monophonic: at most one note in twenty overlaps the next one."""
     together = sum(
         after.onset < before.onset + before.duration - 1e-6
         for before, after in zip(part[:-1], part[1:], strict=True)

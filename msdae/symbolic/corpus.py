@@ -1,4 +1,4 @@
-"""Parts of the pieces in music21's corpus, as plain notes in quarter lengths."""
+"""The pieces of music21's corpus: their names, their splits, and their parts as notes in quarter lengths."""
 
 import functools
 import hashlib
@@ -15,7 +15,7 @@ from msdae.files import atomic, read_json, reading
 from msdae.symbolic.musicxml import tones
 from msdae.symbolic.notes import Part, ScoreNote
 
-# Collections of many short pieces, in one to eight parts.
+# Collections of many short pieces in one to eight parts.
 COLLECTIONS = (
     "bach",
     "corelli",
@@ -27,17 +27,19 @@ COLLECTIONS = (
     "schumann_robert",
     "trecento",
 )
-SHARES = {"train": 76, "validation": 8, "test": 8, "unseen": 8}  # of the pieces, in percent
-# The larger collections are thinned to this many pieces, so that no one style fills the set.
+SHARES = {"train": 76, "validation": 8, "test": 8, "unseen": 8}  # percent of the pieces
+# Larger collections are thinned towards this many pieces, so that no style dominates.
 PIECES_PER_COLLECTION = 300
-# Larger files take music21 more than about half a second each.
+# music21 needs more than about half a second for a larger file.
 MAX_BYTES = {".mxl": 20_000, ".xml": 200_000, ".krn": 12_000, ".abc": 12_000}
 
 
 def pieces(*splits: str) -> list[str]:
-    """Names of the usable pieces of `splits` (keys of SHARES; all without), in a fixed order.
+    """The names of the usable pieces in the given splits, in a fixed order.
 
-    A piece's name is its path inside the corpus.
+    splits: keys of `SHARES`; all splits if none is given.
+
+    The name of a piece is its path inside the corpus.
 
     Raises:
         UserError: music21 is not installed.
@@ -52,9 +54,9 @@ def collection(name: str, pattern: str = "*") -> list[str]:
 
 
 def split_of(piece: str, shares: Mapping[str, int] = SHARES) -> str:
-    """The split a piece belongs to, whatever the seed, by a hash of its name.
+    """The split of a piece, which depends on nothing but a hash of its name.
 
-    shares: of the pieces, of each split, in percent.
+    shares: percent of the pieces in each split; they add up to 100.
     """
     place = int(hashlib.sha256(piece.encode()).hexdigest(), 16) % 100
     for split, share in shares.items():
@@ -66,17 +68,17 @@ def split_of(piece: str, shares: Mapping[str, int] = SHARES) -> str:
 
 @functools.lru_cache(maxsize=2048)
 def parts(piece: str) -> list[Part]:
-    """The pitched parts of one piece, ties joined; empty where music21 cannot read it as one score.
+    """The pitched parts of one piece, with tied notes joined; empty if music21 cannot read it as one score.
 
-    What music21 reads in half a second is kept in the cache folder.
+    Parsing takes music21 about half a second, so the result is kept in the cache folder.
 
     Raises:
         UserError: music21 is not installed.
     """
-    _corpus_root()  # says what to install
+    _corpus_root()  # raises the UserError
     name = hashlib.sha256(f"{version('music21')} {piece}".encode()).hexdigest()[:16]
     path = folders.cache() / "pieces" / f"{name}.json"
-    with suppress(UserError), reading(path):  # it is not there yet, or damaged
+    with suppress(UserError), reading(path):  # the cached file is missing or damaged
         stored = read_json(path, list)
         return [[ScoreNote(*map(float, note[:2]), int(note[2])) for note in part] for part in stored]
     piece_parts = _read(piece)
@@ -102,12 +104,12 @@ def _read(piece: str) -> list[Part]:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # bars that are overfull, slurs without an end
-            # From the source: music21's own cache would depend on what ran here before.
+            warnings.simplefilter("ignore")  # overfull bars, slurs without an end
+            # forceSource: the content of music21's own cache depends on what ran on this machine before.
             score = music21.converter.parse(_corpus_root() / piece, forceSource=True)
     except music21.exceptions21.Music21Exception:
         return []
-    # Ties as music21 joins them: rendered sets and the cases of SwapBench follow from these notes.
+    # Ties are joined by music21's `stripTies`: rendered data sets and SwapBench's cases depend on its result.
     parts = ([note for note, _ in tones(part.stripTies())] for part in getattr(score, "parts", ()))
     return [sorted(notes) for notes in parts if notes]
 

@@ -1,4 +1,4 @@
-"""How loud the notes of written music are: dynamic marks, hairpins and accents, as music21 reads them."""
+"""The velocities of written notes, from the dynamic marks, hairpins and accents that music21 reads."""
 
 import math
 import re
@@ -8,23 +8,23 @@ from typing import Any
 
 from msdae.symbolic.notes import VELOCITY
 
-# Velocities at which MuseScore and others play the marks.
+# The velocities at which MuseScore and other programs play the marks.
 MARKS = {"pppp": 10, "ppp": 16, "pp": 33, "p": 49, "mp": 64}
 MARKS |= {"mf": 80, "f": 96, "ff": 112, "fff": 126, "ffff": 127}
-STEP = 16  # from mark to mark; what an accent adds, and a hairpin that leads to no mark
-STRESS = re.compile(r"fpp?|pf|r?fz|rf|sf+z?p*")  # marks that make the notes louder where they stand alone
-NEAR = 1.0  # quarter lengths after a hairpin in which the mark that it leads to may stand
+STEP = 16  # velocity between adjacent marks; also the effect of an accent, and of a hairpin without a goal
+STRESS = re.compile(r"fpp?|pf|r?fz|rf|sf+z?p*")  # marks that stress only the notes at which they stand
+NEAR = 1.0  # quarter lengths after a hairpin within which a mark counts as its goal
 
 
 def velocities(staves: Iterable[Any]) -> Callable[[Any], int]:
-    """A function that gives the velocity of a note or chord of one instrument, (1 to 127).
+    """A function that returns the velocity (1 to 127) of any of an instrument's notes or chords.
 
-    A mark counts for all staves of the instrument, from where it stands to the next one. A hairpin leads
-    evenly from the velocity at its beginning to the mark at its end, or by one step.
+    A mark holds for all staves of the instrument, up to the next mark. A hairpin changes the velocity
+    linearly from where it begins to the mark at its end; without such a mark, it changes it by `STEP`.
 
-    staves: music21's parts.
+    staves: the staves of one instrument, as music21's parts.
     """
-    from music21.articulations import Accent  # StrongAccent is one, too
+    from music21.articulations import Accent  # StrongAccent is a subclass
 
     levels, stressed, hairpins = _signs(staves)
     slopes: list[tuple[float, float, float, float]] = []
@@ -72,6 +72,6 @@ def _signs(
 
 
 def _level(steps: Sequence[tuple[float, float]], place: float) -> float:
-    """What the last of the steps, (place, velocity), up to `place` says."""
+    """The velocity at `place`: that of the last (place, velocity) not after it, or `VELOCITY` before all."""
     index = bisect_right(steps, (place, math.inf))
     return steps[index - 1][1] if index else VELOCITY

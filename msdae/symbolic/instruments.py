@@ -1,4 +1,4 @@
-"""The pitched General MIDI instruments, their NSynth family and the range in which they sound natural."""
+"""The pitched General MIDI instruments, with NSynth families and the ranges in which they sound natural."""
 
 import hashlib
 from collections import Counter
@@ -21,22 +21,22 @@ FAMILIES = (
 )
 SOURCES = ("acoustic", "electronic", "synthetic")
 
-# One program a family that occurs in no training, validation or test split: fretless bass, French horn,
-# pan flute, jazz guitar, harpsichord, vibraphone, church organ, oboe, cello, calliope lead, voice oohs.
+# One program of each family that only the unseen split has: fretless bass, French horn, pan flute, jazz
+# guitar, harpsichord, vibraphone, church organ, oboe, cello, calliope lead, voice oohs.
 HELD_OUT = (35, 60, 75, 26, 6, 11, 19, 68, 42, 82, 53)
 
 # Families whose instruments may play several notes at once.
 POLYPHONIC = ("guitar", "keyboard", "mallet", "organ")
 
 
-PROGRAMS = 128  # of General MIDI; what is numbered beside them has numbers from here on
-VELOCITIES = (25, 50, 75, 100, 127)  # of single notes, as NSynth's
-ONE_IN = 8  # neighbouring pitches, of which one is reserved
+PROGRAMS = 128  # General MIDI programs; sounds that have no program are numbered from here
+VELOCITIES = (25, 50, 75, 100, 127)  # the velocities of NSynth, used for single notes
+ONE_IN = 8  # one of so many neighbouring pitches is reserved
 
 
 @dataclass(frozen=True)
 class Instrument:
-    """A General MIDI program (0-127); `low` to `high` is its range in MIDI pitches, both included."""
+    """A General MIDI program (0-127) whose range is the MIDI pitches `low` to `high`, both included."""
 
     program: int
     name: str
@@ -46,8 +46,8 @@ class Instrument:
     high: int
 
 
-# Left out: drums and effects, programs that sound several pitches or another one than the note's
-# (guitar harmonics, orchestra hit, fifths lead, timpani), and pads, for which NSynth has no family.
+# Left out are drums and effects, programs that sound several pitches or another pitch than the note's (guitar
+# harmonics, orchestra hit, fifths lead, timpani), and all pads but the choir, as NSynth has no pad family.
 INSTRUMENTS = tuple(
     Instrument(*row)
     for row in (
@@ -152,15 +152,15 @@ _FAMILY_OF_PROGRAM = {instrument.program: instrument.family for instrument in IN
 
 
 def family(program: int) -> str | None:
-    """The NSynth family of a General MIDI program (0-127); None where NSynth has none for it."""
+    """The NSynth family of a General MIDI program (0-127); None if the program is not in `INSTRUMENTS`."""
     return _FAMILY_OF_PROGRAM.get(program)
 
 
 def reserved(program: int, pitch: int) -> bool:
-    """Whether single notes of this General MIDI program and MIDI pitch are kept for SwapBench.
+    """Whether single notes of this General MIDI program and MIDI pitch are reserved for SwapBench.
 
-    Training data has no such single note. One pitch is reserved in every eight neighbours, which one by a
-    hash of the program.
+    Training data has no such single notes. One in every `ONE_IN` neighbouring pitches is reserved; a hash of
+    the program and of the group of neighbours decides which.
     """
     block, place = divmod(pitch, ONE_IN)
     digest = hashlib.sha256(f"reserved/{program}/{block}".encode()).digest()
@@ -173,7 +173,7 @@ def seen() -> tuple[Instrument, ...]:
 
 
 def unseen() -> tuple[Instrument, ...]:
-    """The instruments of the unseen split only."""
+    """The held-out instruments, which only the unseen split has."""
     return tuple(instrument for instrument in INSTRUMENTS if instrument.program in HELD_OUT)
 
 
@@ -183,8 +183,8 @@ class Voice:
 
     Attributes:
         soundfont: path of the file.
-        index: number among all voices of a data set.
-        number: counts within the family and source, as in NSynth's names.
+        index: its number among all voices of a data set.
+        number: its number within its family and source, as in NSynth's names.
     """
 
     soundfont: str
@@ -198,7 +198,10 @@ class Voice:
 
 
 def voices(soundfonts: Sequence[str], unseen_soundfonts: Sequence[str]) -> tuple[list[Voice], list[Voice]]:
-    """Every voice of the trained splits and of the unseen split; no number occurs twice."""
+    """All voices of the training, validation and test splits, and all voices of the unseen split.
+
+    Each is a pair of a SoundFont and an instrument; the two lists share neither indices nor names.
+    """
     counts: Counter = Counter()
     groups: tuple[list[Voice], list[Voice]] = ([], [])
     sources = ((soundfonts, seen()), (unseen_soundfonts, unseen()))

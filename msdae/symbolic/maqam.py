@@ -1,4 +1,7 @@
-"""Maqamat as scales, and pieces in them: taqsim-like lines around tonic and ghammaz, with their ornaments."""
+"""Arabic maqamat as scales, and random pieces in them: ornamented lines in the manner of a taqsim.
+
+A taqsim is a solo improvisation. Its lines move around the tonic and the ghammaz, a maqam's other centre.
+"""
 
 import itertools
 import math
@@ -12,9 +15,9 @@ import numpy as np
 from msdae.config import require_ranges
 from msdae.limits import Range, Share, check
 
-SLOWEST_SLIDE = 0.5  # of a tone: a slide takes no more
-SHORTEST = 0.1  # seconds of a tone
-LAST = 2.5  # beats of the tone that ends a section
+SLOWEST_SLIDE = 0.5  # the largest share of a tone that a slide may take
+SHORTEST = 0.1  # seconds of the shortest tone
+LAST = 2.5  # beats of the final tone of a section
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Maqam:
     ghammaz: int
 
 
-# In 24 equal steps, as they are notated; Marcus 1989, "Arab Music Theory in the Modern Period".
+# In 24 equal steps per octave, as they are notated (Marcus 1989, "Arab Music Theory in the Modern Period").
 MAQAMAT = {
     maqam.name: maqam
     for maqam in (
@@ -50,14 +53,14 @@ Numbers = tuple[Annotated[float, Range(0, 1e4)], ...]
 
 @dataclass(frozen=True)
 class TaqsimConfig:
-    """What pieces are drawn from; the pairs are ranges, from and to.
+    """The distributions that pieces are drawn from; a pair is a range (from, to).
 
-    tonic: MIDI pitches of the tonic. tempo: beats a minute. modulated: share of the pieces whose middle third
-    is in another maqam. moved: share of those in which it has another tonic, the ghammaz.
-    intonation: standard deviation of a degree, cents, that a section keeps; the tonic has none.
-    wander: the same of a single tone. slides, vibrato, trills: shares of the tones long enough for them.
-    vibrato_rate: Hz. vibrato_extent: cents either way. trill_rate: Hz, both tones.
-    slide_seconds: in which a tone is reached from the one before.
+    tonic: MIDI pitch of the tonic. tempo: beats a minute. modulated: share of the pieces whose middle third
+    is in another maqam. moved: share of these in which that maqam's tonic is the ghammaz of the first.
+    intonation: standard deviation, in cents, by which a section detunes each degree but the tonic.
+    wander: standard deviation, in cents, of each single tone. slides, vibrato, trills: shares of the tones
+    long enough for them. vibrato_rate: Hz. vibrato_extent: cents up and down. trill_rate: Hz of the
+    alternation of both tones. slide_seconds: seconds of a slide from the tone before.
     """
 
     tonic: tuple[Annotated[float, Range(0, 127)], ...] = (48, 62)
@@ -81,10 +84,11 @@ class TaqsimConfig:
 
 @dataclass(frozen=True)
 class Tone:
-    """A note whose pitch need not be a key's, nor stay where it is.
+    """A note whose pitch may lie between the keys of a piano and may move.
 
-    onset, offset: seconds. pitch: MIDI, any fraction. velocity: 1 to 127. slide: (semitones from its pitch
-    where it begins, seconds until it is there). vibrato: (Hz, cents either way). trill: (Hz, semitones up).
+    onset, offset: seconds. pitch: MIDI pitch, with any fraction. velocity: 1 to 127. slide: (semitones from
+    `pitch` at which the tone begins, seconds until it reaches `pitch`). vibrato: (Hz, cents up and down).
+    trill: (Hz, semitones up).
     """
 
     onset: float
@@ -96,7 +100,7 @@ class Tone:
     trill: tuple[float, float] = (0.0, 0.0)
 
     def pitches(self, seconds: np.ndarray) -> np.ndarray:
-        """The MIDI pitch at times `seconds` after the onset, of the same shape."""
+        """The MIDI pitch at the times `seconds` after the onset; an array of the shape of `seconds`."""
         curve = np.full(np.shape(seconds), float(self.pitch))
         if self.slide[1]:
             curve += self.slide[0] * 0.5 * (1 + np.cos(np.pi * np.clip(seconds / self.slide[1], 0, 1)))
@@ -109,7 +113,10 @@ class Tone:
 
 @dataclass(frozen=True)
 class Section:
-    """A third of a piece, of one maqam on one tonic."""
+    """A third of a piece, in one maqam on one tonic.
+
+    tonic: MIDI pitch. start: seconds from the beginning of the piece.
+    """
 
     maqam: str
     tonic: float
@@ -120,10 +127,10 @@ class Section:
 def taqsim(
     maqam: str, seconds: float, rng: random.Random, config: TaqsimConfig = TaqsimConfig()
 ) -> list[Section]:
-    """A piece of three sections of `seconds` each; it begins around the tonic and ends on it.
+    """A piece of three sections of `seconds` each, which begins around the tonic and ends on it.
 
-    The first stays about the tonic, the second about the ghammaz and above or, modulated, in another maqam,
-    the third comes down from the octave.
+    The first section stays around the tonic. The second stays around the ghammaz and above or, if the piece
+    modulates, is in another maqam. The third descends from the octave.
     """
     tonic = rng.uniform(*config.tonic)
     home, away = MAQAMAT[maqam], MAQAMAT[maqam]
@@ -148,7 +155,7 @@ def taqsim(
 
 
 class _Line:
-    """Phrases that walk over the degrees between two bounds towards a goal."""
+    """A random walk over the degrees between two bounds, in phrases that each lead to a goal."""
 
     def __init__(
         self,
@@ -169,12 +176,12 @@ class _Line:
         self.deviation = [0.0] + [rng.gauss(0, config.intonation) for _ in maqam.degrees[1:]]
 
     def pitch(self, degree: int) -> float:
-        """MIDI pitch of a degree, which may be below the tonic or above its octave."""
+        """The MIDI pitch of a degree; degrees below 0 and above 6 are in other octaves."""
         octave, step = divmod(degree, len(self.maqam.degrees))
         return self.tonic + 12 * octave + (self.maqam.degrees[step] + self.deviation[step]) / 100
 
     def tones(self, start: float, seconds: float) -> Iterator[Tone]:
-        """The tones of a section, which ends on its goal."""
+        """The tones of a section of `seconds` from `start`; the last is on the tonic or the ghammaz."""
         time, before, end = start, None, start + seconds
         last = end - min(LAST * self.beat, seconds / 3)
         while last - time >= SHORTEST:
@@ -188,7 +195,7 @@ class _Line:
         yield self._tone(time, end - time, self.end, before)
 
     def _phrase(self, goal: int) -> Iterator[tuple[int, float]]:
-        """(degree, beats) of a phrase that ends with a long goal."""
+        """The (degree, beats) of a phrase that ends with a long tone on the goal."""
         rhythm = self.rng.choice(((0.5, 0.5), (1.0, 0.5, 0.5), (0.25,) * 4, (0.75, 0.25), (1.0,)))
         steps, count = itertools.cycle(rhythm), self.rng.randint(4, 9)
         for _ in range(count):

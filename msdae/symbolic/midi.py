@@ -1,4 +1,4 @@
-"""MIDI files: read as they are played or as a score, and written."""
+"""Reads MIDI files, as played notes or as a score, and writes them."""
 
 import io
 import math
@@ -14,30 +14,31 @@ from msdae.errors import UserError, printable, required
 from msdae.files import reading
 from msdae.symbolic.notes import Note, Score, ScoreNote, Tempos, check_tempos, clock
 
-LARGEST = 1 << 20  # bytes of a MIDI file; a long piece for piano has a third of it
+LARGEST = 1 << 20  # bytes of a MIDI file; a long piece for piano has a third of that
 LONGEST = 86_400.0  # seconds, a day
-UNENDING = re.compile(rb"[\x80-\xff]{1024}")  # a number without an end, which takes the parser hours
-KEY_SIGNATURE = re.compile(rb"\xff\x59\x02..", re.DOTALL)  # of no use here, and mido refuses odd ones
+UNENDING = re.compile(rb"[\x80-\xff]{1024}")  # an unterminated number, on which the parser would spend hours
+KEY_SIGNATURE = re.compile(rb"\xff\x59\x02..", re.DOTALL)  # not needed, and mido refuses unusual ones
 FIX = "give a standard MIDI file"
-TEMPO = 120.0  # quarter notes a minute where a file says none
-SUSTAIN = 64  # MIDI's number of the pedal
-DRUMS = 9  # their channel, counted from 0
-BEND_RANGE = 2.0  # semitones that the pitch wheel reaches where a file does not say it
-LEAST_BEND = 0.1  # semitones; a wheel that says less leaves a note on its key
-MOST_CHANGES = 500  # of the wheel or of volume during one note that are looked at, the first ones
-SELECT, OTHERS, NOTHING = (101, 100), (99, 98), (127, 127)  # select a parameter; one of no standard; none
-VALUE, FINE = 6, 38  # of the parameter that is selected: of (0, 0) the wheel's semitones, and cents
-RESET = 121  # puts all controllers at rest
-VOLUME, EXPRESSION = 7, 11
-REST = {VOLUME: 100, EXPRESSION: 127}  # where these pedals are until a file moves them
+TEMPO = 120.0  # quarter notes a minute, the default of a file without a tempo
+SUSTAIN = 64  # controller number of the sustain pedal
+DRUMS = 9  # channel of the drums, counted from 0
+BEND_RANGE = 2.0  # semitones of a full pitch bend, unless the file sets another range
+LEAST_BEND = 0.1  # semitones; a note that is bent less keeps the pitch of its key
+MOST_CHANGES = 500  # only so many changes of pitch bend or volume during one note are considered
+# Controllers that select a registered and a non-registered parameter, and the number that selects none.
+SELECT, OTHERS, NOTHING = (101, 100), (99, 98), (127, 127)
+VALUE, FINE = 6, 38  # data entry, coarse and fine: semitones and cents for parameter (0, 0), the bend range
+RESET = 121  # resets all controllers
+VOLUME, EXPRESSION = 7, 11  # controller numbers
+REST = {VOLUME: 100, EXPRESSION: 127}  # their values until a file changes them
 CHANNELS = [number for number in range(16) if number != DRUMS]
-TICKS = 960  # a quarter note in the files that are written; at 120 a minute one tick is 0.5 ms
+TICKS = 960  # per quarter note in written files; at 120 quarter notes a minute a tick is 0.5 ms
 Channel = tuple[int, int]  # port and number
 Key = tuple[Channel, int]  # and its MIDI pitch
 
 
 class _Stroke(NamedTuple):
-    """A key while it is down; times in ticks."""
+    """A note from key down to key up; times in ticks."""
 
     onset: int
     offset: int
@@ -83,15 +84,14 @@ class _Keys:
 
 
 class _Song:
-    """What the tracks of a file play together; times in ticks.
+    """The notes, controllers and tempos of all tracks of a file; times in ticks.
 
     Attributes:
-        resolution: ticks of a quarter note.
-        parts: the strokes of each track, channel and program.
-        pedals: when the pedal of each channel goes down (True) or up.
-        controls: what each channel is told of its pitch wheel and other controllers, as mido's messages, and
-            when.
-        tempos: where each tempo begins in quarter lengths, the first at 0, and quarter notes a minute.
+        resolution: ticks per quarter note.
+        parts: the strokes of each (track, channel, program).
+        pedals: the times at which the sustain pedal of each channel goes down (True) or up.
+        controls: the pitch bends and other controller changes of each channel, as (time, mido's message).
+        tempos: (place in quarter lengths, quarter notes a minute) of each tempo, the first at 0.
     """
 
     def __init__(self, resolution: int, tracks: Iterable[Any]):
@@ -99,7 +99,7 @@ class _Song:
         self.parts: dict[tuple[int, Channel, int], list[_Stroke]] = defaultdict(list)
         self.pedals: dict[Channel, list[tuple[int, bool]]] = defaultdict(list)
         self.controls: dict[Channel, list[tuple[int, Any]]] = defaultdict(list)
-        changes: list[tuple[int, int]] = []  # ticks, and microseconds of a quarter note
+        changes: list[tuple[int, int]] = []  # ticks, microseconds per quarter note
         for number, track in enumerate(tracks):
             changes += self._add(number, track)
         tempos = {0: TEMPO}
@@ -112,7 +112,7 @@ class _Song:
             events.sort(key=lambda event: event[0])
 
     def _add(self, number: int, track: Iterable[Any]) -> list[tuple[int, int]]:
-        """Add the strokes, pedals and controls of mido's track; return its changes of the tempo."""
+        """Add the events of mido's track; return its tempo changes, as ticks and microseconds per quarter note."""
         tick = port = 0
         programs: dict[int, int] = defaultdict(int)
         keys, changes = _Keys(), []
@@ -143,15 +143,15 @@ class _Song:
 def read_midi(
     path: str | Path, drums: bool = True, pedal: bool = False, controls: bool = False
 ) -> list[Note]:
-    """The notes of a MIDI file, by onset.
+    """The notes of a MIDI file, in order of onset.
 
-    drums: whether notes of the drum channel count too. pedal: whether the sustain pedal holds notes.
-    controls: whether the pitch wheel moves notes, and the volume and expression of their channel make them
-        softer or louder, each by what they say for most of the time that its key is down; pitches may have
-        fractions then.
+    drums: whether to include the notes of the drum channel. pedal: whether the sustain pedal prolongs notes.
+    controls: whether pitch bends change the pitches, which may then have fractions, and the channels' volume
+        and expression change the velocities. A note takes the median of the values while its key is down.
 
     Raises:
-        UserError: not a readable MIDI file, one with an impossible tempo, or larger or longer than music is.
+        UserError: the file is not readable as MIDI, has an impossible tempo, or is larger than `LARGEST` or
+            longer than `LONGEST`; mido is not installed.
     """
     song = _read(path)
     time = clock(song.tempos)
@@ -167,7 +167,7 @@ def read_midi(
         events = song.controls[channel] if controls else []
         bends, gains = _typical(strokes, *_wheel(events)), _typical(strokes, *_volume(events))
         played += zip(strokes, ends, bends, gains, strict=True)
-    loudest = max((gain for *_, gain in played), default=1.0)  # what is over 1 would end at velocity 127
+    loudest = max((gain for *_, gain in played), default=1.0)  # dividing by it keeps velocities <= 127
     notes = []
     for stroke, end, bend, gain in played:
         pitch = min(127, max(0, stroke.pitch + round(bend, 2))) if abs(bend) >= LEAST_BEND else stroke.pitch
@@ -177,8 +177,10 @@ def read_midi(
 
 
 def read_midi_score(path: str | Path) -> Score:
-    """The pitched notes of a MIDI file in quarter lengths, a part for each of its instruments, and all of
-    its tempos; raises as `read_midi`."""
+    """The pitched notes of a MIDI file in quarter lengths, and all of its tempos.
+
+    Each track, channel and program makes one part. Raises the errors of `read_midi`.
+    """
     song = _read(path)
     parts = tuple(
         sorted(
@@ -207,15 +209,20 @@ def _read(path: str | Path) -> _Song:
         last = max((stroke.offset for strokes in song.parts.values() for stroke in strokes), default=0)
         if clock(song.tempos)(last / song.resolution) > LONGEST:
             raise ValueError("notes outside of a day")
-    except Exception as error:  # what mido raises is of no one family
+    except Exception as error:  # mido's errors have no common class
         reason = " ".join(printable(error).split())[:100] or type(error).__name__
         raise UserError(f"{printable(path)}: not a readable MIDI file ({reason}); {FIX}") from error
     return song
 
 
 def _ends(strokes: Sequence[_Stroke], pedal: Sequence[tuple[int, bool]]) -> list[int]:
-    """When the strokes of a part are no longer heard, in ticks; with the pedal not before it is up or their
-    key is struck again, or the last key is up."""
+    """The ticks at which the strokes of a part stop sounding.
+
+    A stroke that ends while the pedal is down sounds on until the pedal goes up or its key is struck again. A
+    pedal that never goes up does so at the end of the last stroke.
+
+    pedal: (tick, whether it is down), in order.
+    """
     ends = [stroke.offset for stroke in strokes]
     if not pedal:
         return ends
@@ -238,7 +245,7 @@ def _ends(strokes: Sequence[_Stroke], pedal: Sequence[tuple[int, bool]]) -> list
 
 
 def _typical(strokes: Sequence[_Stroke], times: Sequence[int], values: Sequence[float]) -> list[float]:
-    """The median of values, which hold from their times on, over the time of each stroke of a part."""
+    """The median value during each stroke, weighted by time; each value holds from its time to the next."""
     medians = []
     for onset, offset, *_ in strokes:
         first = bisect_right(times, onset) - 1
@@ -251,7 +258,7 @@ def _typical(strokes: Sequence[_Stroke], times: Sequence[int], values: Sequence[
 
 
 def _wheel(events: Sequence[tuple[int, Any]]) -> tuple[list[int], list[float]]:
-    """The ticks from which on a channel is bent, the first one 0, and by how many semitones."""
+    """The ticks at which the pitch bend of a channel changes, the first one 0, and the bends in semitones."""
     times, bends = [0], [0.0]
     selected, place = list(NOTHING), 0.0
     reach = {VALUE: BEND_RANGE, FINE: 0.0}
@@ -274,7 +281,7 @@ def _wheel(events: Sequence[tuple[int, Any]]) -> tuple[list[int], list[float]]:
 
 
 def _volume(events: Sequence[tuple[int, Any]]) -> tuple[list[int], list[float]]:
-    """The ticks from which on a channel is softer or louder, the first one 0, and its velocities' factor."""
+    """The ticks at which the gain of a channel changes, the first one 0, and the factors for velocities."""
     times, gains = [0], [1.0]
     places = dict(REST)
     for tick, message in events:
@@ -292,14 +299,14 @@ def _volume(events: Sequence[tuple[int, Any]]) -> tuple[list[int], list[float]]:
 
 
 def write_midi(path: str | Path, notes: Iterable[Note], program: int, name: str = "") -> None:
-    """Write `notes` as one track of the General MIDI program (0-127)."""
-    ticks = TICKS * TEMPO / 60  # a second
+    """Write `notes` as one track, played by the General MIDI program (0-127)."""
+    ticks = TICKS * TEMPO / 60  # per second
     strokes = [_Stroke(round(n.onset * ticks), round(n.offset * ticks), n.pitch, n.velocity) for n in notes]
     _write(path, {name: strokes}, program, [(0.0, TEMPO)])
 
 
 def write_midi_score(path: str | Path, score: Score, program: int = 0) -> None:
-    """Write the score with its tempos: a track for each part, all of the General MIDI program (0-127)."""
+    """Write the score with its tempos, one track per part; all play the General MIDI program (0-127)."""
     tracks = {}
     for number, part in enumerate(score.parts, start=1):
         tracks[f"part {number}"] = [
@@ -329,7 +336,7 @@ def _write(path: str | Path, tracks: Mapping[str, Iterable[_Stroke]], program: i
 
 
 def _track(messages: Iterable[tuple[int, Any]]) -> Any:
-    """mido's track of the messages and the ticks at which they come; of one tick, ends of notes first."""
+    """A mido track of (tick, message) pairs; at equal ticks, note-ons come last."""
     mido = _mido()
     track, now = mido.MidiTrack(), 0
     for tick, message in sorted(messages, key=lambda pair: (pair[0], pair[1].type == "note_on")):

@@ -1,4 +1,4 @@
-"""MusicXML files, plain (.musicxml, .xml) and packed (.mxl), read by music21."""
+"""Reads MusicXML files, plain (.musicxml, .xml) or compressed (.mxl), with music21."""
 
 import io
 import re
@@ -17,13 +17,14 @@ from msdae.symbolic.dynamics import velocities
 from msdae.symbolic.notes import VELOCITY, Score, ScoreNote, Tempos, check_tempos
 from msdae.symbolic.repeats import order
 
-LARGEST = 4 << 20  # bytes of the XML; music21 takes seconds a megabyte
-USUAL = 100.0  # quarter notes a minute where a score says none
-MOST = 200_000  # notes with all repeats; an hour has fewer
+LARGEST = 4 << 20  # bytes of the XML; music21 takes seconds per megabyte
+USUAL = 100.0  # quarter notes a minute, the default of a score without a tempo
+MOST = 200_000  # notes with all repeats; an hour of music has fewer
 GRACE = 1 / 8  # quarter lengths of a grace note
-STACCATO = 0.5  # of its written length that a staccato note sounds
+STACCATO = 0.5  # share of its written duration for which a staccato note sounds
 FIX = "give a MusicXML file (.musicxml, .mxl), or export MIDI"
-# What a sound tells of the order of bars: music21's name of the sign, or how it begins, and words for it.
+# Attributes of MusicXML's <sound> that change the order of bars: the beginning of music21's name for the
+# sign, and a text that music21 reads as that sign.
 SIGNS = {
     "segno": ("Segno", "Segno"),
     "coda": ("Coda", "Coda"),
@@ -32,19 +33,20 @@ SIGNS = {
     "dacapo": ("DaCapo", "D.C. al {}"),
     "dalsegno": ("DalSegno", "D.S. al {}"),
 }
-ENTITY = re.compile(rb"<!ENTITY|<!\[", re.IGNORECASE)  # what a few lines could unfold to gigabytes by
+ENTITY = re.compile(rb"<!ENTITY|<!\[", re.IGNORECASE)  # with which a few lines expand to gigabytes
 
 
 def read_musicxml(path: str | Path, played: bool = False) -> Score:
-    """The pitched notes of a MusicXML file as they sound, repeats played, ties joined, as loud as marks,
-    hairpins and accents say, a part for each of its staves, and its tempos.
+    """The pitched notes of a MusicXML file at sounding pitch, one part per staff, and its tempos.
 
-    played: as it is played: pitches between keys have fractions, to the nearest quarter tone, grace notes
-        come before the beat, and staccato is short. Else as it is written: the nearest keys, and no grace
-        notes.
+    Repeats are written out, ties are joined, and velocities follow dynamic marks, hairpins and accents.
+
+    played: whether to read the score as it is played: pitches to the nearest quarter tone, as fractions;
+        grace notes before the beat; staccato notes short. Otherwise it is read as it is written: pitches to
+        the nearest semitone, without grace notes and staccato.
 
     Raises:
-        UserError: not a readable MusicXML file, one larger or longer than music is, or one that declares
+        UserError: the file is not readable as MusicXML, is larger or longer than music is, or declares
             entities; music21 is not installed.
     """
     path = Path(path)
@@ -54,13 +56,13 @@ def read_musicxml(path: str | Path, played: bool = False) -> Score:
             data = _unpacked(data)
     if data is None:
         raise UserError(f"{printable(path)}: not a readable MusicXML file (larger than music is); {FIX}")
-    if ENTITY.search(data.replace(b"\0", b"")):  # UTF-16 has zeros between its letters
+    if ENTITY.search(data.replace(b"\0", b"")):  # UTF-16 has a zero byte beside each letter
         raise UserError(f"{printable(path)}: declares entities, which no score needs; {FIX}")
     try:
         return _parse(data, played)
     except UserError:
         raise
-    except Exception as error:  # music21 raises whatever its parts raise
+    except Exception as error:  # music21 lets many kinds of errors through
         reason = " ".join(printable(error).split())[:100] or type(error).__name__
         raise UserError(f"{printable(path)}: not a readable MusicXML file ({reason}); {FIX}") from error
 
@@ -68,8 +70,10 @@ def read_musicxml(path: str | Path, played: bool = False) -> Score:
 def tones(
     part: Any, played: bool = False, velocity: Callable[[Any], int] = lambda _: VELOCITY
 ) -> Iterator[tuple[ScoreNote, str | None]]:
-    """The tones of music21's part, and how each is tied: "start", "continue", "stop" or not at all; `played`
-    as in `read_musicxml`, `velocity` that of a note or chord."""
+    """The tones of a music21 part, each with its tie: "start", "continue", "stop" or None.
+
+    played: as in `read_musicxml`. velocity: returns the velocity of a note or chord.
+    """
     for element, onset, duration in _timed(part, played):
         for tone in getattr(element, "notes", [element]):
             if hasattr(tone, "pitch"):
@@ -80,8 +84,10 @@ def tones(
 
 
 def _timed(part: Any, played: bool) -> Iterator[tuple[Any, float, float]]:
-    """The notes and chords of music21's part with onset and duration in quarter lengths; grace notes, which
-    have no length of their own, where they are `played`, right before the beat."""
+    """The notes and chords of a music21 part, each with its onset and duration in quarter lengths.
+
+    Grace notes have no duration in music21: they are put right before the beat if `played`, else left out.
+    """
     from music21.articulations import Staccato
     from music21.harmony import Harmony
 
@@ -104,10 +110,13 @@ def _timed(part: Any, played: bool) -> Iterator[tuple[Any, float, float]]:
 
 
 def _tied(part: Any, played: bool, velocity: Callable[[Any], int]) -> list[ScoreNote]:
-    """The notes of music21's part by onset, ties joined: of tones of one pitch, one after the other, in
-    whatever voices (music21's own `stripTies` takes one voice's tone for another's)."""
+    """The notes of a music21 part in order of onset, with ties joined.
+
+    A tie joins tones of one pitch where one ends and the next begins, in any voice; music21's own `stripTies`
+    confuses voices.
+    """
     notes: list[ScoreNote] = []
-    held: dict[tuple[int, float], int] = {}  # where each note that goes on is in `notes`, by pitch and end
+    held: dict[tuple[int, float], int] = {}  # (pitch, end) of each open tie -> index of its note in `notes`
     for note, tie in tones(part, played, velocity):
         end = note.onset + note.duration
         place = held.pop((note.pitch, round(note.onset, 4)), None) if tie in ("continue", "stop") else None
@@ -122,8 +131,10 @@ def _tied(part: Any, played: bool, velocity: Callable[[Any], int]) -> list[Score
 
 
 def _unpacked(data: bytes) -> bytes | None:
-    """The score in an mxl archive, which its META-INF/container.xml names, or else its first XML file; None
-    where it is too large."""
+    """The score in an mxl archive: the file that META-INF/container.xml names, or else the first XML file.
+
+    None if it is larger than `LARGEST`.
+    """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         named = re.search(rb"full-path\s*=\s*[\"']([^\"']+)", _head(archive, "META-INF/container.xml"))
         names = [named[1].decode()] if named else []
@@ -137,8 +148,10 @@ def _unpacked(data: bytes) -> bytes | None:
 
 
 def _head(archive: zipfile.ZipFile, name: str) -> bytes:
-    """The first `LARGEST` bytes of a file, and one if there are more, whatever size its header tells; none
-    where there is no such file."""
+    """At most `LARGEST` + 1 bytes of a file in an archive, whatever size its header claims.
+
+    No bytes if there is no such file.
+    """
     if name not in archive.namelist():
         return b""
     with archive.open(name) as file:
@@ -164,7 +177,7 @@ def _silence_cues(root: ElementTree.Element) -> None:
         for note in measure.findall("note"):
             if note.find("cue") is None:
                 continue
-            if note.find("chord") is not None:  # takes no time of its own
+            if note.find("chord") is not None:  # the chord's first note already takes the time
                 measure.remove(note)
             for pitch in note.findall("pitch"):
                 pitch.clear()
@@ -190,7 +203,7 @@ def _round_pitches(root: ElementTree.Element, played: bool) -> None:
 
 
 def _write_jumps(root: ElementTree.Element) -> None:
-    """Write words that music21 knows for jumps and signs that a sound tells and nothing beside it does."""
+    """Add words that music21 understands for jumps and signs that only the <sound> of a direction gives."""
     from music21.expressions import TextExpression
 
     after = "Coda" if any(sound.get("tocoda") for sound in root.iter("sound")) else "Fine"
@@ -220,7 +233,7 @@ def _is_number(text: str | None) -> bool:
 def _parse(data: bytes, played: bool) -> Score:
     music21 = required("music21", "MusicXML needs music21: pip install music21")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # bars that are overfull, slurs without an end
+        warnings.simplefilter("ignore")  # overfull bars, slurs without an end
         importer = music21.musicxml.xmlToM21.MusicXMLImporter()
         importer.xmlRootToScore(_tree(data, played), importer.stream)
         score = importer.stream
@@ -229,7 +242,7 @@ def _parse(data: bytes, played: bool) -> Score:
         for mark in score.flatten().getElementsByClass(music21.tempo.MetronomeMark):
             if tempo := mark.getQuarterBPM():
                 marks.setdefault(float(mark.offset), float(tempo))
-        marks.setdefault(0.0, USUAL)  # until the first mark
+        marks.setdefault(0.0, USUAL)  # holds until the first mark
         parts = []
         for _, instrument in groupby(score.parts, lambda part: str(part.id).split("-Staff")[0]):
             staves = list(instrument)
@@ -241,13 +254,13 @@ def _parse(data: bytes, played: bool) -> Score:
 
 
 def _unfolded(score: Any, parts: list[list[ScoreNote]], tempos: Tempos) -> tuple[list, Tempos]:
-    """The notes of the parts and the tempos, with the repeats of music21's score played."""
+    """The notes of the parts, and the tempos, with all repeats of music21's score written out."""
     from music21.stream import Measure
 
     played = order(score.parts)
     if played == list(range(len(played))):
         return parts, tempos
-    bounds = []  # of the bars of each part
+    bounds = []  # for each part, where its bars begin, and its end
     for part in score.parts:
         own = [float(measure.offset) for measure in part.getElementsByClass(Measure)]
         bounds.append([*own, *[float(part.highestTime)] * (max(played) + 2 - len(own))])

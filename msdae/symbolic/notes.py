@@ -1,4 +1,4 @@
-"""Notes, and the scores that they make up."""
+"""Notes, and scores made of them."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")  # by pitch class
-VELOCITY = 90  # of notes that are written without one: forte
-SLOWEST, FASTEST = 6e7 / (2**24 - 1), 1e4  # quarter notes a minute; MIDI cannot say a slower tempo
+VELOCITY = 90  # of notes without a velocity; MusicXML's default, forte
+SLOWEST, FASTEST = 6e7 / (2**24 - 1), 1e4  # quarter notes a minute; MIDI cannot express a slower tempo
 
 
 class Note(NamedTuple):
@@ -20,8 +20,10 @@ class Note(NamedTuple):
 
 
 class ScoreNote(NamedTuple):
-    """A note as it is written: times in quarter lengths (in seconds once a tempo is chosen), MIDI pitch, and
-    the velocity (1 to 127) at which it is played."""
+    """A note as it is written: times in quarter lengths, MIDI pitch, and velocity (1 to 127).
+
+    Where a tempo has been applied, as in `arrange`, the times are in seconds.
+    """
 
     onset: float
     duration: float
@@ -30,14 +32,15 @@ class ScoreNote(NamedTuple):
 
 
 Part = Sequence[ScoreNote]
-Tempos = Sequence[tuple[float, float]]  # where each begins in quarter lengths, and quarter notes a minute
+Tempos = Sequence[tuple[float, float]]  # (where it begins in quarter lengths, quarter notes a minute)
 
 
 @dataclass(frozen=True)
 class Score:
     """Parts that are played together; times in quarter lengths.
 
-    tempo: quarter notes a minute. changes: where another begins in quarter lengths, rising, and which.
+    tempo: quarter notes a minute at the beginning. changes: (where it begins in quarter lengths, quarter
+    notes a minute) of each later tempo, in order.
     """
 
     parts: tuple[Part, ...]
@@ -46,11 +49,11 @@ class Score:
 
     @property
     def quarters(self) -> float:
-        """Its length in quarter notes."""
+        """The length of the score in quarter notes."""
         return max((note.onset + note.duration for part in self.parts for note in part), default=0.0)
 
     def notes(self) -> list[Note]:
-        """All parts as they are played, by onset; times in seconds."""
+        """The notes of all parts in order of onset, with times in seconds."""
         time = clock(((0.0, self.tempo), *self.changes))
         return sorted(
             Note(time(note.onset), time(note.onset + note.duration), note.pitch, note.velocity)
@@ -60,9 +63,9 @@ class Score:
 
 
 def clock(tempos: Tempos) -> Callable[[float], float]:
-    """A function that gives the time in seconds of a place in quarter lengths.
+    """A function that converts a place in quarter lengths to a time in seconds.
 
-    tempos: rising, the first at 0.
+    tempos: in order, the first at 0.
     """
     places, times, seconds = [0.0], [0.0], [60 / tempos[0][1]]
     for place, tempo in tempos[1:]:
@@ -78,12 +81,12 @@ def clock(tempos: Tempos) -> Callable[[float], float]:
 
 
 def check_tempos(tempos: Iterable[tuple[float, float]]) -> None:
-    """Raise ValueError for a tempo that no music has or MIDI cannot say."""
+    """Raise a ValueError for a tempo that is too slow for MIDI or too fast for any music."""
     for _, tempo in tempos:
         if not SLOWEST <= tempo < FASTEST:
             raise ValueError(f"a tempo of {tempo:g}")
 
 
 def key_name(pitch: int) -> str:
-    """A MIDI pitch as key and octave: 60 is "C4"."""
+    """The name of a MIDI pitch with its octave: 60 is "C4"."""
     return f"{KEYS[pitch % 12]}{pitch // 12 - 1}"

@@ -1,8 +1,8 @@
-"""Words for what a caption says: {trait: {value: synonyms}}."""
+"""The words of captions: synonyms for the values of each trait, and clauses to put them in."""
 
 from collections.abc import Mapping
 
-Phrases = Mapping[str, Mapping[str, tuple[str, ...]]]
+Phrases = Mapping[str, Mapping[str, tuple[str, ...]]]  # {trait: {value: synonyms}}
 
 INSTRUMENTS = {
     "acoustic grand piano": ("piano", "grand piano", "concert piano", "acoustic piano"),
@@ -148,7 +148,7 @@ PHRASES: Phrases = {
     },
 }
 
-# The same as a clause after the comma, around the adjective.
+# Clauses that name a trait after a comma; "{}" is the synonym.
 CLAUSES = {
     "register": ("{} notes", "{} pitches"),
     "density": ("{} texture", "with {} phrases"),

@@ -1,4 +1,4 @@
-"""What composers learn from: lines or chorales of music21's corpus, or a folder of MIDI and MusicXML."""
+"""The pieces that composers are trained on: tunes or chorales of music21's corpus, or a folder of scores."""
 
 import functools
 from collections.abc import Callable
@@ -13,15 +13,15 @@ from msdae.symbolic.scores import SUFFIXES, read_score
 from msdae.symbolic.tokens import Line, highest, melody
 
 SPLITS = ("train", "valid", "test")
-SHARES = {"valid": 8, "test": 8, "train": 84}  # of the pieces, in percent
-OPENING = 8  # notes; pieces that begin with the same intervals are in one split
+SHARES = {"valid": 8, "test": 8, "train": 84}  # percent of the pieces
+OPENING = 8  # intervals; pieces that begin with the same ones are in the same split
 Pieces = dict[str, dict[str, Score]]  # {split: {name: score}}
 
 
 def lines(progress: Progress = silent) -> Pieces:
-    """The tunes of Ryan's Mammoth Collection, 1 059 fiddle tunes of one voice.
+    """The 1 059 monophonic fiddle tunes of Ryan's Mammoth Collection, in music21's corpus.
 
-    music21's corpus has no suites for cello. The first call reads for four minutes; what it read is cached.
+    The first call takes about four minutes; its result is cached.
 
     Raises:
         UserError: music21 is not installed.
@@ -37,13 +37,14 @@ def _lines(progress: Progress) -> Pieces:
 
 
 def folder(path: str | Path, voices: int, progress: Progress = silent) -> tuple[Pieces, list[str]]:
-    """The MIDI and MusicXML files below a folder, and what is said of those that cannot be used.
+    """The usable MIDI and MusicXML files in a folder and its subfolders, and a message for each other one.
 
-    voices: 1 for any file, of which the highest part is taken; more: only files with so many parts of one
-        note at a time.
+    voices: 1 to use the highest part of any file; a larger number to use only files with exactly so many
+        parts, all monophonic.
 
     Raises:
-        UserError: no folder, or fewer than three files that can be used.
+        UserError: there is no such folder, or its usable files have too few different openings for three
+            splits.
     """
     path = Path(path)
     if not path.is_dir():
@@ -73,8 +74,11 @@ def folder(path: str | Path, voices: int, progress: Progress = silent) -> tuple[
 
 
 def split(scores: dict[str, Score]) -> Pieces:
-    """Pieces by a hash of the intervals that they begin with; a split that would be empty gets those of
-    `train` that begin as its last one does, where others stay."""
+    """Assign pieces to splits by a hash of the intervals that they begin with.
+
+    A split that would stay empty takes from `train` the last piece and all that begin alike, if `train` has
+    others too.
+    """
     openings = {name: _opening(melody(score)) for name, score in scores.items()}
     pieces: Pieces = {name: {} for name in SPLITS}
     for name, score in scores.items():
@@ -88,7 +92,7 @@ def split(scores: dict[str, Score]) -> Pieces:
 
 
 def _opening(symbols: Line) -> str:
-    """The intervals that a line begins with."""
+    """The first `OPENING` intervals of a line, as a string."""
     pitches = [pitch for pitch, _ in symbols if pitch < 128][: OPENING + 1]
     return repr([after - before for before, after in zip(pitches[:-1], pitches[1:], strict=True)])
 
@@ -96,4 +100,4 @@ def _opening(symbols: Line) -> str:
 SOURCES: dict[int, Callable[..., Pieces]] = {
     1: lines,
     VOICES: lambda progress=silent: chorales(),
-}  # by voices
+}  # {number of voices: function that returns the pieces}

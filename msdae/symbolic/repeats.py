@@ -1,20 +1,21 @@
-"""The order in which the bars of a score of music21 are played: repeats, endings and jumps."""
+"""The order in which the bars of a music21 score are played, with repeats, endings and jumps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-MOST = 10_000  # bars that are played; an hour has fewer
-JUMP, SEGNO, CODA, FINE = ("DaCapo", "DalSegno"), "Segno", "Coda", "Fine"  # names of music21's signs
+MOST = 10_000  # bars with all repeats; an hour of music has fewer
+JUMP, SEGNO, CODA, FINE = ("DaCapo", "DalSegno"), "Segno", "Coda", "Fine"  # music21's names of the signs
 
 
 @dataclass
 class Bar:
-    """What a bar says of the order.
+    """The repeat signs of a bar. A turn is one pass through a repeated section; the first is 1.
 
-    begins: whether a repeat begins with it. times: how often what ends with it is played.
-    endings: the turns in which it is played; empty for all. signs: as Segno, by music21's names.
+    begins: whether a repeated section begins with this bar. times: how often the section that ends with this
+    bar is played. endings: the turns in which this bar is played; empty for all of them. signs: music21's
+    names of its other signs, such as "Segno".
     """
 
     begins: bool = False
@@ -24,12 +25,15 @@ class Bar:
 
 
 def order(parts: Sequence[Any]) -> list[int]:
-    """The numbers of the bars of music21's parts, from 0, as they are played; signs of any part are for all.
+    """The numbers of the bars, counted from 0, in the order in which they are played.
 
-    After a jump no repeats are taken. Signs that lead nowhere are passed over.
+    A sign in any part holds for all parts. After a jump, repeats are not taken and the last ending is played.
+    Signs without a destination are ignored.
+
+    parts: music21's parts.
 
     Raises:
-        ValueError: more bars than music has.
+        ValueError: more than `MOST` bars are played.
     """
     bars = _bars(parts)
     turns = _turns(bars)
@@ -57,7 +61,7 @@ def order(parts: Sequence[Any]) -> list[int]:
 
 
 def _next(bars: Sequence[Bar], place: int, jump: str) -> tuple[int, str]:
-    """The bar after the one at `place`, and the jump that was made so far, if any."""
+    """The bar that follows the one at `place`, and the jump that has been taken by then, "" for none."""
     signs = bars[place].signs
 
     def find(sign: str) -> list[int]:
@@ -76,7 +80,7 @@ def _next(bars: Sequence[Bar], place: int, jump: str) -> tuple[int, str]:
 
 
 def _turns(bars: Sequence[Bar]) -> list[set[int]]:
-    """For each bar all turns of the endings that it stands among."""
+    """For each bar, all turns of the group of adjacent endings that it belongs to."""
     turns: list[set[int]] = []
     for _, group in groupby(bars, key=lambda bar: bool(bar.endings)):
         among = list(group)

@@ -1,4 +1,4 @@
-"""Runs of notes that pieces have, in whatever key: to know a copy, and to leave one out while composing."""
+"""Runs of notes that occur in given pieces, in any key: to detect copies, and to avoid them in composing."""
 
 from collections.abc import Iterable
 from itertools import groupby
@@ -8,21 +8,23 @@ import numpy as np
 from msdae.symbolic.notes import Score
 from msdae.symbolic.tokens import LINE_REST, REST, SIXTEENTH, Line, line, part_of
 
-RUN = 8  # notes in a row that may be alike without one being a copy
+RUN = 8  # consecutive notes that may be shared with a piece without counting as a copy
 PITCHES = 128
-MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 by the golden ratio
-HIGH = np.uint64(32)  # the bits of a hash that are kept are its highest
+MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio
+HIGH = np.uint64(32)  # shift that keeps the upper half of a 64-bit hash
 
 
 def intervals(symbols: Line) -> list[tuple[int, int]]:
-    """The (interval to the note before, duration in ticks) of each note from the second one on."""
+    """(interval from the previous note, duration in ticks) of each note but the first; rests are skipped."""
     notes = [(pitch, ticks) for pitch, ticks in symbols if pitch != REST]
     return [(b[0] - a[0], b[1]) for a, b in zip(notes[:-1], notes[1:], strict=True)]
 
 
 def line_of_steps(pitches: Iterable[int]) -> Line:
-    """The line of what sounds at each sixteenth, MIDI pitches, `REST` or `LINE_REST`; equal neighbours are
-    one."""
+    """The line of a voice given by sixteenths; equal neighbours become one note or rest.
+
+    pitches: a MIDI pitch, `REST` or `LINE_REST` for each sixteenth.
+    """
     return [
         (REST if pitch == LINE_REST else pitch, SIXTEENTH * len(list(same)))
         for pitch, same in groupby(pitches)
@@ -30,11 +32,12 @@ def line_of_steps(pitches: Iterable[int]) -> Line:
 
 
 class Runs:
-    """All runs of `RUN` + 1 notes in pieces, as hashes of 32 bits: of a million runs that are in no piece,
-    one to twenty are taken for one that is.
+    """All runs of `RUN` + 1 notes in pieces, as 32-bit hashes.
 
-    A run is the interval to each of its notes but the first, and the duration of each but the first and the
-    last: neither keys nor how long the last note is held count.
+    Hashes collide: one to twenty in a million runs that no piece has are taken for one of a piece.
+
+    A run is described by the intervals between its notes and by the durations of all notes but the first and
+    the last, so that its key, its rests and the length of its last note do not matter.
 
     Args:
         hashes: int32, (count,).
@@ -45,7 +48,7 @@ class Runs:
 
     @staticmethod
     def of(scores: Iterable[Score]) -> "Runs":
-        """The runs in all parts of scores."""
+        """The runs in all parts of the scores."""
         found = [np.zeros(0, np.int32)]
         for table in (np.array(intervals(line(part)), np.int64) for score in scores for part in score.parts):
             if len(table) >= RUN:
@@ -54,9 +57,9 @@ class Runs:
         return Runs(np.concatenate(found))
 
     def completed_by(self, symbols: Line, held: bool = False) -> np.ndarray:
-        """Which pitches, as the next note of a line, complete a run that the pieces have: (128,) of bool
+        """Whether each MIDI pitch, as the next note of a line, completes a run of the pieces: bool, (128,)
 
-        held: the last pitch again is no next note, but the last one held.
+        held: whether repeating the last pitch prolongs its note instead of beginning another one.
         """
         recent = _recent(symbols)
         if recent is None:
@@ -73,7 +76,7 @@ class Runs:
 
 
 def _recent(symbols: Line) -> Line | None:
-    """The end of a line that has `RUN` notes, beginning with one; None where it has fewer."""
+    """The end of a line from its `RUN`th last note on; None if the line has fewer notes."""
     notes = 0
     for place in range(len(symbols) - 1, -1, -1):
         notes += symbols[place][0] != REST
@@ -83,9 +86,9 @@ def _recent(symbols: Line) -> Line | None:
 
 
 def _hashes(rows: np.ndarray) -> np.ndarray:
-    """Hashes of rows of whole numbers: (count, columns) -> int32 (count,)"""
+    """Hashes of rows of integers: (count, columns) -> int32 (count,)"""
     value = np.zeros(len(rows), np.uint64)
-    for column in rows.astype(np.uint64).T:  # a negative number wraps
+    for column in rows.astype(np.uint64).T:  # negative numbers wrap around
         value = (value ^ column) * MULTIPLIER
         value ^= value >> HIGH
     return (value * MULTIPLIER >> HIGH).astype(np.uint32).view(np.int32)

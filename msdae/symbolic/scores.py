@@ -1,4 +1,4 @@
-"""Files of scores, whatever their form: MIDI and MusicXML are read, MIDI is written."""
+"""Score files of any supported format: reads MIDI and MusicXML, writes MIDI."""
 
 from pathlib import Path
 
@@ -11,19 +11,19 @@ from msdae.symbolic.notes import Note, Score
 MIDI = (".mid", ".midi")
 MUSICXML = (".mxl", ".musicxml", ".xml")
 SUFFIXES = (*MIDI, *MUSICXML)
-LONGEST = 3600.0  # seconds of a score that is played or continued
+LONGEST = 3600.0  # seconds of the longest score that is accepted
 FIX = "give MIDI or MusicXML with pitched notes"
 
 
 def is_score(path: str | Path) -> bool:
-    """Whether a file's name is that of MIDI or MusicXML."""
+    """Whether a file has the extension of MIDI or MusicXML."""
     return Path(path).suffix.lower() in SUFFIXES
 
 
 def read_score(path: str | Path, played: bool = False) -> Score:
     """The pitched notes of a MIDI or MusicXML file in quarter lengths.
 
-    played: as of `read_musicxml`.
+    played: as in `read_musicxml`; MIDI is read the same way in both cases.
 
     Raises:
         UserError: the file cannot be read, has no pitched notes, or lasts longer than an hour.
@@ -37,9 +37,11 @@ def read_score(path: str | Path, played: bool = False) -> Score:
 
 
 def read_notes(path: str | Path) -> list[Note]:
-    """The pitched notes of a MIDI or MusicXML file as they are played, with all changes of its tempo, its
-    dynamics and, in MIDI, its sustain pedal and pitch wheel; pitches between keys have fractions. Raises as
-    `read_score`."""
+    """The pitched notes of a MIDI or MusicXML file as they are played; times in seconds.
+
+    Tempo changes, dynamics and, in MIDI, sustain pedal and pitch bends are applied; pitches between semitones
+    have fractions. Raises the errors of `read_score`.
+    """
     path = _checked(path)
     if path.suffix.lower() in MUSICXML:
         return read_score(path, played=True).notes()
@@ -61,11 +63,12 @@ def check_score(path: str | Path) -> None:
 
 
 def write_score(path: str | Path, score: Score, program: int = 0) -> None:
-    """Write a MIDI file with the score's tempos, atomically: a track for each part, all of the General MIDI
-    program (0-127).
+    """Write a score with its tempos as a MIDI file, atomically.
+
+    Each part becomes a track; all tracks play the General MIDI program (0-127).
 
     Raises:
-        UserError: another extension, no such folder, or mido is not installed.
+        UserError: the extension is not MIDI's, the folder does not exist, or mido is not installed.
     """
     check_score(path)
     with atomic(path) as temporary:

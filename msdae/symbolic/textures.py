@@ -1,4 +1,4 @@
-"""Textures that a corpus of melodies lacks: chords, arpeggios, runs, long and low notes, and rests."""
+"""Random textures that a corpus of melodies lacks: chords, arpeggios, runs, long and low notes, rests."""
 
 import random
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ SCALES = (  # semitones above the root
     (0, 2, 4, 6, 8, 10),
     tuple(range(12)),
 )
-LOWEST_OCTAVE = 14  # semitones that low notes keep to
-SHORTEST = 0.1  # seconds of a long note, at least
-PAUSE = (0.3, 1.2)  # seconds of silence between two chords or long notes
+LOWEST_OCTAVE = 14  # semitones above the lowest pitch to which low textures are limited
+SHORTEST = 0.1  # seconds of the shortest long note
+PAUSE = (0.3, 1.2)  # seconds of silence between two chords
 
-# Each is a range that a parameter is drawn from, from and to.
+# `Seconds` and `Count` are ranges (from, to) that a parameter is drawn from.
 Weight = Annotated[float, NOT_NEGATIVE]
 Seconds = tuple[Annotated[float, Range(0.02, 60, reason="longer than any clip")], ...]
 Count = tuple[Annotated[int, Range(2, 10, reason="a player has so many fingers")], ...]
@@ -31,7 +31,9 @@ Count = tuple[Annotated[int, Range(2, 10, reason="a player has so many fingers")
 
 @dataclass(frozen=True)
 class TextureConfig:
-    """What textures are drawn from. Chords are for sounds that may play several notes at once.
+    """The distributions that textures are drawn from; a pair is a range (from, to).
+
+    Only sounds that may play several notes at once get chords.
 
     chords: weight of chords, one after another.
     arpeggios: weight of chords whose notes begin one by one.
@@ -70,9 +72,9 @@ class TextureConfig:
 def draw(
     low: int, high: int, polyphonic: bool, seconds: float, rng: random.Random, config: TextureConfig
 ) -> tuple[str, list[Note]]:
-    """A name and the notes of a texture in the MIDI pitches from `low` to `high`, both included.
+    """A random texture between the MIDI pitches `low` and `high`, both included: its name and its notes.
 
-    polyphonic: whether several notes may sound at once.
+    polyphonic: whether several notes may sound at once. seconds: length of the texture.
     """
     kinds = {
         "chords": config.chords * polyphonic,
@@ -93,7 +95,7 @@ def draw(
 
 
 def _chord(pitches: list[int], rng: random.Random, config: TextureConfig) -> list[int]:
-    """Some notes of a scale, mostly thirds, close or wide."""
+    """A chord of notes of the scale, mostly stacked in thirds; some notes are moved up an octave."""
     count = min(rng.randint(*config.chord_notes), len(pitches))
     step = rng.choice((1, 2, 2, 2, 3))
     first = rng.randrange(max(1, len(pitches) - step * (count - 1)))
@@ -108,7 +110,7 @@ def _chords(
 ) -> list[ScoreNote]:
     notes, now = [], rng.uniform(0, 0.2)
     length, rests = rng.uniform(*config.chord_seconds), rng.random() < config.rests
-    spread = rng.choice((0.0, 0.0, 0.01, 0.03))  # seconds from note to note of one stroke
+    spread = rng.choice((0.0, 0.0, 0.01, 0.03))  # seconds between the notes of a rolled chord
     while now < seconds - 0.15:
         duration = length * rng.choice((0.5, 1, 1, 2))
         for number, pitch in enumerate(_chord(pitches, rng, config)):

@@ -1,4 +1,4 @@
-"""Scores as numbers: lines of notes with their durations, steps of a sixteenth, and their way back."""
+"""Scores as numbers and back: lines of (pitch, duration), steps of a sixteenth, and piano rolls."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,29 +9,32 @@ import numpy as np
 from msdae.errors import UserError
 from msdae.symbolic.notes import Part, Score, ScoreNote
 
-TICKS = 24  # of a quarter note: a sixteenth has 6, a triplet's eighth 8
-STEPS = 4  # of a quarter note, in rolls: sixteenths
+TICKS = 24  # per quarter note: a sixteenth has 6, an eighth of a triplet 8
+STEPS = 4  # per quarter note: a step is a sixteenth
 BAR = 4  # quarter notes
 SIXTEENTH = TICKS // STEPS
 SHORTEST_REST = SIXTEENTH // 2  # ticks; a shorter one is articulation
-LONGEST = 8 * TICKS  # ticks of a note or rest
-REST, BEGIN, END = 128, 129, 130  # beside the MIDI pitches
-PITCHES = 131  # symbols of the pitch
-LEAP = 7  # semitones; farther away is another part
-LINE_REST = -1  # in steps of voices
+LONGEST = 8 * TICKS  # ticks of the longest note or rest
+REST, BEGIN, END = 128, 129, 130  # symbols beside the MIDI pitches
+PITCHES = 131  # number of pitch symbols
+LEAP = 7  # semitones; a larger leap begins another part
+LINE_REST = -1  # a rest among the pitches of `steps` and `voices`
 
-Line = list[tuple[int, int]]  # (MIDI pitch or REST, ticks), one after the other
+Line = list[tuple[int, int]]  # (MIDI pitch or REST, ticks) of consecutive notes and rests
 
 
 def bar_count(score: Score) -> int:
-    """How many bars a score takes up, the last one begun."""
+    """The number of bars of a score; a bar that is begun counts."""
     return int(np.ceil(score.quarters / BAR - 1e-6))
 
 
 def line(part: Part, longest: float = LONGEST) -> Line:
-    """The highest notes of a part, one after the other, with the rests between; from its first note on.
+    """The line of a part: its highest notes and the rests between them, from its first note on.
 
-    longest: ticks of a note or rest, to which they are cut; infinity for no limit.
+    A note ends at the latest where the next one begins; a rest shorter than `SHORTEST_REST` goes to the note
+    before it.
+
+    longest: ticks to which notes and rests are cut; infinity for no limit.
     """
     notes: list[tuple[int, int, int]] = []  # onset, end, pitch
     for note in sorted(part, key=lambda note: (round(note.onset * TICKS), -note.pitch)):
@@ -55,7 +58,7 @@ def line(part: Part, longest: float = LONGEST) -> Line:
 
 
 def part_of(symbols: Iterable[tuple[int, int]], now: int = 0) -> list[ScoreNote]:
-    """The notes of a line that begins at the tick `now`."""
+    """The notes of a line that begins at tick `now`."""
     notes = []
     for pitch, ticks in symbols:
         if pitch < REST:
@@ -65,7 +68,10 @@ def part_of(symbols: Iterable[tuple[int, int]], now: int = 0) -> list[ScoreNote]
 
 
 def tied(part: Part, following: Part) -> list[ScoreNote]:
-    """A part and what follows it, whose first note goes on where the last one ends on its pitch."""
+    """A part and its continuation, joined; their last and first note become one if they touch on one pitch.
+
+    following: notes with onsets counted from the beginning of the part.
+    """
     first, last = (following[:1] or [None])[0], max(part, key=lambda note: note.onset, default=None)
     if first is None or last is None or first.pitch != last.pitch or first.onset > last.onset + last.duration:
         return [*part, *following]
@@ -74,12 +80,12 @@ def tied(part: Part, following: Part) -> list[ScoreNote]:
 
 
 def cut_at(part: Part, end: float) -> list[ScoreNote]:
-    """The notes of a part that begin before `end`; none of them goes on after it."""
+    """The notes of a part that begin before `end` (quarter lengths), cut at `end`."""
     return [note._replace(duration=min(note.duration, end - note.onset)) for note in part if note.onset < end]
 
 
 def highest(score: Score) -> Part:
-    """The part whose notes are highest on average.
+    """The part with the highest mean pitch.
 
     Raises:
         UserError: the score has no notes.
@@ -90,12 +96,12 @@ def highest(score: Score) -> Part:
 
 
 def mean_pitch(part: Part) -> float:
-    """The MIDI pitch of a note of the part, which has one at least, on average."""
+    """The mean MIDI pitch of the notes of a part, which must not be empty."""
     return sum(note.pitch for note in part) / len(part)
 
 
 def melody(score: Score) -> Line:
-    """The line of the highest part; raises as `highest`."""
+    """The line of the highest part; raises the errors of `highest`."""
     return line(highest(score))
 
 
@@ -107,7 +113,7 @@ class Durations:
 
     @staticmethod
     def of(lines: Iterable[Line], size: int) -> "Durations":
-        """The `size` most frequent ones."""
+        """The `size` most frequent durations of the lines."""
         counts = Counter(ticks for symbols in lines for _, ticks in symbols)
         return Durations(tuple(sorted(ticks for ticks, _ in counts.most_common(size))))
 
@@ -120,9 +126,9 @@ class Durations:
 
 
 def steps(part: Part, length: int | None = None) -> np.ndarray:
-    """The pitch that a part has at each sixteenth, `LINE_REST` where it is silent: (length,)
+    """The pitch of a part at each sixteenth, `LINE_REST` where it is silent: int64, (length,)
 
-    length: steps; by default as many as the part lasts.
+    length: number of steps; by default those of the whole part.
     """
     end = max((note.onset + note.duration for note in part), default=0.0)
     length = int(np.ceil(end * STEPS - 1e-6)) if length is None else length
@@ -134,13 +140,13 @@ def steps(part: Part, length: int | None = None) -> np.ndarray:
 
 
 def spanned(note: ScoreNote) -> tuple[int, int]:
-    """The first step of a note and the one after its last; it has one at least."""
+    """The first step of a note and the step after its last; every note has at least one step."""
     first = int(np.ceil(note.onset * STEPS - 1e-6))
     return first, max(first + 1, int(np.ceil((note.onset + note.duration) * STEPS - 1e-6)))
 
 
 def part_of_steps(pitches: Sequence[int] | np.ndarray) -> list[ScoreNote]:
-    """The inverse of `steps`: equal neighbours are one note."""
+    """The inverse of `steps`: equal neighbours become one note."""
     notes: list[ScoreNote] = []
     changes = [0, *(np.flatnonzero(np.diff(pitches)) + 1), len(pitches)]
     for first, last in zip(changes[:-1], changes[1:], strict=True):
@@ -150,18 +156,18 @@ def part_of_steps(pitches: Sequence[int] | np.ndarray) -> list[ScoreNote]:
 
 
 def ordered(score: Score) -> list[Part]:
-    """The parts of a score, high to low."""
+    """The parts of a score by mean pitch, highest first."""
     return sorted(score.parts, key=mean_pitch, reverse=True)
 
 
 def voices(score: Score) -> np.ndarray:
-    """The steps of every part, high to low: (steps, parts)"""
+    """The `steps` of every part, the highest part first: (steps, parts)"""
     length = int(np.ceil(score.quarters * STEPS - 1e-6))
     return np.stack([steps(part, length) for part in ordered(score)], axis=1)
 
 
 def score_of_voices(pitches: np.ndarray, tempo: float = 80.0) -> Score:
-    """The inverse of `voices`: (steps, parts) -> parts that have notes"""
+    """The inverse of `voices`: (steps, parts) -> a score, without parts that have no notes."""
     parts = [part_of_steps(pitches[:, voice]) for voice in range(pitches.shape[1])]
     return Score(tuple(part for part in parts if part), tempo)
 
@@ -170,9 +176,10 @@ def score_of_voices(pitches: np.ndarray, tempo: float = 80.0) -> Score:
 
 
 def roll(score: Score, length: int, low: int, high: int) -> np.ndarray:
-    """Which pitches from `low` to below `high` sound at each of `length` sixteenths: (length, high - low)
+    """A piano roll, 1 where a pitch sounds at a sixteenth and 0 elsewhere: float32, (length, high - low)
 
-    Notes outside are moved by octaves."""
+    low, high: the lowest pitch, and the one above the highest; other notes are moved into them by octaves.
+    """
     active = np.zeros((length, high - low), np.float32)
     for part in score.parts:
         for note in part:
@@ -182,9 +189,9 @@ def roll(score: Score, length: int, low: int, high: int) -> np.ndarray:
 
 
 def score_of_roll(active: np.ndarray, low: int, tempo: float = 80.0, parts: int = 1) -> Score:
-    """The inverse of `roll`: neighbouring steps of a pitch are one note.
+    """The inverse of `roll`: neighbouring steps of one pitch become one note.
 
-    parts: so many, in each of which one note sounds at a time where no more sound together.
+    parts: the largest number of parts; if no more notes than that sound at once, every part is monophonic.
     """
     notes = [
         note
@@ -195,8 +202,11 @@ def score_of_roll(active: np.ndarray, low: int, tempo: float = 80.0, parts: int 
 
 
 def dealt(notes: Iterable[ScoreNote], count: int) -> list[list[ScoreNote]]:
-    """Notes in at most `count` parts: each goes on in the silent part whose last note is nearest, or begins
-    one."""
+    """Distribute notes over at most `count` parts; returned highest first.
+
+    A note continues the silent part whose last note is nearest in pitch. It begins a new part if no part is
+    silent or that note is more than `LEAP` semitones away; with `count` parts begun, it joins the nearest.
+    """
     parts: list[list[ScoreNote]] = []
     for note in sorted(notes, key=lambda note: (note.onset, -note.pitch)):
         free = [part for part in parts if part[-1].onset + part[-1].duration <= note.onset + 1e-6]
@@ -209,7 +219,7 @@ def dealt(notes: Iterable[ScoreNote], count: int) -> list[list[ScoreNote]]:
 
 
 def fold(pitch: int, low: int, high: int) -> int:
-    """The pitch moved by octaves into `low` to below `high`, which is an octave at least."""
+    """The pitch, moved by octaves to at least `low` and below `high`, which is at least an octave above."""
     while pitch < low:
         pitch += 12
     while pitch >= high:
@@ -218,7 +228,10 @@ def fold(pitch: int, low: int, high: int) -> int:
 
 
 def whole_tune(scores: Sequence[Score], tempo: float) -> Score:
-    """Scores one after the other, in one part each voice; each takes up whole bars."""
+    """The scores one after the other, joined part by part; each begins on a new bar.
+
+    tempo: quarter notes a minute of the result.
+    """
     parts: list[list[ScoreNote]] = [[] for _ in range(max((len(s.parts) for s in scores), default=0))]
     now = 0.0
     for score in scores:

@@ -24,7 +24,7 @@ GREENSLEEVES = [
 
 
 def notes_of(tune: Sequence[tuple[int, float]]) -> list[Note]:
-    """`tune` once, from its beginning; times in seconds."""
+    """The notes of `tune`, played once at `BEAT`; times in seconds."""
     notes, onset = [], 0.0
     for pitch, beats in tune:
         notes.append(Note(onset, onset + beats * BEAT, pitch, 100))
