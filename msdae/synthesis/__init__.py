@@ -1,1 +1,1 @@
-"""Notes to sound: SoundFonts, procedural sounds and effects."""
+"""Turns notes into sound: SoundFonts, recorded samples, formulas, other packages' synthesizers, effects."""

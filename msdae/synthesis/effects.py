@@ -1,4 +1,4 @@
-"""Effects that change the sound of a waveform and not its notes; each draws its own parameters."""
+"""Effects that change the timbre of a waveform but not its notes; each draws its own parameters."""
 
 import math
 import random
@@ -16,7 +16,7 @@ from msdae.limits import Range, Share, check
 from msdae.symbolic.notes import Note
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
-# Each is a range that a parameter is drawn from, from and to.
+# Each is a range (from, to) that a parameter is drawn from.
 Seconds = tuple[Annotated[float, Range(1e-3, 60, reason="longer than any clip")], ...]
 Hertz = tuple[Annotated[float, Range(0, SAMPLE_RATE / 2, above=True, reason="half the sample rate")], ...]
 Cents = tuple[Annotated[float, Range(0, 1200, above=True, reason="an octave")], ...]
@@ -28,38 +28,38 @@ Number = tuple[Annotated[int, Range(1, 16, reason="more are not heard apart")], 
 
 @dataclass(frozen=True)
 class EffectsConfig:
-    """Which effects a processed sound has, and the ranges that their parameters are drawn from.
+    """How often a processed sound has each effect, and the ranges that their parameters are drawn from.
 
-    envelope: share of the processed sounds whose notes fade in or die away anew.
-    vibrato: share whose pitch swings.
+    envelope: share of the processed sounds whose notes get another attack or decay.
+    vibrato: share with a vibrato of the pitch.
     chorus: share that is mixed with detuned copies of itself.
     drive: share that is clipped softly.
-    tremolo: share whose loudness swings.
-    equaliser: share with broad bells in the spectrum.
+    tremolo: share with a tremolo of the loudness.
+    equaliser: share with broad bell filters.
     low_pass: share with a resonant low-pass filter.
     room: share with reverberation.
     hiss: share with a noise floor.
-    attack_seconds: time that an envelope fades in for.
-    decay_seconds: time in which an envelope that dies away falls to 37 %.
-    vibrato_cents: how far a vibrato swings either way.
-    vibrato_hertz: how fast a vibrato swings.
-    chorus_copies: number of detuned copies of a chorus.
-    chorus_level: level of each copy of a chorus.
-    chorus_cents: how far a copy of a chorus is detuned.
-    chorus_hertz: how fast the detuning of a chorus swings.
-    drive_gain: how far a waveform of peak 1 is driven into clipping.
-    tremolo_hertz: how fast a tremolo swings.
-    tremolo_depth: how far a tremolo swings, as a share of the loudness.
-    bells: number of bells of an equaliser.
-    bell_hertz: centres of the bells.
-    bell_decibels: gains of the bells.
-    bell_quality: quality factors (Q) of the bells.
+    attack_seconds: duration of the attack of an envelope.
+    decay_seconds: time in which a decaying envelope falls to 37 %.
+    vibrato_cents: extent of a vibrato, up and down.
+    vibrato_hertz: rate of a vibrato.
+    chorus_copies: number of detuned copies in a chorus.
+    chorus_level: level of each copy in a chorus.
+    chorus_cents: largest detuning of a copy in a chorus.
+    chorus_hertz: rate at which the detuning of a chorus oscillates.
+    drive_gain: gain on a waveform of peak 1 before the clipping.
+    tremolo_hertz: rate of a tremolo.
+    tremolo_depth: extent of a tremolo, up and down, as a share of the amplitude.
+    bells: number of bell filters of an equaliser.
+    bell_hertz: centres of the bell filters.
+    bell_decibels: gains of the bell filters.
+    bell_quality: quality factors (Q) of the bell filters.
     cutoff_hertz: cutoff frequency of the low-pass filter.
     resonance: quality factor (Q) of the low-pass filter.
-    room_seconds: length of a reverberation.
-    room_hertz: frequency above which a reverberation is dull.
+    room_seconds: time in which a reverberation falls by 60 dB.
+    room_hertz: cutoff frequency of a reverberation.
     room_level: loudness of a reverberation, as a share of the sound's.
-    hiss_decibels: how far a noise floor lies below the peak.
+    hiss_decibels: how far a noise floor lies below the sound's peak.
     """
 
     envelope: Share = 0.3
@@ -99,7 +99,7 @@ class EffectsConfig:
 
 
 def envelope(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
-    """Each onset fades in anew, or what follows it dies away."""
+    """After each onset the sound either fades in again or decays exponentially."""
     attack, decay = logarithmic(rng, c.attack_seconds), logarithmic(rng, c.decay_seconds)
     onsets = sorted({round(note[0] * SAMPLE_RATE) for note in notes})
     since = np.arange(len(waveform), dtype=np.float32)
@@ -111,12 +111,12 @@ def envelope(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c:
 
 
 def vibrato(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
-    """A pitch that swings."""
+    """A periodic change of the pitch."""
     return _bend(waveform, rng.uniform(*c.vibrato_cents), rng.uniform(*c.vibrato_hertz), rng)
 
 
 def chorus(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
-    """Mixed with slowly detuned copies."""
+    """The sound mixed with copies whose detuning slowly oscillates."""
     for _ in range(rng.randint(*c.chorus_copies)):
         level, cents, hertz = (rng.uniform(*r) for r in (c.chorus_level, c.chorus_cents, c.chorus_hertz))
         waveform = waveform + level * _bend(waveform, cents, hertz, rng)
@@ -130,7 +130,7 @@ def drive(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: Ef
 
 
 def tremolo(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
-    """A loudness that swings."""
+    """A periodic change of the loudness."""
     seconds = np.arange(len(waveform)) / SAMPLE_RATE
     swing = np.sin(2 * np.pi * (rng.uniform(*c.tremolo_hertz) * seconds + rng.random()))
     return (waveform * (1 - rng.uniform(*c.tremolo_depth) * (1 + swing))).astype(np.float32)
@@ -139,7 +139,7 @@ def tremolo(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: 
 def equaliser(
     waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig
 ) -> np.ndarray:
-    """A few broad bells."""
+    """A few broad bell filters."""
     x = torch.from_numpy(waveform)
     for _ in range(rng.randint(*c.bells)):
         centre, gain = logarithmic(rng, c.bell_hertz), rng.uniform(*c.bell_decibels)
@@ -148,14 +148,14 @@ def equaliser(
 
 
 def low_pass(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
-    """A resonant low-pass."""
+    """A resonant low-pass filter."""
     cutoff = logarithmic(rng, c.cutoff_hertz)
     x = AF.lowpass_biquad(torch.from_numpy(waveform), SAMPLE_RATE, cutoff, Q=rng.uniform(*c.resonance))
     return x.numpy()
 
 
 def room(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
-    """Reverberation: noise that dies away, dulled."""
+    """Reverberation by an impulse response of low-passed noise that decays exponentially."""
     seconds = rng.uniform(*c.room_seconds)
     noise = np.random.default_rng(rng.getrandbits(32)).standard_normal(round(seconds * SAMPLE_RATE))
     tail = noise * np.exp(-6.9 * np.arange(len(noise)) / len(noise))
@@ -173,13 +173,16 @@ def hiss(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: Eff
 
 
 def logarithmic(rng: random.Random, bounds: Sequence[float]) -> float:
-    """A number between the bounds, evenly by its logarithm."""
+    """A random number between the bounds (low, high), uniform in its logarithm."""
     low, high = bounds
     return low * 2 ** rng.uniform(0, math.log2(high / low))
 
 
 def upsampled(curve: np.ndarray, step: int, samples: int) -> np.ndarray:
-    """(samples,) float32 of a curve with a point every `step` samples; its last value goes on."""
+    """A curve with a point every `step` samples, interpolated linearly: float32, (samples,)
+
+    After the last point it keeps its value.
+    """
     steps = np.arange(step, dtype=np.float32) / step
     lines = curve[:, None] + np.append(np.diff(curve), 0)[:, None] * steps
     missing = max(0, samples - lines.size)
@@ -187,7 +190,7 @@ def upsampled(curve: np.ndarray, step: int, samples: int) -> np.ndarray:
 
 
 def _bend(waveform: np.ndarray, cents: float, hertz: float, rng: random.Random) -> np.ndarray:
-    """Read at a swinging place, so that the pitch swings by `cents` either way."""
+    """The waveform read with an oscillating delay, so that its pitch varies by `cents` up and down."""
     depth = (2 ** (cents / 1200) - 1) / (2 * np.pi * hertz) * SAMPLE_RATE  # samples
     places = np.arange(len(waveform))
     swing = np.sin(2 * np.pi * (hertz * places / SAMPLE_RATE + rng.random()))
@@ -196,7 +199,7 @@ def _bend(waveform: np.ndarray, cents: float, hertz: float, rng: random.Random) 
 
 Effect = Callable[[np.ndarray, Sequence[Note], random.Random, Any], np.ndarray]
 
-# In the order of a signal path, each with the field of EffectsConfig that is its share.
+# The effects in the order of the signal path, each with the field of EffectsConfig that is its share.
 CHAIN: tuple[tuple[str, Effect], ...] = (
     ("envelope", envelope),
     ("vibrato", vibrato),
@@ -217,9 +220,12 @@ def process(
     config: Any = EffectsConfig(),
     chain: Sequence[tuple[str, Effect]] = CHAIN,
 ) -> np.ndarray:
-    """`waveform` (samples,) through effects that `seed` chooses: the same for all that a sound plays.
+    """`waveform` (samples,) through effects that `seed` selects and parametrises, as (samples,).
 
-    config: has a share for each of `chain` by its name, and the ranges that they draw from.
+    A sound uses one seed for everything that it plays, so that its effects stay the same.
+
+    notes: the notes that the waveform plays. config: has the share of each effect in `chain` under its name,
+        and the ranges of the effects' parameters.
     """
     rng = random.Random(seed)
     drawn = [(effect, rng.getrandbits(32)) for name, effect in chain if rng.random() < getattr(config, name)]

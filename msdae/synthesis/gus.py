@@ -1,6 +1,6 @@
-"""Gravis Ultrasound patches (.pat), as of Debian's freepats, written as SFZ files.
+"""Converts Gravis Ultrasound patches (.pat), such as those of Debian's freepats, to SFZ files.
 
-Source: Gravis Ultrasound Software Development Kit 2.22, "Patch files".
+Source of the format: Gravis Ultrasound Software Development Kit 2.22, "Patch files".
 """
 
 import re
@@ -16,20 +16,24 @@ from msdae import files
 from msdae.audio import temperament
 from msdae.errors import UserError, printable
 
-FILE, INSTRUMENT, LAYER, SAMPLE = 129, 63, 47, 96  # bytes of headers
-COUNT = 6  # place of the number of samples in a layer's
+FILE, INSTRUMENT, LAYER, SAMPLE = 129, 63, 47, 96  # bytes of the headers
+COUNT = 6  # offset of the number of samples in the header of a layer
 WIDE, UNSIGNED, LOOPED, BOTH_WAYS = 1, 2, 4, 8  # bits of a sample's mode
-# General MIDI programs that are struck or plucked: they ring as they were recorded, and are not looped.
+# General MIDI programs that are struck or plucked. They ring as they were recorded, without a loop.
 RINGING = {*range(16), *range(24, 40), 46, *range(104, 109), *range(112, 120)}
-SHORTEST = 1.0  # seconds of the longest sample of one that rings
-REACH = 12  # semitones beyond which a sample is not transposed
+SHORTEST = 1.0  # seconds; a ringing instrument whose longest sample is shorter is not converted
+REACH = 12  # semitones by which a sample is transposed at most
 RELEASE = 0.15  # seconds
 _PROGRAM = re.compile(r"(\d{3})_")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """waveform: (samples,) int16. key: MIDI pitch of it, with a fraction. loop: its first and last sample."""
+    """A sample of a patch.
+
+    waveform: (samples,) int16. rate: Hz. key: its MIDI pitch, with a fraction. loop: the first and last
+    sample of its loop.
+    """
 
     waveform: np.ndarray
     rate: int
@@ -38,10 +42,10 @@ class Sample:
 
 
 def read(path: Path) -> list[Sample]:
-    """The samples of a patch, from low to high.
+    """The samples of a patch, in order of pitch.
 
     Raises:
-        UserError: it is no patch, or cut short.
+        UserError: the file is not a patch, or is truncated.
     """
     with files.reading(path, "give a GF1 patch"):
         data = path.read_bytes()
@@ -72,12 +76,14 @@ def _samples(data: bytes) -> Iterator[Sample]:
 
 
 def convert(path: Path, folder: Path) -> Path | None:
-    """Write a patch as FOLDER/NAME.sfz with its samples in FOLDER/NAME; None where it rings too shortly.
+    """Write a patch as FOLDER/NAME.sfz, with its samples in FOLDER/NAME, and return the SFZ file.
 
-    A name that begins with a General MIDI program, as 024_Nylon_Guitar.pat, says whether it rings.
+    Returns None, and writes nothing, for a patch without samples or a ringing one that is too short (see
+    `SHORTEST`). Whether it rings follows from the General MIDI program with which its name begins, as in
+    024_Nylon_Guitar.pat.
 
     Raises:
-        UserError: as `read`; the folder cannot be written.
+        UserError: as in `read`, or the folder cannot be written.
     """
     samples, named = read(path), _PROGRAM.match(path.name)
     rings = bool(named) and int(named[1]) in RINGING
@@ -103,7 +109,7 @@ def convert(path: Path, folder: Path) -> Path | None:
 
 
 def _between(samples: list[Sample], index: int) -> int:
-    """The lowest key that is nearer to the sample after `index` than to that one."""
+    """The boundary between samples `index` and `index` + 1: the lowest key that the latter plays."""
     if index < 0:
         return 0
     if index + 1 == len(samples):

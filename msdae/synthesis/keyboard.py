@@ -1,4 +1,4 @@
-"""A keyboard that a plain sound plays while its keys are pressed."""
+"""A keyboard that plays a plain sound live, from MIDI messages."""
 
 from typing import Protocol
 
@@ -8,34 +8,36 @@ from msdae.audio.files import SAMPLE_RATE
 from msdae.symbolic.midi import SUSTAIN
 from msdae.synthesis import players, soundfont
 
-SOUNDS_OFF, NOTES_OFF = 120, 123  # MIDI's numbers of a panic button
-MIDDLE = 60  # the key whose loudest note has the peak of a score that is played
+SOUNDS_OFF, NOTES_OFF = 120, 123  # controllers that end all sounds and all notes
+MIDDLE = 60  # the key whose loudest note gets the peak `players.PEAK`
 
 
 class Message(Protocol):
-    """A MIDI message, as mido's."""
+    """A MIDI message with the attributes of mido's."""
 
     type: str
 
 
 class Keyboard:
-    """The notes of MIDI messages by the sound that plays scores, block by block at `sample_rate` Hz.
+    """Plays MIDI messages with a plain sound; calling it returns the next block, at `sample_rate` Hz.
+
+    player: a key of `players.PROGRAMS`.
 
     Raises:
-        UserError: what plays SoundFonts is not installed.
+        UserError: tinysoundfont or pretty_midi is not installed.
     """
 
     def __init__(self, sample_rate: int = SAMPLE_RATE, player: str = players.PLAYER):
         font, program = soundfont.default(), players.PROGRAMS[player]
         self._synth, number = soundfont.synthesizer(str(font), sample_rate)
         self._synth.program_select(0, number, 0, program)
-        self._pedal, self._held = False, set[int]()  # keys that the pedal alone holds
+        self._pedal, self._held = False, set[int]()  # released keys that the pedal holds
         self._gain = players.PEAK / soundfont.level(font, program, MIDDLE)
 
     def tell(self, message: Message) -> None:
-        """Press or release a key or the pedal, bend the pitch or end all; other messages say nothing."""
+        """Handle one message: a key, the sustain pedal, a pitch bend, or a panic; others are ignored."""
         if message.type == "note_on" and message.velocity:
-            if message.note in self._held:  # a string that is struck again sounds once
+            if message.note in self._held:  # a key sounds only once at a time
                 self._held.discard(message.note)
                 self._synth.noteoff(0, message.note)
             self._synth.noteon(0, message.note, message.velocity)
@@ -55,7 +57,7 @@ class Keyboard:
                 self._synth.notes_off(0)
 
     def _release(self) -> None:
-        """End what nothing holds; the synthesiser knows no pedal."""
+        """End the released keys unless the pedal is down; the synthesiser itself ignores the pedal."""
         while self._held and not self._pedal:
             self._synth.noteoff(0, self._held.pop())
 

@@ -1,4 +1,4 @@
-"""The pitch of a recorded note, measured where it is loud."""
+"""Measures the pitch of a recorded note where it is loudest."""
 
 import logging
 import math
@@ -13,21 +13,22 @@ from msdae.audio.temperament import hertz
 from msdae.locks import in_turn
 
 logger = logging.getLogger(__name__)
-SECONDS, STEP = 0.5, 0.02  # of sound that is measured; between its possible beginnings
-PERIODS, FRAME = 12, 1 << 14  # in a frame, of the lowest pitch; samples of a frame at most
-AFTER_ONSET = 0.06  # seconds: an attack has no pitch yet
+SECONDS, STEP = 0.5, 0.02  # length of the part that is measured, and the step in which it is searched for
+PERIODS, FRAME = 12, 1 << 14  # periods of the lowest pitch in a frame; largest frame in samples
+AFTER_ONSET = 0.06  # seconds of the attack, which has no clear pitch
 LOWEST, HIGHEST = 26.0, 4400.0  # Hz
-AROUND = 14  # semitones around the pitch that is expected: an octave's error is inside
-NEAR = 0.6  # semitones: within, the name is right and the rest is tuning
-SURE, STEADY = 0.7, 0.3  # least probability of a pitch, and greatest deviation in semitones
-LINE = 10 ** (-35 / 20)  # of the strongest partial: a partial, not noise
+AROUND = 14  # semitones around the expected pitch that are searched; includes errors of an octave
+NEAR = 0.6  # semitones; an expected pitch this close is right, and the rest is tuning
+SURE, STEADY = 0.7, 0.3  # lowest mean probability of voicing, and largest median deviation in semitones
+LINE = 10 ** (-35 / 20)  # level relative to the strongest partial above which a peak is a partial, not noise
 
 
 def measure(waveform: np.ndarray, rate: int, expected: float | None = None) -> float | None:
-    """The MIDI pitch (a fraction) of a note (samples,), which is `expected` unless the sound surely differs.
+    """The MIDI pitch, with a fraction, of a recorded note (samples,).
 
-    expected: what its name says; None: nothing is known.
-    Returns `expected` where the sound is not sure, or librosa is not there.
+    Returns `expected` if the measurement is uncertain or librosa is not installed.
+
+    rate: Hz. expected: the MIDI pitch that the note's file name gives; None if it is unknown.
     """
     librosa = load_librosa()
     if librosa is None or not waveform.any():
@@ -40,13 +41,13 @@ def measure(waveform: np.ndarray, rate: int, expected: float | None = None) -> f
     frame = min(FRAME, 1 << math.ceil(math.log2(PERIODS * rate / low)))
     part = _loud(waveform, rate, frame)
     settings = {"fmin": low, "fmax": high, "sr": rate, "frame_length": frame, "center": False}
-    settings["hop_length"] = rate // 100  # a longer one is more than pyin's transitions reach
+    settings["hop_length"] = rate // 100  # pyin's transitions cannot follow the pitch over a longer hop
     if expected is not None:
         pitch = float(np.median(librosa.hz_to_midi(librosa.yin(part, **settings))))
         if abs(pitch - expected) < NEAR:
             return pitch
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a frame without a pitch is no fault
+        warnings.simplefilter("ignore")  # frames without a pitch are expected
         frequency, _, probability = librosa.pyin(part, fill_na=None, **settings)
     pitches = librosa.hz_to_midi(frequency)
     middle = float(np.median(pitches))
@@ -57,14 +58,14 @@ def measure(waveform: np.ndarray, rate: int, expected: float | None = None) -> f
 
 
 def _has_partial(part: np.ndarray, rate: int, frequency: float) -> bool:
-    """Whether there is a partial of a frequency, which a period of half its length leaves unexplained."""
+    """Whether the spectrum has a partial at `frequency`: then the octave above it is not the pitch."""
     spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part)), 1 << 17))
     low, high = (round(frequency * factor * (1 << 17) / rate) for factor in (0.97, 1.03))
     return frequency > LOWEST and bool(spectrum[low : high + 1].max() > LINE * spectrum.max())
 
 
 def _loud(waveform: np.ndarray, rate: int, frame: int) -> np.ndarray:
-    """The loudest `SECONDS` after the onset, or `frame` samples; a short sound is continued by silence."""
+    """The loudest `SECONDS`, or at least `frame` samples, after the onset, padded with silence if needed."""
     length, step = max(frame, round(SECONDS * rate)), max(1, round(STEP * rate))
     onset = int(np.argmax(np.abs(waveform) > 0.1 * np.abs(waveform).max()))
     waveform = waveform[min(onset + round(AFTER_ONSET * rate), max(onset, len(waveform) - length)) :]
@@ -78,10 +79,10 @@ def _loud(waveform: np.ndarray, rate: int, frame: int) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def load_librosa() -> ModuleType | None:
-    """The module librosa; None where it is not installed, which is said once.
+    """The module librosa; None, with one warning, if it is not installed.
 
-    One process at a time imports it: where it is new, two that fill numba's cache at once may leave the code
-    for one type under the name of another, and every process that calls it afterwards crashes.
+    A lock lets one process at a time import it. If two fill numba's cache at once, it may store compiled code
+    under the wrong type, and every later process that calls the code crashes.
     """
     try:
         with in_turn(folders.cache() / "librosa.lock"):

@@ -1,4 +1,4 @@
-"""Plain sounds that play a score where no other sound is asked for."""
+"""Plain sounds that play a score if no other sound is asked for."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ from msdae.synthesis import procedural, soundfont
 from msdae.synthesis.procedural import Patch
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
-PLAYER = "piano"  # what plays scores: docs/composers.md has the measurement
-PEAK = 0.5
-TAIL = 0.5  # seconds after the last note, in which it fades
-PROGRAMS = {  # of General MIDI, by the SoundFont that pretty_midi carries
+PLAYER = "piano"  # the default; docs/composers.md has the measurement behind it
+PEAK = 0.5  # of what `play` returns
+TAIL = 0.5  # seconds after the last note, for its release
+PROGRAMS = {  # General MIDI programs, played by the SoundFont of pretty_midi
     "piano": 0,
     "electric piano": 4,
     "organ": 16,
@@ -24,7 +24,7 @@ PROGRAMS = {  # of General MIDI, by the SoundFont that pretty_midi carries
     "flute": 73,
     "square lead": 80,
 }
-PATCHES = {  # formulas
+PATCHES = {  # sounds of formulas
     "struck formula": Patch(-9.0, 1.0, (), (40.0, 12.0), 0.004, 0.9, 0.0, 0.12, 0.05, 0.0, 1.0, 0.0),
     "held formula": Patch(-9.0, 1.0, (), (40.0, 40.0), 0.02, 0.5, 0.8, 0.08, 0.0, 0.0, 1.0, 0.0),
 }
@@ -32,12 +32,12 @@ PLAYERS = (*PROGRAMS, *PATCHES)
 
 
 def play(notes: Sequence[Note], samples: int | None = None, player: str = PLAYER) -> torch.Tensor:
-    """The notes by a plain sound: (samples,), mono at 44 100 Hz, with one peak whatever plays.
+    """The notes played by a plain sound: float32, (samples,), mono at 44 100 Hz, with the peak `PEAK`.
 
-    samples: by default until the last note has faded.
+    samples: length; by default up to `TAIL` after the last note. player: one of `PLAYERS`.
 
     Raises:
-        UserError: no such player; what plays SoundFonts is not installed.
+        UserError: there is no such player; tinysoundfont or pretty_midi is not installed.
     """
     if samples is None:
         samples = round((max(note[1] for note in notes) + TAIL) * SAMPLE_RATE)

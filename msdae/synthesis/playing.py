@@ -1,7 +1,8 @@
-"""How a player plays: notes that are reached, swing, swell and overlap, as those of real players do.
+"""The expression of players: scoops, vibrato, drift, swells and overlapping notes, as real players have.
 
-A player belongs to a sound: it plays all excerpts with the same habits. Where loudness grows and fades
-belongs to the excerpt: all sounds swell at the same places. Pitches stay within 50 cents of the notes'.
+A player belongs to a sound and plays all excerpts with the same habits. Where the loudness grows and fades
+belongs to the excerpt, so that all sounds swell at the same places. A note's tuning is off by at most 25
+cents, and its pitch moves within 50 cents of that.
 """
 
 import random
@@ -19,10 +20,10 @@ from msdae.synthesis.effects import upsampled
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
 STEP = 64  # samples between two points of a curve
-RETURN = 0.5  # seconds in which a player that is ahead by a higher pitch is back in time
-TOUCH = 0.03  # seconds by which notes of a single line may overlap
+RETURN = 0.5  # time constant, in seconds, in which the time shift that comes with a pitch change dies away
+TOUCH = 0.03  # seconds by which the notes of a single line may overlap
 
-# Each is a range that a parameter is drawn from, from and to.
+# Each is a range (from, to) that a parameter is drawn from.
 Cents = tuple[Annotated[float, Range(0, 50, reason="notes stay the notes")], ...]
 Seconds = tuple[Annotated[float, Range(0, 5, reason="longer than any clip")], ...]
 Hertz = tuple[Annotated[float, Range(0.1, 20, reason="faster is no vibrato")], ...]
@@ -31,22 +32,22 @@ Decibels = tuple[Annotated[float, Range(0, 40)], ...]
 
 @dataclass(frozen=True)
 class PlayingConfig:
-    """What the habits of a player are drawn from.
+    """The distributions that the habits of a player are drawn from; a pair is a range (from, to).
 
-    vibrato: share of the players whose notes swing.
-    scoop: share who reach the notes of single lines from below or above.
-    drift: share whose pitch wanders.
+    vibrato: share of the players with a vibrato.
+    scoop: share who scoop into the notes of single lines, from below or above.
+    drift: share whose pitch drifts.
     swell: share whose notes grow and fade while they are held.
-    overlap: share whose notes go on into the next.
+    overlap: share whose notes overlap the next ones.
     detune_cents: standard deviation of a note's tuning.
-    vibrato_cents: how far a vibrato swings either way.
-    vibrato_hertz: how fast a vibrato swings.
-    vibrato_onset: seconds after which a vibrato begins.
-    vibrato_rise: seconds in which a vibrato grows.
-    scoop_cents: how far from a note it begins.
-    scoop_seconds: time in which the way to the note falls to 37 %.
-    drift_cents: how far a pitch wanders.
-    swell_decibels: how far loudness moves within a note.
+    vibrato_cents: extent of a vibrato, up and down.
+    vibrato_hertz: rate of a vibrato.
+    vibrato_onset: seconds after a note's onset at which its vibrato begins.
+    vibrato_rise: seconds in which a vibrato reaches its extent.
+    scoop_cents: distance from the note at which a scoop begins.
+    scoop_seconds: time in which that distance falls to 37 %.
+    drift_cents: extent of a drift, up and down.
+    swell_decibels: range of the loudness within a note.
     overlap_seconds: how much longer than written a note is held.
     """
 
@@ -73,11 +74,11 @@ class PlayingConfig:
 
 @dataclass(frozen=True)
 class Player:
-    """The habits of one player; 0 where it has none.
+    """The habits of one player; a habit that it lacks is 0. See `PlayingConfig`.
 
-    detune, vibrato, scoop, drift: cents; a scoop below 0 comes from below. swell: dB. overlap: seconds.
-    hertz, onset, rise: of the vibrato; Hz, s, s. scoop_seconds: of the scoop.
-    seed: of what differs from note to note.
+    detune, vibrato, scoop, drift: cents; a negative scoop comes from below. swell: dB. overlap: seconds.
+    hertz, onset, rise: rate (Hz), onset and rise (seconds) of the vibrato. scoop_seconds: seconds.
+    seed: seeds what differs from note to note.
     """
 
     detune: float
@@ -94,7 +95,7 @@ class Player:
 
     @staticmethod
     def draw(seed: str, config: PlayingConfig = PlayingConfig()) -> "Player":
-        """The player that `seed` chooses."""
+        """A random player; the same seed gives the same player."""
         rng, c = random.Random(seed), config
 
         def seldom(share: float, bounds: Sequence[float]) -> float:
@@ -116,7 +117,7 @@ class Player:
         )
 
     def touch(self, notes: Sequence[Note]) -> list[Note]:
-        """The notes as they are fingered: held longer, and slightly out of tune (pitches with fractions)."""
+        """The notes as they are fingered: held longer and slightly out of tune (pitches have fractions)."""
         rng, touched = random.Random(f"{self.seed}/{_mark(notes)}"), []
         for onset, offset, pitch, velocity in notes:
             cents = max(-25.0, min(25.0, rng.gauss(0, self.detune)))
@@ -124,7 +125,7 @@ class Player:
         return touched
 
     def express(self, waveform: np.ndarray, notes: Sequence[Note]) -> np.ndarray:
-        """`waveform` (samples,) of the notes with this player's curves of pitch and loudness."""
+        """`waveform` (samples,), which plays the notes, with this player's curves of pitch and loudness."""
         if not notes or not (self.vibrato or self.scoop or self.drift or self.swell):
             return waveform
         points = -(-len(waveform) // STEP) + 1
@@ -135,7 +136,7 @@ class Player:
         return waveform.astype(np.float32)
 
     def _cents(self, notes: Sequence[Note], points: int) -> np.ndarray:
-        """(points,) how far the pitch is from the notes'; each note of a single line swings anew."""
+        """The deviation of the pitch in cents: (points,). It starts anew at each note of a single line."""
         rng = np.random.default_rng(list(f"{self.seed}/{_mark(notes)}".encode()))
         seconds = np.arange(points) * STEP / SAMPLE_RATE
         starts = sorted({note[0] for note in notes}) if _is_line(notes) else [min(note[0] for note in notes)]
@@ -152,35 +153,38 @@ class Player:
         return np.clip(cents, -50, 50)
 
     def _decibels(self, notes: Sequence[Note], points: int) -> np.ndarray:
-        """(points,) a curve through two or three levels for each note; of all sounds but for its size."""
+        """The loudness in dB, through two or three levels per note: (points,)
+
+        Its shape depends on the notes alone, and only its size on the player.
+        """
         rng = random.Random(_mark(notes))
         starts = sorted({round(note[0], 3) for note in notes})
         ends = [*starts[1:], max(note[1] for note in notes)]
         times, levels = [], []
         for start, end in zip(starts, ends, strict=True):
             shape = rng.choice(((0, -1), (-1, 0), (-1, 0, -1), (0, -0.7, 0), (0, 0), (-0.3, 0, -0.5)))
-            size = self.swell * min(1.0, max(end - start, 0.0) / 0.4)  # short notes have no time for it
+            size = self.swell * min(1.0, max(end - start, 0.0) / 0.4)  # short notes leave no time for a swell
             times += list(np.linspace(start, max(end, start), len(shape)))
             levels += [size * level for level in shape]
         curve = np.interp(np.arange(points) * STEP / SAMPLE_RATE, times, levels)
         return np.convolve(
             np.pad(curve, 14, mode="edge"), np.full(29, 1 / 29), mode="valid"
-        )  # 40 ms: no clicks
+        )  # smoothed over 40 ms against clicks
 
 
 def _mark(notes: Sequence[Note]) -> str:
-    """What the chance of an excerpt is drawn from."""
+    """A seed that depends on the onsets and pitches of an excerpt."""
     return str([(round(note[0], 3), note[2]) for note in notes])
 
 
 def _is_line(notes: Sequence[Note]) -> bool:
-    """Whether one note sounds at a time."""
+    """Whether the notes are a single line: none overlaps the next by more than `TOUCH`."""
     ordered = sorted(notes)
     return all(one[1] <= other[0] + TOUCH for one, other in zip(ordered, ordered[1:], strict=False))
 
 
 def _wander(points: int, hertz: float, rng: np.random.Generator) -> np.ndarray:
-    """(points,) smooth chance from -1 to 1 with about `hertz` turns a second."""
+    """A smooth random curve from -1 to 1 with about `hertz` oscillations a second: (points,)"""
     knots = rng.uniform(-1, 1, 2 + int(points * STEP / SAMPLE_RATE * hertz * 2))
     x = np.linspace(0, len(knots) - 1.001, points)
     left, mix = x.astype(int), 0.5 - 0.5 * np.cos(np.pi * (x % 1))
@@ -188,13 +192,13 @@ def _wander(points: int, hertz: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _places(cents: np.ndarray) -> np.ndarray:
-    """(points,) how many samples ahead to read for a curve of pitch, slowly back to 0."""
+    """How many samples ahead to read for a pitch curve in cents, decaying slowly to 0: (points,)"""
     ahead = (2 ** (cents / 1200) - 1) * STEP
     return lfilter([1.0], [1.0, -np.exp(-STEP / (RETURN * SAMPLE_RATE))], ahead)
 
 
 def _read(waveform: np.ndarray, ahead: np.ndarray) -> np.ndarray:
-    """`waveform` read so many samples ahead, through cubics (Catmull-Rom)."""
+    """The waveform read `ahead` (samples,) samples ahead, by cubic (Catmull-Rom) interpolation."""
     whole = np.floor(ahead)
     x = (ahead - whole).astype(np.float32)
     place = np.clip(np.arange(len(waveform)) + whole.astype(np.int64), 1, max(len(waveform) - 3, 1))

@@ -1,8 +1,8 @@
-"""Plucked strings by physical models, whose pitch may bend: a string, and an oud.
+"""Physical models of plucked strings whose pitch may bend: a plain string and an oud.
 
-A string is a delay line with a loss (Karplus and Strong 1983, Jaffe and Smith 1983), plucked at a place and
-read at the speed that its pitch asks for. An oud has courses of two strings that are not quite in tune, the
-noise of a plectrum, and a body whose resonances stay where they are when the pitch moves.
+A string is a delay line with a loss filter (Karplus and Strong 1983, Jaffe and Smith 1983), plucked at some
+place of its length and read at a speed that follows its pitch. An oud has courses of two slightly detuned
+strings, plectrum noise, and a body whose resonances do not move with the pitch.
 """
 
 import random
@@ -21,19 +21,21 @@ from msdae.synthesis.effects import EffectsConfig, logarithmic
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
 KINDS = ("oud", "plucked string")
-ROOMS = {"dry": None, "room": ((0.25, 0.7), (0.1, 0.35)), "hall": ((1.2, 2.6), (0.2, 0.6))}  # seconds, level
+# {name: (range of seconds, range of levels)} of the reverberation.
+ROOMS = {"dry": None, "room": ((0.25, 0.7), (0.1, 0.35)), "hall": ((1.2, 2.6), (0.2, 0.6))}
 RELEASE = 0.08  # seconds in which a damped string falls to 37 %
-DRONE = 0.35  # velocity of the drone, as a share of a tone's
+DRONE = 0.35  # velocity of the drone, as a share of 100
 
 
 @dataclass(frozen=True)
 class PluckedString:
-    """An instrument.
+    """The parameters of a plucked instrument.
 
-    kind: one of `KINDS`. decay: seconds in which its lowest partials fall by 60 dB at 220 Hz. damping: how
-    much faster high partials die away, 0 to .5. place: where it is plucked, as a share of its length.
-    hardness: cutoff of the pluck in multiples of the pitch. detuning: cents between the strings of a course;
-    None: one string. plectrum: level of its noise. body: (Hz, Q, dB) of the resonances.
+    kind: one of `KINDS`. decay: seconds in which the lowest partials of a 220 Hz string fall by 60 dB.
+    damping: how much faster high partials decay, 0 to 0.5. place: the plucking point, as a share of the
+    string. hardness: cutoff of the pluck's low-pass, in multiples of the pitch. detuning: cents between the
+    two strings of a course; None for a single string. plectrum: level of the plectrum noise. body: (Hz, Q,
+    dB) of each resonance.
     """
 
     kind: str
@@ -47,7 +49,7 @@ class PluckedString:
 
     @staticmethod
     def draw(kind: str, rng: random.Random) -> "PluckedString":
-        """An instrument of a kind, with parameters at random."""
+        """An instrument of the given kind with random parameters."""
         if kind == "oud":
             body = [(95, 5, 9), (190, 5, 7), (310, 4, 5), (480, 3, 4), (780, 2, 3)]
             return PluckedString(
@@ -72,9 +74,9 @@ class PluckedString:
 
 
 def render(tones: Sequence[Tone], string: PluckedString, samples: int, seed: str) -> np.ndarray:
-    """Play `tones`: (samples,), float32, at 44.1 kHz, with a peak of 1.
+    """The sound of `tones`: float32, (samples,), mono at 44 100 Hz, with a peak of 1.
 
-    seed: of the noises.
+    seed: seeds the noise of the plucks.
     """
     rng = np.random.default_rng(list(seed.encode()))
     out = np.zeros(samples, np.float32)
@@ -91,13 +93,13 @@ def render(tones: Sequence[Tone], string: PluckedString, samples: int, seed: str
 
 
 def drone(tonic: float, seconds: float, every: float) -> list[Tone]:
-    """The tonic below, plucked softly every so many seconds."""
+    """Soft tones an octave below `tonic` (MIDI pitch), one `every` so many seconds, for `seconds`."""
     onsets = np.arange(0, seconds, every)
     return [Tone(float(t), float(min(t + every, seconds)), tonic - 12, round(DRONE * 100)) for t in onsets]
 
 
 def place(waveform: np.ndarray, room: str, rng: random.Random) -> np.ndarray:
-    """The sound `waveform` (samples,) in one of `ROOMS`, with a peak of 1."""
+    """`waveform` (samples,) in one of `ROOMS`, with a peak of 1; a dry room leaves it unchanged."""
     if ROOMS[room] is None:
         return waveform
     seconds, level = ROOMS[room]
@@ -116,14 +118,14 @@ def _tone(tone: Tone, string: PluckedString, length: int, rng: np.random.Generat
         vibration = _vibration(period, int(places[-1]) + 2, string, tone.velocity / 127, rng)
         wave += np.interp(places, np.arange(len(vibration)), vibration).astype(np.float32)
     held = np.exp(-np.maximum(seconds - (tone.offset - tone.onset), 0) / RELEASE)
-    softer = 0.5 if tone.slide[1] else 1.0  # reached on the string, not plucked anew
+    softer = 0.5 if tone.slide[1] else 1.0  # a slide reaches it without another pluck
     return (wave * held * softer * (tone.velocity / 127) ** 1.5 / len(cents)).astype(np.float32)
 
 
 def _vibration(
     period: int, samples: int, string: PluckedString, velocity: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """(samples,) of a string of whole `period`, plucked once."""
+    """A string with a period of `period` samples, plucked once: float64, (samples,)"""
     if string.kind == "oud":
         burst = string.plectrum * rng.standard_normal(period) / np.sqrt(period)
         burst[0] += 1.0

@@ -1,7 +1,7 @@
-"""A process that renders notes by synthesizers of other packages, which may crash it.
+"""A separate process that renders notes with other packages' synthesizers, which may crash it.
 
 A request is a line of JSON on stdin: {"synthesizer", "settings", "notes": [[key, velocity, seconds held,
-samples]]}. The answer on stdout is all of its notes one after another, float32, mono at 44.1 kHz.
+samples]]}. The answer on stdout is the sound of all notes one after another: float32, mono at 44 100 Hz.
 """
 
 import base64
@@ -18,14 +18,14 @@ import numpy as np
 from msdae.audio import temperament
 
 RATE = 44100
-WAVE = 2048  # samples of a period of Vital's
+WAVE = 2048  # samples of one period in Vital's wavetables
 
 Notes = Sequence[tuple[int, int, float, int]]
 
 
 def main() -> None:
-    """Answer requests until stdin ends; what the packages print goes to stderr."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end of stdin is the end
+    """Answer requests until stdin ends; anything that the packages print goes to stderr."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process ends with its stdin
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)
         for line in sys.stdin.buffer:
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _dx7(settings: dict[str, Any], notes: Notes) -> Iterator[np.ndarray]:
-    """settings: a voice of 128 bytes as banks have it, in hexadecimal, or its 155 parameters."""
+    """Render by a DX7. settings: a packed voice (128 bytes, as in banks) in hex, or its 155 parameters."""
     from dexed import DexedSynth, Patch
 
     if "voice" in settings:
@@ -52,7 +52,11 @@ def _dx7(settings: dict[str, Any], notes: Notes) -> Iterator[np.ndarray]:
 
 
 def _faust(settings: dict[str, Any], notes: Notes) -> Iterator[np.ndarray]:
-    """settings: a model of physmodels.lib, its sliders' values, its least gain, and its lag in samples."""
+    """Render by a model of Faust's physmodels.lib.
+
+    settings: the model, the values of its sliders, its lowest gain, and the lag in samples that flattens its
+    pitch and is compensated here.
+    """
     engine, processor, sliders = _faust_model(settings["model"])
     for name, value in settings["values"].items():
         processor.set_parameter(sliders[name], value)
@@ -69,7 +73,7 @@ def _faust(settings: dict[str, Any], notes: Notes) -> Iterator[np.ndarray]:
 
 @functools.cache
 def _faust_model(model: str) -> tuple[Any, Any, dict[str, str]]:
-    """The engine, its compiled model, and the addresses of the sliders by name."""
+    """The engine, the compiled model in it, and {name: address} of the model's sliders."""
     import dawdreamer
 
     engine = dawdreamer.RenderEngine(RATE, 512)
@@ -82,10 +86,14 @@ def _faust_model(model: str) -> tuple[Any, Any, dict[str, str]]:
 
 
 def _vita(settings: dict[str, Any], notes: Notes) -> Iterator[np.ndarray]:
-    """settings: controls, modulations (source, destination, amount), partials of each oscillator's frames."""
+    """Render by Vital.
+
+    settings: the controls, the modulations (source, destination, amount), and for each oscillator the
+    amplitudes of the partials in each frame of its wavetable.
+    """
     import vita
 
-    synth = vita.Synth()  # for each request, as the phases of unison go on from note to note
+    synth = vita.Synth()  # a new one for each request, as the phases of unison voices run on
     synth.set_sample_rate(RATE)
     preset = json.loads(synth.to_json())
     for table, frames in zip(preset["settings"]["wavetables"], settings["waves"], strict=False):
@@ -107,7 +115,7 @@ def _vita(settings: dict[str, Any], notes: Notes) -> Iterator[np.ndarray]:
 
 
 def _wave(partials: Sequence[float]) -> bytes:
-    """A period of sines, its peak at 1."""
+    """One period of a sum of sines with these amplitudes, with a peak of 1, as float32 bytes."""
     spectrum = np.zeros(WAVE // 2 + 1, complex)
     spectrum[1 : len(partials) + 1] = -1j * np.array(partials)
     wave = np.fft.irfft(spectrum)

@@ -1,4 +1,7 @@
-"""Presets of other packages' synthesizers, at random or from banks of DX7 voices, not yet listened to."""
+"""Candidate presets for other packages' synthesizers, random or from banks of DX7 voices.
+
+Whether a candidate sounds and is in tune is judged in `plugins`.
+"""
 
 import hashlib
 import json
@@ -14,13 +17,13 @@ from msdae import files
 from msdae.errors import UserError, printable
 from msdae.synthesis.effects import logarithmic
 
-BANKS = "/usr/share/hexter"  # of Debian's package hexter
+BANKS = "/usr/share/hexter"  # the banks of Debian's package hexter
 VOICE = 128  # bytes of a DX7 voice in a bank
-LARGEST = 1 << 24  # bytes of a bank
-_BULK = re.compile(rb"\xf0\x43.\x09\x20\x00(.{4096})", re.DOTALL)  # a bank of 32 voices as it is sent
+LARGEST = 1 << 24  # bytes that are read of a bank
+_BULK = re.compile(rb"\xf0\x43.\x09\x20\x00(.{4096})", re.DOTALL)  # system exclusive message with 32 voices
 
-# Least and greatest parameters of a DX7 voice at random. Of each operator: rates and levels of its envelope,
-# scaling by the key, sensitivities, level, frequency. Of all: envelope of pitch, algorithm, vibrato, name.
+# Lowest and highest parameters of a random DX7 voice. For each operator: rates and levels of its envelope,
+# keyboard scaling, sensitivities, level, frequency. For the voice: pitch envelope, algorithm, LFO, name.
 _OPERATOR = (
     (50, 20, 10, 35, 99, 60, 50, 0, 39, 0, 0, 0, 0, 0, 0, 0, 60, 0, 1, 0, 4),
     (99, 90, 60, 75, 99, 99, 95, 0, 39, 0, 30, 0, 0, 4, 0, 5, 99, 0, 1, 0, 10),
@@ -29,8 +32,8 @@ _COMMON = (
     (99, 99, 99, 99, 50, 50, 50, 50, 0, 0, 1, 25, 0, 0, 0, 0, 4, 0, 24, *[32] * 10),
     (99, 99, 99, 99, 50, 50, 50, 50, 31, 7, 1, 45, 60, 10, 0, 0, 4, 2, 24, *[32] * 10),
 )
-_SUSTAIN, _RATIO = 6, 18  # places in an operator
-# What its frequency may be, in multiples; 0 is half.
+_SUSTAIN, _RATIO = 6, 18  # indices among the parameters of an operator
+# Frequencies of an operator, in multiples of the note's; 0 stands for a half.
 _RATIOS = (0, 1, 1, 1, 1, 2, 2, 3, 4, 5, 7, 9, 14)
 
 
@@ -40,12 +43,12 @@ class Preset:
 
     Attributes:
         synthesizer: a name in `SYNTHESIZERS`.
-        name: "SYNTHESIZER/KIND", for a voice of a bank with its own name.
+        name: "SYNTHESIZER/KIND"; for a voice of a bank "dx7/bank/VOICE".
         settings: JSON, see `plugin_host`.
-        low, high: MIDI pitches, both included.
+        low, high: its range in MIDI pitches, both included.
         polyphonic: whether it may play several notes at once.
         tune: semitones by which it sounds above its keys.
-        gain: that brings it to the common level.
+        gain: the factor that brings it to the common level.
     """
 
     synthesizer: str
@@ -59,14 +62,15 @@ class Preset:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of what plays."""
+        """A hash of the synthesizer and its settings."""
         return hashlib.sha256(f"{self.synthesizer} {self.settings}".encode()).hexdigest()[:16]
 
 
 class Synthesizer(NamedTuple):
-    """A synthesizer: the module that plays it, the package that has the module, and what draws presets.
+    """A synthesizer.
 
-    candidate: of a source of chance and DX7 voices.
+    module: the Python module that plays it. package: the package that contains the module. candidate: draws a
+    preset, given a random generator and DX7 voices.
     """
 
     module: str
@@ -76,12 +80,13 @@ class Synthesizer(NamedTuple):
 
 @lru_cache(maxsize=8)
 def voices(banks: Sequence[str]) -> tuple[bytes, ...]:
-    """Voices of DX7 banks, each once: of files, and of folders with files ending in .dx7 or .syx.
+    """The distinct voices of DX7 banks, packed in 128 bytes each.
 
-    banks: a tuple; none: those of Debian's package hexter, where it is installed.
+    banks: a tuple (the result is cached) of files, and of folders with files ending in .dx7 or .syx. If it is
+        empty, the banks of Debian's package hexter are used if they are installed.
 
     Raises:
-        UserError: a bank that is not there or is none.
+        UserError: a bank does not exist or is not a bank of DX7 voices.
     """
     found: dict[bytes, None] = {}
     for bank in banks or [BANKS] * Path(BANKS).is_dir():
@@ -100,7 +105,7 @@ def voices(banks: Sequence[str]) -> tuple[bytes, ...]:
 
 
 def _bank(path: Path) -> list[bytes]:
-    """The voices in a file: one after another, or in the messages by which a DX7 sends 32."""
+    """The voices in a file, which are either plain or in system exclusive messages of 32 voices each."""
     with files.reading(path), open(path, "rb") as file:
         data = file.read(LARGEST)
     if data.startswith(b"\xf0"):
@@ -111,7 +116,7 @@ def _bank(path: Path) -> list[bytes]:
 
 
 def _dx7(rng: random.Random, banks: Sequence[bytes]) -> Preset:
-    """A voice of a bank or, every other time and where there is none, one at random."""
+    """A voice of a bank half of the time; otherwise, and always without banks, a random voice."""
     if banks and rng.random() < 0.5:
         voice = rng.choice(banks)
         name = "".join(chr(c) for c in voice[-10:] if 32 <= c < 127).strip()
@@ -127,7 +132,11 @@ def _dx7(rng: random.Random, banks: Sequence[bytes]) -> Preset:
 
 
 class _Model(NamedTuple):
-    """A model: ranges of its sliders, its least gain, its lag in samples, whether it has chords."""
+    """A physical model of Faust.
+
+    ranges: of its sliders, by name. gain: its lowest gain. lag: samples, see `plugin_host`. polyphonic:
+    whether it may play several notes at once.
+    """
 
     name: str
     ranges: dict[str, tuple[float, float]]
@@ -141,7 +150,7 @@ _BREATH = {"vibratoFreq": (4, 7), "vibratoGain": (0, 0.4), "envAttack": (1, 30)}
 _BOW = {"pressure": (0.2, 0.7), "position": (0.3, 0.9), "vibratoFrequency": (4, 7), "vibratoGain": (0, 0.4)}
 _REED = {"reedStiffness": (0.4, 0.9), "bellOpening": (0.1, 0.9), **_BREATH}
 _VOICE = {"voiceType": (0, 4), "vowel": (0, 4), "fricative": (0, 0), **_BREATH, "vibratoGain": (0, 0.2)}
-# Without flute and brass, which play other notes than they are asked for. Lags are measured.
+# Flute and brass are missing because they play other notes than they are given. The lags are measured.
 FAUST = {
     "string": _Model("ks", {"damping": (0, 0.3)}, 0, 0, True),
     "electric guitar": _Model("elecGuitar", _PLUCK, 0, 2.85, True),
@@ -154,7 +163,7 @@ FAUST = {
 
 
 def _faust(rng: random.Random, _: Sequence[bytes]) -> Preset:
-    """A model with sliders at random."""
+    """A random model with random values of its sliders."""
     kind = rng.choice(list(FAUST))
     model = FAUST[kind]
     values = {name: round(rng.uniform(*span), 4) for name, span in model.ranges.items()}
@@ -165,7 +174,7 @@ def _faust(rng: random.Random, _: Sequence[bytes]) -> Preset:
 
 
 def _vita(rng: random.Random, _: Sequence[bytes]) -> Preset:
-    """Two oscillators of random waves through a filter, with envelopes."""
+    """Random settings of Vital: two oscillators with random waves, a filter, and envelopes."""
     struck = rng.random() < 0.5
     controls: dict[str, float] = {
         "velocity_track": 1,
@@ -211,12 +220,12 @@ def _vita(rng: random.Random, _: Sequence[bytes]) -> Preset:
 
 
 def _seldom(rng: random.Random, share: float, value: float) -> float:
-    """`value`, or 0 where the share does not have it."""
+    """`value` with probability `share`, otherwise 0."""
     return value if rng.random() < share else 0
 
 
 def _partials(rng: random.Random) -> list[float]:
-    """Amplitudes of sixteen partials that fall by 3 to 15 dB an octave, roughly; even ones may be weak."""
+    """Random amplitudes of sixteen partials, falling by about 3 to 15 dB an octave; even ones may be weak."""
     slope, even, rough = rng.uniform(0.5, 2.5), rng.choice((1, 1, rng.random())), rng.uniform(0, 1)
     loudness = [k**-slope * (1 if k % 2 else even) for k in range(1, 17)]
     return [round(level * logarithmic(rng, (1, 10)) ** rng.uniform(-rough, rough), 5) for level in loudness]

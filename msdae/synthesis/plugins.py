@@ -1,7 +1,8 @@
-"""Notes to sound by other packages' synthesizers: DX7 (dexed-py), models of Faust (dawdreamer), Vital (vita).
+"""Plays notes with other packages' synthesizers: DX7 (dexed-py), Faust's models (dawdreamer), Vital (vita).
 
-The packages are an extra, and GPL. They render in a process of their own, see `plugin_host`: where one
-crashes, its preset is left out. Presets are drawn at random, and kept where they sound, in tune, unclipped.
+The packages are optional, and licensed under the GPL. They render in a separate process (`plugin_host`), so
+that a crash only costs the preset. Presets are drawn at random and kept if they are audible, in tune and not
+clipped.
 """
 
 import hashlib
@@ -32,20 +33,20 @@ from msdae.synthesis.plugin_presets import SYNTHESIZERS, Preset, voices
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
 logger = logging.getLogger(__name__)
-ATTEMPTS = 200  # presets that are tried for one that can be used
-TAIL, FADE = 1.0, 0.05  # seconds of a note after its end, at most, and in which it ends then
-HEARD = 1.0  # seconds of the two notes by which a preset is judged
-LEVEL = 0.5  # peak of the louder one
-SILENT, CLIPPED = 0.02, 0.02  # peak; share of a note that is at its peak
-AGREE, EXACT = 0.12, 0.04  # semitones: how far two notes' tunings may be apart, and one from what is in tune
-NEAR = 0.5  # semitones from octaves of the keys
-PATIENCE = 300.0  # seconds for an answer; the slowest of Faust's models compiles for 15 of them
+ATTEMPTS = 200  # presets that are tried to find a usable one
+TAIL, FADE = 1.0, 0.05  # longest release of a note in seconds, and the fade at its end
+HEARD = 1.0  # seconds of each of the two notes by which a preset is judged
+LEVEL = 0.5  # peak of the louder of these notes, after the preset's gain
+SILENT, CLIPPED = 0.02, 0.02  # largest peak of a silent note; largest share of samples at the peak
+AGREE, EXACT = 0.12, 0.04  # semitones: largest difference of two tunings; largest tuning taken for none
+NEAR = 0.5  # semitones by which a preset may be off the keys or an octave of them
+PATIENCE = 300.0  # seconds to wait for an answer; the slowest model of Faust compiles for 15 s
 
-refused: Counter[str] = Counter()  # presets that this process has left out, by reason
+refused: Counter[str] = Counter()  # {reason: number of presets that this process has left out}
 
 
 class Crash(Exception):
-    """A synthesizer has ended its process, twice; its preset is not to be used any more."""
+    """A preset has crashed the synthesizers' process twice and must not be used again."""
 
 
 def require(synthesizers: Sequence[str]) -> None:
@@ -58,7 +59,9 @@ def require(synthesizers: Sequence[str]) -> None:
 
 
 def record(synthesizers: Sequence[str], banks: Sequence[str]) -> dict[str, list]:
-    """What decides how presets sound, to be written down: versions of the packages, a hash of the banks.
+    """What decides how presets sound, for the records of a data set.
+
+    {"synthesizers": [[name, version of its package]], "banks": [number of voices, their hash]}
 
     Raises:
         UserError: a package is missing, or a bank cannot be read.
@@ -74,10 +77,12 @@ def record(synthesizers: Sequence[str], banks: Sequence[str]) -> dict[str, list]
 
 
 def draw(synthesizer: str, rng: random.Random, banks: Sequence[str] = ()) -> Preset:
-    """A preset at random that can be used, see `judge`. banks: see `voices`.
+    """A random preset that passes `judge`.
+
+    synthesizer: a key of `SYNTHESIZERS`. banks: see `voices`.
 
     Raises:
-        UserError: none of `ATTEMPTS` can, or a bank cannot be read.
+        UserError: none of `ATTEMPTS` presets passes, or a bank cannot be read.
     """
     reasons: Counter[str] = Counter()
     for _ in range(ATTEMPTS):
@@ -91,9 +96,10 @@ def draw(synthesizer: str, rng: random.Random, banks: Sequence[str] = ()) -> Pre
 
 @lru_cache(maxsize=4096)
 def judge(preset: Preset) -> tuple[Preset | None, str]:
-    """The preset, tuned and at the common level; or None and why: crashed, silent, clipped or out of tune.
+    """The preset with its tuning and gain, and ""; or, if it is unusable, None and the reason.
 
-    Two notes, a quarter of the range from its ends, have sure pitches, both as far from an octave of the key.
+    The reasons are "crashed", "silent", "clipped" and "out of tune". The preset plays two notes, a quarter of
+    its range from either end. Their pitches must be clear, and equally far from the keys or their octaves.
     """
     quarter = (preset.high - preset.low) // 4
     keys = preset.low + quarter, preset.high - quarter
@@ -111,7 +117,8 @@ def judge(preset: Preset) -> tuple[Preset | None, str]:
         offsets = [pitch.measure(tone, SAMPLE_RATE, float(key)) - key for tone, key in pairs]
         tune = sum(offsets) / 2
         octaves = 12 * round(tune / 12)
-        sure = all(offsets) and abs(offsets[0] - offsets[1]) < AGREE  # the key itself: its pitch is not sure
+        # An offset of exactly 0 means that `measure` was unsure and returned the key.
+        sure = all(offsets) and abs(offsets[0] - offsets[1]) < AGREE
         if sure and abs(tune - octaves) < NEAR:
             tune = octaves if abs(tune - octaves) < EXACT else round(tune, 3)
             return replace(preset, tune=tune, gain=LEVEL / max(peaks)), ""
@@ -121,10 +128,10 @@ def judge(preset: Preset) -> tuple[Preset | None, str]:
 
 
 def render(notes: Sequence[Note], preset: Preset, samples: int) -> np.ndarray:
-    """Play `notes`: (samples,), float32, mono at 44 100 Hz. Pitches may have fractions.
+    """The sound of `notes`: float32, (samples,), mono at 44 100 Hz. Pitches may have fractions.
 
     Raises:
-        Crash: see there.
+        Crash: the preset has crashed its process twice.
     """
     out = np.zeros(samples, np.float32)
     asked, places = [], []
@@ -149,7 +156,7 @@ def render(notes: Sequence[Note], preset: Preset, samples: int) -> np.ndarray:
 
 
 def _play(preset: Preset, notes: Sequence[tuple[int, int, float, int]]) -> list[np.ndarray]:
-    """Each of (key, velocity, seconds held, samples), float32; raises as `render`."""
+    """The sound of each of the notes (key, velocity, seconds held, samples): float32. Raises as `render`."""
     if not notes:
         return []
     request = {"synthesizer": preset.synthesizer, "settings": json.loads(preset.settings), "notes": notes}
@@ -168,11 +175,11 @@ def _play(preset: Preset, notes: Sequence[tuple[int, int, float, int]]) -> list[
 
 
 class _Host:
-    """The process in which synthesizers render; it ends with this one, or with its input."""
+    """The process in which synthesizers render; it is killed with this object, and ends with its stdin."""
 
     def __init__(self):
         paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 it lasts as long as the process
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 open as long as the process
         self.process = subprocess.Popen(
             [sys.executable, "-m", "msdae.synthesis.plugin_host"],
             stdin=subprocess.PIPE,
@@ -186,16 +193,16 @@ class _Host:
         self.process.wait()
 
     def ask(self, request: str, size: int) -> bytes | None:
-        """The answer, `size` bytes; None where it crashes or hangs, and is not there any more."""
+        """The answer of `size` bytes; None if the process has crashed or hung, and is gone."""
         timer, answer = threading.Timer(PATIENCE, self.process.kill), None
         timer.start()
         try:
             self.process.stdin.write(request.encode() + b"\n")
             self.process.stdin.flush()
             answer = self.process.stdout.read(size)
-        except OSError:  # it was gone before
+        except OSError:  # the process was already gone
             pass
-        finally:  # interrupted, too: the rest of an answer would be taken for the next
+        finally:  # also after an interrupt, as the rest of this answer would be read as the next one
             timer.cancel()
             if answer is None or len(answer) < size:
                 answer = None
@@ -204,7 +211,7 @@ class _Host:
         return answer
 
     def last_words(self) -> str:
-        """The last line that it said, or the code that it ended with."""
+        """The last line that the process printed, or else its exit code."""
         self.errors.seek(0)
         lines = self.errors.read().decode(errors="replace").split("\n")
         return next(

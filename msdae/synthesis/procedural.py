@@ -1,4 +1,4 @@
-"""Notes to sound by formulas whose parameters are drawn at random: timbres that no SoundFont has."""
+"""Plays notes by additive and FM synthesis with random parameters, for timbres that no SoundFont has."""
 
 import random
 from collections.abc import Sequence
@@ -16,9 +16,10 @@ from msdae.symbolic.notes import Note
 from msdae.synthesis.effects import logarithmic
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
-PARTIALS, BANK = 128, 16  # of a period; that are added one by one
-TABLE, KNOTS = 4096, 20  # samples of a period, and times at which its spectrum is drawn
-MODES = (  # frequencies of what is struck, in multiples of the note's: bars, tuned bars, tubes, bells, plates
+PARTIALS, BANK = 128, 16  # largest number of harmonic partials; of inharmonic ones, which cost more
+TABLE, KNOTS = 4096, 20  # samples in a table of one period; times at which its spectrum is computed
+# Partials of struck bars, tuned bars, tubes, bells and plates, in multiples of the note's frequency.
+MODES = (
     (1, 2.756, 5.404, 8.933, 13.34),
     (1, 3.99, 9.6, 16.2),
     (1, 1.5, 2.76, 3.46, 4.6, 5.9),
@@ -26,9 +27,9 @@ MODES = (  # frequencies of what is struck, in multiples of the note's: bars, tu
     (1, 1.61, 2.2, 2.9, 3.41, 4.4, 5.3, 6.7),
     (1, 4, 10.2),
 )
-RELEASE = 0.06  # seconds, at least
+RELEASE = 0.06  # seconds added to the release of each tone
 
-# Each is a range that a parameter is drawn from, from and to.
+# Each is a range (from, to) that a parameter is drawn from.
 Positive = tuple[Annotated[float, Range(0, 1e5, above=True)], ...]
 Level = tuple[Annotated[float, Range(0, 1000)], ...]
 OneIn = Annotated[int, Range(1, 1000, reason="a sound so rare is in no data set")]
@@ -36,40 +37,40 @@ OneIn = Annotated[int, Range(1, 1000, reason="a sound so rare is in no data set"
 
 @dataclass(frozen=True)
 class PatchConfig:
-    """What the sounds that come from formulas are drawn from.
+    """The distributions that the sounds of formulas are drawn from; a pair is a range (from, to).
 
     struck: share of the sounds that die away while a note is held.
     slope: how the partials' amplitudes fall, in dB an octave.
-    even_one_in: one sound in so many has weak even partials, as a clarinet.
+    even_one_in: one sound in so many has weak even partials, like a clarinet.
     rough: standard deviation of each partial's amplitude around the slope, in dB.
-    plucked_one_in: one sound in so many lacks the partials that have a node where a string is plucked.
-    unison_one_in: one sound in so many is three of itself.
-    unison_cents: how far those are detuned.
-    stretched_one_in: one sound in so many has partials that are stretched, as stiff strings have.
-    stretch: coefficient of the stretching.
+    plucked_one_in: one sound in so many lacks the partials with a node at the plucking point.
+    unison_one_in: one sound in so many consists of three detuned copies.
+    unison_cents: detuning of the copies.
+    stretched_one_in: one sound in so many has stretched partials, as stiff strings have.
+    stretch: inharmonicity coefficient of the stretched partials.
     modes_one_in: one sound in so many has the partials of bars, tubes, bells or plates.
-    knock_one_in: one sound in so many begins with a noise.
-    knock: level of that noise.
-    knock_seconds: time in which it falls to 37 %.
+    knock_one_in: one sound in so many begins with a burst of noise.
+    knock: level of the burst.
+    knock_seconds: time in which the burst falls to 37 %.
     formants: number of fixed resonances.
     formant_hertz: centres of the resonances.
     formant_octaves: widths of the resonances.
     formant_gain: how much a resonance adds to the amplitude.
-    cutoff: of the low-pass filter, in multiples of the note's frequency.
-    struck_attack: seconds in which a struck sound begins.
-    held_attack: seconds in which any other sound begins.
-    decay: seconds in which the envelope falls by 63 % towards its level at rest.
-    sustain: level at rest of sounds that are not struck.
+    cutoff: cutoff of the low-pass filter, in multiples of the note's frequency.
+    struck_attack: seconds of the attack of a struck sound.
+    held_attack: seconds of the attack of any other sound.
+    decay: seconds in which the envelope falls by 63 % of the way to its sustain level.
+    sustain: sustain level of sounds that are not struck.
     release: seconds in which a released note falls to 37 %.
     dull_one_in: one sound in so many has high partials that die away faster than low ones.
-    dullness: how much faster, per second and partial.
-    breath_one_in: one sound in so many has noise in it.
-    breath: level of the noise.
-    noise_centre: of the noises, in multiples of the note's frequency.
+    dullness: decay rate added to each partial, per second, in multiples of its number.
+    breath_one_in: one sound in so many has steady noise in it.
+    breath: level of the steady noise.
+    noise_centre: centre of the noises, in multiples of the note's frequency.
     noise_octaves: width of the noises.
-    ratios: frequencies of the modulator of FM in multiples of the note's, each as likely as the next.
-    fm_one_in: one sound in so many is FM of two operators.
-    fm_index: strength of the modulation.
+    ratios: frequencies of the FM modulator in multiples of the note's, to be chosen with equal probability.
+    fm_one_in: one sound in so many is FM with two operators.
+    fm_index: modulation index.
     """
 
     struck: Share = 0.5
@@ -115,19 +116,19 @@ class PatchConfig:
 
 @dataclass(frozen=True)
 class Patch:
-    """Parameters of one sound: partials through a filter, or two operators of FM.
+    """The parameters of one sound: filtered partials, or FM with two operators. See `PatchConfig`.
 
-    slope: of the partials' amplitudes, dB an octave. even: level of the even partials.
-    rough: gains of the partials. pluck: where a string is plucked, as a share of its length; 0: nowhere.
-    unison: cents between three of it; 0 is one. stretch: how far partials are stretched.
-    modes: frequencies of the partials in multiples of the note's; none: all whole ones.
-    knock: level of a noise at the beginning, and the seconds in which it falls to 37 %.
-    formants: (centre in Hz, width in octaves, gain) of fixed resonances.
-    cutoff: of a low-pass, in multiples of the note's frequency, at the onset and at rest.
-    attack, decay, sustain, release: of the envelope; s, s, level, s.
-    dullness: how much faster high partials die away, per second and partial.
-    breath: level of noise. noise: its centre in multiples of the note's frequency, and width in octaves.
-    ratio, index: of FM; an index of 0 is none.
+    slope: dB an octave by which the partials' amplitudes fall (negative). even: level of the even partials.
+    rough: gains of the partials. pluck: plucking point as a share of the string; 0 for none.
+    unison: cents between three copies; 0 for a single one. stretch: inharmonicity coefficient.
+    modes: frequencies of the partials in multiples of the note's; empty for harmonic partials.
+    knock: level of a noise burst at the onset, and the seconds in which it falls to 37 %.
+    formants: (centre in Hz, width in octaves, gain) of each fixed resonance.
+    cutoff: cutoff of a low-pass, in multiples of the note's frequency, at the onset and after the decay.
+    attack, decay, sustain, release: the envelope, in seconds, seconds, level and seconds.
+    dullness: decay rate added to each partial, per second, in multiples of its number.
+    breath: level of steady noise. noise: centre of all noise in multiples of the note's frequency, and its
+    width in octaves. ratio, index: frequency ratio and modulation index of FM; an index of 0 means no FM.
     """
 
     slope: float
@@ -152,7 +153,7 @@ class Patch:
 
     @staticmethod
     def draw(rng: random.Random, config: PatchConfig = PatchConfig()) -> "Patch":
-        """A sound with parameters at random from the ranges of `config`."""
+        """A sound with random parameters from the ranges of `config`."""
         c = config
         struck, spread = rng.random() < c.struck, rng.uniform(*c.rough)
         return Patch(
@@ -189,12 +190,12 @@ class Patch:
 
 
 def _seldom(rng: random.Random, one_in: int, usual: float, other: float) -> float:
-    """`other` once in `one_in` draws, else `usual`."""
+    """`other` with probability 1 / `one_in`, otherwise `usual`."""
     return rng.choice([*[usual] * (one_in - 1), other])
 
 
 def render(notes: Sequence[Note], patch: Patch, samples: int) -> np.ndarray:
-    """Play `notes` with `patch`; (samples,), float32, mono at 44 100 Hz, peaks about 1."""
+    """The sound of `notes`: float32, (samples,), mono at 44 100 Hz, with a peak of 1."""
     out = np.zeros(samples, np.float32)
     for onset, offset, pitch, velocity in notes:
         start = max(0, round(onset * SAMPLE_RATE))
@@ -220,7 +221,7 @@ def _tone(hertz: float, held: float, length: int, velocity: float, patch: Patch)
 
 
 def _levels(hertz: float, seconds: np.ndarray, velocity: float, patch: Patch) -> np.ndarray:
-    """(times, partials) amplitudes of the partials below 18 kHz."""
+    """The amplitudes of the partials below 18 kHz at some times: (times, partials)"""
     k = np.array(patch.modes or range(1, PARTIALS + 1), np.float32)
     k = k[: max(1, int((k * hertz < 18000).sum()))]
     level = 10 ** (patch.slope * np.log2(np.maximum(k, 1)) / 20) * _body(k * hertz, patch)
@@ -236,7 +237,7 @@ def _levels(hertz: float, seconds: np.ndarray, velocity: float, patch: Patch) ->
 
 
 def _periods(hertz: float, seconds: np.ndarray, velocity: float, patch: Patch) -> np.ndarray:
-    """The harmonics, read from tables of a period, one for each knot of time."""
+    """A harmonic tone by wavetables, one for each of `KNOTS` times: (samples,)"""
     knots = np.concatenate([[0], np.geomspace(0.005, max(0.01, float(seconds[-1])), KNOTS - 1)])
     levels = _levels(hertz, knots, velocity, patch)
     spectra = np.zeros((KNOTS, TABLE // 2 + 1), np.complex64)
@@ -258,7 +259,7 @@ def _periods(hertz: float, seconds: np.ndarray, velocity: float, patch: Patch) -
 
 
 def _bank(hertz: float, seconds: np.ndarray, velocity: float, patch: Patch) -> np.ndarray:
-    """The strongest partials one by one, where they are no multiples of one frequency."""
+    """An inharmonic tone as a sum of its `BANK` strongest partials: (samples,)"""
     knots = np.linspace(0, max(0.01, float(seconds[-1])), KNOTS)
     levels = _levels(hertz, knots, velocity, patch)
     ratios = np.array(patch.modes or range(1, PARTIALS + 1))[: levels.shape[1]]
@@ -273,7 +274,7 @@ def _bank(hertz: float, seconds: np.ndarray, velocity: float, patch: Patch) -> n
 
 
 def _noise(hertz: float, length: int, patch: Patch) -> np.ndarray:
-    """(length,) noise around a multiple of the note's frequency, of standard deviation 1."""
+    """Band-limited noise around a multiple of the note's frequency, of standard deviation 1: (length,)"""
     size = next_fast_len(length, real=True)
     rng, centre = np.random.default_rng(round(hertz * 100)), min(patch.noise[0] * hertz, 12000.0)
     spectrum = rng.standard_normal((size // 2 + 1, 2), np.float32).view(np.complex64)[:, 0]
@@ -285,13 +286,13 @@ def _noise(hertz: float, length: int, patch: Patch) -> np.ndarray:
 
 def _fm(hertz: float, seconds: np.ndarray, velocity: float, patch: Patch) -> np.ndarray:
     strength = patch.index * velocity * (0.3 + 0.7 * np.exp(-seconds / patch.decay))
-    strength = min(1.0, 9000 / (hertz * (1 + patch.ratio * (patch.index + 1)))) * strength  # no aliasing
+    strength = min(1.0, 9000 / (hertz * (1 + patch.ratio * (patch.index + 1)))) * strength  # against aliasing
     modulator = np.sin(2 * np.pi * patch.ratio * hertz * seconds)
     return (np.sin(2 * np.pi * hertz * seconds + strength * modulator)).astype(np.float32)
 
 
 def _body(hertz: np.ndarray, patch: Patch) -> np.ndarray:
-    """Gains of the resonances at some frequencies."""
+    """The gains of the resonances at some frequencies, in the shape of `hertz`."""
     return np.ones_like(hertz) + sum(
         g * np.exp(-0.5 * (np.log2(hertz / c) / w) ** 2) for c, w, g in patch.formants
     )

@@ -1,6 +1,7 @@
-"""What a recording adds to a sound: the place, the microphone, the player's breath, hum, noise and a codec.
+"""The traces that recording leaves on a sound: room, microphone, breath noise, hum, background, lossy codec.
 
-All of it belongs to the sound, as instrument and room are heard as one; noises differ from clip to clip.
+They belong to the sound and are the same in all of its clips, as one hears instrument and room as a whole;
+only the noises differ from clip to clip.
 """
 
 import io
@@ -20,9 +21,9 @@ from msdae.symbolic.notes import Note
 from msdae.synthesis.effects import Decibels, Effect, Hertz, Level, Seconds, logarithmic, upsampled
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
-SOUND = 343.0  # metres a second
+SOUND = 343.0  # speed of sound in metres a second
 HOP = 256  # samples between two values of a loudness curve
-FEWEST_BITS = 0.999  # of MP3; at 1 libsndfile fails
+FEWEST_BITS = 0.999  # the highest compression level of MP3; libsndfile fails at 1
 
 Metres = tuple[Annotated[float, Range(0.1, 100, reason="larger than a concert hall")], ...]
 Strength = tuple[Share, ...]
@@ -31,36 +32,36 @@ Slope = tuple[Annotated[float, Range(-24, 24)], ...]
 
 @dataclass(frozen=True)
 class RecordingConfig:
-    """Which traces a recorded sound has, and the ranges that their parameters are drawn from.
+    """How often a recorded sound has each trace, and the ranges that their parameters are drawn from.
 
-    breath: share of the recorded sounds with noise of the bow or the breath.
-    colour: share with a smooth curve over the spectrum, as microphones and bodies have.
-    band: share that lacks lows or highs.
+    breath: share of the recorded sounds with the noise of a bow or of breath.
+    colour: share with a smooth frequency response, as microphones and bodies have.
+    band: share with attenuated lows or highs.
     place: share in a room with walls.
-    compression: share whose loud parts are turned down.
+    compression: share with dynamic range compression.
     saturation: share that is clipped softly.
-    riding: share whose level wanders.
-    hum: share with the hum of the mains.
-    background: share with a noise of the room.
-    coded: share that went through MP3 or Vorbis.
-    breath_decibels: how far that noise lies below the sound.
-    breath_hertz: centre of that noise.
-    colour_decibels: standard deviation of the curve.
-    low_cut: frequency below which lows fall.
-    high_cut: frequency above which highs fall.
-    cut_slope: how steeply they fall, dB an octave.
+    riding: share with slow random changes of the level.
+    hum: share with mains hum.
+    background: share with background noise.
+    coded: share that was encoded as MP3 or Vorbis and decoded.
+    breath_decibels: how far the breath noise lies below the sound.
+    breath_hertz: centre of the breath noise.
+    colour_decibels: standard deviation of the frequency response.
+    low_cut: frequency below which lows are attenuated.
+    high_cut: frequency above which highs are attenuated.
+    cut_slope: slope of that attenuation, dB an octave.
     room_metres: edges of the room.
-    room_distance: from the sound to the microphone, in metres.
-    room_reflection: how much of a pressure wave a wall gives back.
-    tail_seconds: time in which what the walls scatter falls by 60 dB.
-    tail_level: loudness of the tail, as a share of the sound's.
-    compression_strength: 0 leaves loudness as it is, at 1 all is equally loud.
-    saturation_gain: how far a waveform of peak 1 is driven.
-    riding_decibels: how far a level wanders either way.
+    room_distance: metres from the sound to the microphone.
+    room_reflection: share of the sound pressure that a wall reflects.
+    tail_seconds: time in which the diffuse reverberation falls by 60 dB.
+    tail_level: loudness of the diffuse reverberation, as a share of the sound's.
+    compression_strength: 0 leaves the loudness unchanged, 1 makes it constant.
+    saturation_gain: gain on a waveform of peak 1 before the clipping.
+    riding_decibels: extent of the level changes, up and down.
     hum_decibels: how far the hum lies below the peak.
-    background_decibels: how far the noise lies below the peak.
-    background_slope: colour of the noise, dB an octave.
-    coded_quality: 1 is the fewest bits.
+    background_decibels: how far the background noise lies below the peak.
+    background_slope: slope of the background noise's spectrum, dB an octave.
+    coded_quality: compression level of the codec; 1 gives the fewest bits.
     """
 
     breath: Share = 0.25
@@ -98,7 +99,7 @@ class RecordingConfig:
 
 
 def breath(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: RecordingConfig) -> np.ndarray:
-    """Noise that follows the sound's loudness."""
+    """Adds noise that follows the sound's loudness."""
     centre, width = logarithmic(rng, c.breath_hertz), rng.uniform(0.4, 1.5)
     level = 10 ** (-rng.uniform(*c.breath_decibels) / 20)
     noise = _shaped(
@@ -109,9 +110,9 @@ def breath(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: R
 
 
 def colour(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: RecordingConfig) -> np.ndarray:
-    """A smooth curve at random over the spectrum."""
+    """Applies a smooth random frequency response."""
     size = rng.uniform(*c.colour_decibels)
-    octaves = np.arange(5, 15.1, rng.choice((0.5, 1.0, 2.0)))  # of 1 Hz: 32 Hz to 32 kHz
+    octaves = np.arange(5, 15.1, rng.choice((0.5, 1.0, 2.0)))  # above 1 Hz: 32 Hz to 32 kHz
     gains = np.array([max(-20.0, min(20.0, rng.gauss(0, size))) for _ in octaves])
 
     def curve(hertz: np.ndarray) -> np.ndarray:
@@ -121,7 +122,7 @@ def colour(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: R
 
 
 def band(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: RecordingConfig) -> np.ndarray:
-    """Lows or highs or both fall off."""
+    """Attenuates lows, highs or both."""
     low, high = logarithmic(rng, c.low_cut), logarithmic(rng, c.high_cut)
     slopes = rng.uniform(*c.cut_slope), rng.uniform(*c.cut_slope)
     sides = rng.choice(((1, 0), (0, 1), (1, 1)))
@@ -137,7 +138,7 @@ def band(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: Rec
 
 
 def place(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: RecordingConfig) -> np.ndarray:
-    """A room: reflections from six walls, and a tail that grows dull."""
+    """Adds a room: early reflections from its six surfaces, and a diffuse tail whose highs decay faster."""
     early = _reflections(rng, c)
     seconds, level = logarithmic(rng, c.tail_seconds), logarithmic(rng, c.tail_level)
     chance = np.random.default_rng(rng.getrandbits(32))
@@ -155,7 +156,7 @@ def place(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: Re
 def compression(
     waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: RecordingConfig
 ) -> np.ndarray:
-    """Loud parts are turned down, by a power of the loudness."""
+    """Compresses the dynamic range: divides by a power of the loudness."""
     strength, seconds = rng.uniform(*c.compression_strength), logarithmic(rng, (0.02, 0.3))
     follow = _follow(waveform, seconds)
     return waveform * np.float32(np.maximum(follow, 0.05 * follow.max() + 1e-9) ** -strength)
@@ -164,13 +165,13 @@ def compression(
 def saturation(
     waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: RecordingConfig
 ) -> np.ndarray:
-    """Peaks are rounded."""
+    """Clips softly."""
     gain = max(rng.uniform(*c.saturation_gain), 1e-3) / _peak(waveform)
     return np.tanh(np.float32(gain) * waveform)
 
 
 def riding(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: RecordingConfig) -> np.ndarray:
-    """A level that wanders, in other ways in each clip."""
+    """Changes the level slowly and at random, differently in each clip."""
     size, knots = rng.uniform(*c.riding_decibels), rng.randint(3, 8)
     chance = _chance(notes, rng)
     at = np.linspace(0, len(waveform), knots)
@@ -179,7 +180,7 @@ def riding(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: R
 
 
 def hum(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: RecordingConfig) -> np.ndarray:
-    """The mains, with some harmonics."""
+    """Adds mains hum with some harmonics."""
     hertz, level = rng.choice((50, 60)), 10 ** (-rng.uniform(*c.hum_decibels) / 20) * _peak(waveform)
     time = np.arange(len(waveform), dtype=np.float32) / SAMPLE_RATE
     added = np.zeros_like(waveform)
@@ -192,7 +193,7 @@ def hum(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: Reco
 def background(
     waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: RecordingConfig
 ) -> np.ndarray:
-    """A steady noise of some colour."""
+    """Adds steady coloured noise."""
     slope, level = rng.uniform(*c.background_slope), 10 ** (-rng.uniform(*c.background_decibels) / 20)
     noise = _shaped(
         _noise(len(waveform), notes, rng), lambda hertz: 10 ** (slope * np.log2(hertz / 1000) / 20)
@@ -201,7 +202,7 @@ def background(
 
 
 def coded(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: RecordingConfig) -> np.ndarray:
-    """Through MP3 or Vorbis and back."""
+    """Encodes as MP3 or Vorbis and decodes again."""
     kind = rng.choice((("MP3", "MPEG_LAYER_III"), ("OGG", "VORBIS")))
     peak, buffer = _peak(waveform), io.BytesIO()
     quality = min(FEWEST_BITS, rng.uniform(*c.coded_quality))
@@ -212,7 +213,7 @@ def coded(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: Re
     return np.float32(peak / 0.9) * np.pad(read, (0, max(0, len(waveform) - len(read))))[: len(waveform)]
 
 
-# In the order of a signal path, each with the field of RecordingConfig that is its share.
+# The traces in the order of the signal path, each with the field of RecordingConfig that is its share.
 CHAIN: tuple[tuple[str, Effect], ...] = (
     ("breath", breath),
     ("colour", colour),
@@ -228,7 +229,7 @@ CHAIN: tuple[tuple[str, Effect], ...] = (
 
 
 def _reflections(rng: random.Random, c: RecordingConfig) -> np.ndarray:
-    """The sound and its images behind the walls of a room, to the third order: an impulse response."""
+    """The impulse response of a random box-shaped room: direct sound and image sources up to order three."""
     room = np.array([rng.uniform(*c.room_metres) for _ in range(3)])
     room[2] = min(room[2], rng.uniform(2.2, 8))
     reflection, distance = rng.uniform(*c.room_reflection), rng.uniform(*c.room_distance)
@@ -253,7 +254,7 @@ def _reflections(rng: random.Random, c: RecordingConfig) -> np.ndarray:
 
 
 def _chance(notes: Sequence[Note], rng: random.Random) -> np.random.Generator:
-    """What differs from clip to clip of a sound."""
+    """A generator for what differs between the clips of a sound: it depends on the times of their notes."""
     times = [round(1000 * abs(time)) for note in notes for time in note[:2]]
     return np.random.default_rng([rng.getrandbits(32), *times])
 
@@ -263,7 +264,7 @@ def _noise(samples: int, notes: Sequence[Note], rng: random.Random) -> np.ndarra
 
 
 def _shaped(waveform: np.ndarray, curve) -> np.ndarray:
-    """`waveform` (samples,) with its spectrum times `curve` of the frequencies in Hz."""
+    """`waveform` (samples,) with its spectrum multiplied by `curve`, a function of frequencies in Hz."""
     size = next_fast_len(len(waveform) + SAMPLE_RATE // 10, real=True)
     hertz = np.maximum(np.arange(size // 2 + 1, dtype=np.float32) * (SAMPLE_RATE / size), 10)
     coarse = np.geomspace(10, SAMPLE_RATE / 2, 400)
@@ -272,7 +273,7 @@ def _shaped(waveform: np.ndarray, curve) -> np.ndarray:
 
 
 def _smooth(x: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """A curve through `values` at `knots`, without corners."""
+    """A smooth curve (cosine interpolation) through `values` at `knots`, evaluated at `x`."""
     place = np.clip(np.searchsorted(knots, x, side="right") - 1, 0, len(knots) - 2)
     mix = np.clip((x - knots[place]) / (knots[place + 1] - knots[place]), 0, 1)
     mix = 0.5 - 0.5 * np.cos(np.pi * mix)
@@ -280,7 +281,7 @@ def _smooth(x: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _follow(waveform: np.ndarray, seconds: float) -> np.ndarray:
-    """(samples,) the loudness of the last moments."""
+    """An envelope follower: the RMS over about the last `seconds`, as (samples,)."""
     power = np.pad(waveform**2, (0, -len(waveform) % HOP)).reshape(-1, HOP).mean(axis=1)
     keep = np.exp(-HOP / (seconds * SAMPLE_RATE))
     return upsampled(np.sqrt(np.maximum(lfilter([1 - keep], [1, -keep], power), 0)), HOP, len(waveform))

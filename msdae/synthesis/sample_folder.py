@@ -1,4 +1,4 @@
-"""Folders of recorded notes whose file names carry pitch and dynamics: `cello_As3_15_forte_arco.mp3`."""
+"""Reads folders of recorded notes with pitch and dynamics in their names: `cello_As3_15_forte_arco.mp3`."""
 
 import hashlib
 import json
@@ -21,18 +21,18 @@ from msdae.synthesis import pitch
 from msdae.synthesis.sfz import Envelope, Region, note_number
 
 logger = logging.getLogger(__name__)
-LONGEST = 1 << 20  # frames of a sample that are read: 24 s at 44.1 kHz
+LONGEST = 1 << 20  # largest number of frames that are read of a sample: 24 s at 44.1 kHz
 LEVEL = 0.5  # peak of a note of velocity 127
 RELEASE = 0.25  # seconds in which a released note falls by 78 dB
-EXTEND = 2  # semitones below the lowest sample and above the highest that it plays too
-LEAST = 4  # pitches of an articulation that is an instrument of its own
-SILENCE, ONSET = 1e-3, 1 / 30  # peak of a sample that is silent; share of its peak at which a note begins
-EARLIER = 0.01  # seconds of a sample before its onset
-DOUBTED = 0.1  # share of samples whose names the sound does not confirm, above which they are believed
-FEW = 5  # samples by which it is seen what numbers in names mean
-FINGER, BRIEF = 1 / 3, 0.01  # of a sudden level: what is softer before it is no note; seconds of a level
-VERSION = 2  # of what is kept of measured samples
-NUMBERS = range(12, 121)  # MIDI pitches that a number in a name may mean
+EXTEND = 2  # semitones by which the range exceeds the lowest and highest sample
+LEAST = 4  # number of pitches from which on an articulation is an instrument of its own
+SILENCE, ONSET = 1e-3, 1 / 30  # peak below which a sample is silent; share of the peak at which a note begins
+EARLIER = 0.01  # seconds of a sample that are played before its onset
+DOUBTED = 0.1  # share of samples without a clear pitch below which they are dropped, else their names count
+FEW = 5  # samples that are measured to find out what numbers in names mean
+FINGER, BRIEF = 1 / 3, 0.01  # noise before an onset is softer than this share of it; seconds of a level frame
+VERSION = 2  # of the cached measurements
+NUMBERS = range(12, 121)  # numbers in names that can be MIDI pitches
 WORDS = {
     "pianississimo": "ppp",
     "pianissimo": "pp",
@@ -59,7 +59,7 @@ T = TypeVar("T")
 
 
 class _Heard(NamedTuple):
-    """The MIDI pitch of a sample, the frame of its onset, its peak and its length in seconds."""
+    """The measurements of a sample: MIDI pitch, frame at which it is to begin, peak, length in seconds."""
 
     pitch: float
     start: int
@@ -69,7 +69,7 @@ class _Heard(NamedTuple):
 
 @dataclass(frozen=True)
 class _Sample:
-    """A file that is played: what was measured, and what its name says of the playing."""
+    """A sample file with its measurements, its velocity and the words in its name for how it is played."""
 
     path: Path
     heard: _Heard
@@ -78,17 +78,18 @@ class _Sample:
 
     @property
     def key(self) -> int:
-        """The key that is nearest to its pitch."""
+        """The MIDI key nearest to its pitch."""
         return round(self.heard.pitch)
 
 
 def read(folder: str | Path) -> dict[str, list[Region]]:
-    """{articulation: regions} of the samples in `folder` itself; "" where there is one articulation.
+    """{articulation: regions} of the samples in `folder`, without its subfolders.
 
-    Pitches are measured the first time, and kept in the cache folder.
+    Articulations with fewer than `LEAST` pitches are left out. If all are so small, or there is only one, ""
+    stands for all samples. Pitches are measured the first time and kept in the cache folder.
 
     Raises:
-        UserError: no sample that can be read, or none of known pitch.
+        UserError: no sample can be read, or none has a known pitch.
     """
     folder = Path(folder)
     with files.reading(folder):
@@ -111,7 +112,7 @@ def read(folder: str | Path) -> dict[str, list[Region]]:
 
 
 def duration(path: Path) -> float:
-    """Seconds of a sample by its header; 0 where it cannot be read."""
+    """The duration of a sample in seconds, from its header; 0 if it cannot be read."""
     try:
         return soundfile.info(path).duration
     except (soundfile.SoundFileError, OSError, TypeError):
@@ -119,10 +120,10 @@ def duration(path: Path) -> float:
 
 
 def load(path: Path) -> tuple[np.ndarray, int]:
-    """(frames,), float32, mono, `LONGEST` at most, of a sample, and its rate in Hz.
+    """The waveform of a sample, float32, mono, (frames,) with at most `LONGEST` frames; and its rate in Hz.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: the sample cannot be read.
     """
     recording = audio.open_recording(path)
     recording = replace(recording, sample_rate=recording.rate, samples=recording.frames)
@@ -130,7 +131,7 @@ def load(path: Path) -> tuple[np.ndarray, int]:
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
-    """A hash of the names and sizes of files and of a few bytes from the middle of each."""
+    """A hash of the names and sizes of files, and of 4 kB from the middle of each."""
     return hashlib.sha256(repr(sorted({_entry(path) for path in paths})).encode()).hexdigest()[:16]
 
 
@@ -144,7 +145,8 @@ def _entry(path: Path) -> tuple[str, int, bytes]:
 
 def _samples(folder: Path, paths: Sequence[Path]) -> list[_Sample]:
     layers = sorted({int(match.group(1)) for path in paths if (match := _LAYER.search(path.stem))})
-    # the last word of each name, unless an earlier one differs more: "piano" also names instruments
+    # The last such word of each name counts, or an earlier one that varies more: "piano" may also be the
+    # instrument.
     words = _column([_DYNAMICS.findall(path.stem)[::-1] for path in paths])
     dynamics = dict(zip(paths, words, strict=True))
     return [
@@ -154,7 +156,7 @@ def _samples(folder: Path, paths: Sequence[Path]) -> list[_Sample]:
 
 
 def _heard(folder: Path, paths: Sequence[Path]) -> dict[Path, _Heard]:
-    """What was heard of each sample that has a pitch; measured once, then cached."""
+    """The measurements of each sample that has a pitch, from the cache if there are any."""
     record = folders.cache() / "samples" / f"{VERSION}-{fingerprint(paths)}.json"
     if record.is_file():
         values = files.read_json(record, fix="delete it")
@@ -169,7 +171,7 @@ def _heard(folder: Path, paths: Sequence[Path]) -> dict[Path, _Heard]:
         if value and name is not None
     )
     moved, count = octaves.most_common(1)[0] if octaves else (0, 0)
-    if moved and count > octaves.total() / 2:  # the names count octaves in another way
+    if moved and count > octaves.total() / 2:  # the names count octaves from another number
         names = [name and name + moved for name in names]
         heard = {path: _measure(path, name) for path, name in zip(paths, names, strict=True)}
     heard = {path: value for path, value in heard.items() if value}
@@ -185,7 +187,10 @@ def _heard(folder: Path, paths: Sequence[Path]) -> dict[Path, _Heard]:
 
 
 def _measure(path: Path, name: int | None) -> _Heard | None:
-    """What is heard of a sample; None: it is silent, unreadable or of no sure pitch."""
+    """The measurements of a sample; None if it is silent or unreadable or has no clear pitch.
+
+    name: the MIDI pitch in its name; None if there is none.
+    """
     try:
         waveform, rate = load(path)
     except UserError:
@@ -199,7 +204,7 @@ def _measure(path: Path, name: int | None) -> _Heard | None:
 
 
 def _onset(level: np.ndarray, peak: float, rate: int) -> int:
-    """The frame at which a note begins; the noise of a finger or plectrum before it is left out."""
+    """The frame at which a note begins, after any noise of a finger or plectrum."""
     frame = max(1, round(BRIEF * rate))
     brief = level[: len(level) // frame * frame].reshape(-1, frame).max(axis=1, initial=0)
     loud = int(np.argmax(brief >= peak / 2)) if len(brief) else 0
@@ -209,7 +214,11 @@ def _onset(level: np.ndarray, peak: float, rate: int) -> int:
 
 
 def _named(paths: Sequence[Path]) -> list[int | None]:
-    """The MIDI pitch that each name says; numbers beside the notes of all settle the octaves."""
+    """The MIDI pitch that each name gives, or None.
+
+    If all names have a number beside the note, and it differs from the note by the same number of octaves in
+    all of them, the number is the MIDI pitch.
+    """
     stems = [path.stem for path in paths]
     notes = _column([[note_number(*n[:2], int(n[2])) for n in _NOTE.findall(stem)] for stem in stems])
     numbers = _column([[int(n) for n in _NUMBER.findall(stem) if int(n) in NUMBERS] for stem in stems])
@@ -221,7 +230,11 @@ def _named(paths: Sequence[Path]) -> list[int | None]:
 
 
 def _are_pitches(paths: Sequence[Path], numbers: Sequence[int | None]) -> bool:
-    """Whether numbers in names are MIDI pitches, and not of takes: by some of the samples, of any octave."""
+    """Whether the numbers in names are MIDI pitches rather than, say, numbers of takes.
+
+    They are if at least half of the measurable ones among about `FEW` samples agree, octaves aside, or if
+    none can be measured.
+    """
     some = [pair for pair in zip(paths, numbers, strict=True) if pair[1] is not None]
     heard = [(_measure(path, None), number) for path, number in some[:: -(-len(some) // FEW) or 1]]
     off = [abs((value.pitch - number + 6) % 12 - 6) for value, number in heard if value]
@@ -229,7 +242,10 @@ def _are_pitches(paths: Sequence[Path], numbers: Sequence[int | None]) -> bool:
 
 
 def _column(rows: Sequence[Sequence[T]]) -> list[T | None]:
-    """Of what each name offers, what differs most from name to name: the first of each, or the second, ..."""
+    """The column of `rows` with the most different values; a row that is too short has None there.
+
+    rows: for each name, the candidates that it offers, in order.
+    """
     columns = [
         [row[index] if index < len(row) else None for row in rows]
         for index in range(max(map(len, rows), default=0))
@@ -238,7 +254,10 @@ def _column(rows: Sequence[Sequence[T]]) -> list[T | None]:
 
 
 def _velocity(stem: str, layers: Sequence[int], dynamics: str | None) -> int:
-    """The velocity that a sample was played with, by the number of the layer or the dynamics in its name."""
+    """The velocity of a sample, by the number of its layer or the dynamics in its name; 127 without either.
+
+    layers: the numbers of all layers, in order.
+    """
     if layers and (match := _LAYER.search(stem)):
         return round(127 * (layers.index(int(match.group(1))) + 1) / len(layers))
     if dynamics:
@@ -248,16 +267,16 @@ def _velocity(stem: str, layers: Sequence[int], dynamics: str | None) -> int:
 
 
 def _words(stem: str) -> tuple[str, ...]:
-    """The words of a name that say how the note is played."""
+    """The words of a name other than note, take, layer, dynamics and length: how the note is played."""
     for pattern in (_NOTE, _TAKE, _LAYER, _DYNAMICS):
         stem = pattern.sub(" ", stem)
     return tuple(word for word in re.findall(r"[^\W\d_]+", stem.lower()) if word not in LENGTHS)
 
 
 def _regions(samples: Iterable[_Sample]) -> list[Region]:
-    """Each key is played by the sample of the nearest pitch; each velocity by the nearest layer.
+    """Regions in which each key plays the sample of the nearest pitch, each velocity the nearest layer.
 
-    All have one peak: layers bring their timbre, and the velocity the level.
+    All samples get the same peak: layers differ in timbre, and the velocity alone sets the level.
     """
     pitches: dict[int, dict[int, list[_Sample]]] = defaultdict(lambda: defaultdict(list))
     for sample in samples:
@@ -285,7 +304,10 @@ def _regions(samples: Iterable[_Sample]) -> list[Region]:
 
 
 def _spans(values: Sequence[int], beyond: int) -> list[tuple[int, tuple[int, int]]]:
-    """(value, (first, last)): each number up to `beyond` the ends, in 0 to 127, goes to the nearest value."""
+    """(value, (first, last)) for each value: the span of numbers from 0 to 127 to which it is the nearest.
+
+    The outer spans reach `beyond` further than the outer values. values: in order.
+    """
     edges = [max(0, values[0] - beyond)]
     edges += [(low + high) // 2 + 1 for low, high in zip(values, values[1:], strict=False)]
     edges.append(min(127, values[-1] + beyond) + 1)

@@ -1,4 +1,4 @@
-"""Notes to sound with libraries of recorded samples: SFZ files, and folders with pitches in file names."""
+"""Plays notes with libraries of recorded samples: SFZ files, and folders with pitches in file names."""
 
 import logging
 import math
@@ -23,12 +23,12 @@ from msdae.synthesis.sfz import Envelope, Region
 from msdae.synthesis.soundfont import SAMPLE_RATE, SILENCE
 
 logger = logging.getLogger(__name__)
-KEPT = 400_000_000  # bytes of decoded samples
-FADE = 0.005  # seconds in which a sample ends that is cut
-RELEASE = 0.03  # seconds of a release, at least
-LEGATO, OVERLAP = 0.02, 0.03  # seconds: two notes nearer than that are slurred, and how far the first goes on
-FALL = math.log(10 ** (78 / 20))  # a release or decay falls by 78 dB in its time
-OCTAVES = 3  # a sample is transposed by so many at most, either way
+KEPT = 400_000_000  # bytes of decoded samples that are kept in memory
+FADE = 0.005  # seconds of the fade at the end of a tone
+RELEASE = 0.03  # seconds of the shortest release
+LEGATO, OVERLAP = 0.02, 0.03  # seconds: notes closer than the first are slurred, and overlap by the second
+FALL = math.log(10 ** (78 / 20))  # the time of a release or decay is that of a fall by 78 dB
+OCTAVES = 3  # largest transposition of a sample, up or down
 
 # Words in the name of an instrument that may play several notes at once.
 POLYPHONIC = re.compile(
@@ -39,13 +39,14 @@ POLYPHONIC = re.compile(
 
 @dataclass(frozen=True)
 class SampledInstrument:
-    """An instrument of a library: a name for what `render` reads again from the files.
+    """A reference to an instrument of a library; `render` reads its files.
 
     Attributes:
         name: "LIBRARY/INSTRUMENT".
-        path: an SFZ file or a folder of samples. articulation: which of the folder's.
-        root: the library's folder, which no path leaves.
-        low, high: MIDI pitches, both included.
+        path: an SFZ file or a folder of samples.
+        articulation: one of the folder's, "" for its only one or for an SFZ file.
+        root: the library's folder, which no path may leave.
+        low, high: its range in MIDI pitches, both included.
         fingerprint: of the samples, see `sample_folder.fingerprint`.
     """
 
@@ -59,15 +60,17 @@ class SampledInstrument:
 
     @property
     def polyphonic(self) -> bool:
-        """Whether it may play several notes at once, by its name."""
+        """Whether its name is that of an instrument that may play several notes at once."""
         return bool(POLYPHONIC.search(self.name.lower().rpartition("/")[2]))
 
 
 def instruments(library: str | Path) -> list[SampledInstrument]:
-    """The instruments of a library: an SFZ file, or a folder with SFZ files or folders of samples in it.
+    """The instruments of a library; logs those that are left out.
+
+    library: an SFZ file, or a folder that contains SFZ files or folders of samples.
 
     Raises:
-        UserError: there is no such folder, or no instrument in it.
+        UserError: there is no such file or folder, or no usable instrument in it.
     """
     library = Path(library).expanduser()
     if library.is_file() and library.suffix.lower() == ".sfz":
@@ -89,7 +92,7 @@ def instruments(library: str | Path) -> list[SampledInstrument]:
                 every.append(_instrument(path, name, root, regions))
         except UserError as error:
             errors.append(error)
-            if path in texts:  # nobody knows which folders below are its own
+            if path in texts:  # which folders are its own cannot be known
                 used |= {folder for folder in folders if folder.is_relative_to(path.parent)}
     if not every:
         reason = "neither SFZ files nor samples are in it"
@@ -104,7 +107,7 @@ def fingerprint(library: str | Path) -> str:
     """A hash of a library's files, see `sample_folder.fingerprint`.
 
     Raises:
-        UserError: as `instruments`.
+        UserError: as in `instruments`.
     """
     samples = [region.sample for i in instruments(library) for region in regions_of(i)]
     texts = [Path(i.path) for i in instruments(library) if i.path.lower().endswith(".sfz")]
@@ -112,7 +115,7 @@ def fingerprint(library: str | Path) -> str:
 
 
 def shared(one: SampledInstrument, other: SampledInstrument) -> bool:
-    """Whether two instruments play the same recordings, all by fingerprint or some by file."""
+    """Whether two instruments share recordings: all of them, by fingerprint, or any file."""
     files = (
         {os.path.realpath(region.sample) for region in regions_of(instrument)} for instrument in (one, other)
     )
@@ -120,15 +123,16 @@ def shared(one: SampledInstrument, other: SampledInstrument) -> bool:
 
 
 def regions_of(instrument: SampledInstrument) -> tuple[Region, ...]:
-    """The samples of an instrument and the notes that they play."""
+    """The regions of an instrument: its samples and the notes that they play."""
     return _contents(instrument.path, instrument.articulation, instrument.root)[0]
 
 
 def render(notes: Sequence[Note], instrument: SampledInstrument, samples: int, seed: str = "") -> np.ndarray:
-    """Play `notes`: (samples,), float32, mono at 44 100 Hz, of no particular level.
+    """The sound of `notes`: float32, (samples,), mono at 44 100 Hz, at the library's own level.
 
-    seed: of the takes that alternate (round robin) or are drawn at random.
-    A note outside of what the samples cover is played by the nearest one. Pitches may have fractions.
+    A note that no sample covers is played by the nearest one. Pitches may have fractions.
+
+    seed: seeds the choice of takes that alternate (round robin) or are drawn at random.
 
     Raises:
         UserError: a sample cannot be read.
@@ -151,7 +155,7 @@ def render(notes: Sequence[Note], instrument: SampledInstrument, samples: int, s
 
 @lru_cache(maxsize=1024)
 def level(instrument: SampledInstrument) -> float:
-    """Peak of one loud note (velocity 127, a second) in the middle of the range; raises as `render`."""
+    """The peak of a loud note (velocity 127, 1 s) in the middle of the range. Raises as `render`."""
     note = Note(0.0, 1.0, (instrument.low + instrument.high) // 2, 127)
     return float(np.abs(render([note], instrument, SAMPLE_RATE)).max())
 
@@ -159,9 +163,9 @@ def level(instrument: SampledInstrument) -> float:
 def choose(
     regions: Sequence[Region], key: int, velocity: int, turn: int = 0, chance: float = 0.0
 ) -> list[Region]:
-    """The regions that play a note: those that cover it, else the nearest by pitch, then by velocity.
+    """The regions that play a note: those that cover it, or else the nearest in pitch, then in velocity.
 
-    turn: number of the note, by which takes alternate. chance: from 0 to 1, by which takes are drawn.
+    turn: number of the note, by which takes alternate. chance: number from 0 to 1 by which takes are drawn.
     """
     distances = [(_outside(key, region.keys), _outside(velocity, region.velocities)) for region in regions]
     nearest = min(distances)
@@ -175,7 +179,7 @@ def choose(
 
 
 def _found(root: Path) -> tuple[list[Path], list[Path]]:
-    """The SFZ files below a folder that no other includes, and folders of samples that have none in them."""
+    """The SFZ files in a folder tree that no other one includes, and the folders with samples but no SFZ."""
     texts, folders, included = [], [], set()
     with files.reading(root):
         for place, names, members in os.walk(root):
@@ -186,7 +190,7 @@ def _found(root: Path) -> tuple[list[Path], list[Path]]:
             elif suffixes & set(audio.SUFFIXES):
                 folders.append(folder)
     for text in texts:
-        with suppress(UserError):  # its reading says what is wrong
+        with suppress(UserError):  # reported when it is read
             included |= sfz.included(text)
     return [text for text in texts if text not in included] or texts, folders
 
@@ -206,11 +210,12 @@ def _folder(path: str) -> dict[str, tuple[Region, ...]]:
 
 @lru_cache(maxsize=1024)
 def _contents(path: str, articulation: str, root: str) -> tuple[tuple[Region, ...], set[Path]]:
-    """The regions that can play: their keys are on the keyboard, their samples can be read; and the folders
-    of all samples that an SFZ file names.
+    """The playable regions of an instrument, and the folders of all samples that its SFZ file names.
+
+    A region is playable if its sample can be read and its keys and velocities are MIDI's.
 
     Raises:
-        UserError: there is none.
+        UserError: no region is playable.
     """
     if not path.lower().endswith(".sfz"):
         return _folder(path)[articulation], set()
@@ -235,11 +240,11 @@ def _outside(value: int, span: tuple[int, int]) -> int:
     return max(span[0] - value, value - span[1], 0)
 
 
-_kept: OrderedDict[Path, tuple[np.ndarray, int]] = OrderedDict()  # the least used first
+_kept: OrderedDict[Path, tuple[np.ndarray, int]] = OrderedDict()  # least recently used first
 
 
 def _decoded(sample: Path) -> tuple[np.ndarray, int]:
-    """(frames,) of a sample and its rate; what was decoded last is kept."""
+    """The waveform (frames,) of a sample and its rate in Hz; recently used samples are kept in memory."""
     if sample not in _kept:
         waveform, rate = sample_folder.load(sample)
         if np.abs(waveform).max() < SILENCE:
@@ -252,7 +257,10 @@ def _decoded(sample: Path) -> tuple[np.ndarray, int]:
 
 
 def _tone(region: Region, note: Note, held: float, room: int) -> np.ndarray:
-    """One note by one region: (samples,) at 44.1 kHz, `room` at most. held: seconds until it is released."""
+    """One note played by one region: float32, (samples,) at 44 100 Hz.
+
+    held: seconds until the note is released. room: largest number of samples.
+    """
     waveform, rate = _decoded(region.sample)
     semitones = min(max(region.semitones(note.pitch), -12 * OCTAVES), 12 * OCTAVES)
     envelope = region.envelope
@@ -260,7 +268,7 @@ def _tone(region: Region, note: Note, held: float, room: int) -> np.ndarray:
     if region.mode == "one_shot":
         held = len(waveform) / rate * 2**OCTAVES
     length = min(room, math.ceil((held + release) * SAMPLE_RATE))
-    speed = 2 ** (semitones / 12) * rate / SAMPLE_RATE  # frames of the sample for each of the tone's
+    speed = 2 ** (semitones / 12) * rate / SAMPLE_RATE  # frames of the sample per sample of the tone
     count = math.ceil(length * speed) + 64
     part = waveform[_frames(region, len(waveform), count, held * speed * SAMPLE_RATE)]
     if len(part) == 0:
@@ -275,7 +283,10 @@ def _tone(region: Region, note: Note, held: float, room: int) -> np.ndarray:
 
 
 def _frames(region: Region, size: int, count: int, held: float) -> np.ndarray:
-    """Which frames of a sample of `size` a note plays, `count` at most. held: frames until it is released."""
+    """The indices of the frames of a sample that a note plays, with its loop: at most (count,)
+
+    size: number of frames of the sample. held: frames until the note is released.
+    """
     end = min(region.end or size, size)
     frames = region.start + np.arange(count)
     first, last = region.loop or (0, 0)
@@ -289,7 +300,7 @@ def _frames(region: Region, size: int, count: int, held: float) -> np.ndarray:
 
 
 def _level(length: int, held: float, envelope: Envelope, release: float) -> np.ndarray:
-    """(length,) the envelope of a note that is released after `held` seconds."""
+    """The envelope of a note that is released after `held` seconds: float32, (length,)"""
     seconds = np.arange(length, dtype=np.float32) / SAMPLE_RATE
     level = np.minimum(1, seconds / envelope.attack) if envelope.attack else np.ones_like(seconds)
     fallen = np.clip(seconds - envelope.attack - envelope.hold, 0, None)
@@ -301,7 +312,7 @@ def _level(length: int, held: float, envelope: Envelope, release: float) -> np.n
 
 
 def _velocity(region: Region, velocity: int) -> float:
-    """The gain by which a region answers to a velocity."""
+    """The gain of a region at a velocity."""
     curve = (velocity / 127) ** 2
     if region.curve:
         curve = float(np.interp(velocity, *zip(*region.curve, strict=True)))

@@ -1,6 +1,6 @@
-"""Whether the tables of a SoundFont point to what is there, which the synthesiser takes for granted.
+"""Checks that the indices in a SoundFont's tables are valid, which the synthesiser does not check itself.
 
-Source: SoundFont Technical Specification 2.04, section 7.
+Source of the format: SoundFont Technical Specification 2.04, section 7.
 """
 
 import struct
@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-COMPRESSED = 0x10  # bit of a sample's type, in sf3
-INSTRUMENT, SAMPLE = 41, 53  # generators whose amounts are numbers of instruments and samples
+COMPRESSED = 0x10  # bit of the type of a compressed sample (sf3)
+INSTRUMENT, SAMPLE = 41, 53  # generators whose amounts are indices of instruments and samples
 RECORDS = {"phdr": 38, "pbag": 4, "pgen": 4, "inst": 22, "ibag": 4, "igen": 4, "shdr": 46}  # bytes of a row
 
 
 def check(path: Path) -> None:
-    """Check the chunks of an sf2 or sf3 file and all numbers of rows in its tables.
+    """Check the chunks of an sf2 or sf3 file and all indices in its tables.
 
     Raises:
-        ValueError, LookupError: it is none, is cut short, or a number leads out of a table.
+        ValueError, LookupError: the file is not a SoundFont, is truncated, or has an index out of range.
     """
     chunks = _opened(path)
     tables = {name: _table(chunks[name], size) for name, size in RECORDS.items()}
@@ -26,7 +26,7 @@ def check(path: Path) -> None:
         ("phdr", "pbag", "pgen", INSTRUMENT, "inst"),
         ("inst", "ibag", "igen", SAMPLE, "shdr"),
     ):
-        place = 24 if header == "phdr" else 20  # behind the name and, of a preset, its program and bank
+        place = 24 if header == "phdr" else 20  # after the name and, in a preset, program and bank
         _check_ascending(_number(tables[header], place), len(tables[bag]), header)
         _check_ascending(_number(tables[bag], 0), len(tables[generators]), bag)
         amounts = _number(tables[generators], 2)[_number(tables[generators], 0) == oper]
@@ -36,7 +36,7 @@ def check(path: Path) -> None:
 
 
 def programs(path: Path) -> set[int]:
-    """The General MIDI programs (0-127) of a file that `check` has found whole: presets of bank 0."""
+    """The General MIDI programs (0-127) in bank 0 of a SoundFont that has passed `check`."""
     presets = _table(_opened(path)["phdr"], RECORDS["phdr"])[:-1]
     return set(_number(presets, 20)[_number(presets, 22) == 0].tolist())
 
@@ -49,7 +49,7 @@ def _opened(path: Path) -> dict[str, np.ndarray]:
 
 
 def _chunks(data: np.ndarray, start: int, end: int) -> dict[str, np.ndarray]:
-    """{name: content} of the chunks between two places, those of lists included."""
+    """{name: content} of the chunks between two offsets, including those inside lists."""
     chunks: dict[str, np.ndarray] = {}
     while start + 8 <= end:
         name, size = struct.unpack("<4sI", bytes(data[start : start + 8]))
@@ -61,19 +61,19 @@ def _chunks(data: np.ndarray, start: int, end: int) -> dict[str, np.ndarray]:
             chunks[name.decode("latin-1")] = data[start + 8 : start + 8 + size]
         start += 8 + size
         if size % 2 and start < end and data[start] == 0:
-            start += 1  # an odd chunk is padded in sf2, and is not in the sf3 of some writers
+            start += 1  # sf2 pads an odd chunk; some programs that write sf3 do not
     return chunks
 
 
 def _table(chunk: np.ndarray, size: int) -> np.ndarray:
-    """(rows, bytes)"""
+    """A chunk as a table: uint8, (rows, size)"""
     if len(chunk) == 0 or len(chunk) % size:
         raise ValueError("a table of no whole rows")
     return np.asarray(chunk).reshape(-1, size)
 
 
 def _number(table: np.ndarray, place: int, kind: str = "<u2") -> np.ndarray:
-    """(rows,), the numbers at `place` of each row."""
+    """The numbers at offset `place` of each row: int64, (rows,)"""
     width = np.dtype(kind).itemsize
     return np.ascontiguousarray(table[:, place : place + width]).view(kind)[:, 0].astype(np.int64)
 
@@ -84,7 +84,10 @@ def _check_ascending(numbers: np.ndarray, rows: int, name: str) -> None:
 
 
 def _check_samples(headers: np.ndarray, size: int) -> None:
-    """size: bytes of all samples; compressed ones are counted in bytes, others in numbers of 16 bits."""
+    """Raise a ValueError for a sample that ends before it starts or after the sound data.
+
+    size: bytes of the sound data. Compressed samples are located in bytes, others in 16-bit numbers.
+    """
     start, end = _number(headers, 20, "<u4"), _number(headers, 24, "<u4")
     unit = np.where(_number(headers, 44) & COMPRESSED, 1, 2)
     if np.any(start > end) or np.any(end * unit > size):

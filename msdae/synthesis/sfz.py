@@ -1,4 +1,4 @@
-"""SFZ: a text that says which recorded sample plays for which note. The opcodes that free libraries use."""
+"""Reads SFZ files, texts that map notes to recorded samples, as far as free libraries use their opcodes."""
 
 import logging
 import math
@@ -18,13 +18,13 @@ from msdae.errors import UserError, printable
 
 logger = logging.getLogger(__name__)
 LARGEST = 16 << 20  # bytes of one text
-INCLUDES, DEPTH = 1000, 16  # files that a text may include in all, and inside each other
+INCLUDES, DEPTH = 1000, 16  # largest number of included files, in all and nested
 FIX = "repair the SFZ file, or take it out of the library"
 MODES = ("no_loop", "one_shot", "loop_continuous", "loop_sustain")
 NOTES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 ACCIDENTALS = {"": 0, "#": 1, "s": 1, "♯": 1, "sharp": 1, "b": -1, "♭": -1, "flat": -1}
 
-# Opcodes that are numbers: default, lowest and highest value.
+# Opcodes with numbers as values: (default, lowest, highest).
 NUMBERS = {
     "lovel": (0, 0, 127),
     "hivel": (127, 0, 127),
@@ -48,10 +48,10 @@ NUMBERS = {
     "ampeg_sustain": (100, 0, 100),
     "ampeg_release": (0, 0, 100),
 }
-CONTROLLERS = {"7": 100, "10": 64, "11": 127}  # at first: volume, pan, expression; others are 0
+CONTROLLERS = {"7": 100, "10": 64, "11": 127}  # initial volume, pan and expression; other controllers are 0
 KEYS = ("key", "lokey", "hikey", "pitch_keycenter", "sw_last", "sw_default")
 OTHERS = {*KEYS, *NUMBERS, "sample", "loop_mode", "trigger"}
-# Without an effect on mono.
+# Opcodes without an effect on mono sound.
 SILENT = {"pan", "width", "position", "region_label", "group_label", "master_label", "global_label"}
 ALIASES = {"loopmode": "loop_mode", "loopstart": "loop_start", "loopend": "loop_end", "pitch": "tune"}
 NUMBERED = re.compile(r"(amp_velcurve_|on_locc|on_hicc|locc|hicc|set_cc)(\d+)")
@@ -66,7 +66,7 @@ _NAME = re.compile(r"([a-g])(#|♯|♭|b|s)?(-?\d+)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Envelope:
-    """How loud a note is over time: attack, hold, decay and release in seconds, sustain a level of 0 to 1."""
+    """The envelope of a note: attack, hold, decay and release in seconds, sustain as a level from 0 to 1."""
 
     attack: float = 0.0
     hold: float = 0.0
@@ -80,14 +80,14 @@ class Region:
     """A sample and the notes that it plays.
 
     Attributes:
-        keys, velocities: MIDI numbers, first and last.
-        centre: MIDI pitch at which it plays as recorded.
-        track: semitones of pitch for each key. shift: semitones at every key.
-        gain: of the amplitude. veltrack: 0, the velocity changes nothing, to 1.
-        curve: (velocity, gain) in order, between which gains are interpolated; none: the velocity squared.
-        loop: first and last frame; a last one after the sample's end means its end. mode: one of MODES.
-        start, end: first frame, and the one after the last; an end of 0 is the sample's own.
-        turn: plays in the turn[0]-th of every turn[1] notes. chance: which draws of 0 to 1 it plays in.
+        keys, velocities: first and last MIDI key and velocity that it plays.
+        centre: MIDI pitch at which the sample sounds as recorded.
+        track: semitones of transposition per key. shift: semitones of transposition at every key.
+        gain: factor. veltrack: effect of the velocity, from none at 0 to full at 1; inverse below 0.
+        curve: (velocity, gain) in order, to be interpolated; if empty, the gain is the velocity squared.
+        loop: first and last frame; one after the sample's end means its end. mode: one of MODES.
+        start, end: first frame, and the one after the last; 0 means the end of the sample.
+        turn: plays the turn[0]-th (from 0) of every turn[1] notes. chance: plays for random numbers in it.
     """
 
     sample: Path
@@ -108,24 +108,24 @@ class Region:
     envelope: Envelope = Envelope()
 
     def semitones(self, key: int) -> float:
-        """How far the sample is transposed for a key."""
+        """The transposition of the sample for a key, in semitones."""
         return (key - self.centre) * self.track + self.shift
 
 
 class Contents(NamedTuple):
-    """What an SFZ file says: regions whose samples exist; the folders of all samples, played or not."""
+    """The contents of an SFZ file: the regions whose samples exist, and the folders of all samples."""
 
     regions: list[Region]
     folders: set[Path]
 
 
 def read(path: str | Path, root: str | Path | None = None) -> Contents:
-    """The contents of an SFZ file; logs what is left out.
+    """The contents of an SFZ file, which may have no regions; logs what is left out.
 
-    root: the library's folder, which no path may leave; by default the file's own.
+    root: the library's folder, which no path may leave; by default the folder of the file.
 
     Raises:
-        UserError: unreadable, a value that is none, or a path that leaves the folder. No region is no error.
+        UserError: the file is unreadable, has an invalid value, or names a path outside of `root`.
     """
     path = Path(path)
     library = _Library(path, Path(root or path.parent))
@@ -136,7 +136,7 @@ def read(path: str | Path, root: str | Path | None = None) -> Contents:
 
 
 def included(path: Path) -> set[Path]:
-    """The files that an SFZ file includes itself.
+    """The files that an SFZ file includes directly.
 
     Raises:
         UserError: it cannot be read.
@@ -146,10 +146,10 @@ def included(path: Path) -> set[Path]:
 
 
 def key_number(text: str) -> int:
-    """60 of "60" or "c4".
+    """The MIDI key that a number or the name of a note stands for: 60 for "60" and "c4".
 
     Raises:
-        ValueError: neither a number nor the name of a note.
+        ValueError: the text is neither.
     """
     if match := _NAME.fullmatch(text.strip()):
         letter, accidental, octave = match.groups()
@@ -158,12 +158,12 @@ def key_number(text: str) -> int:
 
 
 def note_number(letter: str, accidental: str, octave: int) -> int:
-    """The MIDI pitch of a note's name; C4 is 60."""
+    """The MIDI pitch of a note name; C4 is 60."""
     return 12 * (octave + 1) + NOTES[letter.lower()] + ACCIDENTALS[accidental.lower()]
 
 
 class _Library:
-    """One reading of an SFZ file: what it defines, and what was met that is not played."""
+    """The state of reading one SFZ file: its definitions and controls, and what is left out."""
 
     def __init__(self, path: Path, root: Path):
         self.path, self.root = path, root
@@ -175,13 +175,13 @@ class _Library:
         self.folders: set[Path] = set()
 
     def regions(self) -> Iterator[Region]:
-        """The regions that play on a note-on without pedals and other controllers, in the text's order."""
+        """The regions that a note-on plays with all controllers at rest, in the order of the text."""
         nested: list[tuple[list[dict[str, str]], dict[str, str]]] = []
         levels: dict[str, dict[str, str]] = {}
         block: dict[str, str] = {}
         for header, opcode, value in self._tokens(self.path, 0):
             if header == "control":
-                block = self.controls = dict(self.controls)  # regions before it keep what they had
+                block = self.controls = dict(self.controls)  # earlier regions keep the old ones
             elif header in LEVELS:
                 block = {}
                 outer = LEVELS[: LEVELS.index(header)]
@@ -191,7 +191,7 @@ class _Library:
                 else:
                     levels[header] = block
             elif header:
-                block = {}  # <curve>, <effect> and others
+                block = {}  # the opcodes of <curve>, <effect> and others are dropped
             else:
                 block[opcode] = value
         blocks = [(reduce(_over, headers), controls) for headers, controls in nested]
@@ -203,7 +203,7 @@ class _Library:
                 yield _region(opcodes, controls, sample)
 
     def report(self) -> None:
-        """Log what is left out, one line each."""
+        """Log opcodes that are not supported, and missing samples."""
         if self.unknown:
             names = ", ".join(f"{name} ({count})" for name, count in self.unknown.most_common(5))
             more = f" and {len(self.unknown) - 5} more" if len(self.unknown) > 5 else ""
@@ -213,7 +213,7 @@ class _Library:
             logger.info("%s: %d samples are missing, such as %s", printable(self.path.name), count, example)
 
     def _tokens(self, path: Path, depth: int) -> Iterator[tuple[str, str, str]]:
-        """(header, "", "") or ("", opcode, value), with what the file defines and includes."""
+        """(header, "", "") or ("", opcode, value), with definitions expanded and included files inserted."""
         if depth > DEPTH or self.included > INCLUDES:
             raise ValueError("it includes too many files, or itself")
         for line in _text(path).splitlines():
@@ -247,7 +247,7 @@ class _Library:
         return text
 
     def _plays(self, opcodes: Mapping[str, str], controls: Mapping[str, str], switch: str | None) -> bool:
-        """Whether a region plays on a note-on, with every controller at its default."""
+        """Whether a note-on plays a region with every controller at its default; counts unknown opcodes."""
         for name in opcodes:
             if name not in OTHERS | SILENT and not NUMBERED.fullmatch(name):
                 self.unknown[name] += 1
@@ -265,7 +265,7 @@ class _Library:
         return "sw_last" not in opcodes or key_number(opcodes["sw_last"]) == key_number(switch or "")
 
     def _sample(self, opcodes: Mapping[str, str], controls: Mapping[str, str]) -> Path | None:
-        """The file of a region; None where it is missing or a generator (*sine)."""
+        """The sample of a region; None if it is missing or generated (such as *sine)."""
         name = opcodes.get("sample", "")
         if not name or name.startswith("*"):
             self.unknown["sample=*"] += 1
@@ -280,10 +280,10 @@ class _Library:
         return Path(os.path.normpath(self.path.parent / name.replace("\\", "/")))
 
     def _inside(self, name: str) -> Path:
-        """The path of a name in the text.
+        """The path of a file named in the text.
 
         Raises:
-            UserError: it leaves the library's folder.
+            UserError: it is outside of the library's folder.
         """
         if "\0" in name:
             raise ValueError("a name with a null character")
@@ -311,7 +311,7 @@ def _text(path: Path) -> str:
 
 
 def _existing(path: Path) -> Path | None:
-    """`path`, or the file whose name differs from it only by the size of letters."""
+    """`path`, or a file whose path differs from it only in upper and lower case; None if neither exists."""
     if path.is_file():
         return path
     place = Path(path.anchor)
@@ -331,7 +331,7 @@ def _names(folder: Path) -> dict[str, str]:
 
 
 def _over(outer: dict[str, str], inner: dict[str, str]) -> dict[str, str]:
-    """The opcodes of a header with those of one inside it, whose `key` says range and centre anew."""
+    """The opcodes of a header and of one inside it, whose `key` replaces the outer range and centre."""
     if "key" in inner:
         outer = {k: v for k, v in outer.items() if k not in ("lokey", "hikey", "pitch_keycenter")}
     return outer | inner
@@ -385,14 +385,14 @@ def _region(opcodes: Mapping[str, str], controls: Mapping[str, str], sample: Pat
 
 
 def _header(sample: Path) -> tuple[float | None, tuple[int, int] | None]:
-    """Pitch and loop that a sample's own header has."""
-    with suppress(OSError), open(sample, "rb") as file:  # what cannot be read is left out where samples are
+    """The MIDI pitch and the loop in a sample's header; None for each that it lacks."""
+    with suppress(OSError), open(sample, "rb") as file:  # unreadable samples are left out later
         return containers.sampling(file)
     return None, None
 
 
 def _number(opcodes: Mapping[str, str], name: str) -> float:
-    """The value of an opcode, inside its limits."""
+    """The value of an opcode, clipped to its limits; a ValueError if it is not a finite number."""
     default, low, high = NUMBERS[name]
     value = float(opcodes.get(name, default))
     if not math.isfinite(value):

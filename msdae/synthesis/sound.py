@@ -1,4 +1,4 @@
-"""What plays: voices of SoundFonts, a formula, recorded samples or a synthesizer, dry or through effects."""
+"""Sounds: voices of SoundFonts, recorded samples, formulas or synthesizers, dry or through effects."""
 
 import math
 import random
@@ -22,29 +22,30 @@ from msdae.synthesis.recording import RecordingConfig
 from msdae.synthesis.sampler import SampledInstrument
 from msdae.synthesis.soundfont import SAMPLE_RATE, SILENCE
 
-RANGE = (36, 96)  # MIDI pitches that a formula plays
-KEYS = (12, 120)  # keys that are asked for of what plays
-DRY = "soundfont "  # beginning of the names of voices without effects: the same name, the same sound
-SAMPLES = "samples "  # the same of recorded samples
-PRESET = "preset "  # and of synthesizers
+RANGE = (36, 96)  # MIDI pitches of a formula
+KEYS = (12, 120)  # lowest and highest key that any sound is played on
+# How the names of dry sounds begin; equal names mean equal sounds.
+DRY = "soundfont "
+SAMPLES = "samples "
+PRESET = "preset "
 
 
 @dataclass(frozen=True)
 class SoundConfig:
-    """What sounds are drawn from.
+    """The distributions that sounds are drawn from; a pair is a range (from, to).
 
-    formulas: share of the sounds that come from formulas, the others are of SoundFonts.
+    formulas: share of the sounds that are formulas; the others are voices of SoundFonts.
     processed: share of the sounds that go through effects.
-    layered: share of the sounds of SoundFonts and samples that play with another one.
-    moved: share whose formants and attacks are moved: played on other keys, and turned back by their speed.
-    played: share that is played as by a player, see `PlayingConfig`.
+    layered: share of the sounds of SoundFonts and samples that are layered with a second voice.
+    moved: share with shifted formants and attacks: played on other keys and resampled to the right pitch.
+    played: share with the expression of a player, see `PlayingConfig`.
     recorded: share with the traces of a recording, see `RecordingConfig`.
-    balance: loudness of the second of two layers, as a share of the first one's.
-    move_semitones: how far up or down the keys are that a moved sound is played on.
-    patch: what the parameters of formulas are drawn from.
-    effects: which effects there are, and what their parameters are drawn from.
-    playing: what the habits of players are drawn from.
-    recording: which traces there are, and what their parameters are drawn from.
+    balance: loudness of the second layer, as a share of the first one's.
+    move_semitones: distance of the keys that a moved sound is played on, up or down.
+    patch: distributions of the parameters of formulas.
+    effects: shares of the effects, and the ranges of their parameters.
+    playing: distributions of the habits of players.
+    recording: shares of the traces of a recording, and the ranges of their parameters.
     """
 
     formulas: Share = 0.25
@@ -67,20 +68,20 @@ class SoundConfig:
 
 @dataclass(frozen=True)
 class Sound:
-    """What plays: voices of SoundFonts and recorded samples at once, a formula or a synthesizer's preset.
+    """A sound: layered voices of SoundFonts and recorded samples, or a formula, or a synthesizer's preset.
 
     Attributes:
-        name: equal for all that is played by exactly this.
-        voices: of SoundFonts.
-        patch: the formula.
-        seed: of the effects; None for none.
-        effects: what the effects are drawn from.
-        sampled: what recorded samples play.
-        move: semitones from the notes to the keys that are played, turned back by the speed.
-        balance: loudness of the second layer, where there are two.
-        player: whose habits the notes have; None: as they are written.
-        recording: what the traces of a recording are drawn from; None for none.
-        preset: what another package's synthesizer plays.
+        name: its identity; two sounds of one name are the same.
+        voices: layers from SoundFonts.
+        patch: a formula.
+        seed: seed of the effects; None for no effects.
+        effects: shares of the effects, and the ranges of their parameters.
+        sampled: a layer of recorded samples.
+        move: semitones from the notes to the keys that are played; resampling restores the pitch.
+        balance: loudness of the second layer, as a share of the first one's.
+        player: the player whose habits the notes have; None to play them as written.
+        recording: shares and ranges of the traces of a recording; None for no traces.
+        preset: a preset of another package's synthesizer.
     """
 
     name: str
@@ -112,7 +113,7 @@ class Sound:
         return voices and all(layer is None or layer.polyphonic for layer in (self.sampled, self.preset))
 
     def play(self, notes: Sequence[Note], samples: int) -> np.ndarray:
-        """(samples,), float32, at 44.1 kHz; of no particular level."""
+        """The sound of `notes`: float32, (samples,), mono at 44 100 Hz; its level is not normalised."""
         touched = self.player.touch(notes) if self.player else notes
         waveform = self._moved(touched, samples) if self.move else self._layers(touched, samples)
         if self.player:
@@ -131,7 +132,7 @@ class Sound:
         return ranges + [RANGE] * (self.patch is not None or not ranges)
 
     def _moved(self, notes: Sequence[Note], samples: int) -> np.ndarray:
-        """The notes by keys that are `move` semitones away, faster or slower, turned back."""
+        """The notes, played `move` semitones away at another tempo and resampled to their pitch and tempo."""
         speed = 2 ** (self.move / 12)
         keys = [Note(on / speed, off / speed, pitch + self.move, v) for on, off, pitch, v in notes]
         waveform = self._layers(keys, math.ceil(samples / speed) + 8)
@@ -139,7 +140,7 @@ class Sound:
         return np.pad(turned, (0, max(0, samples - len(turned))))[:samples]
 
     def _layers(self, notes: Sequence[Note], samples: int) -> np.ndarray:
-        """All layers at once; of two, each has its own level whatever it plays."""
+        """The sum of all layers. Each of several layers is scaled by its `level`, whatever its notes are."""
         layers, levels = [], []
         for font, program, middle in (
             (v.soundfont, v.instrument.program, (v.instrument.low + v.instrument.high) // 2)
@@ -168,7 +169,10 @@ class Sound:
         name: str,
         config: SoundConfig = SoundConfig(),
     ) -> "Sound":
-        """A formula, or one voice of a family at random; a dry voice is named after itself, others `name`."""
+        """A random formula, or a random voice of a random family of instruments.
+
+        A dry voice alone is named by `voice_name`; any other sound gets `name`.
+        """
         if rng.random() < config.formulas:
             patch = procedural.Patch.draw(rng, config.patch)
             return _dressed(Sound(name, patch=patch), rng, config)
@@ -188,9 +192,11 @@ class Sound:
         config: SoundConfig = SoundConfig(),
         voices: Sequence[Voice] = (),
     ) -> "Sound":
-        """One of the instruments at random; a dry one is named after its samples, others `name`.
+        """A random one of the instruments.
 
-        voices: of which one may play with it.
+        If it is dry and not layered, it is named by its samples; otherwise it gets `name`.
+
+        voices: those of which one may be layered with it.
         """
         instrument = rng.choice(instruments)
         layers = (rng.choice(voices),) if voices and rng.random() < config.layered else ()
@@ -207,9 +213,11 @@ class Sound:
         config: SoundConfig = SoundConfig(),
         banks: Sequence[str] = (),
     ) -> "Sound":
-        """A preset of one of the synthesizers; a dry one is named after itself, others `name`.
+        """A random preset of one of the synthesizers.
 
-        banks: of DX7 voices, see `plugins.draw`.
+        If it is dry, it is named by its settings; otherwise it gets `name`.
+
+        banks: banks of DX7 voices, see `plugins.draw`.
         """
         preset = plugins.draw(rng.choice(synthesizers), random.Random(f"{name}/preset"), banks)
         sound = _dressed(Sound(name, preset=preset), rng, config)
@@ -217,17 +225,17 @@ class Sound:
 
     @property
     def is_dry(self) -> bool:
-        """Whether it is played as it is: no effects, no player, no recording, on its own keys."""
+        """Whether the sound has no effects, no player, no recording and no move to other keys."""
         return not self.move and self.seed is None and self.player is None and self.recording is None
 
 
 def voice_name(voice: Voice) -> str:
-    """The name of a dry voice: the same wherever the same bytes of a SoundFont play the same program."""
+    """The name of a dry voice, which depends only on the content of its SoundFont and on its program."""
     return f"{DRY}{soundfont.fingerprint(voice.soundfont)}/{voice.instrument.program}"
 
 
 def _dressed(sound: Sound, rng: random.Random, config: SoundConfig) -> Sound:
-    """`sound` with effects, moves, a player and a recording by their shares."""
+    """`sound` with effects, a move, a player and a recording, each drawn with its share in `config`."""
     processed, moved, played, recorded = (
         rng.random() < share for share in (config.processed, config.moved, config.played, config.recorded)
     )

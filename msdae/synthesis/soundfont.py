@@ -1,4 +1,4 @@
-"""Notes to sound with a SoundFont, the same bytes whatever was rendered before."""
+"""Plays notes with a SoundFont; the result does not depend on what was rendered before."""
 
 import functools
 import importlib.util
@@ -22,16 +22,17 @@ if TYPE_CHECKING:
     import tinysoundfont
 
 logger = logging.getLogger(__name__)
-SILENCE = 1e-3  # peak below which an instrument does not reach a note
-CHANNELS = 16  # that notes of different tunings take turns on
-FOLDERS = ("/usr/share/sounds/sf2", "/usr/share/sounds/sf3", "/usr/share/soundfonts")  # of Linux packages
+SILENCE = 1e-3  # a note with a lower peak is out of the instrument's range
+CHANNELS = 16  # channels over which notes of different tunings are spread
+# Where Linux packages install SoundFonts.
+FOLDERS = ("/usr/share/sounds/sf2", "/usr/share/sounds/sf3", "/usr/share/soundfonts")
 
-_OFF, _ON = 0, 1  # a note that ends where the next begins is released first
-_rendering = threading.Lock()  # synthesisers that are kept play one piece at a time
+_OFF, _ON = 0, 1  # in this order, so that at one sample notes end before others begin
+_rendering = threading.Lock()  # cached synthesisers can play only one piece at a time
 
 
 def default() -> Path:
-    """TimGM6mb.sf2, which the `pretty_midi` package carries: no system package is needed.
+    """The path of TimGM6mb.sf2, which is part of the `pretty_midi` package.
 
     Raises:
         UserError: pretty_midi is not installed or came without the file.
@@ -44,10 +45,12 @@ def default() -> Path:
 
 
 def locate(name: str | Path) -> Path:
-    """The SoundFont `name`: a path, or the name of a file that pretty_midi or a package of the system has.
+    """The path of the SoundFont `name`.
+
+    name: a path, or the name of a file in pretty_midi or in one of `FOLDERS`.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: there is no such SoundFont.
     """
     path = Path(name)
     if path.is_file():
@@ -63,12 +66,13 @@ def locate(name: str | Path) -> Path:
 
 
 def render(notes: Sequence[Note], soundfont: str | Path, program: int, samples: int) -> torch.Tensor:
-    """Play `notes` with one General MIDI program of a SoundFont (sf2 or sf3), dry.
+    """The sound of `notes`, played dry with one General MIDI program of a SoundFont (sf2 or sf3).
 
-    notes: in any order; they may overlap. A note that begins after `samples` is not heard. A pitch with a
-        fraction is the nearest key, tuned.
-    program: 0-127, of bank 0.
     Returns the waveform (samples,), float32, mono at 44 100 Hz; loud chords may exceed [-1, 1].
+
+    notes: in any order; they may overlap. Pitches may have fractions. A note that begins after `samples` is
+        left out.
+    program: 0-127, in bank 0.
 
     Raises:
         UserError: no such SoundFont or program, or tinysoundfont is not installed.
@@ -90,16 +94,16 @@ def render(notes: Sequence[Note], soundfont: str | Path, program: int, samples: 
 
 
 def check(soundfont: str | Path) -> None:
-    """Raise a UserError unless the file is an sf2 or sf3 file that is whole."""
+    """Raise a UserError unless the file is a complete and valid sf2 or sf3 file."""
     with reading(soundfont, "give another sf2 or sf3 file"):
         sf2.check(Path(soundfont))
 
 
 def able(voices: Sequence[Voice]) -> list[Voice]:
-    """Those of `voices` whose programs their SoundFonts have; a line counts the others.
+    """The voices whose programs their SoundFonts have; logs the number of the others.
 
     Raises:
-        UserError: as `check`; a SoundFont has none of them.
+        UserError: as in `check`, or a SoundFont has none of its voices' programs.
     """
     there = {}
     for font in {voice.soundfont for voice in voices}:
@@ -117,23 +121,23 @@ def able(voices: Sequence[Voice]) -> list[Voice]:
 
 @functools.lru_cache(maxsize=64)
 def fingerprint(soundfont: str | Path) -> str:
-    """`files.digest` of a SoundFont, remembered; raises as it."""
+    """`files.digest` of a SoundFont, cached. Raises as `files.digest`."""
     return digest(soundfont)
 
 
 @functools.lru_cache(maxsize=1024)
 def level(soundfont: str | Path, program: int, pitch: int) -> float:
-    """Peak of one loud note (velocity 127, two seconds), by which an instrument is brought to a common level.
+    """The peak of one loud note (velocity 127, 2 s), by which instruments are brought to a common level.
 
     Raises:
-        UserError: as `render`.
+        UserError: as in `render`.
     """
     note = (0.0, 2.0, pitch, 127)
     return float(render([note], soundfont, program, 2 * SAMPLE_RATE).abs().max())
 
 
 class _Event(NamedTuple):
-    """What a synthesiser is told at a sample; in playing order as tuples."""
+    """A note-on or note-off for the synthesiser; sorted as tuples, events are in playing order."""
 
     sample: int
     kind: int
@@ -144,11 +148,15 @@ class _Event(NamedTuple):
 
 
 def _events(notes: Sequence[Note]) -> list[_Event]:
-    """All notes on one channel, or, where some lie between keys, on channels by turns: but for those on which
-    a note of another tuning is held, which would be tuned anew, unless all are such."""
+    """The note-ons and note-offs of `notes`, in playing order.
+
+    All notes are on one channel unless some have pitches between keys. Then they rotate over the channels,
+    because the tuning of a channel applies to all of its notes: a channel that holds a note of another tuning
+    is skipped, unless all channels do.
+    """
     events = []
     tuned = any(note[2] != round(note[2]) for note in notes)
-    held = [(0, 0)] * CHANNELS  # until which sample, and cents
+    held = [(0, 0)] * CHANNELS  # for each channel: the sample until which it holds a note, and its cents
     for number, (onset, offset, pitch, velocity) in enumerate(sorted(notes)):
         key = round(pitch)
         cents = round(100 * (pitch - key))
@@ -164,7 +172,7 @@ def _events(notes: Sequence[Note]) -> list[_Event]:
 
 
 def _played(synth: "tinysoundfont.Synth", events: Sequence[_Event], samples: int) -> Iterator[np.ndarray]:
-    """`samples` samples in blocks, with what `events` tell the synthesiser between them."""
+    """Blocks of `samples` samples in all, between which the synthesiser receives the events."""
     now = 0
     for time, kind, channel, key, velocity, cents in events:
         if time >= samples:
@@ -181,7 +189,7 @@ def _played(synth: "tinysoundfont.Synth", events: Sequence[_Event], samples: int
 
 
 def generate(synth: "tinysoundfont.Synth", samples: int) -> np.ndarray:
-    """The next `samples` samples, the mid of left and right."""
+    """The next `samples` samples of the synthesiser, with both channels averaged: float32, (samples,)"""
     if samples == 0:
         return np.zeros(0, np.float32)
     stereo = np.frombuffer(synth.generate(samples), np.float32).reshape(samples, 2)
@@ -189,7 +197,7 @@ def generate(synth: "tinysoundfont.Synth", samples: int) -> np.ndarray:
 
 
 def _silence(synth, channels: range) -> None:
-    """End every voice, so that the next rendering starts as a fresh synthesiser does."""
+    """End every voice and reset the tuning, so that the next rendering starts from a fresh state."""
     for channel in channels:
         synth.sounds_off(channel)
         synth.set_tuning(channel, 0.0)
@@ -198,9 +206,11 @@ def _silence(synth, channels: range) -> None:
 
 
 def synthesizer(soundfont: str, sample_rate: int = SAMPLE_RATE) -> "tuple[tinysoundfont.Synth, int]":
-    """A synthesiser that holds this SoundFont, and its number there; large ones take seconds to load.
+    """A synthesiser with this SoundFont loaded, and the number of the SoundFont in it.
 
-    sample_rate: of what it plays, in Hz.
+    Large SoundFonts take seconds to load.
+
+    sample_rate: of its output, in Hz.
 
     Raises:
         UserError: no such SoundFont, or tinysoundfont is not installed.
