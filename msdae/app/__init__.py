@@ -1,4 +1,4 @@
-"""The web page: sounds and melodies in, swaps out, by ear and eye.
+"""The web page, on which visitors upload sounds and melodies and hear and see the swaps.
 
-One worker thread renders; requests only read, write files of their own visit and put jobs into its queue.
+One worker thread renders. Requests only read, write files of their own visit, and put jobs into its queue.
 """

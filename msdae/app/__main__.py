@@ -1,4 +1,4 @@
-"""`python -m msdae.app` is the command `msdae app`."""
+"""Makes `python -m msdae.app` run the command `msdae app`."""
 
 from msdae import cli
 from msdae.commands.app import main

@@ -1,4 +1,4 @@
-"""Clips of sound that a visitor has: files that were sent, recorded, composed or rendered."""
+"""The clips of a visitor: sounds that were uploaded, recorded, composed or rendered."""
 
 import secrets
 import time
@@ -19,20 +19,20 @@ from msdae.symbolic.notes import Note
 from msdae.symbolic.scores import SUFFIXES, is_score, read_notes
 from msdae.synthesis import players
 
-NAME = 80  # characters of a name
-FADE_SECONDS = 0.02  # at the end of what was cut
-LEAST = 0.1  # seconds
-PART = 1 << 20  # samples whose spectrum is taken at once; whole hops
-KEPT = ".flac"  # how what comes in is kept
-SPARE = "struck formula"  # plays scores where no SoundFont can
+NAME = 80  # characters of the longest name
+FADE_SECONDS = 0.02  # of the fade at the end of a recording that was cut
+LEAST = 0.1  # seconds of the shortest clip
+PART = 1 << 20  # samples whose spectrum is computed at once; a whole number of hops
+KEPT = ".flac"  # format in which uploads are kept
+SPARE = "struck formula"  # the player of scores if no SoundFont can be played
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a visitor may send.
+    """The limits of uploads.
 
-    longest: seconds that are kept of a recording or score; the rest is left out.
-    largest: megabytes of a file that is sent.
+    longest: seconds of a recording or score that are kept; the rest is cut.
+    largest: megabytes of an uploaded file.
     """
 
     longest: Annotated[float, CLIP_SECONDS]
@@ -46,10 +46,11 @@ class Bounds:
 class Clip:
     """A clip of sound.
 
-    path: its file. picture: of its spectrogram, a data: address. score: its notes, where they are written.
-    whole: whether nothing of it was cut. notes: (onset, offset, pitch), in seconds and MIDI numbers; heard or
-    written; None where they are not known (yet). place: on the map, 0 to 1 across and down. used: when it
-    came, or when something was last made of it.
+    path: its sound file. picture: its spectrogram, as a data: URL. score: whether its notes come from a
+    score. whole: whether nothing was cut off. notes: (onset, offset, pitch) of each note, in seconds and MIDI
+    pitches, from a score or transcribed; None if they are unknown, or not yet known. place: its place on the
+    map, from 0 to 1 across and down. midi: a MIDI file of its notes. used: time (`time.monotonic`) at which
+    it was made or last used.
     """
 
     name: str
@@ -65,27 +66,27 @@ class Clip:
     used: float = field(default_factory=time.monotonic)
 
     def described(self) -> dict[str, Any]:
-        """What the page is told."""
+        """The clip as the page receives it."""
         names = ("id", "name", "seconds", "picture", "score", "whole", "notes", "place")
         return {name: getattr(self, name) for name in names} | {"midi": self.midi is not None}
 
 
 def title(name: Any, otherwise: str = "Untitled") -> str:
-    """A name as it can be shown: one line, of printable characters, not too long."""
+    """A name that can be shown: one line of at most `NAME` printable characters, or else `otherwise`."""
     return printable(" ".join(str(name or "").split()))[:NAME].strip() or otherwise
 
 
 def suffix(name: str) -> str:
-    """The ending that the file of an upload gets: one of scores', or none that says anything."""
+    """The extension for an uploaded file: that of a score, or else ".sent", as sounds are read by content."""
     ending = "".join(name.lower().rpartition(".")[1:])
     return ending if ending in SUFFIXES else ".sent"
 
 
 def read(path: Path, name: str, folder: Path, bounds: Bounds) -> Clip:
-    """The clip in a file that was sent; what is kept of it lies in `folder`.
+    """The clip in an uploaded file; its sound is written to `folder`.
 
     Raises:
-        UserError: it can not be read, is empty or too short; calls it by `name`.
+        UserError: it cannot be read, is empty or too short; the message calls it `name`.
     """
     try:
         if is_score(path):
@@ -102,26 +103,29 @@ def kept(
     kind: str = KEPT,
     **facts: Any,
 ) -> Clip:
-    """The clip of a waveform (samples,) at 44.1 kHz, of which a file of the kind `kind` is written."""
+    """The clip of a waveform (samples,) at 44.1 kHz, which is written to a file in `folder`.
+
+    kind: extension of the file. facts: further attributes of the clip.
+    """
     path = folder / f"{secrets.token_hex(8)}{kind}"
     audio.write(path, waveform)
     return Clip(name, path, round(len(waveform) / audio.SAMPLE_RATE, 3), picture(waveform), **facts)
 
 
 def opened(path: Path, name: str, **facts: Any) -> Clip:
-    """The clip of a file that is there already, which is not copied."""
+    """The clip of an existing sound file, which is not copied. facts: further attributes of the clip."""
     waveform = audio.read(path)
     return Clip(name, path, round(len(waveform) / audio.SAMPLE_RATE, 3), picture(waveform), **facts)
 
 
 def picture(waveform: torch.Tensor) -> str:
-    """The spectrogram of a waveform (samples,) at 44.1 kHz, as a data: address."""
+    """The spectrogram of a waveform (samples,) at 44.1 kHz, as a data: URL."""
     mel = _mel(waveform).numpy()
     return media.spectrogram(mel, float(mel.max()))
 
 
 def played(notes: Sequence[Note]) -> torch.Tensor:
-    """Notes by the sound that plays scores, or by a formula where no SoundFont can be played: (samples,)"""
+    """Notes played by the default player, or by `SPARE` if no SoundFont can be played: (samples,)"""
     try:
         return players.play(notes)
     except UserError:
@@ -129,12 +133,15 @@ def played(notes: Sequence[Note]) -> torch.Tensor:
 
 
 def rolled(notes: Sequence[Note]) -> list[tuple[float, float, float]]:
-    """Notes as the page draws them."""
+    """Notes as the page draws them: (onset, offset, pitch), rounded."""
     return [(round(float(note[0]), 3), round(float(note[1]), 3), round(float(note[2]), 2)) for note in notes]
 
 
 def _mel(waveform: torch.Tensor) -> torch.Tensor:
-    """The log-mel of a waveform, (bands, frames), part by part: the spectrum of an hour would take 13 GB."""
+    """The log-mel of a waveform: (bands, frames).
+
+    It is computed part by part, as the spectrum of an hour would take 13 GB.
+    """
     log_mel = LogMel()
     hop, margin = log_mel.config.hop, log_mel.config.n_fft // 2
     parts = surrounded([waveform], len(waveform), PART, margin)

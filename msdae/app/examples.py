@@ -1,4 +1,4 @@
-"""Sounds and melodies to begin with, rendered at the first start, and the map on which sounds lie."""
+"""Example sounds and melodies, rendered at the first start, and the map of sounds."""
 
 import hashlib
 import json
@@ -34,15 +34,15 @@ MELODIES = {  # name: (tune, player)
     "Greensleeves, violin": (GREENSLEEVES, 40),
     "Twinkle, twinkle, clarinet": (TWINKLE, 71),
 }
-FORMULAS = 12  # that are drawn where no SoundFont can be played
-LEVEL = 0.5  # peak
-NEAREST = 3  # sounds of the map between which another lies
+FORMULAS = 12  # number of formulas in place of `SOUNDS` if no SoundFont can be played
+LEVEL = 0.5  # peak of the examples
+NEAREST = 3  # sounds of the map between which another one is placed
 ABOUT = "about.json"
 
 
 @dataclass(frozen=True)
 class Map:
-    """Where level-1 codes lie on a plane: known ones by UMAP, others between the known ones that are nearest.
+    """A map of level-1 codes. UMAP places its own codes; any other code lies between the nearest of them.
 
     codes: (sounds, channels). places: (sounds, 2), across and down, 0 to 1.
     """
@@ -52,7 +52,7 @@ class Map:
 
     @classmethod
     def of(cls, codes: np.ndarray) -> "Map":
-        """The map of `codes`, (sounds, channels), without umap-learn by two principal components."""
+        """The map of `codes`, (sounds, channels); without umap-learn, by their two principal components."""
         try:
             places = umap.project(codes)
         except ImportError:
@@ -62,7 +62,7 @@ class Map:
         return cls(codes, places / np.maximum(places.max(axis=0), 1e-9))
 
     def place(self, code: Any) -> tuple[float, float]:
-        """Of a code, (channels,): across and down, 0 to 1."""
+        """The place of a code (channels,) on the map: across and down, 0 to 1."""
         distances = np.linalg.norm(self.codes - np.asarray(code), axis=1)
         nearest = distances.argsort()[:NEAREST]
         weights = 1 / np.maximum(distances[nearest], 1e-9) ** 2
@@ -72,19 +72,19 @@ class Map:
 
 @dataclass(frozen=True)
 class Examples:
-    """Clips that every visitor has."""
+    """The clips that every visitor has, by id, and the map of their sounds."""
 
     sounds: dict[str, Clip]
     melodies: dict[str, Clip]
     map: Map
 
     def find(self, key: str) -> Clip | None:
-        """The clip of that id."""
+        """The clip with that id; None if there is none."""
         return self.sounds.get(key) or self.melodies.get(key)
 
 
 def load(pipeline: Pipeline, cache: Path, progress: Any) -> Examples:
-    """The examples, out of the folder `cache` or rendered; their places by the codes of `pipeline`.
+    """The examples, from the folder `cache` or rendered; the codes of `pipeline` place them on the map.
 
     Raises:
         UserError: the cache cannot be written to.
@@ -111,12 +111,12 @@ def load(pipeline: Pipeline, cache: Path, progress: Any) -> Examples:
 
 
 def level_1(pipeline: Pipeline, sound: Any) -> np.ndarray:
-    """The code of level 1 of a recording, (channels,), averaged over time."""
+    """The level-1 code of a recording, averaged over time: (channels,)"""
     return pipeline.encode(sound, levels=[1]).mean()[1].numpy()
 
 
 def _map(codes: np.ndarray, cache: Path) -> Map:
-    """The map of `codes`, out of the cache where it is there: umap-learn takes seconds to start."""
+    """The map of `codes`, from the cache if it is there, as umap-learn takes seconds to import."""
     path = cache / f"map-{hashlib.sha256(codes.round(3).tobytes()).hexdigest()[:12]}.npy"
     if not path.is_file():
         with files.atomic(path) as temporary, temporary.open("wb") as file:
@@ -126,7 +126,7 @@ def _map(codes: np.ndarray, cache: Path) -> Map:
 
 
 def _font() -> Path | None:
-    """The SoundFont that plays; None where none can."""
+    """The default SoundFont; None if it cannot be played."""
     try:
         font = soundfont.default()
         soundfont.render([(0.0, 0.1, 60, 100)], font, 0, SAMPLE_RATE // 10)
@@ -136,7 +136,7 @@ def _font() -> Path | None:
 
 
 def _render(folder: Path, font: Path | None, progress: Any) -> None:
-    """Write the examples and which there are; formulas play where there is no SoundFont."""
+    """Write the examples and their index, played by formulas if there is no SoundFont."""
     sounds = SOUNDS if font is not None else {f"Formula {n}": n for n in range(1, 1 + FORMULAS)}
     tunes = [("sounds", name, FRERE_JACQUES, player) for name, player in sounds.items()]
     tunes += [("melodies", name, tune, player) for name, (tune, player) in MELODIES.items()]
@@ -149,7 +149,7 @@ def _render(folder: Path, font: Path | None, progress: Any) -> None:
 
 
 def _played(notes: list[Note], player: int, font: Path | None) -> torch.Tensor:
-    """Notes by a program of the SoundFont or, where there is none, a formula drawn for its number."""
+    """Notes played by a program of the SoundFont or, without one, by a formula drawn with that seed."""
     samples = round((notes[-1].offset + BEAT) * SAMPLE_RATE)
     if font is None:
         patch = Patch.draw(random.Random(player))

@@ -1,4 +1,4 @@
-"""What every request passes: whose page it comes from, and what browsers may do with answers."""
+"""The check of every request's origin, and the headers that tell browsers what answers may do."""
 
 import ipaddress
 import json
@@ -17,7 +17,7 @@ PAGE = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
-# Of a benchmark's report, whose script and sounds are in it: a page of its own, without this one's rights.
+# For a benchmark's report, which contains its script and sounds: sandboxed, without the rights of this page.
 REPORT = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data:; media-src data:; frame-ancestors 'none'"
@@ -34,14 +34,15 @@ logger = logging.getLogger(__name__)
 
 
 class Guard:
-    """An ASGI application in front of another.
+    """An ASGI application that checks requests before it passes them on to another.
 
-    A request is answered only where its Host is an address, localhost or one of `names` (a site that points
-    its own name to this machine is refused), where a browser does not say that another site's page sent it,
-    and, for what the page's script asks for, where it names a visit.
+    It refuses a request whose Host is not an IP address, localhost or one of `names`, as a hostile site may
+    point its own name to this machine; one that, by the browser's headers, another site's page has sent; and
+    one below /api/ that names no visit.
 
     Args:
-        names: by which the page is reached, besides addresses.
+        app: the application behind it.
+        names: names by which the page is reached, besides IP addresses and localhost.
     """
 
     def __init__(self, app: App, names: Iterable[str] = ()):
@@ -92,7 +93,7 @@ class Guard:
 
 
 def _is_followed(scope: Scope, headers: dict[str, str]) -> bool:
-    """Whether a person follows a link to the page itself."""
+    """Whether the request is a link to the page itself that a person follows."""
     shown = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
     return scope["method"] == "GET" and scope["path"] == "/" and shown
 

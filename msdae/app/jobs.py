@@ -1,4 +1,4 @@
-"""What the worker does, one job after the other, and the queue in front of it."""
+"""Jobs, which the worker does one after the other, and the queue in which they wait."""
 
 import logging
 import secrets
@@ -14,26 +14,28 @@ from msdae.app.clips import Clip
 from msdae.errors import UserError, of_system
 
 WAITING, RUNNING, DONE, FAILED, STOPPED = "waiting", "running", "done", "failed", "stopped"
-MOST = 100  # jobs that wait
-MOST_OF_ONE = 3  # of one visitor
+MOST = 100  # waiting jobs
+MOST_OF_ONE = 3  # waiting jobs of one visitor
 FAULT = "something went wrong here; the log of the server says what"
 logger = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
-    """The visitor of a job left or does not want it any more."""
+    """A job is to end because its visitor has left or stopped it."""
 
 
 @dataclass(eq=False)
 class Job:
     """Work for one visitor.
 
-    kind: what is done, "swap". visit: id of the visitor. work: does it, and is told of the job; returns what
-    the page is told. expected: seconds. light: whether it is done only when nothing else waits. file: what it
-    works on and nothing else needs; deleted when it ends, however that is. clips: that it needs.
+    kind: the kind of work, such as "swap". visit: id of the visit. work: does the work, given this job, and
+    returns the result for the page. expected: seconds that it will take. light: whether it waits until no
+    other job does. file: a file that only this job needs; it is deleted at the end in any case. clips: the
+    clips that it needs.
 
     Attributes:
-        share: 0 to 1, how much is done. facts: what is known on the way. result: of `work`. text: an error.
+        share: progress, 0 to 1. facts: interim results for the page. result: what `work` returned. text: the
+            message of an error. began: time (`time.monotonic`) at which it began to run.
     """
 
     kind: str
@@ -54,12 +56,12 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more happens to it."""
+        """Whether the job is done, has failed or was stopped."""
         return self.state in (DONE, FAILED, STOPPED)
 
     @property
     def left(self) -> float:
-        """Seconds that it will still take, by what is done and, at its beginning, by what was expected."""
+        """The seconds that the job still needs, by its progress or, before a tenth is done, as expected."""
         if self.state != RUNNING:
             return 0.0 if self.ended else self.expected
         passed = time.monotonic() - self.began
@@ -68,7 +70,7 @@ class Job:
         return passed * (1 - self.share) / self.share
 
     def advance(self, share: float) -> None:
-        """Note how much is done.
+        """Set the progress, which never goes back.
 
         Raises:
             Stopped: the job is to end.
@@ -80,9 +82,10 @@ class Job:
     def progress(
         self, watch: Callable[[float], None] = lambda count: None, **parts: tuple[float, float]
     ) -> "Callable[..., Meter]":
-        """A progress bar for the library, which counts on the way from one share of the job to another.
+        """A factory of progress bars for the library, each of which covers a part of the job's progress.
 
-        watch: told of every count. parts: {description of a bar, or "rest": (first share, last share)}.
+        watch: called with every count of a bar. parts: {description of a bar: (first share, last share)};
+            "rest" stands for all other bars.
         """
 
         def bar(iterable: Iterable[Any] = (), total: float | None = None, desc: str = "", **look) -> Meter:
@@ -91,19 +94,19 @@ class Job:
         return bar
 
     def end(self, state: str) -> None:
-        """Note how it ended, when nothing more is done."""
+        """Delete the job's file and set its final state."""
         if self.file is not None:
-            with suppress(OSError):  # it goes with the visit
+            with suppress(OSError):  # it is deleted with the visit
                 self.file.unlink()
         self.state = state
 
     def stop(self) -> None:
-        """Let `advance` end the job; `Queue.stop` is for others."""
+        """Make the next `advance` end the job; for use by the queue, others call `Queue.stop`."""
         self._stopping = True
 
 
 class Meter:
-    """A progress bar that tells a job how much is done; as much of tqdm's interface as the library uses."""
+    """A progress bar that advances a job, with the part of tqdm's interface that the library uses."""
 
     def __init__(
         self,
@@ -129,7 +132,7 @@ class Meter:
             self.update()
 
     def update(self, amount: float = 1) -> None:
-        """`amount` more is done.
+        """Count `amount` more and advance the job.
 
         Raises:
             Stopped: the job is to end.
@@ -141,7 +144,7 @@ class Meter:
 
 
 class Queue:
-    """Jobs in the order in which they came, and the thread that does them. Light ones wait for all others."""
+    """The waiting jobs, in order of arrival but light ones last, and the thread that does them."""
 
     def __init__(self) -> None:
         self._waiting: list[Job] = []
@@ -151,14 +154,14 @@ class Queue:
         self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start the worker thread."""
         self._thread.start()
 
     def put(self, job: Job) -> Job:
-        """Let the job wait for its turn. Of too many light ones the oldest goes.
+        """Add a job to the queue. If there are too many light ones, the oldest is dropped.
 
         Raises:
-            UserError: there are too many of them, or of this visitor's.
+            UserError: too many jobs, or too many of this visitor, wait already.
         """
         with self._change:
             try:
@@ -171,14 +174,14 @@ class Queue:
         return job
 
     def stop(self, job: Job) -> None:
-        """End the job: at once where it waits, at its next step where it runs."""
+        """End the job: at once if it waits, at its next step if it runs."""
         with self._change:
             job.stop()
             if job in self._waiting:
                 self._drop(job)
 
     def leave(self, visit: str, running: bool = True) -> None:
-        """End all jobs of a visitor. running: also one that runs."""
+        """End all jobs of a visit. running: whether to end a running one, too."""
         with self._change:
             jobs = [*self._waiting, self._running if running else None]
         for job in jobs:
@@ -186,7 +189,7 @@ class Queue:
                 self.stop(job)
 
     def places(self) -> dict[str, tuple[int, float]]:
-        """{id of a waiting job: (how many are before it, seconds until its turn)}."""
+        """{id of a waiting job: (number of jobs before it, seconds until its turn)}."""
         with self._change:
             running, waiting = self._running, self._ordered()
         ahead = [running] if running is not None else []
@@ -197,12 +200,12 @@ class Queue:
         return places
 
     def is_at(self, visit: str) -> bool:
-        """Whether a job of this visitor runs."""
+        """Whether a job of this visit is running."""
         running = self._running
         return running is not None and running.visit == visit
 
     def close(self, seconds: float = 10.0) -> None:
-        """End all jobs and the thread, for which so long is waited."""
+        """End all jobs and the thread; waits at most `seconds` for the thread."""
         with self._change:
             self._open = False
             for job in list(self._waiting):
@@ -250,7 +253,7 @@ class Queue:
 
 
 def run(job: Job) -> None:
-    """Do the job's work; whatever happens ends in its state."""
+    """Do the job's work and set its final state; errors end up in the job, none is raised."""
     try:
         job.advance(0.0)
         job.result, state = job.work(job), DONE

@@ -1,7 +1,7 @@
-"""The sounds that were learnt, kept in a folder: one folder a sound, which appears and goes as a whole.
+"""The library of learnt sounds: one folder for each, which appears and disappears as a whole.
 
-Several processes may use a library. Nothing in it is reached by a name that a visitor gives: a sound's id is
-drawn, and what is a link is no sound.
+Several processes may use a library at once. Visitors cannot choose paths in it: ids are random, and links are
+not followed.
 """
 
 import json
@@ -22,9 +22,9 @@ from msdae.errors import UserError
 from msdae.inference.sounds import FIX, LearntSound
 from msdae.limits import FINITE
 
-SOUND, PREVIEW, ABOUT = "learnt.sound", "preview.flac", "about.json"  # of a sound
-MOST = 500  # sounds; of 2 MB
-REMOVED = ".removed."  # how the names of folders begin that are being removed
+SOUND, PREVIEW, ABOUT = "learnt.sound", "preview.flac", "about.json"  # files in the folder of a sound
+MOST = 500  # sounds, of about 2 MB each
+REMOVED = ".removed."  # prefix of folders that are being deleted
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -32,11 +32,12 @@ _ID = re.compile(r"[0-9a-f]{16}")
 class Entry:
     """A sound of the library.
 
-    made: seconds since 1970. seconds: of its recordings. steps: of learning. held_out: loss before and after.
-    model: fingerprint of the model that it is of. code: of level 1, (channels,).
+    made: time of its creation, in seconds since 1970. seconds: length of the recordings that it was learnt
+    from. steps: number of learning steps. held_out: held-out loss before and after learning. model:
+    fingerprint of the model that it belongs to. code: its level-1 code, (channels,).
 
     Raises:
-        ValueError: a value of another type, NaN or infinity, which no JSON holds.
+        ValueError: a value has the wrong type, or is NaN or infinite, which JSON cannot represent.
     """
 
     id: str
@@ -55,14 +56,14 @@ class Entry:
             raise ValueError("a value of another type, or not finite")
 
     def described(self, model: str) -> dict[str, Any]:
-        """What the page is told; `model` is the one at work."""
+        """The sound as the page receives it. model: fingerprint of the model in use."""
         known = asdict(self)
         del known["code"], known["model"]
         return known | {"usable": self.model == model}
 
 
 class Library:
-    """The library in `folder`, which is made when the first sound comes."""
+    """The library in `folder`, which is made when the first sound is added."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -71,7 +72,7 @@ class Library:
                 shutil.rmtree(path, ignore_errors=True)
 
     def entries(self) -> list[Entry]:
-        """The sounds, the newest first; what is damaged is left out."""
+        """The sounds, the newest first; damaged ones are left out."""
         if not self.folder.is_dir():
             return []
         known = []
@@ -81,10 +82,10 @@ class Library:
         return sorted(known, key=lambda entry: (-entry.made, entry.id))
 
     def find(self, key: str) -> Entry:
-        """The sound of that id.
+        """The sound with that id.
 
         Raises:
-            UserError: there is none, or it is damaged.
+            UserError: there is no such sound, or it is damaged.
         """
         path = self._file(key, ABOUT)
         about = files.read_json(path, fix="delete the sound")
@@ -92,20 +93,20 @@ class Library:
             return Entry(id=key, **about)
 
     def sound(self, key: str) -> Path:
-        """The file of a sound; raises as `find`."""
+        """The `.sound` file of a sound; a UserError if there is no such sound."""
         return self._file(key, SOUND)
 
     def preview(self, key: str) -> Path:
-        """The file in which a sound is heard; raises as `find`."""
+        """The audio preview of a sound; a UserError if there is no such sound."""
         return self._file(key, PREVIEW)
 
     def add(self, sound: LearntSound, name: str, preview: torch.Tensor) -> Entry:
-        """Keep a sound, complete or not at all.
+        """Add a sound, completely or not at all.
 
-        preview: a waveform (samples,) in which it is heard.
+        preview: a waveform (samples,) that plays it.
 
         Raises:
-            UserError: the library is full or cannot be written to; what the sound says of itself is damaged.
+            UserError: the library is full or cannot be written to, or the sound's own data are damaged.
         """
         self._require_room()
         files.make_folder(self.folder)
@@ -121,14 +122,14 @@ class Library:
         return entry
 
     def rename(self, key: str, name: str) -> Entry:
-        """Give a sound another name; raises as `find`."""
+        """Give a sound another name. Raises as `find`."""
         entry = replace(self.find(key), name=name)
         with files.atomic(self._file(key, ABOUT)) as temporary:
             _write(temporary, entry)
         return entry
 
     def remove(self, key: str) -> None:
-        """Delete a sound; raises as `find`."""
+        """Delete a sound; a UserError if there is no such sound."""
         folder = self._file(key, ABOUT).parent
         removed = self.folder / f"{REMOVED}{secrets.token_hex(8)}"
         with files.reading(folder), suppress(FileNotFoundError):  # another process was faster
@@ -140,7 +141,7 @@ class Library:
             raise UserError(f"the library has {MOST} sounds; delete one first")
 
     def _file(self, key: str, name: str) -> Path:
-        """A file of a sound that is there and, like its folder, no link."""
+        """A file of a sound; a UserError unless it exists and neither it nor its folder is a link."""
         folder = self.folder / key if _ID.fullmatch(key) else None
         if (
             folder is None

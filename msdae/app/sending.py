@@ -1,4 +1,4 @@
-"""Bodies of requests: files, which are written as they come, and small JSON objects."""
+"""Reads the bodies of requests: files, which are written to disk as they arrive, and small JSON objects."""
 
 import json
 import os
@@ -12,18 +12,19 @@ from starlette.requests import ClientDisconnect, Request
 from msdae import files, limits
 from msdae.errors import UserError
 
-LONGEST = 300.0  # seconds in which a file has to come
+LONGEST = 300.0  # seconds within which a file has to arrive
 LARGEST_JSON = 1 << 16  # bytes
-RESERVE = 200e6  # bytes of the disk that are left free
+RESERVE = 200e6  # bytes of the disk that stay free
 
 
 async def store(request: Request, folder: Path, ending: str, largest: float) -> Path:
-    """The body of a request in a new file of `folder`, whose name ends so.
+    """Write the body of a request to a new file in `folder` and return its path.
 
-    largest: megabytes.
+    ending: extension of the file. largest: megabytes.
 
     Raises:
-        UserError: larger, empty, too slow, or no room on the disk. Nothing is left of it.
+        UserError: the body is larger than that, empty, incomplete or too slow, or the disk is full. No file
+            is left behind then.
     """
     most = int(largest * 1e6)
     limits.require_disk(folder, RESERVE + most, "a file that is sent")
@@ -34,7 +35,7 @@ async def store(request: Request, folder: Path, ending: str, largest: float) -> 
     try:
         with anyio.fail_after(LONGEST):
             await _write(request, path, most, largest)
-    except BaseException as error:  # a visitor who leaves, too
+    except BaseException as error:  # also if the visitor disconnects
         path.unlink(missing_ok=True)
         if isinstance(error, TimeoutError):
             raise UserError(f"the file took longer than {LONGEST:g} s to come; try again") from error
@@ -65,7 +66,7 @@ async def json_object(request: Request) -> dict[str, Any]:
     """The JSON object in the body of a request.
 
     Raises:
-        UserError: it is none, or too large.
+        UserError: the body is no JSON object, or is too large.
     """
     body = b""
     async for part in request.stream():

@@ -1,6 +1,6 @@
-"""The page's server: what its script asks for, and the page itself.
+"""The web server: the page, and the API that its script uses.
 
-A path of an address names things by ids that were drawn; files are found in tables, never by what a visitor
+The paths of URLs name things by random ids; files are looked up in tables, never by paths that a visitor
 sends.
 """
 
@@ -40,28 +40,28 @@ KINDS = {
 }
 PREVIEW_NOTES = clips.rolled(PREVIEW)
 SOUNDS = {".flac": "audio/flac", ".wav": "audio/wav", ".mid": "audio/midi"}
-TICK, PING = 0.25, 10.0  # seconds between looks at what is new; after which a line is sent anyway
-UPLOADS_AT_ONCE = 2  # that are decoded
+TICK, PING = 0.25, 10.0  # seconds between checks for changes; seconds after which a line is sent in any case
+UPLOADS_AT_ONCE = 2  # uploads that are decoded at a time
 GONE = "this visit has ended; load the page again"
-HALF_WRITTEN = re.compile(rf"\S*{re.escape(PARTIAL)}\S*?(?=: )")  # a file, at the head of a message
+HALF_WRITTEN = re.compile(rf"\S*{re.escape(PARTIAL)}\S*?(?=: )")  # a temporary file at the head of a message
 DISK = "the server's disk"
 logger = logging.getLogger(__name__)
 Answer = Callable[[Request], Any]
 
 
 class Server:
-    """The application and what it holds.
+    """The ASGI application, with the queue, the studio and the visits.
 
     Args:
         make: makes the pipeline; called by the worker.
         library: folder of learnt sounds.
-        cache: folder of what can be made again, and of visits.
-        bounds: of what is sent.
-        reports: folders in which SwapBench's reports may lie.
-        names: by which the page is reached, besides addresses.
+        cache: folder of visits, and of files that can be made again.
+        bounds: limits of uploads.
+        reports: folders in which to look for SwapBench's reports.
+        names: names by which the page is reached, besides IP addresses and localhost.
 
     Attributes:
-        ending: whether the process is told to end; connections that stay open are closed then.
+        ending: returns whether the process is shutting down; event streams are closed then.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class Server:
         ]
 
     def _of(self, answer: Callable[[Request, Visit], Any]) -> Answer:
-        """A route of a visit."""
+        """A route that finds the request's visit, and makes errors readable for the visitor."""
 
         async def route(request: Request) -> Response:
             visit = self.visits.find(request.headers.get(guard.VISIT, ""))
@@ -146,7 +146,7 @@ class Server:
         return route
 
     def _plain(self, text: str, visit: Visit) -> str:
-        """A message with the names that the visitor knows, and without the server's folders."""
+        """A message with clips' names in place of their paths, and without the server's folders."""
         for clip in list(visit.clips.values()):
             text = text.replace(str(clip.path), clip.name)
         text = HALF_WRITTEN.sub(DISK, text)
@@ -178,7 +178,7 @@ class Server:
     # -- visits
 
     async def _open(self, request: Request) -> Response:
-        known = self.visits.find(request.headers[guard.VISIT])  # of a page that is loaded again
+        known = self.visits.find(request.headers[guard.VISIT])  # known if the page is reloaded
         visit = known or await run_in_threadpool(self.visits.open)
         return JSONResponse(
             {"visit": visit.id, "longest": self.bounds.longest, "largest": self.bounds.largest}
@@ -188,7 +188,7 @@ class Server:
         return StreamingResponse(self._lines(request, visit), media_type="application/x-ndjson")
 
     async def _lines(self, request: Request, visit: Visit) -> AsyncIterator[str]:
-        """What is new, a JSON object a line, until the page is gone."""
+        """The state of the visit whenever it changes, as a line of JSON, until the page is closed."""
         visit.streams += 1
         told, quiet = "", 0.0
         try:
@@ -246,7 +246,7 @@ class Server:
 
     async def _send(self, request: Request, visit: Visit) -> Response:
         name = clips.title(request.query_params.get("name"), "Recording")
-        ending = clips.suffix(request.query_params.get("name", ""))  # of all of it: a long name is shown cut
+        ending = clips.suffix(request.query_params.get("name", ""))  # `name` may be cut
         path = await sending.store(request, visit.folder, ending, self.bounds.largest)
         try:
             async with self._decoding:
@@ -333,7 +333,7 @@ class Server:
 
 
 def about(pipeline: Pipeline) -> dict[str, Any]:
-    """What the page says of the model and the codec."""
+    """The facts about the model and the codec that the page shows."""
     model, codec = pipeline.model, pipeline.codec
     return {
         "version": msdae.__version__,
@@ -354,7 +354,7 @@ async def _begun(begin: Callable[[], Job]) -> Response:
 
 
 def _page() -> dict[str, tuple[str, bytes]]:
-    """{path: (kind, content)} of the page's own files, read once."""
+    """{URL path: (media type, content)} of the page's own files."""
     found = {}
     for file in (resources.files("msdae.app") / "page").iterdir():
         kind = KINDS.get(Path(file.name).suffix)
@@ -364,7 +364,7 @@ def _page() -> dict[str, tuple[str, bytes]]:
 
 
 async def _said(request: Request, error: Exception) -> Response:
-    """An error that a visitor can do something about, as one line."""
+    """The answer to an error that the visitor can do something about: its message."""
     said = of_system(error)
     if said is None:
         raise error
@@ -374,7 +374,7 @@ async def _said(request: Request, error: Exception) -> Response:
 
 
 async def _fault(request: Request, error: Exception) -> Response:
-    """An error of the program, which the guard writes to the log."""
+    """The answer to an error in the program, which the guard logs."""
     return JSONResponse({"error": FAULT}, 500)
 
 

@@ -1,4 +1,4 @@
-"""The server's process: its address, and uvicorn."""
+"""The network side of the server: its address, and uvicorn."""
 
 import os
 import socket
@@ -12,31 +12,31 @@ from msdae.errors import UserError
 if TYPE_CHECKING:
     from msdae.app.server import Server
 
-CONNECTIONS = 400  # at once; a visitor has two or three
+CONNECTIONS = 400  # simultaneous ones; a visitor has two or three
 
 
 def listener(host: str, port: int) -> socket.socket:
-    """An address to listen on. port: 0 for any that is free.
+    """A socket that listens on an address. port: 0 for any free one.
 
     Raises:
-        UserError: the address is no one of this machine's, or taken.
+        UserError: the address is not one of this machine, or is in use.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        known = isinstance(error.errno, int) and error.errno > 0  # not of names that are not found
+        known = isinstance(error.errno, int) and error.errno > 0  # negative for names that cannot be resolved
         reason = (os.strerror(error.errno) if known else str(error.strerror)).lower()
         raise UserError(f"{host}:{port}: {reason}; choose another with --host and --port") from error
 
 
 def address(host: str, listener: socket.socket) -> str:
-    """What is typed into a browser."""
+    """The URL of the page for a browser."""
     return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
 
 def config(app: App) -> uvicorn.Config:
-    """How uvicorn serves: it says nothing of itself, believes no proxy, and waits for nobody at the end."""
+    """The settings of uvicorn: no access log or server header, no trust in proxies, a quick shutdown."""
     return uvicorn.Config(
         app,
         log_level="warning",
@@ -49,7 +49,7 @@ def config(app: App) -> uvicorn.Config:
 
 
 def process(server: "Server") -> uvicorn.Server:
-    """What runs the server, which is told when that ends."""
+    """The uvicorn server that runs `server`; sets `server.ending`, so that streams end at shutdown."""
     runs = uvicorn.Server(config(server.app))
     server.ending = lambda: runs.should_exit
     return runs

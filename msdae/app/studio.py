@@ -1,4 +1,4 @@
-"""What is done with a visitor's clips, by the worker alone: swap, learn, compose, listen."""
+"""The work on visitors' clips, which only the worker thread does: swap, learn, compose, listen."""
 
 import shutil
 import time
@@ -25,19 +25,20 @@ from msdae.limits import GUIDANCE, LEARNING_SECONDS, SEED, SHARE, Range
 from msdae.symbolic.tunes import ODE_TO_JOY, notes_of
 from msdae.training.log import LOG, TRAINING_LOSS, VALIDATION_LOSS
 
-PREVIEW = notes_of(ODE_TO_JOY[:8])  # in which a learnt sound is heard
-LEARNING = Range(5, 120)  # seconds that a visitor may ask for
+PREVIEW = notes_of(ODE_TO_JOY[:8])  # the melody that previews a learnt sound
+LEARNING = Range(5, 120)  # seconds of learning that a visitor may ask for
 BARS = Range(2, 16)
 UNTITLED = "Untitled sound"
-QUALITY_EVERY = 5  # steps between looks at the log of learning
+QUALITY_EVERY = 5  # steps after which the log of learning is read again
 LEVELS = ("1", "2", "3")
 
 
 @dataclass(frozen=True)
 class Order:
-    """A swap that a visitor asked for, checked.
+    """A valid request for a swap.
 
-    melody: the melody source. levels: {level: what its codes come from}. guidance: None as it is configured.
+    melody: the melody source. levels: {level: source of its codes}. strength: 0 to 1. guidance: None for the
+    configured one. seed: of the sampling.
     """
 
     melody: Clip
@@ -49,7 +50,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Blend:
-    """A learnt sound of the library, or one on the way from it to another. share: 0 is `first`."""
+    """A learnt sound of the library, or a blend of two.
+
+    first, second: ids of the sounds; without a second one there is no blend. share: of the second sound.
+    """
 
     first: str
     second: str | None = None
@@ -57,20 +61,23 @@ class Blend:
 
 
 class Quality:
-    """How well a sound is denoised so far, out of the log of learning, for the page."""
+    """Reports the losses so far from the log of learning to the page.
+
+    job: the job of learning, whose `facts` receive them. log: the log.
+    """
 
     def __init__(self, job: Job, log: Path):
         self.job, self.log, self.step = job, log, 0
 
     def __call__(self, step: float) -> None:
-        """Note it where there is more to know: learning writes a line every so many steps.
+        """Read the log if `QUALITY_EVERY` steps have passed, as learning writes a line every few steps.
 
-        step: of a bar; the next bar's, after that of the excerpts, begin anew.
+        step: count of the current progress bar; it starts again from 0 with the next bar.
         """
         if self.step <= step < self.step + QUALITY_EVERY:
             return
         self.step = int(step)
-        with suppress(UserError):  # no line yet, or half of one
+        with suppress(UserError):  # there is no line yet, or half of one
             lines = files.read_json_lines(self.log)
             held_out, trained = (
                 [line[name] for line in lines if name in line] for name in (VALIDATION_LOSS, TRAINING_LOSS)
@@ -79,15 +86,18 @@ class Quality:
 
 
 class Studio:
-    """The pipeline and what it needs.
+    """The pipeline with all that the page's work needs.
 
     Args:
         make: makes the pipeline, which takes seconds; called by the worker.
-        library: of learnt sounds. cache: folder of the examples. queue: of the worker.
+        library: the learnt sounds.
+        cache: folder of the examples.
+        queue: the worker's queue.
 
     Attributes:
-        ready: whether the pipeline and the examples are there.
-        pace: seconds of rendering for a second of sound, as measured last.
+        pipeline, examples: None until the worker has loaded them.
+        pace: running average of the seconds of rendering per second of sound.
+        opening: the job that loads the pipeline and the examples.
     """
 
     def __init__(self, make: Callable[[], Pipeline], library: Library, cache: Path, queue: Queue):
@@ -101,16 +111,16 @@ class Studio:
 
     @property
     def ready(self) -> bool:
-        """Whether visitors can begin."""
+        """Whether the pipeline and the examples are loaded."""
         return self.examples is not None
 
     # -- requests, which only put jobs into the queue
 
     def clip(self, visit: Visit, key: Any) -> Clip:
-        """A clip of the visitor or of the examples.
+        """A clip of the visitor or of the examples, by its id.
 
         Raises:
-            UserError: there is none of that id.
+            UserError: there is no clip with that id.
         """
         clip = visit.clips.get(key) if isinstance(key, str) else None
         if clip is None and self.examples is not None and isinstance(key, str):
@@ -120,10 +130,10 @@ class Studio:
         return clip
 
     def order(self, visit: Visit, asked: Mapping[str, Any]) -> Order:
-        """A swap out of what the page sent.
+        """The swap that the page asks for.
 
         Raises:
-            UserError: a clip or sound that is not there, a number outside its range.
+            UserError: a clip or sound does not exist, or a number is out of its range.
         """
         levels = asked.get("levels")
         if not isinstance(levels, dict) or not levels or set(levels) - set(LEVELS):
@@ -140,7 +150,7 @@ class Studio:
         return Order(melody, sources, float(strength), guidance, int(seed))
 
     def swap(self, visit: Visit, asked: Mapping[str, Any]) -> Job:
-        """Begin a swap; raises as `order` and `Queue.put`."""
+        """Queue a swap. Raises as `order` and `Queue.put`."""
         order = self.order(visit, asked)
         expected = 1 + self.pace * order.melody.seconds
         clips = [order.melody, *(source for source in order.levels.values() if isinstance(source, Clip))]
@@ -148,14 +158,17 @@ class Studio:
         return self._put(visit, Job("swap", visit.id, work, expected, clips=clips))
 
     def learn(self, visit: Visit, asked: Mapping[str, Any], name: str) -> Job:
-        """Begin to learn the sound of a clip; raises as `clip` and `Queue.put`."""
+        """Queue the learning of a clip's sound, under the given name. Raises as `clip` and `Queue.put`.
+
+        Also raises a UserError for seconds outside of `LEARNING`.
+        """
         clip, seconds = self._used(visit, asked.get("clip")), asked.get("seconds", LEARNING_SECONDS)
         LEARNING.check(seconds, "seconds")
         work = lambda job: self._learn(job, visit, clip, float(seconds), name)  # noqa: E731
         return self._put(visit, Job("learn", visit.id, work, 8 + float(seconds), clips=[clip]))
 
     def compose(self, visit: Visit, asked: Mapping[str, Any]) -> Job:
-        """Begin to compose a melody; raises as `Queue.put`."""
+        """Queue the composition of a melody. Raises as `Queue.put`, and for numbers out of their ranges."""
         bars, seed = asked.get("bars"), asked.get("seed")
         BARS.check(bars, "bars", int)
         SEED.check(seed, "seed", int)
@@ -163,19 +176,19 @@ class Studio:
         return self._put(visit, Job("compose", visit.id, work, 4.0))
 
     def bring(self, visit: Visit, path: Path, file: str) -> Job:
-        """Add a `.sound` file that was sent, which does not stay, to the library; raises as `Queue.put`.
+        """Queue the import of an uploaded `.sound` file into the library. Raises as `Queue.put`.
 
-        file: its name at the visitor's.
+        path: the uploaded file, which is deleted afterwards. file: its name on the visitor's machine.
         """
         work = lambda job: {"sound": self._bring(job, path, file)}  # noqa: E731
         return self._put(visit, Job("bring", visit.id, work, 3.0, file=path))
 
     def listen(self, visit: Visit, clip: Clip) -> None:
-        """Have the notes of a clip and its place on the map found when there is time."""
+        """Queue, as a light job, the transcription of a clip and the search for its place on the map."""
         self.queue.put(Job("listen", visit.id, lambda job: self._listen(clip), 1.0, light=True))
 
     def places(self) -> list[dict[str, Any]]:
-        """The map: examples and learnt sounds."""
+        """The points of the map: the example sounds and the learnt sounds of the model in use."""
         if self.examples is None or self.pipeline is None:
             return []
         model = self.pipeline.fingerprint
@@ -192,7 +205,7 @@ class Studio:
 
     def _open(self, job: Job) -> dict[str, Any]:
         pipeline = self._make()
-        pipeline.fingerprint  # noqa: B018, a second that no visitor waits for
+        pipeline.fingerprint  # noqa: B018, takes a second that no visitor has to wait for
         self._sampling = pipeline.sampling
         self.pipeline = pipeline
         job.advance(0.3)
@@ -228,7 +241,7 @@ class Studio:
         return {"sound": self._keep(job, sound, name)}
 
     def _bring(self, job: Job, path: Path, file: str) -> str:
-        """Add the sound of a file to the library; its id."""
+        """Add the sound of a file to the library and return its id."""
         try:
             sound = self._pipeline().load_sound(path)
         except UserError as error:
@@ -236,7 +249,7 @@ class Studio:
         return self._keep(job, sound, title(file.removesuffix(SOUND_ENDING), UNTITLED))
 
     def _keep(self, job: Job, sound: LearntSound, name: str) -> str:
-        """Add a sound to the library with a melody in which it is heard; its id."""
+        """Add a sound to the library, with a preview, and return its id."""
         self._pipeline().sampling = self._sampling
         mix = Mix(played(PREVIEW), {1: sound}, sample_rate=audio.SAMPLE_RATE)
         preview = self._rendered(mix, job.progress(rest=(0.9, 0.99)))
@@ -252,14 +265,14 @@ class Studio:
             raise UserError("silence was composed this time; try again")
         notes = score.notes()
         clip = kept(played(notes), f"Tune {seed}", visit.folder, score=True, notes=rolled(notes))
-        with suppress(UserError):  # without mido there is no file of the notes
+        with suppress(UserError):  # without mido there is no MIDI file
             write_score(midi := clip.path.with_suffix(".mid"), score)
             clip.midi = midi
         return {"clip": visit.keep(clip).id}
 
     def _listen(self, clip: Clip) -> dict[str, Any]:
-        """Notes by Basic Pitch where it is installed, and the place on the map."""
-        if not clip.path.is_file():  # the visitor has left
+        """Find the notes of a clip, if Basic Pitch is installed, and its place on the map."""
+        if not clip.path.is_file():  # the clip was deleted
             return {}
         if clip.notes is None:
             from msdae.evaluation.metrics.melody import transcribe
@@ -272,13 +285,13 @@ class Studio:
     # -- parts
 
     def _used(self, visit: Visit, key: Any) -> Clip:
-        """A clip of which something is made; raises as `clip`."""
+        """A clip that is about to be used, with its time of use set. Raises as `clip`."""
         clip = self.clip(visit, key)
         clip.used = time.monotonic()
         return clip
 
     def _put(self, visit: Visit, job: Job) -> Job:
-        visit.add(job)  # first, so that what it needs stays
+        visit.add(job)  # first, so that the clips that it needs are not deleted
         try:
             return self.queue.put(job)
         except UserError:
@@ -291,7 +304,7 @@ class Studio:
         return self.pipeline
 
     def _rendered(self, mix: Mix, advance: Callable[..., Any]) -> torch.Tensor:
-        """What the pipeline renders, (samples,), at 44.1 kHz, as clips are kept."""
+        """The rendering of a mix at 44.1 kHz, the sample rate of clips: (samples,)"""
         pipeline = self._pipeline()
         return resampled(pipeline.render(mix, advance), pipeline.sample_rate, audio.SAMPLE_RATE)
 

@@ -1,4 +1,4 @@
-"""Who has the page open, and what is theirs: clips in a folder of their own, jobs in the queue."""
+"""Visits, that is open pages, and what belongs to them: clips in a folder of their own, and jobs."""
 
 import os
 import secrets
@@ -15,18 +15,19 @@ from msdae.app.jobs import Job, Queue
 from msdae.errors import UserError
 from msdae.files import lock, make_folder
 
-MOST = 100  # visits at once
-MOST_CLIPS, MOST_JOBS = 24, 24  # that a visit keeps; those unused for longest go
-GRACE = 8.0  # seconds after which waiting jobs of a page that is gone are ended: it may only load again
-PATIENCE = 90.0  # seconds after which running ones are; browsers let a hidden page ask once a minute
-KEEP = 600.0  # seconds after which what is theirs goes, too
+MOST = 100  # simultaneous visits
+MOST_CLIPS, MOST_JOBS = 24, 24  # of a visit; beyond, the longest unused clips and oldest ended jobs go
+GRACE = 8.0  # seconds after which a closed page's waiting jobs are ended; until then it may be reloading
+PATIENCE = 90.0  # seconds after which its running job is; browsers let hidden pages ask once a minute
+KEEP = 600.0  # seconds after which the visit is forgotten, with its clips
 
 
 @dataclass(eq=False)
 class Visit:
     """An open page.
 
-    streams: connections on which it is told what happens. seen: when it last asked for something.
+    folder: of its clips. clips, jobs: by id. streams: number of its open event streams. seen: time
+    (`time.monotonic`) of its last request.
     """
 
     folder: Path
@@ -38,7 +39,7 @@ class Visit:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def keep(self, clip: Clip) -> Clip:
-        """Add a clip; where there are too many, the one that was unused for longest and no job needs goes."""
+        """Add a clip and return it; if there are too many, delete the longest unused that no job needs."""
         with self._lock:
             self.clips[clip.id] = clip
             needed = {other for job in self.jobs.values() if not job.ended for other in job.clips}
@@ -52,7 +53,7 @@ class Visit:
         return clip
 
     def add(self, job: Job) -> None:
-        """Add a job; old ones that have ended are forgotten."""
+        """Add a job; if there are too many, the oldest that have ended are forgotten."""
         with self._lock:
             self.jobs[job.id] = job
             ended = [key for key, other in self.jobs.items() if other.ended]
@@ -66,10 +67,11 @@ class Visit:
 
 
 class Visits:
-    """All visits of this server, in a folder that goes with it.
+    """All visits of this server, in a folder that is deleted when the server ends.
 
     Args:
-        folder: of the visits of all servers of this user; what killed ones left there is removed.
+        folder: holds a folder for each of this user's servers; those that killed servers left are deleted.
+        queue: the worker's queue.
     """
 
     def __init__(self, folder: Path, queue: Queue):
@@ -81,10 +83,10 @@ class Visits:
         self._visits: dict[str, Visit] = {}
 
     def open(self) -> Visit:
-        """A new visit; where there are too many, one of a page that is gone is forgotten for it.
+        """A new visit; if there are too many, one whose page is closed is forgotten.
 
         Raises:
-            UserError: there are too many.
+            UserError: there are too many open pages.
         """
         away = sorted(
             (visit for visit in list(self._visits.values()) if not visit.streams), key=lambda v: v.seen
@@ -100,14 +102,14 @@ class Visits:
         return visit
 
     def find(self, visit: str) -> Visit | None:
-        """The visit of that id, which is noted to be there."""
+        """The visit with that id, marked as seen now; None if there is none."""
         known = self._visits.get(visit)
         if known is not None:
             known.seen = time.monotonic()
         return known
 
     def sweep(self) -> None:
-        """End the jobs of pages that are gone, and forget those that were gone for long."""
+        """End the jobs of closed pages, and forget visits after `KEEP`, or after `PATIENCE` without clips."""
         now = time.monotonic()
         for visit in list(self._visits.values()):
             away = 0.0 if visit.streams else now - visit.seen
@@ -117,21 +119,21 @@ class Visits:
                 self.forget(visit)
 
     def forget(self, visit: Visit) -> None:
-        """Remove what is of a visit; not yet where one of its jobs still runs."""
+        """End the jobs of a visit and delete it with its folder; if one still runs, only end the jobs."""
         self.queue.leave(visit.id)
         if not self.queue.is_at(visit.id):
             self._visits.pop(visit.id, None)
             shutil.rmtree(visit.folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Remove everything; the queue is closed."""
+        """Delete all visits; the queue must be closed before."""
         self._visits.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
         self._held.__exit__(None, None, None)
 
 
 def _sweep(folder: Path) -> None:
-    """Remove the folders of servers that were killed."""
+    """Delete the folders of servers that were killed."""
     for path in folder.iterdir():
         with suppress(OSError):
             if not path.is_symlink() and time.time() - path.stat().st_mtime > GRACE and _is_left(path):
@@ -139,7 +141,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _is_left(folder: Path) -> bool:
-    """Whether no server holds the folder; where that cannot be known it stays."""
+    """Whether no server holds the folder's lock; False if that cannot be known."""
     handle = os.open(folder / locks.NAME, os.O_RDWR | os.O_NOFOLLOW)
     try:
         return lock(handle) is True
