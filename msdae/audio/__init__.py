@@ -1,4 +1,4 @@
-"""Sound: files in and out, sample rates, loudness, spectrograms, windows over long signals."""
+"""Audio processing: sound files, resampling, loudness, spectrograms, pitch, windows over long signals."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,7 @@
-"""What a file of sound consists of: its streams, one after the other, and where each ends.
+"""Finds the streams of a sound file and where each begins and ends, from headers alone.
 
-Decoders take a file's own words for its length, and stop after the first of several files that were joined.
-What they would miss is settled here, from headers alone: `parts` gives them one whole stream at a time.
+Decoders trust the length in a file's header, and stop after the first of several files that were joined.
+`parts` makes up for that: it gives them one complete stream at a time.
 """
 
 import os
@@ -12,8 +12,8 @@ from typing import BinaryIO
 from msdae.audio import flac, mp3, ogg
 from msdae.audio.parts import CutShort, Part, read_at, skip_tags
 
-# By what a file begins with: chunks (name, size) as struct reads them, where the first is, the name of that
-# with the samples, what a chunk's size is a multiple of.
+# {first bytes of a file: (struct format of a chunk's name and size, offset of the first chunk, name of the
+# chunk with the samples, number of bytes to whose multiples chunks are padded)}.
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _CHUNKS = {
     b"RIFF": ("<4sI", 12, b"data", 2),
@@ -28,17 +28,17 @@ _SPLIT = {b"fLaC": flac.parts, b"OggS": ogg.parts}
 _EBML = b"\x1a\x45\xdf\xa3"
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _OTHERS = {b"OggS": "ogg", b"caff": "caf", b"\x30\x26\xb2\x75": "asf"}
-_OF_LIBSNDFILE = (b"\x01vorbi", b"OpusHe")  # how streams in Ogg begin that PyAV is not asked for
+_OF_LIBSNDFILE = (b"\x01vorbi", b"OpusHe")  # first bytes of Ogg streams that libsndfile reads, not PyAV
 _MOST_CHUNKS = 10_000
 _LARGEST_HEADER = 1 << 24  # bytes before the samples of a file over 4 GB
 _WRAP = 1 << 32
 
 
 def parts(file: BinaryIO) -> list[Part]:
-    """The streams in an open file for libsndfile, one after the other; none if it cannot read it.
+    """The streams in an open file, in order, for libsndfile; none if it cannot read such files.
 
     Raises:
-        CutShort: the file ends before its headers say so.
+        CutShort: the file is shorter than its headers promise.
     """
     size = os.fstat(file.fileno()).st_size
     start = skip_tags(file, 0)
@@ -53,8 +53,10 @@ def parts(file: BinaryIO) -> list[Part]:
 
 
 def sampling(file: BinaryIO) -> tuple[float | None, tuple[int, int] | None]:
-    """What an open WAV file says to samplers: the MIDI pitch that it has as recorded, and the first and last
-    frame of its first loop; None where it does not say it."""
+    """The information for samplers in an open WAV file (its "smpl" chunk), None for each that it lacks.
+
+    Returns the MIDI pitch of the recording, and the first and last frame of its first loop.
+    """
     if read_at(file, 0, 4) != b"RIFF":
         return None, None
     for name, start, length in _chunks(file, b"RIFF"):
@@ -66,7 +68,7 @@ def sampling(file: BinaryIO) -> tuple[float | None, tuple[int, int] | None]:
 
 
 def _chunked(file: BinaryIO, size: int, magic: bytes) -> Part:
-    long = None  # the length of the samples by RF64's own chunk
+    long = None  # the 64-bit length of the samples in RF64's own chunk
     for name, start, length in _chunks(file, magic):
         if name == _CHUNKS[magic][2]:
             return _samples(file, size, magic, start, length if long is None else long)
@@ -76,7 +78,7 @@ def _chunked(file: BinaryIO, size: int, magic: bytes) -> Part:
 
 
 def _chunks(file: BinaryIO, magic: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name of each chunk, where its content starts, and the length of it in bytes."""
+    """The name of each chunk, the offset of its content, and the length of its content in bytes."""
     layout, position, _, multiple = _CHUNKS[magic]
     head = struct.calcsize(layout)
     for _ in range(_MOST_CHUNKS):
@@ -90,8 +92,15 @@ def _chunks(file: BinaryIO, magic: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _samples(file: BinaryIO, size: int, magic: bytes, start: int, length: int) -> Part:
-    """The file, whose samples begin at `start` and have this `length` by its header, with a true header where
-    that is wrong: 32 bits were too few, or its writer never came back to it."""
+    """The whole file as a part, with a corrected header if its own is wrong.
+
+    A header is wrong if 32 bits were too few for the length, or if the writer never went back to fill it in.
+
+    start: offset of the samples. length: their length in bytes, by the header.
+
+    Raises:
+        CutShort: the header promises more samples than there are.
+    """
     present = size - start
     if length > present and not _unknown(length):
         raise CutShort(f"its header promises {length} bytes of samples, {present} are there")
@@ -108,7 +117,7 @@ def _samples(file: BinaryIO, size: int, magic: bytes, start: int, length: int) -
 
 
 def _rf64(chunks: bytes, length: int) -> bytes:
-    """The header of a WAV file with `length` bytes of samples, after these chunks; RF64 if that is needed."""
+    """The header of an RF64 file with these chunks and `length` bytes of samples."""
     if chunks[:4] == b"ds64":
         chunks = chunks[8 + int.from_bytes(chunks[4:8], "little") :]
     whole = struct.pack("<4sIQQQI", b"ds64", 28, length + len(chunks) + 56, length, 0, 0)
@@ -116,7 +125,7 @@ def _rf64(chunks: bytes, length: int) -> bytes:
 
 
 def _unknown(length: int) -> bool:
-    """Whether a writer to a pipe left this as the length: nearly the largest number, signed or not."""
+    """Whether this is the placeholder of a writer to a pipe: close to the largest number, signed or not."""
     return length < 0 or any(0 <= (1 << bits) - length <= 1 << 12 for bits in (31, 32, 63, 64))
 
 
@@ -125,14 +134,14 @@ def _au(file: BinaryIO, size: int) -> Part:
     return _samples(file, size, b".snd", start, length)
 
 
-# -- what only PyAV reads
+# -- files that only PyAV reads
 
 
 def container(file: BinaryIO) -> str | None:
-    """FFmpeg's name of the file's container, if it is one that PyAV may be asked to read.
+    """FFmpeg's name of the file's container; None if it is not one that is left to PyAV.
 
     Raises:
-        CutShort: an MP4 or Matroska file that ends before its headers say so.
+        CutShort: an MP4 or Matroska file is shorter than its headers promise.
     """
     size = os.fstat(file.fileno()).st_size
     magic = read_at(file, skip_tags(file, 0), 8).ljust(8, b"\0")
@@ -152,7 +161,7 @@ def container(file: BinaryIO) -> str | None:
 
 
 def _check_boxes(file: BinaryIO, size: int) -> None:
-    """Raise CutShort for an MP4 file whose last box is not all there, or that has no index of its samples."""
+    """Raise CutShort for an MP4 file whose last box is incomplete, or that has no index of its samples."""
     position, names = 0, set()
     while len(head := read_at(file, position, 16)) >= 8 and len(names) < _MOST_CHUNKS:
         length, name = struct.unpack(">I4s", head[:8])
@@ -167,7 +176,7 @@ def _check_boxes(file: BinaryIO, size: int) -> None:
 
 
 def _check_segment(file: BinaryIO, size: int) -> None:
-    """Raise CutShort for a Matroska file whose one segment is not all there, where its length is told."""
+    """Raise CutShort for a Matroska file whose segment is incomplete, if the file gives its length."""
     length, position = _variable(file, 4)
     length, position = _variable(file, position + (length or 0) + 4)
     if length is not None and position + length > size:
@@ -175,7 +184,7 @@ def _check_segment(file: BinaryIO, size: int) -> None:
 
 
 def _variable(file: BinaryIO, position: int) -> tuple[int | None, int]:
-    """A length as EBML codes it in 1 to 8 bytes, None if all bits are set (unknown), and where it ends."""
+    """A length in EBML's code of 1 to 8 bytes (None if unknown: all bits set), and the offset after it."""
     head = read_at(file, position, 8).ljust(8, b"\0")
     count = 9 - head[0].bit_length()
     value = int.from_bytes(head[:count], "big") & (1 << 7 * count) - 1

@@ -1,4 +1,4 @@
-"""Renderings that are loud and soft where their sources are."""
+"""Gives renderings the dynamics of their sources: loud and soft passages, notes, and pauses."""
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -14,35 +14,34 @@ from msdae.audio.tonality import tonal
 from msdae.audio.windows import surrounded
 
 # Pauses: how loud a rendering may be where its source is soft.
-HOLD = 0.5  # seconds that a sound lasts on before a pause begins
-RELEASE = 1.0  # seconds in which the bound falls at the beginning of a pause ...
-CLOSED = 60.0  # ... by so many dB
+HOLD = 0.5  # seconds for which a sound's level is held before a pause begins
+RELEASE, CLOSED = 1.0, 60.0  # at the beginning of a pause the bound falls by `CLOSED` dB in `RELEASE` seconds
 EARLY = 2  # hops by which a pause ends, or a note begins, before it is heard
-SOFT = -20.0  # dB against the source's level: below, the source is soft
-SLOPE = 3.0  # dB by which the bound falls for each dB that the source is below `SOFT`
-TONES = 10.0  # dB by which tones there count as louder, up to `SOFT`: notes may decay
-NEAR = 2  # hops to either side from which a hop's peak is taken
+SOFT = -20.0  # dB against the source's level; below it the source is soft
+SLOPE = 3.0  # dB by which a rendering is softer for each dB that its source is below `SOFT`
+TONES = 10.0  # dB added to levels of tones below `SOFT`, at most up to it, as notes may decay
+NEAR = 2  # hops to either side whose peaks count for a hop
 # Passages: how loud a rendering is against its own level.
-EVEN = 1.0  # dB that a passage may be louder than the source's
-SOFTEST = 1.5 * SOFT  # dB below which levels are not told apart, as the bound of pauses is lower there
+EVEN = 1.0  # dB by which a passage may be louder than the source's
+SOFTEST = 1.5 * SOFT  # dB of the lowest level that is compared, as `SLOPE` limits lower ones
 TOGETHER = 512  # hops that are changed at once
 # Notes: how much softer they are than their passage.
-TAIL, ATTACK = 1, 18  # hops after an onset, up to 0.2 s, between which its note is measured
+TAIL, ATTACK = 1, 18  # hops after an onset, up to 0.2 s, in which its note is measured
 BEFORE = 6  # hops before an onset in which the level dips
-LONG_BEFORE = 20  # hops before an onset from which on, up to `BEFORE`, the level before the dip is measured
+LONG_BEFORE = 20  # hops before an onset, from which on the level before the dip is measured
 RISE = 3.0  # dB by which the level changes at an onset, at least
 DIP = 1.0  # dB by which the level dips before an onset that is louder ...
 SILENCE = -20.0  # ... unless it is below so many dB there
-SLOW = 12  # hops, 0.14 s, within which two onsets are one slow attack
-SOFTER = -15.0  # dB by which a note may be made softer, at most
-CLEAR = 2.0  # dB by which a note may differ from the source's without being changed
+SLOW = 12  # hops, 0.14 s; two onsets that are closer are one slow attack
+SOFTER = -15.0  # dB, the largest change of a note
+CLEAR = 2.0  # dB, the difference from the source that is left as it is
 
 
 class Notes(NamedTuple):
     """The notes of a source: (notes,) each.
 
-    begun, ends: hops; it is heard from `TAIL` after the first up to the second. levels: dB of its loudest
-    under its passage.
+    begun, ends: hops; a note is measured from `TAIL` after its beginning to its end. levels: dB of a note's
+    peak relative to its passage.
     """
 
     begun: torch.Tensor
@@ -51,7 +50,7 @@ class Notes(NamedTuple):
 
 
 class Contour:
-    """How loud a source is over time, and its notes against each other."""
+    """The contour of a source: its loudness over time, and the levels of its notes."""
 
     def __init__(self, source: Levelled):
         self.source = source
@@ -60,18 +59,19 @@ class Contour:
     def followed(
         self, blocks: Iterable[torch.Tensor], level: float, notes: bool = True
     ) -> Iterator[torch.Tensor]:
-        """Blocks (samples,) of a rendering as long as the source, with its contour.
+        """A rendering of the source's length with the source's contour, as blocks (samples,).
 
-        A passage is no louder, against the rendering's own level, than the source's, and a note is about as
-        much softer than its passage as in the source. Where the source is x dB under `SOFT`, the rendering is
-        `SLOPE` times x under its level at least: so the noise of a room in a pause does not become notes.
-        Tones may be `TONES` softer.
+        Relative to the level of the rendering, a passage is no louder than the source's passage, and a note
+        is about as much softer than its passage as in the source. Where the source is x dB below `SOFT`, the
+        rendering is at least `SLOPE` * x dB below its level, so that room noise in a pause does not become
+        notes. Tones may be `TONES` dB softer before that.
 
-        level: peak of the rendering where the source is loud. notes: whether it has the source's notes.
+        blocks: the rendering, (samples,) each. level: its peak where the source is loud. notes: whether it
+            plays the source's notes.
         """
         margin, size = (3 * self._reach + EARLY + 1) * HOP, TOGETHER * HOP
         begun = self._notes.begun if notes else torch.zeros(0, dtype=torch.long)
-        changes, done = torch.zeros(1 + len(begun)), 0  # dB of what is before the first note, and of each
+        changes, done = torch.zeros(1 + len(begun)), 0  # dB: before the first note, and of each note
         for begin, first, part in surrounded(blocks, self.source.samples, size, margin):
             padded = F.pad(part, (0, -len(part) % HOP))
             peaks = padded.view(1, -1, HOP).abs().amax(dim=2) / max(level, SILENT)
@@ -84,7 +84,7 @@ class Contour:
                 changes[1 + done : 1 + last] = new
             done, before = last, torch.searchsorted(begun[:last], hops + EARLY, right=True)
             age = (hops - F.pad(begun, (1, 0))[before]) / (2 * self._reach)
-            note = changes[before] * (1 - age).clamp(0, 1)  # in 3 s it is part of its passage
+            note = changes[before] * (1 - age).clamp(0, 1)  # after 3 s it is part of its passage
             change = (self._passages[:, hops] + EVEN - passages).clamp(max=0) + note
             bound = self._bound[hops] - decibels(F.max_pool1d(peaks, 2 * NEAR + 1, 1, NEAR))
             factors = 10 ** (torch.minimum(change, bound) / 20)
@@ -93,9 +93,9 @@ class Contour:
             yield part[inner] * curve[inner]
 
     def _changes(self, which: slice, levels: torch.Tensor, first: int) -> torch.Tensor:
-        """dB that notes of a rendering are changed by: (notes,).
+        """The changes in dB of some notes of a rendering: (notes,).
 
-        levels: dB of the rendering under its passages from hop `first` on: (1, hops).
+        levels: dB of the rendering relative to its passages, from hop `first` on: (1, hops).
         """
         begun, ends, wanted = (values[which] for values in self._notes)
         own = _highest(levels[0], begun + TAIL - first, ends - first)
@@ -103,9 +103,10 @@ class Contour:
 
     @cached_property
     def _notes(self) -> Notes:
-        """Onsets at which the level changes, and the loudest from each up to the next.
+        """The notes: onsets at which the level changes, and the peak from each to the next.
 
-        Those within a note that swells or has vibrato are left out, and those of what ends at once.
+        Onsets within a note that swells or has vibrato are left out, and so are those of sounds that end at
+        once.
         """
         levels = self.source.levels.clamp(min=SOFTEST) - self._passages[0]
         begun = onsets(self.source, self.source.rate)
@@ -123,12 +124,12 @@ class Contour:
 
     @cached_property
     def _passages(self) -> torch.Tensor:
-        """dB of what is loudest about each hop, (1, hops)."""
+        """The level in dB of the passage about each hop: (1, hops)"""
         return loudest(self.source.levels[None].clamp(min=SOFTEST), self._reach)
 
     @cached_property
     def _bound(self) -> torch.Tensor:
-        """What a rendering's peak may be in each hop, in dB of its level: (hops,)."""
+        """The highest peak allowed to a rendering in each hop, in dB of its level: (hops,)"""
         before, second = round(HOLD * self.source.rate / HOP), self.source.rate / HOP
         levels = self.source.levels
         soft = (levels < SOFT) & (levels > SOFT - CLOSED)
@@ -141,7 +142,7 @@ class Contour:
 
 
 def _highest(levels: torch.Tensor, firsts: torch.Tensor, lasts: torch.Tensor) -> torch.Tensor:
-    """The highest of the levels (hops,) from each of `firsts` up to each of `lasts`: (notes,)."""
+    """The highest level (hops,) from each of `firsts` to before each of `lasts`: (notes,)"""
     if not len(firsts):
         return torch.zeros(0)
     hops = firsts[:, None] + torch.arange(int((lasts - firsts).max()))

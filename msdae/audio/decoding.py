@@ -1,4 +1,4 @@
-"""Samples out of files: by libsndfile where it knows the kind, by FFmpeg (the package PyAV) where not."""
+"""Decodes sound files with libsndfile or, for formats that it lacks, with FFmpeg (the package PyAV)."""
 
 import os
 from collections.abc import Iterator
@@ -13,28 +13,28 @@ import soundfile
 from msdae.audio.containers import container, parts
 from msdae.audio.parts import CutShort, Part
 
-BLOCK = 1 << 17  # samples read or written at once, of all channels
-_MOST_FRAMES = 1 << 13  # a byte; FLAC has 5 461 of silence
-_MOST_STREAMS = 1000  # joined in one file; more are damage
-_LAST_PAGE = 1 << 21  # frames that an Ogg page may hold; libsndfile seeks inexactly in the last
-_PREROLL = 1 << 14  # frames decoded before a sought one with PyAV, whose decoders need them
-_REMEMBERED = 1 << 14  # files whose streams are known; an mp3 or m4a file has to be read through to know them
+BLOCK = 1 << 17  # samples read or written at once, of all channels together
+_MOST_FRAMES = 1 << 13  # frames per byte; FLAC reaches 5 461 for silence
+_MOST_STREAMS = 1000  # streams joined in one file; more mean a damaged file
+_LAST_PAGE = 1 << 21  # frames that an Ogg page may hold; libsndfile seeks inexactly in the last page
+_PREROLL = 1 << 14  # frames decoded before the one sought with PyAV, as its decoders need them
+_REMEMBERED = 1 << 14  # files whose streams are cached; to find them, mp3 and m4a files are read through
 
 
 class Unreadable(Exception):
-    """A file that no decoder can read; the message is the reason."""
+    """No decoder can read the file; the message is the reason."""
 
 
 class NeedsPyAV(Unreadable):
-    """A file that PyAV may read, which is not installed."""
+    """The file needs PyAV, which is not installed; the message describes the file."""
 
 
 @dataclass(frozen=True)
 class Stream:
     """A stream of sound in a file.
 
-    rate: Hz. frames: samples per channel. container: FFmpeg's name of it where PyAV reads it, else None.
-    origin: the time of the first frame, in samples, in a file in which PyAV finds a frame by its time.
+    part: its bytes. rate: Hz. frames: samples per channel. container: FFmpeg's name of the container if PyAV
+    reads it, else None. origin: time of the first frame, in samples; None if PyAV cannot seek by time in it.
     """
 
     part: Part
@@ -47,14 +47,15 @@ class Stream:
 
 @lru_cache(_REMEMBERED)
 def streams(path: Path, state: tuple[int, int]) -> tuple[Stream, ...]:
-    """The streams of sound in a file, one after the other, as its headers describe them.
+    """The streams of sound in a file, in order, as its headers describe them.
 
-    The length of a file that only PyAV reads is counted, by decoding it.
+    A file that only PyAV reads is decoded to count its frames.
 
-    state: of the file (bytes, time of its last change); what was found in it is remembered for that.
+    state: size in bytes and time of the last change of the file, for which the result is cached.
 
     Raises:
-        Unreadable, CutShort.
+        Unreadable: no decoder can read the file.
+        CutShort: the file is shorter than its headers promise.
     """
     with open(path, "rb") as file:
         pieces = parts(file)
@@ -71,10 +72,11 @@ def streams(path: Path, state: tuple[int, int]) -> tuple[Stream, ...]:
 
 
 def blocks(path: Path, streams: tuple[Stream, ...], start: int = 0) -> Iterator[np.ndarray]:
-    """(frames, channels) float32, from frame `start` of all streams on.
+    """The samples of all streams from frame `start` on, in blocks: float32, (frames, channels).
 
     Raises:
-        Unreadable, CutShort.
+        Unreadable: a stream cannot be decoded.
+        CutShort: a stream has fewer or more frames than it promises.
     """
     for stream in streams:
         if start < stream.frames:
@@ -105,7 +107,7 @@ def _stream(path: Path, part: Part) -> Stream:
 
 
 def _sndfile_blocks(path: Path, stream: Stream, start: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Blocks from `start` or before it on, and the position of each."""
+    """(position, block) of blocks that begin at `start` or before it."""
     with _sndfile(path, stream.part) as file:
         position = min(start, max(0, stream.frames - _LAST_PAGE)) if file.format == "OGG" else start
         if position:
@@ -117,7 +119,7 @@ def _sndfile_blocks(path: Path, stream: Stream, start: int) -> Iterator[tuple[in
 
 @contextmanager
 def _sndfile(path: Path, part: Part) -> Iterator[soundfile.SoundFile]:
-    """Opened by its descriptor, since libsndfile takes names in UTF-8 only."""
+    """A part of a file, opened by its descriptor, as libsndfile only takes names in UTF-8."""
     with open(path, "rb", buffering=0) as file:
         whole = part.start == 0 and not part.header and part.stop == os.fstat(file.fileno()).st_size
         with nullcontext() if whole else open(path, "rb") as buffered:
@@ -133,7 +135,7 @@ def _sndfile(path: Path, part: Part) -> Iterator[soundfile.SoundFile]:
 
 
 def _count(path: Path, name: str, state: tuple[int, int]) -> Stream:
-    """The stream in a file that PyAV reads, decoded to count its frames."""
+    """The stream of a file that PyAV reads; its frames are counted by decoding them."""
     rate = channels = frames = 0
     origin, contiguous = None, True
     for file_rate, time, block in _decode(path, name):
@@ -153,9 +155,11 @@ def _pyav_blocks(path: Path, stream: Stream, start: int) -> Iterator[tuple[int, 
 
 
 def _decode(path: Path, name: str, start: int | None = None) -> Iterator[tuple[int, int | None, np.ndarray]]:
-    """Blocks of a file's best stream of sound: its rate in Hz, the time of a block, (frames, channels).
+    """The blocks of a file's best audio stream, as (rate in Hz, time, samples (frames, channels)).
 
-    start: a time at or before which to begin. Times are in samples, and None where the file has others.
+    Times are in samples; a time is None if the file counts in other units.
+
+    start: time at or before which to begin.
     """
     try:
         import av
@@ -180,7 +184,7 @@ def _decode(path: Path, name: str, start: int | None = None) -> Iterator[tuple[i
 
 
 def _samples(frame) -> np.ndarray:
-    """PyAV's frame as (frames, channels), float32 in [-1, 1]."""
+    """A frame of PyAV as float32 in [-1, 1]: (frames, channels)"""
     values = frame.to_ndarray()
     values = values.T if frame.format.is_planar else values.reshape(frame.samples, -1)
     if values.dtype.kind == "f":

@@ -1,8 +1,8 @@
-"""Steady noise under a recording, as of a room or a microphone, taken off by spectral subtraction.
+"""Removes steady noise, as of a room or a microphone, from a recording by spectral subtraction.
 
-Its power is what is left in the quietest moments of each region of frequencies, if it is as even as noise is;
-the decay of a note is not. Source: the idea of Martin 2001, "Noise power spectral density estimation based
-on optimal smoothing and minimum statistics".
+The noise power in a region of frequencies is that of its quietest moments, provided that it varies no more
+than noise does; the decay of a note varies more. Source: the idea of Martin 2001, "Noise power spectral
+density estimation based on optimal smoothing and minimum statistics".
 """
 
 import math
@@ -16,25 +16,25 @@ from msdae.audio.windows import Changed, beginning, surrounded
 
 FFT, HOP = 4096, 1024  # samples
 SIZE = 2**18  # samples that are filtered at once
-MARGIN = 2 * FFT  # samples to either side that these depend on
+MARGIN = 2 * FFT  # neighbouring samples that they depend on
 LONGEST = 60  # seconds of a recording in which noise is looked for
-SHORTEST = 1  # seconds of a recording that may have noise, at least
-LOUD = 0.9  # quantile of the frames' powers that is taken for the loud one
+SHORTEST = 1  # seconds of the shortest recording that is denoised
+LOUD = 0.9  # quantile of the frames' powers that stands for loud frames
 SILENT = 1e-9  # share of the loud power below which a frame is digital silence
-QUIET = 0.03  # quantile of the frames' powers that is taken for the quiet one
-PAUSE = 10**-1.2  # share of the loud power that the quiet one has in a recording with pauses, at most
+QUIET = 0.03  # quantile of the frames' powers that stands for quiet frames
+PAUSE = 10**-1.2  # largest share of the loud power that the quiet frames of a recording with pauses have
 REGIONS = 128  # of the spectrum
-# The power of noise is exponentially distributed, so that its quantile HIGH is 5.2 times its quantile LOW;
-# where a note decays it is many times as high.
+# Two quantiles of the power in a region, and the largest ratio of the second to the first in noise. The power
+# of noise is distributed exponentially, which makes the ratio 5.2; in decaying notes it is much larger.
 LOW, HIGH = 0.02, 0.1
-EVEN = 8.0  # times that HIGH may be LOW in a region of noise
-MOST = 0.5  # share of the regions that are such, at least
-OVER = 2.0  # how much of the noise's mean power is taken off
-LEFT = 0.03  # of the amplitude, at least: rather some noise than tones of what is left of it
+EVEN = 8.0
+MOST = 0.5  # smallest share of regions that have noise by that measure
+OVER = 2.0  # multiple of the noise's mean power that is subtracted
+LEFT = 0.03  # smallest gain: some noise is left, because its remains would otherwise sound like tones
 
 
 class Denoised(Changed):
-    """`source` without its steady noise; as it is where it has no pauses to tell it by, or no noise."""
+    """`source` without its steady noise; unchanged if it has no noise, or no pauses to measure it in."""
 
     def blocks(self) -> Iterator[torch.Tensor]:
         if self._noise is None:
@@ -51,7 +51,7 @@ class Denoised(Changed):
 
 
 def noise(sound: torch.Tensor) -> torch.Tensor | None:
-    """Mean power of the steady noise of a sound (samples,) in each bin, (bins,); None where there is none."""
+    """The mean power of the steady noise in a sound (samples,): (bins,); None if it has none."""
     powers = _spectrum(sound).abs().square()
     levels = powers.sum(dim=0)
     loud = levels.quantile(LOUD)
@@ -68,7 +68,7 @@ def noise(sound: torch.Tensor) -> torch.Tensor | None:
 
 
 def _filtered(sound: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    """`sound` (samples,) without `noise`, its power in each bin."""
+    """`sound` (samples,) without noise of the power `noise`, (bins,)."""
     spectrum = _spectrum(sound)
     powers = F.pad(spectrum.abs().square()[None], (1, 1, 1, 1), mode="replicate")
     powers = F.avg_pool2d(powers, 3, 1)[0]

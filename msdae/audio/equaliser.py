@@ -1,4 +1,4 @@
-"""A swap by an equaliser alone: the melody source with the spectral envelope of the timbre source."""
+"""The baseline swap by an equaliser: gives the melody source the timbre source's spectral envelope."""
 
 import functools
 
@@ -10,16 +10,17 @@ from msdae.audio.levels import MODEL_PEAK
 from msdae.audio.mel import LogMel, MelConfig
 
 ROW = "equaliser"
-LOUD, FLOOR = 0.1, 1e-4  # of the loudest frame: below, one says nothing; magnitude of what is silent
-WAVES = 12  # of the cosine transform that make an envelope
+LOUD, FLOOR = 0.1, 1e-4  # share of the loudest frame's level above which frames count; magnitude of silence
+WAVES = 12  # coefficients of the cosine transform that describe an envelope
 FFT = 2048  # samples of the equaliser's frames
-MOST = 24.0  # dB that a band is raised or lowered by
+MOST = 24.0  # largest change of a band in dB, up or down
 
 
 def envelopes(log_mels: torch.Tensor, gain: float) -> list[torch.Tensor]:
-    """The spectral envelope of each sound: (sounds, bands, frames) -> (bands,) each, in dB about its mean.
+    """The spectral envelope of each sound, in dB about its mean: (sounds, bands, frames) -> (bands,) each.
 
-    Frames count that are loud beside the first sound's loudest one. gain: of the log-mel.
+    Only frames that are loud, compared with the first sound's loudest frame, count. gain: that of the
+    log-mels.
     """
     magnitude = log_mels.expm1() / gain
     level = magnitude.sum(dim=1)
@@ -28,9 +29,9 @@ def envelopes(log_mels: torch.Tensor, gain: float) -> list[torch.Tensor]:
 
 
 def smooth(decibels: torch.Tensor, loud: torch.Tensor) -> torch.Tensor:
-    """The spectral envelopes of mels in dB, (sounds, bands, frames) -> (sounds, bands), about their means.
+    """The spectral envelopes of mels in dB, about their means: (sounds, bands, frames) -> (sounds, bands).
 
-    loud: the frames that count, (sounds, frames); of a sound that has none all do.
+    loud: the frames that count, bool, (sounds, frames); if a sound has none, all of its frames count.
     """
     weights = (loud | ~loud.any(dim=1, keepdim=True)).to(decibels)
     means = (decibels @ weights[..., None]).squeeze(-1) / weights.sum(dim=1, keepdim=True)
@@ -39,7 +40,10 @@ def smooth(decibels: torch.Tensor, loud: torch.Tensor) -> torch.Tensor:
 
 
 def swap(timbre: torch.Tensor, melody: torch.Tensor) -> torch.Tensor:
-    """The melody source (samples,) at 44.1 kHz, equalised to the timbre source's envelope; of any length."""
+    """The melody source, equalised to the timbre source's envelope: (samples,)
+
+    timbre, melody: (samples,) of any lengths, at 44.1 kHz.
+    """
     wanted, own = (_envelope(sound) for sound in (timbre, melody))
     bins = np.arange(FFT // 2 + 1) * SAMPLE_RATE / FFT
     decibels = np.interp(bins, _centres(), (wanted - own).clamp(-MOST, MOST).numpy())
@@ -59,7 +63,7 @@ def _envelope(sound: torch.Tensor) -> torch.Tensor:
 
 @functools.cache
 def _waves(bands: int) -> torch.Tensor:
-    """The first of the orthonormal cosine transform but the constant one: (bands, WAVES)."""
+    """The first `WAVES` functions of the orthonormal cosine transform after the constant: (bands, WAVES)"""
     angle = torch.pi / bands * (torch.arange(bands) + 0.5)[:, None] * torch.arange(1, WAVES + 1)
     return (2 / bands) ** 0.5 * angle.cos()
 
@@ -71,7 +75,7 @@ def _log_mel() -> LogMel:
 
 @functools.cache
 def _centres() -> np.ndarray:
-    """Hz of the mel bands' middles."""
+    """The centre frequencies of the mel bands in Hz: (bands,)"""
     filters = _log_mel().filters
     places = (filters * torch.arange(filters.shape[1])).sum(dim=1) / filters.sum(dim=1).clamp(min=1e-9)
     return (places * SAMPLE_RATE / _log_mel().config.n_fft).numpy()

@@ -1,4 +1,4 @@
-"""Files of sound, read and written: whole, or block by block so that length costs no memory."""
+"""Reads and writes sound files, whole or block by block, so that long files need no more memory."""
 
 import io
 import math
@@ -23,27 +23,28 @@ from msdae.errors import UserError, printable
 from msdae.files import atomic, check_replaceable
 
 SAMPLE_RATE = 44100
-SUFFIXES = (  # by which files of sound are known in a folder; they are read by content
+SUFFIXES = (  # extensions of sound files in a folder; reading goes by content
     *(".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"),
-    *(".m4a", ".mp4", ".aac", ".mka", ".webm", ".wma"),  # by the extra `av`
+    *(".m4a", ".mp4", ".aac", ".mka", ".webm", ".wma"),  # need the extra `av`
 )
 SUBTYPES = {".wav": "PCM_24", ".flac": "PCM_24", ".ogg": "VORBIS"}
-WRITABLE = (torch.float32, torch.float64, torch.int16, torch.int32)  # numbers that libsndfile takes
-VORBIS = range(1, 200_001)  # Hz; at others libvorbis ends the process
+WRITABLE = (torch.float32, torch.float64, torch.int16, torch.int32)  # types of samples that libsndfile takes
+VORBIS = range(1, 200_001)  # Hz; libvorbis aborts the process at other rates
 _FIX = "give a wav, flac, ogg, mp3 or m4a file"
 RATES = range(1_000, 1_000_001)  # Hz; outside, a header is taken to be damaged
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A file of sound as mono at `sample_rate`: its header is checked, its samples are still unread.
+    """A sound file, to be read as mono at `sample_rate`; its headers are checked, its samples still unread.
 
     Attributes:
-        sample_rate: Hz, of what `blocks` gives.
-        samples: at `sample_rate`.
-        channels, rate, frames: of the file itself; several channels are read as their mean (mid).
-        streams: of the file, one after the other.
-        state: of the file when it was opened (bytes, time of its last change); a changed one is refused.
+        sample_rate: rate in Hz at which it is read.
+        samples: its length at `sample_rate`.
+        channels, rate, frames: those of the file itself; channels are averaged when it is read.
+        streams: the streams of the file, in order.
+        state: size in bytes and time of the last change of the file when it was opened; if it has changed
+            since, it is refused.
     """
 
     path: Path
@@ -56,21 +57,22 @@ class Recording:
     state: tuple[int, int] = field(repr=False)
 
     def blocks(self) -> Iterator[torch.Tensor]:
-        """Consecutive (samples,) float32 tensors, from the start; `samples` in all.
+        """Consecutive float32 tensors (samples,) from the start, `samples` samples in all.
 
         Raises:
-            UserError: NaN or infinite samples, or fewer samples than the header promises.
+            UserError: samples are NaN or infinite, there are fewer than the header promises, or the file has
+                changed since it was opened.
         """
         return resample(self._native(), self.rate, self.sample_rate)
 
     def part(self, start: int, samples: int) -> torch.Tensor:
-        """(samples,) from sample `start` on, at `sample_rate`; silence after the recording's end.
+        """`samples` samples from sample `start` on, at `sample_rate`, with silence after the end: (samples,)
 
         Raises:
-            UserError: as `blocks`.
+            UserError: as in `blocks`.
         """
         divisor = math.gcd(self.rate, self.sample_rate)
-        old, new = self.rate // divisor, self.sample_rate // divisor  # samples of one period of both rates
+        old, new = self.rate // divisor, self.sample_rate // divisor  # the rates' ratio in lowest terms
         margin = math.ceil(CONTEXT * max(1, self.sample_rate / self.rate) / new)
         first = max(0, start // new - margin)
         skipped = start - first * new
@@ -105,12 +107,15 @@ class Recording:
 
 
 def open_recording(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recording:
-    """The recording in `path`: wav, flac, ogg, mp3 or m4a by content, any rate, channels and bit depth.
+    """The recording in `path`: wav, flac, ogg, mp3 or m4a by content, of any channels and bit depth.
 
-    Its length is told by its headers or, where they do not know it, counted.
+    Its length comes from its headers or, if they lack it, from decoding the file.
+
+    sample_rate: Hz at which it is to be read.
 
     Raises:
-        UserError: no such file, not a file of sound, empty or cut short; PyAV is needed for it.
+        UserError: the file does not exist, is not a sound file, is empty or truncated, has a sample rate
+            outside of `RATES` or one that changes, or needs PyAV, which is not installed.
     """
     path = Path(path)
     with files.reading(path, _FIX), _reading(path):
@@ -138,7 +143,7 @@ def read(path: str | Path, sample_rate: int = SAMPLE_RATE) -> torch.Tensor:
     """The whole recording in `path`: (samples,), float32, mono (the mean of the channels).
 
     Raises:
-        UserError: as `open_recording` and `Recording.blocks`.
+        UserError: as in `open_recording` and `Recording.blocks`.
     """
     return torch.cat(list(open_recording(path, sample_rate).blocks()))
 
@@ -146,20 +151,20 @@ def read(path: str | Path, sample_rate: int = SAMPLE_RATE) -> torch.Tensor:
 def write(
     path: str | Path, waveform: torch.Tensor, sample_rate: int = SAMPLE_RATE, subtype: str | None = None
 ) -> None:
-    """Write `waveform` (samples,), [-1, 1], to a wav, flac or ogg file, which appears complete or not at all.
+    """Write a waveform to a wav, flac or ogg file, which appears complete or not at all.
 
-    waveform: a tensor or an array. subtype: libsndfile's name of the encoding ("PCM_16"); by default that of
-    `SUBTYPES`.
+    waveform: a tensor or an array (samples,), in [-1, 1]. subtype: libsndfile's name of the encoding, such as
+    "PCM_16"; by default that in `SUBTYPES`.
 
     Raises:
-        UserError: another extension, an encoding or a rate that such files do not have, a folder that cannot
-            be written to; samples of another shape or type, NaN or infinite.
+        UserError: the extension is another one, the format has no such encoding or rate, the folder cannot be
+            written to, or the samples have another shape or type, or are NaN or infinite.
     """
     write_blocks(path, [waveform], sample_rate, subtype)
 
 
 def is_lossless(path: str | Path) -> bool:
-    """Whether `write` keeps samples as they are, but for rounding, in a file of this name."""
+    """Whether `write` uses a lossless format for a file of this name (samples are still rounded)."""
     return SUBTYPES[Path(path).suffix.lower()].startswith("PCM")
 
 
@@ -169,7 +174,7 @@ def write_blocks(
     sample_rate: int = SAMPLE_RATE,
     subtype: str | None = None,
 ) -> None:
-    """`write` for a waveform that comes in consecutive blocks (samples,)."""
+    """Like `write`, for a waveform in consecutive blocks (samples,)."""
     path = Path(path)
     check_writable(path)
     kind, subtype = path.suffix[1:].lower(), subtype or SUBTYPES[path.suffix.lower()]
@@ -192,7 +197,7 @@ def write_blocks(
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise the UserError that writing `path` would raise, before any work is done for it."""
+    """Raise the UserError that writing to `path` would raise, so that it comes before any work."""
     path = Path(path)
     if path.suffix.lower() not in SUBTYPES:
         reason = f"output is written as {', '.join(SUBTYPES)}; choose one of these extensions"
@@ -201,7 +206,7 @@ def check_writable(path: str | Path) -> None:
 
 
 class _File(io.FileIO):
-    """A file for libsndfile, which does not say that the disk was full at closing: the error is kept here."""
+    """A file for libsndfile that keeps an error such as a full disk, which libsndfile hides on closing."""
 
     error: OSError | None = None
 
@@ -224,7 +229,7 @@ def _encode(file: _File, path: Path, blocks: Iterable[torch.Tensor], sample_rate
 
 
 def _checked(block: Any, path: Path) -> torch.Tensor:
-    """A block (samples,) of what libsndfile takes, for the file `path`."""
+    """A block (samples,) in a type that libsndfile takes; raises a UserError that names the file `path`."""
     try:
         block = as_block(block, WRITABLE)
     except UserError as error:
@@ -241,7 +246,7 @@ def _state(path: Path) -> tuple[int, int]:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """What decoders say inside the block becomes a UserError about `path`."""
+    """Turn errors of decoders inside the block into a UserError about `path`."""
     try:
         yield
     except CutShort as error:
@@ -253,7 +258,7 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
     except decoding.Unreadable as error:
         reason = str(error).removeprefix("Error : ").strip().rstrip(".")
-        if reason.startswith("File does not exist"):  # libsndfile's words for an mp3 without a frame of sound
+        if reason.startswith("File does not exist"):  # libsndfile says so for an mp3 without frames
             reason = "Format not recognised"
         raise UserError(
             f"{printable(path)}: not a readable recording ({printable(reason)}); {_FIX}, or convert it to wav"

@@ -1,4 +1,4 @@
-"""FLAC files: the length of those whose writer could not go back to tell it, and files that were joined."""
+"""Finds the streams of FLAC files: joined ones, and those whose writer could not fill in the length."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,16 +6,19 @@ from typing import BinaryIO
 
 from msdae.audio.parts import CutShort, Part, read_at
 
-_INFO = 42  # bytes of the magic, a block's header and STREAMINFO
-_TOTAL = (21, 26)  # bytes with the 36 bits of the number of samples, after 4 bits of the bits per sample
-_TAIL = 1 << 20  # bytes, more than the largest frames of usual files
+_INFO = 42  # bytes of the magic number, a block header and STREAMINFO
+_TOTAL = (21, 26)  # bytes with 4 bits of the bits per sample, then the 36 bits of the number of samples
+_TAIL = 1 << 20  # bytes at the end that are searched for the last frame; larger than any usual frame
 _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
 class _Info:
-    """What a header says: samples of a block, bytes of the largest frame, samples in all (0: unknown); where
-    the frames begin, and the bytes of the first."""
+    """The header of a stream.
+
+    block: samples of a block. largest: bytes of the largest frame. total: number of samples, 0 if unknown.
+    begin: offset of the frames. first: the first bytes of the first frame.
+    """
 
     block: int
     largest: int
@@ -25,13 +28,13 @@ class _Info:
 
 
 def parts(file: BinaryIO, start: int, size: int) -> list[Part]:
-    """The FLAC streams of the file from `start` on, each with its length.
+    """The FLAC streams of a file from offset `start` on, each with its length.
 
-    A file of more than `_TAIL` bytes is not searched for another stream if its last frame is the one that its
-    header promises, and its frames are large enough for its size.
+    A file of more than `_TAIL` bytes is not searched for further streams if its last frame is the one that
+    its header promises, and its frames can be large enough to fill the file.
 
     Raises:
-        CutShort: a stream ends before the length in its header, or has neither a length nor a frame.
+        CutShort: a stream is shorter than its header promises, or has neither a length nor a frame.
     """
     info = _info(file, start)
     largest = -(-info.total // max(1, info.block)) * info.largest
@@ -61,13 +64,13 @@ def _part(file: BinaryIO, start: int, stop: int) -> Part:
     if not end:
         raise CutShort("it has no length and no complete frame")
     head = read_at(file, start, _INFO)
-    depth = head[_TOTAL[0]] & 0xF0  # bits of the bits per sample, before those of the total
+    depth = head[_TOTAL[0]] & 0xF0  # the 4 bits of the bits per sample
     total = (depth << 32 | end).to_bytes(5, "big")
     return Part(start + _INFO, stop, head[: _TOTAL[0]] + total + head[_TOTAL[1] :])
 
 
 def _starts(file: BinaryIO, start: int, size: int) -> Iterator[int]:
-    """Where streams begin: the magic and the header of a STREAMINFO, last of the metadata or not."""
+    """The offsets of streams: of the magic number followed by the header of a STREAMINFO block."""
     for position in range(start, size, _BLOCK):
         block = read_at(file, position, _BLOCK + 7)
         offset = block.find(b"fLaC")
@@ -78,7 +81,7 @@ def _starts(file: BinaryIO, start: int, size: int) -> Iterator[int]:
 
 
 def _end(file: BinaryIO, info: _Info, stop: int) -> int:
-    """Samples before the end of the last frame before byte `stop`; 0 if none is seen."""
+    """The number of samples up to the end of the last frame before byte `stop`; 0 if no frame is found."""
     if len(info.first) < 4:
         return 0
     begin = max(info.begin, stop - _TAIL)
@@ -93,9 +96,9 @@ def _end(file: BinaryIO, info: _Info, stop: int) -> int:
 
 
 def _frame_end(head: bytes, info: _Info) -> int:
-    """Samples before the end of the frame with the header `head`; 0 if it is none."""
+    """The number of samples up to the end of the frame with header `head`; 0 if it is not a valid header."""
     code, rate = head[2] >> 4, head[2] & 0xF
-    ones = f"{head[4]:08b}0".find("0")  # of the first byte of a number coded as UTF-8 codes characters
+    ones = f"{head[4]:08b}0".find("0")  # leading ones: the frame number is coded like a character in UTF-8
     count = ones or 1
     coded = head[4 : 4 + count]
     if ones in (1, 8) or code == 0 or rate == 15 or any(byte >> 6 != 2 for byte in coded[1:]):

@@ -1,11 +1,11 @@
-"""Formants: the spectral envelope of a sound, which stays in place when an instrument plays another pitch."""
+"""Formants, as the smooth spectral envelope of a sound, which stays the same at other pitches."""
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-FFT, SMOOTH = 2048, 41  # samples; bins over which an envelope is smooth
-MOST = 2.5  # nepers that a bin is raised or lowered by
+FFT, SMOOTH = 2048, 41  # samples; bins over which an envelope is smoothed
+MOST = 2.5  # largest change of a bin in nepers, up or down
 
 
 def envelope(waveform: torch.Tensor) -> torch.Tensor:
@@ -14,18 +14,18 @@ def envelope(waveform: torch.Tensor) -> torch.Tensor:
 
 
 def scaled(envelope: torch.Tensor, ratio: float) -> torch.Tensor:
-    """The envelope with its frequencies multiplied by `ratio`, as those of a waveform that is resampled."""
+    """The envelope with its frequencies multiplied by `ratio`, as resampling does: (bins,) both."""
     bins = np.arange(len(envelope))
     return torch.from_numpy(np.interp(bins / ratio, bins, envelope.numpy())).float()
 
 
 def factors(wanted: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-    """What each bin of a spectrum is multiplied by to change its envelope `own` to `wanted`."""
+    """The factors by which the bins of a spectrum change its envelope from `own` to `wanted`: (bins,)"""
     return (wanted - own).clamp(-MOST, MOST).exp()
 
 
 def kept(waveform: torch.Tensor, ratio: float) -> torch.Tensor:
-    """A waveform (samples,) whose pitches were raised by `ratio`, with the envelope that it had before."""
+    """A waveform (samples,) with its original envelope, after resampling has multiplied it by `ratio`."""
     spectrum = _spectrum(waveform)
     own = _envelope(spectrum)
     changed = spectrum * factors(scaled(own, 1 / ratio), own)[:, None]

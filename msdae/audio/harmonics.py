@@ -1,20 +1,22 @@
-"""What a note's partials have in common: means of a spectrum over the harmonics of a grid of pitches."""
+"""Harmonic sums: means of a spectrum over the harmonics of each pitch of a grid."""
 
 import torch
 
 from msdae.audio import temperament
 
-PITCHES = (28, 96)  # MIDI, of the grid: E1 to C7
-STEPS = 3  # of the grid in a semitone
+PITCHES = (28, 96)  # lowest and highest MIDI pitch of the grid: E1 to C7
+STEPS = 3  # steps of the grid per semitone
 HARMONICS = 8
-DECAY = 0.85  # of a harmonic's weight, to the one below
+DECAY = 0.85  # ratio of a harmonic's weight to that of the one below
 
 
 def harmonic_filters(hertz: torch.Tensor) -> torch.Tensor:
-    """(bins, pitches): a log-magnitude spectrum (..., bins) times it has a peak at the pitch of each note.
+    """The matrix (bins, pitches) that turns log-magnitude spectra (..., bins) into harmonic sums.
 
-    hertz: (bins,), rising, of the bins. Each pitch is a weighted mean over its harmonics, read between the
-    two nearest bins; harmonics and pitches above the last bin are left out.
+    The sums peak at the pitches of notes. Each is a weighted mean over the harmonics of a pitch, interpolated
+    between bins; harmonics and pitches above the last bin are left out.
+
+    hertz: frequencies of the bins, rising, (bins,).
     """
     low, high = PITCHES
     pitches = torch.arange(low * STEPS, high * STEPS + 1, dtype=torch.float64) / STEPS

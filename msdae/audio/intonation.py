@@ -1,4 +1,4 @@
-"""Pitches that bend, as in vibrato, slides and quarter tones: straightened for models, and bent again."""
+"""Straightens bent pitches (vibrato, slides, quarter tones) for models, and bends renderings again."""
 
 import itertools
 import math
@@ -15,39 +15,42 @@ from msdae.audio.periods import periods
 from msdae.audio.resample import resample
 from msdae.audio.windows import Changed, cut
 
-LOUD = 0.96  # the quantile of frames that is loud; what is above may be clicks
-QUIET = 1e-4  # share of its power, below which no pitch is heard
-STEP = 45.0  # cents from one frame to the next; more is another note
-SHORTEST = 7  # frames of a note that may bend: 80 ms
-MIDDLE = 25  # frames, 0.3 s, whose median is what a pitch bends about
-STAY = 65.0  # cents from its key from which on a slide is at another
-MOST = 120.0  # cents of a bend
-LEAST = 15.0  # cents; a note that bends less is left as it is
-AROUND, MOSTLY = 86, 0.6  # frames about one, 2 s, of whose audible ones so many have a pitch in a single line
-GAP = 0.25  # seconds without a pitch over which a bend goes on
-RING = 8  # frames that it goes on into a longer one, from either side
-OVER, TAPS = 2, 6  # times the rate at which a polynomial is laid through so many samples
+LOUD = 0.96  # quantile of the frames' power that counts as loud; louder frames may be clicks
+QUIET = 1e-4  # share of the loud power below which a frame has no pitch
+STEP = 45.0  # cents; a larger step between frames begins another note
+SHORTEST = 7  # frames of the shortest note that may bend: 80 ms
+MIDDLE = 25  # frames, 0.3 s, over whose median a pitch bends
+STAY = 65.0  # cents from a key at which a slide moves on to another key
+MOST = 120.0  # cents of the largest bend
+LEAST = 15.0  # cents; a note that bends less is left alone
+# A frame is part of a single line if more than `MOSTLY` of the audible frames within `AROUND` have a pitch.
+AROUND, MOSTLY = 86, 0.6  # frames to either side (2 s in all), share
+GAP = 0.25  # seconds; across a shorter gap without a pitch, the bend is interpolated
+RING = 8  # frames by which a bend continues into a longer gap, from either side
+OVER, TAPS = 2, 6  # oversampling factor, and samples per interpolating polynomial
 TOGETHER = 1 << 16  # samples that are made at once
 
 
 class Map(NamedTuple):
-    """Matching places, in samples: `straightened[n]` is where sample `original[n]` of a recording lies once
-    its pitch is straightened. (points,) each, rising."""
+    """Matching places in samples, (points,) each, rising.
+
+    `straightened[n]` is the place of sample `original[n]` of a recording after its pitch is straightened.
+    """
 
     original: np.ndarray
     straightened: np.ndarray
 
 
 class Straightened(Changed):
-    """`source` as fast at each moment as it has to be for its pitch to be a key's, where it has one pitch.
+    """`source`, played at a varying speed that moves its pitch onto keys, wherever it is a single line.
 
     Raises:
-        UserError: when it is first heard: as the source's `blocks`.
+        UserError: at the first use, if the source's `blocks` raises it.
     """
 
     @property
     def samples(self) -> int:
-        """Its length, which is not the source's."""
+        """Its length, which differs from the source's if anything bends."""
         return self.source.samples if self._map is None else max(1, round(float(self._map.straightened[-1])))
 
     def blocks(self) -> Iterator[torch.Tensor]:
@@ -58,7 +61,7 @@ class Straightened(Changed):
         )
 
     def restored(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """Blocks (samples,) of a rendering as long as this, bent as the source and as long as it."""
+        """A rendering of this length, bent like the source and of the source's length; blocks (samples,)."""
         if self._map is None:
             return iter(blocks)
         return _warped(
@@ -67,7 +70,7 @@ class Straightened(Changed):
 
     @cached_property
     def _map(self) -> Map | None:
-        """None where nothing bends."""
+        """The map between source and straightened source; None if nothing bends."""
         seconds, hertz, power = (values.numpy() for values in periods(self.source, self.rate))
         audible = power >= QUIET * np.quantile(power, LOUD)
         pitched = audible & (hertz > 0)
@@ -82,9 +85,10 @@ class Straightened(Changed):
 
 
 def bent(seconds: np.ndarray, cents: np.ndarray) -> np.ndarray:
-    """How many cents each frame is above its key: (frames,).
+    """The bend of each frame, in cents above its key: (frames,)
 
-    seconds: (frames,), when each is. cents: (frames,), above MIDI pitch 0; NaN: no pitch.
+    seconds: times of the frames, (frames,). cents: pitches in cents above MIDI pitch 0, NaN without a pitch,
+    (frames,).
     """
     bends = np.full(len(cents), np.nan)
     for first, last in _notes(cents):
@@ -105,19 +109,19 @@ def bent(seconds: np.ndarray, cents: np.ndarray) -> np.ndarray:
 
 
 def _around(marks: np.ndarray) -> np.ndarray:
-    """How many frames within `AROUND` of each are marked: (frames,) both."""
+    """The number of marked frames within `AROUND` of each frame; both (frames,)."""
     return np.convolve(marks, np.ones(2 * AROUND + 1))[AROUND:-AROUND]
 
 
 def _notes(cents: np.ndarray) -> list[tuple[int, int]]:
-    """(first, after the last) of the frames of each note."""
+    """(first frame, frame after the last) of each note."""
     apart = np.isnan(cents[1:]) | np.isnan(cents[:-1]) | ~(np.abs(np.diff(cents)) < STEP)
     edges = np.concatenate([[0], 1 + np.flatnonzero(apart), [len(cents)]])
     return [(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True) if b - a >= SHORTEST]
 
 
 def _keys(note: np.ndarray) -> np.ndarray:
-    """The key in cents that each frame (frames,) of a note is at: another one once `STAY` away from it."""
+    """The key of each frame of a note, in cents; it changes when the pitch is `STAY` away: (frames,) both."""
     size = min(MIDDLE, len(note)) // 2 * 2 + 1
     around = np.lib.stride_tricks.sliding_window_view(np.pad(note, size // 2, mode="edge"), size)
     middle = np.median(around, axis=1)
@@ -132,7 +136,10 @@ def _keys(note: np.ndarray) -> np.ndarray:
 def _warped(
     blocks: Iterable[torch.Tensor], rate: int, samples: int, *, new: np.ndarray, old: np.ndarray
 ) -> Iterator[torch.Tensor]:
-    """Blocks of one signal as `samples` samples, in blocks: at each of the points `new` what was at `old`."""
+    """One signal, warped to `samples` samples: at the places `new` it has what was at the places `old`.
+
+    blocks: the signal at `rate` Hz, (samples,) each, like the result. new, old: rising, (points,).
+    """
     begins = list(range(0, samples, TOGETHER))
     edges = OVER * np.interp([*begins, samples], new, old)
     firsts = [max(0, int(edge) - TAPS) for edge in edges[:-1]]
@@ -144,9 +151,10 @@ def _warped(
 
 
 def _at(sound: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """The values of a signal (samples,) between its samples, by Lagrange's polynomials: as `places`, (n,).
+    """The values of a signal (samples,) at fractional `places`, (n,), by Lagrange interpolation: (n,)
 
-    A tap's weight is the product of the distances to all others: `below` those before it, `above` after it.
+    The weight of a tap is the product of the distances to all other taps (`below`: to those before it,
+    `above`: to those after it), divided by a constant.
     """
     before = places.floor()
     rest, before = (places - before).float(), before.long()

@@ -1,4 +1,4 @@
-"""Sources at one level."""
+"""Brings sources to the level that models are trained on."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -8,21 +8,21 @@ import torch.nn.functional as F
 
 from msdae.audio.windows import Changed, parts
 
-MODEL_PEAK = 0.6  # of the loud parts of what models hear: what they were trained on
-HOP = 512  # samples of a part whose peak is measured
-PART = 16  # of these: as long as a short note
-FAINT = 10 ** (-30 / 20)  # of the loudest part; what is softer is no sound, and no click beside it
-STRAY = 0.04  # share of the parts with sound that may be louder than the rest: clicks
-SILENT = 2e-5  # peak, below which nothing is made louder, as what rounding leaves of opposite channels
-OFFSET = 1e-3  # of the highest peak; a mean above it is no sound
+MODEL_PEAK = 0.6  # peak of the loud parts of sounds that models were trained on
+HOP = 512  # samples whose peak is measured
+PART = 16  # hops in a part, which is as long as a short note
+FAINT = 10 ** (-30 / 20)  # of the loudest part's level; a softer part counts as silent
+STRAY = 0.04  # share of the sounding parts that may be louder than the level, such as clicks
+SILENT = 2e-5  # peak below which nothing is amplified: it may be the rounding left of opposite channels
+OFFSET = 1e-3  # of the highest peak; a larger mean is a DC offset
 LOWEST = -120.0  # dB
 
 
 class Levelled(Changed):
-    """`source` as loud as what models are trained on: its loud parts have the peak `MODEL_PEAK`.
+    """`source` at the level that models are trained on, without a DC offset: loud parts peak at `MODEL_PEAK`.
 
     Raises:
-        UserError: when it is first heard: as the source's `blocks`.
+        UserError: at the first use, if the source's `blocks` raises it.
     """
 
     def blocks(self) -> Iterator[torch.Tensor]:
@@ -31,7 +31,7 @@ class Levelled(Changed):
 
     @cached_property
     def gain(self) -> float:
-        """The factor on the source's samples."""
+        """The factor by which the source's samples are multiplied."""
         by_part, medians = self._parts
         heard = by_part[medians >= FAINT * medians.max()].amax(dim=1)
         level = float(heard.sort(descending=True).values[int(STRAY * len(heard))])
@@ -40,12 +40,12 @@ class Levelled(Changed):
 
     @property
     def silent(self) -> bool:
-        """Whether there is nothing that could be heard."""
+        """Whether no sample, without the offset, exceeds `SILENT`."""
         return float(self._peaks.max()) <= SILENT
 
     @cached_property
     def ranges(self) -> torch.Tensor:
-        """Half of the range of each part, as `blocks` gives it: (parts,). An offset has none."""
+        """Half of the range (largest minus smallest sample) of each part, after the gain: (parts,)"""
         _, lowest, highest = self._heard
         parts = zip(lowest.split(PART), highest.split(PART), strict=True)
         return self.gain / 2 * torch.stack([high.max() - low.min() for low, high in parts])
@@ -57,7 +57,7 @@ class Levelled(Changed):
 
     @cached_property
     def levels(self) -> torch.Tensor:
-        """dB of the peak of each HOP, of the source's level: (hops,)."""
+        """The peak of each hop, in dB relative to the source's level: (hops,)"""
         return decibels(self.gain / MODEL_PEAK * self._peaks)
 
     @property
@@ -68,21 +68,21 @@ class Levelled(Changed):
 
     @cached_property
     def _peaks(self) -> torch.Tensor:
-        """Largest absolute sample of each HOP of the source, but for the offset."""
+        """The largest absolute sample of each hop of the source, without the offset: (hops,)"""
         _, lowest, highest = self._heard
         return torch.maximum(highest - self._offset, self._offset - lowest)
 
     @cached_property
     def _offset(self) -> float:
-        """What is taken off the samples: their mean, where it is more than rounding leaves."""
+        """The offset that is subtracted: the mean of the samples if it is large enough, else 0."""
         mean, lowest, highest = self._heard
         highest = float(torch.maximum(highest - mean, mean - lowest).max())
-        known = self.samples > PART * HOP  # of a few samples the mean may be their sound
+        known = self.samples > PART * HOP  # the mean of few samples may be sound
         return mean if known and abs(mean) > OFFSET * highest else 0.0
 
     @cached_property
     def _heard(self) -> tuple[float, torch.Tensor, torch.Tensor]:
-        """The mean of the source's samples; the least and the greatest of each HOP, (hops,) both."""
+        """The mean of the source's samples; the smallest and the largest sample of each hop, (hops,) both."""
         total, hops = 0.0, []
         for part in parts(self.source, 256 * HOP):
             total += float(part.sum(dtype=torch.double))
@@ -93,5 +93,5 @@ class Levelled(Changed):
 
 
 def decibels(level: torch.Tensor) -> torch.Tensor:
-    """Amplitudes in dB, LOWEST at least."""
+    """Amplitudes in dB, at least `LOWEST`."""
     return 20 * level.log10().clamp(min=LOWEST / 20)

@@ -1,4 +1,4 @@
-"""A limiter that looks ahead, block by block: peaks stay under -1 dBFS, the rest is as it was."""
+"""A look-ahead limiter that works block by block and keeps peaks under -1 dBFS."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -7,16 +7,16 @@ import torch
 
 from msdae.audio.loudness import CEILING
 
-_STEP = 0.5e-3  # seconds from one gain to the next; between them it is a straight line
-_AHEAD = 10  # steps in which the gain falls before a peak
-_RELEASE = 65e-3  # seconds in which the dB that are taken fall to 1/e, and 0.15 to a tenth
+_STEP = 0.5e-3  # seconds between gains, which are interpolated linearly
+_AHEAD = 10  # steps before a peak in which the gain falls
+_RELEASE = 65e-3  # seconds in which the reduction in dB falls to 1/e; it falls to a tenth in 0.15 s
 
 
 def limited(blocks: Iterable[torch.Tensor], sample_rate: int) -> Iterator[torch.Tensor]:
-    """Blocks (samples,) of one recording -> blocks of it with no sample above `CEILING`.
+    """Blocks (samples,) of one recording -> the recording with no sample above `CEILING`, in blocks.
 
-    The gain falls in the 5 ms before what is too loud and rises again after it; elsewhere it is 1. The result
-    does not depend on where blocks end; the memory is a block and 6 ms.
+    The gain falls in the 5 ms before a peak that is too loud and rises again after it; elsewhere it is 1. The
+    result does not depend on how the blocks are cut. The memory is that of a block and 6 ms.
     """
     step = max(1, round(_STEP * sample_rate))
     early = delay = (_AHEAD + 1) * step
@@ -24,7 +24,7 @@ def limited(blocks: Iterable[torch.Tensor], sample_rate: int) -> Iterator[torch.
     window = torch.hann_window(_AHEAD + 3, periodic=False, dtype=torch.double)[1:-1]
     over, taken, gain = torch.zeros(_AHEAD + 1).double(), torch.zeros(_AHEAD).double(), torch.ones(1)
     for block in chain(blocks, (None,)):
-        last = len(waiting) - early  # samples that the end has to give
+        last = len(waiting) - early  # samples that are still to come at the end
         waiting = torch.cat([waiting, torch.zeros(delay + step - 1) if block is None else block])
         steps = (len(waiting) - delay) // step
         if not steps:
@@ -42,7 +42,10 @@ def limited(blocks: Iterable[torch.Tensor], sample_rate: int) -> Iterator[torch.
 
 
 def _released(needed: torch.Tensor, before: torch.Tensor, seconds: float) -> torch.Tensor:
-    """The least dB (steps,) that reach what is needed in each step and fall no faster than by `_RELEASE`."""
+    """The smallest reduction in dB that is at least `needed` and falls no faster than `_RELEASE`: (steps,)
+
+    before: the reduction before the first step. seconds: length of a step.
+    """
     fallen = torch.arange(len(needed) + 1, dtype=torch.double) * seconds / _RELEASE
     levels = torch.cat([before[None], needed]).log() + fallen
     return (levels.cummax(0).values - fallen).exp()[1:]

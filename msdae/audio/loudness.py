@@ -1,4 +1,4 @@
-"""Integrated loudness (ITU-R BS.1770-4) measured block by block, and the gain that matches two recordings."""
+"""Measures integrated loudness (ITU-R BS.1770-4) block by block, and matches the loudness of recordings."""
 
 import functools
 import math
@@ -9,22 +9,22 @@ import torch
 
 from msdae.audio.windows import Source
 
-OUTPUT_PEAK = 10 ** (-1 / 20)  # -1 dBFS, under which the peaks of what is written stay
-CEILING = 0.9999 * OUTPUT_PEAK  # a hair under it, for the rounding to 16 or 24 bits
-MOST = 10 ** (6 / 20)  # by which peaks are limited, but for stray ones
-STRAY = 0.05  # share of the time whose peaks are stray
-QUIETER = 10 ** (1 / 20)  # what can be heard
+OUTPUT_PEAK = 10 ** (-1 / 20)  # highest peak of written files, -1 dBFS
+CEILING = 0.9999 * OUTPUT_PEAK  # slightly lower, to allow for the rounding to 16 or 24 bits
+MOST = 10 ** (6 / 20)  # factor by which peaks are limited at most, except for stray ones
+STRAY = 0.05  # share of the sounding time whose peaks count as stray
+QUIETER = 10 ** (1 / 20)  # smallest factor between two levels that can be heard
 _STEP = 0.1  # seconds between the starts of two gating blocks
 _STEPS = 4  # steps in a gating block of 0.4 s
 _ABSOLUTE_GATE = -70.0  # LUFS
 _RELATIVE_GATE = -10.0  # LU below the mean of the blocks that pass the absolute gate
-_ROUNDING = 1e-12  # of the power of an offset, which is left of it
-_MEMORY = 0.2  # seconds after which the K-weighting forgets what it heard, to a part in 10^16
-_SHELF, _HIGH_PASS = (1500.0, math.sqrt(0.5), 4.0), (38.0, 0.5)  # Hz, Q and dB, as pyloudnorm's
+_ROUNDING = 1e-12  # share of an offset's power that rounding leaves when its mean is subtracted
+_MEMORY = 0.2  # seconds after which a sample's effect on the K-weighting has fallen to 1e-16
+_SHELF, _HIGH_PASS = (1500.0, math.sqrt(0.5), 4.0), (38.0, 0.5)  # Hz, Q and dB, as in pyloudnorm
 
 
 class Loudness:
-    """Running loudness and peak of one mono signal; the memory is two numbers per 0.1 s.
+    """Running loudness and peak of one mono signal; it stores two numbers per 0.1 s.
 
     Attributes:
         peak: largest absolute sample so far.
@@ -38,12 +38,12 @@ class Loudness:
         self._hop = int(_STEP * sample_rate)
         self._heard = np.zeros(int(_MEMORY * sample_rate))  # samples before the next block
         self._energies: list[np.ndarray] = []  # K-weighted energy of each complete step
-        self._peaks: list[np.ndarray] = []  # of each complete step
+        self._peaks: list[np.ndarray] = []  # peak of each complete step
         self._open_step = np.zeros(0)  # K-weighted samples after the last complete step
-        self._energy, self._sum = 0.0, 0.0  # of the unweighted signal
+        self._energy, self._sum = 0.0, 0.0  # of the unweighted samples
 
     def add(self, block: torch.Tensor) -> None:
-        """Take in the next samples: (samples,)."""
+        """Add the next samples of the signal: (samples,)"""
         samples = block.detach().cpu().double().numpy()
         self.samples += len(samples)
         self.peak = max(self.peak, float(np.abs(samples).max(initial=0.0)))
@@ -57,7 +57,7 @@ class Loudness:
         self._open_step = weighted[complete:]
 
     def _weighted(self, samples: np.ndarray) -> np.ndarray:
-        """The next samples K-weighted, by an FFT over them and those before."""
+        """The next samples with K-weighting, by an FFT over them and the samples before them."""
         signal = np.concatenate([self._heard, samples])
         size = _fast_size(len(signal))
         weighted = np.fft.irfft(np.fft.rfft(signal, size) * _k_weighting(self._rate, size), size)
@@ -65,14 +65,14 @@ class Loudness:
         return weighted[first : len(signal)]
 
     def level(self) -> float:
-        """Root mean square about the mean, dB relative to full scale; -inf for silence."""
+        """The root mean square about the mean, in dB of full scale; -inf for silence or an offset alone."""
         count = max(self.samples, 1)
         power = self._energy / count
         varying = power - (self._sum / count) ** 2
         return _decibels(varying if varying > _ROUNDING * power else 0.0)
 
     def integrated(self) -> float:
-        """Gated loudness in LUFS; -inf where every block is under -70 LUFS or there is no block of 0.4 s."""
+        """The gated loudness in LUFS; -inf if all blocks are under -70 LUFS, or there is none of 0.4 s."""
         blocks = self._blocks()
         loudness = np.array([-0.691 + _decibels(power) for power in blocks])
         audible = loudness >= _ABSOLUTE_GATE
@@ -82,9 +82,10 @@ class Loudness:
         return -0.691 + _decibels(blocks[audible & (loudness > gate)].mean())
 
     def usual_peak(self) -> float:
-        """The largest absolute sample of a step, as only stray ones surpass it: `STRAY` of those that sound.
+        """The peak that is exceeded in only `STRAY` of the sounding steps of 0.1 s.
 
-        Steps that are more than 10 LU below the whole are no part of it. Of less than a step, the peak.
+        A step sounds if it is at most 10 LU below the integrated loudness. If none does, it is the peak of
+        the signal.
         """
         gate = self._hop * 10 ** ((0.691 + self.integrated() + _RELATIVE_GATE) / 10)
         energies, peaks = (np.concatenate([*parts, []]) for parts in (self._energies, self._peaks))
@@ -92,7 +93,7 @@ class Loudness:
         return float(np.quantile(peaks, 1 - STRAY, method="lower")) if len(peaks) else self.peak
 
     def _blocks(self) -> np.ndarray:
-        """Mean square of each overlapping gating block of 0.4 s; the last may lack up to half a step."""
+        """The mean square of each overlapping gating block of 0.4 s; the last may lack up to half a step."""
         count = round((self.samples / self._rate - _STEPS * _STEP) / _STEP) + 1
         if self.samples < _STEPS * _STEP * self._rate:
             return np.zeros(0)
@@ -104,8 +105,8 @@ class Loudness:
 def matching_gain(signal: Loudness, reference: Loudness) -> float:
     """The factor that gives `signal` the loudness of `reference`.
 
-    By integrated loudness where BS.1770 defines both, otherwise (under 0.4 s, or all of it under
-    -70 LUFS) by root mean square. Nothing can make silence or an offset louder: their factor is 1.
+    It compares integrated loudness if both have one, otherwise (if one is under 0.4 s, or never reaches
+    -70 LUFS) root mean squares. It is 1 for a signal of silence or an offset, which no factor makes louder.
     """
     if not math.isfinite(signal.level()):
         return 1.0
@@ -117,10 +118,10 @@ def matching_gain(signal: Loudness, reference: Loudness) -> float:
 
 @dataclass(frozen=True)
 class Mastering:
-    """What was done to a rendering before it was written.
+    """The processing of a rendering before it is written.
 
-    gain: factor on the samples, before peaks are limited. limited: it is quieter than it should be, by more
-        than 1 dB, to keep the peaks under -1 dBFS.
+    gain: factor on the samples, before peaks are limited. limited: whether it is more than 1 dB quieter than
+        it should be, to keep the peaks under -1 dBFS.
     """
 
     gain: float
@@ -128,13 +129,13 @@ class Mastering:
 
 
 def highest_gain(signal: Loudness) -> float:
-    """The factor beyond which more than stray peaks of `signal` have to be limited by more than `MOST`."""
+    """The largest factor at which only stray peaks of `signal` have to be limited by more than `MOST`."""
     usual = signal.usual_peak()
     return MOST * CEILING / usual if usual > 0 else math.inf
 
 
 def measure(source: Source, sample_rate: int) -> Loudness:
-    """The loudness of all of `source`; raises the UserError of a file that cannot be read to its end."""
+    """The loudness of the whole `source`; raises the UserError of a file that cannot be read to its end."""
     loudness = Loudness(sample_rate)
     for block in source.blocks():
         loudness.add(block)
@@ -143,16 +144,16 @@ def measure(source: Source, sample_rate: int) -> Loudness:
 
 @functools.lru_cache(maxsize=64)
 def _fast_size(least: int) -> int:
-    """The smallest size that is large enough, of those whose FFT is fast: few factors 3 and 5."""
+    """The smallest size from `least` on whose FFT is fast: a power of two times few factors 3 and 5."""
     odd = (3**three * 5**five for three in range(3) for five in range(3))
     return min(factor << max(0, (-(-least // factor) - 1).bit_length()) for factor in odd)
 
 
 @functools.lru_cache(maxsize=8)
 def _k_weighting(rate: int, size: int) -> np.ndarray:
-    """The response at the frequencies of an FFT of `size`: a high shelf, and a high pass after it.
+    """The complex response of K-weighting, a high shelf and a high pass, in an FFT: (size // 2 + 1,)
 
-    Source: ITU-R BS.1770-4 by Bristow-Johnson's filters, as in pyloudnorm, whose import takes a second.
+    Source: ITU-R BS.1770-4 with Bristow-Johnson's filters, as in pyloudnorm, whose import takes a second.
     """
     (shelf, shelf_q, decibels), (low, low_q) = _SHELF, _HIGH_PASS
     amplitude, cosine, width = 10 ** (decibels / 40), *_angle(shelf, shelf_q, rate)
@@ -167,7 +168,7 @@ def _k_weighting(rate: int, size: int) -> np.ndarray:
 
 
 def _angle(hertz: float, q: float, rate: int) -> tuple[float, float]:
-    """Cosine of a filter's angle, and half its sine over Q."""
+    """The cosine of a filter's angular frequency, and its sine divided by 2 Q."""
     angle = 2 * math.pi * hertz / rate
     return math.cos(angle), math.sin(angle) / (2 * q)
 

@@ -1,4 +1,4 @@
-"""Magnitude spectrograms of recordings of any length, and the mel bands of the codecs in them."""
+"""Magnitude spectrograms of recordings of any length, and the mel filters of codecs."""
 
 import math
 from collections.abc import Iterator
@@ -16,7 +16,10 @@ from msdae.limits import Range
 
 @dataclass(frozen=True)
 class Transform:
-    """Settings of a codec: an STFT, mel bands, and latent frames of `channels` for `block` of its frames."""
+    """Settings of a codec: an STFT, mel bands, and latent frames of `channels` for every `block` STFT frames.
+
+    n_fft, hop: samples.
+    """
 
     sample_rate: Annotated[int, RATE] = 44100
     n_fft: Annotated[int, N_FFT] = 2048
@@ -37,10 +40,12 @@ class Transform:
 def pieces(
     waveform: torch.Tensor, config: Transform, window: torch.Tensor, chunk: int
 ) -> Iterator[torch.Tensor]:
-    """waveform: (batch, samples) -> magnitudes (batch, bins, frames) of whole blocks, in order of time.
+    """Waveforms (batch, samples) -> magnitudes in pieces (batch, bins, frames), in order of time.
 
-    The pieces are exact: what one transform of the whole waveform, centred and filled with silence, would
-    give, in bounded memory. chunk: latent frames at once, over the whole batch.
+    Each piece has whole blocks of frames. Together they are exactly the centred transform of the whole
+    waveform, padded with silence, in bounded memory.
+
+    chunk: latent frames that are computed at once, summed over the batch.
 
     Raises:
         UserError: the waveform has no samples.
@@ -60,11 +65,11 @@ def pieces(
 
 
 def mel_filters(config: Transform) -> torch.Tensor:
-    """(bands, bins), triangles on the HTK scale: the finest one where melodies lie.
+    """Triangular filters on the HTK mel scale, which is the finest where melodies lie: (bands, bins)
 
-    Each bin is in the bands around it; a band between two bins is empty.
+    A band that lies between two bins is empty.
     """
-    with torch.device("cpu"):  # an outline has no values to count with
+    with torch.device("cpu"):  # tensors on the meta device have no values to compute with
         bins = torch.linspace(0, config.sample_rate // 2, config.n_fft // 2 + 1)
         edges = _hertz(torch.linspace(0, _highest(config), config.bands + 2))
         slopes = edges[None] - bins[:, None]
@@ -73,12 +78,12 @@ def mel_filters(config: Transform) -> torch.Tensor:
 
 
 def mel_centres(config: Transform) -> torch.Tensor:
-    """(bands,): the frequencies in Hz where the bands of `mel_filters` peak."""
+    """The frequencies in Hz at which the bands of `mel_filters` peak: (bands,)"""
     return _hertz(torch.linspace(0, _highest(config), config.bands + 2)[1:-1])
 
 
 def _highest(config: Transform) -> float:
-    """Where the bands end, in mel."""
+    """The upper end of the bands, in mel."""
     return 2595 * math.log10(1 + config.f_max / 700)
 
 

@@ -19,32 +19,33 @@ N_FFT = Range(16, 2**16, reason="a window of seconds")
 BANDS = Range(1, 1024, reason="narrower ones than an FFT has bins")
 HOP = Range(1, 2**16, reason="a hop of seconds")
 GAIN = Range(0, 1e6, above=True)
-HALVINGS = 2  # from the finest mel to the coarsest of three
+HALVINGS = 2  # from the finest of the three mels to the coarsest
 
 
 @dataclass(frozen=True)
 class MelConfig:
-    """Settings of the finest log-mel, x3; a cache made with others is refused."""
+    """Settings of the finest log-mel, x3; a cache that was made with other settings is refused."""
 
     sample_rate: Annotated[int, RATE] = 44100
     n_fft: Annotated[int, N_FFT] = 2048
     hop: Annotated[int, HOP] = 256
     bands: Annotated[int, BANDS] = 128
-    # log1p(gain * mel): places quiet partials above the linear part of log1p
+    # of log1p(gain * mel); lifts quiet partials above the linear part of log1p
     gain: Annotated[float, GAIN] = 10.0
 
     def __post_init__(self):
         limits.check(self)
 
     def fitted(self, sample_rate: int, hop: int) -> "MelConfig":
-        """These settings for a codec of another rate or hop: whole mel frames in each of its latent frames.
+        """These settings, adapted to a codec so that each of its latent frames has whole mel frames.
 
-        The window keeps its length in seconds, about. The mel's hop is kept where it fits; else it is the
-        largest below it that is the codec's `hop` divided by a power of two, with at least one frame of the
-        coarsest mel in a latent frame.
+        The window keeps about its length in seconds. The mel's hop is kept if it fits; otherwise it is `hop`
+        divided by a power of two, and a latent frame has at least one frame of the coarsest mel.
+
+        sample_rate, hop: those of the codec, in Hz and in samples per latent frame.
 
         Raises:
-            UserError: the codec's hop cannot be halved so often.
+            UserError: `hop` is not a multiple of 2 ** HALVINGS.
         """
         coarsest, n_fft = 2**HALVINGS, self.n_fft
         if hop % coarsest:
@@ -58,9 +59,9 @@ class MelConfig:
 
 
 class LogMel(nn.Module):
-    """log1p of the gained mel magnitude, on the device of the module: nnAudio's, by FFT.
+    """The log-mel spectrogram log1p(gain * mel magnitude), with nnAudio's mel filters.
 
-    nnAudio convolves with sinusoids; on a CPU an FFT gives the same (tested) in a ninth of the time.
+    nnAudio convolves with sinusoids; an FFT gives the same result (tested) in a ninth of the time on a CPU.
     """
 
     def __init__(self, config: MelConfig = MelConfig()):
@@ -73,7 +74,7 @@ class LogMel(nn.Module):
         """waveform: (batch, samples), samples > n_fft / 2 -> (batch, bands, samples // hop), >= 0.
 
         Raises:
-            UserError: the waveform is too short to be padded by reflection.
+            UserError: the waveform is too short for reflection padding.
         """
         samples = waveform.shape[-1]
         if samples <= self.config.n_fft // 2:
@@ -83,18 +84,18 @@ class LogMel(nn.Module):
         )
         # The centred transform gives one frame more than there are hops; it belongs to the next clip.
         spectrum = spectrum[..., : samples // self.config.hop]
-        power = spectrum.real.square() + spectrum.imag.square()  # abs() takes four times as long
+        power = spectrum.real.square() + spectrum.imag.square()  # abs() takes four times as long as this
         return torch.log1p(self.config.gain * (self.filters @ power.sqrt()))
 
 
 def _mel_filters(config: MelConfig) -> np.ndarray:
-    """(bands, n_fft // 2 + 1), triangles that peak at 1."""
+    """Triangular filters that peak at 1: (bands, n_fft // 2 + 1)"""
     return get_mel(config.sample_rate, config.n_fft, config.bands, norm=None)
 
 
 def scale(mel: torch.Tensor, halvings: int) -> torch.Tensor:
-    """Eq. 39: x_(3 - halvings), x3 averaged over blocks of 2 x 2 so often.
+    """The coarser log-mel x_(3 - halvings) of eq. 39: x3, averaged `halvings` times over blocks of 2 x 2.
 
-    mel: x3, (batch, bands, frames), both divisible by 2 ** halvings.
+    mel: x3, (batch, bands, frames); bands and frames must be divisible by 2 ** halvings.
     """
     return F.avg_pool2d(mel, 2**halvings) if halvings else mel

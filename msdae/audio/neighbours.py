@@ -1,7 +1,7 @@
-"""A swap that asks for nothing: each frame of the melody source gives way to the timbre source's nearest.
+"""The baseline swap without a model: replaces each frame of the melody source by the timbre source's nearest.
 
-Source: the idea of Baas et al. 2023, "Voice conversion with just nearest neighbours", over log-mel frames,
-with the frames' own waveforms in place of a vocoder.
+Source: the idea of Baas et al. 2023, "Voice conversion with just nearest neighbours", here with log-mel
+frames as features, and with the frames' own waveforms in place of a vocoder.
 """
 
 import functools
@@ -17,27 +17,27 @@ from msdae.audio.files import SAMPLE_RATE
 
 ROW = "nearest neighbours"
 FRAME, HOP = 4096, 1024  # samples
-BANDS, LOWEST, HIGHEST = 192, 60.0, 8000.0  # of the mel frames, in Hz
-SMOOTH = 17  # bands over which an envelope is taken off: what stays are the partials, which say the pitch
-SEMITONES = range(-24, 25)  # of the transposed copies
-FAR = 0.004  # by which each semitone of transposition makes a frame less near
-SHIFT = 256  # samples by which a frame moves to go on in the phase of the one before
-QUIET = 1e-4  # RMS of a frame that nothing is learnt from, and that stays silent
-LOUD = 0.3  # of the loudest frame's RMS, from which on `variety` counts a frame
-NORM = FRAME / HOP / 2  # sum of the windows that overlap
-LONGEST = 60  # seconds of the timbre source that frames are taken from
-TOGETHER = 256  # frames whose neighbours are looked for at once
-GAIN = 8.0  # by which a frame is made louder, at most
+BANDS, LOWEST, HIGHEST = 192, 60.0, 8000.0  # mel bands, and their lowest and highest frequency in Hz
+SMOOTH = 17  # bands over which the envelope is smoothed; the rest are partials, which show the pitch
+SEMITONES = range(-24, 25)  # transpositions of the copies
+FAR = 0.004  # penalty on the similarity of a frame for each semitone of transposition
+SHIFT = 256  # samples by which a frame may be shifted to match the phase of the one before
+QUIET = 1e-4  # RMS up to which a frame counts as silent
+LOUD = 0.3  # share of the loudest frame's RMS from which on `variety` counts a frame
+NORM = FRAME / HOP / 2  # sum of the overlapping windows
+LONGEST = 60  # seconds of the timbre source that are used
+TOGETHER = 256  # frames whose neighbours are searched for at once
+GAIN = 8.0  # largest gain of a frame
 
 
 class Neighbours:
-    """Frames of a timbre source and of transposed copies of it, of which melodies are put together.
+    """The frames of a timbre source and of transposed copies of it, from which melodies are assembled.
 
-    Copies have the formants of the timbre source, as other pitches of an instrument have.
+    The copies keep the formants of the timbre source, as the other pitches of an instrument do.
 
     Args:
-        timbre: (samples,), any length, of which the first `LONGEST` seconds are taken.
-        sample_rate: of it and of melodies, in Hz.
+        timbre: (samples,), of any length; the first `LONGEST` seconds are used.
+        sample_rate: of the timbre source and of melodies, in Hz.
     """
 
     def __init__(self, timbre: torch.Tensor, sample_rate: int = SAMPLE_RATE):
@@ -56,7 +56,10 @@ class Neighbours:
         self._distance = torch.tensor([FAR * abs(SEMITONES[copy]) for copy, _ in self._places])
 
     def __call__(self, melody: torch.Tensor) -> torch.Tensor:
-        """The melody source (samples,) out of frames of the timbre source, as loud; of silence, silence."""
+        """The melody source (samples,), assembled from frames of the timbre source, each as loud as before.
+
+        Silence, in either source, gives silence.
+        """
         if not self._places:
             return torch.zeros_like(melody)
         padded = np.pad(melody.numpy(), FRAME // 2)
@@ -75,14 +78,17 @@ class Neighbours:
 
 
 def swap(timbre: torch.Tensor, melody: torch.Tensor) -> torch.Tensor:
-    """The melody source (samples,) at 44.1 kHz out of frames of the timbre source (any length), as loud."""
+    """The melody source, assembled from frames of the timbre source: (samples,)
+
+    timbre, melody: (samples,) of any lengths, at 44.1 kHz.
+    """
     return Neighbours(timbre)(melody)
 
 
 def variety(sound: torch.Tensor, sample_rate: int) -> float:
-    """How much the loud frames of a sound (samples,) differ in their partials, and so in pitch.
+    """How much the loud frames of a sound (samples,) differ in their partials, and hence in pitch.
 
-    0 for one steady note, more for a melody, 1 at most.
+    It is 0 for one steady note, larger for a melody, and at most 1.
     """
     padded = np.pad(sound.numpy(), FRAME // 2)
     levels = _levels(padded)
@@ -91,7 +97,7 @@ def variety(sound: torch.Tensor, sample_rate: int) -> float:
 
 
 def _partials(sound: np.ndarray, sample_rate: int) -> torch.Tensor:
-    """(samples,) -> log-mel frames without their envelope, (frames, BANDS), of length 1."""
+    """Log-mel frames without their envelopes, as unit vectors: (samples,) -> (frames, BANDS)"""
     frames = torch.from_numpy(sound).unfold(0, FRAME, HOP) * torch.from_numpy(_window())
     bands = _bands(sample_rate)
     spectrum = torch.view_as_real(torch.fft.rfft(frames)[:, : len(bands)])
@@ -103,9 +109,11 @@ def _partials(sound: np.ndarray, sample_rate: int) -> torch.Tensor:
 def _add(
     out: np.ndarray, start: int, sound: np.ndarray, place: int, factors: np.ndarray, level: float
 ) -> None:
-    """Add the frame of `sound` at `place` where it goes on best in the phase of what is there, at `level`.
+    """Add a frame of `sound` to `out` at `start`.
 
-    factors: of the bins of its spectrum, (FRAME / 2 + 1,).
+    It is taken near `place`, where it best matches the phase of `out`.
+
+    factors: gains of the bins of its spectrum, (FRAME / 2 + 1,). level: its RMS.
     """
     before = out[start : start + FRAME - HOP]
     first, last = max(0, place - SHIFT), min(len(sound) - FRAME, place + SHIFT)
@@ -118,20 +126,20 @@ def _add(
 
 
 def _transposed(sound: np.ndarray, semitones: int) -> np.ndarray:
-    """Resampled, and at least one frame long."""
+    """The sound, resampled by some semitones and padded to at least one frame."""
     moved = soxr.resample(sound, SAMPLE_RATE * 2 ** (semitones / 12), SAMPLE_RATE) if semitones else sound
     return np.pad(moved, (0, max(0, FRAME - len(moved))))
 
 
 def _factors(envelope: torch.Tensor, semitones: int) -> np.ndarray:
-    """Of the bins of a frame's spectrum, (FRAME / 2 + 1,), by which a transposed copy has the envelope."""
+    """The gains that give a frame of a transposed copy the original envelope: (FRAME / 2 + 1,)"""
     change = formants.factors(envelope, formants.scaled(envelope, 2 ** (semitones / 12))).numpy()
     bins = np.arange(FRAME // 2 + 1) * formants.FFT / FRAME
     return np.interp(bins, np.arange(len(change)), change).astype(np.float32)
 
 
 def _levels(sound: np.ndarray) -> np.ndarray:
-    """RMS of each frame."""
+    """The RMS of each frame: (frames,)"""
     powers = np.square(sound[: len(sound) // HOP * HOP]).reshape(-1, HOP).mean(axis=1)
     return np.sqrt(np.lib.stride_tricks.sliding_window_view(powers, FRAME // HOP).mean(axis=1))
 
@@ -143,6 +151,6 @@ def _window() -> np.ndarray:
 
 @functools.cache
 def _bands(sample_rate: int) -> torch.Tensor:
-    """(bins, BANDS), of the bins up to `HIGHEST`: what is above counts for none."""
+    """The mel filters of the bins up to `HIGHEST`, above which all are 0: (bins, BANDS)"""
     bands = get_mel(sample_rate, FRAME, BANDS, LOWEST, HIGHEST, htk=True, norm=None).T
     return torch.from_numpy(bands[: int(HIGHEST / sample_rate * FRAME) + 2].copy())

@@ -1,26 +1,26 @@
-"""Ogg files: the links of a chain, of which libsndfile reads the first only."""
+"""Finds the links of chained Ogg files, of which libsndfile only reads the first."""
 
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from msdae.audio.parts import CutShort, Part, read_at
 
-_HEAD = 27
-_LARGEST = 65_307  # bytes of a page
+_HEAD = 27  # bytes of a page's header before its table of lengths
+_LARGEST = 65_307  # bytes of the largest page
 _FIRST, _LAST = 2, 4  # bits of a page's type: its stream begins, its stream ends
 
 
 def parts(file: BinaryIO, start: int, size: int) -> list[Part]:
-    """The links of the file from `start` on.
+    """The links of a file from offset `start` on.
 
     Raises:
-        CutShort: a page is not complete, or the last of a link is not there.
+        CutShort: a page is incomplete, or the last page of a link is missing.
     """
     starts: list[int] = []
     kind = _LAST
     for position in _pages(file, start, size):
         before, kind = kind, read_at(file, position + 5, 1)[0]
-        if kind & _FIRST and not (starts and before & _FIRST):  # several streams side by side begin together
+        if kind & _FIRST and not (starts and before & _FIRST):  # parallel streams begin together
             _check_ended(before)
             starts.append(position)
     _check_ended(kind)
@@ -34,7 +34,7 @@ def _check_ended(kind: int) -> None:
 
 
 def _pages(file: BinaryIO, position: int, size: int) -> Iterator[int]:
-    """Where each page begins."""
+    """The offset of each page."""
     while position < size:
         head = read_at(file, position, _HEAD + 255)
         if head[:4] != b"OggS":

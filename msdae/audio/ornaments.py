@@ -1,4 +1,4 @@
-"""Ornaments of a line, frame by frame: vibrato, trills, slides, measured on its pitch."""
+"""Measures the ornaments of a line (vibrato, trills, slides) frame by frame, from its pitch."""
 
 from typing import NamedTuple
 
@@ -6,24 +6,25 @@ import numpy as np
 
 from msdae.audio.pitch import FRAMES
 
-WINDOW = 25  # frames, 0.4 s, in which a swing is looked for
-RATES = np.arange(4.0, 11.01, 0.25)  # Hz of a swing
-SINUSOIDAL = 0.7  # share of the pitch's variance around a line that one sinusoid explains
-FEWEST, TRILL = 8.0, 55.0  # cents of a swing either way: of vibrato, of a trill
-WIDEST = 250.0  # cents either way
-DRIFT = 1.5  # of the extent, by which the pitch may move in a window; more is a slide
-REACH = 8  # frames around the middle of a window that swing with it
+WINDOW = 25  # frames, 0.4 s, in which an oscillation is looked for
+RATES = np.arange(4.0, 11.01, 0.25)  # Hz of the oscillations that are tried
+SINUSOIDAL = 0.7  # smallest share of the variance about a straight line that the sinusoid must explain
+FEWEST, TRILL = 8.0, 55.0  # smallest amplitude in cents of a vibrato and of a trill
+WIDEST = 250.0  # largest amplitude in cents
+DRIFT = 1.5  # amplitudes by which the pitch may drift within a window; more is a slide
+REACH = 8  # frames to either side of the middle of a window that its result is assigned to
 STEP = 5  # frames over which a slope is measured
-SLOPE = 300.0  # cents a second of a slide, at least
-# Of a slide, at least; a step from key to key is smeared over five frames.
-SLIDE_FRAMES, SLIDE_CENTS, WIDEST_SLIDE = 7, 80.0, 700.0  # a wider one is an error of an octave
+SLOPE = 300.0  # smallest slope of a slide in cents a second
+# Shortest slide in frames (a step between keys is smeared over five), and its smallest and largest size in
+# cents; a larger one is an octave error.
+SLIDE_FRAMES, SLIDE_CENTS, WIDEST_SLIDE = 7, 80.0, 700.0
 
 
 class Ornaments(NamedTuple):
-    """What each frame has, 0 where it has none; (frames,) each.
+    """The ornaments of each frame, 0 where it has none: (frames,) each.
 
-    vibrato_rate: Hz. vibrato_extent: cents either way. slide: semitones a second, falling ones negative.
-    trill_rate: Hz. trill_interval: cents between its tones.
+    vibrato_rate: Hz. vibrato_extent: cents up and down. slide: semitones a second, negative if it falls.
+    trill_rate: Hz. trill_interval: cents between the two tones.
     """
 
     vibrato_rate: np.ndarray
@@ -33,8 +34,10 @@ class Ornaments(NamedTuple):
     trill_interval: np.ndarray
 
     def features(self, frames: int) -> np.ndarray:
-        """(4, frames) float32, for a network: vibrato rate and extent, slide, trill rate, scaled to about 1;
-        each is the mean of what falls into a frame."""
+        """Features for a network at another frame rate, as means over each frame: float32, (4, frames)
+
+        They are the vibrato's rate and extent, the slide and the trill's rate, scaled to about 1.
+        """
         rows = (self.vibrato_rate / 6, self.vibrato_extent / 30, self.slide / 20, self.trill_rate / 8)
         bounds = np.linspace(0, len(self.slide), frames + 1)
         starts = np.minimum(bounds[:-1].astype(int), max(0, len(self.slide) - 1))
@@ -48,7 +51,7 @@ class Ornaments(NamedTuple):
 def ornaments(cents: np.ndarray) -> Ornaments:
     """The ornaments of a line.
 
-    cents: (frames,) at 62.5 frames a second, NaN where no pitch is; see `pitch.track`.
+    cents: the pitch at 62.5 frames a second, NaN where there is none, (frames,); see `pitch.track`.
     """
     rate, extent = _swings(cents)
     trill = extent >= TRILL
@@ -59,12 +62,12 @@ def ornaments(cents: np.ndarray) -> Ornaments:
         np.where(vibrato, extent, 0.0),
         slide / 100,
         np.where(trill, rate, 0.0),
-        np.where(trill, extent * np.pi / 2, 0.0),  # of a square wave, whose first harmonic is 4 / pi of it
+        np.where(trill, extent * np.pi / 2, 0.0),  # a square wave's fundamental has 4 / pi of its amplitude
     )
 
 
 def _swings(cents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rate in Hz and extent in cents of the best sinusoid around each frame; 0 where there is none."""
+    """The rate in Hz and the amplitude in cents of the best sinusoid around each frame, 0 without one."""
     rate, extent = np.zeros(len(cents)), np.zeros(len(cents))
     if len(cents) < WINDOW:
         return rate, extent
@@ -105,7 +108,7 @@ def _swings(cents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _slides(cents: np.ndarray) -> np.ndarray:
-    """The slope of each frame in cents a second; 0 outside of slides."""
+    """The slope at each frame in cents a second, 0 outside of slides: (frames,)"""
     slope = np.zeros(len(cents))
     if len(cents) < STEP:
         return slope

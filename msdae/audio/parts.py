@@ -1,4 +1,4 @@
-"""Whole streams of bytes within a file, as decoders get them."""
+"""Parts of files: complete streams of bytes, as decoders receive them."""
 
 import io
 import os
@@ -7,14 +7,14 @@ from typing import BinaryIO
 
 
 class CutShort(Exception):
-    """A file that ends before its own headers say so; the message says why it is known."""
+    """A file ends before its headers say so; the message gives the evidence."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Bytes `start` to `stop` of a file, after `header`: one stream for a decoder.
+    """One stream for a decoder: the bytes of a file from `start` to before `stop`, preceded by `header`.
 
-    frames: in it, where a decoder would count others.
+    frames: number of its frames, if a decoder would count another number.
     """
 
     start: int
@@ -23,7 +23,7 @@ class Part:
     frames: int | None = None
 
     def window(self, file: BinaryIO) -> BinaryIO:
-        """The part of `file` as a file of its own; it moves where `file` is read."""
+        """The part as a file of its own; reading it moves the position of `file`."""
         return _Window(file, self)
 
 
@@ -61,13 +61,13 @@ class _Window(io.RawIOBase):
 
 
 def read_at(file: BinaryIO, position: int, size: int) -> bytes:
-    """At most `size` bytes at `position` of a file."""
+    """At most `size` bytes of a file from offset `position` on."""
     file.seek(position)
     return file.read(size)
 
 
 def skip_tags(file: BinaryIO, position: int) -> int:
-    """The position after the ID3v2 tags at `position`."""
+    """The offset after any ID3v2 tags at offset `position`."""
     while (head := read_at(file, position, 10))[:3] == b"ID3" and len(head) == 10:
         size = int.from_bytes(head[6:10], "big")
         size = sum((size >> 8 * byte & 0x7F) << 7 * byte for byte in range(4))

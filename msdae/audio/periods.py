@@ -1,4 +1,4 @@
-"""Periods of sound, by how a signal differs from itself later (YIN, de Cheveigné and Kawahara 2002)."""
+"""Finds the period of a sound with the difference function (YIN, de Cheveigné and Kawahara 2002)."""
 
 from typing import NamedTuple
 
@@ -9,19 +9,19 @@ from msdae.audio.resample import length, resample
 from msdae.audio.windows import Source, cut
 
 RATE = 22050  # Hz
-WINDOW, HOP = 768, 256  # samples that are compared, and from one comparison to the next
+WINDOW, HOP = 768, 256  # samples that are compared, and samples between frames
 SHORTEST, LONGEST = 10, 400  # samples of a period
 ALIKE = 0.15  # normalised difference below which a lag is a period
-LAG = 176  # samples; the multiple of the period about here tells it most exactly
-LOWEST = 0.05  # share of the power in the first three partials; a chord's common period has none of them
-FFT, TOGETHER = 2048, 256  # samples; frames that are heard at once
+LAG = 176  # samples; the period is refined at its multiple nearest to this lag
+LOWEST = 0.05  # smallest share of power in the first three partials; the common period of a chord has less
+FFT, TOGETHER = 2048, 256  # samples; frames that are analysed at once
 
 
 class Periods(NamedTuple):
-    """Frames of a recording.
+    """The frames of a recording, (frames,) each.
 
-    seconds: when each is; not quite evenly apart. hertz: 0 where the whole sound is not periodic, as where
-    several voices sound. power: mean square. (frames,) each.
+    seconds: their times, not quite evenly spaced. hertz: frequencies, 0 where the sound as a whole is not
+    periodic, as with several voices. power: mean squares.
     """
 
     seconds: torch.Tensor
@@ -30,10 +30,10 @@ class Periods(NamedTuple):
 
 
 def periods(source: Source, rate: int) -> Periods:
-    """The periods of `source`, which is at `rate` Hz. Octaves may be wrong.
+    """The periods of `source`, whose sample rate is `rate` Hz; a frequency may be an octave off.
 
     Raises:
-        UserError: as the source's `blocks`.
+        UserError: the source's `blocks` raises it.
     """
     size = WINDOW + LONGEST
     count = max(1, (length(source.samples, rate, RATE) - size) // HOP + 1)
@@ -53,12 +53,13 @@ def periods(source: Source, rate: int) -> Periods:
 
 
 def _periods(frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Frames (frames, samples) -> the lag that they were compared at, their period (0: none), their power."""
+    """Frames (frames, samples) -> the lag of the final comparison, the period (0 for none), both in samples,
+    and the power: (frames,) each."""
     frames = frames - frames.mean(dim=1, keepdim=True)
     peaks = frames.abs().amax(dim=1, keepdim=True).clamp_min(1e-30)
     frames = frames / peaks
     energies = F.pad(frames.double().square().cumsum(1), (1, 0)).float()
-    energies = energies[:, WINDOW:] - energies[:, : LONGEST + 1]  # of what begins after each lag
+    energies = energies[:, WINDOW:] - energies[:, : LONGEST + 1]  # of the window at each lag
     spectrum = torch.fft.rfft(frames, FFT)
     product = spectrum * torch.fft.rfft(frames[:, :WINDOW], FFT).conj()
     correlation = torch.fft.irfft(product)[:, : LONGEST + 1]
@@ -77,14 +78,14 @@ def _periods(frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Te
 
 
 def _share(power: torch.Tensor, fundamental: torch.Tensor) -> torch.Tensor:
-    """Share of the power (frames, bins) about the first three multiples of a bin (frames,): (frames,)."""
+    """The share of the power (frames, bins) near the first three multiples of a bin (frames,): (frames,)"""
     multiples = (fundamental[:, None] * torch.arange(1, 4)).round().long()
     bins = (multiples[..., None] + torch.arange(-1, 2)).flatten(1).clamp(0, power.shape[1] - 1)
     return power.gather(1, bins).sum(dim=1) / power.sum(dim=1).clamp_min(1e-12)
 
 
 def _vertex(values: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
-    """Where the parabola through the values (frames, lags) about `place` (frames,) is lowest: (frames,)."""
+    """The minimum of the parabola through the values (frames, lags) about `place` (frames,): (frames,)"""
     before, middle, after = (values.gather(1, place[:, None] + n)[:, 0] for n in (-1, 0, 1))
     bend = (before - 2 * middle + after).clamp_min(1e-12)
     return place + ((before - after) / (2 * bend)).clamp(-1, 1)

@@ -1,7 +1,7 @@
-"""Phases for a magnitude spectrogram in one pass through time, then a few rounds of Griffin and Lim.
+"""Finds phases for a magnitude spectrogram in one pass through time, then in a few rounds of Griffin-Lim.
 
-Where a recording with the same notes is known, low bins have its phases: decoded magnitudes do not tell low
-frequencies exactly, and partials that lie near to each other not at all.
+If a recording of the same notes is given, low bins take its phases, because decoded magnitudes do not
+determine low frequencies exactly, and cannot separate neighbouring partials.
 """
 
 import math
@@ -11,23 +11,23 @@ import torch
 import torch.nn.functional as F
 
 MOMENTUM = 0.99  # of the fast Griffin-Lim algorithm (Perraudin et al. 2013)
-TINY = 1e-30  # power of a bin that has no phase
+TINY = 1e-30  # power below which a bin has no phase
 GOLDEN = (math.sqrt(5) - 1) / 2
-HARMONICS = 6  # by which a partial is found, itself the first
-DECAY = 0.8  # of a harmonic's weight, to the one below
-STEP, REACH = 0.25, 3  # bins between candidates for a partial's frequency; how many at either side
-STIFFNESS = 2.0  # nats that it costs to leave the parabola by a bin
-DEPTH = 8.0  # nats below a frame's loudest bin where levels end
+HARMONICS = 6  # harmonics that locate a partial, including itself
+DECAY = 0.8  # ratio of a harmonic's weight to that of the one below
+STEP, REACH = 0.25, 3  # bins between candidates for a partial's frequency; number of them to either side
+STIFFNESS = 2.0  # penalty, in nats, on a candidate one bin away from the parabola's peak
+DEPTH = 8.0  # nats below a frame's loudest bin at which levels are clipped
 LOW = 1000.0  # Hz up to which a melody source's phases are taken
-BESIDE = 2  # bins around a partial that have its phase
-WEAK = 10 ** (-30 / 20)  # of the magnitude that is wanted; what a melody source has less of is no partial
-ALONE, VALLEY = 10 ** (18 / 20), 4  # a partial stands alone by so much over what is so many bins beside it
+BESIDE = 2  # bins to either side of a partial that take its phase
+WEAK = 10 ** (-30 / 20)  # of the rendering's magnitude; a weaker peak of the melody source is no partial
+ALONE, VALLEY = 10 ** (18 / 20), 4  # an isolated partial exceeds the bins `VALLEY` to either side by `ALONE`
 
 
 class Followed(NamedTuple):
-    """What the low bins of a rendering take from its melody source; (batch, low bins, frames) both.
+    """The phases that a rendering takes from its melody source; both (batch, low bins, frames).
 
-    phases: the melody source's, in radians. kept: in which places the rendering has them.
+    phases: those of the melody source, in radians. kept: where the rendering takes them, bool.
     """
 
     phases: torch.Tensor
@@ -37,11 +37,11 @@ class Followed(NamedTuple):
 def followed(magnitude: torch.Tensor, spectrum: torch.Tensor, sample_rate: int) -> Followed:
     """The phases of a recording's partials below `LOW`, for a rendering of the same notes.
 
-    A partial of the rendering that stands alone has its own frequency and its own time.
+    An isolated partial of the rendering keeps its own frequency and phase.
 
-    magnitude: (batch, bins, frames), that is rendered. spectrum: the recording's, of that shape, complex.
+    magnitude: of the rendering, (batch, bins, frames). spectrum: of the recording, complex, the same shape.
     """
-    last = int(magnitude.shape[1]) - 1  # a tensor where it is traced
+    last = int(magnitude.shape[1]) - 1  # a shape is a tensor in tracing
     low = min(max(1, round(2 * LOW / sample_rate * last)), last - VALLEY)
     wanted, own = magnitude[:, : low + VALLEY], spectrum[:, : low + 1].abs()
     partial = _peaks(own) & (own[:, :-1] > WEAK * wanted[:, :low])
@@ -52,13 +52,13 @@ def followed(magnitude: torch.Tensor, spectrum: torch.Tensor, sample_rate: int) 
 
 
 def _peaks(magnitude: torch.Tensor) -> torch.Tensor:
-    """Which bins but the last one are peaks: (batch, bins, frames) -> (batch, bins - 1, frames)."""
+    """Which bins are peaks, except for the last bin: (batch, bins, frames) -> (batch, bins - 1, frames)"""
     rise = F.pad(magnitude.diff(dim=1), (0, 0, 1, 0))
     return (rise[:, :-1] >= 0) & (rise[:, 1:] < 0)
 
 
 def _widened(marks: torch.Tensor, reach: int) -> torch.Tensor:
-    """Marks of bins, (batch, bins, frames), with `reach` bins to either side."""
+    """Marked bins, and `reach` bins to either side of them: (batch, bins, frames) both."""
     return F.max_pool2d(marks.float(), (2 * reach + 1, 1), 1, (reach, 0)) > 0
 
 
@@ -68,23 +68,24 @@ def accumulated(
     start: torch.Tensor | None = None,
     known: Followed | None = None,
 ) -> torch.Tensor:
-    """Phases of sinusoids that go on from frame to frame: (batch, bins, frames), in (-pi, pi].
+    """Phases of sinusoids that continue from frame to frame: (batch, bins, frames), in (-pi, pi].
 
-    Each peak of a frame is taken for a sinusoid. A parabola through the log-magnitude finds its frequency,
-    where it is low together with the levels at its harmonics, for decoded magnitudes tell low frequencies
-    badly. Its phase goes on from the frame before, and the bins around a peak move with it.
+    Each peak of a frame is taken for a sinusoid. Its frequency is the peak of a parabola through the
+    log-magnitudes; a low one is refined by the levels at its harmonics, as decoded magnitudes locate low
+    frequencies badly. Its phase continues that of the frame before, and so do the bins around it.
 
-    magnitude: (batch, bins, frames) of a centred STFT, Hann window of 2 * (bins - 1) samples, `hop` apart.
-    start: (batch, bins), phases of the frame before the first; `scattered` by default. So a long spectrogram
-        may be done in parts.
-    known: phases of low bins that are taken as they are, from `followed`.
+    magnitude: (batch, bins, frames) of a centred STFT with a Hann window of 2 * (bins - 1) samples.
+    hop: samples between frames.
+    start: phases of the frame before the first, (batch, bins), by which a long spectrogram can be done in
+        parts; by default `scattered`.
+    known: phases of low bins that are adopted, from `followed`.
 
     Source: Beauregard, Harish and Wyse 2015, "Single pass spectrogram inversion".
     """
     owner, advance = _sinusoids(magnitude, hop)
     bins = torch.arange(magnitude.shape[1], device=magnitude.device)
-    alternation = math.pi * ((bins - owner) % 2)  # of a Hann window's main lobe about its peak
-    moved = (advance + alternation).double()  # in doubles, phases may grow over an hour
+    alternation = math.pi * ((bins - owner) % 2)  # signs in the main lobe of a Hann window
+    moved = (advance + alternation).double()  # doubles, as the phases of an hour grow large
     before = scattered(len(bins), bins.device).expand_as(moved[:, 0]) if start is None else start.double()
     phases = torch.empty_like(moved)
     for frame, place in enumerate(owner.unbind(1)):
@@ -97,17 +98,18 @@ def accumulated(
 
 
 def scattered(bins: int, device: torch.device | None = None) -> torch.Tensor:
-    """(bins,): fixed phases without order, in doubles, for a sound to begin with.
+    """Fixed, irregular phases for a sound to begin with: float64, (bins,)
 
-    Equal ones would be an impulse, which is many times as loud as noise of the same magnitudes. Squares make
-    each bin sound at another time (Schroeder 1970), multiples of the golden section at times spread evenly.
+    Equal phases would make an impulse, whose peak is many times that of noise with the same magnitudes.
+    Phases that grow with the square of the bin let each bin sound at another time (Schroeder 1970); the
+    golden ratio spreads these times evenly.
     """
     squares = torch.arange(bins, dtype=torch.float64, device=device).square()
     return 2 * math.pi * (GOLDEN * squares % 1)
 
 
 def with_doubles(magnitude: torch.Tensor) -> torch.Tensor:
-    """The magnitudes on a device that has doubles: on the CPU where they are on MPS, which has none."""
+    """The magnitudes on a device that supports float64: moved from MPS, which does not, to the CPU."""
     return magnitude.cpu() if magnitude.device.type == "mps" else magnitude
 
 
@@ -119,10 +121,13 @@ def griffin_lim(
     rounds: int,
     kept: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """The waveform of `magnitude` whose phases are made consistent from `phase` on: (batch, samples).
+    """The waveform with these magnitudes, and with phases made consistent by Griffin-Lim: (batch, samples)
 
-    magnitude, phase: (batch, bins, frames) -> samples = (frames - 1) * hop. rounds: 0 keeps the phases.
-    kept: (batch, low bins, frames), which of the low bins' phases stay as they are.
+    samples = (frames - 1) * hop.
+
+    magnitude, phase: (batch, bins, frames); `phase` is where the algorithm begins. window: that of the STFT.
+    rounds: number of iterations; 0 keeps the phases. kept: which phases of low bins are not changed, bool,
+    (batch, low bins, frames).
 
     Source: Griffin and Lim 1984; with momentum, Perraudin et al. 2013.
     """
@@ -130,7 +135,7 @@ def griffin_lim(
     length = (magnitude.shape[-1] - 1) * hop
     weight = _overlapped(window.square().expand(1, magnitude.shape[-1], -1), hop, length)
     momentum = MOMENTUM / (1 + MOMENTUM)
-    wanted = magnitude.transpose(1, 2).contiguous()  # frames before bins, as transforms have them
+    wanted = magnitude.transpose(1, 2).contiguous()  # frames before bins, as FFTs take them
 
     def waveform(spectrum: torch.Tensor) -> torch.Tensor:
         return _overlapped(torch.fft.irfft(spectrum, len(window)) * window, hop, length) / weight
@@ -148,8 +153,11 @@ def griffin_lim(
 
 
 def _overlapped(frames: torch.Tensor, hop: int, length: int) -> torch.Tensor:
-    """The sum of frames that begin `hop` apart, (batch, frames, samples) -> (batch, length), from the middle
-    of the first frame on. In a third of the time of `torch.istft`, whose result it gives (tested)."""
+    """The overlap-add of frames `hop` apart: (batch, frames, samples) -> (batch, length).
+
+    It begins in the middle of the first frame. It gives the result of `torch.istft` (tested) in a third of
+    the time.
+    """
     batch, count, size = frames.shape
     parts = -(-size // hop)
     rest = parts * hop - size
@@ -161,10 +169,10 @@ def _overlapped(frames: torch.Tensor, hop: int, length: int) -> torch.Tensor:
 
 
 def _sinusoids(magnitude: torch.Tensor, hop: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Each bin's nearest peak and that sinusoid's phase advance over a hop: (batch, frames, bins) both."""
+    """Each bin's nearest peak, and its sinusoid's phase advance over a hop: (batch, frames, bins) both."""
     bins = magnitude.shape[1]
     level = magnitude.transpose(1, 2).contiguous().clamp_min(1e-7).log_()
-    rise = F.pad(level[..., 1:] - level[..., :-1], (1, 1))  # to each bin from the one below; 0 at the ends
+    rise = F.pad(level[..., 1:] - level[..., :-1], (1, 1))  # from the bin below to each bin; 0 at both ends
     before, after = rise[..., :-1], rise[..., 1:]
     peak = (before >= 0) & (after < 0)
     offset = _vertex(before, after).clamp_(-0.5, 0.5)
@@ -174,17 +182,18 @@ def _sinusoids(magnitude: torch.Tensor, hop: int) -> tuple[torch.Tensor, torch.T
     lower = torch.where(peak, index, -far).cummax(dim=-1).values
     upper = torch.where(peak, index, far).flip(-1).cummin(dim=-1).values.flip(-1)
     owner = torch.where(index - lower <= upper - index, lower, upper)
-    owner = torch.where((owner < 0) | (owner >= bins), index, owner).long()  # a frame without peaks: itself
+    owner = torch.where((owner < 0) | (owner >= bins), index, owner).long()  # without peaks, each bin itself
     advance = offset.add_(index).mul_(math.pi * hop / (bins - 1))
     return owner, advance.gather(-1, owner)
 
 
 def _harmonise(offset: torch.Tensor, peak: torch.Tensor, level: torch.Tensor) -> None:
-    """Move the `offset` of each low peak to where its harmonics are loud, too; all (batch, frames, bins).
+    """Refine, in place, the `offset` of each low peak, so that its harmonics are at loud places, too.
 
-    A note's sixth partial tells its pitch six times as exactly as its first.
+    The sixth partial of a note locates its pitch six times as exactly as the first. All arguments are
+    (batch, frames, bins).
     """
-    low = level.shape[-1] // (HARMONICS + 2)  # so that all harmonics are within the spectrum
+    low = level.shape[-1] // (HARMONICS + 2)  # highest bin whose harmonics all lie in the spectrum
     item, frame, place = peak[..., 2:low].nonzero(as_tuple=True)
     at = item, frame, place + 2
     shift = STEP * torch.arange(-REACH, REACH + 1, device=level.device)
@@ -205,6 +214,8 @@ def _harmonise(offset: torch.Tensor, peak: torch.Tensor, level: torch.Tensor) ->
 
 
 def _vertex(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
-    """Where a parabola through three levels peaks, in steps from the middle one; `before` and `after` are the
-    rises to it and from it."""
+    """The peak of a parabola through three levels, in steps from the middle one.
+
+    before, after: the rise to the middle level, and the rise from it.
+    """
     return (before + after).div_((before - after).clamp_(min=1e-6)).mul_(0.5)

@@ -1,4 +1,4 @@
-"""Change of sample rate, block by block, by the SoX resampler (package soxr)."""
+"""Changes sample rates block by block with the SoX resampler (package soxr)."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,18 +7,18 @@ import soxr
 import torch
 
 QUALITY = "VHQ"  # passes 91 % of the lower Nyquist frequency, aliases below -140 dB
-CONTEXT = 512  # samples at the lower rate on either side beyond which nothing sways a sample audibly
+CONTEXT = 512  # samples at the lower rate; those farther away have no audible influence on a sample
 
 
 def length(samples: int, old_rate: int, new_rate: int) -> int:
-    """Samples at `new_rate` of a recording of `samples` at `old_rate`; at least one."""
+    """The length at `new_rate` of a recording with `samples` samples at `old_rate`; at least 1."""
     return max(1, round(samples * new_rate / old_rate))
 
 
 def resample(blocks: Iterable[torch.Tensor], old_rate: int, new_rate: int) -> Iterator[torch.Tensor]:
-    """Blocks (samples,) of one recording at `old_rate` Hz -> blocks of it at `new_rate` Hz.
+    """Blocks (samples,) of one recording at `old_rate` Hz -> the recording at `new_rate` Hz, in blocks.
 
-    The result does not depend on where blocks end and has `length(...)` samples.
+    The result does not depend on how the blocks are cut, and has `length(...)` samples.
     """
     if old_rate == new_rate:
         yield from blocks
@@ -35,5 +35,5 @@ def resample(blocks: Iterable[torch.Tensor], old_rate: int, new_rate: int) -> It
 
 
 def resampled(waveform: torch.Tensor, old_rate: int, new_rate: int) -> torch.Tensor:
-    """`resample` of a whole waveform, (samples,)."""
+    """A whole waveform (samples,), resampled from `old_rate` to `new_rate` Hz."""
     return torch.cat(list(resample([waveform], old_rate, new_rate)))

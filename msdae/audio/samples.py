@@ -1,4 +1,4 @@
-"""Samples in arrays and tensors that users give."""
+"""Checks and converts arrays and tensors of samples that users pass."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ NUMBERS = "give floating numbers in [-1, 1], int16 or int32"
 
 
 def as_block(block: Any, kinds: tuple[torch.dtype, ...] = (torch.float32,)) -> torch.Tensor:
-    """A block of samples, an array or tensor, on the CPU: (samples,)
+    """A block of samples as a tensor on the CPU: (samples,)
 
-    kinds: of numbers that stay as they are; other floating numbers become float32.
+    block: an array or a tensor. kinds: types of numbers that are kept; other floating types become float32.
 
     Raises:
-        UserError: it is neither, of another shape, or of other numbers.
+        UserError: the block is neither an array nor a tensor, or has another shape or type of numbers.
     """
     tensor = as_tensor(block) if isinstance(block, np.ndarray) else block
     if not torch.is_tensor(tensor):
@@ -29,11 +29,10 @@ def as_block(block: Any, kinds: tuple[torch.dtype, ...] = (torch.float32,)) -> t
 
 
 def as_tensor(array: np.ndarray) -> torch.Tensor:
-    """The array as a tensor, whatever the order of its bytes and numbers; not the same memory where that must
-    not be written.
+    """The array as a tensor, whatever its byte order and memory layout; a read-only array is copied.
 
     Raises:
-        UserError: an array of what is no number.
+        UserError: torch has no such type, as for text or objects.
     """
     try:
         native = np.ascontiguousarray(array, array.dtype.newbyteorder("="))

@@ -1,4 +1,4 @@
-"""Recordings in another tuning than A = 440 Hz, which models are trained on, brought to it and back."""
+"""Retunes recordings to A = 440 Hz, on which models are trained, and renderings back to their tuning."""
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -10,30 +10,30 @@ from msdae.audio.resample import length, resample
 from msdae.audio.windows import Changed, beginning
 
 FFT, HOP = 8192, 4096  # samples
-LONGEST = 60  # seconds of a recording that are listened to
-LOWEST, HIGHEST = 80.0, 1000.0  # Hz; higher partials lie beside the keys
-LOUD, HEARD = 10 ** (-30 / 20), 10 ** (-40 / 20)  # of a frame's and of the recording's loudest partial
-SURE = 0.35  # of 1, which is that of partials that are all as far from the keys
-LEAST = 10.0  # cents; what is less is left as it is
+LONGEST = 60  # seconds of a recording that are analysed
+LOWEST, HIGHEST = 80.0, 1000.0  # Hz; higher partials deviate from the keys
+LOUD, HEARD = 10 ** (-30 / 20), 10 ** (-40 / 20)  # lowest partial, of its frame's loudest and of the loudest
+SURE = 0.35  # lowest agreement of the partials; it is 1 if all are equally far from the keys
+LEAST = 10.0  # cents; a recording that is less out of tune is left alone
 
 
 class Tuned(Changed):
-    """`source` as fast as it has to be to be in tune with A = 440 Hz, if it is in one tuning at all.
+    """`source`, played at the speed that tunes it to A = 440 Hz; unchanged if it has no single tuning.
 
     Raises:
-        UserError: when it is first heard: as the source's `blocks`.
+        UserError: at the first use, if the source's `blocks` raises it.
     """
 
     @property
     def samples(self) -> int:
-        """Its length, which is not the source's."""
+        """Its length, which differs from the source's if it is retuned."""
         return length(self.source.samples, self.rate, self._new_rate)
 
     def blocks(self) -> Iterator[torch.Tensor]:
         return resample(self.source.blocks(), self.rate, self._new_rate)
 
     def restored(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """Blocks (samples,) of a rendering as long as this, in the source's tuning and as long as it."""
+        """A rendering of this length, in the source's tuning and length; both in blocks (samples,)."""
         missing = self.source.samples
         for block in resample(blocks, self._new_rate, self.rate):
             yield block[:missing]
@@ -48,9 +48,9 @@ class Tuned(Changed):
 
 
 def offset(sound: torch.Tensor, rate: int) -> float:
-    """How many cents the partials of a sound (samples,) are above the keys of a piano, -50 to 50.
+    """How far the partials of a sound (samples,) are above the keys at A = 440 Hz, in cents from -50 to 50.
 
-    0 where they are not all as far from them: of quarter tones, slides and noise.
+    It is 0 if they are not about equally far from the keys, as with quarter tones, slides and noise.
     """
     frames = F.pad(sound.float(), (0, max(0, FFT - len(sound)))).unfold(0, FFT, HOP)
     bins = slice(round(LOWEST / rate * FFT), round(HIGHEST / rate * FFT))

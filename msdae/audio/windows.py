@@ -1,4 +1,4 @@
-"""Long signals as overlapping windows, and overlapping windows as one signal again; flat in memory."""
+"""Cuts long signals into overlapping windows and joins such windows again, in constant memory."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -16,8 +16,8 @@ from msdae.audio.samples import NUMBERS, as_block, as_tensor
 from msdae.errors import UserError, printable
 from msdae.limits import Range
 
-_LOOP_FADE = 256  # samples; the ends of a looped recording, so that the jump between them is no click
-KEPT = 300  # seconds, 53 MB
+_LOOP_FADE = 256  # samples of the fades at the ends of a looped recording, which prevent a click
+KEPT = 300  # seconds (53 MB) of the longest source that `Kept` keeps in memory
 Item = TypeVar("Item")
 
 
@@ -26,10 +26,10 @@ class Source(Protocol):
 
     @property
     def samples(self) -> int:
-        """How many there are."""
+        """The number of samples."""
 
     def blocks(self) -> Iterator[torch.Tensor]:
-        """Consecutive (samples,) float32 tensors."""
+        """Consecutive float32 tensors (samples,) that make up the sound."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Waveform:
     """A source in memory: (samples,), mono, [-1, 1].
 
     Raises:
-        UserError: another shape, no samples, NaN or infinite values.
+        UserError: the waveform has another shape, no samples, or NaN or infinite values.
     """
 
     waveform: torch.Tensor
@@ -62,9 +62,9 @@ class Waveform:
 
 @dataclass(frozen=True, eq=False)
 class Changed:
-    """`source` with other samples: what classes of this kind give in their `blocks`.
+    """The base of sources that process another `source`; subclasses define `blocks`.
 
-    rate: Hz.
+    rate: sample rate of the source in Hz.
     """
 
     source: Source
@@ -72,17 +72,17 @@ class Changed:
 
     @property
     def samples(self) -> int:
-        """Its length."""
+        """The number of samples, by default that of the source."""
         return self.source.samples
 
     @property
     def path(self) -> Path:
-        """The source's file; an AttributeError without one."""
+        """The source's file; raises an AttributeError if it has none."""
         return self.source.path
 
 
 class Kept(Changed):
-    """`source`, whose samples are kept once they were read, unless it is longer than `KEPT`."""
+    """`source`, whose samples stay in memory once they are read, unless it is longer than `KEPT`."""
 
     def blocks(self) -> Iterator[torch.Tensor]:
         if self.samples > KEPT * self.rate:
@@ -96,11 +96,11 @@ class Kept(Changed):
 
 @dataclass(frozen=True, eq=False)
 class Checked(Changed):
-    """`source`, an object of a user's, whose blocks become float32 tensors.
+    """A source object from a user, whose blocks are checked and converted to float32 tensors.
 
     Raises:
-        UserError: no samples. When it is read: blocks that `as_block` refuses, NaN or infinite samples, fewer
-            or more samples than it says.
+        UserError: it has no samples; or, when it is read, a block is refused by `as_block`, samples are NaN
+            or infinite, or there are fewer or more of them than it says.
     """
 
     def __post_init__(self):
@@ -122,7 +122,7 @@ class Checked(Changed):
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """`source`, which is at `old_rate` Hz, at `new_rate` Hz."""
+    """`source`, resampled from `old_rate` to `new_rate` Hz."""
 
     source: Source
     old_rate: int
@@ -141,11 +141,11 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
 
     sound: the name of a file; an array or tensor, (samples,) or (channels, samples), of floating numbers in
         [-1, 1], int16 or int32, whose channels are averaged; or anything with `samples` and `blocks()`.
-    sample_rate: of the sound in Hz, `rate` by default; a file knows its own.
+    sample_rate: of the sound in Hz, by default `rate`; ignored for files, which have their own.
 
     Raises:
-        UserError: a file that cannot be read, an array of another shape or type, empty, NaN or infinite; as
-            `Checked`.
+        UserError: the file cannot be read; the array has another shape or type, is empty, or has NaN or
+            infinite values; or as in `Checked`.
     """
     if isinstance(sound, (str, Path, Recording)):
         return open_recording(getattr(sound, "path", sound), rate)
@@ -163,7 +163,7 @@ def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
 
 
 def _mono(sound: Any) -> torch.Tensor:
-    """An array or tensor, (samples,) or (channels, samples) -> (samples,), float32."""
+    """An array or tensor (samples,) or (channels, samples), with channels averaged: float32, (samples,)"""
     if not isinstance(sound, (np.ndarray, torch.Tensor)):
         kind = "nothing" if sound is None else f"a {type(sound).__name__}"
         raise UserError(f"a source that is {kind}: give a file's name, an array or a tensor (samples,)")
@@ -178,25 +178,25 @@ def _mono(sound: Any) -> torch.Tensor:
 
 
 def starts(length: int, window: int, stride: int) -> list[int]:
-    """Where windows start that cover `length`: `stride` apart, but the last ends where the signal ends.
+    """The starts of windows that cover `length` samples, `stride` apart; the last ends with the signal.
 
-    A signal that is shorter than a window has one, at 0.
+    A signal shorter than a window has one window, at 0.
     """
     last = max(0, length - window)
     return [*range(0, last, stride), last]
 
 
 def cut(blocks: Iterable[torch.Tensor], firsts: Iterable[int], window: int) -> Iterator[torch.Tensor]:
-    """Blocks (..., any) of one signal -> its windows (..., window) that start at `firsts`, which rise.
+    """Blocks (..., any) of one signal -> its windows (..., window) that start at `firsts`, in rising order.
 
-    Windows that the signal is too short for are short.
+    Windows that reach beyond the end of the signal are shorter.
     """
     iterator = iter(blocks)
-    buffer, position = next(iterator, torch.zeros(0)), 0  # the place of the buffer's first sample
+    buffer, position = next(iterator, torch.zeros(0)), 0  # position of the buffer's first sample
     for first in firsts:
         parts, end = [buffer], position + buffer.shape[-1]
         while end < first + window and (block := next(iterator, None)) is not None:
-            if end <= first:  # what no window needs is not kept
+            if end <= first:  # samples that no window needs are dropped
                 parts, position = [], end
             parts.append(block)
             end += block.shape[-1]
@@ -208,10 +208,10 @@ def cut(blocks: Iterable[torch.Tensor], firsts: Iterable[int], window: int) -> I
 def surrounded(
     blocks: Iterable[torch.Tensor], samples: int, size: int, margin: int
 ) -> Iterator[tuple[int, int, torch.Tensor]]:
-    """Blocks of one signal of `samples` samples -> its parts of `size`, with up to `margin` to either side.
+    """Blocks of one signal of `samples` samples -> its parts of `size`, with up to `margin` on either side.
 
-    Yields (start of the part, start of the window, window), starts in samples; the window is the part with
-    its margins, (at most size + 2 * margin,).
+    Yields (start of the part, start of the window, window), with starts in samples. The window is the part
+    with its margins and runs from its start to at most `size` + 2 * `margin` samples later.
     """
     begins = range(0, samples, size)
     firsts = [max(0, begin - margin) for begin in begins]
@@ -219,12 +219,12 @@ def surrounded(
 
 
 def parts(source: Source, size: int) -> Iterator[torch.Tensor]:
-    """The source in parts of `size` samples; the last one may be shorter."""
+    """The source in parts of `size` samples, of which the last may be shorter."""
     return cut(source.blocks(), range(0, source.samples, size), size)
 
 
 def beginning(source: Source, samples: int) -> torch.Tensor:
-    """The first `samples` samples of a source, all of a shorter one: (at most `samples`,)"""
+    """The first `samples` samples of a source, or the whole of a shorter one: (at most `samples`,)"""
     return next(cut(source.blocks(), [0], samples))
 
 
@@ -233,7 +233,10 @@ def join(
     overlap: int,
     blend: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
 ) -> Iterator[torch.Tensor]:
-    """Windows (..., at least 2 * overlap), each sharing `overlap` with the next -> blocks of one signal."""
+    """Windows (..., at least 2 * overlap) that overlap by `overlap` samples -> one signal, in blocks.
+
+    blend: turns the end of a window and the beginning of the next, (..., overlap) both, into one.
+    """
     tail = None
     for window in windows:
         if tail is not None:
@@ -245,9 +248,10 @@ def join(
 
 
 def crossfade_level(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
-    """From `before` to `after` (..., samples) at an even level, whether their phases agree or not.
+    """A crossfade from `before` to `after` at a constant level, whether or not their phases agree.
 
-    Linear for equal signals and of constant power for uncorrelated ones; between, by their correlation.
+    It is linear for equal signals, of constant power for uncorrelated ones, and in between according to their
+    correlation. All shapes are (..., samples).
     """
     ramp = _ramp(before)
     products = before.square(), after.square(), before * after
@@ -270,7 +274,7 @@ def padded(source: Source, end: int, samples: int) -> Iterator[torch.Tensor]:
 
 
 def looped(source: Source) -> Iterator[torch.Tensor]:
-    """The blocks of `source` over and over, without end."""
+    """The blocks of `source`, repeated endlessly, with short fades at the joins."""
     yield from _faded(source, from_start=False)
     if source.samples > BLOCK:
         while True:
@@ -287,7 +291,7 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 
 def _faded(source: Source, from_start: bool = True) -> Iterator[torch.Tensor]:
-    """The blocks of `source`, faded out at its end and, unless it begins a loop, in at its start."""
+    """The blocks of `source`, faded out at its end and, if `from_start`, faded in at its start."""
     position = 0
     for block in source.blocks():
         index = torch.arange(position, position + len(block))
@@ -299,6 +303,6 @@ def _faded(source: Source, from_start: bool = True) -> Iterator[torch.Tensor]:
 
 
 def _ramp(like: torch.Tensor) -> torch.Tensor:
-    """Rises from 0 to 1, both excluded."""
+    """A linear ramp from 0 to 1, both excluded, as long as `like`: (samples,)"""
     steps = like.shape[-1]
     return torch.arange(1, steps + 1, dtype=like.dtype, device=like.device) / (steps + 1)
