@@ -1,4 +1,4 @@
-"""Waveform to latents and back: `load("spectral-neural")`, `load("music2latent")`, or a codec's file."""
+"""Codecs, from waveforms to latents and back: `load("spectral-neural")`, `load("music2latent")` or a file."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What a codec is to everything above it, and which ones there are."""
+"""The interface of codecs, and the function that loads one by its name or file."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -15,18 +15,18 @@ from msdae.codecs.registry import CODECS, DEFAULT
 from msdae.config import to_mapping
 from msdae.errors import UserError, printable
 
-CLIP_SECONDS = 3.0  # about the length of a clip; the exact one is a whole number of latent frames
-CLIP_MULTIPLE = 8  # of latent frames, so that codes at a fraction of their rate are whole
-FIX = "train it again with experiments/train_codec.py"  # a codec's file that is wrong
+CLIP_SECONDS = 3.0  # approximate length of a clip; the exact one is a whole number of latent frames
+CLIP_MULTIPLE = 8  # divides the latent frames of a clip, so that codes of lower rates have whole frames
+FIX = "train it again with experiments/train_codec.py"  # for a bad codec file
 
 
 class Codec(nn.Module, ABC):
-    """Waveform to latents and back at a fixed rate; nothing above knows which codec it is.
+    """A codec from waveforms to latents and back at a fixed rate; its users do not depend on its class.
 
     Attributes:
-        name: the name that `load` takes.
-        kind: what the header of its files calls it; empty where it has no files of its own.
-        channels: channels of the latent.
+        name: the name under which `load` finds it.
+        kind: its name in the header of its files; empty if it has no files of its own.
+        channels: channels of the latents.
         hop: samples per latent frame.
         sample_rate: in Hz.
         fingerprint: hash of the settings and weights that latents depend on; caches and checkpoints made with
@@ -42,33 +42,33 @@ class Codec(nn.Module, ABC):
 
     @property
     def identity(self) -> str:
-        """Hash of all that round trips depend on: codecs of one `fingerprint` may decode differently.
+        """A hash of all that round trips depend on, as codecs of one `fingerprint` may decode differently.
 
-        That is the weights and, where `config` is a dataclass, the settings.
+        It covers all weights and, if `config` is a dataclass, the settings.
         """
-        config = getattr(self, "config", None)  # of another library's network it may be anything
+        config = getattr(self, "config", None)  # may be anything in another library's network
         settings = to_mapping(config) if is_dataclass(config) else {}
         return checkpoint.fingerprint(self.state_dict(), {"latents": self.fingerprint, "settings": settings})
 
     @property
     def clip_frames(self) -> int:
-        """Latent frames of a clip, which models are trained on."""
+        """The latent frames of a clip, the unit on which models are trained."""
         frames = CLIP_SECONDS * self.sample_rate / self.hop
         return CLIP_MULTIPLE * max(1, round(frames / CLIP_MULTIPLE))
 
     @property
     def clip_samples(self) -> int:
-        """Samples of a clip."""
+        """The samples of a clip."""
         return self.clip_frames * self.hop
 
     @property
     def clip_seconds(self) -> float:
-        """Length of a clip in seconds."""
+        """The length of a clip in seconds."""
         return self.clip_samples / self.sample_rate
 
     @classmethod
     def pretrained(cls) -> "Codec":
-        """The codec with its published weights; by default those in the package.
+        """The codec with its published weights; by default, these are in the package.
 
         Raises:
             UserError: the weights are not on this machine.
@@ -77,10 +77,11 @@ class Codec(nn.Module, ABC):
 
     @classmethod
     def from_file(cls, path: str | Path) -> "Codec":
-        """The codec that `save` wrote.
+        """The codec in a file that `save` wrote.
 
         Raises:
-            UserError: no such file, a truncated or foreign one, settings or tensors of another version.
+            UserError: the file does not exist, is truncated or of another kind, has settings or tensors of
+                another version, or codecs of this class have no files.
         """
         raise UserError(f"{path}: '{cls.name}' has no files of its own; load it by its name")
 
@@ -99,7 +100,7 @@ class Codec(nn.Module, ABC):
         raise NotImplementedError
 
     def frames(self, samples: int) -> int:
-        """Latent frames of `samples` samples; the last one may be partly padding."""
+        """The number of latent frames of `samples` samples; the last frame may be partly padding."""
         return -(-samples // self.hop)
 
     @abstractmethod
@@ -108,19 +109,19 @@ class Codec(nn.Module, ABC):
 
     @abstractmethod
     def stream(self, latents: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """Decode latents of any length as they come, in memory that does not grow.
+        """Decode latents as they arrive, in constant memory.
 
-        latents: blocks (batch, channels, any) of z, however cut -> blocks (batch, any) of the waveform, hop
-            samples a frame.
+        latents: blocks of z (batch, channels, any), however they are cut -> blocks of the waveform
+            (batch, any), with `hop` samples per latent frame in all.
         """
 
     def follow(
         self, latents: Iterable[torch.Tensor], melody: Iterable[torch.Tensor]
     ) -> Iterator[torch.Tensor]:
-        """As `stream`, with a recording of the same notes, by which a codec may tell where low partials are.
+        """Like `stream`, with a recording of the same notes, which may help a codec to place low partials.
 
-        melody: for each block of latents one of the recording, (batch, hop * frames). A codec that does not
-            override this leaves it unheard.
+        melody: for each block of latents, the same block of the recording, (batch, hop * frames). A codec
+            that does not override this method ignores it.
         """
         return self.stream(latents)
 
@@ -133,14 +134,15 @@ class Codec(nn.Module, ABC):
         state: Any = None,
         melody: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, Any]:
-        """Decode a piece of a stream: its own frames, and a preview of those after them.
+        """Decode a piece of a stream: its own frames, and a preview of the frames after them.
 
-        z: (batch, channels, before + own + after) frames: the last piece's, its own, and the next piece's.
-        state: returned by the piece before, so that its sound goes on without a join; None: the first piece.
-        melody: (batch, hop * frames of z), as of `follow`.
+        z: (batch, channels, before + own + after): frames of the last piece, of this one, and of the next.
+        state: the state that the last piece returned, by which the sound continues without a join; None for
+            the first piece.
+        melody: as in `follow`, for all frames of z: (batch, hop * frames).
 
         Returns:
-            the waveform (batch, (own + after) * hop), and the next piece's state.
+            the waveform (batch, (own + after) * hop), and the state for the next piece.
         """
         return self.decode(z)[:, before * self.hop :], None
 
@@ -157,7 +159,7 @@ def load(name_or_path: str | Path = DEFAULT, device: str | torch.device = "cpu")
     name_or_path: a name in `CODECS`, or a file that experiments/train_codec.py wrote.
 
     Raises:
-        UserError: neither a known name nor a file, a damaged file, or missing weights.
+        UserError: it is neither a known name nor a file, the file is damaged, or the weights are missing.
     """
     name = str(name_or_path)
     with files.reading(name):

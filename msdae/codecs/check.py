@@ -1,4 +1,4 @@
-"""Does a codec reconstruct? Asked before a training is spent on its latents."""
+"""Checks that a codec reconstructs sound, before a model is trained on its latents."""
 
 import math
 
@@ -8,13 +8,13 @@ from msdae.audio.mel import LogMel, MelConfig
 from msdae.codecs.base import Codec
 from msdae.errors import UserError
 
-RANGE = 60.0  # dB below the loudest band that are compared; what is quieter is masked
-SILENCE = 1e-4  # of the loudest band's gained magnitude
-LIMIT = 9.0  # dB; a codec that reconstructs stays well below, random weights well above
+RANGE = 60.0  # dB below the loudest band that are compared; quieter bands are masked
+SILENCE = 1e-4  # magnitude of the loudest band, times the gain, up to which a recording is silent
+LIMIT = 9.0  # dB; a codec that reconstructs stays well below, one with random weights is well above
 
 
 def check_round_trip(codec: Codec, waveforms: torch.Tensor) -> float:
-    """`check_decoding` of waveforms: (batch, samples), mono, [-1, 1]."""
+    """`check_decoding` for waveforms (batch, samples), mono, [-1, 1]."""
     config = MelConfig(sample_rate=codec.sample_rate)
     return check_decoding(
         codec, codec.encode(waveforms), LogMel(config).to(waveforms.device)(waveforms), config
@@ -23,11 +23,12 @@ def check_round_trip(codec: Codec, waveforms: torch.Tensor) -> float:
 
 @torch.no_grad()
 def check_decoding(codec: Codec, z: torch.Tensor, mel: torch.Tensor, config: MelConfig) -> float:
-    """Mean distance in dB between the log-mels of recordings and of what their latents decode to.
+    """The mean distance in dB between the mel spectrograms of recordings and of their decoded latents.
 
-    z: latents (batch, channels, frames); mel: `LogMel(config)` of the recordings (batch, bands, mel frames).
-    Levels stop at `RANGE` dB below the loudest band of each recording; where both are below there is
-    nothing to compare, and silent recordings are left out. 0 is a perfect codec, inf one that gives NaN.
+    Levels are clipped at `RANGE` dB below the loudest band of each recording; bands in which both are lower
+    do not count, and neither do silent recordings. A perfect codec has 0, one that decodes to NaN has inf.
+
+    z: latents (batch, channels, frames). mel: `LogMel(config)` of the recordings, (batch, bands, mel frames).
 
     Raises:
         UserError: all recordings are silent, so that nothing can be measured.
@@ -47,7 +48,7 @@ def check_decoding(codec: Codec, z: torch.Tensor, mel: torch.Tensor, config: Mel
 
 
 def require_reconstruction(codec: Codec, distance: float) -> None:
-    """Check that a measured distance is within `LIMIT`.
+    """Check that a distance from `check_decoding` is within `LIMIT`.
 
     Raises:
         UserError: the codec does not reconstruct.

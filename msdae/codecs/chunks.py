@@ -1,4 +1,4 @@
-"""Latents of any length decoded piece by piece as they arrive: flat memory, joins without clicks."""
+"""Decodes latents of any length chunk by chunk as they arrive, in constant memory, with inaudible joins."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -11,9 +11,10 @@ CHUNK = 128  # latent frames decoded at once (12 s of sound); bounds memory
 
 
 class Chunk(NamedTuple):
-    """Latents (batch, channels, before + own + after), of which the neighbours own `before` and `after`.
+    """A piece of a stream of latents, with context from its neighbours.
 
-    first: place of the first own frame in the stream.
+    z: (batch, channels, before + own + after). first: index of its first own frame in the stream. before,
+    after: frames of context on either side.
     """
 
     z: torch.Tensor
@@ -23,15 +24,15 @@ class Chunk(NamedTuple):
 
     @property
     def own(self) -> int:
-        """Frames that the chunk is decoded for."""
+        """The number of frames without context."""
         return self.z.shape[-1] - self.before - self.after
 
 
 def chunks(latents: Iterable[torch.Tensor], chunk: int, context: int) -> Iterator[Chunk]:
-    """Blocks (batch, channels, any) of one stream -> chunks whose places do not depend on the blocks.
+    """Blocks (batch, channels, any) of one stream -> chunks, whatever the sizes of the blocks.
 
-    Each but the last, which may be longer by `context`, owns `chunk` frames; `context` more, at most `chunk`,
-    are added from the neighbours at either side.
+    Each chunk has `chunk` frames of its own (the last one at most `chunk` + `context`), and `context` frames
+    from each neighbour. context: at most `chunk`.
     """
     buffer, first, before = None, 0, 0
     for block in latents:
@@ -51,12 +52,12 @@ def crossfaded(
     chunk: int,
     context: int,
 ) -> Iterator[torch.Tensor]:
-    """What `decode` makes of a stream: blocks (batch, any).
+    """A stream of latents, decoded in chunks that are crossfaded: blocks (batch, any).
 
-    Neighbouring chunks share 2 * context frames; the middle half of these is the crossfade, the outer
-    quarters, where a chunk does not know what comes next, are thrown away.
+    Neighbouring chunks share 2 * context frames. The crossfade is in the middle half of these; the outer
+    quarters are dropped, because a chunk lacks context at its ends.
 
-    decode: ((batch, channels, f), place of their first frame) -> (batch, f * hop).
+    decode: (z (batch, channels, f), index of its first frame) -> waveform (batch, f * hop).
     """
     half = context * hop // 2
 

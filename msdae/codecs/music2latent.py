@@ -1,7 +1,7 @@
 """Music2Latent (Pasini et al. 2024): a consistency autoencoder, 64 channels at 10.77 Hz.
 
-The network is the package's own; what surrounds it (padding, batches, chunks, noise) is written here, because
-the package takes one recording at a time, drops its end and unpickles its weights. The weights' licence is
+The network is the package's own. What surrounds it (padding, batches, chunks, noise) is written here, because
+the package takes one recording at a time, drops its end, and unpickles its weights. The weights' licence is
 CC BY-NC 4.0.
 """
 
@@ -25,17 +25,17 @@ from msdae.errors import UserError, first_line, required
 REPOSITORY, FILE = "SonyCSLParis/music2latent", "music2latent.pt"
 VARIABLE = "MSDAE_MUSIC2LATENT"
 CONTEXT = 4  # latent frames seen beyond each end of a chunk
-SEED = 0  # of the noise that decoding starts from
+SEED = 0  # seed of the noise from which decoding starts
 
 _HOP = 512  # samples between the network's STFT frames
 _WINDOW = 4 * _HOP
-_STRIDE = 8  # STFT frames in a latent frame
-_MARGIN = (_WINDOW - _HOP) // 2  # padding at each end: n * 4096 samples then give n latent frames exactly
+_STRIDE = 8  # STFT frames per latent frame
+_MARGIN = (_WINDOW - _HOP) // 2  # padding at each end, so that n * 4096 samples give exactly n latent frames
 
 
 @CODECS.register("music2latent")
 class Music2Latent(Codec):
-    """Waveform <-> latents of `network`, the package's UNet with its weights loaded."""
+    """The codec of `network`, the package's UNet with its weights loaded."""
 
     name = "music2latent"
     channels = 64
@@ -49,7 +49,7 @@ class Music2Latent(Codec):
 
     @classmethod
     def pretrained(cls) -> "Music2Latent":
-        """The codec with the published weights on this machine; errors as `load`."""
+        """The codec with the published weights on this machine; raises as `load`."""
         return load()
 
     @torch.no_grad()
@@ -71,7 +71,7 @@ class Music2Latent(Codec):
     def stream(self, latents: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
         """Blocks of z (batch, channels, any) -> blocks of the waveform (batch, any).
 
-        Equal z give equal waveforms, in any batch: the noise is a function of the frame's place in time.
+        Equal z give equal waveforms in any batch, as the noise of a frame depends only on its index in time.
         """
         return crossfaded(self._decode_chunk, latents, self.hop, CHUNK, CONTEXT)
 
@@ -85,13 +85,13 @@ class Music2Latent(Codec):
         for start in range(0, frames, CHUNK):
             first, stop = max(0, start - CONTEXT), min(frames, start + CHUNK + CONTEXT)
             part = padded[:, first * self.hop : stop * self.hop + 2 * _MARGIN]
-            # In full precision: the package notes that half precision can give NaN here.
+            # This stays in full precision, as the package warns of NaN in half precision.
             z = self.network.encoder(to_representation_encoder(part)) / sigma_rescale
             chunks.append(z[..., start - first :][..., :CHUNK])
         return torch.cat(chunks, dim=-1)
 
     def _decode_chunk(self, z: torch.Tensor, first: int) -> torch.Tensor:
-        """z: (batch, channels, frames), frame `first` of the recording on -> (batch, frames * hop)."""
+        """z: (batch, channels, frames), from frame `first` of the recording on -> (batch, frames * hop)."""
         from music2latent.audio import to_waveform
         from music2latent.hparams import sigma_max
         from music2latent.hparams_inference import sigma_rescale
@@ -166,7 +166,7 @@ def _read_weights(path: Path) -> dict[str, Any]:
 
 
 def _noise(first: int, frames: int) -> torch.Tensor:
-    """(1, 2, bins, frames * _STRIDE): standard normal; each latent frame's is seeded by its place in time."""
+    """Standard normal noise, seeded for each latent frame by its index: (1, 2, bins, frames * _STRIDE)"""
     columns = []
     for frame in range(first, first + frames):
         generator = torch.Generator().manual_seed(SEED + frame)
@@ -175,10 +175,12 @@ def _noise(first: int, frames: int) -> torch.Tensor:
 
 
 def _coverage(frames: int) -> torch.Tensor:
-    """((frames - 1) * _HOP + _WINDOW,): the share of full window overlap that the package's inverse STFT
-    gives each sample: below 1 near the ends, where dividing by it undoes the fade."""
+    """The share of the full window overlap that each sample has: ((frames - 1) * _HOP + _WINDOW,)
+
+    It is below 1 near the ends, where the package's inverse STFT fades; dividing by it undoes the fade.
+    """
     squared = torch.hann_window(_WINDOW).square()
     columns = squared[None, :, None].expand(1, _WINDOW, frames)
     length = (frames - 1) * _HOP + _WINDOW
     overlap = F.fold(columns, (1, length), kernel_size=(1, _WINDOW), stride=(1, _HOP)).flatten()
-    return (overlap / 1.5).clamp_min(1e-3)  # four Hann windows squared add up to 1.5
+    return (overlap / 1.5).clamp_min(1e-3)  # four squared Hann windows add up to 1.5

@@ -1,10 +1,10 @@
-"""The codec that ships: a small network to latents and back to a spectrogram, phases in one pass.
+"""The default codec: a small network to latents and back to a spectrogram, whose phases are reconstructed.
 
-The encoder looks at the log-mels of one latent frame and at most of the next ones, so that latents are local
-in time. The decoder first predicts the log-mels from the latents around, then the magnitudes of all bins;
-single pass spectrogram inversion and a few rounds of Griffin-Lim give them phases (`msdae.audio.phase`).
-Latents have unit variance in every channel and were trained to be decoded when noise is added to them, as a
-denoiser's are.
+The encoder sees the log-mels of one latent frame and at most of a few neighbours, so that latents are local
+in time. The decoder first predicts log-mels from a latent and its neighbours, then the magnitudes of all
+bins; single pass spectrogram inversion and a few rounds of Griffin-Lim find their phases
+(`msdae.audio.phase`). Latents have unit variance in every channel. The decoder was trained on noisy latents,
+as a denoiser's are.
 """
 
 import math
@@ -34,14 +34,14 @@ Stack = tuple[
 
 @dataclass(frozen=True)
 class NeuralConfig(Transform):
-    """Settings of the codec.
+    """Settings of the codec, in addition to those of `Transform`.
 
-    floor: of magnitudes, where a full-scale sine has n_fft / 4: what is quieter is silence.
-    encoder, context, frame: width and depth of the encoder, of the decoder at the rate of the latents and
-        at that of the spectrogram. extra: features that the last gets beside the log-mels.
-    neighbours: latent frames at either side that a layer of the encoder looks at.
-    shortcuts: linear ways around the two parts of the decoder, as the encoder always has one.
-    rounds: of Griffin-Lim when decoding.
+    floor: magnitude below which sound counts as silent; a full-scale sine has n_fft / 4.
+    encoder, context, frame: (width, depth) of the encoder, of the decoder at the rate of the latents, and of
+        the decoder at the rate of the spectrogram. extra: features that the latter receives beside log-mels.
+    neighbours: latent frames on either side that each layer of the encoder sees.
+    shortcuts: whether both parts of the decoder have a linear bypass, as the encoder always has.
+    rounds: rounds of Griffin-Lim in decoding.
     """
 
     floor: Annotated[float, Range(0, 1e3, above=True)] = 0.02
@@ -55,7 +55,7 @@ class NeuralConfig(Transform):
 
 
 class Block(nn.Module):
-    """ConvNeXt block (Liu et al. 2022) in one dimension; a kernel of 1 looks at single frames."""
+    """A one-dimensional ConvNeXt block (Liu et al. 2022); with a kernel of 1, it sees single frames."""
 
     def __init__(self, width: int, kernel: int):
         super().__init__()
@@ -79,13 +79,14 @@ def _stack(inputs: int, size: tuple[int, int], outputs: int, kernel: int) -> nn.
 
 @CODECS.register("spectral-neural")
 class NeuralCodec(Codec):
-    """Waveform <-> learnt latents of blocks of log-mel frames.
+    """The codec whose latents are learnt from blocks of log-mel frames.
 
-    The fingerprint is of what makes latents: models and caches stay valid when the decoder is trained on.
+    Its fingerprint covers only the encoder, so that models and caches stay valid if the decoder is trained
+    further.
     """
 
     name, kind = "spectral-neural", "spectral-neural codec"
-    kernels = 5, 7  # frames that a block of the decoder looks at, at the latents' rate and the spectrogram's
+    kernels = 5, 7  # of the decoder's blocks, in frames: at the rate of the latents and of the spectrogram
 
     def __init__(self, config: NeuralConfig = NeuralConfig()):
         super().__init__()
@@ -109,7 +110,7 @@ class NeuralCodec(Codec):
 
     @property
     def fingerprint(self) -> str:  # type: ignore[override]
-        """Of the settings and weights that latents depend on."""
+        """A hash of the settings and weights that latents depend on."""
         kept = ("sample_rate", "n_fft", "hop", "bands", "f_max", "floor", "block", "channels", "encoder")
         settings = configs.to_mapping(self.config)
         state = {k: v for k, v in self.state_dict().items() if not k.startswith(("context", "frame"))}
@@ -126,7 +127,7 @@ class NeuralCodec(Codec):
         """
         magnitudes = pieces(waveform, self.config, self.window, CHUNK)
         blocks = (self._blocks(self.log_mel(magnitude)).transpose(1, 2) for magnitude in magnitudes)
-        seen = self.config.encoder[1] * self.config.neighbours  # latent frames at either side
+        seen = self.config.encoder[1] * self.config.neighbours  # latent frames on either side
         latents = []
         for chunk in chunks(blocks, max(1, seen, CHUNK // len(waveform)), seen):
             z = self._latents(chunk.z.transpose(1, 2))
@@ -139,8 +140,11 @@ class NeuralCodec(Codec):
         return magnitude
 
     def log_mel(self, magnitude: torch.Tensor) -> torch.Tensor:
-        """magnitude: (batch, bins, frames) -> (batch, frames, bands), standardised if `mean`, `std` are."""
-        mel = (self.filters @ magnitude.square()).clamp_min(1e-10).sqrt()  # at 0 the root has no gradient
+        """magnitude: (batch, bins, frames) -> log-mel (batch, frames, bands).
+
+        It is standardised by `mean` and `std`, which are 0 and 1 until they are measured.
+        """
+        mel = (self.filters @ magnitude.square()).clamp_min(1e-10).sqrt()  # the gradient is infinite at 0
         return ((mel + self.config.floor).log().transpose(1, 2) - self.mean) / self.std
 
     def project(self, mel: torch.Tensor) -> torch.Tensor:
@@ -159,22 +163,22 @@ class NeuralCodec(Codec):
     def stream(self, latents: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
         """Blocks of z (batch, channels, any) -> blocks of the waveform (batch, any).
 
-        Chunks see as much of their neighbours as they depend on, and phases go on from one to the next, so
-        that the result is that of the whole but for rounding.
+        Each chunk sees all of its neighbours that it depends on, and phases continue from chunk to chunk, so
+        that the result is that of decoding the whole at once, except for rounding.
         """
         return self._stream(latents)
 
     def follow(
         self, latents: Iterable[torch.Tensor], melody: Iterable[torch.Tensor]
     ) -> Iterator[torch.Tensor]:
-        """As `stream`; low partials have the phases that they have in `melody` (`Codec.follow`)."""
+        """Like `stream`, but low partials take their phases from `melody` (see `Codec.follow`)."""
         by_frame = (rearrange(block, "b (n s) -> b s n", s=self.hop) for block in melody)
         pairs = zip(latents, by_frame, strict=True)
         return self._stream(torch.cat([z, sound.to(z.device)], dim=1) for z, sound in pairs)
 
     @torch.no_grad()
     def _stream(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """blocks: of z, below it the samples of each frame where a melody is followed."""
+        """blocks: z, followed along the channels by the samples of each frame if there is a melody."""
         phase, margin = None, self._margin
         for chunk in chunks(blocks, max(CHUNK, self._reach + margin), self._reach + margin):
             z, sound = chunk.z.tensor_split([self.channels], dim=1)
@@ -191,15 +195,16 @@ class NeuralCodec(Codec):
         state: torch.Tensor | None = None,
         melody: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `Codec.continued`: the state is the phases of the last frame that the next piece begins with.
+        """See `Codec.continued`. The state is phases in radians: (batch, bins).
 
-        They are counted from those that a first piece begins with: zeros begin anew, as None does.
+        They are those of the frame before the one with which the phases of the next piece begin, relative to
+        the phases with which a first piece begins, so that zeros mean the same as None.
         """
         c, margin = self.config, self._margin
         magnitude = self.magnitude(z)
         known, after = min(before, margin), min(z.shape[-1] - before - own, margin)
         first, frames = (before - known) * c.block, (known + own + after) * c.block
-        # A centred transform has one frame more than hops: the next frame, or at the end the last again.
+        # A centred transform has one frame more than hops: the next frame or, at the end, the last one again.
         part = slice(first, first + frames + 1)
         inside, low = with_doubles(F.pad(magnitude, (0, 1), mode="replicate")[..., part]), None
         if melody is not None:
@@ -213,7 +218,7 @@ class NeuralCodec(Codec):
         return waveform[:, known * self.hop :].to(z.device), state.to(z.device)
 
     def _spectrum(self, waveform: torch.Tensor) -> torch.Tensor:
-        """(batch, hop * frames) -> (batch, bins, frames * block + 1), complex: of a centred transform."""
+        """The centred STFT: (batch, hop * frames) -> complex, (batch, bins, frames * block + 1)"""
         c = self.config
         return torch.stft(
             waveform, c.n_fft, c.hop, window=self.window, pad_mode="constant", return_complex=True
@@ -221,16 +226,16 @@ class NeuralCodec(Codec):
 
     @property
     def _reach(self) -> int:
-        """Latent frames at either side that a magnitude depends on."""
+        """The number of latent frames on either side that a magnitude depends on."""
         (_, slow), (_, fast) = self.config.context, self.config.frame
-        fast_frames = fast * (self.kernels[1] // 2)  # of the spectrogram
+        fast_frames = fast * (self.kernels[1] // 2)  # frames of the spectrogram
         return slow * (self.kernels[0] // 2) + math.ceil(fast_frames / self.config.block)
 
     @property
     def _margin(self) -> int:
-        """Latent frames at either end of a chunk that Griffin-Lim's rounds may spoil."""
+        """The number of latent frames at either end of a chunk that Griffin-Lim may spoil."""
         c = self.config
-        spoilt = (c.rounds + 1) * math.ceil(c.n_fft / c.hop)  # frames of the spectrogram: a window each round
+        spoilt = (c.rounds + 1) * math.ceil(c.n_fft / c.hop)  # frames of the spectrogram; a window per round
         return math.ceil(spoilt / c.block) + 1
 
     def magnitude(self, z: torch.Tensor) -> torch.Tensor:
@@ -238,26 +243,26 @@ class NeuralCodec(Codec):
         return (self.log_magnitude(self.features(z)).exp() - self.config.floor).clamp_min(0).transpose(1, 2)
 
     def features(self, z: torch.Tensor) -> torch.Tensor:
-        """z: (batch, channels, frames) -> (batch, frames * block, bands + extra); the bands are log-mels"""
+        """z: (batch, channels, frames) -> log-mels and extras, (batch, frames * block, bands + extra)"""
         z = z.transpose(1, 2)
         features = self.context(z) + self.context_shortcut(z) if self.config.shortcuts else self.context(z)
         return rearrange(features, "b n (t f) -> b (n t) f", t=self.config.block)
 
     def log_magnitude(self, features: torch.Tensor) -> torch.Tensor:
-        """features: (batch, frames, bands + extra) -> log of magnitude + floor, (batch, frames, bins)"""
+        """features: (batch, frames, bands + extra) -> log(magnitude + floor), (batch, frames, bins)"""
         log = self.frame(features)
         return log + self.frame_shortcut(features) if self.config.shortcuts else log
 
     # -- files
 
     def stored(self) -> dict[str, torch.Tensor]:
-        """The tensors of a file: weights in half precision."""
+        """The tensors as a file stores them: those of more than one dimension in half precision."""
         state = self.state_dict().items()
         return {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in state}
 
     @classmethod
     def from_file(cls, path: str | Path) -> "NeuralCodec":
-        """As `Codec.from_file`."""
+        """See `Codec.from_file`."""
         header = checkpoint.read_header(path, cls.kind, {"config": dict})
         config = configs.of_file(NeuralConfig, header["config"], path)
         with torch.device("meta"):

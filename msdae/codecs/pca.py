@@ -1,8 +1,9 @@
-"""The codec "spectral": PCA of blocks of log-mel frames, back by non-negative least squares and Griffin-Lim.
+"""The codec "spectral": PCA of blocks of log-mel frames; back by non-negative least squares and Griffin-Lim.
 
-A block is predicted from its own latent frame and its neighbours (linear least squares): together they
-know when notes start, which 64 components alone blur. The codec has Music2Latent's geometry (64 channels,
-4096 samples a frame), needs no download and runs several times faster than real time on one CPU core.
+In decoding, a block is predicted by linear least squares from its latent frame and the neighbouring ones:
+together they tell when notes start, which 64 components alone blur. The codec has the latent format of
+Music2Latent (64 channels, 4096 samples per frame), needs no download, and runs several times faster than real
+time on one CPU core.
 """
 
 import math
@@ -24,21 +25,21 @@ from msdae.errors import UserError
 from msdae.limits import Range
 
 CONTEXT = 2  # latent frames decoded beyond each end of a chunk, for the crossfade with its neighbour
-NNLS_STEPS = 24
-PHASE_STEPS = 32
+NNLS_STEPS = 24  # of the non-negative least squares
+PHASE_STEPS = 32  # of Griffin-Lim
 
 
 @dataclass(frozen=True)
 class SpectralConfig(Transform):
     """Settings of the codec; they are part of its fingerprint."""
 
-    # log1p(gain * mel): compression is linear below 1 / gain, logarithmic above
+    # of log1p(gain * mel), which is linear below 1 / gain and logarithmic above
     gain: Annotated[float, Range(0, 1e6, above=True)] = 1.0
     # Hz; bands above it weigh less in the PCA, as melody lies below
     tilt: Annotated[float, Range(0, 1e6, above=True)] = 1000.0
     # components are divided by their standard deviation to this power
     whitening: Annotated[float, Range(0, 2)] = 0.5
-    # latent frames at each side that help to predict a block
+    # latent frames on each side from which a block is predicted, beside its own
     reach: Annotated[int, Range(0, 16, reason="the covariances would fill gigabytes")] = 1
     # standard deviation of the errors in z that the prediction is made robust to
     noise: Annotated[float, Range(0, 1e3)] = 0.03
@@ -53,14 +54,15 @@ class SpectralConfig(Transform):
 
 @CODECS.register("spectral")
 class SpectralCodec(Codec):
-    """Waveform <-> half-whitened principal components of blocks of log-mel frames.
+    """The codec whose latents are partly whitened principal components of blocks of log-mel frames.
 
     Args:
         config: the settings.
-        mean: (block * bands,), the mean block.
-        components: (channels, block * bands), orthonormal rows.
-        weight: (channels,), each component's factor on its way to a latent channel.
-        prediction: ((2 * reach + 1) * channels, block * bands), from latent frames to a block less its mean.
+        mean: the mean block, (block * bands,).
+        components: orthonormal rows, (channels, block * bands).
+        weight: the factors by which components become latent channels, (channels,).
+        prediction: the matrix from latent frames to a block minus the mean block,
+            ((2 * reach + 1) * channels, block * bands).
     """
 
     name, kind = "spectral", "spectral codec"
@@ -79,7 +81,7 @@ class SpectralCodec(Codec):
         self.hop = config.hop * config.block
         self.sample_rate = config.sample_rate
         self.register_buffer("mean", mean.float())
-        # Rounded as the file stores them, so that a codec and its file are the same codec.
+        # Rounded as in a file, so that a codec and its saved copy are identical.
         self.register_buffer("components", components.half().float())
         self.register_buffer("weight", weight.float())
         self.register_buffer("prediction", prediction.half().float())
@@ -105,9 +107,9 @@ class SpectralCodec(Codec):
         return crossfaded(lambda z, first: self.vocode(self.predict(z)), latents, self.hop, CHUNK, CONTEXT)
 
     def blocks(self, waveform: torch.Tensor) -> Iterator[torch.Tensor]:
-        """waveform: (batch, samples) -> pieces of (batch, frames, block * bands), in order of time.
+        """waveform: (batch, samples) -> blocks in pieces (batch, frames, block * bands), in order of time.
 
-        The pieces are exact: what one transform of the whole waveform would give, in bounded memory.
+        Together, the pieces are exactly the transform of the whole waveform, in bounded memory.
         """
         for magnitude in pieces(waveform, self.config, self.window, CHUNK):
             yield rearrange(self._compressed_mel(magnitude), "b f (n t) -> b n (t f)", t=self.config.block)
@@ -118,7 +120,7 @@ class SpectralCodec(Codec):
         return rearrange(z, "b n c -> b c n")
 
     def predict(self, z: torch.Tensor) -> torch.Tensor:
-        """z: (batch, channels, frames) -> its most likely blocks, (batch, frames, block * bands)."""
+        """z: (batch, channels, frames) -> the blocks predicted from it, (batch, frames, block * bands)."""
         return _neighbourhoods(z, self.config.reach) @ self.prediction + self.mean
 
     def vocode(self, blocks: torch.Tensor) -> torch.Tensor:
@@ -126,11 +128,11 @@ class SpectralCodec(Codec):
         from torchaudio.functional import griffinlim
 
         rows = rearrange(blocks, "b n (t f) -> b (n t) f", t=self.config.block) / self.emphasis
-        # The loudest possible band: a denoiser's z can be anything, and expm1 would make it infinite.
+        # The loudest possible band is a limit, because expm1 of an extreme z from a denoiser is infinite.
         loudest = math.log1p(self.config.gain * self.config.n_fft / 2)
         mel = torch.expm1(rows.clamp(0, loudest)) / self.config.gain
         magnitude = rearrange(self._magnitude(mel), "b t f -> b f t")
-        # A centred transform has one frame more than hops; it was dropped and is the next block's first.
+        # A centred transform has one frame more than hops, which `blocks` drops; the last one is repeated.
         magnitude = torch.cat([magnitude, magnitude[..., -1:]], dim=-1)
         return griffinlim(
             magnitude,
@@ -146,16 +148,16 @@ class SpectralCodec(Codec):
         )
 
     def _compressed_mel(self, magnitude: torch.Tensor) -> torch.Tensor:
-        """magnitude: (batch, bins, frames) -> (batch, bands, frames)."""
-        # The root of band energies keeps the level when it is inverted; sums of magnitudes lose some dB.
+        """magnitude: (batch, bins, frames) -> compressed mel (batch, bands, frames)."""
+        # Inverting the root of band energies keeps the level; with sums of magnitudes, some dB are lost.
         mel = (self.filters @ magnitude.square()).sqrt()
         return torch.log1p(self.config.gain * mel) * self.emphasis[:, None]
 
     def _magnitude(self, mel: torch.Tensor) -> torch.Tensor:
-        """The spectrum whose band energies are nearest: mel (..., bands) -> (..., n_fft // 2 + 1), >= 0.
+        """The magnitudes that best explain a mel: (..., bands) -> (..., n_fft // 2 + 1), >= 0.
 
-        Non-negative least squares by multiplicative updates (Lee and Seung 2001) from the clipped
-        pseudo-inverse.
+        Band energies are fitted by non-negative least squares, with multiplicative updates (Lee and Seung
+        2001) that begin at the clipped pseudo-inverse.
         """
         energy = mel.square()
         power = (energy @ self.filters_inverse.T).clamp_min(1e-10)
@@ -165,7 +167,7 @@ class SpectralCodec(Codec):
         return power.sqrt()
 
     def stored(self) -> dict[str, torch.Tensor]:
-        """The tensors of a file: matrices in half precision."""
+        """The tensors as a file stores them: matrices in half precision."""
         return {
             "mean": self.mean,
             "components": self.components.half(),
@@ -175,7 +177,7 @@ class SpectralCodec(Codec):
 
     @classmethod
     def from_file(cls, path: str | Path) -> "SpectralCodec":
-        """As `Codec.from_file`."""
+        """See `Codec.from_file`."""
         header = checkpoint.read_header(path, cls.kind, {"config": dict})
         config = configs.of_file(SpectralConfig, header["config"], path)
         checkpoint.require_tensors(path, _blank(config, "meta"), FIX)
@@ -183,7 +185,7 @@ class SpectralCodec(Codec):
 
 
 def _blank(config: SpectralConfig, device: str = "cpu") -> dict[str, torch.Tensor]:
-    """The tensors of a codec that nothing was fitted for."""
+    """The tensors of a codec before it is fitted."""
     size, channels = config.block * config.bands, config.channels
     with torch.device(device):
         taps = (2 * config.reach + 1) * channels
@@ -198,11 +200,12 @@ def _blank(config: SpectralConfig, device: str = "cpu") -> dict[str, torch.Tenso
 def fit(waveforms: Iterable[torch.Tensor], config: SpectralConfig = SpectralConfig()) -> SpectralCodec:
     """The codec whose components explain most of the variance of `waveforms`.
 
-    waveforms: (batch, samples) each, mono, [-1, 1]; read twice, so a list or a set, no generator. The
-        covariances are exact, in memory that does not grow.
+    Covariances are accumulated over all waveforms, in constant memory.
+
+    waveforms: (batch, samples) each, mono, [-1, 1]; they are read twice, so a generator will not do.
 
     Raises:
-        UserError: too few blocks for the channels.
+        UserError: the waveforms have too few blocks for the channels, or the covariances exceed the memory.
     """
     size = config.block * config.bands
     limits.require_memory(32 * size**2, f"blocks of {size} values", "take fewer bands or a shorter block")
@@ -215,7 +218,7 @@ def fit(waveforms: Iterable[torch.Tensor], config: SpectralConfig = SpectralConf
 def _principal_components(
     waveforms: Iterable[torch.Tensor], codec: SpectralCodec
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Mean, components and weights for the blocks that `codec` makes of `waveforms`."""
+    """The mean, components and weights of `SpectralCodec` for the blocks of `waveforms`."""
     size, channels = codec.mean.numel(), codec.channels
     count, total, products = 0, torch.zeros(size).double(), torch.zeros(size, size).double()
     for waveform in waveforms:
@@ -236,7 +239,7 @@ def _principal_components(
 
 
 def _prediction(waveforms: Iterable[torch.Tensor], codec: SpectralCodec) -> torch.Tensor:
-    """(taps, block * bands): least squares from latent frames and their neighbours to blocks."""
+    """The least-squares matrix from latent frames and their neighbours to blocks: (taps, block * bands)"""
     taps, size = codec.prediction.shape
     count, inner, outer = 0, torch.zeros(taps, taps).double(), torch.zeros(taps, size).double()
     for waveform in waveforms:
@@ -251,14 +254,20 @@ def _prediction(waveforms: Iterable[torch.Tensor], codec: SpectralCodec) -> torc
 
 
 def _neighbourhoods(z: torch.Tensor, reach: int) -> torch.Tensor:
-    """z: (batch, channels, frames) -> (batch, frames, (2 * reach + 1) * channels); the ends are repeated."""
+    """Each latent frame with its neighbours; the first and last frames are repeated beyond the ends.
+
+    z: (batch, channels, frames) -> (batch, frames, (2 * reach + 1) * channels)
+    """
     padded = F.pad(z, (reach, reach), mode="replicate")
     return rearrange(padded.unfold(-1, 2 * reach + 1, 1), "b c n w -> b n (w c)")
 
 
 @torch.no_grad()
 def explained_variance(codec: SpectralCodec, waveforms: Iterable[torch.Tensor]) -> float:
-    """Share of the variance of the blocks of `waveforms` that survives the projection, at most 1."""
+    """The share of the variance of blocks that survives projection and prediction; at most 1.
+
+    waveforms: (batch, samples) each.
+    """
     lost, whole = 0.0, 0.0
     for waveform in waveforms:
         for blocks in codec.blocks(waveform):
@@ -268,7 +277,7 @@ def explained_variance(codec: SpectralCodec, waveforms: Iterable[torch.Tensor]) 
 
 
 def _emphasis(config: SpectralConfig, filters: torch.Tensor) -> torch.Tensor:
-    """(bands,), 1 for low bands, falling with 6 dB an octave above `tilt`."""
+    """The weights of the bands, 1 for low bands and falling by 6 dB an octave above `tilt`: (bands,)"""
     bins = torch.linspace(0, config.sample_rate / 2, filters.shape[1])
     centres = filters @ bins / filters.sum(1).clamp_min(1e-9)
     return (1 + (centres / config.tilt) ** 2).rsqrt()

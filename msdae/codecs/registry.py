@@ -1,4 +1,4 @@
-"""Which codecs there are, by name."""
+"""The registry of codecs by name."""
 
 from msdae import folders
 from msdae.registry import Registry
