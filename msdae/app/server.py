@@ -320,7 +320,7 @@ class Server:
     async def _map(self, request: Request, visit: Visit) -> Response:
         return JSONResponse({"points": await run_in_threadpool(self.studio.places)})
 
-    # -- what is known
+    # -- facts about the server
 
     async def _bench(self, request: Request, visit: Visit) -> Response:
         reports = await run_in_threadpool(self._found_reports)

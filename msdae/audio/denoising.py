@@ -77,5 +77,5 @@ def _filtered(sound: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
 
 
 def _spectrum(sound: torch.Tensor) -> torch.Tensor:
-    """(samples,) -> (bins, frames), complex."""
+    """The STFT of a sound: (samples,) -> complex, (bins, frames)"""
     return torch.stft(sound, FFT, HOP, window=torch.hann_window(FFT), return_complex=True)

@@ -52,7 +52,7 @@ class Levelled(Changed):
 
     @property
     def loudest(self) -> int:
-        """The sample at which its loudest part begins."""
+        """The index of the sample at which the loudest part begins."""
         return HOP * PART * int(self._parts[1].argmax())
 
     @cached_property
@@ -62,7 +62,7 @@ class Levelled(Changed):
 
     @property
     def _parts(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Peaks of the hops of each part, (parts, PART), and their medians, which clicks do not raise."""
+        """The peaks of the hops in each part, (parts, PART), and their medians, which clicks do not raise."""
         by_part = F.pad(self._peaks, (0, -len(self._peaks) % PART)).view(-1, PART)
         return by_part, by_part.median(dim=1).values
 

@@ -1,1 +1,1 @@
-"""Notes and MIDI files, instruments, the corpus of pieces and its arrangement."""
+"""Written music: notes, MIDI and MusicXML files, instruments, corpora of pieces, arrangements, captions."""

@@ -204,7 +204,10 @@ def _articulation(notes: Sequence[Sequence[float]]) -> str | None:
 
 
 def _mode(notes: Sequence[Sequence[float]]) -> str | None:
-    """The profile that fits the durations of the pitch classes best, over all tonics."""
+    """The mode whose profile, on any tonic, fits the durations of the pitch classes best.
+
+    None for fewer than `MODE_NOTES` notes, or if all twelve pitch classes last equally long.
+    """
     if len(notes) < MODE_NOTES:
         return None
     weights = [0.0] * 12

@@ -48,7 +48,10 @@ def pieces(*splits: str) -> list[str]:
 
 
 def collection(name: str, pattern: str = "*") -> list[str]:
-    """All pieces of a collection whose file names match the pattern, in a fixed order; raises as `pieces`."""
+    """The names of all pieces of a collection whose file names match the pattern, in a fixed order.
+
+    Raises the errors of `pieces`.
+    """
     root = _corpus_root()
     return sorted(path.relative_to(root).as_posix() for path in (root / name).glob(pattern))
 

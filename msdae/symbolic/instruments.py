@@ -31,7 +31,7 @@ POLYPHONIC = ("guitar", "keyboard", "mallet", "organ")
 
 PROGRAMS = 128  # General MIDI programs; sounds that have no program are numbered from here
 VELOCITIES = (25, 50, 75, 100, 127)  # the velocities of NSynth, used for single notes
-ONE_IN = 8  # one of so many neighbouring pitches is reserved
+ONE_IN = 8  # neighbouring pitches of which one is reserved
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ SUSTAIN = 64  # controller number of the sustain pedal
 DRUMS = 9  # channel of the drums, counted from 0
 BEND_RANGE = 2.0  # semitones of a full pitch bend, unless the file sets another range
 LEAST_BEND = 0.1  # semitones; a note that is bent less keeps the pitch of its key
-MOST_CHANGES = 500  # only so many changes of pitch bend or volume during one note are considered
+MOST_CHANGES = 500  # changes of pitch bend or volume that are considered during one note
 # Controllers that select a registered and a non-registered parameter, and the number that selects none.
 SELECT, OTHERS, NOTHING = (101, 100), (99, 98), (127, 127)
 VALUE, FINE = 6, 38  # data entry, coarse and fine: semitones and cents for parameter (0, 0), the bend range
@@ -231,7 +231,7 @@ def _ends(strokes: Sequence[_Stroke], pedal: Sequence[tuple[int, bool]]) -> list
         if is_down != down[-1]:
             times.append(tick)
             down.append(is_down)
-    times.append(max(*ends, times[-1]))  # the end of the last hold, where the pedal never goes up
+    times.append(max(*ends, times[-1]))  # where the last hold ends if the pedal never goes up
     onsets: dict[int, list[int]] = defaultdict(list)
     for stroke in sorted(strokes):
         onsets[stroke.pitch].append(stroke.onset)

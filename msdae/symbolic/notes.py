@@ -11,7 +11,7 @@ SLOWEST, FASTEST = 6e7 / (2**24 - 1), 1e4  # quarter notes a minute; MIDI cannot
 
 
 class Note(NamedTuple):
-    """A note as it is played: times in seconds, pitch in MIDI numbers, velocity 1 to 127."""
+    """A note as it is played: times in seconds, MIDI pitch (may have a fraction), velocity 1 to 127."""
 
     onset: float
     offset: float

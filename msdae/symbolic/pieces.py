@@ -39,7 +39,7 @@ def _lines(progress: Progress) -> Pieces:
 def folder(path: str | Path, voices: int, progress: Progress = silent) -> tuple[Pieces, list[str]]:
     """The usable MIDI and MusicXML files in a folder and its subfolders, and a message for each other one.
 
-    voices: 1 to use the highest part of any file; a larger number to use only files with exactly so many
+    voices: 1 to use the highest part of any file; a larger number to use only files with exactly that many
         parts, all monophonic.
 
     Raises:

@@ -13,7 +13,7 @@ TICKS = 24  # per quarter note: a sixteenth has 6, an eighth of a triplet 8
 STEPS = 4  # per quarter note: a step is a sixteenth
 BAR = 4  # quarter notes
 SIXTEENTH = TICKS // STEPS
-SHORTEST_REST = SIXTEENTH // 2  # ticks; a shorter one is articulation
+SHORTEST_REST = SIXTEENTH // 2  # ticks; a shorter rest is a matter of articulation
 LONGEST = 8 * TICKS  # ticks of the longest note or rest
 REST, BEGIN, END = 128, 129, 130  # symbols beside the MIDI pitches
 PITCHES = 131  # number of pitch symbols
@@ -107,7 +107,7 @@ def melody(score: Score) -> Line:
 
 @dataclass(frozen=True)
 class Durations:
-    """A vocabulary of durations, in ticks, ascending."""
+    """A vocabulary of durations, in ticks and in ascending order."""
 
     ticks: tuple[int, ...]
 
@@ -118,7 +118,7 @@ class Durations:
         return Durations(tuple(sorted(ticks for ticks, _ in counts.most_common(size))))
 
     def index(self, ticks: int) -> int:
-        """The number of the duration nearest to `ticks`."""
+        """The index of the duration nearest to `ticks`."""
         return min(range(len(self.ticks)), key=lambda number: abs(self.ticks[number] - ticks))
 
 

@@ -99,7 +99,7 @@ class EffectsConfig:
 
 
 def envelope(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
-    """After each onset the sound either fades in again or decays exponentially."""
+    """The sound with another envelope: from each onset on, it either fades in or decays exponentially."""
     attack, decay = logarithmic(rng, c.attack_seconds), logarithmic(rng, c.decay_seconds)
     onsets = sorted({round(note[0] * SAMPLE_RATE) for note in notes})
     since = np.arange(len(waveform), dtype=np.float32)
@@ -111,7 +111,7 @@ def envelope(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c:
 
 
 def vibrato(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
-    """A periodic change of the pitch."""
+    """The sound with a periodic change of its pitch."""
     return _bend(waveform, rng.uniform(*c.vibrato_cents), rng.uniform(*c.vibrato_hertz), rng)
 
 
@@ -124,13 +124,13 @@ def chorus(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: E
 
 
 def drive(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
-    """Soft clipping."""
+    """The sound with soft clipping."""
     gain = logarithmic(rng, c.drive_gain) / max(float(np.abs(waveform).max()), 1e-3)
     return np.tanh(gain * waveform)
 
 
 def tremolo(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
-    """A periodic change of the loudness."""
+    """The sound with a periodic change of its loudness."""
     seconds = np.arange(len(waveform)) / SAMPLE_RATE
     swing = np.sin(2 * np.pi * (rng.uniform(*c.tremolo_hertz) * seconds + rng.random()))
     return (waveform * (1 - rng.uniform(*c.tremolo_depth) * (1 + swing))).astype(np.float32)
@@ -139,7 +139,7 @@ def tremolo(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: 
 def equaliser(
     waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig
 ) -> np.ndarray:
-    """A few broad bell filters."""
+    """The sound through a few broad bell filters."""
     x = torch.from_numpy(waveform)
     for _ in range(rng.randint(*c.bells)):
         centre, gain = logarithmic(rng, c.bell_hertz), rng.uniform(*c.bell_decibels)
@@ -148,14 +148,14 @@ def equaliser(
 
 
 def low_pass(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
-    """A resonant low-pass filter."""
+    """The sound through a resonant low-pass filter."""
     cutoff = logarithmic(rng, c.cutoff_hertz)
     x = AF.lowpass_biquad(torch.from_numpy(waveform), SAMPLE_RATE, cutoff, Q=rng.uniform(*c.resonance))
     return x.numpy()
 
 
 def room(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
-    """Reverberation by an impulse response of low-passed noise that decays exponentially."""
+    """The sound with reverberation, whose impulse response is low-passed, exponentially decaying noise."""
     seconds = rng.uniform(*c.room_seconds)
     noise = np.random.default_rng(rng.getrandbits(32)).standard_normal(round(seconds * SAMPLE_RATE))
     tail = noise * np.exp(-6.9 * np.arange(len(noise)) / len(noise))
@@ -167,7 +167,7 @@ def room(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: Eff
 
 
 def hiss(waveform: np.ndarray, notes: Sequence[Note], rng: random.Random, c: EffectsConfig) -> np.ndarray:
-    """A noise floor."""
+    """The sound with a floor of white noise."""
     noise = np.random.default_rng(rng.getrandbits(32)).standard_normal(len(waveform)).astype(np.float32)
     return waveform + 10 ** (-rng.uniform(*c.hiss_decibels) / 20) * float(np.abs(waveform).max()) * noise
 

@@ -93,7 +93,7 @@ def render(tones: Sequence[Tone], string: PluckedString, samples: int, seed: str
 
 
 def drone(tonic: float, seconds: float, every: float) -> list[Tone]:
-    """Soft tones an octave below `tonic` (MIDI pitch), one `every` so many seconds, for `seconds`."""
+    """Soft tones an octave below `tonic` (MIDI pitch), `every` seconds apart, for `seconds`."""
     onsets = np.arange(0, seconds, every)
     return [Tone(float(t), float(min(t + every, seconds)), tonic - 12, round(DRONE * 100)) for t in onsets]
 

@@ -118,6 +118,8 @@ class PatchConfig:
 class Patch:
     """The parameters of one sound: filtered partials, or FM with two operators. See `PatchConfig`.
 
+    FM takes precedence over stretched partials and modes, and these over unison.
+
     slope: dB an octave by which the partials' amplitudes fall (negative). even: level of the even partials.
     rough: gains of the partials. pluck: plucking point as a share of the string; 0 for none.
     unison: cents between three copies; 0 for a single one. stretch: inharmonicity coefficient.
