@@ -1,4 +1,4 @@
-"""Codecs side by side on SwapBench's recordings: what a round trip leaves of notes, timbre and spectrum."""
+"""Codecs compared on SwapBench's recordings: how well a round trip preserves notes, timbre and spectrum."""
 
 import functools
 import logging
@@ -31,24 +31,25 @@ from msdae.evaluation.tables import EMPTY, Cell, Table, Value, counted, mean_cel
 from msdae.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
-ORIGINAL, UNCODED = RESERVED = "original", "mel + Griffin-Lim"  # rows that no codec may have the name of
+ORIGINAL, UNCODED = RESERVED = "original", "mel + Griffin-Lim"  # rows whose names no codec may have
 UNSEEN = "unseen"
 NOTE_F1, TOP1, LOG_MEL = "note F1 ↑", "timbre top-1 ↑", "log-mel dB ↓"
 F1_SHARE, TOP1_SHARE, MFCC = "share of note F1 ↑", "share of top-1 ↑", "MFCC cosine ↑"
 HEADER = ("codec", NOTE_F1, F1_SHARE, TOP1, TOP1_SHARE, MFCC, LOG_MEL, "SI-SDR dB ↑", "FAD ↓", "KAD ↓")
-YARDSTICKS = (16, 32)  # kbit/s of Opus
+YARDSTICKS = (16, 32)  # bit rates of the Opus rows, in kbit/s
 ONE_LINE, CHORDS = "monophonic melodies", "melodies of two voices and more"
-GROUPS = {ONE_LINE: ("monophonic",), CHORDS: ("two voices", "polyphonic")}  # of melodies, by texture
-FEWEST = 2  # recordings in a table, which KAD needs
-SPEED_SECONDS = 30  # of sound that the speed is measured on
+GROUPS = {ONE_LINE: ("monophonic",), CHORDS: ("two voices", "polyphonic")}  # {group: textures}
+FEWEST = 2  # recordings that KAD, and so a table, needs
+SPEED_SECONDS = 30  # length of the sound on which speed is measured
 RoundTrip = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass
 class Remains:
-    """What one round trip left of the recordings of a group, a row each.
+    """How well one round trip preserved the recordings of a group.
 
-    rows: note F1, timbre top-1, MFCC cosine, log-mel distance and SI-SDR. points: embeddings, a batch each.
+    rows: for each recording, its note F1, timbre top-1, MFCC cosine, log-mel distance and SI-SDR.
+    points: for each batch, the embeddings of its recordings, (batch, dim).
     """
 
     rows: list[tuple[float, ...]] = field(default_factory=list)
@@ -64,10 +65,12 @@ def compare(
     progress: Progress = silent,
     library: Library | None = None,
 ) -> list[Table]:
-    """A table for each of `GROUPS` and of `split` and "unseen", and one of speed and size.
+    """A table for each pair of a split (`split` and "unseen") and a group of `GROUPS`; one of speed and size.
 
-    codecs: by the name of their rows. cases: of SwapBench, whose melodies' right answers are what is coded.
-    split: "unseen" and "real" are compared on alone. library: as of `sounds.play`.
+    codecs: {name of the row: codec}.
+    cases: about how many SwapBench cases are drawn; the truths of their melodies are what is coded.
+    split: if it is "unseen" or "real", it is the only split.
+    library: as in `sounds.play`.
 
     Raises:
         UserError: too few cases, or as `plan`.
@@ -101,7 +104,7 @@ def compare(
 
 
 def _at_rate(rate: int, trip: RoundTrip) -> RoundTrip:
-    """A round trip of sounds at `rate` Hz as one of SwapBench's recordings."""
+    """A round trip of SwapBench's recordings, (batch, samples), through `trip`, which works at `rate` Hz."""
 
     def there_and_back(sounds: torch.Tensor) -> torch.Tensor:
         there = torch.stack([resampled(sound, SAMPLE_RATE, rate) for sound in sounds])
@@ -170,7 +173,7 @@ def _share(values: np.ndarray, untouched: np.ndarray) -> Cell:
 
 def _costs(codecs: Mapping[str, Codec], command: str) -> Table:
     seconds = {name: [math.inf, math.inf] for name in codecs}
-    for _ in range(3):  # side by side, so that what else the machine does slows all of them
+    for _ in range(3):  # codecs take turns, so that other load on the machine slows all of them
         for name, codec in codecs.items():
             rng = torch.Generator().manual_seed(0)
             waveform = 0.1 * torch.randn(1, SPEED_SECONDS * codec.sample_rate, generator=rng)
@@ -188,6 +191,6 @@ def _costs(codecs: Mapping[str, Codec], command: str) -> Table:
 
 
 def _timed(work: Callable[[torch.Tensor], torch.Tensor], tensor: torch.Tensor) -> tuple[torch.Tensor, float]:
-    """What `work` makes of `tensor`, and the seconds it takes."""
+    """The result of `work(tensor)` and the seconds it took."""
     start = time.perf_counter()
     return work(tensor), time.perf_counter() - start

@@ -1,7 +1,7 @@
 """Tables of results inside Markdown documents, between markers: `<!-- NAME -->` and `<!-- /NAME -->`.
 
-The results are JSON files of tables (`tables.write`) that lie beside the documents; `sections` renders them,
-`update` writes them into a document and `stale` says which a document has not.
+The results are JSON files of tables (`tables.write`) that lie beside the documents. `sections` renders them,
+`update` writes them into a document, and `stale` names those that are out of date in a document.
 """
 
 import difflib
@@ -14,22 +14,22 @@ from msdae.evaluation import tables
 from msdae.evaluation.tables import Table
 from msdae.files import atomic, read_text
 
-# An opening and its closing marker on lines of their own, and what stands between them.
+# An opening marker, its closing marker, each on a line of its own, and the text between them.
 _MARKED = re.compile(r"^<!-- (?P<name>[^/\s].*?) -->\n(?P<body>.*?)^<!-- /(?P=name) -->$", re.S | re.M)
 _OPENING = re.compile(r"^<!-- (?P<name>[^/\s].*?) -->$", re.M)
 _CLOSING = re.compile(r"^<!-- /(?P<name>\S.*?) -->$", re.M)
 
 
 def name_of(table: Table) -> str:
-    """The title as a word: "Table 4: transfer, NSynth / notes" is "table-4-transfer-nsynth-notes"."""
+    """The title as one word: "Table 4: transfer, NSynth / notes" becomes "table-4-transfer-nsynth-notes"."""
     return re.sub(r"\W+", "-", table.title.lower()).strip("-")
 
 
 def stored(folder: str | Path) -> dict[str, Table]:
-    """The tables of every JSON file in `folder`, as "FILE/TITLE".
+    """The tables of every JSON file in `folder`, {"FILE/TITLE": table}.
 
     Raises:
-        UserError: a file is no list of tables, or two tables have one name.
+        UserError: a file is not a list of tables, or two tables have the same name.
     """
     by_name: dict[str, Table] = {}
     for path in sorted(Path(folder).glob("*.json")):
@@ -42,10 +42,10 @@ def stored(folder: str | Path) -> dict[str, Table]:
 
 
 def sections(folder: str | Path) -> dict[str, str]:
-    """What documents may show of the results in `folder`, by name.
+    """The Markdown texts that documents may show of the results in `folder`, by name.
 
     "FILE": all tables of FILE.json, each below its heading, note and command. "FILE/TITLE": one of them.
-    "FILE/TITLE rows": its rows alone.
+    "FILE/TITLE rows": that table without heading, note and command.
 
     Raises:
         UserError: as `stored`.
@@ -60,12 +60,13 @@ def sections(folder: str | Path) -> dict[str, str]:
 
 
 def update(path: str | Path, sections: Mapping[str, str]) -> None:
-    """Replace what stands between the markers of the document `path`; the rest of it stays.
+    """Replace the text between the markers of the document `path`; the rest of the document stays.
 
-    sections: text by the names of markers. The document need not show all of them.
+    sections: {name of the marker: text}. The document need not show all of them.
 
     Raises:
-        UserError: cannot be read or written, a marker without its partner, or a name without a section.
+        UserError: the document cannot be read or written, or has a marker without its partner or a marker
+            whose name is not in `sections`.
     """
     text = _read(path, sections)
     for name in _names(text):
@@ -80,10 +81,10 @@ def update(path: str | Path, sections: Mapping[str, str]) -> None:
 
 
 def stale(path: str | Path, sections: Mapping[str, str]) -> list[str]:
-    """The names of the sections in the document `path` that are not as `sections` has them.
+    """The names of the markers in the document `path` whose text differs from that in `sections`.
 
     Raises:
-        UserError: cannot be read, or a marker without its partner.
+        UserError: the document cannot be read, or has a marker without its partner.
     """
     return [
         match["name"]
@@ -101,7 +102,10 @@ def _names(text: str) -> list[str]:
 
 
 def _read(path: str | Path, sections: Mapping[str, str]) -> str:
-    """The document. A comment that opens nothing is a marker only where its name is a section's."""
+    """The text of the document, whose markers are checked to come in pairs.
+
+    A comment without a closing partner counts as a marker only if its name is in `sections`.
+    """
     text = read_text(path, "name a Markdown file")
     pairs = _names(text)
     closing = [match["name"] for match in _CLOSING.finditer(text)]

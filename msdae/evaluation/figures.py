@@ -1,6 +1,6 @@
-"""Pictures of results and of sound by matplotlib: colour-blind-safe, equal files from equal input.
+"""Pictures of results and of sound by matplotlib: colour-blind-safe, and equal input gives equal files.
 
-Those of results are drawn from tables, so that a stored table is enough to draw them again.
+Pictures of results are drawn from tables, so that a stored table is enough to draw them again.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from msdae.errors import UserError, printable
 from msdae.evaluation.tables import Cell, Table, Value
 from msdae.files import atomic, check_replaceable
 
-if TYPE_CHECKING:  # matplotlib is imported when something is drawn
+if TYPE_CHECKING:  # otherwise matplotlib is imported only when something is drawn
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SECONDS = 30  # of each recording that a picture shows at most
+SECONDS = 30  # longest beginning of a recording that a picture shows
 SUFFIXES = (".png", ".pdf", ".svg")
-LONGEST = 100  # characters of a title, more do not fit
+LONGEST = 100  # characters of a title; more do not fit
 WIDTH = 9.0  # inches: as wide as a README's column
-HERTZ = (300, 1000, 3000, 10000)  # marks of the frequency axis
-# Okabe and Ito's colours, each with a marker of its own.
+HERTZ = (300, 1000, 3000, 10000)  # ticks of the frequency axis
+# Okabe and Ito's colours, and the marker that goes with each.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 QUIET = "#5C6066"
@@ -46,29 +46,29 @@ _STYLE = {
     "axes.spines.right": False,
     "savefig.dpi": 160,
     "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "msdae",  # names of the parts of an SVG follow from what it shows
+    "svg.hashsalt": "msdae",  # makes the ids inside an SVG the same in every run
 }
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """What all pictures look like."""
+    """Apply the common look of all pictures inside the block."""
     import matplotlib
 
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a box is drawn in its place
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a box is drawn instead
         yield
 
 
 def new(width: float, height: float) -> Figure:
-    """An empty picture, in inches, whose parts make room for each other."""
+    """An empty figure of `width` x `height` inches, whose parts make room for each other."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def plain(title: str) -> str:
-    """`title` as it is written, cut in its middle where it is long: a dollar sign begins no formula."""
+    """`title` for matplotlib: dollar signs are escaped, and a long title is shortened in its middle."""
     title = printable(title)
     if len(title) > LONGEST:
         title = f"{title[: LONGEST // 2]} ... {title[-LONGEST // 2 :]}"
@@ -88,7 +88,7 @@ def check_plot(path: str | Path) -> None:
 
 @style()
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a picture, atomically: equal pictures give equal files.
+    """Write a picture atomically; equal pictures give equal files.
 
     Raises:
         UserError: another extension than png, pdf or svg, or no such folder.
@@ -134,7 +134,7 @@ def dot_plot(table: Table, columns: Sequence[str], rows: Sequence[str] = ()) -> 
 
 @style()
 def course(table: Table) -> Figure:
-    """Interpolation: what each further column has at each strength, the second column, with its intervals."""
+    """Interpolation: each column from the third on, with its intervals, over the strength (second column)."""
     figure = new(0.7 * WIDTH, 3.4)
     axis = figure.subplots()
     strengths = [cell.value for cell in table.column(table.header[1]).values()]
@@ -153,8 +153,11 @@ def course(table: Table) -> Figure:
 
 @style()
 def curves(table: Table, over: str, columns: Sequence[str]) -> Figure:
-    """A panel for each of `columns`: its values over the column `over`, whose axis is logarithmic, a line for
-    what rows are named before their comma; a row without such a value is drawn as a level line."""
+    """A panel for each of `columns`: its values over the column `over`, on a logarithmic axis.
+
+    Rows whose names are equal up to the first comma are joined to one line. A row that has no value in `over`
+    is drawn as a horizontal line.
+    """
     figure = new(WIDTH, 3.2)
     places = table.column(over)
     lines: dict[str, list[str]] = {}
@@ -184,7 +187,7 @@ def curves(table: Table, over: str, columns: Sequence[str]) -> Figure:
 
 @style()
 def bars(tables: Sequence[Table], columns: Sequence[str]) -> Figure:
-    """Codecs: a panel for each of `columns`, a group of bars for each table, a bar for each of its rows."""
+    """Codecs: a panel for each of `columns`, in it a group of bars for each table, a bar for each row."""
     figure = new(WIDTH, 2.3 * len(columns) + 0.7)
     axes = figure.subplots(len(columns), 1, sharex=True, squeeze=False)[:, 0]
     names = list(dict.fromkeys(str(row[0]) for table in tables for row in table.rows))
@@ -215,7 +218,8 @@ def bars(tables: Sequence[Table], columns: Sequence[str]) -> Figure:
 
 @style()
 def heat_map(tables: Sequence[Table], columns: Sequence[str] = ("h1", "h2", "h3")) -> Figure:
-    """Probes: level by factor, each square with its share of the factor's information; a panel a table."""
+    """Probes: a panel for each table, with factors by levels; a cell is the share of a factor's information
+    that is read from a level."""
     height = 1.2 + 0.42 * max(len(table.rows) for table in tables)
     figure = new(min(WIDTH, 1.8 + 3.0 * len(tables)), height)
     axes = figure.subplots(1, len(tables), squeeze=False)[0]
@@ -270,7 +274,7 @@ def _cell(cells: Mapping[str, Cell], name: str, table: Table) -> Cell:
 def case(waveforms: Mapping[str, torch.Tensor]) -> Figure:
     """The log-mels of a case side by side on one colour scale, each below its title.
 
-    waveforms: (samples,) each at 44.1 kHz, such as timbre source, melody source, truth and swap.
+    waveforms: {title: (samples,) at 44.1 kHz}, such as timbre source, melody source, truth and swap.
     """
     log_mel = LogMel()
     mels = [log_mel(waveform[None])[0].numpy() for waveform in waveforms.values()]
@@ -287,7 +291,9 @@ def case(waveforms: Mapping[str, torch.Tensor]) -> Figure:
 
 @style()
 def plot_log_mels(path: str | Path, sources: Mapping[str, Source]) -> None:
-    """One picture with the log-mel of each source (its first 30 s at most) under its title, on one time axis.
+    """Write one picture with the log-mel of each source (30 s at most) under its title, on one time axis.
+
+    sources: {title: source}.
 
     Raises:
         UserError: another extension than png, pdf or svg, or no such folder.
@@ -307,7 +313,7 @@ def plot_log_mels(path: str | Path, sources: Mapping[str, Source]) -> None:
 
 
 def hertz_marks(config: MelConfig) -> dict[int, float]:
-    """Where `HERTZ` lie in a picture of a log-mel: {Hz: share of its height from below}."""
+    """Where the frequencies `HERTZ` lie in a picture of a log-mel: {Hz: share of its height from below}."""
     top = hz_to_mel(config.sample_rate / 2)
     # Band i of the picture has its peak at (i + 1) / (bands + 1) of the mel scale and its middle at i + 1/2.
     places = {hz: ((config.bands + 1) * hz_to_mel(hz) / top - 0.5) / config.bands for hz in HERTZ}
@@ -315,7 +321,7 @@ def hertz_marks(config: MelConfig) -> dict[int, float]:
 
 
 def _draw_mel(axis: Axes, mel: np.ndarray, config: MelConfig, **scale: Any) -> None:
-    """mel: (bands, frames), with axes in Hz and seconds."""
+    """Draw `mel` (bands, frames) with axes in Hz and seconds."""
     seconds = mel.shape[-1] * config.hop / config.sample_rate
     axis.imshow(mel, origin="lower", aspect="auto", cmap="magma", extent=(0, seconds, 0, 1), **scale)
     marks = hertz_marks(config)

@@ -1,17 +1,19 @@
-"""How late a stream is, and whether its pieces can be told from each other."""
+"""Live conversion measured: how far the output lags, and whether the joins of its pieces can be heard."""
 
 import numpy as np
 import torch
 
-FRAME, HOP = 1024, 64  # samples, of the spectra that onsets are seen in
-RANGE = 100  # from the loudest bin to what is softer than any onset
+FRAME, HOP = 1024, 64  # window and hop of the spectra that onsets are found in, in samples
+RANGE = 100  # amplitude ratio of the loudest bin to what is too soft to be an onset
 
 
 def lag(source: torch.Tensor, output: torch.Tensor, most: int) -> int:
-    """Samples by which `output` (samples,) is behind `source`, from -`most` to `most`, by onsets in both.
+    """Samples by which `output` is later than `source`, -`most` to `most`; a multiple of `HOP`.
 
-    0 where either has none. The cross-correlation of spectral flux: what begins is compared, not how it
-    sounds.
+    The lag is the peak of the cross-correlation of both spectral fluxes, so onsets are compared, not timbre.
+    It is 0 if either has no onsets.
+
+    source, output: (samples,).
     """
     flux = [_flux(waveform) for waveform in (source, output)]
     if not all(values.any() for values in flux):
@@ -24,10 +26,12 @@ def lag(source: torch.Tensor, output: torch.Tensor, most: int) -> int:
 
 
 def roughness(output: torch.Tensor, stride: int, length: int) -> float:
-    """How sudden changes are where pieces join, relative to elsewhere; 1 where none can be told.
+    """How abrupt the waveform is where pieces join, relative to elsewhere; 1 if the joins do not stand out.
 
-    The largest second difference of the samples, relative to those around, of the `length` samples from each
-    multiple of `stride` on and of all other pieces of that length; medians, so that no onset decides.
+    The waveform (samples,) is cut into blocks of `length` samples. The abruptness of a block is its largest
+    second difference over the mean one around it. Returned is the median of the blocks that begin less than
+    `length` samples after a multiple of `stride` over the median of all others; medians, so that no single
+    onset decides. Silence is left out; it is 1, too, where there is nothing to compare.
     """
     if len(output) < 2 * stride or not output.any():
         return 1.0
@@ -44,7 +48,7 @@ def roughness(output: torch.Tensor, stride: int, length: int) -> float:
 
 
 def _flux(waveform: torch.Tensor) -> np.ndarray:
-    """How much louder the bands become from frame to frame."""
+    """Spectral flux, (frames - 1,): by how much the bins of (samples,) become louder, summed over bins."""
     window = torch.hann_window(FRAME)
     spectrum = torch.stft(waveform, FRAME, HOP, window=window, pad_mode="constant", return_complex=True).abs()
     level = torch.log1p(RANGE * spectrum / spectrum.max().clamp_min(1e-9))

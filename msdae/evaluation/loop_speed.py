@@ -1,4 +1,4 @@
-"""How fast the training loop is, and how much of a step is not the network: clips read, viewed and moved."""
+"""How fast the training loop is, and how much of a step is spent on reading, viewing and moving clips."""
 
 import dataclasses
 import functools
@@ -22,25 +22,25 @@ from msdae.models.config import ModelConfig
 from msdae.training.autoencoder import AutoencoderTask, TrainConfig
 from msdae.training.loop import Loop
 
-WARM = 3  # steps before those that are measured
-NEVER = 10**6  # steps
+WARM = 3  # warm-up steps, which are not measured
+NEVER = 10**6  # steps: longer than any measurement
 
 
 @dataclasses.dataclass(frozen=True)
 class StepSpeed:
-    """Seconds of a step, and of what the network takes of them: both passes and the optimizer."""
+    """Seconds of a step, and those of the network in it: forward pass, backward pass and optimizer."""
 
     seconds: float
     network: float
 
     @property
     def rest(self) -> float:
-        """The share of a step that is not the network."""
+        """The share of a step that the network does not take, 0 to 1."""
         return max(0.0, 1 - self.network / self.seconds)
 
 
 def measure(kind: str, stage: int, settings: TrainConfig, steps: int) -> StepSpeed:
-    """Medians of `steps` steps of a stage in its loop, on squares of noise in a cache."""
+    """Median times over `steps` training steps of a stage, on a temporary cache of squares of noise."""
     settings = dataclasses.replace(
         settings,
         trackers=(),
@@ -69,7 +69,7 @@ def measure(kind: str, stage: int, settings: TrainConfig, steps: int) -> StepSpe
 
 
 class _Marks(tqdm):
-    """Notes when each step ends."""
+    """A silent progress bar that notes in `marks` when each step ends."""
 
     def __init__(self, marks: list[float], **options: Any):
         self.marks = marks
@@ -81,7 +81,7 @@ class _Marks(tqdm):
 
 
 def _timed(loop: Loop) -> list[float]:
-    """The seconds that the turns of the networks will take in each part of a step, in a list that grows."""
+    """Time the loop's network turns: a list that gets the seconds of each part of each step as it ends."""
     turns, seconds = loop._turns, []
 
     def timed(*arguments: Any) -> Any:

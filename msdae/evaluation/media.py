@@ -1,4 +1,4 @@
-"""Sounds and pictures small enough to lie inside a page, as data: addresses."""
+"""Sounds and pictures as data: URLs, small enough to be embedded in a page."""
 
 import io
 from base64 import b64encode
@@ -12,21 +12,21 @@ from PIL import Image
 from msdae.audio.files import SAMPLE_RATE
 from msdae.files import reading
 
-SOUND_BYTES = 13_000_000  # that all sounds of a page may take
-RATES = (96, 80, 64, 48, 40)  # kb/s, the first that fits is taken
+SOUND_BYTES = 13_000_000  # most bytes that all sounds of a page take, in base64
+RATES = (96, 80, 64, 48, 40)  # kb/s; the first that fits is taken
 _LAME = (320, 32)  # kb/s at libsndfile's compression levels 0 and 1
 SPECTROGRAM, WIDEST = (384, 176), 1400  # pixels
 
 
 def bit_rate(samples: int) -> int:
-    """kb/s at which `samples` of sound fit into SOUND_BYTES; the lowest of RATES if none does."""
+    """The highest of `RATES`, in kb/s, at which `samples` samples fit into `SOUND_BYTES`; else the lowest."""
     seconds = samples / SAMPLE_RATE
     fitting = [rate for rate in RATES if seconds * rate * 1000 / 8 * 4 / 3 <= SOUND_BYTES]
     return fitting[0] if fitting else RATES[-1]
 
 
 def mp3(waveform: torch.Tensor, rate: int) -> str:
-    """waveform: (samples,), [-1, 1], at SAMPLE_RATE -> data: address of an MP3 of `rate` kb/s."""
+    """waveform: (samples,), [-1, 1], at `SAMPLE_RATE` -> data: URL of an MP3 of `rate` kb/s."""
     buffer = io.BytesIO()
     most, least = _LAME
     soundfile.write(
@@ -42,9 +42,9 @@ def mp3(waveform: torch.Tensor, rate: int) -> str:
 
 
 def spectrogram(mel: np.ndarray, highest: float) -> str:
-    """A picture of a log-mel as a data: address of WebP.
+    """The picture of a log-mel as the data: URL of a WebP file.
 
-    mel: (bands, frames), 0 to `highest`, which has the brightest colour.
+    mel: (bands, frames), 0 to `highest`, which gets the brightest colour.
     """
     import matplotlib
 
@@ -54,10 +54,10 @@ def spectrogram(mel: np.ndarray, highest: float) -> str:
 
 
 def picture(path: str | Path) -> str:
-    """The picture in `path`, at most `WIDEST` pixels wide -> data: address of a WebP picture.
+    """The picture in `path`, scaled to at most `WIDEST` pixels wide, as the data: URL of a WebP file.
 
     Raises:
-        UserError: missing, or not a picture.
+        UserError: the file is missing or is not a picture.
     """
     with reading(path, "make it again"):
         try:
@@ -70,7 +70,7 @@ def picture(path: str | Path) -> str:
 
 
 def svg(text: str) -> str:
-    """The text of an SVG file -> data: address."""
+    """The text of an SVG file as a data: URL."""
     return _address("image/svg+xml", text.encode())
 
 

@@ -1,4 +1,4 @@
-"""The codec that everybody knows, as a yardstick: Opus, by libsndfile where it has it."""
+"""Opus, a codec that everybody knows, as a yardstick; written by libsndfile, where it was built with Opus."""
 
 import io
 
@@ -7,8 +7,8 @@ import torch
 
 from msdae.audio.resample import resampled
 
-RATE = 48000  # Hz, at which Opus works
-_LOWEST, _HIGHEST = 6, 256  # kbit/s of one channel, between which libsndfile's compression level goes
+RATE = 48000  # Hz, the sample rate of Opus
+_LOWEST, _HIGHEST = 6, 256  # kbit/s of one channel at libsndfile's compression levels 1 and 0
 
 
 def is_here() -> bool:
@@ -17,7 +17,7 @@ def is_here() -> bool:
 
 
 def round_trip(waveforms: torch.Tensor, sample_rate: int, kilobits: int) -> torch.Tensor:
-    """(batch, samples), mono, through Opus at `kilobits` a second and back: the same shape."""
+    """Encode `waveforms` (batch, samples), mono, with Opus at `kilobits` kbit/s; decoded, of equal shape."""
     return torch.stack([_one(waveform, sample_rate, kilobits) for waveform in waveforms])
 
 

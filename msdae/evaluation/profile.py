@@ -1,4 +1,4 @@
-"""Where the time of a swap goes, from a cold process: this version's, and others' in the same run."""
+"""Where the time of a swap in a cold process goes, for one or several versions of msdae side by side."""
 
 import json
 import statistics
@@ -15,8 +15,8 @@ from msdae.evaluation import speed, watch
 from msdae.evaluation.tables import EMPTY, Cell, Table, Value
 from msdae.progress import Progress, silent
 
-CLOCKS = {"wall": "perf_counter", "processor": "process_time"}  # name: function of `time`
-PYTHON = "interpreter"  # its start and end
+CLOCKS = {"wall": "perf_counter", "processor": "process_time"}  # {name: function of the module `time`}
+PYTHON = "interpreter"  # the part that is Python's own start and end
 ORDER = (PYTHON, watch.IMPORTS, *dict.fromkeys(name for name, _, _ in watch.PARTS), watch.REST)
 Parts = Mapping[str, float]  # seconds
 
@@ -29,13 +29,17 @@ def swaps(
     clock: str = "wall",
     progress: Progress = silent,
 ) -> dict[tuple[str, float], Parts]:
-    """{(name, seconds of sound): parts}, medians of rounds in which all take turns.
+    """Profile swaps: {(name of the version, seconds of sound): {part: seconds}}.
 
-    checkouts: of versions of msdae, by name. lengths: of the two recordings, in seconds. options: of every
-        swap, beside its files. clock: one of `CLOCKS`.
+    The seconds are medians over `rounds` rounds, in each of which every version and length has its turn.
+
+    checkouts: {name: folder with a version of msdae}.
+    lengths: of both recordings, in seconds; each length is measured.
+    options: of the command line of every swap, beside its files.
+    clock: a key of `CLOCKS`.
 
     Raises:
-        UserError: a checkout cannot swap.
+        UserError: the swap of a checkout fails.
     """
     cases = [(name, length) for name in checkouts for length in lengths]
     measured: dict[tuple[str, float], list[Parts]] = {case: [] for case in cases}
@@ -55,7 +59,11 @@ def swaps(
 
 
 def table(profiles: Mapping[tuple[str, float], Parts], note: str, command: str) -> Table:
-    """Parts by row, versions by column, and how many times faster the first is than the others."""
+    """A table with a row for each part and a column for each length and version.
+
+    The last rows are the sums and, where there are several versions, how many times as long as the first the
+    others take.
+    """
     names, lengths = (tuple(dict.fromkeys(values)) for values in zip(*profiles, strict=True))
     header, columns = ["part"], []
     for length in lengths:
@@ -88,7 +96,7 @@ def _write_recordings(folder: Path, seconds: float) -> None:
 
 
 def _measured(checkout: Path, folder: Path, seconds: float, options: Sequence[str], clock: str) -> Parts:
-    """The parts of one swap in a process whose working folder, from which it imports, is `checkout`."""
+    """The parts of one swap in a process that runs in, and so imports from, the folder `checkout`."""
     timbre, melody = (str(folder / f"{name}-{seconds:g}.wav") for name in ("timbre", "melody"))
     arguments = ["--timbre", timbre, "--melody", melody, "--out", str(folder / "swap.wav"), *options]
     code = Path(watch.__file__).read_text("utf-8")

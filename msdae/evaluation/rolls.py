@@ -1,4 +1,4 @@
-"""Pictures of scores: piano rolls, a colour for each part."""
+"""Pictures of scores: piano rolls with a colour for each part."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,9 @@ from msdae.symbolic.tokens import BAR
 
 @style()
 def plot_roll(path: str | Path, scores: Mapping[str, Score], columns: int = 1) -> None:
-    """One picture with the notes of each score under its title: pitch by quarter notes, lines at bars.
+    """Write one picture with the piano roll of each score under its title: pitch over quarter notes.
+
+    scores: {title: score}. columns: how many piano rolls are side by side.
 
     Raises:
         UserError: another extension than png, pdf or svg, or no such folder.

@@ -1,4 +1,4 @@
-"""What a round trip leaves of notes, without a transcriber: pitches, onsets and levels of spectra."""
+"""How well a round trip preserves notes, without a transcriber: pitches, onsets and levels of spectra."""
 
 import torch
 
@@ -6,16 +6,16 @@ from msdae.audio.harmonics import harmonic_filters
 from msdae.evaluation.metrics.distance import log_mel_distance
 
 N_FFT, HOP = 4096, 1024
-FLOOR = 1e-3  # of a full-scale sine, below which nothing is heard
-WIDE = 7  # pitches of the grid that a sound's own is told from: about an octave's half
-MOST = 6  # pitches at once
+FLOOR = 1e-3  # amplitude, in shares of a full-scale sine, below which nothing is heard
+WIDE = 7  # grid pitches of which only the highest peak counts: a semitone to either side
+MOST = 6  # pitches of a frame
 
 
 def measures(recorded: torch.Tensor, decoded: torch.Tensor, sample_rate: int) -> dict[str, float]:
-    """Means over recordings: "log-mel dB", "pitch F1" and "onset correlation".
+    """Means over recordings of "log-mel dB", "pitch F1" and "onset correlation".
 
-    Pitches are the highest peaks of the harmonic sums of each frame, at most `MOST`; those that are in both
-    frames count. Onsets are the rises of the spectrum from frame to frame.
+    The pitches of a frame are the highest peaks of its harmonic sum, at most `MOST`; the F1 counts those that
+    both frames have. Onsets are the rises of the log spectrum from frame to frame, which are correlated.
 
     recorded, decoded: (batch, samples), mono.
     """
@@ -31,14 +31,14 @@ def measures(recorded: torch.Tensor, decoded: torch.Tensor, sample_rate: int) ->
 
 
 def _log_spectrum(waveform: torch.Tensor) -> torch.Tensor:
-    """(samples,) -> (frames, bins), log of magnitude + `FLOOR`"""
+    """(samples,) -> (frames, bins): log(magnitude + `FLOOR`), with magnitude 1 for a full-scale sine."""
     window = torch.hann_window(N_FFT, device=waveform.device)
     spectrum = torch.stft(waveform, N_FFT, HOP, window=window, pad_mode="constant", return_complex=True)
     return (spectrum.abs().T * (4 / N_FFT) + FLOOR).log()
 
 
 def _pitches(salience: torch.Tensor) -> torch.Tensor:
-    """(frames, pitches of the grid) -> which of them sound, bool"""
+    """The harmonic sums (frames, grid pitches) -> bool of equal shape: which pitches sound."""
     highest = salience.amax(dim=1, keepdim=True)
     around = torch.nn.functional.max_pool1d(salience[None], WIDE, 1, WIDE // 2)[0]
     floor = salience.median(dim=1, keepdim=True).values
@@ -48,7 +48,10 @@ def _pitches(salience: torch.Tensor) -> torch.Tensor:
 
 
 def _shared(one: torch.Tensor, other: torch.Tensor) -> float:
-    """F1 of two sets of pitches, a step of the grid apart at the most; NaN without any."""
+    """F1 of two sets of pitches, bool (frames, grid pitches); NaN if both are empty.
+
+    Pitches match if they are at most one step of the grid apart.
+    """
     wide = [torch.nn.functional.max_pool1d(x[None].float(), 3, 1, 1)[0] > 0 for x in (one, other)]
     found = ((one & wide[1]).sum() + (other & wide[0]).sum()).float()
     return float(found / (one.sum() + other.sum()))
@@ -59,5 +62,5 @@ def _rises(spectrum: torch.Tensor) -> torch.Tensor:
 
 
 def _correlation(x: torch.Tensor, y: torch.Tensor) -> float:
-    """Of two (frames,); NaN where one does not change."""
+    """Pearson correlation of two curves (frames,); NaN if one is constant."""
     return float(torch.corrcoef(torch.stack([x, y]))[0, 1])

@@ -1,4 +1,4 @@
-"""Which code a result follows from: a hash of modules, and of those that they import."""
+"""Which code a result depends on: a hash of modules, and of those that they import."""
 
 import ast
 import hashlib
@@ -12,10 +12,11 @@ PACKAGE = Path(msdae.__file__).parent
 
 
 def fingerprint(names: Iterable[str], with_imports: bool = False) -> str:
-    """A hash of the source of modules and packages of msdae, "msdae.audio".
+    """A hash of the source code of modules and packages of msdae.
 
-    with_imports: and of every module of msdae that they import, directly or through others, and of the
-        package's assets.
+    names: dotted, such as "msdae.audio"; a package stands for all its modules.
+    with_imports: include every module of msdae that they import, directly or indirectly, and the files of
+        the package's assets.
     """
     modules = {module for name in names for module in _modules() if f"{module}.".startswith(f"{name}.")}
     paths = [_modules()[module] for module in sorted(_reached(modules) if with_imports else modules)]
@@ -49,8 +50,11 @@ def _name(path: Path) -> str:
 
 
 def _imported(module: str) -> Iterator[str]:
-    """The modules that a module imports anywhere, or whose package it names for a registry; the package's own
-    `__init__`, which imports lazily, is none."""
+    """The modules of msdae that a module imports anywhere.
+
+    A string that is the dotted name of a package, as registries have it, counts as an import of its modules.
+    `msdae/__init__.py`, which imports lazily, does not count.
+    """
     for node in ast.walk(ast.parse(_modules()[module].read_text("utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

@@ -1,4 +1,4 @@
-"""What models cost: seconds here, and parameters, FLOPs and memory, counted on tensors without data."""
+"""What models cost: seconds on this machine; parameters, FLOPs and memory, counted on meta tensors."""
 
 import copy
 import math
@@ -25,24 +25,30 @@ from msdae.synthesis.players import play
 from msdae.training.autoencoder import TrainConfig
 from msdae.training.memory import activations, kept_storages
 
-FLOAT = 4  # bytes
-PUBLISHED = "released"  # the configuration that was published
+FLOAT = 4  # bytes of a number in single precision
+PUBLISHED = "released"  # name of the published configuration's file
 
 
 def medians(cases: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, float]:
-    """Median seconds of each case; taking turns spreads what else the machine does over all of them."""
+    """Median seconds of each case over `rounds` rounds.
+
+    The cases take turns, so that other load on the machine slows all of them alike.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for round_ in range(rounds + 1):
         for name, case in cases.items():
             start = time.perf_counter()
             case()
-            if round_ > 0:  # the first one warms up
+            if round_ > 0:  # the first round is a warm-up
                 seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 
 def training_step(model: Autoencoder, batch: int, device: torch.device) -> Callable[[], None]:
-    """One optimizer step of the model's stage on random clips of 32 frames that are already in memory."""
+    """A function that takes one optimizer step of the model's stage, on random clips already in memory.
+
+    batch: clips, of `FRAMES` latent frames each.
+    """
     optimizer = torch.optim.Adam(model.to(device).train().freeze(), fused=True)
     clips, draws = noise(model, batch, FRAMES, device)
 
@@ -51,13 +57,13 @@ def training_step(model: Autoencoder, batch: int, device: torch.device) -> Calla
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        loss.item()  # waits for the device
+        loss.item()  # wait for the device
 
     return step
 
 
 def swap(pipeline: Pipeline, seconds: float) -> Callable[[], None]:
-    """A swap of `recordings`, `seconds` long, from sound to sound."""
+    """A function that swaps both `recordings` of so many seconds, from waveforms to waveform."""
     timbre, melody = recordings(seconds)
 
     def case() -> None:
@@ -67,9 +73,9 @@ def swap(pipeline: Pipeline, seconds: float) -> Callable[[], None]:
 
 
 def recordings(seconds: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Two tunes, each over and over by a formula: (samples,) at 44 100 Hz.
+    """Two tunes, each repeated to `seconds` and played by a synthesis formula: (samples,) at 44 100 Hz each.
 
-    Of music a swap takes other time than of noise, in which there is no pitch and which may be a room's.
+    They are music because noise, which has no pitch and may be taken for that of a room, takes another time.
     """
     samples = round(seconds * SAMPLE_RATE)
     waveforms = []
@@ -82,7 +88,7 @@ def recordings(seconds: float) -> tuple[torch.Tensor, torch.Tensor]:
 def published(codec: Codec) -> Pipeline:
     """The published configuration with initial weights: Heun's sampler in 18 steps, no guidance.
 
-    codec: that it works over, in place of its own, which has a licence that forbids selling.
+    codec: takes the place of the configuration's own, whose licence forbids commercial use.
     """
     settings = config.load(TrainConfig, folders.configs() / f"{PUBLISHED}.yaml").model
     sizes = {"hop": codec.hop, "channels": codec.channels}
@@ -95,11 +101,14 @@ def published(codec: Codec) -> Pipeline:
 def summarize(model: Autoencoder, batch: int, frames: int) -> dict[str, Any]:
     """Costs of one training step of the model's stage, in single precision.
 
-    Returns:
-        parameters: by part and in total; trainable: those that the stage trains.
-        flops: of the step, forward and backward (a multiplication and an addition count as two).
-        memory: bytes of weights with gradients, Adam's two moments and the EMA, and of the
-            activations that are kept for the backward pass.
+    batch: clips of `frames` latent frames each.
+
+    Returns a dictionary of:
+        parameters: their numbers by part, and the "total".
+        trainable: the number of parameters that the stage trains.
+        flops: of forward and backward pass (a multiplication and an addition count as two).
+        memory: bytes of the "weights" (all weights and their EMA; gradients and Adam's two moments of the
+            trainable ones) and of the "activations" that are kept for the backward pass.
     """
     parts = {name: _count(module) for name, module in model.named_children()}
     ghost = copy.deepcopy(model).to("meta")
@@ -119,7 +128,7 @@ def summarize(model: Autoencoder, batch: int, frames: int) -> dict[str, Any]:
 
 
 def noise(model: Autoencoder, batch: int, frames: int, device: torch.device) -> tuple[Batch, Draws]:
-    """Random clips of `frames` latent frames for the model, and the draws of a training step of them."""
+    """A batch of random clips of `frames` latent frames for the model, and the draws of a training step."""
     codec, mel = model.config.codec, model.config.mel
     z = torch.randn(batch, codec.channels, frames, device=device)
     x3 = torch.rand(batch, mel.bands, frames * codec.hop // mel.hop, device=device)

@@ -1,4 +1,4 @@
-"""Tables whose cells stay values with intervals until they are printed: as text, Markdown, HTML, files."""
+"""Tables whose cells stay numbers with intervals until they are printed as text, Markdown, HTML or files."""
 
 import csv
 import io
@@ -16,15 +16,15 @@ from msdae.errors import UserError
 from msdae.evaluation.metrics.bootstrap import interval
 from msdae.files import atomic, check_replaceable, read_json, reading
 
-EMPTY = "-"  # a cell that nothing is known of
-FILES = ("tables.json", "tables.md", "tables.csv")  # of a folder of results
+EMPTY = "-"  # a cell without a value
+FILES = ("tables.json", "tables.md", "tables.csv")  # in a folder of results, the same tables in each
 
 
 @dataclass(frozen=True)
 class Value:
-    """A number in a table, with the ends of its 95 % interval where it has one.
+    """A number in a table, with the ends of its 95 % interval if it has one.
 
-    digits: after the point. percent: a share, which is printed in per cent.
+    digits: after the decimal point. percent: the value is a share, which is printed in per cent.
     """
 
     value: float
@@ -35,12 +35,12 @@ class Value:
 
     @property
     def point(self) -> str:
-        """The number alone: "0.335"."""
+        """The number without its interval, as it is printed: "0.335"."""
         return self._printed(self.value)
 
     @property
     def interval(self) -> str:
-        """ "[0.227, 0.419]", or nothing."""
+        """The interval as it is printed, "[0.227, 0.419]", or ""."""
         if self.low is None or self.high is None:
             return ""
         return f"[{self._printed(self.low)}, {self._printed(self.high)}]"
@@ -61,9 +61,10 @@ def mean_cell(
     digits: int = 2,
     percent: bool = False,
 ) -> Cell:
-    """The mean of `values`, (any,), with its bootstrap 95 % interval; empty where there are none, or NaNs.
+    """The mean of `values`, (any,), with its bootstrap 95 % interval; `EMPTY` if there are none or one is NaN
+    or infinite.
 
-    groups: of each value, as in `bootstrap.interval`; by default each value is a group of its own.
+    groups: the group of each value, as in `bootstrap.interval`; by default each value is its own group.
     """
     if not len(values) or not np.isfinite(values).all():
         return EMPTY
@@ -73,9 +74,10 @@ def mean_cell(
 
 @dataclass(frozen=True)
 class Table:
-    """A table that says what it shows.
+    """A table with all that is needed to read it.
 
-    rows: cells, the first of each row its name. note: how to read it. command: what prints it.
+    rows: of cells; the first cell of a row is its name. note: how to read it. command: the command line that
+    makes it.
     """
 
     title: str
@@ -85,7 +87,7 @@ class Table:
     command: str = ""
 
     def column(self, name: str) -> dict[str, Cell]:
-        """The cells below the heading `name`, by the names of their rows.
+        """The cells of the column `name`: {name of the row: cell}.
 
         Raises:
             UserError: the table has no such column.
@@ -96,22 +98,22 @@ class Table:
         return {str(row[0]): row[place] for row in self.rows}
 
     def text(self) -> str:
-        """Title, note and columns for the screen."""
+        """The title, the note and the table as plain text for the screen."""
         head = [self.title, *([self.note] if self.note else []), ""]
         return "\n".join([*head, text(self.header, self.rows)])
 
     def markdown(self) -> str:
-        """A section of Markdown: heading, note, the command that printed it, the table."""
+        """A section of Markdown: heading, note, command and table."""
         parts = [f"### {self.title}"]
         parts += [self.note] if self.note else []
         parts += [f"`{self.command}`"] if self.command else []
         return "\n\n".join([*parts, markdown(self.header, self.rows)])
 
     def html(self, competing: Collection[str] = ()) -> str:
-        """A section of a page: heading, note, the command that printed it, the table, which scrolls sideways.
+        """A section of a page: heading, note, command and the table, which scrolls sideways.
 
-        competing: names of the rows whose best cell is bold, in each column whose heading ends with an arrow
-            to the better side (`↑` or `↓`).
+        competing: names of rows. Among them, the best cell of each column whose heading ends with an arrow
+            to the better side (`↑` or `↓`) is bold.
         """
         title = escape(self.title)
         parts = [f"<h3>{title}</h3>"]
@@ -123,29 +125,29 @@ class Table:
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """A number of things in words: "1 case", "3 cases". many: the plural, if it has more than an s."""
+    """A number with its noun: "1 case", "3 cases". many: the plural, if it is not the singular and an s."""
     return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
-# -- one set of cells in several forms
+# -- cells in several formats
 
 
 def text(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """Columns aligned with spaces, the first to the left, the others to the right."""
+    """A table in plain text: the first column is aligned to the left, the others to the right."""
     return _tabulated(header, rows, "plain")
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """The same as a Markdown table."""
+    """A Markdown table."""
     return _tabulated(header, [[str(cell).replace("|", "\\|") for cell in row] for row in rows], "pipe")
 
 
 def html(
     header: Sequence[str], rows: Sequence[Sequence[Cell]], bold: Set[tuple[int, int]] = frozenset()
 ) -> str:
-    """The same as an HTML table, intervals apart from their values.
+    """An HTML table, in which intervals are marked up apart from their values.
 
-    bold: (row, column) of the cells to point out.
+    bold: (row, column) of the cells in bold type, both counted from 0.
     """
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
     body = [
@@ -173,7 +175,7 @@ def _html_cell(cell: Cell, bold: bool) -> str:
 def _best(
     header: Sequence[str], rows: Sequence[Sequence[Cell]], competing: Collection[str]
 ) -> set[tuple[int, int]]:
-    """(row, column) of the best cells among the competing rows, where their printed values differ."""
+    """(row, column) of the best cells of the competing rows, in columns where their printed values differ."""
     best = set()
     for column, name in enumerate(header):
         sign = {"↑": 1, "↓": -1}.get(name[-1:], 0)
@@ -191,27 +193,27 @@ def _best(
 
 
 def check_file(path: str | Path) -> None:
-    """Raise a UserError if no tables can be written to `path`: another ending, or no such folder."""
+    """Raise a UserError if no tables can be written to `path`: unknown extension, or no such folder."""
     path = Path(path)
     _form(path)
     check_replaceable(path)
 
 
 def write(path: str | Path, tables: Sequence[Table]) -> None:
-    """Write `tables` to one file, atomically: Markdown, CSV or JSON, as its name ends.
+    """Write `tables` to one file atomically, as Markdown, CSV or JSON by its extension.
 
     Raises:
-        UserError: another ending.
+        UserError: another extension, or the file cannot be written.
     """
     path = Path(path)
     form = _form(path)
     with atomic(path) as temporary:
         content = form(tables).rstrip("\n") + "\n"
-        temporary.write_text(content, "utf-8", "backslashreplace")  # names that are no UTF-8
+        temporary.write_text(content, "utf-8", "backslashreplace")  # for names that are not UTF-8
 
 
 def write_folder(folder: str | Path, tables: Sequence[Table]) -> list[Path]:
-    """Write `FILES`, the same tables in each, into `folder` and return their paths."""
+    """Write the tables to each of `FILES` in `folder`; returns their paths."""
     paths = [Path(folder) / name for name in FILES]
     for path in paths:
         write(path, tables)
@@ -222,7 +224,7 @@ def read(path: str | Path) -> list[Table]:
     """The tables in a JSON file that `write` wrote.
 
     Raises:
-        UserError: no such file, or not such a list.
+        UserError: no such file, or it is not a list of tables.
     """
     fix = "run the command that makes it"
     with reading(path, fix):
@@ -230,7 +232,7 @@ def read(path: str | Path) -> list[Table]:
 
 
 def _json(tables: Sequence[Table]) -> str:
-    """A list of tables, one row a line; a value without its defaults."""
+    """A JSON list of tables, with a line for each row; fields that are None or False are left out."""
     parts = []
     for table in tables:
         head = json.dumps({"title": table.title, "header": table.header}, ensure_ascii=False)[:-1]
@@ -272,7 +274,7 @@ def _value(cell: Mapping[str, Any]) -> Value:
 
 
 def _csv(tables: Sequence[Table]) -> str:
-    """A line a cell: table, row, column, its value or text, and the ends of its interval where it has one."""
+    """A line for each cell: table, row, column, value or text, and the ends of its interval if it has one."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(("table", "row", "column", "value", "low", "high"))

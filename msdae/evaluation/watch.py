@@ -1,6 +1,7 @@
-"""Where the time of a swap goes, from the start of a process: run in a fresh one, by the text of this file.
+"""Where the time of a swap goes, from the start of a process; prints {part: seconds} as JSON.
 
-So it can be run in a checkout of another version too, which has no such file. It prints {part: seconds}.
+The text of this file is run by a fresh process, `python -c`, so that it can also measure a checkout of
+another version, which need not have this file.
 """
 
 import json
@@ -15,7 +16,7 @@ from types import GeneratorType, ModuleType
 from typing import Any
 
 IMPORTS, REST = "imports", "the rest"
-PARTS = (  # what the time of a part is spent in: (part, module, function or method)
+PARTS = (  # (part, module, function or method whose time belongs to the part)
     ("models read", "msdae.models.autoencoder", "Autoencoder.load"),
     ("models read", "msdae.models.codec_files", "load"),
     ("models read", "msdae.models.student", "beside"),
@@ -35,9 +36,9 @@ PARTS = (  # what the time of a part is spent in: (part, module, function or met
 
 
 class Watch:
-    """Seconds of parts; what a part calls that is a part itself is not counted twice.
+    """A stopwatch for the parts of a program; the time of a part inside another counts for the inner one.
 
-    clock: `time.perf_counter`, or `time.process_time`, which counts the processors' time alone.
+    clock: `time.perf_counter`, or `time.process_time`, which counts processor time only.
     """
 
     def __init__(self, clock: Callable[[], float]):
@@ -46,7 +47,7 @@ class Watch:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """What happens inside the block is of the part `name`."""
+        """Count the time of the block for the part `name`."""
         self._note()
         self.parts.append(name)
         try:
@@ -61,7 +62,7 @@ class Watch:
         self.mark = now
 
     def watched(self, name: str, call: Callable) -> Callable:
-        """`call`, whose time, and that of the generator it may return, is of the part `name`."""
+        """`call`, but its time counts for the part `name`, as does that of a generator that it returns."""
 
         def watching(*arguments: Any, **options: Any) -> Any:
             with self.part(name):
@@ -81,7 +82,7 @@ class Watch:
 
 
 def attach(watch: Watch, parts: tuple[tuple[str, str, str], ...] = PARTS) -> None:
-    """Watch the functions of `parts`; what this version does not have is left out."""
+    """Watch the functions of `parts`; those that this version of msdae does not have are left out."""
     for name, module, path in parts:
         *owners, attribute = path.split(".")
         try:
@@ -95,7 +96,10 @@ def attach(watch: Watch, parts: tuple[tuple[str, str, str], ...] = PARTS) -> Non
 
 
 def main(clock: str, arguments: list[str]) -> None:
-    """Swap as the command line `arguments` says and print what each part took. clock: of module `time`."""
+    """Swap by the command line `arguments` and print the seconds of each part.
+
+    clock: the name of a function of the module `time`.
+    """
     watch = Watch(getattr(time, clock))
     _bootstrap._find_and_load = watch.watched(IMPORTS, _bootstrap._find_and_load)
     with watch.part(IMPORTS):
