@@ -1,4 +1,4 @@
-"""Measures of what comes out: melody, timbre, spectral distance, distances of sets."""
+"""Metrics of generated sound: melody, timbre, spectral distance, and distances between sets of sounds."""
 
 from typing import TYPE_CHECKING
 

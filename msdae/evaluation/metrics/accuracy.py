@@ -1,4 +1,4 @@
-"""How well the learnt metrics tell instruments apart: shares of clips that are put right."""
+"""How well the learnt metrics tell instruments apart, as shares of clips that they get right."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +17,16 @@ BATCH = 64  # clips embedded at once
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Shares from 0 to 1 of the clips of one set.
+    """Accuracies on one set of clips, as shares from 0 to 1.
 
-    triplet: of triplets in which two clips of one instrument, of different pieces, are nearer than a third
-        one of another instrument.
-    nearest: of clips whose instrument's mean embedding, over its clips of other pieces, is the nearest one.
-    changed: `nearest` of altered clips, as through a codec, compared with the means of the unaltered ones.
-    deceived: of clips with the spectral envelope of another instrument (`impostors`), taken for that one.
+    triplet: share of the triplets (two clips of one instrument, but of different pieces, and a clip of
+        another instrument) in which the two of one instrument are nearer to each other.
+    nearest: share of the clips to which the mean embedding of their own instrument, over its clips of other
+        pieces, is the nearest.
+    changed: {alteration: `nearest` of the altered clips, such as those decoded by a codec, compared with the
+        means of the unaltered ones}.
+    deceived: share of the clips with the spectral envelope of another instrument (`impostors`) that are taken
+        for that instrument.
     """
 
     triplet: float
@@ -35,7 +38,7 @@ class Accuracy:
 def of(network: Timbre, clips: Renditions, changed: Mapping[str, Renditions]) -> Accuracy:
     """How well `network` tells the instruments of `clips` apart.
 
-    changed: such clips by what was done to them, as the name of a codec that they went through.
+    changed: {alteration: altered clips}, such as the name of a codec and the clips decoded by it.
     """
     points = _embed(network, clips)
 
@@ -51,7 +54,7 @@ def of(network: Timbre, clips: Renditions, changed: Mapping[str, Renditions]) ->
 
 
 def triplet_accuracy(points: np.ndarray, instruments: np.ndarray, pieces: np.ndarray) -> float:
-    """Share of all triplets of `points` (clips, dim) in the right order; averaged over anchors, ties half."""
+    """Share of the triplets of `points` (clips, dim) in the right order (mean over anchors; ties: half)."""
     similarity = points @ points.T
     shares = []
     for row, instrument, piece in zip(similarity, instruments, pieces, strict=True):
@@ -66,9 +69,12 @@ def triplet_accuracy(points: np.ndarray, instruments: np.ndarray, pieces: np.nda
 def nearest_accuracy(
     references: np.ndarray, reference_clips: Renditions, points: np.ndarray, clips: Renditions
 ) -> float:
-    """Share of `points` (clips, dim) whose nearest mean of the instruments' `references` is the right one.
+    """Share of `points` (clips, dim) whose nearest instrument, by the mean of its `references`, is right.
 
-    The means for a point leave out the references of its own piece. Both sets number instruments alike.
+    The means for a point leave out the references of its own piece.
+
+    references: (reference clips, dim). reference_clips, clips: labels of both sets, in which an instrument
+        has the same number.
     """
     right = []
     for piece in np.unique(clips.pieces):
@@ -86,7 +92,7 @@ def nearest_accuracy(
 
 @torch.inference_mode()
 def classified(network: Classifier, clips: Renditions) -> tuple[float, float]:
-    """Shares of `clips` whose program, and whose instrument family, `network` names."""
+    """Shares of `clips` for which `network` names the right program, and the right instrument family."""
     programs = [program for some in clips.mels.split(BATCH) for program in network.answers(some.float())]
     families = [
         family(program) == family(true)

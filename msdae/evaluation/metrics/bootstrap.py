@@ -1,17 +1,17 @@
-"""How sure a mean over clips is, or a figure that follows from several means."""
+"""Bootstrap intervals of a mean over clips, or of a figure that is computed from several means."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-Interval = tuple[float, float] | tuple[None, None]  # its ends, or None of both where nothing is known of them
+Interval = tuple[float, float] | tuple[None, None]  # both ends; None if they cannot be estimated
 
 
 def interval(values: np.ndarray, groups: Sequence[str], draws: int = 1000, seed: int = 0) -> Interval:
     """Bootstrap 95 % interval of the mean of `values` (clips,).
 
-    groups: of each clip; whole groups are drawn with replacement, because clips of one piece are alike.
-        One group alone tells nothing of how others differ: there is no interval then.
+    groups: the group of each clip, such as its piece; whole groups are drawn with replacement, because clips
+        of one piece are alike. A single group does not tell how much groups differ, so it has no interval.
     """
     return interval_of(lambda means: means[:, 0], np.asarray(values)[:, None], groups, draws, seed)
 
@@ -25,8 +25,8 @@ def interval_of(
 ) -> Interval:
     """Bootstrap 95 % interval of `figure`, a function of the means of paired columns, such as their ratio.
 
-    figure: means (draws, columns) -> (draws,); draws that have none, NaN, are left out.
-    values: (clips, columns); a drawn clip brings all its columns. groups: as `interval`.
+    figure: means (draws, columns) -> (draws,); draws for which it is NaN are left out.
+    values: (clips, columns); a clip is drawn with all its columns. groups: as in `interval`.
     """
     members = np.unique(np.asarray(groups), return_inverse=True)[1]
     sizes = np.bincount(members)

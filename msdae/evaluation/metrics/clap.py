@@ -1,4 +1,4 @@
-"""LAION's CLAP as an embedding for FAD and KAD: the audio branch of its music checkpoint, by transformers."""
+"""LAION's CLAP as an embedding for FAD and KAD: the audio branch of its music checkpoint, in transformers."""
 
 import functools
 import os
@@ -20,13 +20,13 @@ from msdae.errors import UserError, first_line, required
 REPOSITORY, FILE = "lukewys/laion_clap", "music_audioset_epoch_15_esc_90.14.pt"
 VARIABLE = "MSDAE_CLAP"
 SAMPLE_RATE = 48000
-SAMPLES = 10 * SAMPLE_RATE  # that the network hears
-N_FFT, HOP, BANDS, LOW, HIGH = 1024, 480, 64, 50.0, 14000.0  # of its log-mel
-QUIETEST = 1e-10  # of power
-# HTSAT-base, which the checkpoint is; transformers' defaults are HTSAT-tiny.
+SAMPLES = 10 * SAMPLE_RATE  # length of the network's input
+N_FFT, HOP, BANDS, LOW, HIGH = 1024, 480, 64, 50.0, 14000.0  # of its log-mel; LOW and HIGH in Hz
+QUIETEST = 1e-10  # lowest power of a mel band
+# The sizes of HTSAT-base, the checkpoint's network; transformers' defaults are those of HTSAT-tiny.
 BASE = {"patch_embeds_hidden_size": 128, "depths": [2, 2, 12, 2], "hidden_size": 1024, "projection_dim": 512}
 
-# laion-clap's names -> transformers', in order; of a layer `attn.qkv` holds three.
+# (pattern in laion-clap's names, transformers' name), applied in this order. `attn.qkv` holds three layers.
 _NAMES = (
     (r"^audio_projection\.0\.", "audio_projection.linear1."),
     (r"^audio_projection\.2\.", "audio_projection.linear2."),
@@ -43,10 +43,11 @@ _QKV = re.compile(r"\.qkv\.")
 
 
 class Clap:
-    """Clips to CLAP's joint space, by the steps of laion-clap.
+    """Embeds clips in CLAP's joint space of audio and text, by the same steps as laion-clap.
 
-    48 kHz, 16-bit quantisation; short clips are repeated to ten seconds and filled up with silence; log-mel;
-    transformers' HTSAT. Random weights give what laion-clap's own network gives for them (tested).
+    The steps: resampling to 48 kHz; 16-bit quantisation; short clips are repeated and padded with silence to
+    ten seconds; log-mel; transformers' HTSAT. With the same random weights the output equals that of
+    laion-clap's own network (tested).
 
     Source: Wu et al. 2023, "Large-Scale Contrastive Language-Audio Pretraining"; the checkpoint is the one
     that Gui et al. 2024 recommend for FAD on music.
@@ -65,7 +66,7 @@ class Clap:
     def embed(self, waveforms: torch.Tensor, sample_rate: int) -> torch.Tensor:
         """waveforms: (batch, samples), mono, [-1, 1] -> (batch, 512), float32, of length 1.
 
-        Only the first ten seconds are heard.
+        Only the first ten seconds count.
         """
         audio = torchaudio.functional.resample(waveforms.detach().cpu().float(), sample_rate, SAMPLE_RATE)
         audio = _filled((audio.clamp(-1, 1) * 32767).to(torch.int16) / 32767)
@@ -74,13 +75,13 @@ class Clap:
 
 @functools.cache
 def load(weights: str | Path | None = None) -> Clap:
-    """CLAP with the weights of the checkpoint `FILE`.
+    """CLAP with the weights of the checkpoint `FILE`, loaded once per path.
 
-    weights: a .pt file of laion-clap or a folder of transformers with safetensors; otherwise the environment
-        variable MSDAE_CLAP and the Hugging Face cache are searched.
+    weights: a .pt file of laion-clap, or a folder that transformers saved with safetensors; by default the
+        path in the environment variable MSDAE_CLAP, or else the file in the Hugging Face cache.
 
     Raises:
-        UserError: transformers or the weights are missing, or they are damaged or of another network.
+        UserError: transformers or the weights are missing, or the weights are damaged or of another network.
     """
     path = Path(weights or os.environ.get(VARIABLE) or _cached() or "")
     if path == Path():
@@ -103,9 +104,9 @@ def load(weights: str | Path | None = None) -> Clap:
 
 
 def audio_network(**sizes: Any) -> nn.Module:
-    """transformers' audio branch with its projection and initial weights; log-mels -> `audio_embeds`.
+    """transformers' audio branch and projection with initial weights; it maps log-mels to `audio_embeds`.
 
-    sizes: in place of HTSAT-base's, as ClapAudioConfig takes them.
+    sizes: arguments of ClapAudioConfig that replace those of HTSAT-base.
 
     Raises:
         UserError: transformers is not installed.
@@ -115,9 +116,10 @@ def audio_network(**sizes: Any) -> nn.Module:
 
 
 def converted(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The state of laion-clap's audio branch and projection under transformers' names.
+    """laion-clap's state dict with the names that transformers gives to the audio branch and projection.
 
-    What transformers has not (the log-mel's filters, heads of other tasks) keeps names that it does not know.
+    Tensors that transformers does not have (the log-mel's filters, heads of other tasks) stay in it, under
+    names that transformers does not know.
     """
     renamed: dict[str, torch.Tensor] = {}
     for name, tensor in state.items():
@@ -132,7 +134,7 @@ def converted(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def log_mel(audio: torch.Tensor) -> torch.Tensor:
-    """audio: (batch, samples) at 48 kHz -> (batch, frames, BANDS), in dB, as laion-clap's torchlibrosa."""
+    """audio: (batch, samples) at 48 kHz -> (batch, frames, BANDS), in dB, as torchlibrosa in laion-clap."""
     window, filters = _transform()
     spectrum = torch.stft(audio, N_FFT, HOP, window=window, pad_mode="reflect", return_complex=True)
     power = filters @ spectrum.abs().square()
@@ -141,7 +143,7 @@ def log_mel(audio: torch.Tensor) -> torch.Tensor:
 
 @functools.cache
 def _transform() -> tuple[torch.Tensor, torch.Tensor]:
-    """Window (N_FFT,) and filters (BANDS, N_FFT // 2 + 1), of equal area."""
+    """The window (N_FFT,) and mel filters of equal area (BANDS, N_FFT // 2 + 1)."""
     filters = torchaudio.functional.melscale_fbanks(
         N_FFT // 2 + 1, LOW, HIGH, BANDS, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
     )
@@ -149,7 +151,7 @@ def _transform() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _filled(audio: torch.Tensor) -> torch.Tensor:
-    """audio: (batch, samples) -> (batch, SAMPLES): repeated as often as it fits entirely, then silence."""
+    """audio: (batch, samples) -> (batch, SAMPLES): repeated as often as it fits as a whole, then silence."""
     audio = audio[:, :SAMPLES]
     audio = audio.repeat(1, SAMPLES // audio.shape[1])
     return F.pad(audio, (0, SAMPLES - audio.shape[1]))
@@ -161,7 +163,7 @@ def _transformers():
 
 
 def _from_folder(path: Path) -> nn.Module:
-    """A folder of transformers with config.json and model.safetensors; nothing is unpickled or downloaded."""
+    """The network in a folder with config.json and model.safetensors; nothing is unpickled or downloaded."""
     transformers = _transformers()
     try:
         network, report = transformers.ClapAudioModelWithProjection.from_pretrained(
@@ -183,10 +185,11 @@ def _cached() -> str | None:
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint of laion-clap, without the prefix of data-parallel training."""
+    """The tensors of a laion-clap checkpoint; data-parallel training's prefix "module." is removed."""
     if not path.is_file():
         raise UserError(f"{path}: no such weights file; check the path and {VARIABLE}")
-    scalar = np.float64(0).__reduce__()[0]  # it also holds scores as numpy numbers, by either of two names
+    # The checkpoint also holds scores as NumPy numbers, whose constructor has two names in NumPy's versions.
+    scalar = np.float64(0).__reduce__()[0]
     names = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
     allowed = [*names, np.dtype, np.dtypes.Float64DType]
     try:

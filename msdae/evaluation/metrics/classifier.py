@@ -1,4 +1,4 @@
-"""Which instrument plays: a small conv net on log-mels; its last hidden layer is the embedding "embedded"."""
+"""Which instrument plays: a small CNN on log-mels, whose last hidden layer is the embedding "embedded"."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,14 +20,14 @@ WIDTHS = (16, 32, 64, 128)
 
 
 class Classifier(nn.Module):
-    """The General MIDI program that plays a clip, and an embedding for FAD and KAD.
+    """Recognises the General MIDI program that plays a clip, and embeds clips for FAD and KAD.
 
-    The embedding is this project's own and knows its training's instruments only: its distances are not
-    comparable with those of CLAP or VGGish, nor with other papers' figures.
+    The embedding is this project's own and knows only the instruments that it was trained on: its distances
+    are not comparable with those of CLAP or VGGish, nor with other papers' figures.
 
     Args:
-        programs: the classes: General MIDI programs, and from `PROGRAMS` on the numbers of recorded
-            instruments that it was fitted to: these make it hear better, and are no answer of its own.
+        programs: the classes: General MIDI programs and, from `PROGRAMS` on, the numbers of the recorded
+            instruments that it was fitted to. These improve training, but are never given as an answer.
     """
 
     name = "embedded"
@@ -47,7 +47,7 @@ class Classifier(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the weights and classes."""
+        """A hash of the weights and classes."""
         return checkpoint.fingerprint(self.state_dict(), {"programs": list(self.programs)})
 
     def features(self, mel: torch.Tensor) -> torch.Tensor:
@@ -81,13 +81,13 @@ class Classifier(nn.Module):
 def save(network: Classifier, path: str | Path, provenance: Mapping[str, Any]) -> None:
     """Write `network` to one safetensors file in half precision, atomically.
 
-    provenance: what it was fitted on, for the header.
+    provenance: what it was fitted on, which is written to the file's header.
     """
     weights.save(network, path, KIND, {"programs": list(network.programs), **provenance})
 
 
 def load(path: str | Path | None = None) -> Classifier:
-    """The classifier in `path`, a file of experiments/train_metrics.py; by default the one in the package.
+    """The classifier in `path`, as written by experiments/train_metrics.py; by default the package's own.
 
     Raises:
         UserError: no such file, or not an instrument classifier.

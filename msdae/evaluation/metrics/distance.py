@@ -1,4 +1,4 @@
-"""How far two waveforms are apart as log-mel spectrograms."""
+"""Distances between two waveforms: of their log-mel spectrograms, and sample by sample (SI-SDR)."""
 
 import functools
 import math
@@ -11,9 +11,9 @@ from scipy.ndimage import gaussian_filter
 from msdae.errors import UserError
 
 FFT_SIZES = (2048, 1024, 512)
-FLOOR_DB = -80.0  # below full scale; quieter is silence
-IMAGE_FFT = 1024  # of the single log-mel that is compared as an image
-REACH = 5  # pixels to either side that structural similarity looks at
+FLOOR_DB = -80.0  # relative to full scale; what is quieter counts as silence
+IMAGE_FFT = 1024  # FFT size of the log-mel that is compared as an image
+REACH = 5  # pixels to either side in the window of structural similarity
 
 
 def log_mel_distance(
@@ -43,10 +43,10 @@ def log_mel_distance(
 
 
 def si_sdr(reference: torch.Tensor, estimate: torch.Tensor) -> float:
-    """Scale-invariant signal-to-distortion ratio in dB, the higher the nearer; inf for equal waveforms, -inf
-    for a silent estimate of what is not.
+    """Scale-invariant signal-to-distortion ratio in dB; higher is nearer.
 
-    It asks for the same phases, which codecs of magnitudes do not keep.
+    It is inf for equal waveforms and -inf for a silent estimate of a reference that is not silent. It is low
+    where phases differ, and codecs that encode magnitudes only do not keep phases.
 
     reference, estimate: (samples,).
 
@@ -68,7 +68,7 @@ def si_sdr(reference: torch.Tensor, estimate: torch.Tensor) -> float:
 def mel_mse(reference: torch.Tensor, estimate: torch.Tensor, sample_rate: int) -> float:
     """Mean squared difference of two log-mel spectrograms, in dB^2; x^2 for a gain of x dB above the floor.
 
-    The log-mels are those of `log_mel_distance` for the FFT size `IMAGE_FFT` alone.
+    The log-mels are those of `log_mel_distance`, for the single FFT size `IMAGE_FFT`.
 
     reference, estimate: (samples,), [-1, 1].
 
@@ -80,9 +80,10 @@ def mel_mse(reference: torch.Tensor, estimate: torch.Tensor, sample_rate: int) -
 
 
 def mel_ssim(reference: torch.Tensor, estimate: torch.Tensor, sample_rate: int) -> float:
-    """Structural similarity of two log-mel spectrograms as images, at most 1, which equal ones have.
+    """Structural similarity (SSIM) of two log-mel spectrograms as images: at most 1, for equal ones.
 
-    The log-mels are those of `mel_mse`; the range of values is `-FLOOR_DB`. Silence equals silence.
+    The log-mels are those of `mel_mse`; the range of their values is taken as `-FLOOR_DB`. Two silent
+    waveforms are equal.
 
     reference, estimate: (samples,), [-1, 1], at least 11 frames of `IMAGE_FFT` / 4 samples.
 
@@ -90,7 +91,7 @@ def mel_ssim(reference: torch.Tensor, estimate: torch.Tensor, sample_rate: int) 
     constants; equal to scikit-image's with these settings.
 
     Raises:
-        UserError: as `log_mel_distance`, or fewer frames.
+        UserError: as `log_mel_distance`, or the waveforms have fewer frames.
     """
     first, second = _images(reference, estimate, sample_rate)
     if first.shape[1] <= 2 * REACH:
@@ -99,11 +100,13 @@ def mel_ssim(reference: torch.Tensor, estimate: torch.Tensor, sample_rate: int) 
 
 
 def ssim(first: np.ndarray, second: np.ndarray, span: float) -> float:
-    """Structural similarity of two images, (rows, columns), at least 11 each, whose values have the range
-    `span`; source as of `mel_ssim`."""
+    """Structural similarity of two images, (rows, columns), at least 11 of each; source as in `mel_ssim`.
+
+    span: the range of the images' values, highest less lowest possible.
+    """
 
     def local(image: np.ndarray) -> np.ndarray:
-        """Weighted mean around every pixel whose window lies inside the image."""
+        """The weighted mean around every pixel whose window lies inside the image."""
         smooth = gaussian_filter(image, sigma=1.5, truncate=REACH / 1.5)
         return smooth[REACH:-REACH, REACH:-REACH]
 
@@ -118,7 +121,7 @@ def ssim(first: np.ndarray, second: np.ndarray, span: float) -> float:
 def _images(
     reference: torch.Tensor, estimate: torch.Tensor, sample_rate: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The log-mel (bands, frames) of each, float64, in dB above the floor."""
+    """The log-mels of both, (bands, frames), float64, in dB above the floor."""
     _require_comparable(reference, estimate)
     first, second = (
         _decibel(waveform, IMAGE_FFT, sample_rate, FLOOR_DB).double().cpu().numpy() - FLOOR_DB
@@ -136,7 +139,7 @@ def _require_comparable(reference: torch.Tensor, estimate: torch.Tensor) -> None
 
 
 def _decibel(waveform: torch.Tensor, n_fft: int, sample_rate: int, floor_db: float) -> torch.Tensor:
-    """waveform: (samples,) -> log-mel (bands, frames), in dB below full scale, at least `floor_db`."""
+    """waveform: (samples,) -> log-mel (bands, frames), in dB relative to full scale, at least `floor_db`."""
     window = torch.hann_window(n_fft, device=waveform.device)
     spectrum = torch.stft(waveform.float(), n_fft, n_fft // 4, window=window, return_complex=True).abs()
     mel = _filters(n_fft, sample_rate).to(waveform.device).T @ (spectrum * 2 / window.sum())

@@ -1,4 +1,4 @@
-"""What FAD and KAD compare: embeddings of clips, by name."""
+"""The embeddings of clips that FAD and KAD compare, by name."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,11 +11,11 @@ EMBEDDINGS = ("embedded", "clap")
 
 
 class Embedding(Protocol):
-    """Clips to points.
+    """A network that embeds clips.
 
     Attributes:
         name: the name that `load` takes.
-        fingerprint: hash of settings and weights; distances of other embeddings are not comparable.
+        fingerprint: hash of settings and weights; distances in different embeddings are not comparable.
     """
 
     name: str
@@ -28,11 +28,11 @@ class Embedding(Protocol):
 def load(name: str = "embedded") -> Embedding:
     """The embedding `name`.
 
-    name: "embedded", the features of this project's instrument classifier (`classifier`), or "clap",
-        LAION's (`clap`), whose weights are not part of msdae and which needs the extra `clap`.
+    name: "embedded", the features of this project's instrument classifier (module `classifier`), or "clap",
+        LAION's CLAP (module `clap`), which needs the extra `clap` and weights that are not part of msdae.
 
     Raises:
-        UserError: another name, or CLAP's weights or transformers are missing.
+        UserError: unknown name, or CLAP's weights or transformers are missing.
     """
     if name == "embedded":
         from msdae.evaluation.metrics import classifier

@@ -1,4 +1,4 @@
-"""A second judge of melodies, of single lines: their fundamental frequency by a small network (SwiftF0)."""
+"""A second judge of monophonic melodies: the fundamental frequency, by a small network (SwiftF0)."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ from msdae.audio.pitch import RATE
 from msdae.audio.pitch import detector as _detector
 from msdae.symbolic.notes import Note
 
-CENTS = 50  # by which a frame may be off
-ATTACK = 0.03  # seconds after an onset in which a note has no pitch yet
+CENTS = 50  # largest error of a frame that is right
+ATTACK = 0.03  # seconds after an onset that do not count, as the note has no pitch yet
 MISSING = "pip install 'msdae[judges]' for the raw pitch accuracy of SwiftF0"
 
 
@@ -22,13 +22,13 @@ def available() -> bool:
 
 
 def raw_pitch_accuracy(notes: Sequence[Note], waveform: torch.Tensor, sample_rate: int) -> float | None:
-    """The share of the frames inside `notes`, one at a time, whose frequency is within 50 cents.
+    """The share of the frames inside notes whose frequency is within 50 cents of the note's.
 
-    waveform: (samples,), mono, [-1, 1], as long as the notes.
-    None where the network is not installed, or no frame is inside a note.
+    notes: a monophonic melody. waveform: (samples,), mono, [-1, 1], which starts at the notes' time 0.
+    Returns None if the network is not installed or no frame lies inside a note.
 
-    Source: mir_eval.melody.raw_pitch_accuracy, which takes frequencies; a frame is heard where the network
-    gives a pitch with a confidence above 0, voiced or not.
+    Source: mir_eval.melody.raw_pitch_accuracy. As there, the network's decision whether a frame is voiced
+    does not matter; its confidence has to be above 0.
     """
     detector = _detector()
     if detector is None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from msdae.errors import UserError
 
-SIZES = 16  # subset sizes that FAD-infinity is fitted through, from half the set to all of it
+SIZES = 16  # number of subset sizes for FAD-infinity, from half of the set to all of it
 DRAWS = 8  # subsets of each size
 
 
@@ -15,7 +15,7 @@ def fad(reference: np.ndarray, estimate: np.ndarray) -> float:
 
     The trace of the root is the sum of the singular values of A1 A2^T, where S = A^T A: no matrix is
     squared or inverted, so the result is real, at least 0 and exact for singular covariances too.
-    Biased upwards for few clips, most where there are fewer than dimensions, which warns.
+    It is biased upwards for few clips. It warns if a set has no more clips than dimensions.
 
     reference, estimate: (clips, dim). The covariance of a single clip is 0.
 
@@ -30,16 +30,17 @@ def fad(reference: np.ndarray, estimate: np.ndarray) -> float:
 
 
 def fad_infinity(reference: np.ndarray, estimate: np.ndarray, seed: int = 0, paired: bool = False) -> float:
-    """FAD for infinitely many clips in `estimate`: the line through FAD over 1 / clips, at 0.
+    """FAD extrapolated to infinitely many clips in `estimate`.
 
-    Least squares over `SIZES` sizes from half of `estimate` to all of it, `DRAWS` subsets of each, drawn
-    without replacement (drawn with it, they tend to the FAD of the set as it is). The bias of the reference
-    set stays. An intercept below 0 is returned as 0.
+    A line is fitted to the FADs of subsets over 1 / (number of clips); its value at 0 is returned, or 0 if it
+    is negative. `DRAWS` subsets of each of `SIZES` sizes, from half of `estimate` to all of it, are drawn
+    without replacement; with it, they would tend to the FAD of the finite set. The bias that comes from the
+    size of the reference set stays.
 
     reference, estimate: (clips, dim).
-    paired: row i of both sets belongs to one item. Subsets are then drawn of the items, from both sets at
-        once: of all items the errors of both sets are alike and cancel in the FAD, of different items they do
-        not, so subsets of `estimate` alone would slope too steeply and end too low.
+    paired: row i of both sets belongs to one item. A subset then takes the same items from both sets: in the
+        whole sets, sampling errors of equal items are alike and cancel. If only `estimate` were drawn from,
+        they would not cancel in the subsets, and the line would be too steep and end too low.
 
     Source: Gui et al. 2024, "Adapting Fréchet Audio Distance for Generative Music Evaluation", section 3.2.
 
@@ -83,14 +84,14 @@ def checked(
 
 
 def warn_if_few(reference: np.ndarray, estimate: np.ndarray, enough: int, consequence: str) -> None:
-    """Warn where one of two sets has fewer than `enough` clips."""
+    """Warn of `consequence` if one of the sets has fewer than `enough` clips."""
     fewest = min(len(reference), len(estimate))
     if fewest < enough:
         warnings.warn(f"{fewest} clips, fewer than {enough}: {consequence}", stacklevel=3)
 
 
 def _gaussian(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (dim,) and a root A (at most dim, dim) of the covariance A^T A."""
+    """The mean (dim,), and a root A (at most dim, dim) of the covariance A^T A."""
     mean = points.mean(axis=0)
     return mean, np.linalg.qr((points - mean) / np.sqrt(max(1, len(points) - 1)), mode="r")
 

@@ -1,4 +1,4 @@
-"""Fitting the timbre network and the instrument classifier, and how good they are."""
+"""Fits the timbre network and the instrument classifier, and measures how good they are."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -32,13 +32,13 @@ from msdae.training.task import Losses, Schedule, Task
 
 TIMBRE, CLASSIFIER = "timbre.safetensors", "classifier.safetensors"
 MARGIN = 0.2  # between the cosine similarities of a triplet
-INSTRUMENTS, EACH = 64, 4  # in a batch of triplets
-BATCH = 64  # of the classifier
-RATE, CLIP = 2e-3, 1e3  # the highest learning rate and the longest gradient
-TIMES = 4  # as many clips of a recorded instrument as of one of the first SoundFont: there are fewer of them
-OFTEN = 3  # times as often as another instrument a recorded one is drawn
-LARGEST = 6.0  # dB, of an equaliser's swing
-NOISE_DB = (25.0, 75.0)  # below the loudest band
+INSTRUMENTS, EACH = 64, 4  # in a batch of the timbre network: instruments, and clips of each
+BATCH = 64  # clips in a batch of the classifier
+RATE, CLIP = 2e-3, 1e3  # the highest learning rate, and the norm at which gradients are clipped
+TIMES = 4  # clips of a recorded instrument over those of one of the first SoundFont: they are fewer
+OFTEN = 3  # how often a recorded instrument is drawn, relative to another
+LARGEST = 6.0  # dB, largest amplitude of a random equaliser's curve
+NOISE_DB = (25.0, 75.0)  # how far below the loudest band noise is
 
 
 def fit(
@@ -51,10 +51,12 @@ def fit(
     recorded: Sequence[Recorded] = (),
     device: torch.device = CPU,
 ) -> tuple[Timbre, Classifier]:
-    """Fit both networks to the seen programs of `fonts` and to `recorded` on training pieces, and write them.
+    """Fit both networks to clips of training pieces, and write them; returns them as they are read again.
 
-    out: folder for the two files and the states of their training, which is continued from there. clips:
-        folder that keeps the rendered clips. device: to train on.
+    fonts: SoundFonts, whose seen programs play. recorded: recorded instruments that play, too.
+    clips: folder that keeps the rendered clips.
+    out: folder for both files and for the states of their trainings, from which these continue.
+    device: to train on, and to run codecs on.
 
     Raises:
         UserError: as `renditions.render` and `Loop.run`.
@@ -64,7 +66,7 @@ def fit(
     voices = soundfont.able(instruments.voices(fonts, [])[0])
     first = [voice for voice in voices if voice.soundfont == fonts[0]]
     others = [voice for voice in voices if voice.soundfont != fonts[0]]
-    half = max(CLIPS.low, config.clips // 2)  # of one clip alone nothing is learnt
+    half = max(CLIPS.low, config.clips // 2)  # a triplet needs two clips of an instrument
     groups = ((first, config.clips, config.coded), (others, half, 0))
     groups += ((recorded, TIMES * config.clips, TIMES * config.coded),)
     plain, coded = [], []
@@ -74,7 +76,7 @@ def fit(
             coded += _plans(group, "train", through, config.seed + place, codec, config.rooms)
     train = renditions.render([*plain, *coded], clips, "learnt from", workers, progress, device)
     weights = np.ones(len(train.pieces))
-    if coded:  # are slow to make: of the instruments that have any, they are heard as often as the others
+    if coded:  # these are slow to make, so few; an instrument's coded clips are drawn as often as its others
         weights[sum(plan.clips for plan in plain) :] = config.clips / (config.coded * len(config.codecs))
     network = fit_timbre(train, out / "training" / "timbre", config.steps, config.seed, weights)
     labeller = fit_classifier(train, out / "training" / "classifier", config.steps, config.seed, weights)
@@ -102,11 +104,13 @@ def check(
     held_out: Sequence[Recorded] = (),
     device: torch.device = CPU,
 ) -> Table:
-    """How well both networks tell instruments apart, on validation pieces.
+    """A table of how well both networks tell instruments apart, on validation pieces.
 
-    fonts: the seen programs of the first one are checked, and the held-out programs of all.
-    recorded, held_out: instruments that were learnt from, and others. device: that codecs run on.
-    A group of one instrument, which there is no other to tell from, is left out.
+    A group with a single instrument is left out.
+
+    fonts: SoundFonts; checked are the seen programs of the first one and the held-out programs of all.
+    recorded, held_out: recorded instruments that were learnt from, and others.
+    clips: folder that keeps the rendered clips. device: to run codecs on.
 
     Raises:
         UserError: as `renditions.render`.
@@ -155,7 +159,7 @@ def _row(
 ) -> tuple[Cell, ...]:
     shares = accuracy.of(network, plain, changed)
     programs, families = accuracy.classified(labeller, plain)
-    known = plain.programs.max() < PROGRAMS  # numbers of recorded instruments are of one training alone
+    known = plain.programs.max() < PROGRAMS  # recorded instruments are numbered anew in each training
     answerable = known and set(plain.programs.tolist()) <= set(labeller.programs)
     return (
         f"{len(plain.programs)} of {len(set(plain.instruments.tolist()))}",
@@ -167,8 +171,10 @@ def _row(
 
 @dataclass(frozen=True)
 class Examples:
-    """A batch of clips: rows, numbers of the clips; label, piece, numbers of what is to be told and of the
-    piece, (batch,) each; names of the pieces."""
+    """A batch of clips; each field is (batch,).
+
+    rows: indices of the clips. label: the classes to be told. piece, names: numbers and names of the pieces.
+    """
 
     rows: torch.Tensor
     label: torch.Tensor
@@ -177,11 +183,13 @@ class Examples:
 
 
 class MetricTask(Task):
-    """A network that learns from augmented clips, by a loss of its outputs. The clips stay on the device.
+    """Trains a network on augmented clips, which are kept on the device.
 
     Args:
-        rows: chooses the clips of a batch by a generator. labels: what is to be told, (clips,).
-        loss: of the network, clips (batch, bands, frames), what is known of them, and draws -> (batch,)
+        labels: the class of each clip, (clips,).
+        rows: function of a generator that draws the indices of a batch's clips, (batch,).
+        loss: function of the network, the augmented clips (batch, bands, frames), the batch and the draws
+            that returns the loss of each clip, (batch,).
     """
 
     def __init__(
@@ -222,15 +230,16 @@ class MetricTask(Task):
 def fit_timbre(
     clips: Renditions, folder: Path, steps: int = 1200, seed: int = 0, weights: np.ndarray | None = None
 ) -> Timbre:
-    """A timbre network for the instruments of `clips`, by the triplet margin loss on cosine similarity.
+    """Fit a timbre network to the instruments of `clips`, by the triplet margin loss on cosine similarity.
 
-    Anchor and positive share the instrument but not the piece; every such triplet of a batch that violates
-    the margin counts the same. Half of the clips are equalised, half get noise. The third clip is of another
-    instrument, or an impostor: one that an equaliser gave the anchor's spectral envelope. Without these the
-    average spectrum would do, and an equalised copy would pass for a swap.
+    Anchor and positive share the instrument, but not the piece; all triplets of a batch that violate the
+    margin have the same weight. Half of the clips are equalised, and half get noise. The negative is a clip
+    of another instrument, or an impostor: a clip equalised to the spectral envelope of the anchor's
+    instrument. Without impostors the average spectrum would be enough to tell instruments apart, and an
+    equalised copy would pass for a swap.
 
-    folder: of the training's state, from which it is continued. weights: how often each clip of an instrument
-        is drawn, (clips,); by default all alike.
+    folder: of the training's state, from which training continues.
+    weights: (clips,), how often a clip is drawn, relative to the others of its instrument; by default alike.
 
     Raises:
         KeyboardInterrupt: a signal stopped the training; its state is saved.
@@ -251,7 +260,7 @@ def fit_timbre(
         return members[chosen].gather(1, some).flatten()
 
     def loss(network: nn.Module, mel: torch.Tensor, batch: Examples, draws: Draws) -> torch.Tensor:
-        impostors = dressed(mel, mel.roll(each, 0), 1 - draws.uniform(1) / 2)  # of the instrument before
+        impostors = dressed(mel, mel.roll(each, 0), 1 - draws.uniform(1) / 2)  # of the previous instrument
         embedded, worn = network(torch.cat([mel, impostors])).chunk(2)
         labels, wearing = batch.label, batch.label.roll(each)
         error = triplet_loss(embedded, labels, batch.piece, embedded, labels[:, None] != labels)
@@ -265,9 +274,12 @@ def fit_timbre(
 def fit_classifier(
     clips: Renditions, folder: Path, steps: int = 1200, seed: int = 0, weights: np.ndarray | None = None
 ) -> Classifier:
-    """A classifier of the programs of `clips`, by cross-entropy on the same kind of augmented clips.
+    """Fit a classifier to the programs of `clips`, by cross-entropy on clips augmented alike.
 
-    folder, weights, errors: as `fit_timbre`.
+    folder: as in `fit_timbre`. weights: (clips,), how often a clip is drawn; by default all alike.
+
+    Raises:
+        KeyboardInterrupt: as `fit_timbre`.
     """
     programs, classes = np.unique(clips.programs, return_inverse=True)
     share = torch.ones(len(classes)) if weights is None else torch.from_numpy(weights).float()
@@ -289,10 +301,13 @@ def triplet_loss(
     others: torch.Tensor,
     wrong: torch.Tensor,
 ) -> torch.Tensor:
-    """Mean hinge of the triplets that violate `MARGIN`: clips of one label and different pieces, and a third.
+    """Mean hinge loss of the triplets that violate `MARGIN`; 0 if none does.
 
-    embeddings, labels, pieces: of clips, (clips, dim) of length 1, (clips,) and (clips,). others: embeddings
-        of the third clips, (others, dim). wrong: which of them a clip is to be farther from, (clips, others).
+    Anchor and positive are clips of one label and of different pieces.
+
+    embeddings, labels, pieces: of the clips, (clips, dim) of length 1, (clips,) and (clips,).
+    others: embeddings of possible negatives, (others, dim). wrong: bool (clips, others), whether one of them
+        is a negative for a clip.
     """
     same = (labels[:, None] == labels) & (pieces[:, None] != pieces)
     anchors, positives = torch.nonzero(same, as_tuple=True)
@@ -302,7 +317,7 @@ def triplet_loss(
 
 
 def augmented(mel: torch.Tensor, draws: Draws) -> torch.Tensor:
-    """mel: (batch, bands, frames) in dB -> the same, half of it equalised and half of it with noise."""
+    """mel: (batch, bands, frames) in dB -> the same; at random, half are equalised, and half get noise."""
 
     def draw(low: float, high: float) -> torch.Tensor:
         return low + (high - low) * draws.uniform(1, 1)
@@ -322,7 +337,7 @@ def _initial(make: Callable[[], nn.Module], seed: int) -> nn.Module:
 
 
 def _trained(task: MetricTask, folder: Path, batch_size: int, steps: int, seed: int) -> Any:
-    """The task's network after `steps` steps, the learning rate rising to RATE and falling to 0."""
+    """The task's network after `steps` steps; the learning rate rises to `RATE`, then falls to 0."""
     schedule = Schedule(
         learning_rate=RATE,
         warmup=steps // 10,

@@ -1,4 +1,4 @@
-"""The mel spectrogram in dB that the learnt metrics hear."""
+"""The mel spectrogram in dB that is the input of the learnt metrics."""
 
 import functools
 
@@ -6,9 +6,9 @@ import torch
 import torchaudio
 
 SAMPLE_RATE = 16000
-N_FFT, HOP, BANDS = 2048, 500, 128  # Cífka et al. 2021, on librosa's defaults
-RANGE_DB = 80.0  # below the loudest band of the clip; quieter is silence
-_QUIETEST = 1e-10  # of power; librosa's
+N_FFT, HOP, BANDS = 2048, 500, 128  # as in Cífka et al. 2021, otherwise librosa's defaults
+RANGE_DB = 80.0  # dB from the loudest band of a clip to silence
+_QUIETEST = 1e-10  # lowest power, as in librosa
 
 
 def mel_db(waveforms: torch.Tensor, sample_rate: int) -> torch.Tensor:
@@ -27,13 +27,13 @@ def mel_db(waveforms: torch.Tensor, sample_rate: int) -> torch.Tensor:
 
 
 def within_range(mel: torch.Tensor) -> torch.Tensor:
-    """Mels in dB, (batch, bands, frames), cut at `RANGE_DB` below each clip's loudest band."""
+    """mel: (batch, bands, frames) in dB -> the same, cut at `RANGE_DB` below each clip's loudest band."""
     return mel.maximum(mel.amax(dim=(1, 2), keepdim=True) - RANGE_DB)
 
 
 @functools.cache
 def _transform() -> tuple[torch.Tensor, torch.Tensor]:
-    """Window (N_FFT,) and filters (BANDS, N_FFT // 2 + 1), of equal area."""
+    """The window (N_FFT,) and mel filters of equal area (BANDS, N_FFT // 2 + 1)."""
     filters = torchaudio.functional.melscale_fbanks(
         N_FFT // 2 + 1, 0.0, SAMPLE_RATE / 2, BANDS, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
     )

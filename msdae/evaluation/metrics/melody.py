@@ -1,4 +1,4 @@
-"""Notes heard in a waveform (Basic Pitch) and how well they agree with others (mir_eval)."""
+"""Transcription of waveforms to notes (Basic Pitch), and agreement of notes with others (mir_eval)."""
 
 import functools
 import logging
@@ -16,34 +16,34 @@ from msdae.audio import temperament
 from msdae.errors import required
 from msdae.inference.sources import as_source
 
-# What the network was built for (basic_pitch.constants).
+# The sizes that the network was built for (basic_pitch.constants).
 RATE = 22050
 HOP = 256
 WINDOW = 2 * RATE - HOP
-OVERLAP = 30  # frames that neighbouring windows share; half is cut on either side
+OVERLAP = 30  # frames that neighbouring windows share; half of them is cut off on either side
 FRAMES_PER_SECOND = RATE // HOP
 
-BATCH = 8  # windows at once
+BATCH = 8  # windows that go through the network at once
 
 
 def transcribe(sound: Any, sample_rate: int) -> np.ndarray:
-    """The notes in `sound` by Basic Pitch's ONNX network with the package's default thresholds.
+    """The notes in `sound`, by Basic Pitch's ONNX network with the package's default thresholds.
 
-    sound: (samples,) or (channels, samples), an array or tensor in [-1, 1] at `sample_rate` Hz, or a file, as
-        of `sources.as_source`; maybe of no samples.
+    sound: an array or tensor (samples,) or (channels, samples) in [-1, 1] at `sample_rate` Hz, which may be
+        empty, or a file; see `sources.as_source`.
     Returns (notes, 3): onset in s, offset in s, MIDI pitch; sorted by onset; (0, 3) for silence.
 
     Source: Bittner et al. 2022, "A lightweight instrument-agnostic model for polyphonic note
     transcription and multipitch estimation"; equal to `basic_pitch.inference.predict` (tested).
 
     Raises:
-        UserError: the extra `eval` or basic-pitch is not installed; as `sources.as_source`.
+        UserError: the extra `eval` or basic-pitch is not installed, or as `sources.as_source`.
     """
     return transcribe_batch([sound], sample_rate)[0]
 
 
 def transcribe_batch(sounds: Sequence[Any], sample_rate: int) -> list[np.ndarray]:
-    """`transcribe` of several sounds, of any lengths, through the network together.
+    """`transcribe` of several sounds of any lengths, whose windows go through the network together.
 
     Raises:
         UserError: as `transcribe`.
@@ -55,8 +55,8 @@ def transcribe_batch(sounds: Sequence[Any], sample_rate: int) -> list[np.ndarray
 def note_f1(reference: np.ndarray, estimated: np.ndarray, onset_tolerance: float = 0.05) -> float:
     """F1 of matched notes: onsets within `onset_tolerance` s, pitches within 50 cents, offsets ignored.
 
-    reference, estimated: (notes, >= 3): onset in s, offset in s, MIDI pitch (further columns ignored).
-    Returns 0 to 1; 1 where both are empty. Source: mir_eval.transcription.
+    reference, estimated: (notes, >= 3): onset in s, offset in s, MIDI pitch (further columns are ignored).
+    Returns 0 to 1; 1 if both are empty. Source: mir_eval.transcription.
     """
     if not len(reference) and not len(estimated):
         return 1.0
@@ -72,9 +72,9 @@ def note_f1(reference: np.ndarray, estimated: np.ndarray, onset_tolerance: float
 
 
 def pitch_accuracy(pitches: Sequence[float], transcriptions: Sequence[np.ndarray]) -> float:
-    """For recordings of one note each: the share whose longest transcribed note has the right pitch.
+    """The share of single-note recordings whose longest transcribed note has the right pitch.
 
-    pitches: MIDI, one a recording; transcriptions: (notes, 3) each, as `transcribe` returns.
+    pitches: the MIDI pitch of each recording. transcriptions: (notes, 3) each, as `transcribe` returns.
     """
     right = [
         longest_pitch(notes) == round(pitch) for pitch, notes in zip(pitches, transcriptions, strict=True)
@@ -83,7 +83,7 @@ def pitch_accuracy(pitches: Sequence[float], transcriptions: Sequence[np.ndarray
 
 
 def longest_pitch(notes: np.ndarray) -> float | None:
-    """MIDI pitch of the longest of `notes` (notes, 3); None where there is none."""
+    """The MIDI pitch of the longest of `notes` (notes, 3); None if there are no notes."""
     if not len(notes):
         return None
     return float(notes[np.argmax(notes[:, 1] - notes[:, 0]), 2])
@@ -97,14 +97,14 @@ def _waveform(sound: Any, sample_rate: int) -> torch.Tensor:
 
 
 def _at_rate(waveform: torch.Tensor, sample_rate: int) -> np.ndarray:
-    """(samples,) at RATE; empty where there is not one frame."""
+    """(samples,) at `RATE`; empty if the waveform is shorter than a frame."""
     if len(waveform) * FRAMES_PER_SECOND < sample_rate:
         return np.zeros(0, np.float32)
     return torchaudio.functional.resample(waveform, sample_rate, RATE).numpy()
 
 
 def _activations(audios: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Of each recording (samples,) at RATE: note and onset probabilities, (frames, 88) each."""
+    """For each recording, (samples,) at `RATE`: note and onset probabilities, (frames, 88) each."""
     parts = [_windows(audio) for audio in audios]
     windows = np.concatenate(parts) if parts else np.zeros((0, WINDOW, 1), np.float32)
     outputs = ["StatefulPartitionedCall:1", "StatefulPartitionedCall:2"]
@@ -121,7 +121,7 @@ def _activations(audios: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.
 
 
 def _windows(audio: np.ndarray) -> np.ndarray:
-    """audio: (samples,) -> (windows, WINDOW, 1), the first one led in by half an overlap of silence."""
+    """audio: (samples,) -> (windows, WINDOW, 1); the first window begins with half an overlap of silence."""
     step = WINDOW - OVERLAP * HOP
     padded = np.pad(audio, (OVERLAP * HOP // 2, 0))
     count = max(1, -(-len(padded) // step))
@@ -130,7 +130,7 @@ def _windows(audio: np.ndarray) -> np.ndarray:
 
 
 def _join(windows: np.ndarray) -> np.ndarray:
-    """(windows, frames, pitches) with overlap -> (frames, pitches) without."""
+    """(windows, frames, pitches), which overlap -> (frames, pitches) without overlap."""
     return windows[:, OVERLAP // 2 : -OVERLAP // 2].reshape(-1, windows.shape[-1])
 
 
@@ -139,7 +139,7 @@ def _notes(frames: np.ndarray, onsets: np.ndarray) -> np.ndarray:
     if not len(frames):
         return np.zeros((0, 3))
     creation = _basic_pitch()
-    with np.errstate(invalid="ignore"):  # of silence the package divides 0 by 0, which is no onset
+    with np.errstate(invalid="ignore"):  # for silence the package divides 0 by 0, which gives no onset
         frames_of_notes = creation.output_to_notes_polyphonic(
             frames,
             onsets,
@@ -156,7 +156,10 @@ def _notes(frames: np.ndarray, onsets: np.ndarray) -> np.ndarray:
 
 
 def _intervals_and_hertz(notes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """mir_eval's form of `notes`; it refuses notes of no length, whose offset does not matter here."""
+    """Intervals (notes, 2) in s and frequencies (notes,) in Hz, as mir_eval takes them.
+
+    Notes last at least 10 ms, because mir_eval refuses notes without a length; offsets do not matter here.
+    """
     onsets, offsets, pitches = np.asarray(notes, dtype=float)[:, :3].T
     intervals = np.stack([onsets, np.maximum(offsets, onsets + 0.01)], axis=1)
     return intervals, temperament.hertz(pitches)
@@ -164,7 +167,7 @@ def _intervals_and_hertz(notes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def _session() -> Any:
-    """The ONNX network, loaded once a process, with as many threads as torch has."""
+    """The ONNX network, loaded once per process, with as many threads as torch has."""
     onnxruntime = _needs("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
@@ -190,7 +193,7 @@ def _needs(module: str) -> ModuleType:
 
 @contextmanager
 def _no_warnings() -> Iterator[None]:
-    """basic_pitch logs a warning for each inference library but one that is missing; ONNX is enough."""
+    """Mute warnings: basic_pitch logs one for each inference library that is missing, but needs only ONNX."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

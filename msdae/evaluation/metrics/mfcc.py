@@ -1,4 +1,4 @@
-"""How alike two recordings sound, with nothing learnt: the cosine of their mean MFCC 2 to 13."""
+"""Timbre similarity of two recordings without a learnt network: the cosine of their mean MFCC 2 to 13."""
 
 import functools
 
@@ -8,23 +8,23 @@ import torch.nn.functional as F
 import torchaudio
 
 RATE, FFT, HOP, BANDS = 22050, 2048, 512, 128
-COEFFICIENTS = 13  # the first is dropped: it holds the level
-QUIET = 0.1  # of the peak RMS: frames below say nothing of the timbre
-RANGE_DB = 80.0  # below the loudest band, where a power in dB ends
-SPREAD = (60, 30, 25, 20, 15, 15, 12, 12, 10, 10, 10, 10)  # by which each coefficient is divided
+COEFFICIENTS = 13  # the first, which holds the level, is dropped
+QUIET = 0.1  # share of the highest frame RMS below which frames are left out
+RANGE_DB = 80.0  # dB from the loudest band to the lowest level
+SPREAD = (60, 30, 25, 20, 15, 15, 12, 12, 10, 10, 10, 10)  # divisors of the coefficients
 
 
 def similarity(one: torch.Tensor, other: torch.Tensor, sample_rate: int) -> float:
-    """Cosine of `mean_mfcc` of two waveforms (samples,), -1 to 1; 0 where one is silent."""
+    """Cosine of the scaled `mean_mfcc` of two waveforms (samples,): -1 to 1; 0 if one of them is silent."""
     first, second = (mean_mfcc(waveform, sample_rate) / np.array(SPREAD) for waveform in (one, other))
     length = np.linalg.norm(first) * np.linalg.norm(second)
     return float(first @ second / length) if length else 0.0
 
 
 def mean_mfcc(waveform: torch.Tensor, sample_rate: int) -> np.ndarray:
-    """Coefficients 2 to 13, mean over the frames above a tenth of the peak RMS: (12,); of silence zeros.
+    """MFCC 2 to 13, averaged over the frames above a tenth of the highest RMS: (12,); zeros for silence.
 
-    waveform: (samples,), mono. Equal to librosa's MFCC at 22 050 Hz (FFT 2048, hop 512; tested).
+    waveform: (samples,), mono. The MFCC equal librosa's at 22 050 Hz (FFT 2048, hop 512; tested).
     """
     at_rate = torchaudio.functional.resample(waveform.detach().cpu().float(), sample_rate, RATE)
     frames = F.pad(at_rate, (FFT // 2, FFT // 2)).unfold(0, FFT, HOP)  # (frames, FFT)
@@ -40,12 +40,12 @@ def mean_mfcc(waveform: torch.Tensor, sample_rate: int) -> np.ndarray:
 
 @functools.cache
 def _bands() -> torch.Tensor:
-    """(FFT / 2 + 1, BANDS)."""
+    """Mel filters of equal area, (FFT / 2 + 1, BANDS)."""
     scale = {"norm": "slaney", "mel_scale": "slaney"}
     return torchaudio.functional.melscale_fbanks(FFT // 2 + 1, 0.0, RATE / 2, BANDS, RATE, **scale)
 
 
 @functools.cache
 def _cosines() -> torch.Tensor:
-    """(BANDS, COEFFICIENTS)."""
+    """The first columns of the orthonormal DCT-II, (BANDS, COEFFICIENTS)."""
     return torchaudio.functional.create_dct(COEFFICIENTS, BANDS, norm="ortho")

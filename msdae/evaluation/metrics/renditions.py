@@ -1,4 +1,4 @@
-"""Clips of known instruments as mels, rendered once and kept, to fit and to check learnt metrics on."""
+"""Clips of known instruments as mels, to fit and check the learnt metrics on; rendered once and kept."""
 
 import functools
 import random
@@ -27,21 +27,21 @@ from msdae.synthesis.sampler import SampledInstrument
 from msdae.synthesis.soundfont import SILENCE
 
 KIND = "renditions"
-NOTE_EVERY = 3  # of the clips, one is a single note, the others are from pieces
-PIECES = 120  # of a split, at most
+NOTE_EVERY = 3  # one clip in three is a single note, the others are from pieces
+PIECES = 120  # most pieces of a split
 CLIP_SAMPLES, CLIP_SECONDS = ClipLength().samples, ClipLength().seconds
-EXCERPT_SECONDS = 4 * CLIP_SECONDS  # that a clip is cut from
-ATTEMPTS = 50
-BYTES = 4 * BANDS * 100  # of memory that the mel of a clip takes, twice for a moment
-TOGETHER, TOGETHER_ELSEWHERE = 8, 64  # clips at once, on the CPU and on an accelerator
+EXCERPT_SECONDS = 4 * CLIP_SECONDS  # length of the passage that a clip is cut from
+ATTEMPTS = 50  # to draw a clip that is not silent
+BYTES = 4 * BANDS * 100  # memory of a clip's mel: 100 frames in half precision, twice for a moment
+TOGETHER, TOGETHER_ELSEWHERE = 8, 64  # clips processed at once on the CPU and on an accelerator
 ROOM = EffectsConfig(room_seconds=(0.2, 1.5), room_hertz=(1500, 10000), room_level=(0.1, 0.8))
 
 
 @dataclass(frozen=True)
 class Recorded(Voice):
-    """An instrument of recorded samples; what would be its program is a number from `PROGRAMS` on.
+    """A voice played by recorded samples. Its program is not General MIDI's, but a number from `PROGRAMS` on.
 
-    sampled: what plays.
+    sampled: the instrument that plays.
     """
 
     sampled: SampledInstrument
@@ -49,10 +49,12 @@ class Recorded(Voice):
 
 @dataclass(frozen=True)
 class Plan:
-    """Clips of one voice; everything about them follows from these.
+    """A plan for clips of one voice, which determines them entirely.
 
-    split: that their pieces belong to. codec: name or file of the codec that they go through, or "".
-    rooms: share of the clips that are played in rooms, each in one of its own.
+    split: of the corpus, from which the pieces are.
+    clips: how many there are.
+    codec: name or file of the codec that they go through, or "" for none.
+    rooms: share of the clips that are played in a room, each in its own.
     """
 
     voice: Voice
@@ -64,14 +66,14 @@ class Plan:
 
     @property
     def player(self) -> str:
-        """Tells voices apart, by the bytes of what plays."""
+        """A name that tells voices apart, by a hash of the SoundFont or samples that play."""
         if isinstance(self.voice, Recorded):
             return f"{self.voice.sampled.fingerprint}-{PROGRAMS}"
         return f"{soundfont.fingerprint(self.voice.soundfont)}-{self.voice.instrument.program}"
 
     @property
     def name(self) -> str:
-        """Tells plans apart."""
+        """A name that tells plans apart, for the file of the clips."""
         codec = self.codec and _identity(self.codec)[:16]
         settings = (self.player, self.split, self.clips, self.seed, codec, self.rooms or "")
         return "-".join(map(str, settings)).rstrip("-")
@@ -79,10 +81,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Renditions:
-    """mels: (clips, BANDS, frames), float16, dB; instruments, programs and pieces of each clip.
+    """Clips and their labels.
 
-    instruments: numbers that tell pairs of SoundFont and program apart, and recorded ones. A single note's
-        piece is its pitch.
+    mels: (clips, BANDS, frames), float16, in dB.
+    instruments: (clips,), a number for each pair of SoundFont and program, and for each recorded instrument.
+    programs: (clips,), as of `Voice`. pieces: (clips,), names of the pieces; that of a single note has its
+        pitch.
     """
 
     mels: torch.Tensor
@@ -91,7 +95,7 @@ class Renditions:
     pieces: np.ndarray
 
     def take(self, rows: np.ndarray) -> "Renditions":
-        """The clips at `rows`, which may repeat."""
+        """The clips with the indices `rows`, which may repeat."""
         mels = self.mels[torch.from_numpy(rows)]
         return Renditions(mels, self.instruments[rows], self.programs[rows], self.pieces[rows])
 
@@ -101,10 +105,11 @@ def recorded(
     held_out: Sequence[str | Path] = (),
     is_held_out: Callable[[str], bool] = lambda name: False,
 ) -> tuple[list[Recorded], list[Recorded]]:
-    """The instruments of libraries of recorded samples to learn from, and those to check with alone.
+    """The recorded instruments to learn from, and those that are only checked with.
 
-    held_out: libraries whose instruments are not learnt from, whatever else has them.
-    is_held_out: whether the instrument of a name is not either.
+    libraries: of recorded samples. held_out: libraries whose instruments are only checked with, even if they
+        are in `libraries`, too.
+    is_held_out: function of an instrument's name that tells whether it is only checked with, too.
 
     Raises:
         UserError: as `sampler.instruments`.
@@ -137,12 +142,14 @@ def render(
     progress: Progress = silent,
     device: torch.device = CPU,
 ) -> Renditions:
-    """The clips of all plans, in order; those in `folder` already are read from there.
+    """The clips of all plans, in their order; clips that are in `folder` already are not rendered again.
 
-    device: that codecs run on. On an accelerator this process runs them, after the others have rendered.
+    label: says in progress bars what the clips are for. workers: number of processes.
+    device: to run codecs on. On an accelerator, this process runs them after the others have rendered.
 
     Raises:
-        UserError: a SoundFont cannot be read or lacks a program, or an extra is not installed.
+        UserError: a SoundFont cannot be read or lacks a program, an extra is not installed, or there is too
+            little memory.
     """
     folder = Path(folder)
     files.make_folder(folder)
@@ -171,7 +178,7 @@ def render(
 def _run_apart(
     work: Sequence[parts.Part], label: str, workers: int | None, progress: Progress, device: torch.device
 ) -> None:
-    """Do these parts: other processes render, and codecs run in this one on `device`."""
+    """Do the parts of `work`: other processes render, and this one runs codecs on `device`."""
     coded = [part for part in work if part.task.codec and not part.path.exists()]
     plain = [part for part in work if not part.task.codec]
     sounds = [replace(part, work=_render_sounds, path=part.path.with_suffix(".sounds")) for part in coded]
@@ -187,7 +194,7 @@ def _render_plan(plan: Plan, path: Path) -> None:
 
 
 def _render_sounds(plan: Plan, path: Path) -> None:
-    """The clips before they go through the codec."""
+    """Write the waveforms of the plan's clips, before they go through the codec."""
     pieces, waveforms = _clips(plan)
     checkpoint.save(path, KIND, {"sounds": waveforms.half()}, {"pieces": pieces})
 
@@ -201,7 +208,7 @@ def _save_mels(plan: Plan, path: Path, pieces: list[str], waveforms: torch.Tenso
 
 
 def _clips(plan: Plan) -> tuple[list[str], torch.Tensor]:
-    """The pieces' names and the waveforms (clips, CLIP_SAMPLES)."""
+    """The pieces' names and the waveforms (clips, CLIP_SAMPLES) of a plan."""
     voice = plan.voice
     name = voice.sampled.fingerprint if isinstance(voice, Recorded) else voice.instrument.program
     rng = random.Random(f"renditions/{plan.seed}/{plan.split}/{name}")
@@ -210,7 +217,7 @@ def _clips(plan: Plan) -> tuple[list[str], torch.Tensor]:
 
 
 def _clip(plan: Plan, index: int, rng: random.Random) -> tuple[str, torch.Tensor]:
-    """A piece's name and the waveform (CLIP_SAMPLES,)."""
+    """A piece's name and the waveform (CLIP_SAMPLES,) of one clip."""
     for _ in range(ATTEMPTS):
         piece, notes = _note(plan.voice, rng) if index % NOTE_EVERY == 0 else _excerpt(plan, rng)
         if notes:
@@ -239,7 +246,7 @@ def _in_room(waveform: torch.Tensor, notes: Sequence[Note], seed: int) -> torch.
 
 @torch.no_grad()
 def _coded(waveforms: torch.Tensor, codec: str) -> torch.Tensor:
-    """(clips, samples) through a codec and back."""
+    """The waveforms (clips, samples) encoded and decoded by a codec, of equal shape."""
     network = _codec(codec, str(waveforms.device))
     old, new = soundfont.SAMPLE_RATE, network.sample_rate
     decoded = network.decode(network.encode(torchaudio.functional.resample(waveforms, old, new)))
@@ -253,7 +260,7 @@ def _note(voice: Voice, rng: random.Random) -> tuple[str, list[Note]]:
 
 
 def _excerpt(plan: Plan, rng: random.Random) -> tuple[str, list[Note]]:
-    """A clip's worth of notes from a piece, none where the instrument has too few in it."""
+    """A piece's name, and the notes of a clip from it; none if too few of its notes suit the instrument."""
     piece = rng.choice(_pieces(plan.split))
     stems = arrange(_parts(piece), [plan.voice], EXCERPT_SECONDS, rng)
     if not stems:

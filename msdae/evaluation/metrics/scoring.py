@@ -1,5 +1,4 @@
-"""Recordings against their references, which may be scores: a number a metric and pair of files, or a
-metric and pair of folders.
+"""Recordings scored against their references, which may be scores: pairs of files, or of folders.
 
 A new metric is a function of a `Pair` in `METRICS`, or of two sets of embeddings in `SET_METRICS`.
 """
@@ -26,18 +25,20 @@ from msdae.inference.sources import read_sound
 from msdae.symbolic import scores
 from msdae.symbolic.midi import read_midi
 
-FEWEST = 4  # pairs that sets are compared from
-SLACK = 0.1  # s that a file may be longer or shorter than its reference
-SHORTEST = 0.1  # s that all metrics are defined for
-LOUDEST = 1e12  # a sample; squares of larger ones overflow
+FEWEST = 4  # pairs that a comparison of sets needs
+SLACK = 0.1  # s by which a file may be longer or shorter than its reference
+SHORTEST = 0.1  # s; all metrics are defined from this length on
+LOUDEST = 1e12  # largest sample; the squares of larger ones overflow
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A file and what it is compared with.
+    """A file and its reference.
 
-    name: relative to the folder that was given. reference: a score is played.
-    midi: a score of the reference's notes, where they are not to be heard from `reference`.
+    name: path of the file relative to the folder that was given, without extension; of a single file, its
+        name.
+    reference: a recording, or a score, which is played.
+    midi: a score with the reference's notes; None if they are to be transcribed from `reference`.
     """
 
     name: str
@@ -47,11 +48,11 @@ class Pair:
 
     @cached_property
     def waveforms(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Reference and file, (samples,) each, cut to the shorter of the two.
+        """Reference and file, (samples,) each at 44.1 kHz, cut to the length of the shorter one.
 
         Raises:
-            UserError: unreadable, shorter than `SHORTEST`, louder than `LOUDEST`, or the lengths differ by
-                more than `SLACK`.
+            UserError: one is unreadable, shorter than `SHORTEST` or louder than `LOUDEST`, or the lengths
+                differ by more than `SLACK`.
         """
         reference, estimate = _read(self.reference), _read(self.file)
         difference = abs(len(reference) - len(estimate)) / audio.SAMPLE_RATE
@@ -65,7 +66,7 @@ class Pair:
 
     @cached_property
     def notes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Notes of the reference (written or heard) and notes heard in the file, (notes, 3) each."""
+        """The notes of the reference (written or heard) and those heard in the file, (notes, 3) each."""
         reference, estimate = self.waveforms
         heard = transcribe(estimate, audio.SAMPLE_RATE)
         if self.midi is None:
@@ -85,13 +86,13 @@ def _read(path: Path) -> torch.Tensor:
 
 
 def _pitch_accuracy(pair: Pair) -> float:
-    """1 or 0 where the reference is a single note, NaN where it is not."""
+    """1 or 0 if the reference is a single note, else NaN."""
     reference, estimate = pair.notes
     return pitch_accuracy(reference[:, 2], [estimate]) if len(reference) == 1 else math.nan
 
 
 def _timbre(pair: Pair) -> float:
-    """Cosine similarity, -1 to 1."""
+    """Cosine similarity of the timbre embeddings, -1 to 1."""
     reference, estimate = timbre.load().embed(torch.stack(pair.waveforms), audio.SAMPLE_RATE)
     return float(reference @ estimate)
 
@@ -105,7 +106,7 @@ METRICS: dict[str, Callable[[Pair], float]] = {
     "timbre": _timbre,
 }
 
-# Of two sets (clips, dim) whose rows are pairs: each clip and what it is compared with.
+# Functions of two sets of embeddings (clips, dim), references and files, whose rows are pairs.
 SET_METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "FAD": fad,
     "FAD-infinity": partial(fad_infinity, paired=True),
@@ -116,14 +117,15 @@ Row = dict[str, str | float | None]
 
 
 def score(pairs: Iterable[Pair]) -> tuple[list[Row], list[str]]:
-    """One row a pair: its name and the value of each of `METRICS`, None where it says nothing of the pair.
+    """Score pairs by `METRICS`.
 
-    Returns the rows, and what is wrong with the pairs that have none.
+    Returns a row for each pair, with its name and the value of each metric (None if the metric does not apply
+    to the pair), and the error messages of the pairs that could not be scored.
     """
     rows: list[Row] = []
     errors: list[str] = []
     for pair in pairs:
-        fresh = replace(pair)  # whose sound is forgotten after it
+        fresh = replace(pair)  # a copy, so that its cached sound does not stay in memory
         try:
             values = {name: metric(fresh) for name, metric in METRICS.items()}
         except UserError as error:
@@ -135,14 +137,14 @@ def score(pairs: Iterable[Pair]) -> tuple[list[Row], list[str]]:
 
 
 def mean(rows: Sequence[Row]) -> Row:
-    """The row of means over `rows`, which are at least one; None where none has a value."""
+    """The row of means over at least one row; None for a metric of which no row has a value."""
     columns = {name: [row[name] for row in rows if row[name] is not None] for name in METRICS}
     means = {name: float(np.mean(values)) if values else None for name, values in columns.items()}
     return {"name": "mean", **means}
 
 
 def score_sets(pairs: Sequence[Pair], embedding: str = "embedded") -> dict[str, float]:
-    """`SET_METRICS` of all files together against all references together.
+    """`SET_METRICS` of all files as one set against all references as the other.
 
     Raises:
         UserError: fewer than `FEWEST` pairs, or as `embeddings.load`.
@@ -157,22 +159,23 @@ def score_sets(pairs: Sequence[Pair], embedding: str = "embedded") -> dict[str, 
 
 
 def write(rows: Sequence[Row], sets: dict[str, float], path: str | Path, errors: Sequence[str] = ()) -> None:
-    """Write {"files": `rows`, "sets": `sets`, "errors": `errors`} as JSON."""
+    """Write {"files": `rows`, "sets": `sets`, "errors": `errors`} as JSON, atomically."""
     document = {"files": rows, "sets": sets, "errors": errors}
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(document, indent=2) + "\n")
 
 
 def pair_up(path: str | Path, reference: str | Path, midi: bool = False) -> tuple[list[Pair], list[str]]:
-    """Two files, or the files of two folders that have the same relative path without extension.
+    """Pair two files, or the files of two folders whose relative paths without extension are equal.
 
-    midi: take the reference's notes from the .mid file next to it, or from the reference that is a score.
+    midi: take a reference's notes from the MIDI file of its name next to it, or from the reference itself if
+        it is a score.
 
-    Returns the pairs, and what is wrong with files of either folder that have none.
+    Returns the pairs, and error messages for the files of either folder without a partner or MIDI file.
 
     Raises:
-        UserError: one is missing or is a file where the other is a folder, a folder without recordings, or
-            a file has no .mid file.
+        UserError: a path is missing, one is a file and the other a folder, a folder has no recordings or two
+            references of one name, or the reference of a single file has no MIDI file.
     """
     path, reference = Path(path), Path(reference)
     for place in (path, reference):
@@ -205,12 +208,12 @@ def pair_up(path: str | Path, reference: str | Path, midi: bool = False) -> tupl
 
 
 def recordings(path: str | Path, played: bool = False) -> list[Path]:
-    """The recordings of a folder and of those in it, by name; hidden ones are left out. Of a file: itself.
+    """The recordings in a folder and its subfolders, sorted, without hidden ones; of a file, the file itself.
 
-    played: scores (MIDI, MusicXML) too, where there is no recording of their name.
+    played: include scores (MIDI, MusicXML) for which there is no recording of the same name.
 
     Raises:
-        UserError: there are none.
+        UserError: the folder has none.
     """
     path = Path(path)
     if not path.is_dir():
@@ -229,10 +232,10 @@ def recordings(path: str | Path, played: bool = False) -> list[Path]:
 
 
 def by_name(folder: Path, played: bool = False) -> dict[str, Path]:
-    """`recordings` of a folder by their names relative to it, without extension.
+    """`recordings` of a folder as {path relative to it without extension: file}.
 
     Raises:
-        UserError: as `recordings`; two files of one name.
+        UserError: as `recordings`, or two files have the same name.
     """
     files: dict[str, Path] = {}
     for file in recordings(folder, played):

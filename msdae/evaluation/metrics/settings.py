@@ -1,4 +1,4 @@
-"""What the metrics' networks are fitted to."""
+"""Settings for fitting and checking the networks of the metrics."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +13,18 @@ CLIPS = Range(2, 1000, reason="an instrument has no more that differ")
 
 @dataclass(frozen=True)
 class MetricConfig:
-    """What the metrics' networks are fitted to and checked with.
+    """What the networks of the metrics are fitted to and checked with.
 
-    clips: of each instrument of the first SoundFont to learn from; half as many, two at least, of others'.
-    coded: further ones, through each of the codecs: swaps are heard through one.
-    rooms: share of all these that are played in rooms.
-    references: of each instrument to check with.
-    checked: how many of them also go through each codec.
+    clips: to learn from, of each instrument of the first SoundFont; half as many (at least two) of another's,
+        four times as many of a recorded one.
+    coded: further clips through each codec, as swaps are heard through one; none of other SoundFonts, four
+        times as many of a recorded instrument.
+    rooms: share of all these clips that are played in rooms.
+    references: clips of each instrument to check with.
+    checked: how many of them are also checked through each codec, and in rooms.
     codecs: names or files.
-    steps: of each network.
-    seed: of clips and networks.
+    steps: training steps of each network.
+    seed: of the clips and the networks.
     """
 
     clips: Annotated[int, CLIPS] = 48
@@ -41,5 +43,5 @@ class MetricConfig:
 
 
 def short(codec: str) -> str:
-    """A codec's name, or that of its file."""
+    """A codec's name, or the name of its file without extension."""
     return Path(codec).stem

@@ -1,4 +1,4 @@
-"""How alike two clips sound whatever they play: a triplet network on MFCC (after Cífka et al. 2021)."""
+"""Timbre similarity of two clips whatever they play: a triplet network on MFCC (after Cífka et al. 2021)."""
 
 import functools
 from collections.abc import Mapping
@@ -21,15 +21,16 @@ WIDTH = 96
 
 
 class Timbre(nn.Module):
-    """Clips to points whose cosine similarity is that of their timbre.
+    """Embeds clips so that the cosine of two embeddings is the similarity of their timbres.
 
-    Convolutions over the MFCC as time series, then mean and standard deviation over time: the order of the
-    notes cannot be told from the embedding. Pitch leaves traces in the MFCC; training pulls clips of one
-    instrument together that share no piece and no octave. It also pushes clips apart that an equaliser gave
-    the same average spectrum: an instrument is told by how its sound begins, moves and ends, too.
+    The MFCC go as time series through convolutions, whose mean and standard deviation over time are taken, so
+    that the embedding hardly knows the order of the notes. MFCC also depend on pitch; therefore training
+    pulls clips of one instrument, but of different pieces, together. It also pushes clips apart that an
+    equaliser gave the same average spectrum, so that the network listens to how a sound begins, moves and
+    ends.
 
-    Source: Cífka et al. 2021, "Self-supervised VQ-VAE for one-shot music style transfer", section 4.3, whose
-    network reads MFCC 2 to 13, and learns from other instruments alone.
+    Source: Cífka et al. 2021, "Self-supervised VQ-VAE for one-shot music style transfer", section 4.3. Their
+    network reads MFCC 2 to 13, and its negatives are clips of other instruments only.
     """
 
     def __init__(self):
@@ -54,15 +55,15 @@ class Timbre(nn.Module):
     def embed(self, waveforms: torch.Tensor, sample_rate: int) -> torch.Tensor:
         """waveforms: (batch, samples), mono, at `sample_rate` Hz -> (batch, DIM), float32, of length 1.
 
-        The similarity of two clips is the dot product of their embeddings. A gain changes nothing.
+        The similarity of two clips is the dot product of their embeddings. It does not depend on gain.
         """
         return self(mel_db(waveforms.detach().cpu(), sample_rate))
 
 
 def mfcc(mel: torch.Tensor) -> torch.Tensor:
-    """mel: (batch, BANDS, frames) in dB -> the first coefficients in hundreds, (batch, COEFFICIENTS, frames).
+    """mel: (batch, BANDS, frames) in dB -> the first MFCC divided by 100, (batch, COEFFICIENTS, frames).
 
-    The very first, the level, is relative to that of the loudest frame: a gain changes nothing.
+    The first coefficient, the level, is relative to that of the loudest frame, so that gain has no effect.
     """
     level, others = (_cosines().to(mel) @ mel).split((1, COEFFICIENTS - 1), dim=1)
     return torch.cat([level - level.amax(dim=-1, keepdim=True), others], dim=1) / 100
@@ -77,13 +78,13 @@ def _cosines() -> torch.Tensor:
 def save(network: Timbre, path: str | Path, provenance: Mapping[str, Any]) -> None:
     """Write `network` to one safetensors file in half precision, atomically.
 
-    provenance: what it was fitted on, for the header.
+    provenance: what it was fitted on, which is written to the file's header.
     """
     weights.save(network, path, KIND, provenance)
 
 
 def load(path: str | Path | None = None) -> Timbre:
-    """The network in `path`, a file of experiments/train_metrics.py; by default the one in the package.
+    """The network in `path`, as written by experiments/train_metrics.py; by default the package's own.
 
     Raises:
         UserError: no such file, or not a timbre network.

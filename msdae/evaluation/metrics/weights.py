@@ -1,4 +1,4 @@
-"""The metrics' own networks as files: half precision, with where they come from."""
+"""Files of the metrics' networks: weights in half precision, with their provenance in the header."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ import torch.nn as nn
 from msdae import checkpoint, folders
 
 Network = TypeVar("Network", bound=nn.Module)
-FIX = "train it again with experiments/train_metrics.py"  # of a file that does not fit
+FIX = "train it again with experiments/train_metrics.py"  # for a file that does not fit
 
 
 def save(network: nn.Module, path: str | Path, kind: str, header: Mapping[str, Any]) -> None:
@@ -19,7 +19,10 @@ def save(network: nn.Module, path: str | Path, kind: str, header: Mapping[str, A
 
 
 def load(path: str | Path | None, name: str, read: Callable[[str | Path], Network]) -> Network:
-    """The network that `read` makes of `path`, or of the file `name` in the package, which is read once."""
+    """The network that `read` reads from `path` or, if that is None, from the package's file of this name.
+
+    The package's file is read once.
+    """
     return _shipped(name, read) if path is None else read(path)
 
 
