@@ -1,6 +1,6 @@
-"""SwapBench: attribute swap with ground truth.
+"""SwapBench: a benchmark of attribute swaps with ground truth.
 
-The same notes can be rendered with any instrument, so what a swap should sound like is known: the melody
+The same notes can be rendered with any instrument, so the right answer of a swap is known: the melody
 source's notes, played by the timbre source's instrument.
 """
 

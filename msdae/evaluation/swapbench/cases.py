@@ -1,4 +1,4 @@
-"""Cases: who plays what, drawn from a seed. No sound yet."""
+"""The cases, drawn from a seed: which instruments play which notes. Sound is made elsewhere (`sounds`)."""
 
 import itertools
 import math
@@ -16,40 +16,43 @@ from msdae.symbolic.arrange import arrange
 from msdae.symbolic.instruments import POLYPHONIC, Instrument
 from msdae.symbolic.notes import Note
 
-CLIP_SAMPLES = 131072  # of every recording; the benchmark's own, whatever codec is measured
+CLIP_SAMPLES = 131072  # length of every recording, whatever codec is measured
 CLIP_SECONDS = CLIP_SAMPLES / SAMPLE_RATE  # 2.97
-SHORTEST = 0.03  # s of a note that is heard before the clip ends; a shorter rest of one is left out
-DEFAULT = 200  # cases of all splits but those of recorded samples, which add their own
-VERSION = 1  # of the drawing: raise it when the same seed gives other cases
-NOTES_VERSION = 2  # the same of single notes
-VOICES = {"monophonic": 1, "two voices": 2, "polyphonic": 3}  # notes that sound at once, at the most
+SHORTEST = 0.03  # s; a note of which less is heard before the clip ends is left out
+DEFAULT = 200  # cases of all rendered splits together; splits of recorded samples add their own
+VERSION = 1  # of the drawing: raise it if the same seed gives other cases
+NOTES_VERSION = 2  # the same for single notes
+VOICES = {"monophonic": 1, "two voices": 2, "polyphonic": 3}  # most notes that sound at once
 NOTE = "note"
-PITCHES = (36, 84)  # of single notes
-FEWEST = 4  # notes heard in a melody clip
-EXCERPT = 4 * CLIP_SECONDS  # of a piece, of which a case has the beginning
+PITCHES = (36, 84)  # lowest and highest pitch of single notes
+FEWEST = 4  # notes that a melody clip needs
+EXCERPT = 4 * CLIP_SECONDS  # length of the excerpts of pieces, of which a case takes the beginning
 ATTEMPTS = 300
-SEEN = 36  # instruments of the splits "valid" and "test"
-WITH_HOLES = (65, 78)  # TimGM6mb has no sample for Alto Sax at pitch 64 and Whistle from 79
-RESERVED = 5  # every fifth piece is kept for reference clips
-REFERENCE_PIECES = 16  # of them, at the most
-REFERENCES = 8  # clips of each instrument
-REFERENCE_VELOCITIES = (60, 85, 110)  # none of a case's single notes
+SEEN = 36  # number of instruments of the splits "valid" and "test"
+WITH_HOLES = (65, 78)  # TimGM6mb has no sample for Alto Sax at pitch 64 and for Whistle from 79 on
+RESERVED = 5  # about one piece in five is kept for reference clips
+REFERENCE_PIECES = 16  # most pieces that reference clips are taken from
+REFERENCES = 8  # reference clips of each instrument
+REFERENCE_VELOCITIES = (60, 85, 110)  # no case has single notes of these
 
 Counts = Mapping[str, int]  # cases by texture
 
 
 @dataclass(frozen=True)
 class Split:
-    """pieces: the corpus splits; soundfont: name of the file that plays, or `real.SAMPLES`; share: of the
-    default cases."""
+    """A split of the benchmark.
+
+    pieces: splits of the corpus. soundfont: file name of the SoundFont that plays, or `real.SAMPLES`.
+    share: {texture: number of cases by default}, in proportion to which other numbers are shared out.
+    """
 
     pieces: tuple[str, ...]
     soundfont: str
     share: Counts
 
 
-# Of "unseen": fretless bass, church organ, pan flute, calliope lead and voice oohs have samples in Merlin
-# that TimGM6mb or GMbank, which models are trained on, have under another instrument's name too.
+# Programs of "unseen" whose samples in Merlin are also in TimGM6mb or GMbank, on which models are trained,
+# under another instrument's name: fretless bass, church organ, pan flute, calliope lead and voice oohs.
 HEARD = (35, 19, 75, 82, 53)
 _SHARE = {"monophonic": 60, "two voices": 15, "polyphonic": 15, NOTE: 40}
 _UNSEEN_SHARE = {"monophonic": 30, "two voices": 10, "polyphonic": 10, NOTE: 20}
@@ -66,13 +69,13 @@ SPLITS = {
 
 @dataclass(frozen=True)
 class Performance:
-    """An instrument and what it plays.
+    """An instrument and the notes that it plays.
 
-    instrument: its General MIDI name; program: 0-127; soundfont: name of the file. Of the splits of recorded
-        samples one of `real.INSTRUMENTS`, its number and `real.SAMPLES`.
-    piece: of the corpus, or "note PITCH".
-    notes: onset in s, offset in s, MIDI pitch, velocity; within one clip.
-    room: that it is played in, a name from which its reverberation follows; "" for none.
+    instrument, program, soundfont: the General MIDI name and program (0 to 127), and the SoundFont's file
+        name. In the splits of recorded samples: name and number in `real.INSTRUMENTS`, and `real.SAMPLES`.
+    piece: name of a piece of the corpus, or "note PITCH".
+    notes: onset in s, offset in s, MIDI pitch and velocity; all within one clip.
+    room: name of the room that it is played in, which determines the reverberation; "" for none.
     """
 
     instrument: str
@@ -85,9 +88,9 @@ class Performance:
 
 @dataclass(frozen=True)
 class Case:
-    """A timbre source and a melody source of other notes and another instrument.
+    """A timbre source, and a melody source with other notes and another instrument.
 
-    set: "notes" or "melodies"; texture: a key of `VOICES`, or "note".
+    set: "notes" or "melodies". texture: a key of `VOICES`, or "note"; "recording" for `pairs`.
     """
 
     id: str
@@ -104,12 +107,12 @@ class Case:
 
 
 def counts(splits: Sequence[str], cases: int | None = None) -> dict[str, dict[str, int]]:
-    """About `cases` cases shared out over the splits and textures, at least one each.
+    """About `cases` cases, shared out over splits and textures: {split: {texture: number, at least 1}}.
 
-    cases: by default exactly 120 of "real", 36 of "real-valid", and 200 of all others.
+    cases: by default 120 of "real", 36 of "real-valid", and about 200 of all other splits together.
 
     Raises:
-        UserError: an unknown split or none, or a number outside `CASES`.
+        UserError: an unknown split, no split, or a number outside `CASES`.
     """
     if unknown := [split for split in splits if split not in SPLITS]:
         raise UserError(f"--split {unknown[0]}: choose from {', '.join(SPLITS)}")
@@ -130,7 +133,7 @@ def counts(splits: Sequence[str], cases: int | None = None) -> dict[str, dict[st
 
 
 def kinds(split: str) -> tuple[Instrument, ...]:
-    """The instruments of a split: the held-out ones, or seen ones dealt evenly from all families."""
+    """The instruments of a split: the held-out ones, or seen ones drawn evenly from all families."""
     if split in real.SPLITS:
         return real.INSTRUMENTS[split]
     if split == "unseen":
@@ -144,12 +147,12 @@ def kinds(split: str) -> tuple[Instrument, ...]:
 
 
 def plan(split: str, seed: int, counts: Counts) -> list[Case]:
-    """`counts[texture]` cases of each texture; they follow from the arguments and the corpus alone.
+    """`counts[texture]` cases of each texture, determined by the arguments and the corpus.
 
-    A case does not depend on how many there are.
+    A case does not depend on the number of cases.
 
     Raises:
-        UserError: an unknown split or texture; no piece suits an instrument; music21 is not installed.
+        UserError: no piece suits an instrument, or music21 is not installed.
     """
     drawn = []
     for texture, count in counts.items():
@@ -165,9 +168,14 @@ def plan(split: str, seed: int, counts: Counts) -> list[Case]:
 
 
 def references(split: str, kind: str, seed: int = 0) -> list[Performance]:
-    """`REFERENCES` clips of each of the split's instruments, for the set `kind` ("notes", "melodies").
+    """`REFERENCES` reference clips of each of the split's instruments, for the set `kind`.
 
-    Their pieces are in no case; their single notes are of other velocities.
+    No case has their pieces, nor single notes of their velocities.
+
+    kind: "notes" or "melodies".
+
+    Raises:
+        UserError: no piece suits an instrument, or music21 is not installed.
     """
     rng = random.Random(f"swapbench/{VERSION}/{split}/{seed}/references {kind}")
     one = _reference_notes if kind == "notes" else _reference_melodies
@@ -191,7 +199,7 @@ def from_json(line: Mapping[str, Any]) -> Case:
     """The inverse of `to_json`.
 
     Raises:
-        ValueError, LookupError, TypeError: it is no case.
+        ValueError, LookupError, TypeError: the line is not a case.
     """
     fields = {name: value for name, value in line.items() if name != "notes"}
     roles = {role: _performance(line[role]) for role in ("timbre", "melody")}
@@ -242,7 +250,7 @@ def _melody_pair(
     pieces: Iterator[str],
     rng: random.Random,
 ) -> tuple[Performance, Performance] | None:
-    """Two performances; None where no two of the next pieces fit."""
+    """The timbre source and the melody source of a case; None if no two of the next pieces fit."""
     for _ in range(ATTEMPTS):
         melody = rng.choice(_others(timbre, able))
         piece, other = next(pieces), next(pieces)
@@ -254,7 +262,8 @@ def _melody_pair(
 
 
 def _excerpt(piece: str, texture: str, low: int, high: int, rng: random.Random) -> tuple[Note, ...]:
-    """A clip of the piece within the range; empty where it does not fit or is of another texture."""
+    """A clip's notes from the piece, transposed into the range; empty if they do not fit or the texture is
+    another."""
     parts, voices = corpus.parts(piece), VOICES[texture]
     if len(parts) < voices:
         return ()
@@ -266,7 +275,7 @@ def _excerpt(piece: str, texture: str, low: int, high: int, rng: random.Random) 
 
 
 def _clipped(notes: Iterable[Note]) -> tuple[Note, ...]:
-    """The notes that are heard in the first clip, cut at its end."""
+    """The notes that are heard in the first `CLIP_SECONDS`, cut at their end."""
     cut = ((onset, min(offset, CLIP_SECONDS), *rest) for onset, offset, *rest in notes)
     return tuple(
         (round(onset, 4), round(offset, 4), *rest)
@@ -276,7 +285,7 @@ def _clipped(notes: Iterable[Note]) -> tuple[Note, ...]:
 
 
 def _at_once(notes: Sequence[Note]) -> int:
-    """How many notes sound at once, at the most; overlaps under 20 ms are articulation."""
+    """The largest number of notes that sound at once; overlaps under 20 ms count as articulation."""
     return max(
         sum(onset <= start and offset > start + 0.02 for onset, offset, *_ in notes) for start, *_ in notes
     )
@@ -298,7 +307,7 @@ def _reference_melodies(split: str, kind: Instrument, rng: random.Random) -> Ite
 
 
 def _pieces(split: str, reserved: bool) -> list[str]:
-    """The split's pieces for cases, or for reference clips; which is which depends on no seed."""
+    """The split's pieces for cases or, if `reserved`, for reference clips; the seed does not matter."""
 
     def lot(piece: str) -> bool:
         return random.Random(f"swapbench/reserved/{piece}").randrange(RESERVED) == 0
@@ -333,7 +342,7 @@ def _pitches(kind: Instrument) -> range:
 
 
 def _case_pitches(split: str, kind: Instrument) -> list[int]:
-    """The pitches of a case's single notes: of instruments that are trained on, only the reserved ones."""
+    """The pitches for single notes of cases; of instruments that are trained on, only the reserved ones."""
     seen = split not in ("unseen", *real.SPLITS)
     return [pitch for pitch in _pitches(kind) if not seen or instruments.reserved(kind.program, pitch)]
 
@@ -346,7 +355,10 @@ def _note(split: str, kind: Instrument, pitch: int, velocity: int) -> Performanc
 
 
 def _placed(split: str, performances: Sequence[Performance], name: str, number: int) -> list[Performance]:
-    """Of recorded samples every other is in a room: each performance in one of its own."""
+    """The performances of a case, of which every other one of recorded samples is played in rooms.
+
+    Each performance has its own room.
+    """
     first, kinds = performances[0], len(real.INSTRUMENTS[split]) if split in real.SPLITS else 1
     roomy = first.soundfont == real.SAMPLES and (number + number // kinds) % 2
     return [replace(one, room=f"{name}/{role}") if roomy else one for role, one in enumerate(performances)]
@@ -361,7 +373,7 @@ def _played(split: str, kind: Instrument, piece: str, notes: tuple[Note, ...]) -
 
 
 def _others(kind: Instrument, able: Sequence[Instrument]) -> list[Instrument]:
-    """The instruments of other families whose range overlaps by an octave or more."""
+    """The instruments of other families whose ranges overlap with this one's by an octave or more."""
     return [
         other
         for other in able
@@ -370,5 +382,5 @@ def _others(kind: Instrument, able: Sequence[Instrument]) -> list[Instrument]:
 
 
 def _deck(items: Sequence, rng: random.Random) -> Iterator:
-    """The items in random order, again and again."""
+    """The items in one random order, repeated without end."""
     return itertools.cycle(rng.sample(list(items), len(items)))

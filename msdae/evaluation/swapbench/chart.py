@@ -1,4 +1,4 @@
-"""The swap score in one picture: how much of the melody and how much of the timbre each output has."""
+"""The swap score in one picture: how much of the melody and of the timbre each output has."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from matplotlib.text import Annotation
 
-ISO = (0.2, 0.4, 0.6, 0.8)  # swap scores that lines join
-SIDE = 4.5  # inches of a panel
-# Where a label may lie about its mark, in points, nearest first.
+ISO = (0.2, 0.4, 0.6, 0.8)  # swap scores for which a line of equal score is drawn
+SIDE = 4.5  # width of a panel in inches
+# Possible places of a label relative to its mark, in points, nearest first.
 _AROUND = [
     (far * x, far * y)
     for far in (1, 1.7, 2.4)
@@ -38,10 +38,10 @@ _AROUND = [
 
 @style()
 def swap_scores(tables: Sequence[Table]) -> Figure:
-    """Melody to the right, timbre upwards, lines of equal swap score; a panel for each table of `shares`.
+    """A panel for each table of `shares`: melody to the right, timbre upwards, lines of equal swap score.
 
-    A mark is a row: crosses are copies and the codec, a system has a colour and a marker, its reconstruction
-    is hollow, and labels name the levels that come from the timbre source.
+    Each row of a table has a mark. Crosses are copies and the codec; each system has its own colour and
+    marker, which is hollow for its reconstruction. Labels name the levels that come from the timbre source.
     """
     figure = new(SIDE * len(tables), SIDE + 0.35)
     axes = figure.subplots(1, len(tables), squeeze=False)[0]
@@ -54,7 +54,7 @@ def swap_scores(tables: Sequence[Table]) -> Figure:
     columns = 3 if len(tables) > 1 else 2
     look = {"frameon": False, "fontsize": 10, "handletextpad": 0.3}
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=columns, **look)
-    figure.draw_without_rendering()  # only then is it known where marks and labels lie
+    figure.draw_without_rendering()  # sets where marks and labels lie
     figure.set_layout_engine("none")
     for axis, drawn in zip(axes, labels, strict=True):
         _spread(axis, drawn)
@@ -116,7 +116,7 @@ def _mark(axis: Axes, part: str, number: int, shares: tuple, name: str) -> None:
 
 
 def _spread(axis: Axes, labels: Sequence[Annotation]) -> None:
-    """Move each label to where it covers least of the marks and of the labels before it."""
+    """Move each label to the place where it covers least of the other marks and of earlier labels."""
     marks = [_box(*axis.transData.transform(label.xy), 14, 14) for label in labels]
     frame = axis.get_window_extent()
     taken = list(marks)
@@ -146,17 +146,17 @@ Box = tuple[float, float, float, float]  # left, bottom, right, top, in pixels
 
 
 def _box(x: float, y: float, width: float, height: float) -> Box:
-    """Around the middle (x, y)."""
+    """The box with its centre at (x, y)."""
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
 def _overlap(a: Box, b: Box) -> float:
-    """Area, in square pixels."""
+    """The area that two boxes share, in square pixels."""
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     return max(0.0, width) * max(0.0, height)
 
 
 def _outside(box: Box, frame) -> float:
-    """How far `box` reaches out of the axes, in pixels."""
+    """How far `box` reaches beyond the axes, in pixels, summed over sides."""
     beyond = (frame.x0 - box[0], frame.y0 - box[1], box[2] - frame.x1, box[3] - frame.y1)
     return sum(max(0.0, part) for part in beyond)

@@ -1,4 +1,4 @@
-"""How evenly swaps of strength 0 to 1 move from one timbre to the other, and whether the melody stays."""
+"""How evenly swaps of strength 0 to 1 go from one timbre to the other, and whether the melody stays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,11 @@ COURSE_HEADER = ("point", "strength", "probability of the timbre source's instru
 
 @dataclass(frozen=True)
 class Course:
-    """One case at every strength: probability of the timbre source's instrument, and melody F1; (points,)."""
+    """Scores of one case at every strength.
+
+    piece: of the melody source. probability: of the timbre source's instrument, (points,).
+    melody_f1: (points,).
+    """
 
     piece: str
     probability: np.ndarray
@@ -28,7 +32,7 @@ class Course:
 
     @property
     def spearman(self) -> float:
-        """Rank correlation of strength and probability; 0 where the probability never changes."""
+        """Rank correlation of strength and probability; 0 if the probability never changes."""
         if np.ptp(self.probability) == 0:
             return 0.0
         return float(spearmanr(np.arange(len(self.probability)), self.probability).statistic)
@@ -40,7 +44,7 @@ def courses(
     points: int = POINTS,
     progress: Progress = silent,
 ) -> list[Course]:
-    """Render every case at `points` strengths of level 1 and listen."""
+    """Swap level 1 of every case at `points` strengths from 0 to 1, and score the outputs."""
     results = []
     with progress(total=len(cases) * points, desc="interpolating", unit="output") as bar:
         for group in batches(cases):
@@ -56,7 +60,8 @@ def courses(
 
 
 def table(series: Sequence[Course], split: str, command: str = "") -> Table:
-    """Spearman, and the mean melody F1 at both ends and where it is lowest and highest."""
+    """Mean Spearman correlation, mean probability at both ends, and mean melody F1: at strength 0, the lowest
+    and the highest."""
     f1 = np.mean([course.melody_f1 for course in series], axis=0)
     probability = np.mean([course.probability for course in series], axis=0)
     pieces = [course.piece for course in series]

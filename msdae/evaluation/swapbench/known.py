@@ -1,4 +1,4 @@
-"""Scores of rows that no model has a part in: kept for the next evaluation on the same cases."""
+"""A cache of scores that do not depend on a model, for the next evaluation on the same cases."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from msdae.evaluation.swapbench.sounds import SOUNDFONTS
 from msdae.evaluation.swapbench.systems import BOUNDS, CODEC, UNTAUGHT, Output
 from msdae.synthesis import soundfont
 
-# What such scores follow from, beside cases, sounds and networks.
+# The code on which such scores depend, beside cases, sounds and networks.
 CODE = (
     "msdae.audio",
     "msdae.codecs",
@@ -37,15 +37,17 @@ ROWS = (*BOUNDS, *UNTAUGHT)
 
 
 class KnownScores:
-    """The scores of `ROWS` on the cases of `results`, each row in a file whose name says all that it is of.
+    """The cached scores of `ROWS` on the cases of `results`.
 
-    library: as of `sounds.play`.
+    Each row has a file, whose name is a hash of all that its scores depend on.
+
+    library: as in `sounds.play`.
     """
 
     def __init__(self, results: Results, codec: Codec, library: Library | None, embedding: Embedding):
         self.results = results
         sets = sorted({(case.split, case.set) for case in results.cases})
-        compared = [clip for one in sets for clip in references(*one)]  # with outputs, for their timbre
+        compared = [clip for one in sets for clip in references(*one)]  # with the timbre of outputs
         played = [line for case in results.cases for line in (case.timbre, case.melody)]
         fonts = {line.soundfont for line in (*played, *compared)}
         facts = {
@@ -62,7 +64,11 @@ class KnownScores:
         self.keys = {row: f"{whole} {row} {codec.identity if row == CODEC else ''}" for row in ROWS}
 
     def use(self) -> None:
-        """Add what is known to the results."""
+        """Add the cached scores to the results.
+
+        Raises:
+            UserError: a file of the cache is damaged.
+        """
         for row in ROWS:
             path, output = self._path(row), Output(row)
             if path.is_file():
@@ -73,7 +79,7 @@ class KnownScores:
                     self.results.add(output, cases, [known[case.id]["scores"] for case in cases], points)
 
     def keep(self) -> None:
-        """Keep the rows that are whole now and were not known."""
+        """Write the rows that have scores for all cases, and are not in the cache, to the cache."""
         cases = self.results.cases
         for row in ROWS:
             output, path = Output(row), self._path(row)
@@ -91,5 +97,5 @@ class KnownScores:
 
 
 def folder() -> Path:
-    """Where scores are kept."""
+    """The folder of the cached scores."""
     return folders.cache() / "scores"

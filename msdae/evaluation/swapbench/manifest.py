@@ -1,4 +1,4 @@
-"""What a results folder says of itself: what was scored, on what, and how."""
+"""The manifest of a results folder: what was scored, on what, and how."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -25,7 +25,10 @@ def manifest(
     checkpoints: Mapping[str, dict],
     library: Library | None = None,
 ) -> dict[str, Any]:
-    """The content of manifest.json but for the cases. library: of recorded samples, where one plays."""
+    """The content of manifest.json, without the cases.
+
+    checkpoints: as `described` returns. library: of recorded samples, if one plays.
+    """
     return {
         "date": str(date.today()),
         "seed": seed,
@@ -46,7 +49,10 @@ def manifest(
 
 
 def described(models: Mapping[str, str | Path], pipelines: Mapping[str, Pipeline]) -> dict[str, dict]:
-    """Of each checkpoint: where it is, the hash of its weights and settings, what it is."""
+    """For each checkpoint: its path, the hash of weights and settings, its kind of model and training steps.
+
+    models: {name: checkpoint}. pipelines: {name: pipeline}.
+    """
     return {
         name: {
             "path": str(models[name]),
@@ -59,13 +65,15 @@ def described(models: Mapping[str, str | Path], pipelines: Mapping[str, Pipeline
 
 
 def identity(pipeline: Pipeline) -> str:
-    """Hash of the weights and settings of a model, and of the student by which it renders."""
+    """A hash of the weights and settings of a model, and of its student if that renders."""
     return checkpoint.fingerprint(pipeline.model.state_dict(), _settings(pipeline))
 
 
 def _settings(pipeline: Pipeline) -> dict[str, Any]:
-    """What of a configuration is no default: the same when a later msdae has more to configure; and which
-    student renders."""
+    """The settings that differ from the defaults, and a hash of the student if that renders.
+
+    Defaults are left out so that the hash stays the same if a later msdae has more settings.
+    """
     defaults, student = config.to_mapping(ModelConfig()), pipeline.student
     own = {k: v for k, v in config.to_mapping(pipeline.model.config).items() if v != defaults[k]}
     if student is None or not pipeline.sampling.by_student:
@@ -74,7 +82,7 @@ def _settings(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def sizes(drawn: Sequence[Case]) -> dict[str, dict[str, int]]:
-    """{split: {texture: cases}}."""
+    """The numbers of cases, {split: {texture: number}}."""
     numbers: dict[str, dict[str, int]] = {}
     for case in drawn:
         textures = numbers.setdefault(case.split, {})

@@ -1,4 +1,4 @@
-"""Cases from prepared recordings, whose truth nobody knows: the thesis's own way to score transfer."""
+"""Cases from prepared recordings, without a known truth: the way in which the thesis scores transfer."""
 
 import random
 from collections.abc import Sequence
@@ -12,19 +12,19 @@ from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import Case, Performance
 
 SPLIT = "data"
-KNOWN = ("notes", "instrument", "piece")  # labels that clips of a pair have
+KNOWN = ("notes", "instrument", "piece")  # labels that the clips of a pair need
 
 
 class Pairs:
-    """Pairs of clips of one cache: other piece, other instrument, both of known notes.
+    """Pairs of clips of one cache, with different pieces and instruments, and notes that are known.
 
     Args:
-        cache: of its clips those that have `notes`, `instrument` and `piece` are taken.
-        count: pairs of each set that the cache has clips of, at most one a clip.
+        cache: only its clips with the labels `KNOWN` are used.
+        count: most pairs of each set; each clip is the melody source of at most one pair.
         seed: of the choice.
 
     Attributes:
-        cases: without truth, of the split "data".
+        cases: the pairs as cases of the split "data"; their `truth` has no recording.
 
     Raises:
         UserError: no two clips make a pair.
@@ -41,7 +41,7 @@ class Pairs:
             ]
             rng = random.Random(f"swapbench/pairs/{seed}/{kind}")
             melodies = rng.sample(usable, min(count, len(usable)))
-            deck = rng.sample(usable, len(usable))  # of timbre sources; one that is drawn goes below it
+            deck = rng.sample(usable, len(usable))  # timbre sources; one that is drawn goes to its end
             for number, melody in enumerate(melodies):
                 timbre = next((i for i in deck if self._differ(i, melody)), None)
                 if timbre is None:
@@ -59,7 +59,7 @@ class Pairs:
             )
 
     def __call__(self, cases: Sequence[Case]) -> tuple[torch.Tensor, torch.Tensor, None]:
-        """Timbre sources and melody sources, (cases, samples) each at 44.1 kHz, and no truth."""
+        """Timbre sources and melody sources, (cases, samples) each at 44.1 kHz, and None for the truth."""
         timbre, melody = zip(*(self._clips[case.id] for case in cases), strict=True)
         return self._waveforms(timbre), self._waveforms(melody), None
 

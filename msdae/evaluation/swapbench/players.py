@@ -1,4 +1,4 @@
-"""Which plain sound should play a score that is swapped: the one whose swaps are best."""
+"""Which plain sound should play a score that is the melody source: the one that gives the best swaps."""
 
 from collections.abc import Sequence
 
@@ -25,10 +25,12 @@ def measure(
     command: str = "",
     progress: Progress = silent,
 ) -> Table:
-    """Melody F1 and timbre of swaps whose melody source is played by each of the players.
+    """A table of the melody F1 and timbre of swaps, by the player of the melody source.
+
+    group: cases; their own instrument is the first row. players: plain sounds, the other rows.
 
     Raises:
-        UserError: no such player; as `run.render`.
+        UserError: no such player, or as `run.render`.
     """
     scores: dict[str, list[tuple[float, float, float]]] = {name: [] for name in (ORIGINAL, *players)}
     system = Model("model", pipeline, [LEVELS])

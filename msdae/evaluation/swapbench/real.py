@@ -1,4 +1,4 @@
-"""The splits of recorded samples: "real", that nothing was trained on, and "real-valid", to rank recipes."""
+"""The splits of recorded samples: "real", on which nothing was trained, and "real-valid", to rank recipes."""
 
 import functools
 import random
@@ -18,11 +18,11 @@ from msdae.synthesis.effects import EffectsConfig
 from msdae.synthesis.sampler import SampledInstrument
 
 SPLIT, VALID = "real", "real-valid"
-SAMPLES = "recorded samples"  # what stands for the name of a SoundFont
+SAMPLES = "recorded samples"  # stands in place of a SoundFont's name
 SITES = "github.com/skratchdot/philharmonia-samples and github.com/sfzinstruments/Discord-SFZ-GM-Bank"
 ROOM = EffectsConfig(room_seconds=(0.3, 1.2), room_hertz=(2000, 9000), room_level=(0.2, 0.6))
 
-# Numbered anew, because General MIDI has no mandolin; each with what its name in a library looks like.
+# {instrument: pattern of its name in libraries}, numbered apart, because General MIDI has no mandolin.
 _NAMES = {
     Instrument(0, "Bassoon", "reed", "acoustic", 34, 70): r"(?<!contra)bassoon",
     Instrument(1, "Cor Anglais", "reed", "acoustic", 52, 81): r"(english.?horn|cor.?anglais)",
@@ -44,15 +44,15 @@ _VALID_NAMES = {
 _NAMES_OF = {SPLIT: _NAMES, VALID: _VALID_NAMES}
 SPLITS = tuple(_NAMES_OF)
 INSTRUMENTS = {split: tuple(names) for split, names in _NAMES_OF.items()}
-CHORDS = (*INSTRUMENTS[SPLIT][3:], *INSTRUMENTS[VALID][4:])  # that can play several notes at once
+CHORDS = (*INSTRUMENTS[SPLIT][3:], *INSTRUMENTS[VALID][4:])  # instruments that play several notes at once
 
 
 @dataclass(frozen=True)
 class Library:
-    """The samples of the instruments of some splits, in their order.
+    """The samples of the instruments of some splits.
 
-    numbers: of the instruments.
-    fingerprint: of the samples and SFZ files; cases sound alike where it is the same.
+    players: the instruments. numbers: the number of each, which stands in place of a program.
+    fingerprint: hash of the samples and SFZ files; if it is the same, cases sound the same.
     """
 
     players: tuple[SampledInstrument, ...]
@@ -60,9 +60,11 @@ class Library:
     fingerprint: str
 
     def play(self, program: int, notes: Sequence[Note], samples: int, room: str = "") -> np.ndarray:
-        """The instrument of a number plays `notes`: (samples,), float32, at 44.1 kHz, of no particular level.
+        """The instrument with the number `program` plays `notes`: (samples,), float32, at 44.1 kHz.
 
-        room: of the reverberation, which follows from it; "" for none.
+        The level is not normalised.
+
+        room: name that determines the reverberation; "" for none.
         """
         waveform = sampler.render(notes, self.players[self.numbers.index(program)], samples)
         return effects.room(waveform, notes, random.Random(room), ROOM) if room else waveform
@@ -70,10 +72,12 @@ class Library:
 
 @functools.cache
 def library(places: tuple[Path, ...] = (), splits: tuple[str, ...] = (SPLIT,)) -> Library:
-    """The samples for `splits` in folders and SFZ files, by default in the data folder's `samples`.
+    """The samples for `splits`.
+
+    places: folders and SFZ files; by default the folder `samples` of the data folder.
 
     Raises:
-        UserError: an instrument is in none of them; as `sampler.instruments`.
+        UserError: an instrument is in none of them, or as `sampler.instruments`.
     """
     places = places or tuple(place for place in [folders.data() / "samples"] if place.is_dir())
     every = [instrument for place in places for instrument in sampler.instruments(place)]
@@ -92,23 +96,23 @@ def library(places: tuple[Path, ...] = (), splits: tuple[str, ...] = (SPLIT,)) -
 
 
 def split_of(number: int) -> str:
-    """The split that has the instrument of a number."""
+    """The split that has the instrument with this number."""
     return next(split for split, kinds in INSTRUMENTS.items() if number in {kind.program for kind in kinds})
 
 
 def is_held_out(name: str) -> bool:
-    """Whether an instrument of a library, "LIBRARY/INSTRUMENT", is one of the split "real" by its name."""
+    """Whether an instrument is one of the split "real", by its name in a library, "LIBRARY/INSTRUMENT"."""
     return any(_named(pattern, [name]) for pattern in _NAMES.values())
 
 
 def _named(pattern: str, names: Sequence[str]) -> list[str]:
-    """The names that fit, by their last part, or else by some other part but the library's."""
+    """The names whose last part matches or, if there are none, whose whole name without the library does."""
     by_last = [name for name in names if re.search(pattern, name.rpartition("/")[2].lower())]
     return by_last or [name for name in names if re.search(pattern, "/".join(name.lower().split("/")[1:]))]
 
 
 def _player(pattern: str, instruments: Sequence[SampledInstrument]) -> SampledInstrument | None:
-    """The instrument whose name fits: of several articulations the normal one, or that of most samples."""
+    """The instrument whose name matches; of several, that of normal articulation, or else of most samples."""
     names = _named(pattern, [one.name for one in instruments])
     able = [one for one in instruments if one.name in names]
     return max(

@@ -1,5 +1,5 @@
-"""Pairs of recordings, or of a recording and a score, without a truth: the melody is compared with one
-source, the timbre with the other."""
+"""Swaps of recordings or scores without a known truth: the melody of an output is compared with the melody
+source, its timbre with the timbre source."""
 
 import hashlib
 import json
@@ -38,15 +38,18 @@ from msdae.inference.pipeline import Pipeline
 from msdae.inference.sources import read_sound
 from msdae.progress import Progress, silent
 
-FOLDER, SCORES, AUDIO = "recordings", "scores.json", "audio"  # of results: subfolder, what it has
+FOLDER, SCORES, AUDIO = "recordings", "scores.json", "audio"  # subfolder of results, and its content
 MELODY, TIMBRE = "melody F1", "timbre (MFCC cosine)"
-ROLES = ("timbre", "melody")  # folders of sources
-RESERVED = (COPY_MELODY, COPY_TIMBRE, CODEC, *UNTAUGHT)  # rows that no system may have the name of
+ROLES = ("timbre", "melody")  # folders of the sources
+RESERVED = (COPY_MELODY, COPY_TIMBRE, CODEC, *UNTAUGHT)  # rows whose names no system may have
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two recordings of one name, the melody's may be a score; key: hash of both."""
+    """A timbre source and a melody source of the same name; the melody source may be a score.
+
+    key: a hash of both files.
+    """
 
     name: str
     timbre: Path
@@ -60,14 +63,15 @@ class Pair:
 
 Sounds = tuple[
     torch.Tensor, torch.Tensor
-]  # what is compared with the timbre source and with the melody source
+]  # the outputs that are compared with the timbre source and with the melody source
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table.
+    """A row of the table.
 
-    make: the output of a pair. key: of what else it follows from; an output that does is kept.
+    make: function that makes the output of a pair. key: identifies all that the output depends on beside the
+        pair and this code, such as a model; if it is not "", the output is written as a file.
     """
 
     make: Callable[[Pair], Sounds]
@@ -75,10 +79,10 @@ class Row:
 
 
 def pairs(folder: str | Path) -> list[Pair]:
-    """The pairs `timbre/NAME.wav` and `melody/NAME.wav` or `melody/NAME.mid` of a folder, by name.
+    """The pairs of `timbre/NAME.wav` and `melody/NAME.wav` (or `melody/NAME.mid`) in a folder, by name.
 
     Raises:
-        UserError: one of the folders has no recordings, or a recording has no counterpart.
+        UserError: one of both folders is missing or has no recordings, or a recording has no counterpart.
     """
     sources = {role: _by_name(Path(folder) / role, played=role == "melody") for role in ROLES}
     for role, other in (ROLES, ROLES[::-1]):
@@ -99,14 +103,16 @@ def evaluate(
     command: str = "",
     progress: Progress = silent,
 ) -> Table:
-    """Score copies, codec, models and other systems on pairs of recordings; what `out` has already stays.
+    """Score copies, codec, models and other systems on pairs of recordings.
 
-    codec: the models'. outputs: folders of other systems' outputs, NAME.wav each.
-    learn: seconds for which each timbre source is learnt, for one more row a model.
+    Scores that the folder `out` has already are not computed again.
+
+    codec: that of the models. outputs: {name of a system: folder with its output NAME.wav for each pair}.
+    learn: seconds for which each timbre source is learnt, for one more row per model; None for no such row.
 
     Raises:
-        UserError: a name that is taken, an output that is missing or cannot be read, a melody source without
-            notes; what the parts raise.
+        UserError: a name is taken, an output is missing or cannot be read, a melody source has no notes, or
+            as what is called.
     """
     check_names([*pipelines, *(outputs or {})], RESERVED)
     folder, device = Path(out), next(codec.parameters()).device
@@ -212,7 +218,7 @@ def _played(pipeline: Pipeline, waveform: torch.Tensor) -> torch.Tensor:
 
 
 def _known(path: Path) -> dict[str, dict[str, float]]:
-    """The scores in a file, by the keys of pairs and rows; none where there is no file."""
+    """The scores in a file, {key of pair and row: scores}; none if there is no file."""
     if not path.exists():
         return {}
     scores = files.read_json(path, fix="delete it")
@@ -249,7 +255,7 @@ def _table(
 
 
 def _by_name(folder: Path, played: bool = False) -> dict[str, Path]:
-    """As `by_name`; raises for a folder that is not there, too."""
+    """As `by_name`, but raises a UserError for a missing folder, too."""
     if not folder.is_dir():
         raise UserError(f"{printable(folder)}: no such folder; make it, with NAME.wav for each pair")
     return by_name(folder, played)

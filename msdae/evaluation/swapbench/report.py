@@ -1,4 +1,4 @@
-"""The benchmark's results as one page that can be seen and heard without a network."""
+"""The benchmark's results as one HTML page, to be seen and heard offline."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,10 +22,10 @@ from msdae.evaluation.tables import Table
 from msdae.progress import Progress, silent
 
 PAGE = "report.html"
-CAPTIONS = {F1: "melody F1", PITCH: "pitch", TIMBRE: "timbre"}  # of the metrics under a player
-COPIES = {"timbre": COPY_TIMBRE, "melody": COPY_MELODY}  # the row that has a source for its output
-BYTES = 12 * CLIP_SAMPLES  # of memory that a sound with its picture takes
-FIRST = ("1", "")  # levels of the swaps that are heard first
+CAPTIONS = {F1: "melody F1", PITCH: "pitch", TIMBRE: "timbre"}  # of the scores below a player
+COPIES = {"timbre": COPY_TIMBRE, "melody": COPY_MELODY}  # {source: the row whose output is that source}
+BYTES = 12 * CLIP_SAMPLES  # memory that a sound with its picture takes
+FIRST = ("1", "")  # levels of the swaps that come first
 
 
 def write(
@@ -34,13 +34,13 @@ def write(
     tables: Sequence[Path] = (),
     progress: Progress = silent,
 ) -> Path:
-    """Make `PAGE` in the folder `results` that `experiments/evaluate.py` wrote, and return its path.
+    """Write `PAGE` into the folder `results`, as experiments/evaluate.py makes it; returns the page's path.
 
-    pictures: to show in the page, such as those of `probes/plot_umap.py`.
-    tables: JSON files with more tables, such as the one of `probes/run_probes.py`.
+    pictures: files to show in the page, such as those of probes/plot_umap.py.
+    tables: JSON files with more tables, such as that of probes/run_probes.py.
 
     Raises:
-        UserError: the folder is unfinished, damaged or closed, or a picture or table cannot be read.
+        UserError: the folder is unfinished, damaged or not writable, or a picture or table cannot be read.
     """
     path = Path(results) / PAGE
     finished = Results.read(results)
@@ -48,12 +48,12 @@ def write(
     more = [table for file in tables for table in stored.read(file)]
     text = render(finished, pictures, more, progress)
     with files.atomic(path) as temporary:
-        temporary.write_text(text, "utf-8", "backslashreplace")  # names that are no UTF-8
+        temporary.write_text(text, "utf-8", "backslashreplace")  # for names that are not UTF-8
     return path
 
 
 def write_scores(results: str | Path, path: str | Path) -> Path:
-    """Draw the swap scores of the melodies (or else notes) of every split in `results` to `path`.
+    """Draw the swap scores of the melodies of every split in `results`, or else of the notes; returns `path`.
 
     Raises:
         UserError: another extension than png, pdf or svg, no such folder, or the results are unfinished.
@@ -66,9 +66,9 @@ def write_scores(results: str | Path, path: str | Path) -> Path:
 
 
 def write_case(results: str | Path, path: str | Path, number: int = 1) -> Path:
-    """Draw a case of the page as spectrograms: timbre source, melody source, truth, and the first swap.
+    """Draw spectrograms of a case of the page: timbre source, melody source, truth and first swap.
 
-    number: of the case in the page.
+    number: of the case in the page, from 1 on. Returns `path`.
 
     Raises:
         UserError: as `write_scores`, or the page has no such case.
@@ -96,9 +96,9 @@ def write_case(results: str | Path, path: str | Path, number: int = 1) -> Path:
 def render(
     results: Results, pictures: Sequence[Path], tables: Sequence[Table], progress: Progress = silent
 ) -> str:
-    """The page; equal input, equal page.
+    """The HTML text of the page; equal input gives an equal page.
 
-    pictures: to show. tables: to show after those of the results.
+    pictures: files to show. tables: to show after those of the results.
 
     Raises:
         UserError: the manifest lacks something, or a picture cannot be read.
@@ -138,7 +138,10 @@ def render(
 
 @dataclass(frozen=True)
 class Player:
-    """One clip to see and hear."""
+    """A clip to see and hear.
+
+    sound, picture: data: URLs. facts: (name of a score, value).
+    """
 
     name: str
     sound: str
@@ -148,9 +151,10 @@ class Player:
 
 @dataclass(frozen=True)
 class Card:
-    """One case. row: timbre source, melody source, truth and the first swap, which are heard side by side.
+    """A case on the page.
 
-    swaps: those of other systems that are heard first too; others, reconstructions: what is folded away.
+    roles: (source, its description). row: timbre source, melody source, truth and first swap, side by side.
+    swaps: the first swaps of other systems. others, reconstructions: further outputs, which are folded away.
     """
 
     name: str
@@ -180,7 +184,7 @@ class Sounds:
         self.brightest = max((float(mel.max()) for mel in self.mels.values()), default=1.0)
 
     def player(self, case: Case, key: str | Output, name: str, scores: Mapping[str, float]) -> Player:
-        """The clip `key` of a case, with its scores."""
+        """The clip `key` of a case under the title `name`, with its scores."""
         return Player(
             name,
             media.mp3(self.waveforms[case.id, key], self.rate),
@@ -227,7 +231,7 @@ def _described(performance: Performance) -> str:
 
 
 def _hertz(log_mel: LogMel) -> list[tuple[str, float]]:
-    """Marks of the frequency axis: what they say, and how far up they lie in per cent."""
+    """The ticks of the frequency axis: label, and height in per cent."""
     marks = figures.hertz_marks(log_mel.config)
     return [
         (f"{hz // 1000} kHz" if hz >= 1000 else f"{hz} Hz", round(100 * place, 2))
@@ -240,7 +244,7 @@ def _hertz(log_mel: LogMel) -> list[tuple[str, float]]:
 
 @dataclass(frozen=True)
 class Panel:
-    """The swap scores of one set of cases: a picture, and the same as an HTML table."""
+    """The swap scores of one set of cases: a picture as a data: URL, and the same as an HTML table."""
 
     title: str
     picture: str
@@ -260,7 +264,7 @@ def _panel(results: Results, split: str, kind: str) -> Panel:
 
 
 def _sets(results: Results) -> list[tuple[str, str]]:
-    """Splits and sets that there are cases of."""
+    """The pairs of split and set that have cases."""
     return list(dict.fromkeys((case.split, case.set) for case in results.cases))
 
 
@@ -276,7 +280,7 @@ def _counts(results: Results) -> list[tuple[str, str]]:
 
 
 def _competing(table: Table, results: Results) -> set[str]:
-    """The rows that the best is looked for in: answers, or reconstructions where there are no answers."""
+    """The rows among which the best is in bold: answers, or reconstructions if there are no answers."""
     names = {str(row[0]) for row in table.rows}
     outputs = [output for output in results.outputs if output.row in results.systems]
     answers = {label(output, results) for output in outputs if results.answers(output)}

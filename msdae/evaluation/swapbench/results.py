@@ -1,4 +1,4 @@
-"""A results folder: scores are added line by line, so that a run that is stopped continues."""
+"""A results folder, to which scores are added line by line, so that a stopped run can continue."""
 
 import base64
 import json
@@ -19,9 +19,9 @@ from msdae.evaluation.swapbench.systems import BOUNDS, CODEC, TRUTH, Output
 
 MANIFEST, CASES, SCORES, EMBEDDINGS = "manifest.json", "cases.jsonl", "scores.jsonl", "embeddings.jsonl"
 TABLES, AUDIO = "tables.json", "audio"
-SAME = ("format", "seed", "splits", "codec", "settings", "data")  # what all rows of a folder share
-SOURCES = ("timbre", "melody", TRUTH)  # the recordings that cases are made of
-# Of the manifest, by their rows' names.
+SAME = ("format", "seed", "splits", "codec", "settings", "data")  # manifest fields that all rows share
+SOURCES = ("timbre", "melody", TRUTH)  # the recordings of a case that are not outputs
+# {field of the manifest with systems by the names of their rows: what such a system is called in errors}.
 SYSTEMS = {"checkpoints": "checkpoint", "outputs": "set of recordings", "functions": "function"}
 FORMAT = 1
 
@@ -30,15 +30,15 @@ Parsed = TypeVar("Parsed")
 
 
 class Results:
-    """What was scored in `folder`. `begin` makes or continues a folder, `read` opens a finished one.
+    """The scores in `folder`. `begin` makes or continues a folder, `read` opens a finished one.
 
     A folder grows row by row: the same cases may be run with further checkpoints later.
 
     Attributes:
-        manifest: `SAME`, the date, and `SYSTEMS`, of each by its row's name a mapping with its "hash".
-        cases: that are scored.
+        manifest: the fields `SAME`, the date and, for each of `SYSTEMS`, {row: facts with a "hash"}.
+        cases: the cases that are scored.
         scores: {(case, row, levels): {metric: value}}.
-        tables: those of a folder that was read.
+        tables: those of a finished folder.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Results:
 
     @classmethod
     def begin(cls, folder: str | Path, manifest: Mapping[str, Any], cases: Sequence[Case]) -> "Results":
-        """The results in `folder`, new or continued. The manifest gets the checkpoints of earlier runs.
+        """Make or continue the results in `folder`; the manifest gets the checkpoints of earlier runs, too.
 
         Raises:
             UserError: the folder holds results of other settings, cases or checkpoints, or is damaged.
@@ -73,9 +73,9 @@ class Results:
 
     @classmethod
     def read(cls, folder: str | Path) -> "Results":
-        """The finished results in `folder`, for reading alone; the embeddings stay where they are.
+        """The finished results in `folder`, read-only and without the embeddings.
 
-        What was not scored on all cases, as of a run that was stopped, is left out.
+        Outputs that were not scored on all cases, as in a run that was stopped, are left out.
 
         Raises:
             UserError: no such folder, a file in it is missing or damaged, or a bound is not scored.
@@ -106,11 +106,11 @@ class Results:
 
     @property
     def systems(self) -> list[str]:
-        """The rows that are not bounds: models, and whatever else was scored."""
+        """The rows that are not bounds: models and other systems."""
         return list(dict.fromkeys(output.row for output in self.outputs if output.row not in BOUNDS))
 
     def answers(self, output: Output) -> bool:
-        """Whether `output` is an answer to the cases: neither a bound nor a model's reconstruction."""
+        """Whether `output` is a swap: neither a bound nor a model's reconstruction."""
         return output.row not in BOUNDS and (
             bool(output.levels) or output.row not in self.manifest["checkpoints"]
         )
@@ -120,16 +120,16 @@ class Results:
         return [output for output in outputs if all(self.has(case, output) for case in cases)]
 
     def column(self, output: Output, cases: Sequence[Case], metric: str) -> np.ndarray:
-        """A metric of one output over `cases`: (cases,)."""
+        """A metric of one output for each of `cases`: (cases,)."""
         with files.reading(self.folder / SCORES, remedy(self.folder)):
             return np.array([self.scores[(case.id, *output)][metric] for case in cases])
 
     def judged(self, output: Output, cases: Sequence[Case], metric: str) -> bool:
-        """Whether the output has the metric in each of `cases`."""
+        """Whether the output has a value of the metric for each of `cases`."""
         return all(metric in self.scores[(case.id, *output)] for case in cases)
 
     def embeddings(self, output: Output, cases: Sequence[Case]) -> np.ndarray:
-        """(cases, dim), float32."""
+        """The embeddings of one output: (cases, dim), float32."""
         return np.stack([self._embeddings[(case.id, *output)] for case in cases])
 
     @property
@@ -138,7 +138,7 @@ class Results:
         return [case for case in self.cases if self._inside(AUDIO, case.id).is_dir()]
 
     def sounds(self, case: Case) -> dict[str | Output, Path]:
-        """The wav of each of SOURCES, and of each output that is none.
+        """The files of a case's sounds: of each of `SOURCES`, and of each output that is not one of them.
 
         Raises:
             UserError: one of them is missing.
@@ -155,15 +155,15 @@ class Results:
     # -- while it grows
 
     def has(self, case: Case, output: Output) -> bool:
-        """Whether the output was scored."""
+        """Whether the output was scored on the case."""
         return (case.id, *output) in self.scores
 
     def add(
         self, output: Output, cases: Sequence[Case], scores: Sequence[Scores], embeddings: np.ndarray
     ) -> None:
-        """Add what one output of a batch of cases scored; what the folder has already stays.
+        """Add the scores of one output on a batch of cases; scores that the folder has already stay.
 
-        embeddings: (cases, dim), of the set metrics.
+        embeddings: (cases, dim), for the set metrics.
         """
         new = [index for index, case in enumerate(cases) if not self.has(case, output)]
         keys = [(cases[index].id, *output) for index in new]
@@ -183,8 +183,8 @@ class Results:
         return path
 
     def _check(self) -> None:
-        """The manifest says how it was made, every output of every case is scored, and the sound of as many
-        cases as were asked for is kept."""
+        """Check that the manifest is complete, that every output of every case is scored, and that the sound
+        of as many cases as were asked for is there."""
         for name in ("date", "seed"):
             self.manifest[name]
         for checkpoint in self.manifest["checkpoints"].values():
@@ -207,12 +207,12 @@ class Results:
 
 
 def unfinished(where: str | Path, reason: str, folder: Path) -> UserError:
-    """What is wrong with the results in `folder`, and its remedy."""
+    """An error that says what is wrong with the results in `folder`, and how to complete them."""
     return UserError(f"{printable(where)}: {reason}; {remedy(folder)}")
 
 
 def remedy(folder: Path) -> str:
-    """How the results in `folder` are completed."""
+    """The text that says how to complete the results in `folder`."""
     return f"run python experiments/evaluate.py --out {printable(folder)} again, with the options it had"
 
 
@@ -220,7 +220,11 @@ def remedy(folder: Path) -> str:
 
 
 def _claim(folder: Path, manifest: dict[str, Any], cases: list[Case], fix: str) -> dict[str, Any]:
-    """The manifest with what earlier runs say; both files are written."""
+    """The manifest joined with that of earlier runs; it is written, as are the cases if they are new.
+
+    Raises:
+        UserError: the folder has other settings, cases or checkpoints, or is damaged.
+    """
     manifest = json.loads(json.dumps({"format": FORMAT, **manifest}))
     path = folder / MANIFEST
     if path.exists():
@@ -237,7 +241,7 @@ def _claim(folder: Path, manifest: dict[str, Any], cases: list[Case], fix: str) 
 
 
 def _join(folder: Path, manifest: dict[str, Any], before: Mapping[str, Any]) -> None:
-    """Add the checkpoints of the manifest `before` to `manifest`, with which it has to agree."""
+    """Add the systems of the manifest `before` to `manifest`; both have to agree in all else."""
     for name in SAME:
         if before.get(name) != manifest.get(name):
             raise _other(folder, name, before.get(name), manifest.get(name))
@@ -258,7 +262,7 @@ def _join(folder: Path, manifest: dict[str, Any], before: Mapping[str, Any]) -> 
 
 
 def _other(folder: Path, name: str, before: Any, given: Any, more: str = "") -> UserError:
-    """more: ways out beside another folder."""
+    """The error for a folder whose `name` is `before`, not `given`. more: further ways out."""
     return UserError(
         f"{folder}: made with another {name} ({_short(before)}; now {_short(given)}); "
         f"delete it or choose another --out{more}"
@@ -271,7 +275,7 @@ def _short(value: Any) -> str:
 
 
 def _cut_to_lines(path: Path) -> None:
-    """Make the file where it is missing, and take off a last line that was cut short."""
+    """Make the file if it is missing, and remove an incomplete last line."""
     with open(path, "a+b") as file:
         file.seek(0)
         file.truncate(file.read().rfind(b"\n") + 1)
@@ -295,7 +299,7 @@ def _pack(embedding: np.ndarray) -> str:
 
 
 def _lines(path: Path, fix: str, parse: Callable[[Any], Parsed]) -> list[Parsed]:
-    """What `parse` makes of the JSON of each line; errors name the line."""
+    """The results of `parse` for the JSON of each line; errors name the line."""
     values = []
     for number, line in enumerate(files.read_text(path, fix).splitlines(), start=1):
         with files.reading(f"{path}, line {number}", fix):
@@ -319,7 +323,7 @@ def _embedding(line: dict[str, Any]) -> tuple[Key, np.ndarray]:
 
 
 def _key(line: dict[str, Any]) -> Key:
-    """What a line is of; the rest of it stays."""
+    """The key of a line, which is removed from it."""
     key = line.pop("case"), line.pop("row"), line.pop("levels")
     if not all(isinstance(part, str) for part in key):
         raise ValueError("names are no text")

@@ -1,4 +1,4 @@
-"""SwapBench and the thesis's tables for any set of models: plan, render, swap, score, and the tables."""
+"""SwapBench and the thesis's tables for any set of models: plans, renders, swaps, scores, makes tables."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,10 +46,10 @@ from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.nn.device import workers
 from msdae.progress import Progress, silent
 
-SOUNDS = ("timbre", "melody")  # files beside the outputs of a case
+SOUNDS = ("timbre", "melody")  # names of the source files beside the outputs of a case
 BATCH = 16  # cases rendered at once
-PAIRS = "pairs"  # subfolder for what is scored on prepared recordings
-SPLIT_OF_TABLES = ("test", "valid", "unseen", *real.SPLITS)  # the first that is there has Tables 1, 4 and 5
+PAIRS = "pairs"  # subfolder of the results on prepared recordings
+SPLIT_OF_TABLES = ("test", "valid", "unseen", *real.SPLITS)  # the first one evaluated is in Tables 1, 4 and 5
 
 
 Recordings = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]  # timbre, melody, truth (batch, samples)
@@ -68,18 +68,18 @@ def evaluate(
 ) -> tuple[list[Table], list[Table]]:
     """Score models and other systems in the folder `out`, or continue there; write and return the tables.
 
-    models: checkpoints by the name of their rows; "embedded", files, folders or hub repositories.
-    functions: further systems, f(timbre, melody) -> waveform, (samples,) at 44.1 kHz each.
-        Nothing tells whether a function has changed since it was scored: give it a new name then.
-    outputs: further systems' recordings: folders with CASE.wav, see `write_sources`.
-    command: that is said to have made the tables.
-    codec: name or file of the models' codec; by default the one that each checkpoint is of.
+    models: {name of the rows: checkpoint}, each "embedded", a file, a folder or a hub repository.
+    functions: {name: f(timbre, melody) -> waveform}, further systems; waveforms are (samples,) at 44.1 kHz.
+        A change of a function since it was scored is not noticed: give it a new name.
+    outputs: {name: folder with CASE.wav for each case}, recordings of further systems; see `write_sources`.
+    command: the command line that the tables name.
+    codec: name or file of the models' codec; by default the one that each checkpoint was trained with.
 
-    Returns the tables for the screen, and all of them.
+    Returns the tables for the screen, and all tables.
 
     Raises:
-        UserError: a name that is taken, models of different codecs, a folder of other settings, what the
-            parts raise.
+        UserError: a name is taken, models have different codecs, the folder has other settings, or as what is
+            called.
     """
     check_names([*models, *(functions or {}), *(outputs or {})], (*BOUNDS, *UNTAUGHT, *SOUNDS))
     pipelines = load(models, device, settings.sampling, codec)
@@ -144,12 +144,12 @@ def load(
     sampling: Sampling,
     codec: str | Path | None = None,
 ) -> dict[str, Pipeline]:
-    """The pipelines of checkpoints by the names of their rows. codec: as `evaluate`."""
+    """The pipelines of checkpoints, {name of the rows: pipeline}. codec: as in `evaluate`."""
     return {name: Pipeline.from_pretrained(path, device, sampling, codec) for name, path in models.items()}
 
 
 def _require_cases(settings: EvaluationConfig, outputs: bool) -> None:
-    """Raise a UserError where there are no cases, or none for what is of SwapBench's alone."""
+    """Raise a UserError if there are no cases, or none of SwapBench, which some options need."""
     if settings.splits:
         return
     if settings.data is None:
@@ -160,7 +160,7 @@ def _require_cases(settings: EvaluationConfig, outputs: bool) -> None:
 
 
 def plan(settings: EvaluationConfig) -> list[Case]:
-    """The cases of all splits."""
+    """The cases of all splits that the settings name."""
     shares = cases.counts(settings.splits, settings.cases)
     return [case for split, counts in shares.items() for case in cases.plan(split, settings.seed, counts)]
 
@@ -178,10 +178,10 @@ def run(
 ) -> None:
     """Score every output of every case that `results` does not have yet.
 
-    library: as of `sounds.play`. kept: ids of the cases whose sound is written.
-    recordings: of some of its cases; they are rendered by default.
+    library: as in `sounds.play`. kept: ids of the cases whose sounds are written, too.
+    recordings: function of some cases that returns their recordings; by default they are rendered.
     alone: render one output of one case at a time, with all of torch's threads.
-    known: scores of an earlier evaluation, for the cases after the first batch whose sound is not written.
+    known: scores of earlier evaluations, which are used after the batches with `kept` cases (at least one).
     """
     recordings = recordings or functools.partial(render, library=library)
     makers = unique(systems)
@@ -192,7 +192,7 @@ def run(
         ordered = sorted(results.cases, key=lambda case: case.id not in kept)
         for number, group in enumerate(batches(ordered, 1 if alone else BATCH)):
             if known and number and not any(case.id in kept for case in group):
-                known.use()  # after the first batch, which has put the rows in their order
+                known.use()  # the first batch has put the rows in their order
                 known = None
             missing = [output for output in makers if not all(results.has(case, output) for case in group)]
             bar.update((len(makers) - len(missing)) * len(group))
@@ -208,13 +208,13 @@ def run(
 
 
 def batches(cases: Sequence[Case], size: int = BATCH) -> Iterator[list[Case]]:
-    """`cases`, `size` at a time."""
+    """`cases` in lists of `size`; the last may be shorter."""
     for start in range(0, len(cases), size):
         yield list(cases[start : start + size])
 
 
 def render(cases: Sequence[Case], library: Library | None = None) -> Recordings:
-    """The recordings of SwapBench cases. library: as of `sounds.play`."""
+    """The recordings of SwapBench cases, (cases, samples) each at 44.1 kHz. library: as in `sounds.play`."""
     sources = zip(*((case.timbre, case.melody, case.truth) for case in cases), strict=True)
     timbre, melody, truth = (torch.stack([play(source, library) for source in role]) for role in sources)
     return timbre, melody, truth
@@ -228,10 +228,10 @@ def write_sources(
 ) -> None:
     """Write `CASE/timbre.wav` and `CASE/melody.wav` of every case, for a system that runs elsewhere.
 
-    library: as of `sounds.play`.
+    library: as in `sounds.play`.
 
     Raises:
-        UserError: the folder cannot be written to.
+        UserError: the folder cannot be written to, or as `sounds.play`.
     """
     for case in progress(cases, desc="rendering", unit="case"):
         _write(Path(folder) / case.id, {role: play(getattr(case, role), library) for role in SOUNDS})
@@ -240,7 +240,7 @@ def write_sources(
 def _scored(
     facts: scoring.Facts, makers: Mapping[Output, System], embedding: Embedding, output: Output
 ) -> tuple[Output, torch.Tensor, list[scoring.Scores], np.ndarray]:
-    """An output of a batch, its scores and its embeddings."""
+    """An output of a batch: itself, its waveforms, its scores and its embeddings (batch, dim)."""
     waveforms = makers[output].render(facts.batch, output)
     scores = scoring.score(facts, waveforms, swapped=bool(output.levels))
     return output, waveforms, scores, embedding.embed(waveforms, SAMPLE_RATE).numpy()
@@ -262,7 +262,7 @@ def _write(folder: Path, sounds: Mapping[str, torch.Tensor]) -> None:
 
 
 def _spread(drawn: Sequence[Case], count: int) -> list[str]:
-    """The ids of `count` cases, in turn from each split and texture."""
+    """The ids of `count` cases, taken in turn from each split and texture."""
     groups: dict[tuple[str, str], list[str]] = {}
     for case in drawn:
         groups.setdefault((case.split, case.texture), []).append(case.id)
@@ -271,10 +271,10 @@ def _spread(drawn: Sequence[Case], count: int) -> list[str]:
 
 
 def shared_codec(pipelines: Mapping[str, Pipeline], codec: str | Path | None, device: torch.device) -> Codec:
-    """The codec that all models share, or, where there are none, `codec` or the default.
+    """The codec that all models share or, if there are no models, `codec` or the default one.
 
     Raises:
-        UserError: they have several.
+        UserError: the models have different codecs.
     """
     if not pipelines:
         return codecs.load(codec or codecs.DEFAULT, device)

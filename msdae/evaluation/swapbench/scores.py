@@ -1,4 +1,4 @@
-"""The metrics of one output of a case."""
+"""The metrics of outputs, case by case."""
 
 import functools
 from collections.abc import Sequence
@@ -21,22 +21,22 @@ from msdae.evaluation.swapbench.systems import CaseBatch
 F1, F1_WIDE, F1_HEARD, PITCH = "melody F1", "melody F1 100 ms", "melody F1 heard", "pitch accuracy"
 TIMBRE, TOP1 = "timbre similarity", "timbre top-1"
 LOG_MEL, SSIM, MSE = "log-mel dB", "mel SSIM", "mel MSE"
-MFCC, SOURCE_MFCC = "MFCC cosine", "MFCC cosine to the timbre source"  # with `RAW_PITCH` of recorded samples
+MFCC, SOURCE_MFCC = "MFCC cosine", "MFCC cosine to the timbre source"  # as `RAW_PITCH`, in `real.SPLITS` only
 RAW_PITCH = "raw pitch accuracy"
 TARGET_F1, TARGET_PITCH, TARGET_TIMBRE = f"target {F1}", f"target {PITCH}", f"target {TIMBRE}"
 
-TEMPERATURE = 0.1  # of the softmax of cosines
+TEMPERATURE = 0.1  # of the softmax over cosines
 
 Scores = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the outputs of a batch are compared with; lists and first dimensions are over its cases.
+    """What the outputs of a batch are compared with, case by case.
 
-    heard: the notes, by the transcriber, of the recordings that reconstructions start from.
-    original_timbre, source_timbre: embeddings of them and of the timbre sources, (batch, dim).
-    instruments: what the outputs' timbre may be; empty where there is no truth.
+    heard: for each case, the transcribed notes of the recording that a reconstruction starts from.
+    original_timbre, source_timbre: timbre embeddings of these and of the timbre sources, (batch, dim).
+    instruments: for each case, those that an output may sound like; empty if there is no truth.
     """
 
     batch: CaseBatch
@@ -47,9 +47,11 @@ class Facts:
 
 
 def facts(batch: CaseBatch, library: Library | None = None) -> Facts:
-    """Listen to the truth (or what stands for it) once for all outputs. library: as of `sounds.play`.
+    """Transcribe and embed the truth (or what stands for it) once for all outputs.
 
-    Loads and renders everything that `score` needs, which may then run on several threads.
+    This loads and renders everything that `score` needs, which may then run in several threads.
+
+    library: as in `sounds.play`.
     """
     network = timbre.load()
     original, source = (network.embed(sounds, SAMPLE_RATE) for sounds in (batch.whole, batch.timbre))
@@ -60,13 +62,13 @@ def facts(batch: CaseBatch, library: Library | None = None) -> Facts:
 
 
 def score(facts: Facts, waveforms: torch.Tensor, swapped: bool) -> list[Scores]:
-    """The metrics of one output of every case.
+    """The metrics of one output for each case of the batch.
+
+    Metrics that need the truth are left out if there is none.
 
     waveforms: (batch, samples).
-    swapped: some of its codes come from the timbre source, which is then the target of Tables 4 and 5; the
-        target of other outputs is what a reconstruction starts from.
-
-    Where there is no truth, metrics that need it are left out.
+    swapped: whether some codes come from the timbre source, which is then the target of Tables 4 and 5. The
+        target of other outputs is the recording that a reconstruction starts from.
     """
     batch = facts.batch
     heard = facts.heard if waveforms is batch.whole else transcribe_batch(list(waveforms), SAMPLE_RATE)
@@ -102,7 +104,7 @@ def single_line(case: Case) -> bool:
 
 
 def _independent(case: Case, source: torch.Tensor, truth: torch.Tensor, waveform: torch.Tensor) -> Scores:
-    """Second judges, which nothing here was tuned on: of the timbre, and of the melody of a single line."""
+    """Metrics that nothing was tuned on: of the timbre and, for single lines, of the melody."""
     scores = {
         MFCC: mfcc.similarity(waveform, truth, SAMPLE_RATE),
         SOURCE_MFCC: mfcc.similarity(waveform, source, SAMPLE_RATE),
@@ -123,10 +125,10 @@ def _melody(kind: str, source: Performance, heard: np.ndarray) -> Scores:
 def melody_and_timbre(
     cases: Sequence[Case], waveforms: torch.Tensor, library: Library | None = None
 ) -> list[tuple[float, float, float]]:
-    """How right outputs (cases, samples) are, and no more: of each the `F1` of its melody (of a single note
-    `PITCH`), `TOP1`, and the probability of the right instrument.
+    """The main scores of outputs: for each case `F1` (for a single note `PITCH`), `TOP1`, and the probability
+    of the right instrument.
 
-    library: as of `sounds.play`.
+    waveforms: (cases, samples). library: as in `sounds.play`.
     """
     heard = transcribe_batch(list(waveforms), SAMPLE_RATE)
     embedded = timbre.load().embed(waveforms, SAMPLE_RATE)
@@ -141,27 +143,30 @@ def melody_and_timbre(
 
 @dataclass(frozen=True)
 class Instruments:
-    """The instruments of a split, by the mean timbre embedding of reference clips that are in no case.
+    """The instruments of a split, each with the mean timbre embedding of reference clips, which no case has.
 
-    programs: General MIDI. means: (programs, dim), of length 1.
+    programs: their programs. means: (programs, dim), of length 1.
     """
 
     programs: Sequence[int]
     means: torch.Tensor
 
     def nearest(self, embedding: torch.Tensor) -> int:
-        """The program that sounds most like `embedding` (dim,)."""
+        """The program whose mean is nearest to `embedding` (dim,)."""
         return self.programs[int((self.means @ embedding).argmax())]
 
     def probability(self, embedding: torch.Tensor, program: int) -> float:
-        """How much `embedding` (dim,) sounds like `program` among all: a softmax of cosines."""
+        """The probability that `embedding` (dim,) is of `program`: a softmax of its cosines to all means."""
         shares = (self.means @ embedding / TEMPERATURE).softmax(dim=0)
         return float(shares[self.programs.index(program)])
 
 
 @functools.cache
 def instruments(split: str, kind: str, library: Library | None = None) -> Instruments:
-    """Those of `split`, from reference clips like the cases of the set `kind`."""
+    """The instruments of `split`, by reference clips for the set `kind` ("notes" or "melodies").
+
+    library: as in `sounds.play`.
+    """
     clips: dict[int, list[torch.Tensor]] = {}
     for clip in references(split, kind):
         clips.setdefault(clip.program, []).append(play(clip, library))

@@ -1,4 +1,4 @@
-"""How well a model swaps a few melodies: in seconds, to choose between recipes."""
+"""A quick score of a model, on swaps of a few melodies, to choose between recipes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Quick:
 
     melody_f1: mean F1 of the notes heard in the swaps.
     timbre_top1: share of the swaps whose nearest instrument is the right one.
-    score: the swap score, the harmonic mean of both as shares of what the codec reaches; 0 where it reaches
-        nothing.
+    score: the swap score, which is the harmonic mean of both as shares of what the codec reaches; 0 if the
+        codec reaches nothing.
     """
 
     melody_f1: float
@@ -41,10 +41,10 @@ def quick(
 ) -> Quick:
     """How well the pipeline swaps `levels` on a few melodies of `split`.
 
-    counts: cases by texture. library: as of `sounds.play`.
+    counts: {texture: number of cases}. library: as in `sounds.play`.
 
     Raises:
-        UserError: the model has no other level than `levels`; as `cases.plan`.
+        UserError: the model has no level beside `levels`, or as `cases.plan`.
     """
     system = Model("model", pipeline, [levels])
     if len(system.outputs) < 2:
@@ -61,13 +61,13 @@ def quick(
     return Quick(*scores, float(np.nan_to_num(score)))
 
 
-_ceilings: dict[tuple, tuple[float, float]] = {}  # of codecs' round trips of the truth
+_ceilings: dict[tuple, tuple[float, float]] = {}  # scores of codecs' round trips of the truth
 
 
 def _scores(
     system: System, output: Output, split: str, textures: Counts, library: Library | None
 ) -> tuple[float, float]:
-    """Mean melody F1 and timbre top-1."""
+    """Mean melody F1 and mean timbre top-1 of an output."""
     rows = []
     for group in batches(cases.plan(split, 0, dict(textures))):
         waveforms = system.render(CaseBatch(group, *render(group, library)), output)

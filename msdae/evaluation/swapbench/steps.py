@@ -1,4 +1,4 @@
-"""What fewer evaluations of the network cost: swaps of equal noise by a model's student and by samplers."""
+"""What fewer network evaluations cost in quality: swaps from equal noise by students and by samplers."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,23 +26,26 @@ from msdae.progress import Progress, silent
 
 STUDENT, LEVELS = "student", (1,)
 REFERENCE = "dpmpp_2m, 20 steps"
-FEW = (1, 2, 4, 8)  # steps of a student
-STEPS = {"dpmpp_2m": (2, 4, 8, 12, 20, 40), "heun": (2, 4, 10, 20)}  # by sampler
-OPPOSITE = {"dpmpp_2m": (4, 8, 12)}  # the same, from opposite noise too
+FEW = (1, 2, 4, 8)  # numbers of steps of a student
+STEPS = {"dpmpp_2m": (2, 4, 8, 12, 20, 40), "heun": (2, 4, 10, 20)}  # {sampler: numbers of steps}
+OPPOSITE = {"dpmpp_2m": (4, 8, 12)}  # the same for antithetic sampling, from opposite noise too
 COUNT, PANELS = "evaluations", ("melody F1 ↑", "timbre top-1 ↑", "swap score ↑")
 OTHERS = ("KAD ↓", "notes: swap score ↑")
 
 
 @dataclass(frozen=True)
 class Way:
-    """A row: how it samples, and by which student, if by any."""
+    """A row: the sampling, and the student that renders, if any."""
 
     sampling: Sampling
     student: Student | None = None
 
 
 def ways(students: Mapping[str, Student]) -> dict[str, Way]:
-    """What is compared: the steps of each student, by its name, and of each sampler, from noise on."""
+    """What is compared, by the name of the row: each student and each sampler at several numbers of steps.
+
+    All of them start from noise, not from a draft.
+    """
     antithetic = Sampling(draft=NEVER)
     plain = replace(antithetic, antithetic=0.0)
     compared = {}
@@ -59,9 +62,9 @@ def ways(students: Mapping[str, Student]) -> dict[str, Way]:
 
 
 def cost(pipeline: Pipeline, sampling: Sampling) -> int:
-    """How often a window goes through the network: one time, or one a guided level more, in each evaluation.
+    """How often the network is applied to a window: for each evaluation once, and once for each guided level.
 
-    sampling: of the student without a sampler, else of the model itself.
+    sampling: without a sampler it is the student's (one application per step), else that of the model itself.
     """
     times = 2 if sampling.antithetic else 1
     if sampling.sampler is None:
@@ -79,11 +82,12 @@ def measure(
     command: str = "",
     progress: Progress = silent,
 ) -> Table:
-    """Melody F1, timbre, swap score and KAD of swaps of level 1 by each of `compared`, how far F1 and top-1
-    are from `REFERENCE`'s, where that is one, and the swap score of the single notes among the cases.
+    """A table of swaps of level 1 by each of `compared`: the melodies' F1, timbre, swap score and KAD, the
+    swap score of single notes, and by how much F1 and top-1 differ from `REFERENCE`, if that is compared.
 
-    seed: of the noise, which is the same for all. library: of the recorded samples that cases are of. The
-    pipeline has another sampling and student afterwards.
+    The sampling and the student of `pipeline` are changed.
+
+    group: the cases. seed: of the noise, which is the same for all. library: as in `sounds.play`.
     """
     scores: dict[str, list[tuple[float, float, float]]] = {name: [] for name in (CODEC, *compared)}
     points: dict[str, list[np.ndarray]] = {name: [] for name in (TRUTH, *scores)}
@@ -139,24 +143,24 @@ def _output(
 
 
 def _cells(columns: dict[str, np.ndarray], name: str, pieces: Sequence[str]) -> list[Cell]:
-    """F1, top-1 and the swap score of a row."""
+    """F1, top-1 and swap score of a row."""
     return [*(mean_cell(column, pieces, 3) for column in columns[name].T[:2]), _score(columns, name, pieces)]
 
 
 def _differences(columns: dict[str, np.ndarray], name: str, pieces: Sequence[str]) -> list[Cell]:
-    """How far F1 and top-1 are from those of `REFERENCE`."""
+    """F1 and top-1 less those of `REFERENCE`."""
     if REFERENCE not in columns or name in (REFERENCE, CODEC):
         return [EMPTY, EMPTY]
     return [mean_cell(column, pieces, 3) for column in (columns[name] - columns[REFERENCE]).T[:2]]
 
 
 def _beside_codec(columns: dict[str, np.ndarray], name: str) -> np.ndarray:
-    """Melody and timbre of a row, then those of the codec: (cases, 4)"""
+    """Melody and timbre scores of a row, then those of the codec: (cases, 4)."""
     return np.concatenate([columns[name][:, :2], columns[CODEC][:, :2]], axis=1)
 
 
 def _score(columns: dict[str, np.ndarray], name: str, pieces: Sequence[str] = ()) -> Cell:
-    """The swap score of a row, with its interval over `pieces`, if any; empty where the codec has nothing."""
+    """The swap score of a row, with an interval if there are `pieces`; empty if the codec reaches nothing."""
     together = _beside_codec(columns, name)
     value = float(swap_score(together.mean(axis=0)[None])[0])
     if math.isnan(value):

@@ -1,4 +1,4 @@
-"""What is compared: the bounds that every table has, models, and any other way to swap."""
+"""The systems that are compared: bounds, which every table has, models, and any other way to swap."""
 
 import contextlib
 import hashlib
@@ -37,7 +37,10 @@ UNTAUGHT: Mapping[str, Swap] = {neighbours.ROW: neighbours.swap, equaliser.ROW: 
 
 
 class Output(NamedTuple):
-    """A line of the tables: what made it, and which levels came from the timbre source ("1,2", or "")."""
+    """A row of the tables.
+
+    row: name of the system. levels: those that come from the timbre source, "1,2" or "".
+    """
 
     row: str
     levels: str = ""
@@ -45,7 +48,7 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True)
 class CaseBatch:
-    """Some cases and their recordings, (batch, samples) each; truth: None where nobody knows it."""
+    """Some cases and their recordings, (batch, samples) each at 44.1 kHz; truth is None if unknown."""
 
     cases: Sequence[Case]
     timbre: torch.Tensor
@@ -54,12 +57,15 @@ class CaseBatch:
 
     @property
     def whole(self) -> torch.Tensor:
-        """What a reconstruction starts from: the truth, or else the timbre source."""
+        """The recordings that reconstructions start from: the truths or, if not known, the timbre sources."""
         return self.timbre if self.truth is None else self.truth
 
 
 class System(Protocol):
-    """Makes `outputs`; `render` gives one of them for a batch, (batch, samples) on the CPU, on any thread."""
+    """A system that makes `outputs`.
+
+    `render` returns one of them for a batch, (batch, samples) on the CPU; any thread may call it.
+    """
 
     outputs: tuple[Output, ...]
 
@@ -67,9 +73,9 @@ class System(Protocol):
 
 
 class Bounds:
-    """Truth (where it is known), both copies, and the codec's round trip of the truth (or timbre source).
+    """The truth, copies of both sources, and the codec's round trip of the truth (or else the timbre source).
 
-    codec: on the device where it runs, which is `device`.
+    codec: it is on `device`, where it runs. truth: whether the truth is known.
     """
 
     def __init__(self, codec: Codec, device: torch.device, truth: bool = True):
@@ -87,13 +93,14 @@ class Bounds:
 
 
 class Model:
-    """A model's reconstruction (all codes from what it starts from) and swaps of its levels, by its pipeline.
+    """A model's reconstructions (all codes are of the same recording) and swaps of its levels.
 
-    All outputs of a case start from the same noise, which follows from the seed and the case's id alone.
+    All outputs of a case start from the same noise, which is determined by the seed and the case's id.
 
     Args:
         name: of its rows.
-        pipeline: it swaps each set of `swaps` that leaves some level alone.
+        pipeline: renders.
+        swaps: sets of levels to swap; those that leave the model no other level are left out.
     """
 
     def __init__(self, name: str, pipeline: Pipeline, swaps: Sequence[tuple[int, ...]] = SWAPS):
@@ -108,13 +115,16 @@ class Model:
         return self._rendered(batch, [Mix(sound, sample_rate=SAMPLE_RATE) for sound in batch.whole])
 
     def swap(self, batch: CaseBatch, levels: Sequence[int], strength: float = 1.0) -> torch.Tensor:
-        """The melody sources with the timbre sources' codes on `levels`, or on the way there."""
+        """The melody sources with the timbre sources' codes on `levels`: (batch, samples).
+
+        strength: from 0 (own codes) to 1 (those of the timbre sources).
+        """
         return self._swapped(batch, batch.timbre, levels, strength)
 
     def _swapped(
         self, batch: CaseBatch, sounds: Iterable[Any], levels: Sequence[int], strength: float = 1.0
     ) -> torch.Tensor:
-        """The swap of each melody source with its sound: a timbre source or a learnt one."""
+        """The swap of each melody source with its sound, which is a timbre source or a learnt sound."""
         pairs = zip(sounds, batch.melody, strict=True)
         mixes = [Mix(m, dict.fromkeys(levels, sound), strength, SAMPLE_RATE) for sound, m in pairs]
         return self._rendered(batch, mixes)
@@ -137,10 +147,10 @@ class Model:
 class Learnt(Model):
     """A model that learns the sound of the timbre source before it swaps level 1.
 
-    Learning changes the model while it lasts: nothing else may use the pipeline meanwhile.
+    Learning changes the model temporarily: nothing else may use the pipeline meanwhile.
 
     Args:
-        name: of the model's rows. seconds: that each case is learnt for.
+        name: of the model's rows. seconds: of learning for each case.
     """
 
     def __init__(self, name: str, pipeline: Pipeline, seconds: float = LEARNING_SECONDS):
@@ -153,12 +163,12 @@ class Learnt(Model):
 
 
 class Function:
-    """Any function of a timbre source and a melody source: somebody else's system.
+    """Another system, given as a function of a timbre source and a melody source.
 
     Args:
         name: of its row.
-        swap: (samples,), (samples,) at 44.1 kHz -> (samples,); what is longer than the melody source is cut,
-            what is shorter is filled with silence. NumPy arrays are taken, too.
+        swap: (samples,), (samples,) at 44.1 kHz -> (samples,), a tensor or array. Its result is cut, or
+            filled with silence, to the length of the melody source.
     """
 
     def __init__(self, name: str, swap: Swap):
@@ -168,21 +178,21 @@ class Function:
     def render(self, batch: CaseBatch, output: Output) -> torch.Tensor:
         pairs = zip(batch.timbre, batch.melody, strict=True)
         with self._one_at_a_time:
-            # Clones: a function may work in place, and other systems get the same sources.
+            # Clones, because a function may change its input, which other systems get, too.
             swapped = [self.swap(timbre.clone(), melody.clone()) for timbre, melody in pairs]
         return torch.stack([_fitted(waveform, batch.melody.shape[1], output.row) for waveform in swapped])
 
 
 def untaught() -> list[Function]:
-    """The baselines that learn nothing."""
+    """The baselines that learn nothing, `UNTAUGHT`."""
     return [Function(row, swap) for row, swap in UNTAUGHT.items()]
 
 
 class Folder:
-    """Recordings made elsewhere: `CASE.wav` (or .flac, .ogg, .mp3) in one folder.
+    """Another system's recordings, made elsewhere: `CASE.wav` (or .flac, .ogg, .mp3) in one folder.
 
     Attributes:
-        fingerprint: of the recordings that were checked.
+        fingerprint: hash of the recordings that `check` was given.
 
     Raises:
         UserError: no such folder.
@@ -197,7 +207,7 @@ class Folder:
         """Read the recordings of all `cases` before anything is scored.
 
         Raises:
-            UserError: one is missing, unreadable or not as long as its case.
+            UserError: one is missing, is unreadable or differs in length from its case.
         """
         for case in cases:
             self._read(case)
@@ -230,22 +240,22 @@ class Folder:
 
 
 def can_learn(pipeline: Pipeline) -> bool:
-    """Whether the model can learn a sound and swap it: level 1 is pooled, and another level stays."""
+    """Whether the model can learn a sound and swap it: level 1 is pooled, and there is another level."""
     model = pipeline.model
     return model.stage > 1 and model.needs_mel and model.pooled[0]
 
 
 def learnt_row(name: str, seconds: float) -> str:
-    """What the row of a model is called that learns for so long."""
+    """The name of the row of a model that learns for `seconds`."""
     return f"{name} {{1}} learnt" + ("" if seconds == LEARNING_SECONDS else f" {seconds:g} s")
 
 
 def check_names(names: Iterable[str], reserved: Iterable[str] = ()) -> None:
-    """Check what systems are called, before anything is made.
+    """Check the names of systems before anything is made.
 
     Raises:
-        UserError: one is called like another or as in `reserved`, like a row of a model's levels, or like no
-            file: the sound of a row is in a file of its name.
+        UserError: a name is that of another or one of `reserved`, is like that of a model's row with levels,
+            or cannot be that of a file, in which the sound of a row is kept.
     """
     taken = set(reserved)
     for name in names:
@@ -257,10 +267,10 @@ def check_names(names: Iterable[str], reserved: Iterable[str] = ()) -> None:
 
 
 def unique(systems: Sequence[System]) -> Mapping[Output, System]:
-    """Every output and the system that makes it.
+    """Every output with the system that makes it.
 
     Raises:
-        UserError: two have one name.
+        UserError: two outputs have the same name.
     """
     makers: dict[Output, System] = {}
     for system in systems:
@@ -276,13 +286,17 @@ def _label(levels: Sequence[int]) -> str:
 
 
 def _clips(waveforms: Iterable[torch.Tensor], sample_rate: int, batch: CaseBatch, row: str) -> torch.Tensor:
-    """Outputs (cases, samples) of a codec's rate -> as the recordings of their cases."""
+    """Outputs at a codec's rate -> (cases, samples) at the rate and of the length of their cases."""
     samples = batch.melody.shape[1]
     return torch.stack([_fitted(resampled(w, sample_rate, SAMPLE_RATE), samples, row) for w in waveforms])
 
 
 def _fitted(waveform: Any, samples: int, row: str) -> torch.Tensor:
-    """(any,) -> (samples,): cut, or filled with silence."""
+    """(any,) -> (samples,), float32 on the CPU: cut, or filled with silence.
+
+    Raises:
+        UserError: the output is not a finite mono waveform.
+    """
     with contextlib.suppress(TypeError, ValueError, RuntimeError):
         waveform = torch.as_tensor(waveform, dtype=torch.float32)
     if not isinstance(waveform, torch.Tensor) or waveform.ndim != 1 or not torch.isfinite(waveform).all():

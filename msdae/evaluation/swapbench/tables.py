@@ -34,19 +34,20 @@ FURTHER: dict[str, dict[str, Callable[[Case], bool]]] = {
             case.set == "melodies" and case.timbre.program not in HEARD
         )
     },
-}  # groups of one split
+}  # {split: its further groups}
 INTERVALS = "Means with bootstrap 95 % intervals over melody pieces."
 SWAP_SCORE, MELODY_SHARE, TIMBRE_SHARE = "swap score ↑", "melody ↑", "timbre ↑"  # columns of `shares`
 SYSTEM, PART, LEVELS = "system", "part", "levels from the timbre source"
-BOUND, ANSWER, RECONSTRUCTION = "bound", "answer", "reconstruction"  # parts that a row may have
-ARROWS = {scoring.LOG_MEL: "↓", scoring.MSE: "↓"}  # every other metric is better the higher
+BOUND, ANSWER, RECONSTRUCTION = "bound", "answer", "reconstruction"  # values of the column `PART`
+ARROWS = {scoring.LOG_MEL: "↓", scoring.MSE: "↓"}  # for all other metrics, higher is better
 
 
 def _values(digits: int, *numbers: float) -> tuple[Value, ...]:
     return tuple(Value(number, digits=digits) for number in numbers)
 
 
-# The thesis's Tables 1, 4 and 5 (CLAP, NSynth and Slakh2100): h1, h2, h3, reconstruction.
+# The thesis's Tables 1, 4 and 5 (CLAP, NSynth and Slakh2100). Table 1: FAD of notes and of melodies. Tables 4
+# and 5: the melody, then the timbre, each for h1, h2, h3 and reconstruction.
 THESIS_FAD = {"HDAE (thesis)": _values(2, 0.55, 0.55), "MSDAE (thesis)": _values(2, 0.56, 0.41)}
 THESIS_TRANSFER = {
     "notes": {
@@ -61,15 +62,15 @@ THESIS_TRANSFER = {
 
 
 def melody_metric(kind: str) -> str:
-    """What the swap score takes for the melody of the set `kind`: of a single note, its pitch."""
+    """The metric of the melody in the swap score, for the set `kind`: for single notes the pitch, else F1."""
     return scoring.PITCH if kind == "notes" else scoring.F1
 
 
 def swap_score(means: np.ndarray) -> np.ndarray:
-    """Harmonic mean of the melody's and the timbre's share of what the codec allows, each at most 1.
+    """The swap score: harmonic mean of melody and timbre, as shares (at most 1) of what the codec reaches.
 
-    means: (draws, 4): melody, timbre top-1, and the same of the codec's round trip -> (draws,), 0 to 1, or
-        NaN where the codec reaches nothing of one of the two.
+    means: (draws, 4): melody metric, timbre top-1, and both for the codec's round trip.
+    Returns (draws,): 0 to 1, or NaN if the codec's melody or timbre is 0.
     """
     melody, timbre = _shares(means)
     total = melody + timbre
@@ -78,8 +79,10 @@ def swap_score(means: np.ndarray) -> np.ndarray:
 
 
 def _shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """means: as `swap_score` -> the melody's share of the codec's and the timbre's, (draws,) each, 0 to 1, or
-    NaN where the codec has none."""
+    """The melody's and the timbre's shares of the codec's, (draws,) each: 0 to 1, or NaN if that is 0.
+
+    means: as in `swap_score`.
+    """
     melody, timbre, melody_ceiling, timbre_ceiling = np.asarray(means, dtype=float).T
     with np.errstate(divide="ignore", invalid="ignore"):
         return tuple(
@@ -95,7 +98,7 @@ def _from_means(
     figure: Callable[[np.ndarray], np.ndarray],
     digits: int = 3,
 ) -> Cell:
-    """A figure of the means that `swap_score` takes, with its interval; empty where it is NaN."""
+    """A figure of the means that `swap_score` takes, with its interval; empty if it is NaN."""
     metrics = (melody_metric(cases[0].set), scoring.TOP1)
     columns = [
         results.column(source, cases, metric) for source in (output, Output(CODEC)) for metric in metrics
@@ -108,19 +111,19 @@ def _from_means(
 
 
 def mean(results: Results, output: Output, cases: Sequence[Case], metric: str, digits: int = 3) -> Cell:
-    """A metric of one output over `cases`, with its interval; empty where its judge was not there."""
+    """The mean of a metric over `cases` with its interval; empty if its optional judge was not installed."""
     if metric == scoring.RAW_PITCH and not results.judged(output, cases, metric):
         return EMPTY
     return mean_cell(results.column(output, cases, metric), _pieces(cases), digits)
 
 
 def score(results: Results, output: Output, cases: Sequence[Case], digits: int = 3) -> Cell:
-    """The swap score over `cases`, which are of one set; empty where the codec reaches nothing."""
+    """The swap score over `cases`, which are of one set; empty if the codec reaches nothing."""
     return _from_means(results, output, cases, swap_score, digits)
 
 
 def swapbench(results: Results, command: str = "") -> tuple[list[Table], list[Table]]:
-    """The short tables, one a split, and the full ones."""
+    """The short tables, one for each split, and the full tables."""
     short, full = [], []
     for split in dict.fromkeys(case.split for case in results.cases):
         cases = [case for case in results.cases if case.split == split]
@@ -137,9 +140,9 @@ def swapbench(results: Results, command: str = "") -> tuple[list[Table], list[Ta
 
 
 def shares(results: Results, split: str, kind: str, command: str = "") -> Table:
-    """The swap score of every output for the cases of one split and set, and the two shares that it joins.
+    """The swap score of every output on the cases of one split and set, and the two shares in it.
 
-    The columns `SYSTEM`, `PART` and `LEVELS` say what a row is, for the picture of the scores.
+    The columns `SYSTEM`, `PART` and `LEVELS` say what a row is, for the picture of the scores (`chart`).
     """
     cases = [case for case in results.cases if (case.split, case.set) == (split, kind)]
     rows = []
@@ -158,7 +161,7 @@ def shares(results: Results, split: str, kind: str, command: str = "") -> Table:
 
 
 def thesis(results: Results, split: str, command: str = "") -> list[Table]:
-    """Tables 1, 4 and 5 on the cases of one split."""
+    """The thesis's Tables 1, 4 and 5 on the cases of one split."""
     cases = [case for case in results.cases if case.split == split]
     sets = {kind: [case for case in cases if case.set == kind] for kind in ("notes", "melodies")}
     return [
@@ -193,7 +196,7 @@ def _short(results: Results, split: str, cases: Sequence[Case], command: str) ->
 
 
 def _won(results: Results, cases: Sequence[Case]) -> str:
-    """Of which sets a row that has learnt nothing has the highest swap score."""
+    """A sentence that names the sets on which a row that learns nothing scores highest, or ""."""
     answers = [output for output in results.complete(cases, results.outputs) if results.answers(output)]
     sets = {
         kind: [case for case in cases if case.set == kind] for kind in dict.fromkeys(c.set for c in cases)
@@ -251,7 +254,7 @@ def _sets(results: Results, title: str, cases: Sequence[Case], command: str) -> 
 
 
 def _table1(results: Results, split: str, sets: dict[str, list[Case]], command: str) -> list[Table]:
-    """The thesis's distances and ours, a table for each embedding: their scales are not comparable."""
+    """Two tables, the thesis's distances and ours: other embeddings, so the scales are not comparable."""
     title = "Table 1: FAD of reconstructions"
     rows = [
         (label(output, results), output)
@@ -318,7 +321,7 @@ def _reconstructions(results: Results, cases: Sequence[Case]) -> list[Output]:
 
 
 def _original(results: Results, cases: Sequence[Case]) -> Output:
-    """The output that is what reconstructions start from."""
+    """The output whose recordings are what reconstructions start from."""
     return (results.complete(cases, [Output(TRUTH)]) or [Output(COPY_TIMBRE)])[0]
 
 
@@ -326,7 +329,7 @@ def _original(results: Results, cases: Sequence[Case]) -> Output:
 
 
 def label(output: Output, results: Results) -> str:
-    """How a row of a table names an output."""
+    """The name of an output in the rows of tables."""
     if output.levels:
         return f"{output.row} {{{output.levels}}}"
     return f"{output.row}, reconstruction" if output.row in results.manifest["checkpoints"] else output.row
@@ -350,7 +353,7 @@ def _table(
 def _distances(
     results: Results, reference: Output, estimate: Output, cases: Sequence[Case]
 ) -> tuple[Cell, ...]:
-    """`SET_METRICS` of the set {estimate} against the set {reference}, case by case."""
+    """`SET_METRICS` of the set of an output against that of another, paired by case; empty if too few."""
     if len(cases) < FEWEST:
         return (EMPTY,) * len(SET_METRICS)
     sets = results.embeddings(reference, cases), results.embeddings(estimate, cases)
@@ -358,7 +361,7 @@ def _distances(
 
 
 class Remarks:
-    """The warnings of the block as a sentence each, once."""
+    """A context that records the warnings of its block; its text is a sentence for each different one."""
 
     def __enter__(self) -> "Remarks":
         self._catcher = warnings.catch_warnings(record=True)
