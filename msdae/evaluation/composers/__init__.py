@@ -1,1 +1,1 @@
-"""How composers are measured: likelihood, what their tunes are like, and how much of them is copied."""
+"""How composers are measured: likelihood, statistics of their tunes, and how much of them is copied."""

@@ -1,4 +1,4 @@
-"""How much of a tune stands in the training set: runs of notes, in whatever key."""
+"""How much of a tune is copied from the training set: runs of notes, in any key."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,19 +7,26 @@ from msdae.symbolic.notes import Score
 from msdae.symbolic.runs import RUN, intervals
 from msdae.symbolic.tokens import line
 
-LONGEST = 64  # notes of a run that is looked for
+LONGEST = 64  # intervals in the longest run that is looked for, so 65 notes
 
 
 @dataclass(frozen=True)
 class Copied:
-    """share: of a score's runs of `RUN` notes that the training set has. longest: notes of the longest."""
+    """What a score has copied.
+
+    share: of its runs of `RUN` notes, the share that are in the training set; 0 if it has no such run.
+    longest: number of notes in the longest copied run of any length.
+    """
 
     share: float
     longest: int
 
 
 class TrainingRuns:
-    """The runs of notes in the parts of a training set: intervals with durations; keys do not count."""
+    """The runs of notes in the parts of a training set.
+
+    A run is a sequence of intervals, each with the duration of its second note, so that keys do not matter.
+    """
 
     def __init__(self, scores: Iterable[Score]):
         self.text = "|".join(_text(run) for score in scores for run in _steps(score))
@@ -30,7 +37,7 @@ class TrainingRuns:
         }
 
     def copied(self, score: Score) -> Copied:
-        """What a score has in common with the training set."""
+        """What `score` has copied from the training set."""
         total = known = longest = 0
         for run in _steps(score):
             words = tuple(_text(run).split())
@@ -40,7 +47,7 @@ class TrainingRuns:
         return Copied(known / total if total else 0.0, longest)
 
     def _longest(self, words: Sequence[str]) -> int:
-        """Notes of the longest run that stands in the training set."""
+        """The number of notes in the longest run that is in the training set; 0 if there is none."""
         best = 0
         for first in range(len(words)):
             while best < LONGEST and first + best + 1 <= len(words):

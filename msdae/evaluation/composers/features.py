@@ -1,6 +1,6 @@
-"""What a score is like, in numbers: the metrics of MusPy and MuseGAN (Dong et al. 2018, 2020).
+"""Statistics of a score: the metrics of MuseGAN and MusPy (Dong et al. 2018, 2020).
 
-Definitions are those of the packages; `None` where a metric says nothing about a score.
+The definitions are those of the packages. A metric is `None` if it is not defined for a score.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,8 +12,9 @@ from msdae.symbolic.tokens import BAR, LINE_REST, STEPS, bar_count, spanned, ste
 
 Feature = Callable[[Score], float | None]
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
-QUALIFIED = 3  # steps of a note that is no fragment
-# Tonal space of Harte et al. 2006: circles of fifths, minor thirds and major thirds, with their radii.
+QUALIFIED = 3  # steps that a note needs not to count as a fragment
+# Tonal space of Harte et al. 2006: (angle of a semitone in units of pi, radius) of the circles of fifths,
+# minor thirds and major thirds.
 _CIRCLES = ((7 / 6, 1.0), (3 / 2, 1.0), (2 / 3, 0.5))
 
 
@@ -39,7 +40,7 @@ def pitch_class_entropy(score: Score) -> float | None:
 
 
 def scale_consistency(score: Score) -> float | None:
-    """The share of the notes in the major or minor scale that has most of them (MusPy)."""
+    """The share of the notes that are in the best fitting major or minor scale (MusPy)."""
     sounding = pitches(score)
     if not sounding:
         return None
@@ -53,13 +54,13 @@ def scale_consistency(score: Score) -> float | None:
 
 
 def polyphony(score: Score) -> float | None:
-    """Notes that sound at once, where any does, on average (MusPy)."""
+    """The mean number of notes that sound at once, over the steps in which any sounds (MusPy)."""
     sounding = _sounding(score)
     return float(sounding[sounding > 0].mean()) if sounding.any() else None
 
 
 def polyphony_rate(score: Score) -> float | None:
-    """The share of the steps in which two notes sound or more (MusPy)."""
+    """The share of the steps in which two or more notes sound (MusPy)."""
     sounding = _sounding(score)
     return float((sounding > 1).mean()) if len(sounding) else None
 
@@ -72,7 +73,7 @@ def empty_beat_rate(score: Score) -> float | None:
 
 
 def groove_consistency(score: Score) -> float | None:
-    """How alike the onsets of neighbouring bars are: 1 less their mean Hamming distance (MusPy)."""
+    """How alike the onsets of neighbouring bars are: 1 minus their mean Hamming distance (MusPy)."""
     length = STEPS * BAR
     bars = bar_count(score)
     onsets = np.zeros((bars, length), bool)
@@ -84,37 +85,37 @@ def groove_consistency(score: Score) -> float | None:
 
 
 def note_length(score: Score) -> float | None:
-    """Quarters of a note on average."""
+    """The mean duration of a note, in quarter notes."""
     lengths = [note.duration for part in score.parts for note in part]
     return float(np.mean(lengths)) if lengths else None
 
 
 def interval(score: Score) -> float | None:
-    """Semitones between neighbouring notes of a part, whichever way, on average."""
+    """The mean absolute interval between successive notes of a part, in semitones."""
     sizes = [abs(a.pitch - b.pitch) for p in score.parts for a, b in zip(p[1:], p[:-1], strict=True)]
     return float(np.mean(sizes)) if sizes else None
 
 
 def empty_bars(score: Score) -> float | None:
-    """EB: the share of a part's bars that are empty, over all parts (MuseGAN)."""
+    """EB: the share of empty bars among the bars of all parts (MuseGAN)."""
     bars = _bars(score)
     return float(np.mean([not (bar != LINE_REST).any() for bar in bars])) if len(bars) else None
 
 
 def used_pitch_classes(score: Score) -> float | None:
-    """UPC: pitch classes in a part's bar, over its bars that are not empty (MuseGAN)."""
+    """UPC: the mean number of pitch classes in a bar of a part, over bars that are not empty (MuseGAN)."""
     counts = [len(set(bar[bar != LINE_REST] % 12)) for bar in _bars(score) if (bar != LINE_REST).any()]
     return float(np.mean(counts)) if counts else None
 
 
 def qualified_notes(score: Score) -> float | None:
-    """QN: the share of the notes of three steps or more (MuseGAN)."""
+    """QN: the share of the notes that last three steps or more (MuseGAN)."""
     lengths = [note.duration * STEPS for part in score.parts for note in part]
     return float(np.mean([length > QUALIFIED - 1e-6 for length in lengths])) if lengths else None
 
 
 def tonal_distance(score: Score) -> float | None:
-    """TD: distance of two parts' harmony in a half bar, over halves and pairs of parts (MuseGAN)."""
+    """TD: the mean distance of two parts in tonal space, over half bars and pairs of parts (MuseGAN)."""
     length, half = int(score.quarters * STEPS), STEPS * BAR // 2
     lines = [steps(part, length) for part in score.parts]
     places = range(0, length - half + 1, half)
@@ -129,7 +130,7 @@ def tonal_distance(score: Score) -> float | None:
     return float(np.mean(distances)) if distances else None
 
 
-LINES: dict[str, Feature] = {  # of single lines
+LINES: dict[str, Feature] = {  # for single lines
     "pitch range": pitch_range,
     "pitch entropy": pitch_entropy,
     "pitch-class entropy": pitch_class_entropy,
@@ -141,7 +142,7 @@ LINES: dict[str, Feature] = {  # of single lines
     "note length": note_length,
     "interval": interval,
 }
-VOICES: dict[str, Feature] = {  # of several
+VOICES: dict[str, Feature] = {  # for several voices
     **LINES,
     "polyphony": polyphony,
     "polyphony rate": polyphony_rate,
@@ -159,7 +160,7 @@ def _entropy(values: Sequence[int]) -> float | None:
 
 
 def _sounding(score: Score) -> np.ndarray:
-    """How many notes sound at each step: (steps,)"""
+    """How many notes sound at each step: (steps,)."""
     length = int(np.ceil(score.quarters * STEPS - 1e-6))
     counts = np.zeros(length, int)
     for part in score.parts:
@@ -169,14 +170,14 @@ def _sounding(score: Score) -> np.ndarray:
 
 
 def _bars(score: Score) -> list[np.ndarray]:
-    """The steps of each whole bar of each part."""
+    """The pitches at the steps of each bar of each part, `LINE_REST` for silence."""
     size = STEPS * BAR
     length = bar_count(score) * size
     return [bar for part in score.parts for bar in np.split(steps(part, length), max(1, length // size))]
 
 
 def _tonal(pitches: np.ndarray) -> np.ndarray | None:
-    """The point of a half bar in the tonal space, (6,); None where it is silent."""
+    """The point of a half bar in tonal space, (6,); None if it is silent."""
     sounding = pitches[pitches != LINE_REST]
     if not len(sounding):
         return None

@@ -1,4 +1,4 @@
-"""Baselines that count: n-grams, each order interpolated with the one below (Witten and Bell 1991)."""
+"""Baselines by counting: n-grams, each order interpolated with the one below (Witten and Bell 1991)."""
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
@@ -6,16 +6,16 @@ from collections.abc import Hashable, Iterable, Sequence
 import numpy as np
 
 Symbol = Hashable
-BEGIN = "begin"  # what stands before the first symbol
+BEGIN = "begin"  # stands before the first symbol of a sequence
 
 
 class Markov:
-    """The next symbol by the `order` symbols before it; order 0 is the unigram.
+    """A model of the next symbol given the `order` symbols before it; order 0 is the unigram.
 
     Args:
-        sequences: of symbols, each with its end.
-        order: symbols that are remembered.
-        size: of the alphabet, for symbols that were never seen.
+        sequences: of symbols, each with its end symbol, if any.
+        order: number of symbols that are remembered.
+        size: of the alphabet; symbols that were never seen share a uniform distribution over it.
     """
 
     def __init__(self, sequences: Iterable[Sequence[Symbol]], order: int, size: int):
@@ -28,7 +28,7 @@ class Markov:
                     self.counts[length][tuple(padded[place - length : place])][padded[place]] += 1
 
     def probability(self, context: Sequence[Symbol], symbol: Symbol) -> float:
-        """Of a symbol after a context, which has `order` symbols."""
+        """The probability of `symbol` after `context`, which has `order` symbols."""
         share = 1 / self.size
         for length in range(self.order + 1):
             counter = self.counts[length].get(tuple(context[len(context) - length :]))
@@ -39,13 +39,17 @@ class Markov:
         return share
 
     def nll(self, sequence: Sequence[Symbol]) -> float:
-        """Negative log-likelihood of a sequence, in nats."""
+        """The negative log-likelihood of a sequence, in nats."""
         padded = [BEGIN] * self.order + list(sequence)
         places = range(self.order, len(padded))
         return float(-sum(np.log(self.probability(padded[p - self.order : p], padded[p])) for p in places))
 
     def sample(self, length: int, rng: np.random.Generator, ends: Iterable[Symbol] = ()) -> list[Symbol]:
-        """So many symbols; none of `ends` is drawn."""
+        """Draw `length` symbols, none of which is in `ends`.
+
+        Raises:
+            ValueError: no other symbols were counted.
+        """
         drawn: list[Symbol] = []
         context, excluded = [BEGIN] * self.order, set(ends)
         for _ in range(length):
@@ -54,7 +58,7 @@ class Markov:
         return drawn
 
     def _next(self, context: Sequence[Symbol], rng: np.random.Generator, excluded: set[Symbol]) -> Symbol:
-        """From the longest context on, each order passes down with its share of the unseen."""
+        """Draw a symbol; an order passes on to the next shorter one with its share of unseen symbols."""
         for length in range(self.order, -1, -1):
             counter = self.counts[length].get(tuple(context[len(context) - length :]))
             known = {s: n for s, n in (counter or {}).items() if s not in excluded}

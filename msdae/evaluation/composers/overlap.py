@@ -1,6 +1,6 @@
-"""How alike two sets of scores are: the overlapping area of their features' distributions (MGEval).
+"""How alike two sets of scores are: the overlapping area of the distributions of their features.
 
-Yang and Lerch 2020, "On the evaluation of generative models in music", between sets.
+Source: Yang and Lerch 2020, "On the evaluation of generative models in music" (MGEval).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,9 +11,10 @@ GRID = 512  # points at which densities are compared
 
 
 def overlapping_area(first: Sequence[float], second: Sequence[float]) -> float:
-    """The area below both densities, Gaussian kernels by Silverman's rule: 0 (apart) to 1 (equal).
+    """The area below both of two density estimates: from 0 (apart) to 1 (equal).
 
-    Both kernels have the width of all values together, so that equal sets have 1 and few values no spikes.
+    The densities have Gaussian kernels by Silverman's rule. Both have one width, from the spread of all
+    values together, so that equal sets have area 1 and few values give no spikes.
     """
     a, b = np.asarray(first, float), np.asarray(second, float)
     both = np.concatenate([a, b])
@@ -32,7 +33,7 @@ def areas(
     scores: Sequence[object],
     reference: Sequence[object],
 ) -> dict[str, float]:
-    """The overlapping area of each feature of two sets; a feature that says nothing of one set has 0."""
+    """The overlapping area of each feature in two sets of scores; 0 if it is not defined in one of them."""
     result = {}
     for name, feature in features.items():
         sets = [[v for s in some if (v := feature(s)) is not None] for some in (scores, reference)]

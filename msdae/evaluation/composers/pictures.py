@@ -1,4 +1,4 @@
-"""Pictures of composers: their tunes, the curves of their training, and their embeddings of pitches."""
+"""Pictures of composers: their tunes, their training curves, and their pitch embeddings."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,18 +12,21 @@ from msdae.models.composers import Composer
 from msdae.symbolic.notes import Score, key_name
 from msdae.training.log import TRAINING_LOSS, VALIDATION_LOSS
 
-SHOWN = 4  # tunes of a composer
-OCTAVES = (48, 84)  # pitches whose embeddings are drawn
+SHOWN = 4  # tunes of a composer that are drawn
+OCTAVES = (48, 84)  # MIDI pitches whose embeddings are drawn; the last one is excluded
 
 
 def plot_samples(path: str | Path, name: str, scores: Sequence[Score]) -> None:
-    """Four tunes of a composer."""
+    """Draw the piano rolls of a composer's first `SHOWN` tunes to `path`."""
     plot_roll(path, {f"{name}, sample {number + 1}": s for number, s in enumerate(scores[:SHOWN])}, 2)
 
 
 @style()
 def plot_curves(path: str | Path, logs: Mapping[str, str | Path]) -> None:
-    """The losses of trainings by their logs, on the pieces they learn from and on held-out ones."""
+    """Draw the training and validation losses of several trainings to `path`, a panel for each.
+
+    logs: {title: log file of a training}.
+    """
     figure = new(9, 0.4 + 2.4 * -(-len(logs) // 2))
     axes = figure.subplots(-(-len(logs) // 2), 2, squeeze=False).flat
     for (title, log), axis in zip(logs.items(), axes, strict=False):
@@ -41,16 +44,19 @@ def plot_curves(path: str | Path, logs: Mapping[str, str | Path]) -> None:
 
 
 def _curves(rows: Sequence[Mapping[str, float]]) -> list[str]:
-    """Loss and validation loss; of opponents also the other's loss."""
+    """The names of the losses to draw: training, validation, and those of a GAN's critic."""
     others = [key for key in (rows[0] if rows else {}) if key.startswith("critic")]
     return [TRAINING_LOSS, VALIDATION_LOSS, *others]
 
 
 @style()
 def plot_embeddings(path: str | Path, composers: Mapping[str, Composer]) -> None:
-    """Two principal components of what each composer has learnt of pitches, named by pitch class."""
+    """Draw two principal components of each composer's pitch embeddings to `path`, labelled by key.
+
+    Nothing is written if no composer has such embeddings.
+    """
     shown = {name: c for name, c in composers.items() if hasattr(c, "pitch") or hasattr(c, "symbol")}
-    if not shown:  # others learn no table of pitches
+    if not shown:
         return
     figure = new(4.5 * len(shown), 4.4)
     axes = figure.subplots(1, len(shown), squeeze=False)[0]

@@ -1,4 +1,4 @@
-"""The table of composers: likelihood of held-out pieces, likeness of samples to them, and copying."""
+"""The tables of composers: likelihood of held-out pieces, similarity of samples to them, and copying."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from msdae.symbolic.tokens import (
 )
 
 ORDERS = {"unigram": 0, "bigram": 1, "Markov-5": 5}
-CORPORA = {1: "tunes", 4: "chorales"}  # by voices
+CORPORA = {1: "tunes", 4: "chorales"}  # {number of voices: what the corpus consists of}
 HEADER = (
     "composer",
     "learnt from",
@@ -55,9 +55,10 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Row:
-    """What is said of a composer or a baseline.
+    """What is measured of a composer or a baseline.
 
-    likelihood: (nats, symbols, quarters) of each held-out piece; empty where it has none. samples: of it.
+    likelihood: (nats, symbols, quarter notes) of each held-out piece; empty if it has no likelihood.
+    samples: what it composed.
     """
 
     name: str
@@ -72,12 +73,13 @@ def evaluate(
     command: str = "",
     progress: Progress = silent,
 ) -> tuple[list[Table], dict[str, list[Score]]]:
-    """The tables, and the samples of each composer by its name.
+    """The tables, and {name of a row: its samples}.
 
-    pieces: what composers of so many voices learn from.
+    composers: {name: composer}. pieces: function of a number of voices that returns the pieces from which
+    such composers learn.
 
     Raises:
-        UserError: a corpus that cannot be read.
+        UserError: a corpus cannot be read.
     """
     samples: dict[str, list[Score]] = {}
     first, facts, tables = [], [], []
@@ -114,7 +116,7 @@ def evaluate(
 
 
 def excerpts(scores: Sequence[Score], settings: Settings) -> list[Score]:
-    """As many excerpts of pieces as there are samples, as long as they, from a bar on."""
+    """As many excerpts of `scores` as there are samples, and as long; each begins at a random bar."""
     rng, length = np.random.default_rng(settings.seed), settings.bars * BAR
     chosen = []
     for place in range(settings.samples):
@@ -130,7 +132,10 @@ def excerpts(scores: Sequence[Score], settings: Settings) -> list[Score]:
 
 
 def _rows(group: Mapping[str, Composer], pieces: Pieces, number: int, settings: Settings):
-    """The rows of a corpus: held-out pieces, baselines, composers."""
+    """Yields the rows of a corpus: held-out pieces, baselines and composers.
+
+    group: {name: composer} of so many voices. number: of voices.
+    """
     test, train = list(pieces[settings.split].values()), list(pieces["train"].values())
     other = "valid" if settings.split == "test" else "test"
     held_out = excerpts(list(pieces[other].values()), settings)
@@ -151,7 +156,7 @@ def _rows(group: Mapping[str, Composer], pieces: Pieces, number: int, settings: 
 
 
 class _Tunes:
-    """Symbols of lines, as the composers of lines have them."""
+    """Tunes as the symbols that composers of single lines use: (pitch, number of a duration)."""
 
     def __init__(self, train: Sequence[Score]):
         self.durations = lines.durations(lines.count(train))
@@ -171,7 +176,7 @@ class _Tunes:
 
 
 class _Chorales:
-    """Symbols of four voices, as the composer of four voices has them."""
+    """Chorales as the symbols that the composer of four voices uses: the voices' pitches, step by step."""
 
     size = SYMBOLS
 
@@ -211,7 +216,7 @@ def _cells(
 
 
 def _ratio(columns: np.ndarray) -> Value:
-    """Sum of the first column by the sum of the second, with its interval over the rows."""
+    """The sum of the first column divided by that of the second, with its interval over rows."""
     groups = list(map(str, range(len(columns))))
     low, high = interval_of(lambda means: means[:, 0] / means[:, 1], columns, groups)
     return Value(float(columns[:, 0].sum() / columns[:, 1].sum()), low, high)

@@ -10,11 +10,13 @@ from msdae.models.composers import ComposerSampling
 
 @dataclass(frozen=True)
 class Settings:
-    """samples: of each composer.
-    bars: of each sample.
-    seed: of everything.
+    """How composers are measured.
+
+    samples: how many are drawn of each composer.
+    bars: length of each sample.
+    seed: of the samples and the excerpts.
     sampling: how samples are drawn.
-    split: the held-out pieces.
+    split: of the held-out pieces that composers are measured on.
     """
 
     samples: Annotated[int, Range(2, 10_000)] = 200

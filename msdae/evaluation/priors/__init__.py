@@ -1,1 +1,1 @@
-"""What music that priors draw is like: near held-out recordings, as asked for, and no worse in its middle."""
+"""Measures of priors' music: how near held-out recordings, how near what is asked for, how steady in time."""

@@ -1,4 +1,4 @@
-"""Priors measured by their codes alone, without rendering: fast enough for many settings."""
+"""Priors measured by their codes only, without rendering, which is fast enough to compare many settings."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,18 @@ from msdae.evaluation.metrics.frechet import fad
 from msdae.models.priors.base import Condition, Prior
 from msdae.models.priors.settings import PriorSampling
 
-POINTS = 1500  # that are drawn
+POINTS = 1500  # drawn points that are compared, at least
 
 
 def distance(
     prior: Prior, pieces: Sequence[Piece], sampling: PriorSampling, points: int = POINTS, seed: int = 0
 ) -> float:
-    """Fréchet distance of so many points of drawn codes to those of pieces, standardised."""
+    """The Fréchet distance of drawn codes to those of pieces, both standardised.
+
+    A point is made of all codes in one step of the grid.
+
+    points: how many are drawn, at least.
+    """
     generator = torch.Generator().manual_seed(seed)
     size = prior.size(sampling)
     codes = prior.sample(size, Condition(), generator, None, sampling, -(-points * prior.grid.step // size))
@@ -37,7 +42,7 @@ def _held_out(prior: Prior, pieces: Sequence[Piece]) -> np.ndarray:
 
 
 def _rows(prior: Prior, x: torch.Tensor) -> np.ndarray:
-    """(batch, channels, frames) -> (points, numbers), standardised; a point is a step of the grid."""
+    """(batch, channels, frames) -> (points, dim), standardised; a point is a step of the grid."""
     step = prior.grid.step
     x = prior.standardised(x.to(prior.mean)).cpu()[..., : x.shape[-1] // step * step]
     parts = torch.cat(x.split(step, dim=-1))

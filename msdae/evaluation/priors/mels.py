@@ -1,4 +1,4 @@
-"""Priors over log-mels beside the recordings whose captions they read, as their source measures them."""
+"""Priors over log-mels, compared with the recordings whose captions they are given."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -28,7 +28,7 @@ ABOUT = (
 
 
 def measurable(prior: Prior) -> bool:
-    """Whether it draws log-mels of texts."""
+    """Whether `prior` draws log-mels and reads texts."""
     return prior.model.startswith(MEL) and prior.texts > 0
 
 
@@ -42,9 +42,10 @@ def table(
     command: str = "",
     advance: Callable[[int], Any] = lambda samples: None,
 ) -> Table:
-    """A row for each prior, and for the mean of its recordings and the recording after each in its place.
+    """A table with three rows for each prior: its samples, other recordings and the mean.
 
-    files: held-out recordings with labels. advance: is told of recordings that are done.
+    priors: {name: prior}. files: held-out recordings with labels, from which captions are made.
+    advance: is called with the number of recordings that are done.
 
     Raises:
         UserError: fewer than two recordings are as long as a prior's window.
@@ -84,7 +85,7 @@ def _drawn(
 
 
 def _beside(mels: torch.Tensor, others: torch.Tensor) -> tuple[Cell, Cell]:
-    """SSIM and MSE of pairs (pieces, bands, frames), by the largest value of the first."""
+    """Mean SSIM and MSE of pairs of log-mels (pieces, bands, frames), over the largest value in `mels`."""
     top = float(mels.max())
     pairs = [(a.double().numpy() / top, b.double().numpy() / top) for a, b in zip(mels, others, strict=True)]
     similar = np.array([ssim(a, b, 1.0) for a, b in pairs])

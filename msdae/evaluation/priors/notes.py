@@ -1,23 +1,23 @@
-"""What is heard in samples: notes by Basic Pitch, and figures of them."""
+"""Statistics of the notes that Basic Pitch hears in samples."""
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
-MAJOR = (0, 2, 4, 5, 7, 9, 11)  # pitch classes of the major scale, and of its relative minor
-REPEATED = 4  # intervals in a row that make a figure of a melody
+MAJOR = (0, 2, 4, 5, 7, 9, 11)  # pitch classes of the major scale, and so of its relative minor
+REPEATED = 4  # intervals in a row that make a motif
 
 Notes = np.ndarray  # (notes, 3): onset s, offset s, MIDI pitch, as `metrics.melody.transcribe` gives them
-Figure = Callable[[Notes, float], float]  # of notes in so many seconds; NaN where there are none to speak of
+Figure = Callable[[Notes, float], float]  # statistic of the notes in so many seconds; NaN if undefined
 
 
 def density(notes: Notes, seconds: float) -> float:
-    """Onsets a second."""
+    """Onsets per second."""
     return len(notes) / seconds
 
 
 def pitch_class_entropy(notes: Notes, seconds: float) -> float:
-    """Of the pitch classes by how often they are, in bits: 0 to 3.58."""
+    """Entropy of the frequencies of pitch classes, in bits: 0 to 3.58."""
     if not len(notes):
         return float("nan")
     counts = _pitch_classes(notes)
@@ -26,7 +26,7 @@ def pitch_class_entropy(notes: Notes, seconds: float) -> float:
 
 
 def in_scale(notes: Notes, seconds: float) -> float:
-    """Share of the notes in the major scale that has most of them."""
+    """Share of the notes that are in the best fitting major scale."""
     if not len(notes):
         return float("nan")
     counts = _pitch_classes(notes)
@@ -39,7 +39,7 @@ def _pitch_classes(notes: Notes) -> np.ndarray:
 
 
 def length(notes: Notes, seconds: float) -> float:
-    """Median seconds of a note."""
+    """Median length of a note, in seconds."""
     return float(np.median(notes[:, 1] - notes[:, 0])) if len(notes) else float("nan")
 
 
@@ -49,7 +49,7 @@ def pitch(notes: Notes, seconds: float) -> float:
 
 
 def repetition(notes: Notes, seconds: float) -> float:
-    """Share of the runs of four intervals that were heard before."""
+    """Share of the runs of four intervals that occurred before."""
     steps = np.diff(notes[np.lexsort((notes[:, 2], notes[:, 0])), 2].round().astype(int))
     runs = [tuple(steps[first : first + REPEATED]) for first in range(len(steps) - REPEATED + 1)]
     return 1 - len(set(runs)) / len(runs) if runs else float("nan")
@@ -70,7 +70,7 @@ LONG: Mapping[str, Figure] = {
 
 
 def thirds(notes: Notes, seconds: float) -> list[Notes]:
-    """The notes that begin in each third, their times from its start."""
+    """The notes that begin in each third of the time, with times relative to the start of the third."""
     size = seconds / 3
     parts = [notes[(notes[:, 0] >= k * size) & (notes[:, 0] < (k + 1) * size)].copy() for k in range(3)]
     for number, part in enumerate(parts):

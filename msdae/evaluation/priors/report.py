@@ -1,4 +1,4 @@
-"""The tables of priors."""
+"""The tables and the picture of priors."""
 
 import dataclasses
 import warnings
@@ -24,8 +24,8 @@ from msdae.evaluation.tables import EMPTY, Cell, Table, Value, mean_cell
 from msdae.symbolic.captions import REGISTERS, Traits, captions, value_of
 from msdae.symbolic.instruments import FAMILIES, INSTRUMENTS
 
-TOGETHER = 16  # samples that are embedded or transcribed at once
-PART = 3.0  # seconds of the parts of a third that are compared with each other
+TOGETHER = 16  # samples embedded or transcribed at once
+PART = 3.0  # seconds of the parts of a third, which are compared with each other
 ABOUT = (
     "{count} samples of {seconds:g} s; KAD and FAD against held-out recordings through the codec, by the "
     "embedding {embedding}; other recordings are those that priors learn from. Notes are heard by Basic "
@@ -46,13 +46,13 @@ ASKED = (
 
 
 def embedded(samples: Samples, embedding: Embedding, rate: int) -> np.ndarray:
-    """Points of the samples, (samples, dim)."""
+    """The embeddings of the samples, (samples, dim)."""
     parts = samples.waveforms.split(TOGETHER)
     return torch.cat([embedding.embed(part, rate) for part in parts]).double().numpy()
 
 
 def transcribed(samples: Samples, rate: int) -> list[Notes]:
-    """Notes of each sample."""
+    """The notes that are heard in each sample."""
     return [
         notes for part in samples.waveforms.split(TOGETHER) for notes in transcribe_batch(list(part), rate)
     ]
@@ -66,13 +66,16 @@ def main_table(
     command: str = "",
     advance: Callable[[], Any] = lambda: None,
 ) -> Table:
-    """How near systems are to recordings, a row each."""
+    """A table with a row for each system: how near it is to the recordings `reference`.
+
+    rate: sample rate in Hz. advance: is called after each system.
+    """
     seconds = reference.waveforms.shape[1] / rate
     points, known = embedded(reference, embedding, rate), _figures(transcribed(reference, rate), seconds)
     rows = []
     for system in systems:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # few clips: the note says how many
+            warnings.simplefilter("ignore")  # of few clips, as the note says how many there are
             own = embedded(system, embedding, rate)
             distances = Value(kad(points, own), digits=2), Value(fad(points, own), digits=1)
         figures = _figures(transcribed(system, rate), seconds)
@@ -87,7 +90,7 @@ def main_table(
     return Table("Priors", header, tuple(rows), about, command)
 
 
-Thirds = Mapping[str, np.ndarray]  # {figure: (pieces, 3)}, or (1, 3) of what is known of all pieces only
+Thirds = Mapping[str, np.ndarray]  # {figure: (pieces, 3)}, or (1, 3) for a figure of all pieces together
 
 
 def by_thirds(
@@ -97,7 +100,10 @@ def by_thirds(
     rate: int,
     advance: Callable[[], Any] = lambda: None,
 ) -> dict[str, Thirds]:
-    """What the thirds of long pieces are like, {system: figures}."""
+    """The figures of the thirds of long pieces: {system: {figure: values}}.
+
+    rate: sample rate in Hz. advance: is called after each system.
+    """
     known = [_points(third, embedding, rate) for third in _thirds(reference)]
     found = {}
     for system in systems:
@@ -110,7 +116,7 @@ def by_thirds(
         points = [_points(third, embedding, rate) for third in _thirds(system)]
         values["self-similarity"] = np.array([[_similarity(piece) for piece in third] for third in points]).T
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # few clips: the note says how many
+            warnings.simplefilter("ignore")  # of few clips, as the note says how many there are
             distances = [kad(_flat(a), _flat(b)) for a, b in zip(known, points, strict=True)]
         found[system.name] = values | {"KAD": np.array([distances])}
         advance()
@@ -118,7 +124,7 @@ def by_thirds(
 
 
 def middle_table(found: Mapping[str, Thirds], settings: Settings, command: str = "") -> Table:
-    """The middle third of long pieces beside their ends."""
+    """A table that compares the middle third of long pieces with both ends. found: from `by_thirds`."""
     rows = []
     for name, values in found.items():
         rows.append((name, *(_beside(value[:, 1], value[:, [0, 2]]) for value in values.values())))
@@ -130,7 +136,7 @@ def middle_table(found: Mapping[str, Thirds], settings: Settings, command: str =
 
 @style()
 def plot_thirds(path: str | Path, found: Mapping[str, Thirds]) -> None:
-    """Means of the figures of each third, a line for each system; a prior's second one is dashed."""
+    """Draw the mean of each figure over thirds, a line for each system; a prior's second one is dashed."""
     names = list(next(iter(found.values())))
     looks = _looks(found)
     figure = new(2.9 * len(names) + 2, 3.6)
@@ -138,7 +144,7 @@ def plot_thirds(path: str | Path, found: Mapping[str, Thirds]) -> None:
     for name, axis in zip(names, axes, strict=True):
         for system, values in found.items():
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # thirds in which nothing is heard have no mark
+                warnings.simplefilter("ignore")  # a third without any value has no mark
                 means = np.nanmean(values[name], axis=0)
             axis.plot(["first", "middle", "last"], means, label=system, ms=4, lw=1.4, **looks[system])
         axis.set(title=plain(name), xlabel="third")
@@ -149,7 +155,7 @@ def plot_thirds(path: str | Path, found: Mapping[str, Thirds]) -> None:
 
 
 def _looks(systems: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Colour, mark and line of each system: the first is black, a prior's second one dashed."""
+    """The colour, marker and line of each system: the first is black, and a prior's second one is dashed."""
     free = iter([("black", MARKERS[0]), *((colour, mark) for mark in MARKERS for colour in COLOURS)])
     taken: dict[str, tuple[str, str]] = {}
     looks = {}
@@ -162,7 +168,7 @@ def _looks(systems: Iterable[str]) -> dict[str, dict[str, str]]:
 
 
 def requests(count: int) -> list[tuple[str, str, str]]:
-    """(family, register, text) of so many texts, families and registers in turn."""
+    """`count` requests (family, register, text), which go through families and registers in turn."""
     found = []
     for number in range(count):
         family, register = FAMILIES[number % len(FAMILIES)], REGISTERS[number % len(REGISTERS)][0]
@@ -174,7 +180,7 @@ def requests(count: int) -> list[tuple[str, str, str]]:
 def asked_row(
     name: str, samples: Samples, asked: Sequence[tuple[str, str]], classifier: Classifier, rate: int
 ) -> tuple[Cell, ...]:
-    """A row of `asked_table`. asked: family and register of each sample."""
+    """A row of `asked_table`. asked: (family, register) that each sample was asked to have."""
     heard = families(samples, classifier, rate)
     same = np.array([family == one for family, (one, _) in zip(heard, asked, strict=True)], float)
     groups = [family for family, _ in asked]
@@ -186,9 +192,10 @@ def asked_row(
 def asked_table(
     rows: Sequence[tuple[Cell, ...]], count: int, right: Sequence[float | None], command: str = ""
 ) -> Table:
-    """What is heard of what was asked for.
+    """A table of how often samples have the family and the register that they were asked to have.
 
-    right: the share of recordings whose family is recognised, and of what the model renders of their codes.
+    rows: from `asked_row`. count: samples of each row.
+    right: share of recordings whose family is recognised, and the same after the model rendered their codes.
     """
     shares = ["an unknown share" if share is None else f"{share:.0%}" for share in right]
     about = ASKED.format(count=count, right=shares[0], made=shares[1], chance=f"{1 / len(FAMILIES):.0%}")
@@ -196,14 +203,14 @@ def asked_table(
 
 
 def families(samples: Samples, classifier: Classifier, rate: int) -> list[str]:
-    """The family that the classifier hears in each sample; "" for instruments without one."""
+    """The instrument family that the classifier hears in each sample; "" for a program without a family."""
     known = {instrument.program: instrument.family for instrument in INSTRUMENTS}
     parts = samples.waveforms.split(TOGETHER)
     return [known.get(program, "") for part in parts for program in classifier.program(part, rate)]
 
 
 def recognised(recordings: Samples, classifier: Classifier, rate: int) -> float | None:
-    """The share of recordings whose family the classifier hears; None where the families are not known."""
+    """The share of recordings whose family the classifier recognises; None if no family is known."""
     places = [place for place, labels in enumerate(recordings.labels) if labels.get("family")]
     if not places:
         return None
@@ -224,8 +231,10 @@ def _figures(transcriptions: Sequence[Notes], seconds: float) -> dict[str, np.nd
 
 
 def _distance(reference: np.ndarray, values: np.ndarray) -> float:
-    """Wasserstein distance in deviations of the reference, which has several values; of nothing heard at
-    all, its whole spread."""
+    """Wasserstein distance in standard deviations of the reference, which needs two different values.
+
+    Without `values`, the range of the reference takes its place.
+    """
     away = wasserstein_distance(reference, values) if len(values) else float(np.ptp(reference))
     return away / float(reference.std())
 
@@ -236,7 +245,7 @@ def _thirds(samples: Samples) -> Sequence[torch.Tensor]:
 
 
 def _points(third: torch.Tensor, embedding: Embedding, rate: int) -> np.ndarray:
-    """Embeddings of the parts of a third of each piece, (pieces, parts, dim)."""
+    """Embeddings of the parts of a third: (pieces, samples) -> (pieces, parts, dim)."""
     size = min(third.shape[1], round(PART * rate))
     count = third.shape[1] // size
     parts = third[:, : count * size].reshape(-1, size)
@@ -249,14 +258,14 @@ def _flat(points: np.ndarray) -> np.ndarray:
 
 
 def _similarity(points: np.ndarray) -> float:
-    """Mean cosine of (parts, dim) with each other."""
+    """Mean cosine of all pairs of parts, (parts, dim); 1 for a single part."""
     length = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9)
     pairs = np.triu_indices(len(points), 1)
     return float((length @ length.T)[pairs].mean()) if len(points) > 1 else 1.0
 
 
 def _beside(middle: np.ndarray, ends: np.ndarray) -> str:
-    """The mean of the middle and of the ends: "0.41 / 0.39", with the interval of their difference."""
+    """The means of the middle and of the ends, "0.41 / 0.39", with the interval of their difference."""
     usable = np.isfinite(middle) & np.isfinite(ends).all(axis=1)
     if not usable.any():
         return EMPTY
@@ -267,7 +276,7 @@ def _beside(middle: np.ndarray, ends: np.ndarray) -> str:
 
 
 def steps_table(distances: Mapping[str, Mapping[int, float]], command: str = "") -> Table:
-    """Distances of codes by sampling steps. distances: {prior: {steps: Fréchet distance}}."""
+    """A table of the distances of codes by sampling steps. distances: {prior: {steps: Fréchet distance}}."""
     counts = list(next(iter(distances.values())))
     rows = [(name, *(Value(by[count], digits=1) for count in counts)) for name, by in distances.items()]
     about = (

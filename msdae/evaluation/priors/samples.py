@@ -1,4 +1,4 @@
-"""Sound to be measured: excerpts of held-out recordings, and what priors draw."""
+"""The sounds that are measured: excerpts of recordings, and samples of priors."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -15,17 +15,18 @@ from msdae.inference.mels import MelGenerator
 from msdae.inference.pieces import sound
 from msdae.inference.pipeline import Pipeline
 
-PEAK = 0.5  # that every sample has
-TOGETHER = 16  # pieces that are drawn at once
+PEAK = 0.5  # of every sample
+TOGETHER = 16  # pieces drawn at once
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Sounds of one system.
+    """The sounds of one system.
 
-    waveforms: (samples, any), peaks of `PEAK`. speed: seconds of music that it made in a second; 0: it made
-    none. labels: what is known of each, as far as it is.
+    waveforms: (samples, any), with the peak `PEAK`.
+    speed: seconds of music that the system made per second; 0 if it made none.
+    labels: what is known of each sample; empty if nothing is.
     """
 
     name: str
@@ -37,9 +38,9 @@ class Samples:
 def excerpts(
     name: str, files: Sequence[SourceFile], seconds: float, rate: int, most: int, clip: ClipLength
 ) -> Samples:
-    """Excerpts of recordings, `most` at most, evenly of all of them; silent ones are left out.
+    """At most `most` excerpts, taken evenly from all recordings; silent ones are left out.
 
-    clip: length of the clips that recordings are counted in.
+    seconds: of an excerpt. rate: sample rate in Hz. clip: length of the clips that `files` are counted in.
 
     Raises:
         UserError: the recordings hold fewer than two.
@@ -49,7 +50,7 @@ def excerpts(
     for file in chosen:
         parts = [part for part in sound(file, clip, rate).split(size) if len(part) == size]
         parts = [part for part in parts if part.abs().max() > AUDIBLE]
-        # copies: a part of a recording keeps all of it in memory
+        # Copies, because a view of a part would keep the whole recording in memory.
         found += [(part.clone(), file.labels) for part in _evenly(parts, -(-most // len(chosen)))]
     if len(found) < 2:
         raise UserError(f"fewer than two excerpts of {seconds:g} s in the recordings; give longer ones")
@@ -64,7 +65,7 @@ def _evenly(items: Sequence[Item], most: int) -> list[Item]:
 
 
 def through_codec(name: str, samples: Samples, pipeline: Pipeline) -> Samples:
-    """The samples through the model's codec: what no system that ends with it can be nearer to."""
+    """The samples after a round trip through the model's codec, the best that a system with it can reach."""
     size, codec = samples.waveforms.shape[1], pipeline.codec
     made = [
         codec.decode(codec.encode(w[None].to(pipeline.device)))[0, :size].cpu() for w in samples.waveforms
@@ -73,7 +74,7 @@ def through_codec(name: str, samples: Samples, pipeline: Pipeline) -> Samples:
 
 
 def through_model(name: str, samples: Samples, pipeline: Pipeline) -> Samples:
-    """The samples' codes rendered: what a prior of codes would give, were it perfect."""
+    """The samples rendered from their codes by the model, the best that a prior of codes can reach."""
     began, waveforms = time.perf_counter(), samples.waveforms
     made = torch.stack([pipeline.reconstruct(waveform) for waveform in waveforms])
     speed = waveforms.numel() / pipeline.codec.sample_rate / (time.perf_counter() - began)
@@ -89,7 +90,11 @@ def drawn(
     texts: torch.Tensor | None = None,
     advance: Any = lambda samples: None,
 ) -> Samples:
-    """Samples of a prior. texts: vectors, one for each, (count, numbers)."""
+    """Draw `count` samples of a prior, of so many seconds each.
+
+    texts: embedding of the text for each sample, (count, dim). advance: is called with the number of samples
+    that are done.
+    """
     parts, began = [], time.perf_counter()
     for number, places in enumerate(_batches(count)):
         text = None if texts is None else texts[places]
@@ -104,5 +109,5 @@ def _batches(count: int) -> Iterator[range]:
 
 
 def levelled(waveforms: torch.Tensor) -> torch.Tensor:
-    """Waveforms (samples, any) with peaks of `PEAK`; silence stays silent."""
+    """Waveforms (samples, any) scaled to the peak `PEAK`; silence stays silent."""
     return PEAK * waveforms / waveforms.abs().amax(dim=1, keepdim=True).clamp_min(1e-6)

@@ -13,12 +13,12 @@ SAMPLES = Range(2, 10_000)
 class Settings:
     """What is drawn.
 
-    samples: of each prior; 0: none are set beside recordings.
-    seconds: of a sample.
+    samples: how many are drawn of each prior to be compared with recordings; 0: none.
+    seconds: length of a sample.
     texts: samples that are asked for in words; 0: none.
     pieces: long samples, whose thirds are compared; 0: none.
     long: seconds of a long sample.
-    seed: of everything.
+    seed: of everything that is drawn.
     """
 
     samples: Annotated[int, Range(0, SAMPLES.high)] = 200
