@@ -1,8 +1,11 @@
-"""Leakage: what a level tells of what another should hold, and what its code does when a sound changes.
+"""Leakage: what a level's code tells of factors that another level should hold, and how codes change when
+the sound does.
 
 Melodies are rendered four times: as they are, transposed, at another tempo and by another instrument. Linear
-probes are fitted on the melodies of one split of SwapBench and scored on those of another. Source: the
-protocol of arXiv 2602.10058 (ICASSP 2026): informativeness, disentanglement, invariance and equivariance.
+probes are fitted on the melodies of one split of SwapBench and scored on those of another.
+
+Source: the protocol of arXiv 2602.10058 (ICASSP 2026): informativeness, disentanglement, invariance and
+equivariance.
 """
 
 import random
@@ -31,20 +34,21 @@ if TYPE_CHECKING:
 
 PLAIN, PITCH, TEMPO, INSTRUMENT = "as it is", "pitch", "tempo", "instrument"
 CHANGES = (PLAIN, PITCH, TEMPO, INSTRUMENT)
-SEMITONES = 6  # a melody is transposed by at most so many
-SLOWEST, FASTEST = 0.8, 1.25
-FOLDS = 3  # by which the strength of a probe's penalty is chosen; no piece is in two of them
+SEMITONES = 6  # largest transposition of a melody
+SLOWEST, FASTEST = 0.8, 1.25  # tempo relative to the original
+FOLDS = 3  # of the cross-validation that chooses a probe's penalty; no piece is in two folds
 CLIPS_AT_ONCE = 16
 
 Figure = Callable[[np.ndarray], np.ndarray]
-Codes = Mapping[str, Sequence[torch.Tensor]]  # change -> (clips, channels, frames) of each level
+Codes = Mapping[str, Sequence[torch.Tensor]]  # {change: for each level, (clips, channels, frames)}
 
 
 @dataclass(frozen=True)
 class Melody:
-    """A melody of SwapBench, and what becomes of it.
+    """A melody of SwapBench and its changed versions.
 
-    played: {one of CHANGES: what is rendered}. semitones: of the transposition. tempo: above 1 is faster.
+    played: {change, one of `CHANGES`: what is rendered}. semitones: of the transposition. tempo: relative to
+    the original; above 1 is faster.
     """
 
     played: Mapping[str, Performance]
@@ -54,10 +58,10 @@ class Melody:
 
 @dataclass(frozen=True)
 class Renditions:
-    """Melodies, and the codes of a model of them in all ways.
+    """Melodies, and a model's codes of all their versions.
 
     Raises:
-        UserError: the model has one level.
+        UserError: the model has a single level.
     """
 
     melodies: Sequence[Melody]
@@ -69,10 +73,11 @@ class Renditions:
 
 
 def melodies(split: str, count: int, seed: int = 0) -> list[Melody]:
-    """About `count` melodies of one voice, without those that fill the range of their instrument.
+    """Melodies of one voice from `count` cases; those that cannot be transposed by their instrument are left
+    out.
 
     Raises:
-        UserError: they are of fewer pieces than probes are fitted on; as `cases.plan`.
+        UserError: they are from fewer than `FOLDS` pieces, or as `cases.plan`.
     """
     rng = random.Random(f"leakage/{split}/{seed}")
     ranges = {kind.program: kind for kind in cases.kinds(split)}
@@ -104,7 +109,7 @@ def _transposed(notes: Sequence[Note], semitones: int) -> tuple[Note, ...]:
 
 
 def _at_tempo(notes: Sequence[Note], tempo: float) -> tuple[Note, ...]:
-    """What of the notes is within the clip."""
+    """The notes at another tempo, cut at the end of the clip."""
     return tuple(
         (onset / tempo, min(offset / tempo, cases.CLIP_SECONDS), pitch, velocity)
         for onset, offset, pitch, velocity in notes
@@ -113,7 +118,7 @@ def _at_tempo(notes: Sequence[Note], tempo: float) -> tuple[Note, ...]:
 
 
 def render(drawn: Sequence[Melody], progress: Progress = silent) -> dict[str, torch.Tensor]:
-    """{change: (melodies, samples)}"""
+    """The waveforms of all versions of melodies, {change: (melodies, samples) at 44.1 kHz}."""
     with progress(total=len(drawn) * len(CHANGES), desc="rendering", unit="clip") as bar:
 
         def played(change: str) -> Iterator[torch.Tensor]:
@@ -126,7 +131,7 @@ def render(drawn: Sequence[Melody], progress: Progress = silent) -> dict[str, to
 
 @torch.inference_mode()
 def codes(pipeline: "Pipeline", rendered: Mapping[str, torch.Tensor]) -> dict[str, list[torch.Tensor]]:
-    """The codes of what `render` returns, on the CPU."""
+    """The model's codes of the waveforms that `render` returns, on the CPU, as `Codes`."""
     found, rate = {}, pipeline.codec.sample_rate
     for change, waveforms in rendered.items():
         parts = []
@@ -140,9 +145,9 @@ def codes(pipeline: "Pipeline", rendered: Mapping[str, torch.Tensor]) -> dict[st
 
 
 def tables(name: str, fit: Renditions, test: Renditions, command: str = "") -> list[Table]:
-    """What the codes of a model tell, and what they do when the sound changes.
+    """The tables of what a model's codes tell, and of how they change when the sound does.
 
-    fit: what probes are fitted on. test: what they are scored on; no piece is in both.
+    name: of the model. fit: what probes are fitted on. test: what they are scored on; no piece is in both.
     """
     return [told_table(name, fit, test, command), changed_table(name, fit, test, command)]
 
@@ -151,7 +156,8 @@ def tables(name: str, fit: Renditions, test: Renditions, command: str = "") -> l
 
 
 def told_table(name: str, fit: Renditions, test: Renditions, command: str = "") -> Table:
-    """What linear probes tell from each level, from levels together, and what the wrong ones add."""
+    """A table of what linear probes read from each level and from levels together, and of what the levels
+    that should not hold a factor add."""
     levels = [f"h{level}" for level in range(1, 1 + len(fit.codes[PLAIN]))]
     first, rest, whole = levels[0], " + ".join(levels[1:]), " + ".join(levels)
     every = range(len(levels))
@@ -185,7 +191,10 @@ def told_table(name: str, fit: Renditions, test: Renditions, command: str = "") 
 
 @dataclass(frozen=True)
 class Answers:
-    """What is asked of clips, change after change: the values of those that tell, and their places."""
+    """The answers of those clips that have one; clips are ordered by change, then by melody.
+
+    values: (answers,). places: the indices of these clips, (answers,).
+    """
 
     values: np.ndarray
     places: np.ndarray
@@ -194,8 +203,12 @@ class Answers:
 def _mistakes(
     levels: Sequence[int], fit: Renditions, asked: Answers, test: Renditions, scored: Answers
 ) -> np.ndarray:
-    """(clips, 3): how wrong a probe of the levels together is on each clip of `test`, how wrong the best
-    constant is, and how wrong what scores 0 would be: 0 or 1 and 1 of a class, else squared errors."""
+    """Errors on each clip of `test`, (clips, 3): of a probe of the levels together, of the best constant
+    answer, and of an answer that scores 0.
+
+    Errors are squared or, for classes, 0 or 1. An answer that scores 0 is the best constant for numbers; for
+    classes it is always wrong.
+    """
     inputs, unseen = (
         np.concatenate([_statistics(part.codes, level) for level in levels], axis=1)[answers.places]
         for part, answers in ((fit, asked), (test, scored))
@@ -211,17 +224,17 @@ def _mistakes(
 
 
 def _right(means: np.ndarray) -> np.ndarray:
-    """1 less the first mean by the last: of `_mistakes` accuracy, or R2."""
+    """1 - (first mean) / (last mean): for the columns of `_mistakes`, accuracy or R2."""
     return 1 - means[:, 0] / means[:, -1]
 
 
 def _more_right(means: np.ndarray) -> np.ndarray:
-    """How much more is right by the first of two probes."""
+    """The score of the first of two probes less that of the second, each with three columns."""
     return _right(means[:, :3]) - _right(means[:, 3:])
 
 
 def _value(columns: np.ndarray, figure: Figure, groups: np.ndarray, percent: bool = False) -> Value:
-    """A figure of the means of `columns` (clips, any), with its interval over groups."""
+    """A figure of the means of `columns` (clips, columns), with its interval over groups."""
     point = float(figure(columns.mean(axis=0)[None])[0])
     return Value(point, *interval_of(figure, columns, groups), digits=0 if percent else 2, percent=percent)
 
@@ -243,12 +256,13 @@ def _answers(factor: str, of: Renditions) -> Answers:
 
 
 def _pieces(of: Renditions, changes: Sequence[str] = (PLAIN,)) -> np.ndarray:
-    """The piece of each clip, change after change."""
+    """The piece of each clip; clips are ordered by change, then by melody."""
     return np.array([melody.played[change].piece for change in changes for melody in of.melodies])
 
 
 def _statistics(codes: Codes, level: int) -> np.ndarray:
-    """(clips, features): mean, deviation and mean absolute change from frame to frame of a code."""
+    """Statistics over time of a level's codes, (clips, features): mean, standard deviation, and mean absolute
+    change from frame to frame. A code of one frame is its own statistics."""
     code = torch.cat([codes[change][level] for change in CHANGES])
     if code.shape[-1] == 1:
         return code[..., 0].numpy()
@@ -257,7 +271,10 @@ def _statistics(codes: Codes, level: int) -> np.ndarray:
 
 
 def _probe(inputs: np.ndarray, answers: np.ndarray, groups: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """A linear probe of standardised inputs: ridge regression of numbers, logistic regression of words."""
+    """Fit a linear probe to standardised inputs; returns its function from inputs to answers.
+
+    It is a ridge regression for numbers and a logistic regression for strings.
+    """
     from sklearn.linear_model import LogisticRegression, RidgeCV
     from sklearn.model_selection import GridSearchCV, GroupKFold
     from sklearn.pipeline import make_pipeline
@@ -275,7 +292,7 @@ def _probe(inputs: np.ndarray, answers: np.ndarray, groups: np.ndarray) -> Calla
 
 
 def changed_table(name: str, fit: Renditions, test: Renditions, command: str = "") -> Table:
-    """How alike the codes of a melody stay when it is changed, and what they tell of the change."""
+    """A table of how similar the codes of a melody stay when it is changed, and of what they tell of that."""
     header = (
         "code",
         *(f"{change}: cosine" for change in CHANGES[1:]),
@@ -304,7 +321,7 @@ def changed_table(name: str, fit: Renditions, test: Renditions, command: str = "
 
 
 def _alike(test: Renditions, level: int, change: str, centre: torch.Tensor) -> Value:
-    """Mean cosine of codes and changed ones; of PLAIN, and those of the next melody."""
+    """Mean cosine of the codes of melodies and of their changed versions; for `PLAIN`, of the next melody."""
     cosines = []
     for place, melody in enumerate(test.melodies):
         own = test.codes[PLAIN][level][place] - centre[0]
@@ -316,7 +333,10 @@ def _alike(test: Renditions, level: int, change: str, centre: torch.Tensor) -> V
 
 
 def _in_time(own: torch.Tensor, other: torch.Tensor, tempo: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """What both (channels, frames) have of a melody, the second of which is `tempo` times as fast."""
+    """The parts of both codes (channels, frames) that belong to the same passage of a melody.
+
+    The second code, whose melody is `tempo` times as fast, is interpolated to the frames of the first.
+    """
     frames = own.shape[-1]
     places = (torch.arange(frames) + 0.5) / tempo - 0.5
     kept = (places >= 0) & (places <= frames - 1)
@@ -325,7 +345,7 @@ def _in_time(own: torch.Tensor, other: torch.Tensor, tempo: float) -> tuple[torc
 
 
 def _read(change: str, level: int, fit: Renditions, test: Renditions) -> Cell:
-    """R2 of the semitones or the tempo, of a probe of the codes before and after."""
+    """R2 of a probe that reads the semitones or the tempo from the average codes before and after."""
     both = [
         np.concatenate([average(part.codes[of][level]).numpy() for of in (PLAIN, change)], axis=1)
         for part in (fit, test)
@@ -337,7 +357,7 @@ def _read(change: str, level: int, fit: Renditions, test: Renditions) -> Cell:
 
 
 def _foretold(change: str, level: int, fit: Renditions, test: Renditions) -> Cell:
-    """1 less the share of a code's change that is left where it is told from the code before."""
+    """The share of an average code's change that a probe predicts from the code before and the amount."""
     inputs, targets = [], []
     for part in (fit, test):
         before, amounts = average(part.codes[PLAIN][level]).numpy(), _amounts(change, part)[:, None]
@@ -349,14 +369,14 @@ def _foretold(change: str, level: int, fit: Renditions, test: Renditions) -> Cel
 
 
 def _amounts(change: str, of: Renditions) -> np.ndarray:
-    """Semitones, or log2 of the tempo."""
+    """The amount of the change for each melody: semitones, or log2 of the tempo."""
     if change == PITCH:
         return np.array([float(melody.semitones) for melody in of.melodies])
     return np.log2([melody.tempo for melody in of.melodies])
 
 
 def _ratio(errors: np.ndarray, test: Renditions) -> Cell:
-    """1 less the mean of the first column by that of the second; EMPTY where that is of nothing."""
+    """1 - (mean of the first column) / (mean of the second); `EMPTY` if the second column is 0."""
     if not errors[:, 1].any():
         return EMPTY
     return _value(errors, _right, _pieces(test))

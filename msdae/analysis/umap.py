@@ -1,7 +1,7 @@
 """Maps of what the codes of a model hold: UMAP of their time averages, coloured by instrument and pitch.
 
-As the thesis's figures 18 to 21: one map a level, for each model and each kind of clips (UMAP: McInnes et al.
-2018).
+There is a map for each level, model and kind of clips, as in the thesis's figures 18 to 21. Source of UMAP:
+McInnes et al. 2018.
 """
 
 import re
@@ -29,15 +29,15 @@ COLOURS = (
 )  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 PITCH_COLOURS = "viridis"
-FEWEST = 16  # clips that make a map
+FEWEST = 16  # clips that a map needs
 _PREFIX = "umap-"
 
 
 @dataclass(frozen=True)
 class Point:
-    """A clip on the maps. pitch: of its note, or the mean of its notes; None where neither is known.
+    """A clip on the maps.
 
-    cache, index: where its sound is.
+    cache, index: where the clip is. pitch: MIDI pitch of its note, or the mean of its notes; None if unknown.
     """
 
     cache: ClipCache
@@ -50,7 +50,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Maps:
-    """places: (levels, clips, 2), each level's map scaled to [0, 1]."""
+    """The maps of the same clips for all levels.
+
+    places: (levels, clips, 2), in [0, 1] on each level's map.
+    """
 
     title: str
     points: tuple[Point, ...]
@@ -58,7 +61,10 @@ class Maps:
 
 
 def choose(caches: Sequence[ClipCache], clips: str, most: int = 300) -> tuple[Point, ...]:
-    """At most `most` points of the kind `clips` ("notes" or "melodies"), evenly spread, cache after cache."""
+    """At most `most` clips with a family, of the kind `clips` ("notes" or "melodies").
+
+    They are evenly spread over all such clips, and in the order of `caches`.
+    """
     places = [
         (cache, index)
         for cache in caches
@@ -79,10 +85,10 @@ def _point(cache: ClipCache, index: int) -> Point:
 def maps(
     model: Autoencoder, points: Sequence[Point], title: str, seed: int = 0, progress: Progress = silent
 ) -> Maps:
-    """A map of each level's codes of `points`, which are in the order of `choose`.
+    """A map of each level's codes of `points`, which have to be in the order of `choose`.
 
     Raises:
-        UserError: fewer than FEWEST points, or a cache made with another codec or log-mel.
+        UserError: fewer than `FEWEST` points, or a cache was made with another codec or log-mel.
     """
     if len(points) < FEWEST:
         raise UserError(
@@ -99,12 +105,15 @@ def maps(
 
 
 def project(features: np.ndarray, seed: int = 0) -> np.ndarray:
-    """(clips, channels) -> (clips, 2) in [0, 1]: UMAP of the standardised features, the same for a seed."""
+    """UMAP of the standardised features: (clips, channels) -> (clips, 2) in [0, 1].
+
+    Equal seeds give equal maps.
+    """
     import umap
 
     standard = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 1e-6)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="n_jobs value")  # a seed takes one thread: as wanted
+        warnings.filterwarnings("ignore", message="n_jobs value")  # with a seed it uses one thread
         mapper = umap.UMAP(n_neighbors=min(15, len(standard) - 1), min_dist=0.2, random_state=seed)
         places = mapper.fit_transform(standard)
     low, high = places.min(axis=0), places.max(axis=0)
@@ -112,18 +121,18 @@ def project(features: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def file_stem(*names: str) -> str:
-    """The name, without extension, of the files of the maps that `names` say (checkpoint, data, clips)."""
+    """The name, without extension, of the files of maps. names: of the checkpoint, the data and the clips."""
     return _PREFIX + "-".join(re.sub(r"[^\w.]+", "-", name).strip("-") for name in names)
 
 
 def figure_paths(folder: str | Path) -> list[Path]:
-    """The pictures that `plot` was asked for in `folder`, by name."""
+    """The pictures of maps in `folder`, sorted by name."""
     return sorted(Path(folder).glob(f"{_PREFIX}*.png"))
 
 
 @figures.style()
 def plot(maps: Maps, path: str | Path) -> None:
-    """Draw the maps as a picture, levels side by side: above coloured by instrument, below by pitch.
+    """Draw the maps to `path`, levels side by side: above coloured by instrument, below by pitch.
 
     Raises:
         UserError: as `figures.save`.

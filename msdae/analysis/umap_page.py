@@ -1,6 +1,6 @@
 """An interactive page of the maps of `msdae.analysis.umap`: hover for a clip's labels, click to listen.
 
-One file that needs no network. A clip is the same point on all maps: they are highlighted together.
+The page is one file that works offline. The points of a clip on all maps are highlighted together.
 """
 
 import json
@@ -27,7 +27,7 @@ def write(maps: Maps, path: str | Path, progress: Progress = silent) -> None:
     """Write the maps and the sound of every point to one page.
 
     Raises:
-        UserError: a recording that a clip was cut from is no longer there.
+        UserError: a recording that a clip was cut from is missing.
     """
     pitches = [point.pitch for point in maps.points if point.pitch is not None]
     low, high = (min(pitches), max(pitches)) if pitches else (0.0, 1.0)
@@ -65,7 +65,7 @@ def _shade(share: float) -> str:
 
 
 def _marker(marker: str) -> str:
-    """An SVG path of the marker, 2 units wide about the origin, y down."""
+    """The marker as an SVG path, from -1 to 1 around the origin, with y downwards."""
     style = MarkerStyle(marker)
     outlines = style.get_path().transformed(style.get_transform()).to_polygons()
     scale = max(np.abs(outline).max() for outline in outlines)

@@ -1,1 +1,1 @@
-"""Maqam of a recording: tonic, scale, ornaments; and how well they are found."""
+"""The maqam of a recording: tonic, scale and ornaments; and how accurately they are found."""

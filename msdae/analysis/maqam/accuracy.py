@@ -19,16 +19,21 @@ from msdae.symbolic.maqam import Tone
 from msdae.synthesis.soundfont import SAMPLE_RATE
 
 SPLIT = "test"
-WITHIN = 25.0  # cents of a tonic that is right
-ALPHA, SIGMA = 40.0, 1.0
+WITHIN = 25.0  # cents by which a tonic that is right may be off
+ALPHA, SIGMA = 40.0, 1.0  # of `spectrum.cleaned`
 METHODS = ("strongest frequencies", "pitch histogram")
 PARTS = ("whole", "first and last third")
-LATE = 0.1  # seconds by which an ornament may be heard before or after it is played
+LATE = 0.1  # seconds by which an ornament may be heard too early or too late
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One piece: whether (tonic, maqam) are right by method and part, and what of its ornaments is heard."""
+    """How well one piece was analysed.
+
+    right: {(method, part): (whether the tonic is right, whether the maqam is)}.
+    modulated: whether a third of the piece is in another maqam.
+    ornaments: as `_heard` returns.
+    """
 
     right: dict[tuple[str, str], tuple[bool, bool]]
     modulated: bool
@@ -55,14 +60,14 @@ def outcome(piece: Piece) -> Outcome:
 
 
 def outcomes(pieces: int, seed: int, progress: Progress = silent) -> list[Outcome]:
-    """So many pieces, of the split that priors are not trained on."""
+    """Render and analyse so many pieces of the split "test", on which priors are not trained."""
     config = MaqamConfig(seed=seed)
     indices = progress(range(pieces), desc="pieces", unit="piece")
     return [outcome(Piece(SPLIT, index, config)) for index in indices]
 
 
 def tables(outcomes: Sequence[Outcome], command: str) -> list[Table]:
-    """Tonic and maqam by each method; the first and last third against the whole; ornaments."""
+    """Three tables: tonic and maqam by method and part; first and last third less the whole; ornaments."""
     modulated = sum(one.modulated for one in outcomes)
     note = (
         f"{len(outcomes)} rendered pieces of half a minute, {modulated} with a third in another maqam. "
@@ -82,7 +87,10 @@ def tables(outcomes: Sequence[Outcome], command: str) -> list[Table]:
 
 
 def _answers(cents: np.ndarray, hertz: np.ndarray, amplitudes: np.ndarray) -> Iterator[tuple[float, str]]:
-    """(tonic, maqam) by each of `METHODS`."""
+    """Yields (tonic in cents, name of the maqam) for each of `METHODS`.
+
+    cents: pitch of each frame. hertz, amplitudes: the spectrogram, (bins,) and (bins, frames).
+    """
     best = scales.fits(scales.histogram(*spectrum.cents(spectrum.dominant(hertz, amplitudes))))[0]
     yield best.tonic, best.maqam
     pitches = scales.steady(cents)
@@ -105,7 +113,10 @@ def _difference(method: str, outcomes: Sequence[Outcome]) -> tuple[Cell, ...]:
 
 
 def _cells(outcomes: Sequence[Outcome], figure: Callable[[Outcome, int], float]) -> Iterator[Cell]:
-    """Tonic (0) and maqam (1) of all pieces, and maqam of those with and without modulation."""
+    """Means of `figure`: tonic and maqam over all pieces, then maqam over those with and without modulation.
+
+    figure: function of an outcome, and of 0 for the tonic or 1 for the maqam.
+    """
     groups = [(outcomes, 0), (outcomes, 1)]
     groups += [([one for one in outcomes if one.modulated is modulated], 1) for modulated in (True, False)]
     for group, which in groups:
@@ -115,8 +126,8 @@ def _cells(outcomes: Sequence[Outcome], figure: Callable[[Outcome, int], float])
 def _ornament_table(outcomes: Sequence[Outcome], command: str) -> Table:
     rows = []
     for kind in ("vibrato", "trill", "slide"):
-        values: dict[str, list[float]] = defaultdict(list)  # by what they say
-        pieces: dict[str, list[int]] = defaultdict(list)  # that each is of
+        values: dict[str, list[float]] = defaultdict(list)  # by label
+        pieces: dict[str, list[int]] = defaultdict(list)  # the piece of each value
         for piece, one in enumerate(outcomes):
             for label, value in one.ornaments[kind]:
                 values[label].append(value)
@@ -140,7 +151,11 @@ def _ornament_table(outcomes: Sequence[Outcome], command: str) -> Table:
 
 
 def _heard(rendering: Rendering, seconds: np.ndarray, heard: Ornaments) -> dict[str, list[tuple[str, float]]]:
-    """{ornament: [("played", 1 if found), ("heard", 1 if played), ("rate", error), ("extent", error)]}."""
+    """{ornament: labelled values}.
+
+    The values are ("played", whether it was found) for each ornament played, ("heard", whether it was played)
+    for each one heard, and the absolute errors ("rate", in Hz) and ("extent", in cents) of those found.
+    """
     marks = {"vibrato": heard.vibrato_rate > 0, "trill": heard.trill_rate > 0, "slide": heard.slide != 0}
     result: dict[str, list[tuple[str, float]]] = {}
     for kind, mark in marks.items():
@@ -166,7 +181,7 @@ def _heard(rendering: Rendering, seconds: np.ndarray, heard: Ornaments) -> dict[
 
 
 def _during(tone: Tone, kind: str, seconds: np.ndarray) -> np.ndarray:
-    """The frames in which an ornament of the tone sounds."""
+    """The frames, bool (frames,), in which an ornament of the tone sounds."""
     begin = tone.onset + (0 if kind == "slide" else tone.slide[1])
     end = tone.onset + tone.slide[1] if kind == "slide" else tone.offset
     return (seconds >= begin - LATE) & (seconds <= end + LATE)

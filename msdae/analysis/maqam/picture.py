@@ -1,4 +1,4 @@
-"""The picture of an analysis: spectrogram with the pitch, histogram with the scale's degrees, ornaments."""
+"""The picture of an analysis: spectrogram with pitch, histogram with the degrees of the scale, ornaments."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from msdae.evaluation import figures
 from msdae.evaluation.figures import COLOURS, QUIET, WIDTH
 from msdae.symbolic.maqam import MAQAMAT
 
-FRAMES = 2000  # of the spectrogram, at most
-DECIBELS = 50.0  # that it shows
+FRAMES = 2000  # of the spectrogram that are drawn; fewer than twice as many
+DECIBELS = 50.0  # range of levels that it shows
 
 
 @figures.style()
 def draw(analysis: Analysis, path: Path, title: str) -> None:
-    """Write the picture to `path`: png, pdf or svg.
+    """Write the picture to `path`, a png, pdf or svg.
 
     Raises:
         UserError: another extension, or no such folder.

@@ -17,22 +17,24 @@ from msdae.audio.pitch import Track
 from msdae.errors import UserError, printable
 from msdae.symbolic.notes import KEYS, key_name
 
-SHORTEST, LONGEST = 3.0, 3600.0  # seconds
+SHORTEST, LONGEST = 3.0, 3600.0  # seconds of a recording
 SILENCE = 1e-4  # peak, -80 dBFS
-VOICED = 0.15  # share of the sounding frames that have a steady pitch, at least
-STEADY_SECONDS = 1.5  # that have one, at least
-SOUNDING = 40.0  # dB below the loudest frame
-LEAST = 0.5  # seconds of steady pitch that a scale is read from
-SHOWN = 8  # dominant frequencies
+VOICED = 0.15  # least share of the sounding frames that has to have a steady pitch
+STEADY_SECONDS = 1.5  # least time that has to have a steady pitch
+SOUNDING = 40.0  # dB; frames that are not more than this below the loudest one sound
+LEAST = 0.5  # least seconds of steady pitch from which a scale is read
+SHOWN = 8  # dominant frequencies in the report
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """What is heard in a recording.
+    """The analysis of a recording.
 
-    seconds: its length. tonic: cents above MIDI pitch 0. fits: the scales, the nearest first. thirds: the
-    nearest scale of each third on its own. counts: the histogram of pitches. spectrogram: (bins,) Hz and
-    (bins, frames) amplitudes. dominant: (Hz, level) of the whole, and of the first and last third.
+    seconds: its length. tonic: in cents above MIDI pitch 0. fits: the scales, best first. thirds: the best
+    scale of each third on its own; None without a melody. counts: the histogram of pitches (`scales`).
+    track, ornaments: pitch and ornaments, frame by frame. spectrogram: (bins,) in Hz and (bins, frames)
+    amplitudes. dominant: the strongest frequencies as (Hz, level), of the whole, and of the first and last
+    third.
     """
 
     seconds: float
@@ -46,7 +48,7 @@ class Analysis:
     dominant: tuple[list[tuple[float, float]], list[tuple[float, float]]]
 
     def document(self) -> dict[str, Any]:
-        """The same for JSON, without the spectrogram."""
+        """The analysis for JSON, without the spectrogram."""
         whole, outer = ([[round(hz, 2), round(level, 3)] for hz, level in peaks] for peaks in self.dominant)
         return {
             "seconds": round(self.seconds, 2),
@@ -64,11 +66,11 @@ class Analysis:
         }
 
     def from_tonic(self) -> np.ndarray:
-        """The histogram, the tonic first."""
+        """The histogram, beginning with the bin of the tonic."""
         return np.roll(self.counts, -round(self.tonic / scales.BIN) % scales.BINS)
 
     def summary(self) -> dict[str, float]:
-        """Ornaments in one number each: seconds, medians, counts."""
+        """The ornaments in a few numbers: total seconds, medians and counts."""
         o = self.ornaments
         vibrato, trill = o.vibrato_rate > 0, o.trill_rate > 0
         return {
@@ -81,7 +83,7 @@ class Analysis:
         }
 
     def lines(self) -> Iterator[str]:
-        """The text of a report."""
+        """Yields the lines of a text report."""
         best, summary = self.fits[0], self.summary()
         yield f"tonic    {temperament.hertz(self.tonic / 100):.2f} Hz, {name(self.tonic)}"
         share = f"{100 * best.inside:.0f} % of the pitches are within {scales.INSIDE} cents of its degrees"
@@ -100,13 +102,15 @@ class Analysis:
 
 
 def analyse(path: Path, alpha: float = 40.0, sigma: float = 1.0, outer: bool = True) -> Analysis:
-    """The analysis of a recording.
+    """Analyse a recording.
 
-    alpha: dB below the loudest cell of the spectrogram from which on nothing counts. sigma: of the smoothing,
-    in cells. outer: tonic and scale from the first and last third, not from the whole.
+    alpha: dB; cells of the spectrogram that are more than this below the loudest are left out. sigma:
+    standard deviation of the smoothing, in cells. outer: read tonic and scale from the first and last third,
+    not from the whole.
 
     Raises:
-        UserError: unreadable, too short or long, silent, or without a line of pitches; SwiftF0 is missing.
+        UserError: the recording is unreadable, too short or long, silent or without a melody of one line, or
+            SwiftF0 is not installed.
     """
     recording = audio.open_recording(path, pitch.RATE)
     seconds = recording.samples / pitch.RATE
@@ -126,7 +130,10 @@ def of_waveform(
     outer: bool = True,
     name: str = "",
 ) -> Analysis:
-    """The analysis of `waveform`, (samples,) at 16 kHz, whose pitch is `track`; else as `analyse`."""
+    """Analyse `waveform`, (samples,) at 16 kHz, whose pitch is `track`.
+
+    name: of the sound, for errors. The other arguments and errors are as in `analyse`.
+    """
     _require_line(waveform, track.cents, name)
     hertz, decibels = spectrum.spectrogram(waveform, pitch.RATE)
     amplitudes = spectrum.cleaned(decibels, alpha, sigma)
@@ -156,7 +163,7 @@ def ends(frames: np.ndarray) -> np.ndarray:
 
 
 def name(cents: float, octave: bool = True) -> str:
-    """A pitch in cents above MIDI pitch 0 as key and cents: "D3 +12 cents"."""
+    """The name of a pitch in cents above MIDI pitch 0: "D3 +12 cents". octave: whether it has the octave."""
     key = round(cents / 100)
     off = round(cents - 100 * key)
     label = key_name(key) if octave else KEYS[key % 12]
@@ -164,7 +171,7 @@ def name(cents: float, octave: bool = True) -> str:
 
 
 def _require_line(waveform: torch.Tensor, cents: np.ndarray, name: str) -> None:
-    """Raise a UserError where too little of what sounds has a steady pitch, as of drums."""
+    """Raise a UserError if too little of the sound has a steady pitch, as with drums."""
     hop = round(pitch.RATE / pitch.FRAMES)
     frames = waveform[: len(waveform) // hop * hop].reshape(-1, hop).abs().amax(dim=1)
     sounding = int((frames > float(frames.max()) * 10 ** (-SOUNDING / 20)).sum())
@@ -177,7 +184,7 @@ def _require_line(waveform: torch.Tensor, cents: np.ndarray, name: str) -> None:
 
 
 def _nearest(cents: np.ndarray) -> Fit | None:
-    """The scale that fits a third best; None where it has no melody."""
+    """The scale that fits a third best; None if the third has no melody."""
     pitches = scales.steady(cents)
     if len(pitches) < LEAST * pitch.FRAMES:
         return None

@@ -1,4 +1,4 @@
-"""Which scale on which tonic fits pitches: histograms of 10 cents against the eight maqamat."""
+"""Which scale on which tonic fits pitches: histograms in bins of 10 cents, compared with eight maqamat."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,21 +10,21 @@ from msdae.symbolic.maqam import MAQAMAT, Maqam
 
 BIN = 10.0  # cents
 BINS = 120  # of an octave
-SPREAD = 20.0  # cents around a degree, standard deviation
-ELSEWHERE = 0.15  # share of what lies on no degree
-TONIC, GHAMMAZ = 2.0, 1.5  # weights of these degrees, of any other 1
+SPREAD = 20.0  # standard deviation of pitches around a degree, in cents
+ELSEWHERE = 0.15  # share of pitches that belong to no degree
+TONIC, GHAMMAZ = 2.0, 1.5  # weights of these degrees; any other has 1
 ENDING = 1.5  # seconds of the last pitches near the tonic, which tell its octave
-STEADY = 200.0  # cents a second above which a pitch is on its way
-INSIDE = 35  # cents around a degree that are of it
-NEAR = 40.0  # cents around the tonic that it is refined from
+STEADY = 200.0  # cents per second; a pitch that changes faster is in transition
+INSIDE = 35  # cents; pitches at most this far from a degree count as inside the scale
+NEAR = 40.0  # cents; pitches less than this from the tonic refine it
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A scale on a tonic.
+    """A scale on a tonic, and how well it fits.
 
-    tonic: cents above MIDI pitch 0, below 1200. score: mean log-likelihood in nats; 0 for even spread.
-    inside: share of the pitches within `INSIDE` of a degree.
+    tonic: in cents above MIDI pitch 0; its octave says nothing. score: mean log-likelihood of the pitches in
+    nats, above that of evenly spread pitches. inside: share of the pitches within `INSIDE` of a degree.
     """
 
     maqam: str
@@ -34,7 +34,7 @@ class Fit:
 
 
 def steady(cents: np.ndarray) -> np.ndarray:
-    """The pitches of the frames that stay where they are; cents: (frames,), NaN where no pitch is."""
+    """The pitches of those frames in which it is steady. cents: (frames,), NaN where there is no pitch."""
     if len(cents) < 2:
         return cents[:0]
     moves = np.abs(np.gradient(cents)) * FRAMES
@@ -42,9 +42,9 @@ def steady(cents: np.ndarray) -> np.ndarray:
 
 
 def histogram(cents: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """(120,) shares of the octave's bins of 10 cents, whatever the octave; the first is around pitch class C.
+    """The shares of pitches in the octave's bins of 10 cents, (120,); the first bin is centred on C.
 
-    cents: (pitches,). weights: (pitches,), of each.
+    cents: (pitches,), of any octave. weights: (pitches,); by default all have the same.
     """
     places = np.round(cents / BIN).astype(int) % BINS
     counts = np.bincount(places, weights, BINS).astype(float)
@@ -52,9 +52,9 @@ def histogram(cents: np.ndarray, weights: np.ndarray | None = None) -> np.ndarra
 
 
 def fits(counts: np.ndarray) -> list[Fit]:
-    """The best tonic of each maqam, the maqam that fits best first.
+    """Each maqam on the tonic that fits best, in the order of their scores, best first.
 
-    counts: histogram of the pitches.
+    counts: histogram of the pitches, (120,).
     """
     ranking = []
     for maqam in MAQAMAT.values():
@@ -67,14 +67,17 @@ def fits(counts: np.ndarray) -> list[Fit]:
 
 
 def refined(tonic: float, cents: np.ndarray) -> float:
-    """The tonic, in cents of any octave, as the median of the pitches near it; cents: (pitches,)."""
+    """The tonic moved by the median deviation of the pitches near it; unchanged if there are none.
+
+    tonic, cents (pitches,): in cents, of any octave.
+    """
     off = _above(cents, tonic)
     near = off[np.abs(off) < NEAR]
     return tonic + float(np.median(near)) if len(near) else tonic
 
 
 def octave(tonic: float, cents: np.ndarray) -> float:
-    """The tonic in the octave in which the last pitches near it are, or the most of all pitches."""
+    """The tonic in the octave nearest to the last pitches near it or, without such, to the median pitch."""
     off = _above(cents, tonic)
     near = cents[np.abs(off) < NEAR]
     place = float(np.median(near[-round(ENDING * FRAMES) :] if len(near) else cents))
@@ -87,7 +90,7 @@ def distance(a: float, b: float) -> float:
 
 
 def _above(cents: Any, other: Any) -> Any:
-    """Cents, -600 to 600, by which a pitch class is above another; numbers or arrays."""
+    """The cents, from -600 to 600, by which one pitch class is above another; of numbers or arrays."""
     return (cents - other + 600) % 1200 - 600
 
 
@@ -98,7 +101,7 @@ def _of(maqam: Maqam) -> np.ndarray:
 
 
 def _template(degrees: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(120,) how likely each bin above the tonic is."""
+    """The probability of each bin above the tonic, (120,)."""
     off = np.abs(_above(np.arange(BINS) * BIN, degrees[:, None]))
     bells = np.exp(-0.5 * (off / SPREAD) ** 2)
     density = (weights / weights.sum()) @ (bells / bells.sum(axis=1, keepdims=True))

@@ -1,4 +1,5 @@
-"""Dominant frequencies: a spectrogram without what is weak, smoothed, and the peaks of its sum over time."""
+"""Dominant frequencies: the peaks of a spectrogram's sum over time, after weak cells are removed and the
+rest is smoothed."""
 
 import numpy as np
 import torch
@@ -8,15 +9,15 @@ from scipy.signal import find_peaks
 from msdae.audio import temperament
 
 WINDOW, HOP = 0.5, 0.128  # seconds
-BLOCK = 512  # frames at once
+BLOCK = 512  # frames computed at once
 LOW, HIGH = 55.0, 1500.0  # Hz
-PEAKS = 24  # that a scale is read from
+PEAKS = 24  # most peaks from which a scale is read
 
 
 def spectrogram(waveform: torch.Tensor, rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies (bins,) in Hz and decibels (bins, frames) below the loudest cell, from 55 to 1 500 Hz.
+    """Frequencies (bins,) in Hz, from 55 to 1 500 Hz, and levels (bins, frames) in dB, the loudest cell 0.
 
-    waveform: (samples,).
+    waveform: (samples,) at `rate` Hz.
     """
     size, hop = round(WINDOW * rate), round(HOP * rate)
     hertz = np.arange(size + 1) * rate / (2 * size)
@@ -49,9 +50,9 @@ def cleaned(decibels: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
 
 
 def dominant(hertz: np.ndarray, amplitudes: np.ndarray) -> list[tuple[float, float]]:
-    """(Hz, share of the strongest) of the peaks of the sum over time, the strongest `PEAKS` first.
+    """At most `PEAKS` peaks of the sum over time, (Hz, level relative to the strongest), strongest first.
 
-    amplitudes: (bins, frames), as `cleaned`.
+    hertz: (bins,). amplitudes: (bins, frames), from `cleaned`.
     """
     total = amplitudes.sum(axis=1)
     places, _ = find_peaks(total)
@@ -67,6 +68,6 @@ def dominant(hertz: np.ndarray, amplitudes: np.ndarray) -> list[tuple[float, flo
 
 
 def cents(peaks: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
-    """The peaks as (pitches,) in cents above MIDI pitch 0 and (pitches,) weights."""
+    """The peaks as pitches (peaks,) in cents above MIDI pitch 0, and weights (peaks,)."""
     frequencies, levels = np.array(peaks).reshape(-1, 2).T
     return 100 * temperament.pitch(frequencies), levels

@@ -1,7 +1,7 @@
 """Probes: what a small network can read from each code of a model.
 
-`study.run` fits one probe for every task, code and control; `report` turns what it returns into the
-thesis's tables 2 and 3, tables of everything, and the disentanglement summary (`separation`).
+`study.run` fits one probe for every task, code and control; `report` turns its results into the thesis's
+tables 2 and 3, tables of everything, and the disentanglement summary (`separation`).
 """
 
 from typing import TYPE_CHECKING

@@ -1,8 +1,8 @@
 """Two probes and how they are fitted: an MLP on time averages, a BiLSTM on sequences (thesis, section 4.3).
 
-Sizes and schedules were chosen on the validation split of the synth data. There two layers with batch
-normalisation, dropout and smoothed labels read the instrument as well as extremely randomised trees do;
-one plain layer did not.
+Sizes and schedules were chosen on the validation split of the synth data. On it, two layers with batch
+normalisation, dropout and smoothed labels read the instrument as well as extremely randomised trees; a single
+plain layer did not.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,11 +17,11 @@ from msdae.analysis.probes.splits import lot
 from msdae.analysis.probes.tasks import CLASSES, FRAMES, VALUE
 from msdae.errors import UserError
 
-WIDTH, DROPPED = 256, 0.4  # of the MLP: its layers' width, and the share of it that dropout takes
-LSTM_WIDTH = 48  # each way
-VALIDATION = 0.1  # share of the groups fitted on that choose when to stop
+WIDTH, DROPPED = 256, 0.4  # of the MLP: width of its layers, and dropout rate
+LSTM_WIDTH = 48  # in each direction
+VALIDATION = 0.1  # share of the groups that is held out of the fit, to choose the best epoch
 
-# Loss of each clip: outputs and targets of any shape with the clips first -> (clips,).
+# The loss of each clip: outputs and targets of any shape, with clips first -> (clips,).
 LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     CLASSES: lambda out, y: F.cross_entropy(out, y, reduction="none"),
     VALUE: lambda out, y: (out - y).square().mean(dim=-1),
@@ -31,9 +31,9 @@ LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 
 @dataclass(frozen=True)
 class Schedule:
-    """AdamW on one cycle of the learning rate, which peaks at `rate`.
+    """AdamW with a one-cycle learning rate, which peaks at `rate`.
 
-    batch: clips, or a fifth of what is fitted on if that is less.
+    batch: clips, or a fifth of the clips fitted on if that is less.
     """
 
     epochs: int
@@ -46,9 +46,10 @@ SCHEDULES = {CLASSES: Schedule(30, 256), VALUE: Schedule(30, 256), FRAMES: Sched
 
 @dataclass(frozen=True)
 class Probe:
-    """A fitted network; called with features, it gives logits (or values, in standard deviations).
+    """A fitted network; called with features, it returns logits (or values, in standard deviations).
 
-    held_out: (clips,) the clips fitted on that the fit did not see; it stopped by them.
+    mean, std: of the features, (channels,).
+    held_out: bool (clips,), the clips that were held out of the fit, to choose the best epoch.
     """
 
     network: nn.Module
@@ -64,15 +65,16 @@ class Probe:
 def fit(
     kind: str, x: torch.Tensor, y: torch.Tensor, outputs: int, groups: Sequence[str], seed: int = 0
 ) -> Probe:
-    """Fit a probe of a task's `kind`.
+    """Fit a probe for a task of the given kind.
 
-    x: (clips, channels), for FRAMES (clips, frames, channels); outputs: how many values answer.
-    y: (clips,) class indices, (clips, 1) values or (clips, frames, outputs) of 0 and 1.
-    groups: of each clip. A tenth of them is kept from the fit; the epoch with the lowest loss on it is the
-        one that answers.
+    Features are standardised. The same seed gives the same probe, however many threads fit other probes at
+    the same time.
 
-    Features are standardised. The same seed gives the same probe, whatever the number of threads that fit
-    others beside it.
+    x: features, (clips, channels); for FRAMES (clips, frames, channels).
+    y: answers: class indices (clips,), values (clips, 1), or 0 and 1 in (clips, frames, outputs).
+    outputs: number of the network's outputs.
+    groups: the group of each clip. A tenth of the groups is held out; the probe is that of the epoch with the
+        lowest loss on them.
 
     Raises:
         UserError: fewer than two groups.
@@ -99,7 +101,7 @@ def fit(
     for _ in range(schedule.epochs):
         network.train()
         for part in rows[torch.randperm(len(rows), generator=generator)].split(batch):
-            if len(part) > 1:  # batch normalisation knows no spread of one clip
+            if len(part) > 1:  # batch normalisation needs two clips
                 optimizer.zero_grad()
                 training_loss(network(x[part]), y[part]).mean().backward()
                 optimizer.step()
@@ -114,7 +116,7 @@ def fit(
 
 
 def constant(kind: str, y: torch.Tensor, outputs: int) -> torch.Tensor:
-    """The one answer to all clips that has the lowest loss on `y`, as a probe would give it: (outputs,)."""
+    """The constant answer with the lowest loss on `y`, as the outputs of a probe: (outputs,)."""
     if kind == CLASSES:
         return torch.log(torch.bincount(y, minlength=outputs).clamp(min=0.5) / len(y))
     if kind == VALUE:
@@ -123,7 +125,7 @@ def constant(kind: str, y: torch.Tensor, outputs: int) -> torch.Tensor:
 
 
 class MLP(nn.Module):
-    """(clips, channels) -> (clips, outputs)"""
+    """Two hidden layers: (clips, channels) -> (clips, outputs)."""
 
     def __init__(self, channels: int, outputs: int, generator: torch.Generator):
         super().__init__()
@@ -136,13 +138,13 @@ class MLP(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = F.gelu(norm(layer(x)))
-            if self.training:  # F.dropout would draw from a state that the probes beside this one share
+            if self.training:  # F.dropout would draw from the random state that all threads share
                 x = x * (torch.rand(x.shape, generator=self.generator) >= DROPPED) / (1 - DROPPED)
         return self.out(x)
 
 
 class BiLSTM(nn.Module):
-    """Two layers and a linear one: (clips, frames, channels) -> (clips, frames, outputs)"""
+    """Two BiLSTM layers and a linear one: (clips, frames, channels) -> (clips, frames, outputs)."""
 
     def __init__(self, channels: int, outputs: int, generator: torch.Generator):
         super().__init__()
@@ -155,7 +157,7 @@ class BiLSTM(nn.Module):
 
 
 def _initialise(network: nn.Module, generator: torch.Generator) -> None:
-    """PyTorch's own uniform ranges, drawn from `generator`."""
+    """Draw initial parameters from PyTorch's default uniform ranges by `generator`."""
     for module in network.modules():
         if isinstance(module, (nn.Linear, nn.LSTM)):
             fan = module.hidden_size if isinstance(module, nn.LSTM) else module.in_features

@@ -1,4 +1,4 @@
-"""What the command lines of probes share: checkpoints and data sets by name."""
+"""Checkpoints and data sets by name, for the command lines of probes."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,10 @@ from msdae.progress import Progress, silent
 
 
 def models(checkpoints: Mapping[str, str], kind: str | None, device: torch.device) -> dict[str, Autoencoder]:
-    """The models of `checkpoints`, {name: what `from_pretrained` takes}; only those of `kind`, if given.
+    """Load the models of `checkpoints`: {name: model}.
+
+    checkpoints: {name: what `Autoencoder.from_pretrained` takes}. kind: of the models that are returned; None
+    for all.
 
     Raises:
         UserError: a checkpoint cannot be loaded, or none is of that kind.
@@ -26,7 +29,10 @@ def models(checkpoints: Mapping[str, str], kind: str | None, device: torch.devic
 
 
 def folders(paths: Sequence[str] | None, progress: Progress = silent) -> dict[str, str | Path]:
-    """Data sets by the names of their folders; the rendered one, made where missing, where none is given."""
+    """Data sets as {name of the folder, or its path if several have the name: path}.
+
+    Without paths it is the embedded data set, "synth", which is rendered if it is missing.
+    """
     if not paths:
         return {"synth": data.embedded(progress=progress)}
     names = [Path(os.path.realpath(path)).name for path in paths]

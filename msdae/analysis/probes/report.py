@@ -1,4 +1,4 @@
-"""The thesis's tables 2 and 3 with its numbers, a table of everything, the summary; as text and files."""
+"""The tables of probes: the thesis's tables 2 and 3 with its numbers, all scores, and the disentanglement."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ def _loss_of(*numbers: float) -> tuple[Value, ...]:
     return tuple(Value(number) for number in numbers)
 
 
-# The thesis's tables 2 and 3: h1, h2, h3 and the codec's latent, which stands once for both models.
+# The thesis's tables 2 and 3: h1, h2, h3 and the codec's latent, whose value is the same for both models.
 THESIS = {
     ("notes", "pitch"): {"HDAE": _percent(96, 85, 8, 97), "MSDAE": _percent(76, 82, 87, 97)},
     ("notes", "instrument"): {"HDAE": _percent(99, 83, 26, 99), "MSDAE": _percent(97, 94, 94, 99)},
@@ -44,16 +44,16 @@ _FILES = ("probes.csv", "probes.json")
 def tables(
     results: Sequence[Result], separations: Sequence[Separation], command: str = _COMMAND
 ) -> list[Table]:
-    """Tables 2 and 3, what the three codes do not show there, and the disentanglement summary."""
+    """The thesis's tables 2 and 3, the tables of all scores, and the disentanglement summaries."""
     of_thesis = [table for clips in _TITLES for table in thesis_tables(results, clips, command)]
     summaries = [summary(separation, command) for separation in separations]
     return [*of_thesis, *full_tables(results, command), *summaries]
 
 
 def thesis_tables(results: Sequence[Result], clips: str, command: str = "") -> list[Table]:
-    """The thesis's table on `clips` ("notes" or "melodies"), its rows first, then ours; one a data set.
+    """The thesis's table on `clips` ("notes" or "melodies"), its rows and then ours; one for each data set.
 
-    Accuracies in per cent with the 95 % interval, for the melody the BCE a frame and pitch.
+    Scores are accuracies in per cent with 95 % intervals or, for the melody, the BCE per frame and pitch.
     """
     tasks = [task for of_clips, task in THESIS if of_clips == clips]
     asked = [result for result in results if result.clips == clips and result.task in tasks]
@@ -62,7 +62,7 @@ def thesis_tables(results: Sequence[Result], clips: str, command: str = "") -> l
 
 
 def _thesis_table(results: list[Result], clips: str, tasks: list[str], command: str) -> Table:
-    tasks = [task for task in tasks if _of(results, task=task)]  # another data set may have labels for more
+    tasks = [task for task in tasks if _of(results, task=task)]  # those that this data set has labels for
     units = {task: "BCE" if TASKS[task].kind == FRAMES else "%" for task in tasks}
     header = ["model", *(f"{task} {units[task]} {code}" for task in tasks for code in (*_LEVELS, "codec"))]
     rows: list[list[Cell]] = [
@@ -95,7 +95,7 @@ def _thesis_table(results: list[Result], clips: str, tasks: list[str], command: 
 
 
 def full_tables(results: Sequence[Result], command: str = "") -> list[Table]:
-    """Every score with its interval, a row a code, a column a task; a table a data set and kind of probe."""
+    """Every score with its interval, codes by tasks; a table for each data set, kind of clips and probe."""
     full = []
     for data in _names(results, "data"):
         for clips in _TITLES:
@@ -132,7 +132,7 @@ def _full_table(results: list[Result], data: str, clips: str, sequences: bool, c
 
 
 def summary(separation: Separation, command: str = "") -> Table:
-    """Which level holds each factor, and the mutual information gap over levels."""
+    """A table of which level holds each factor, and of the mutual information gap over levels."""
     levels = range(1, 1 + len(separation.factors[0].explained))
     header = ["factor", *(f"h{k}" for k in levels), *(f"h{k} - random" for k in levels)]
     rows = []
@@ -165,8 +165,10 @@ def write(
     folder: str | Path,
     command: str = _COMMAND,
 ) -> list[Path]:
-    """Write probes.csv (a row a result), probes.json (the same, the separations and `about`) and the tables
-    (`tables.write_folder`); returns their paths.
+    """Write all results into `folder` and return the files' paths.
+
+    The files are probes.csv with a row for each result, probes.json with the same, the separations and
+    `about`, and those of the tables (`tables.write_folder`).
 
     Raises:
         UserError: the folder cannot be made or written to.
@@ -178,7 +180,7 @@ def write(
     paths = [Path(folder) / name for name in _FILES]
     for path, text in zip(paths, contents, strict=True):
         with atomic(path) as temporary:
-            temporary.write_text(text, "utf-8", "backslashreplace")  # names that are no UTF-8
+            temporary.write_text(text, "utf-8", "backslashreplace")  # for names that are not UTF-8
     return paths + write_folder(folder, tables(results, separations, command))
 
 
@@ -194,7 +196,7 @@ def _of(results: Sequence[Result], **wanted: str) -> list[Result]:
 
 
 def _names(results: Sequence[Result], key: str) -> list[str]:
-    """The different values of a field; tasks and codes in their own order."""
+    """The different values of a field; tasks are in the order of `TASKS`, codes in that of `_rank`."""
     values = dict.fromkeys(getattr(result, key) for result in results)
     if key == "task":
         return [task for task in TASKS if task in values]
@@ -202,7 +204,7 @@ def _names(results: Sequence[Result], key: str) -> list[str]:
 
 
 def _rank(code: str) -> tuple[int, str]:
-    """Codes first, then what they are compared with."""
+    """The key by which codes are sorted: codes of levels first, then what they are compared with."""
     kinds = [LEVEL, SUMMED, "codec", "mel", RANDOM]
     return next(rank for rank, kind in enumerate(kinds) if re.match(kind, code)), code
 
@@ -220,7 +222,7 @@ def _column(task: str) -> str:
 
 
 def _thesis_cell(results: Sequence[Result]) -> Cell:
-    """A cell of tables 2 and 3; empty for a level that the model does not have."""
+    """A cell of tables 2 and 3; "" for a level that the model does not have."""
     if not results:
         return ""
     result = results[0]

@@ -1,4 +1,4 @@
-"""What probes read: the codes of a model, the codes of its untrained twin, the latent and the log-mel."""
+"""What probes read: the codes of a model and of an untrained one of its kind, the latent and the log-mel."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,11 +11,11 @@ from msdae.models.autoencoder import Autoencoder
 from msdae.nn.layers import seeded, stretch
 from msdae.progress import Progress, silent
 
-Representations = dict[str, torch.Tensor]  # name -> (clips, channels, frames)
+Representations = dict[str, torch.Tensor]  # {name: (clips, channels, frames)}
 
-LEVEL = r"h\d"  # the names of the levels' codes, as a pattern
-SUMMED = "h~"  # before the level: after the sum over levels, what the decoder is given
-RANDOM = "random "  # before the name of a code: of the same encoder with its initial weights
+LEVEL = r"h\d"  # pattern of the names of the levels' codes
+SUMMED = "h~"  # with the level: the code after the sum over levels, which the decoder is given
+RANDOM = "random "  # before the name of a code: that of the same encoder with its initial weights
 CLIPS_AT_ONCE = 32
 
 
@@ -28,8 +28,10 @@ def of_model(
 ) -> Representations:
     """The codes of `model` before and after the sum over levels, and those of `untrained(model)`.
 
-    Returns "h1", "h2", ... (the encoders' outputs), "h~2", ... for a model with the sum (h~1 is h1), and
+    Returns "h1", "h2", ... (the encoders' outputs), "h~2", ... if the model sums over levels (h~1 is h1), and
     "random h1", ...; each at its own rate.
+
+    indices: of the clips in `cache`. about: title of the progress bar.
     """
     fresh = untrained(model)
 
@@ -43,7 +45,7 @@ def of_model(
 
 
 def of_data(cache: ClipCache, indices: np.ndarray, progress: Progress = silent) -> Representations:
-    """The "codec" latent and the log-mel "mel", both at the latent's rate."""
+    """The latent, "codec", and the log-mel, "mel", both at the latent's rate."""
     return read(
         cache,
         indices,
@@ -68,7 +70,10 @@ def read(
     about: str = "",
     progress: Progress = silent,
 ) -> Representations:
-    """What `of_batch` makes of the clips at `indices`, put together: float32, on the CPU."""
+    """The representations that `of_batch` makes of the clips at `indices`: float32, on the CPU.
+
+    about: title of the progress bar.
+    """
     parts: dict[str, list[torch.Tensor]] = {}
     for start in progress(range(0, len(indices), CLIPS_AT_ONCE), desc=about, unit="batch", leave=False):
         batch = cache.batch(indices[start : start + CLIPS_AT_ONCE])
@@ -78,17 +83,17 @@ def read(
 
 
 def untrained(model: Autoencoder) -> Autoencoder:
-    """A model of the same kind and size as `model` with initial weights."""
+    """A model of the same kind and size as `model` with initial weights, which are always the same."""
     with seeded(0):
         fresh = type(model)(model.config, model.stage)
     return fresh.to(model.latent_mean.device).eval()
 
 
 def average(sequence: torch.Tensor) -> torch.Tensor:
-    """(clips, channels, frames) -> time averages (clips, channels)"""
+    """(clips, channels, frames) -> averages over time (clips, channels)."""
     return sequence.mean(dim=-1)
 
 
 def at_rate(sequence: torch.Tensor, frames: int) -> torch.Tensor:
-    """(clips, channels, any) -> (clips, frames, channels), linear interpolation along time."""
+    """(clips, channels, any) -> (clips, frames, channels), by linear interpolation over time."""
     return stretch(sequence, frames).transpose(1, 2).contiguous()

@@ -1,4 +1,4 @@
-"""How good the answers of a probe are, beside the best constant answer."""
+"""How good the answers of a probe are, compared with the best constant answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +10,19 @@ from msdae.analysis.probes.fitting import LOSSES, Probe, constant
 from msdae.analysis.probes.tasks import CLASSES, FRAMES
 from msdae.evaluation.metrics.bootstrap import interval, interval_of
 
-_THRESHOLDS = torch.linspace(-4, 2, 25)  # logits above which a frame's output counts as answered
+_THRESHOLDS = torch.linspace(-4, 2, 25)  # candidates for the logit above which an output counts as 1
 
 
 @dataclass(frozen=True)
 class Score:
-    """Score (accuracy, R2 or F1) and loss (cross-entropy, squared error in standard deviations, BCE) on the
-    clips tested, with 95 % intervals over groups and what the best constant answer reaches.
+    """The score and the loss of a probe on the tested clips, with 95 % intervals over groups.
 
-    explained: 1 - loss / loss_floor, not below 0: the share of the answer's information (of its variance
-        where it is a value) that the probe reads; comparable between tasks.
-    losses: of each clip (clips,), in multiples of `loss_floor`.
+    score, low, high: accuracy, R2 or F1, and its interval. floor: score of the best constant answer.
+    loss, loss_low, loss_high: cross-entropy, squared error in standard deviations, or BCE, and its interval.
+    loss_floor: loss of the best constant answer.
+    explained: 1 - loss / loss_floor, at least 0: the share of the answer's information (for values, of its
+        variance) that the probe reads, which is comparable between tasks.
+    losses: of each clip, (clips,), in multiples of `loss_floor`.
     """
 
     score: float
@@ -43,10 +45,11 @@ def score(
     groups: Sequence[str],
     seed: int = 0,
 ) -> Score:
-    """Score `probe` on the features and targets `test`, whose clips are of `groups`.
+    """Score `probe` on the features and targets `test`.
 
-    fit: features and targets that the probe was fitted on. From the clips of them that it kept aside comes
-        the threshold of F1; from all, the best constant answer.
+    fit: features and targets that the probe was fitted on. Its held-out clips determine the threshold of F1,
+        all of them the best constant answer.
+    groups: the group of each clip of `test`. seed: of the bootstrap.
     """
     (x_fit, y_fit), (x, y) = fit, test
     out = probe(x)
@@ -78,12 +81,12 @@ def score(
 
 
 def best_threshold(out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """The threshold of the logits `out` with the highest F1 against `y`."""
+    """The threshold for the logits `out` that gives the highest F1 on `y`."""
     return max(_THRESHOLDS, key=lambda threshold: _ratio(*_overlap(out > threshold, y)))
 
 
 def best_constant(y: torch.Tensor) -> torch.Tensor:
-    """The outputs that, answered always, have the highest F1 on `y` (clips, frames, outputs): (outputs,)."""
+    """The constant answer with the highest F1 on `y` (clips, frames, outputs): bool (outputs,)."""
     rate, order = torch.sort(y.mean(dim=(0, 1)).double(), descending=True)
     answered = torch.arange(1, len(rate) + 1)
     f1 = 2 * rate.cumsum(0) / (answered + rate.sum())
@@ -109,6 +112,6 @@ def _right(out: torch.Tensor, y: torch.Tensor) -> Parts:
 
 
 def _overlap(answered: torch.Tensor, y: torch.Tensor) -> Parts:
-    """Of F1: twice the hits, and what is answered plus what is there."""
+    """The parts of F1 for each clip: twice the hits, and the sum of what is answered and what is true."""
     hits = (answered & (y > 0)).sum(dim=(1, 2))
     return 2 * hits.double().numpy(), (answered.sum(dim=(1, 2)) + y.sum(dim=(1, 2))).double().numpy()

@@ -1,15 +1,15 @@
-"""Disentanglement: which level holds each factor, and how well the levels part the factors.
+"""Disentanglement: which level holds each factor, and how well the levels separate the factors.
 
-The one number is the mutual information gap (MIG; Chen et al. 2018, eq. 6) taken over levels instead of
-single channels: for each factor the information that the best level has of it less that of the second best,
-in shares of the factor's own, averaged over factors. 1: every factor is in one level and in no other; 0:
-wherever a factor is, another level tells it as well. It was chosen over DCI (Eastwood and Williams 2018),
-whose importances come from one regressor on all codes together: where two levels both tell the instrument,
-the regressor may use one and the levels look separate, yet a swap of that one leaves the instrument behind.
-What counts for a swap is what each level tells by itself.
+The single number is the mutual information gap (MIG; Chen et al. 2018, eq. 6), over levels instead of single
+channels: for each factor, the information that the best level has of it less that of the second best, as
+shares of the factor's entropy, averaged over factors. It is 1 if every factor is in one level and in no
+other, and 0 if for every factor two levels tell it equally well. It was preferred to DCI (Eastwood and
+Williams 2018), whose importances come from one regressor on all codes together: if two levels both tell the
+instrument, the regressor may use only one of them. The levels then look separate, but swapping that level
+does not swap the instrument. For a swap it matters what each level tells by itself.
 
-The information is that which a probe reads (`scoring.Score.explained`): with cross-entropies this is a lower
-bound of the mutual information; of a value it is the share of its variance.
+The information is what a probe reads (`scoring.Score.explained`). For cross-entropies it is a lower bound of
+the mutual information; for values it is the explained share of the variance.
 """
 
 import re
@@ -23,17 +23,17 @@ from msdae.analysis.probes.representations import LEVEL, RANDOM
 from msdae.analysis.probes.study import Result
 from msdae.evaluation.metrics.bootstrap import Interval, interval_of
 
-# One task a factor ("program" is a finer "instrument"), and none that not even the latent's average tells of
-# held-out pieces ("density", "interval"): such a one would pull the gap of any model towards 0.
+# One task for each factor: not "program", which is a finer "instrument", and not "density" and "interval",
+# which not even the latent's average tells for held-out pieces, so that any model's gap would be near 0.
 FACTORS = ("pitch", "instrument", "velocity", "melody", "onset")
 
 
 @dataclass(frozen=True)
 class Factor:
-    """A factor of one kind of clips.
+    """A factor in one kind of clips ("notes" or "melodies").
 
-    explained, random: share of its information in each level, and in each level of the untrained encoders.
-    holder: the level that tells most; gap: by how much more than the next, with its 95 % interval.
+    explained, random: the share of its information in each level, and in each level of untrained encoders.
+    holder: the level that tells most. gap: by how much more than the next one; low, high: its 95 % interval.
     """
 
     clips: str
@@ -47,13 +47,16 @@ class Factor:
 
     @property
     def trained_into(self) -> int:
-        """The level whose information training raised most, or lowered least."""
+        """The level in which training raised the information most, or lowered it least."""
         return 1 + int(np.argmax(np.subtract(self.explained, self.random)))
 
 
 @dataclass(frozen=True)
 class Separation:
-    """MIG over levels of one checkpoint on one data set with its 95 % interval, and of untrained encoders."""
+    """The MIG over levels of one checkpoint on one data set.
+
+    mig, low, high: the MIG and its 95 % interval. random_mig: that of untrained encoders.
+    """
 
     checkpoint: str
     data: str
@@ -65,7 +68,7 @@ class Separation:
 
 
 def separation(results: Sequence[Result]) -> list[Separation]:
-    """One a checkpoint and data set, from the results of `study.run` for the tasks in FACTORS."""
+    """The separation for each checkpoint and data set, from the results of `study.run` for `FACTORS`."""
     separations = []
     for checkpoint, data in dict.fromkeys((r.checkpoint, r.data) for r in results if r.code == "h1"):
         of_factors = [
@@ -86,7 +89,7 @@ def separation(results: Sequence[Result]) -> list[Separation]:
 
 
 def gaps(explained: np.ndarray) -> np.ndarray:
-    """(levels, ...) shares -> (...) the highest of the levels less the second highest, none below 0."""
+    """Shares (levels, ...) -> (...): the highest level's less the second highest, none of them below 0."""
     ranked = np.sort(np.maximum(explained, 0), axis=0)
     return ranked[-1] - (ranked[-2] if len(ranked) > 1 else 0)
 
@@ -109,8 +112,10 @@ def _factor(levels: list[Result], controls: list[Result]) -> Factor:
 
 
 def _interval(factors: list[list[Result]]) -> Interval:
-    """Bootstrap 95 % interval of the mean gap. A group of clips that is drawn brings them for all factors; a
-    draw without clips of one of them is left out."""
+    """Bootstrap 95 % interval of the mean gap over factors.
+
+    A group of clips is drawn for all factors at once; a draw without clips of some factor is left out.
+    """
     blocks = [
         np.stack([*(level.losses for level in of), np.ones(len(of[0].losses))], axis=1) for of in factors
     ]

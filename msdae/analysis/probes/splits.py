@@ -1,7 +1,7 @@
 """The clips that probes are fitted on and scored on: no *group* of clips is on both sides.
 
-The notes of one instrument and pitch are one group whatever their velocity, the clips of one piece are
-one group whatever their stem.
+The notes of one instrument and pitch are a group, whatever their velocity. The clips of one piece are a
+group, whatever their stem.
 """
 
 import hashlib
@@ -14,12 +14,12 @@ from msdae.analysis.probes.tasks import Clip
 from msdae.data import ClipCache
 from msdae.errors import UserError
 
-HELD_OUT = 0.3  # share of groups that score the probe, where the data is one cache
+HELD_OUT = 0.3  # share of groups that probes are scored on if the data is a single cache
 
 
 @dataclass(frozen=True)
 class Split:
-    """A cache and indices into it, for the clips fitted on and for those scored on."""
+    """The clips to fit on and those to score on, each as a cache and indices into it."""
 
     fit: ClipCache
     fit_indices: np.ndarray
@@ -28,8 +28,7 @@ class Split:
 
 
 def group(clip: Clip) -> str:
-    """What must not lie on both sides of a split: a piece, or a note of one pitch of an instrument or, where
-    none is known, of a sound."""
+    """The name of the clip's group: its pitch and instrument (or else sound), its piece, or else itself."""
     if clip.get("pitch") is not None:
         return f"note {clip.get('instrument', clip.get('sound'))} {clip['pitch']}"
     if clip.get("piece") is not None:
@@ -38,10 +37,13 @@ def group(clip: Clip) -> str:
 
 
 def open_split(path: str | Path) -> Split:
-    """The split in `path`: its caches train/ and test/, or else the groups of one cache.
+    """The split of the data in `path`.
+
+    A folder with the caches train/ and test/ is split by them, without training clips of tested groups; a
+    single cache is split by groups.
 
     Raises:
-        UserError: neither a cache nor a folder with the caches train/ and test/.
+        UserError: `path` is neither a cache nor a folder with the caches train/ and test/.
     """
     path = Path(path)
     if (path / "manifest.json").exists():
@@ -60,5 +62,5 @@ def open_split(path: str | Path) -> Split:
 
 
 def lot(name: str) -> float:
-    """A number in [0, 1) that depends on nothing but the name, those of any two names independent."""
+    """A pseudo-random number in [0, 1) that depends on the name only."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64

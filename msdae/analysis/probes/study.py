@@ -1,4 +1,4 @@
-"""Every probe of a study: each task on each code of each model, and on what the codes are compared with."""
+"""The study: a probe for each task on each code of each model, and on what codes are compared with."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,20 +19,20 @@ from msdae.models.autoencoder import Autoencoder
 from msdae.nn.device import workers
 from msdae.progress import Progress, silent
 
-SHARED = "any"  # in place of a checkpoint: features that no model makes
+SHARED = "any"  # in place of a checkpoint, for features that do not depend on a model
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one probe probed; one row of the report.
+    """The result of one probe; a row of the report.
 
-    checkpoint, model: name of the checkpoint and its kind (MSDAE or HDAE), or SHARED for both.
+    checkpoint, model: name of the checkpoint and its kind (MSDAE or HDAE); both `SHARED` for other features.
     data, clips: name of the data set, and "notes" or "melodies".
     code: "h1" to "h3", "h~2" and "h~3", "random h1" ..., or "codec" and "mel".
-    metric: "accuracy", "R2" or "F1"; for the others from `score` to `explained` see `scoring.Score`.
-    outputs: number of classes, values or outputs a frame.
-    left_out: tested clips whose class no clip fitted on has; they are not counted.
-    losses, groups: of the tested clips, for intervals of what is computed from several results.
+    metric: "accuracy", "R2" or "F1". For the fields from `score` to `explained` see `scoring.Score`.
+    outputs: number of classes, of values, or of outputs per frame.
+    left_out: number of tested clips whose class no clip fitted on has; they are not scored.
+    losses, groups: of the tested clips, for intervals of figures from several results.
     """
 
     checkpoint: str
@@ -59,13 +59,17 @@ class Result:
     groups: tuple[str, ...] = field(repr=False, compare=False)
 
     def row(self) -> dict[str, str | float | int | None]:
-        """The figures without those of single clips."""
+        """The fields without those of single clips."""
         return {key: value for key, value in vars(self).items() if key not in ("losses", "groups")}
 
 
 @dataclass(frozen=True)
 class Question:
-    """A task asked of one kind of clips of a data set; rows count within the split's indices."""
+    """A task asked of one kind of clips of a data set.
+
+    frames: latent frames of a clip. fit_rows, test_rows: places in `fit_indices` and `test_indices` of the
+    split. The other fields are as in `Result` or belong to these rows.
+    """
 
     data: str
     clips: str
@@ -88,17 +92,17 @@ def run(
     seed: int = 0,
     progress: Progress = silent,
 ) -> list[Result]:
-    """Probe every code of `checkpoints` and every control on every set of `data` for the tasks that its
-    labels allow.
+    """Probe every code and every control on every data set, for all tasks that its labels allow.
 
-    checkpoints, data: models and splits by the names that they are reported under.
-    tasks: those of TASKS that some set must have labels for; None for all that any has.
+    The probes are fitted on the CPU, as many at once as torch has threads, each on one thread.
 
-    The probes are fitted on the CPU, as many side by side as torch has threads, each on one thread.
+    checkpoints, data: models and splits by the names in the report.
+    tasks: of `TASKS`, each of which some data set must have labels for; None for all that any has.
+    seed: of the probes and of the bootstrap.
 
     Raises:
-        UserError: a cache made with another codec or log-mel than a model's; a task of `tasks` without
-            labels, or no task at all with them.
+        UserError: a cache was made with another codec or log-mel than a model's, no data set has labels for a
+            task in `tasks`, or there are no labels for any task.
     """
     questions = [q for name, split in data.items() for task in tasks or TASKS for q in ask(name, split, task)]
     if not questions and not tasks:
@@ -125,7 +129,7 @@ def run(
 def ask(data: str, split: Split, task: str) -> list[Question]:
     """The questions of `task` that the labels of `split` answer, one for each kind of clips.
 
-    Where all clips fitted on have one class or value, there is nothing to ask.
+    There is no question if all clips fitted on have the same class or value.
     """
     questions = []
     frames = split.fit.latents.shape[-1]
@@ -158,7 +162,7 @@ def ask(data: str, split: Split, task: str) -> list[Question]:
 
 
 def _answers(cache: ClipCache, indices: np.ndarray, clips: str, task: str, frames: int) -> dict:
-    """Row among `indices` -> answer, for the clips of the kind `clips` that have one."""
+    """{place in `indices`: answer} for the clips of the kind `clips` that have an answer."""
     labels = ((row, cache.clips[index]) for row, index in enumerate(indices))
     seconds = cache.clip_seconds
     answers = {
@@ -170,7 +174,7 @@ def _answers(cache: ClipCache, indices: np.ndarray, clips: str, task: str, frame
 
 
 def _encoder(task: str, fitted: list):
-    """A function from answers to the targets that `fitting.fit` takes, and the number of outputs."""
+    """A function that turns answers into the targets of `fitting.fit`, and the number of outputs."""
     kind = TASKS[task].kind
     if kind == CLASSES:
         index = {name: place for place, name in enumerate(sorted(set(fitted)))}
@@ -196,7 +200,7 @@ def _probe_all(
 
     fitted, tested = read(split.fit, split.fit_indices), read(split.test, split.test_indices)
     jobs = [(question, code) for question in questions for code in fitted]
-    # The longest first, so that no thread is left alone with one at the end.
+    # The longest first, so that no thread is alone with a long one at the end.
     jobs.sort(key=lambda job: TASKS[job[0].task].kind != FRAMES)
 
     def work(job: tuple[Question, str]) -> Result:

@@ -1,8 +1,8 @@
-"""What probes are asked for, and which labels answer it.
+"""The tasks of probes, and the labels that answer them.
 
 Classes and values are read from time averages by an MLP, frames from sequences by a BiLSTM. NSynth has pitch,
-instrument and velocity; Slakh has instrument and notes. Neither labels loudness or tempo: velocity stands
-for the one, the median interval between onsets for the other (it does not know a bar from a beat).
+instrument and velocity; Slakh has instrument and notes. Neither has labels of loudness or tempo. Velocity
+stands for loudness, and the median interval between onsets for tempo (though it cannot tell bars from beats).
 """
 
 from collections.abc import Callable, Mapping
@@ -15,16 +15,17 @@ Clip = Mapping[str, Any]  # a label record of the cache
 CLASSES, VALUE, FRAMES = "classes", "value", "frames"
 
 PITCHES = 128  # of MIDI
-SAME_ONSET = 0.03  # s; onsets nearer than this are one chord
-INTERVALS = 3  # at least so many between onsets make a median
+SAME_ONSET = 0.03  # s; onsets that are not farther apart belong to one chord
+INTERVALS = 3  # intervals between onsets that a median needs
 
 
 @dataclass(frozen=True)
 class Task:
-    """kind: CLASSES (answer: a string), VALUE (a number) or FRAMES ((frames, outputs) of 0 and 1).
+    """A task that a probe is asked to solve.
 
-    answer: from a clip's labels, its latent frames and its seconds; None where the clip does not tell.
-    sets: the kinds of clips that are asked.
+    kind: CLASSES (an answer is a string), VALUE (a number) or FRAMES ((frames, outputs) of 0 and 1).
+    answer: function of a clip's labels, its number of latent frames and its seconds; None without an answer.
+    sets: the kinds of clips that are asked, "notes" or "melodies".
     """
 
     kind: str
@@ -33,7 +34,10 @@ class Task:
 
     @property
     def metric(self) -> str:
-        """accuracy; R2 about the mean of the clips fitted on; F1 over all frames and outputs."""
+        """The name of the score.
+
+        It is accuracy, R2 relative to the mean of the clips fitted on, or F1 over all frames and outputs.
+        """
         return {CLASSES: "accuracy", VALUE: "R2", FRAMES: "F1"}[self.kind]
 
 
@@ -66,12 +70,12 @@ def _onset(clip: Clip, frames: int, seconds: float) -> np.ndarray | None:
 
 
 def _density(clip: Clip, frames: int, seconds: float) -> float | None:
-    """log2 of the notes a second."""
+    """log2 of the number of notes per second."""
     return float(np.log2(len(clip["notes"]) / seconds)) if clip.get("notes") else None
 
 
 def _interval(clip: Clip, frames: int, seconds: float) -> float | None:
-    """log2 of the median interval between onsets in seconds."""
+    """log2 of the median interval between onsets, in seconds."""
     onsets = np.sort([note[0] for note in clip.get("notes") or []])
     intervals = np.diff(onsets)
     intervals = intervals[intervals > SAME_ONSET]
