@@ -1,4 +1,4 @@
-"""The command `msdae` and its command lines, one module each with `main(argv=None)`."""
+"""The command `msdae` and its command lines, each of which is a module with `main(argv=None)`."""
 
 import ast
 import difflib
@@ -13,14 +13,14 @@ from msdae.errors import UserError
 
 
 def names() -> dict[str, str]:
-    """{command: what it does, the first line of its module}; nothing is imported for it."""
+    """{command: the first line of its module's docstring}, without importing the modules."""
     files = sorted(Path(__file__).parent.glob("[!_]*.py"))
     texts = {file.stem: ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "" for file in files}
     return {stem.replace("_", "-"): text.partition("\n")[0] for stem, text in texts.items()}
 
 
 def overview() -> str:
-    """What `msdae --help` shows."""
+    """The text that `msdae --help` prints."""
     commands = names()
     width = max(map(len, commands))
     lines = [f"  {name:{width}}  {text}" for name, text in commands.items()]
@@ -32,16 +32,16 @@ _HINT = "msdae COMMAND --help says the rest, msdae --version the version."
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line that the first argument names with the arguments after it."""
+    """Run the command line that the first argument names with the other arguments."""
     name, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
     cli.run(lambda: run(name, rest))
 
 
 def run(name: str, argv: Sequence[str]) -> None:
-    """Run the command line `name`.
+    """Run the command line `name` with the arguments `argv`.
 
     Raises:
-        UserError: there is none; the nearest name is proposed.
+        UserError: there is no such command line; the message proposes the nearest name.
     """
     if name in ("-h", "--help"):
         print(overview())

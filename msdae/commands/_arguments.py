@@ -1,4 +1,4 @@
-"""Arguments that several commands have."""
+"""Arguments that several commands share."""
 
 import argparse
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ FORMATS = "wav, flac, ogg, opus, mp3, aiff; m4a and others with the extra av"  #
 
 
 class Once(argparse.Action):
-    """An option of which a second one is an error, where argparse would forget the first."""
+    """An option that is an error if it is given twice, where argparse would silently drop the first."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: Any = None):
         if getattr(namespace, self.dest) is not None:
@@ -28,7 +28,7 @@ class Once(argparse.Action):
 
 
 def add_levels(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """--levels, those of the timbre source; by default all of the model."""
+    """Add --levels, the levels that come from the timbre source. default: None for all levels."""
     usual = "" if default else "; by default all"
     parser.add_argument(
         "--levels",
@@ -40,7 +40,7 @@ def add_levels(parser: argparse.ArgumentParser, default: str | None = None) -> N
 
 
 def add_samples(parser: argparse.ArgumentParser, splits: str) -> None:
-    """--samples, for the `splits` of SwapBench, in words."""
+    """Add --samples. splits: names, for the help text, the splits of SwapBench that need them."""
     parser.add_argument(
         "--samples",
         type=Path,
@@ -52,12 +52,12 @@ def add_samples(parser: argparse.ArgumentParser, splits: str) -> None:
 
 
 def add_tables(parser: argparse.ArgumentParser) -> None:
-    """--out, the file for what `show` shows."""
+    """Add --out, the file to which `show` writes tables."""
     parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
 
 
 def check_tables(options: argparse.Namespace) -> None:
-    """Raise a UserError unless the file that --out names, if any, can be written."""
+    """Raise a UserError if --out names a file that cannot be written."""
     from msdae.evaluation.tables import check_file
 
     if options.out:
@@ -65,7 +65,7 @@ def check_tables(options: argparse.Namespace) -> None:
 
 
 def show(tables: "Sequence[Table]", options: argparse.Namespace) -> None:
-    """Print tables, and write them to the file that --out names, if any."""
+    """Print tables, and write them to the file --out if it is given."""
     from msdae.evaluation.tables import write
 
     print("\n\n".join(table.text() for table in tables))
@@ -75,7 +75,10 @@ def show(tables: "Sequence[Table]", options: argparse.Namespace) -> None:
 
 
 def add_melodies(parser: argparse.ArgumentParser, split: str, cases: int) -> None:
-    """The model, the melodies of SwapBench that it is measured on, and the file for the tables."""
+    """Add options for the model, for the melodies of SwapBench that it is measured on, and --out.
+
+    split, cases: defaults of --split and --cases.
+    """
     parser.add_argument("--split", choices=RENDERED, default=split, help="of SwapBench")
     parser.add_argument("--cases", type=cli.ranged(CASES), default=cases, help="monophonic melodies")
     parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the cases")
@@ -85,7 +88,11 @@ def add_melodies(parser: argparse.ArgumentParser, split: str, cases: int) -> Non
 
 
 def melodies(options: argparse.Namespace) -> "tuple[Pipeline, list[Case]]":
-    """The model and the melodies that the options of `add_melodies` ask for; --out is checked before."""
+    """The model and the melodies that the options of `add_melodies` ask for.
+
+    Raises:
+        UserError: --out cannot be written, or as `Pipeline.from_pretrained` and `cases.plan`.
+    """
     from msdae.evaluation.swapbench import cases
     from msdae.inference.pipeline import Pipeline
 

@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from msdae.app.server import Server
     from msdae.inference.pipeline import Pipeline
 
-    logging.getLogger("msdae.training").setLevel(logging.WARNING)  # the page shows how learning goes on
+    logging.getLogger("msdae.training").setLevel(logging.WARNING)  # the page shows the progress of learning
     server = Server(
         lambda: Pipeline.from_pretrained(options.checkpoint, options.device, codec=options.codec),
         options.library or folders.home() / "sounds",

@@ -28,9 +28,9 @@ TRAINING = [  # preset, stage, clips in a batch
     ("released", 3, 8),
 ]
 PARTS = ("training", "loop", "swap", "profile")
-SECONDS = (10, 60)
-PROFILED = (5, 60)  # seconds
-STEPS = 8  # of the loop that are measured
+SECONDS = (10, 60)  # of the recordings whose swaps are timed
+PROFILED = (5, 60)  # seconds of the recordings whose swaps are profiled
+STEPS = 8  # measured steps of the training loop
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -88,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def training(rounds: int, device: "torch.device", note: str, command: str) -> "Table":
-    """Size, cost and speed of a training step for each case of `TRAINING`."""
+    """A table of the size, cost and speed of a training step for each case of `TRAINING`."""
     from msdae.evaluation import speed
     from msdae.evaluation.tables import Table, Value
 
@@ -116,7 +116,7 @@ def training(rounds: int, device: "torch.device", note: str, command: str) -> "T
 
 
 def loops(note: str, command: str) -> "Table":
-    """Speed of the training loop for each case of `TRAINING`, and what of a step is not the network."""
+    """A table of the training loop's speed, and the share of a step outside the network, by `TRAINING`."""
     from msdae.evaluation import loop_speed
     from msdae.evaluation.tables import Table, Value
 
@@ -132,8 +132,8 @@ def loops(note: str, command: str) -> "Table":
 
 
 def swaps(pipeline: "Pipeline", rounds: int, note: str, command: str) -> "Table":
-    """How long swaps of `SECONDS` take, by the model's student where it has one, by the model itself, and by
-    the configuration that was published."""
+    """A table of how long swaps of `SECONDS` take: by the model's student if it has one, by the model itself,
+    and by the published configuration."""
     from msdae.evaluation import speed
     from msdae.evaluation.tables import Table, Value
     from msdae.inference.pipeline import Pipeline, Sampling
@@ -165,7 +165,7 @@ def swaps(pipeline: "Pipeline", rounds: int, note: str, command: str) -> "Table"
 
 
 def profiles(options: argparse.Namespace, note: str, command: str) -> "Table":
-    """Where the time of swaps of `PROFILED` seconds goes, from cold processes."""
+    """A table of where the time of swaps of `PROFILED` seconds goes, in cold processes."""
     from msdae.evaluation import profile
 
     checkouts = {"now": folders.CHECKOUT} | ({"before": options.against} if options.against else {})
@@ -177,13 +177,13 @@ def profiles(options: argparse.Namespace, note: str, command: str) -> "Table":
 
 
 def _anywhere(given: str | None) -> str | None:
-    """A model or a codec as a process in another folder finds it: files and folders by their whole path."""
+    """A model or codec as a process in another folder can find it: files and folders get absolute paths."""
     named = given is None or given == "embedded" or given in CODECS
     return given if named or not Path(given).exists() else str(Path(given).absolute())
 
 
 def preset_model(preset: str, stage: int) -> "torch.nn.Module":
-    """The model that a configuration describes, with its initial weights."""
+    """The model of a stage that the configuration `preset` describes, with initial weights."""
     from msdae.models.autoencoder import build
 
     settings = preset_settings(preset)
@@ -191,7 +191,7 @@ def preset_model(preset: str, stage: int) -> "torch.nn.Module":
 
 
 def preset_settings(preset: str) -> "TrainConfig":
-    """The settings of a configuration."""
+    """The settings of the configuration `preset`."""
     from msdae.training.autoencoder import TrainConfig
 
     return config.load(TrainConfig, folders.configs() / f"{preset}.yaml")

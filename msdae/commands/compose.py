@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from msdae.inference.sources import PlayedScore
     from msdae.models.composers import Composer
 
-USUAL_BARS, USUAL_COUNT = 8, 5  # where none are asked for
-PLAIN = "-plain.wav"  # ends the name of the plain rendering, where a swap has the other name
+USUAL_BARS, USUAL_COUNT = 8, 5  # defaults of --bars and --count
+PLAIN = "-plain.wav"  # ending of the plain rendering's file if the swap has the name of --wav
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -55,7 +55,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _timbre(path: Path | None) -> "Recording | PlayedScore | None":
-    """The timbre source, where there is one, which can be heard."""
+    """The timbre source, or None if there is none.
+
+    Raises:
+        UserError: it cannot be read or is silent.
+    """
     if path is None:
         return None
     from msdae.inference.sources import levelled, require_audible
@@ -68,7 +72,7 @@ def _timbre(path: Path | None) -> "Recording | PlayedScore | None":
 def _sound(
     options: argparse.Namespace, timbre: "Recording | PlayedScore | None"
 ) -> "tuple[Pipeline, Any] | None":
-    """A renderer and the source of level 1, where a sound is asked for."""
+    """The renderer and the source of level 1, or None if no sound is asked for."""
     if timbre is None and not options.sound:
         return None
     renderer = cli.pipeline(options)
@@ -78,7 +82,11 @@ def _sound(
 def _write(
     score: Score, options: argparse.Namespace, out: Path, sound: "tuple[Pipeline, Any] | None"
 ) -> None:
-    """The score as MIDI, picture and sound, in the sound that is asked for, too."""
+    """Write the score as MIDI, picture and plain sound and, if a sound is asked for, in that sound.
+
+    Raises:
+        UserError: the score is empty, or a file cannot be written.
+    """
     from msdae.evaluation.rolls import plot_roll
     from msdae.evaluation.tables import counted
     from msdae.synthesis.players import play
@@ -102,7 +110,7 @@ def _write(
 
 
 def _series(composer: "Composer", options: argparse.Namespace, sound: "tuple[Pipeline, Any] | None") -> None:
-    """Scores on the way between two."""
+    """Write the scores of a series from one tune to another."""
     if not hasattr(composer, "between"):
         raise UserError(f"--between: {composer.kind} has no codes of tunes; give --model vae")
     first, last = (read_score(path) for path in options.between)
@@ -123,7 +131,7 @@ def _filled(
 
 
 def _styled(composer: "Composer", prompt: Score | None, style: Score, generator: "torch.Generator") -> Score:
-    """`prompt` with half of the numbers of its code, drawn at random, taken from that of `style`."""
+    """`prompt` with a random half of the numbers in its code replaced by those of `style`."""
     import torch
 
     if not hasattr(composer, "mixed") or prompt is None:
@@ -133,7 +141,7 @@ def _styled(composer: "Composer", prompt: Score | None, style: Score, generator:
 
 
 def _check_prompt(composer: "Composer", prompt: Score, path: Path) -> None:
-    """Say, with its name, that a composer cannot read a prompt."""
+    """Raise a UserError that names the file if the composer cannot read the prompt."""
     try:
         composer.encode(prompt)
     except UserError as error:
@@ -141,7 +149,7 @@ def _check_prompt(composer: "Composer", prompt: Score, path: Path) -> None:
 
 
 def _check_used(composer: "Composer", sampling: ComposerSampling, options: argparse.Namespace) -> None:
-    """Say which options of `ComposerSampling` would change nothing."""
+    """Raise a UserError if an option of `ComposerSampling` is given that would change nothing."""
     used = () if options.between or options.style else composer.sampled
     for field in fields(sampling):
         if field.name not in used and getattr(sampling, field.name) != field.default:
@@ -150,7 +158,7 @@ def _check_used(composer: "Composer", sampling: ComposerSampling, options: argpa
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Say what cannot be written or read before anything is composed."""
+    """Raise a UserError for options that exclude each other and files that cannot be written."""
     from msdae.evaluation.figures import check_plot
 
     if options.count and not options.between:

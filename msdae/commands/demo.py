@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from msdae.inference.pipeline import Pipeline
 
 LEVEL = 0.5  # peak of the rendered recordings
-# (timbre source, melody source): names and General MIDI programs
+# ((name, General MIDI program) of the timbre source, the same of the melody source)
 PAIRS = (
     (("piano", 0), ("flute", 73)),
     (("trumpet", 56), ("koto", 107)),
@@ -39,7 +39,8 @@ PAIRS = (
     (("marimba", 12), ("violin", 40)),
 )
 
-# What is learnt: an instrument of a SoundFont that the model was not trained on, and seconds of it.
+# What is learnt: name and program of an instrument of a SoundFont on which the model was not trained, and
+# seconds of its sound.
 UNKNOWN, UNKNOWN_PROGRAM, HEARD = "sitar", 104, 5.0
 
 
@@ -75,10 +76,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def check(folder: Path) -> None:
-    """Make the folder.
+    """Make the folder of the results.
 
     Raises:
-        UserError: it holds files that the demo does not make, or cannot be written to.
+        UserError: it holds files that the demo does not make, or it cannot be written to.
     """
     files.make_folder(folder)
     names = {path.name for number in range(1, 1 + len(PAIRS)) for path in paths(folder, number)}
@@ -91,14 +92,17 @@ def check(folder: Path) -> None:
 
 
 def paths(folder: Path, number: int) -> tuple[Path, Path, Path, Path]:
-    """The timbre source, melody source, swap and picture of pair `number`, from 1 on."""
+    """The files of pair `number`, counted from 1: timbre source, melody source, swap and picture."""
     (sound, _), (tune, _) = PAIRS[number - 1]
     names = (f"timbre-{sound}.wav", f"melody-{tune}.wav", "swap.wav", "swap.png")
     return tuple(folder / f"{number}-{name}" for name in names)
 
 
 def swap(pipeline: "Pipeline", folder: Path, number: int) -> "tuple[str, Value, Value, str]":
-    """Write the sources, the swap and a picture of pair `number`, from 1 on; a row of the table."""
+    """Write the sources, the swap and a picture of pair `number`, counted from 1.
+
+    Returns a row of the table: the pair, melody F1 of the swap and of the truth, and the nearest instrument.
+    """
     from msdae.evaluation.figures import plot_log_mels
     from msdae.evaluation.tables import Value
 
@@ -115,13 +119,16 @@ def swap(pipeline: "Pipeline", folder: Path, number: int) -> "tuple[str, Value, 
 
 
 def learnt_paths(folder: Path) -> tuple[Path, Path, Path, Path]:
-    """The recording that is learnt from, the learnt sound, and the swaps without it and with it."""
+    """The files of learning: the recording, the learnt sound, and the swaps without and with it."""
     names = (f"{UNKNOWN}.wav", f"{UNKNOWN}.sound", f"{UNKNOWN}-before.wav", f"{UNKNOWN}-learnt.wav")
     return tuple(folder / f"{1 + len(PAIRS)}-{name}" for name in names)
 
 
 def learn(pipeline: "Pipeline", folder: Path, seconds: float) -> "Table":
-    """Learn a sound that the model does not know, and swap with it: how well, beside a swap without."""
+    """Learn a sound that the model does not know; a table of how good swaps without and with it are.
+
+    seconds: of learning.
+    """
     from msdae.evaluation.swapbench.sounds import merlin
     from msdae.evaluation.tables import Table
 
@@ -149,7 +156,7 @@ def learn(pipeline: "Pipeline", folder: Path, seconds: float) -> "Table":
 
 
 def _likeness(waveform: "torch.Tensor", truth: "torch.Tensor") -> "tuple[Value, Value]":
-    """Melody F1, and the cosine of mean MFCC to the truth."""
+    """Melody F1 of a swap, and the cosine of its mean MFCC and the truth's."""
     import numpy as np
 
     from msdae.evaluation.metrics import mfcc
@@ -162,7 +169,7 @@ def _likeness(waveform: "torch.Tensor", truth: "torch.Tensor") -> "tuple[Value, 
 
 
 def copy_first(folder: Path) -> None:
-    """Copy the first pair to a.wav and b.wav in the working folder; what is there already stays."""
+    """Copy the sources of the first pair to a.wav and b.wav in the working folder, if these do not exist."""
     for name, source in zip(("a.wav", "b.wav"), paths(folder, 1), strict=False):
         if os.path.lexists(name):
             if not Path(name).is_file() or not filecmp.cmp(name, source, shallow=False):
@@ -174,16 +181,22 @@ def copy_first(folder: Path) -> None:
 
 
 def play(notes: Sequence[Note], program: int, font: Path | None = None) -> "torch.Tensor":
-    """`notes` by a General MIDI program of a SoundFont, or of the default one: (samples,)."""
+    """`notes` played by a General MIDI program of a SoundFont: (samples,) at 44.1 kHz, peak `LEVEL`.
+
+    font: None for the default SoundFont.
+    """
     from msdae.synthesis import soundfont
 
-    samples = round((notes[-1][1] + BEAT) * audio.SAMPLE_RATE)  # a beat more for the last note to fade
+    samples = round((notes[-1][1] + BEAT) * audio.SAMPLE_RATE)  # one beat more, in which the last note fades
     waveform = soundfont.render(notes, font or soundfont.default(), program, samples)
     return LEVEL * waveform / waveform.abs().max()
 
 
 def score(swapped: Path, program: int) -> tuple[float, float, str]:
-    """Melody F1 of the swap and of the truth, and the instrument that the swap sounds like."""
+    """Melody F1 of the swap and of the truth, and the instrument that the swap sounds most like.
+
+    swapped: file of the swap. program: of the right instrument.
+    """
     import numpy as np
     import torch
 
@@ -199,7 +212,7 @@ def score(swapped: Path, program: int) -> tuple[float, float, str]:
 
 
 def _known() -> "Instruments":
-    """The instruments that a swap's sound is compared with."""
+    """The instruments with which the sound of a swap is compared."""
     from msdae.evaluation.swapbench.scores import instruments
 
     return instruments("test", "melodies")

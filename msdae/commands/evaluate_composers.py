@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _composers(trained: Sequence[str]) -> "tuple[dict[str, Composer], dict[str, Path]]":
-    """Composers by name, and the folders of those that are of a training."""
+    """{name: composer}, and {name: folder} of those whose training's log is there."""
     from msdae.models.composers.base import KIND, asset, load, shipped
     from msdae.training.log import LOG
 
@@ -64,7 +64,7 @@ def _composers(trained: Sequence[str]) -> "tuple[dict[str, Composer], dict[str, 
 
 
 def _trained_here() -> dict[str, str]:
-    """The folders in runs/composers that have trained weights, but of what ships."""
+    """{name: folder} of the trained composers in runs/composers, without names of composers that ship."""
     from msdae.models.composers.base import KIND, shipped
 
     runs = sorted((folders.runs() / "composers").glob(f"*/{KIND}.safetensors"))

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     rendering = Sampling(steps=options.render_steps, antithetic=options.antithetic)
     pipeline = Pipeline.from_pretrained(options.checkpoint, options.device, rendering, options.codec)
     for prior in priors.values():
-        generator_of(pipeline, prior)  # says where one is of another model
+        generator_of(pipeline, prior)  # raises a UserError for the prior of another model
     if options.steps and not any(_of_codes(prior, pipeline) for prior in priors.values()):
         raise UserError("--steps: of priors alone that draw codes in windows, and none does; leave it out")
     made = _Study(pipeline, priors, options, cli.command_line("evaluate-priors", argv)).tables()
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 class _Study:
-    """The tables that are asked for."""
+    """Makes the tables that the options ask for."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class _Study:
         self.embedding, self.rate = load(options.embedding), pipeline.codec.sample_rate
 
     def tables(self) -> "list[Table]":
-        """All of them; the order is that of the document."""
+        """All tables, in the order of the document."""
         from msdae.evaluation.priors import report
 
         made = [self._main(report)] if self.settings.samples else []
@@ -149,7 +149,7 @@ class _Study:
 
         s = self.settings
         lengths = (length(file, self.clip, self.rate) for file in self.held_out)
-        reach = statistics.median_low(lengths) / self.rate  # half of the recordings are as long
+        reach = statistics.median_low(lengths) / self.rate  # half of the recordings are at least so long
         facts = min(s.long, reach), self.rate, s.pieces, self.clip
         reference = kinds.excerpts("reference", self.held_out, *facts)
         systems = [kinds.excerpts("other recordings", self.files["train"], *facts)]
@@ -192,12 +192,12 @@ class _Study:
 
 
 def _of_codes(prior: "Prior", pipeline: "Pipeline") -> bool:
-    """Whether it draws codes of the model in windows of any length."""
+    """Whether the prior draws codes of this model, in windows of any length."""
     return prior.model == pipeline.fingerprint and not prior.closed
 
 
 def _priors(trained: Sequence[str]) -> "dict[str, Prior]":
-    """Priors by name: those that are given, or what ships and was trained here."""
+    """{name: prior}: those that are given or, by default, those that ship and those in runs/priors."""
     from msdae.models.priors.base import KIND, asset, load, shipped
 
     paths = {kind: str(asset(kind)) for kind in shipped()}

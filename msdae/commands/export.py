@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _pushed(model: "Autoencoder", name: str) -> str:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    network = HfHubHTTPError.__base__  # of all errors of the hub's client, whichever library that uses
+    network = HfHubHTTPError.__base__  # the base of all HTTP errors, whichever library the client uses
 
     try:
         return model.push_to_hub(name)
@@ -77,7 +77,7 @@ def _pushed(model: "Autoencoder", name: str) -> str:
 
 
 def _neutone(options: argparse.Namespace) -> None:
-    """Write the plugin of a live engine."""
+    """Write the live engine with a sound as a plugin for Neutone FX."""
     if importlib.util.find_spec("neutone_sdk") is None:
         raise UserError(
             "--neutone: needs Neutone's SDK: pip install --no-deps neutone_sdk && pip install jsonschema"
@@ -110,11 +110,10 @@ def _onnx(model: "Autoencoder", folder: Path) -> list[Path]:
 
 
 def write(model: "Autoencoder", path: Path) -> None:
-    """Write the model in half precision, and beside it its student and the file of a codec that does not
-    ship.
+    """Write the model in half precision; beside it its student, and its codec's file if that does not ship.
 
     Raises:
-        UserError: the file cannot be written, or another codec's or student's file lies beside it.
+        UserError: the file cannot be written, or the file of another codec or student is beside it.
     """
     import torch
 

@@ -11,7 +11,7 @@ from msdae.errors import UserError
 from msdae.models.priors import PRIORS, PriorSampling
 from msdae.models.priors.settings import SECONDS
 
-DEFAULT = 10.0  # seconds where none are asked for
+DEFAULT = 10.0  # seconds, the default of --seconds
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Say what excludes each other before anything is read."""
+    """Raise a UserError for options that exclude each other."""
     if options.timbre and options.sound:
         raise UserError("--timbre and --sound exclude each other; leave one out")
     if options.melody and (options.timbre or options.sound):

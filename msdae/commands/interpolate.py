@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         mix = Mix(melody, dict.fromkeys(levels, timbre))
         resolved = renderer.resolved(mix)
     except UserError:
-        for folder in made:  # nothing is left of what cannot be done
+        for folder in made:  # leave no empty folders behind
             folder.rmdir()
         raise
     masterings = renderer.render_series(resolved, series, partial(tqdm, desc=options.out.name))

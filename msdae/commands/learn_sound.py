@@ -58,11 +58,20 @@ def learn(
     seconds: float,
     steps: int | None = None,
 ) -> "LearntSound":
-    """Learn with a progress bar; the state, from which it continues when killed, is kept beside `output`
-    until `forget`."""
+    """Learn the sound of `sources`, with a progress bar.
+
+    The state of learning is kept beside `output` until `forget`, so that a killed run can continue.
+
+    output: file of the learnt sound, which is not written here. seconds: about how long learning takes.
+    steps: number of steps, instead of `seconds`.
+
+    Raises:
+        UserError: as `Pipeline.learn`.
+        KeyboardInterrupt: a signal stopped learning; its state is saved.
+    """
     log = logging.getLogger("msdae.training")
     level = log.level
-    log.setLevel(logging.WARNING)  # the bar says enough
+    log.setLevel(logging.WARNING)  # the progress bar is enough
     try:
         sound = pipeline.learn(sources, seconds, steps, folder=_folder(output), progress=tqdm)
     except KeyboardInterrupt:
@@ -84,7 +93,7 @@ def learn(
 
 
 def forget(output: Path) -> None:
-    """Remove the state of learning beside `output`, unless another process is at it."""
+    """Remove the state of learning beside `output`, unless another process uses it."""
     if (folder := _folder(output)).exists():
         with suppress(UserError), only_process(folder):
             shutil.rmtree(folder, ignore_errors=True)

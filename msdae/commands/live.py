@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from msdae.inference.streaming import Engine
 
-SPARE = 0.5  # share of a stride for which the output waits while the engine computes
+SPARE = 0.5  # share of a stride by which the output is delayed to give the engine time
 BLOCK = Range(256, 8192, reason="samples that a sound card takes at once")
 SECONDS = Range(0, 86400, above=True, reason="a day")
-MEASURED = 60  # seconds of a recording in which delay and joins are measured
-SHIFT = 0.2  # seconds by which the measured delay may differ; a beat further all sounds alike
-OUT = "live.wav"  # where no other file is asked for
-POLL = 0.1  # seconds between two looks at how it goes
+MEASURED = 60  # seconds at the beginning of a recording in which delay and joins are measured
+SHIFT = 0.2  # seconds by which the measured delay may differ; one beat later, onsets match again
+OUT = "live.wav"  # default of --out
+POLL = 0.1  # seconds between two checks of the running engine
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def engine(options: argparse.Namespace) -> "Engine":
-    """The engine that the options ask for."""
+    """The live engine with the sound that the options name."""
     from msdae.inference.encoding import timbre_of
     from msdae.inference.streaming import Engine
 
@@ -93,7 +93,7 @@ def engine(options: argparse.Namespace) -> "Engine":
 
 
 def play_file(engine: "Engine", path: Path, output: Path) -> None:
-    """Play a file to a file, without the delay, and say how it went."""
+    """Convert a file to a file, without the delay, and print delay, speed and roughness of the joins."""
     from msdae import audio
     from msdae.audio.windows import beginning
     from msdae.evaluation import live
@@ -119,7 +119,7 @@ def play_file(engine: "Engine", path: Path, output: Path) -> None:
 
 
 def play_live(options: argparse.Namespace) -> None:
-    """Play until Ctrl-C, or for so long, and say how it went."""
+    """Play until Ctrl-C, or for --seconds, and print how long it was late or dropped sound."""
     from msdae.inference import devices
     from msdae.inference.duplex import Duplex
 
@@ -145,7 +145,7 @@ def play_live(options: argparse.Namespace) -> None:
 
 
 def _keyboard(port: Any, sample_rate: int) -> "Callable[[int], torch.Tensor]":
-    """What a MIDI keyboard plays in the time of so many samples."""
+    """A function that returns the next samples, as many as it is asked for, that a MIDI keyboard plays."""
     from msdae.synthesis.keyboard import Keyboard
 
     keyboard = Keyboard(sample_rate)

@@ -15,14 +15,14 @@ from msdae.commands.demo import FRERE_JACQUES, ODE_TO_JOY, PAIRS, notes_of, play
 from msdae.errors import UserError
 from msdae.limits import Range
 
-FURTHER = (  # beside the demo's: ((timbre source, General MIDI program), (melody source, program))
+FURTHER = (  # pairs beside the demo's: ((timbre source, General MIDI program), (melody source, program))
     (("violin", 40), ("marimba", 12)),
     (("church organ", 19), ("nylon-guitar", 24)),
     (("vibraphone", 11), ("clarinet", 71)),
     (("cello", 42), ("steel-drums", 114)),
 )
 SWAPS = Range(0, len(PAIRS) + len(FURTHER), reason="as many pairs there are")
-MODULES = (  # whose docstrings are pages, by room
+MODULES = (  # modules whose docstrings become pages, by package
     *(
         "inference.pipeline",
         "inference.settings",
@@ -79,7 +79,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def require(config: Path) -> None:
-    """Raise a UserError without the package that makes sites, or without a checkout."""
+    """Raise a UserError if this is not a checkout or a package that makes sites is missing.
+
+    config: mkdocs.yml of the checkout.
+    """
     if not config.is_file():
         raise UserError(f"{config}: no such file; run this in a checkout of msdae")
     missing = [name for name in ("mkdocs", "material", "mkdocstrings") if not importlib.util.find_spec(name)]
@@ -88,14 +91,14 @@ def require(config: Path) -> None:
 
 
 def check(folder: Path) -> None:
-    """Raise a UserError for a folder that has anything but a site or its pages: it would be lost."""
+    """Raise a UserError if the folder, which is emptied, has other files than a site or its pages."""
     ours = any((folder / name).exists() for name in ("start.md", "search/search_index.json"))
     if folder.is_dir() and any(folder.iterdir()) and not ours:
         raise UserError(f"{folder}: has other files than a site's; choose another --out")
 
 
 def copy(checkout: Path, pages: Path) -> None:
-    """The written pages, README first, with links that hold in the site."""
+    """Copy the written pages and figures of a checkout to `pages`, with links that work in the site."""
     sources = {checkout / name: page for name, page in ROOT.items()}
     sources |= {path: path.name for path in sorted((checkout / "docs").glob("*.md"))}
     for source, page in sources.items():
@@ -104,7 +107,11 @@ def copy(checkout: Path, pages: Path) -> None:
 
 
 def linked(text: str, pages: set[str]) -> str:
-    """A page whose links lead to `pages` and figures; others lose theirs, and code its second word."""
+    """The text of a page for the site.
+
+    Links to other places than `pages`, figures and the web are replaced by their labels. Fences of code keep
+    only the first word after the backticks, the language.
+    """
 
     def target(match: re.Match[str]) -> str:
         label, address, anchor = match["label"], match["address"], match["anchor"] or ""
@@ -118,7 +125,7 @@ def linked(text: str, pages: set[str]) -> str:
 
 
 def listen(pages: Path, options) -> None:
-    """The page of swaps to listen to, beside their sources."""
+    """Render swaps with their sources, and write the page to listen to them."""
     from msdae import audio
     from msdae.inference.settings import Mix
 
@@ -147,13 +154,13 @@ def _player(path: Path) -> str:
 
 
 def describe(folder: Path, module: str) -> None:
-    """The page of a module: its docstrings."""
+    """Write the page of a module, which shows its docstrings."""
     files.make_folder(folder)
     (folder / f"{module}.md").write_text(f"# {module}\n\n::: msdae.{module}\n", "utf-8")
 
 
 def navigation(pages: Path) -> Iterator[str | dict]:
-    """The pages in order: what a musician wants first."""
+    """Yields the pages in their order: first those for musicians, last those of modules."""
     others = sorted(path.name for path in pages.glob("*.md"))
     yield from ("index.md", *FIRST)
     yield from (name for name in others if name not in ("index.md", *FIRST))
@@ -161,10 +168,10 @@ def navigation(pages: Path) -> Iterator[str | dict]:
 
 
 def build(pages: Path, site: Path) -> None:
-    """Make the site; what a page gets wrong ends it.
+    """Build the site from the pages.
 
     Raises:
-        UserError: a link that leads nowhere, or a docstring that cannot be read.
+        UserError: a page has a mistake, such as a broken link or a docstring that cannot be parsed.
     """
     import yaml
 

@@ -54,10 +54,11 @@ def make(
 ) -> None:
     """Prepare the data sets in `data`, train in `run` and write the model to `out`.
 
-    start: a checkpoint to go on from: its last stage is trained, after `refine` steps of its first encoder.
+    workers: processes that prepare data. start: checkpoint to start from; then only the last stage is
+    trained, after `refine` steps of the first encoder.
 
     Raises:
-        UserError: a SoundFont or a library of samples is missing, or a folder holds something else.
+        UserError: a SoundFont or a library of samples is missing, or a folder holds other data.
     """
     from msdae.data.encode import Encoding
     from msdae.data.prepare import prepare_set
@@ -67,7 +68,7 @@ def make(
 
     training, sets = recipe.training, [data / dataset.name for dataset in recipe.data]
     for dataset in recipe.data:
-        for font in set(dataset.squares.fonts()):  # says what is missing before hours of work
+        for font in set(dataset.squares.fonts()):  # report what is missing before hours of work
             soundfont.check(font)
         dataset.squares.instruments()
     encoding = Encoding(training.model.codec.name, training.model.mel)

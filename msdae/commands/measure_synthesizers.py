@@ -40,13 +40,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     from msdae.synthesis import plugins
 
     names = tuple(options.synthesizers or plugins.SYNTHESIZERS)
-    SquaresConfig(synthesizers=names)  # refuses unknown ones
+    SquaresConfig(synthesizers=names)  # raises a UserError for unknown ones
     plugins.require(names)
     print(measure(names, options.presets, options.banks, options.seed).text())
 
 
 def measure(synthesizers: Sequence[str], presets: int, banks: Sequence[str], seed: int) -> "Table":
-    """A row for each kind of preset of the synthesizers."""
+    """A table with a row for each kind of preset: how many were drawn and can be used, and their speed.
+
+    presets: number that is drawn for each synthesizer. banks: folders or files of DX7 voices.
+    """
     from msdae.evaluation.tables import Table
     from msdae.symbolic.notes import Note
     from msdae.synthesis import plugins
@@ -80,6 +83,6 @@ def _row(kind: str, outcomes: Counter, seconds: float) -> tuple[str, ...]:
 
 
 def _seconds() -> float:
-    """Of a core, that this process and those that it started have taken, ended ones too."""
+    """Processor time in seconds of this process and of those that it started, including ended ones."""
     process = psutil.Process()
     return sum(sum(one.cpu_times()[:4]) for one in (process, *process.children()))

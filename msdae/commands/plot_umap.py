@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 cli.note(f"{folder}: no {clips} with a family")
                 continue
             for path in sorted({point.cache.clips[point.index]["path"] for point in points}):
-                audio.open_recording(path)  # of a page that would miss it, minutes later
+                audio.open_recording(path)  # a missing recording is reported here, not minutes later
             for name, model in models.items():
                 kind = type(model).__name__
                 maps = umaps.maps(model, points, f"{kind} ({name}), {clips} of {data}", options.seed, tqdm)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 SHARD = Range(1, 10_000, reason="a shard is read into memory whole, 0.14 MB a clip")
 WORKERS = Range(1, 1024, reason="each takes 0.4 GB of memory, with large SoundFonts 2 GB")
-RENDERED = ("maqam", "notes", "squares", "synth", "tracks")  # data sets
-PLAYING = ("samples", "unseen_samples", "synthesizers")  # options of squares: what plays
-# options that set a field of the rendering's settings
+RENDERED = ("maqam", "notes", "squares", "synth", "tracks")  # data sets that are rendered
+PLAYING = ("samples", "unseen_samples", "synthesizers")  # options of squares that say what plays
+# Options that set a field of the rendering's settings.
 FIELDS = ("clips", "seed", "soundfonts", "unseen_soundfonts", *PLAYING)
 
 
@@ -49,16 +49,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _say_what_follows(options: argparse.Namespace, out: Path) -> None:
-    """The lines to type next: to train on squares, or to go on training the model that ships where other data
-    fit it, and a swap."""
+    """Print the next command lines: to train stage 1 or, if other data than squares fit the model that ships,
+    to train that model further, and to swap."""
     from msdae.data.cache import fits_shipped, read_manifest
 
     if not all((out / split).exists() for split in ("train", "valid")):
-        return  # the report says which one training lacks
+        return  # the report says which split is missing for training
     stage = ["1"] if options.mel_of is None else ["1", "--config", str(options.mel_of)]
     fits = options.dataset != "squares" and fits_shipped(read_manifest(out / "train"))
     training = ["--stage", *(["3", "--from", "embedded"] if fits else stage), "--data", str(out)]
-    if options.codec != codecs.DEFAULT or options.mel_of:  # the file may name another codec
+    if options.codec != codecs.DEFAULT or options.mel_of:  # the file --mel-of may name another codec
         training += ["--set", f"model.codec.name={options.codec}"]
     print(f"next: {cli.command_line('train-stage', [*training, '--run', 'runs/NAME'])}")
     if fits:
@@ -66,10 +66,10 @@ def _say_what_follows(options: argparse.Namespace, out: Path) -> None:
 
 
 def _rendering(options: argparse.Namespace) -> "RenderConfig | None":
-    """The settings of the rendering; None where the data set is not rendered.
+    """The settings of the rendering; None if the data set is not rendered.
 
     Raises:
-        UserError: settings for such a data set, or unknown ones.
+        UserError: settings are given for a data set that is not rendered, or are unknown.
     """
     kind = DATASETS[options.dataset].config
     if any(getattr(options, name) for name in PLAYING) and not hasattr(kind, "samples"):
@@ -90,7 +90,7 @@ def _rendering(options: argparse.Namespace) -> "RenderConfig | None":
 
 
 def _mel(path: Path | None) -> "MelConfig":
-    """The mel of the model that the YAML file configures, or the default one."""
+    """The mel settings of the model that the YAML file configures, or the default ones."""
     from msdae.audio.mel import MelConfig
 
     if path is None:
@@ -101,7 +101,7 @@ def _mel(path: Path | None) -> "MelConfig":
 
 
 def add_samples(arguments: argparse._ActionsContainer) -> None:
-    """--samples DIR and --unseen-samples DIR of squares, which may be given several times."""
+    """Add --samples DIR and --unseen-samples DIR of squares, which may be given several times."""
     arguments.add_argument(
         "--samples",
         action="append",

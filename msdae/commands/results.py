@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from msdae.evaluation import tables
 
 SHORT = ("swapbench/swapbench-test-split", "swapbench/swapbench-unseen-split")
-CASE = 3  # of the report's cases, the one in the README
+CASE = 3  # number of the report's case that the README shows
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -60,9 +60,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def measure(name: str, docs: Path, again: bool = False) -> None:
-    """Do one measurement, or continue it; nothing where its code and the package's weights are as they were.
+    """Do one measurement, or continue it.
 
-    again: from its beginning in any case.
+    A finished measurement is not done again if its code and the package's weights have not changed since.
+
+    docs: folder of the documents. again: start from the beginning in any case.
     """
     from msdae.evaluation import source_hash
 
@@ -100,7 +102,7 @@ def write(docs: Path) -> None:
 
 
 def summary(short: "Sequence[tables.Table]") -> "tables.Table":
-    """The melodies of SwapBench's short tables side by side: what a reader sees first."""
+    """The table that a reader sees first: the melodies of SwapBench's short tables side by side."""
     from msdae.evaluation import tables
 
     columns = [f"melodies: {name}" for name in ("melody F1 ↑", "timbre top-1 ↑", "swap score ↑")]
@@ -123,7 +125,7 @@ def summary(short: "Sequence[tables.Table]") -> "tables.Table":
 
 
 def draw(stored: "dict[str, tables.Table]", folder: Path) -> None:
-    """The figures that stored tables are enough for."""
+    """Draw those figures to `folder` that need only the stored tables. stored: {name: table}."""
     from msdae.evaluation import figures
     from msdae.evaluation.swapbench import steps
 
@@ -146,7 +148,7 @@ def draw(stored: "dict[str, tables.Table]", folder: Path) -> None:
 
 
 def store(docs: Path, name: str, made: Path, command: str, *arguments: str) -> None:
-    """Keep the tables in the file `made` as docs/results/NAME.json, below the line that makes them again."""
+    """Store the tables in `made` as docs/results/NAME.json, with the command line that makes them."""
     from msdae.evaluation import tables
 
     line = " ".join([cli.program(command), *arguments])
@@ -154,7 +156,7 @@ def store(docs: Path, name: str, made: Path, command: str, *arguments: str) -> N
 
 
 def swapbench(docs: Path) -> None:
-    """Swaps of the model that ships, their figure, and one case as spectrograms."""
+    """Measure swaps of the model that ships, and draw their scores and the spectrograms of one case."""
     from msdae.evaluation.swapbench import report
 
     folder = folders.runs() / "results" / "swapbench"
@@ -165,14 +167,14 @@ def swapbench(docs: Path) -> None:
 
 
 def probes(docs: Path) -> None:
-    """What each code of the model that ships tells."""
+    """Measure what each code of the model that ships tells."""
     folder = folders.runs() / "results" / "probes"
     run_probes.main(["--out", str(folder)])
     store(docs, "probes", folder / "tables.json", "run-probes")
 
 
 def umap(docs: Path) -> None:
-    """Maps of the codes of the model that ships."""
+    """Draw maps of the codes of the model that ships."""
     folder = folders.runs() / "results" / "umap"
     plot_umap.main(["--out", str(folder)])
     for clips in ("notes", "melodies"):
@@ -181,7 +183,10 @@ def umap(docs: Path) -> None:
 
 
 def of_command(name: str, command: str, main: Callable, *arguments: str, out: str = "--out") -> Callable:
-    """A measurement whose command line writes its tables to a file that the option `out` names."""
+    """A measurement by a command line that writes its tables to the file given by its option `out`.
+
+    name: of the measurement. command, main, arguments: the command line's name, function and arguments.
+    """
 
     def measure(docs: Path) -> None:
         path = docs / "results" / f"{name}.json"
@@ -191,6 +196,7 @@ def of_command(name: str, command: str, main: Callable, *arguments: str, out: st
     return measure
 
 
+# {measurement: module of the command line that it calls}.
 COMMANDS = {
     "swapbench": "evaluate",
     "codecs": "compare_codecs",
@@ -206,7 +212,7 @@ COMMANDS = {
     "minute": "evaluate_priors",
     "speed": "benchmark",
     "steps": "measure_steps",
-}  # that the measurements call
+}
 MEASUREMENTS: dict[str, Callable[[Path], None]] = {
     "swapbench": swapbench,
     "codecs": of_command("codecs", "compare-codecs", compare_codecs.main),

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         read = [*scoring.recordings(options.path), *scoring.recordings(options.reference, played=True)]
         files.check_apart([options.json], [*read, *(pair.midi for pair in pairs if pair.midi)])
     if len(pairs) >= scoring.FEWEST:
-        embeddings.load(options.embedding)  # says before the work what is missing
+        embeddings.load(options.embedding)  # report what is missing before the work
     rows, errors = scoring.score(tqdm(pairs, desc="scoring", unit="file", disable=len(pairs) < 2))
     errors = [*unpaired, *errors]
     scored = {row["name"] for row in rows}
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     sets: dict[str, float] = {}
     try:
         sets = scoring.score_sets(pairs, options.embedding) if len(pairs) >= scoring.FEWEST else {}
-    except UserError as error:  # what was scored is shown all the same
+    except UserError as error:  # the scores of pairs are shown nevertheless
         errors.append(str(error))
     if options.json and rows:
         scoring.write(rows, sets, options.json, errors)

@@ -12,7 +12,7 @@ from msdae.inference.settings import Mix
 from msdae.limits import LEARNING, LEARNING_SECONDS, SHARE
 
 LEVELS = (1, 2, 3)
-BETWEEN = 0.5  # of two sounds, where nothing else is asked for
+BETWEEN = 0.5  # default of --between
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -87,10 +87,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def chosen_sources(options: argparse.Namespace) -> tuple[dict[int, Path], Path]:
-    """({level: file}, melody source): which file each swapped level comes from.
+    """({level: file that the swapped level comes from}, file of the melody source).
 
     Raises:
-        UserError: sources are missing, or ways of giving them are mixed.
+        UserError: a source is missing, or options that exclude each other are given.
     """
     given = {level: getattr(options, f"level{level}") for level in LEVELS}
     levels = {level: path for level, path in given.items() if path is not None}
@@ -119,13 +119,13 @@ def chosen_sources(options: argparse.Namespace) -> tuple[dict[int, Path], Path]:
 
 
 def roles(levels: dict[int, Path], melody: Path) -> dict[Path, str]:
-    """What each file gives, for the titles of the picture."""
+    """{file: its role}, for the titles of the picture."""
     files = dict.fromkeys([*levels.values(), melody])
     return {path: role(path, levels, melody) for path in files}
 
 
 def role(path: Path, levels: dict[int, Path], melody: Path) -> str:
-    """What the file `path` gives."""
+    """The role of the file `path`, in words."""
     if path == melody:
         return "melody source"
     return "source of level " + ", ".join(str(level) for level, source in levels.items() if source == path)

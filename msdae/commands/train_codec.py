@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from msdae.data.sources import ClipLength, SourceFile
 
-CHECKED = 16  # files whose round trip is measured; of fewer, so many clips
-Files = dict[str, "list[SourceFile]"]  # by split
+CHECKED = 16  # files or, if there are fewer, clips whose round trip is measured, about
+Files = dict[str, "list[SourceFile]"]  # {split: files}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    """Train latents and decoder, or the decoder alone."""
+    """Train latents and decoder of the neural codec or, with --latents, the decoder only."""
     from msdae.codecs import neural
     from msdae.nn.device import device
     from msdae.training.codec import CodecTrainConfig, train
@@ -56,7 +56,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _fit(options: argparse.Namespace) -> None:
-    """Fit principal components and the linear prediction from them."""
+    """Fit the spectral codec: principal components, and the linear prediction from them."""
     from msdae.codecs import pca as spectral
 
     settings = config.load(spectral.SpectralConfig, options.config, options.set)
@@ -88,7 +88,7 @@ def _measure(codec: "codecs.Codec", splits: Files, path: str) -> None:
 
 
 def _spread(clips: "torch.Tensor", most: int) -> "torch.Tensor":
-    """At most so many of the clips (any, samples), evenly: all of long recordings would fill the memory."""
+    """At most `most` of the clips (any, samples), evenly spread; all of long files would fill memory."""
     count = min(most, len(clips))
     return clips[[(2 * number + 1) * len(clips) // (2 * count) for number in range(count)]]
 
@@ -98,7 +98,7 @@ def _held_out(splits: Files) -> "list[SourceFile]":
 
 
 class Clips:
-    """The clips of each file, (clips, samples), as training will see them; may be read repeatedly."""
+    """Yields the clips of each file, (clips, samples), as training sees them; may be iterated repeatedly."""
 
     def __init__(self, files: "Sequence[SourceFile]", sample_rate: int):
         self.files, self.clip = files, _clip(sample_rate)
@@ -111,8 +111,10 @@ class Clips:
 
 
 def _clip(sample_rate: int) -> "ClipLength":
-    """Clips of another rate in Hz, as long as those of the codec that ships; rounded down, so that a
-    recording of whole clips has all of them."""
+    """The length of clips at a sample rate in Hz, in seconds that of the clips of the codec that ships.
+
+    It is rounded down, so that a recording of a whole number of clips has as many.
+    """
     from msdae.data.sources import ClipLength
 
     shipped = ClipLength()
@@ -120,7 +122,9 @@ def _clip(sample_rate: int) -> "ClipLength":
 
 
 def _files(options: argparse.Namespace, sample_rate: int) -> Files:
-    """The files of every --source, or of the rendered data set of this codec, made where missing.
+    """{split: files} of every --source or, by default, of the data set for this codec.
+
+    The data set is rendered if it is missing.
 
     sample_rate: of the codec, in Hz.
     """

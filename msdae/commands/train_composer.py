@@ -15,7 +15,7 @@ from msdae.models.composers import COMPOSERS
 if TYPE_CHECKING:
     from msdae.symbolic.pieces import Pieces
 
-SHOWN = 3  # files that cannot be used, said one by one
+SHOWN = 3  # unusable files that are named one by one
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -42,7 +42,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def load_pieces(voices: int, data: Path | None) -> "Pieces":
-    """The corpus for composers of so many voices, or a folder's files; says what of it cannot be used."""
+    """The pieces for composers of so many voices: the corpus, or the files in the folder `data`.
+
+    Files that cannot be used are printed.
+
+    Raises:
+        UserError: there are no pieces to learn from.
+    """
     from msdae.symbolic.pieces import SOURCES, folder
 
     if data is None:

@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.out and not options.only_check:
         files.make_folder(options.out)
     for font in (*checked, *options.soundfont):
-        soundfont.fingerprint(font)  # before the work, not after it
+        soundfont.fingerprint(font)  # a font that cannot be read is reported before the work
     for codec in settings.codecs:
         codecs.load(codec)
     place = device(options.device)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from msdae.inference.mels import MelSpace
     from msdae.inference.pipeline import Pipeline
 
-CODES = "codes"  # of a model
+CODES = "codes"  # stands for the codes of a model
 SPACES = (CODES, "mel-64", "mel-128")
 
 
@@ -67,10 +67,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def recordings(data: Path | None, clips: int, codec: "Codec") -> "dict[str, list[SourceFile]]":
-    """{split: recordings} of the folder or rendered set `data`, or of the pieces that are rendered where none
-    is given.
+    """{split: recordings} in the folder or rendered data set `data` or, if it is None, of rendered pieces.
 
-    clips: pieces that are rendered for training.
+    clips: number of pieces that are rendered for training.
     """
     from msdae.data import defaults
     from msdae.data.scanning import scan
@@ -89,9 +88,11 @@ def recordings(data: Path | None, clips: int, codec: "Codec") -> "dict[str, list
 def load_pieces(
     space: "Pipeline | MelSpace", found: "dict[str, list[SourceFile]]", text: bool
 ) -> "dict[str, list[Piece]]":
-    """Recordings as codes of a model, or as log-mels, encoded once, into a file in the folder of caches.
+    """{split: pieces}: the recordings `found` as codes of a model or as log-mels.
 
-    text: with captions.
+    They are encoded once and kept in a file in the cache folder.
+
+    text: whether pieces have captions.
     """
     from msdae.data import pieces as stored
     from msdae.inference.pieces import encoded, key

@@ -10,8 +10,8 @@ from tqdm import tqdm
 from msdae import cli, config, folders, launcher
 from msdae.models.registry import MODELS
 
-DEFAULTS = {"hdae": "hdae.yaml"}
-DEFAULT = "small.yaml"  # of all other models
+DEFAULTS = {"hdae": "hdae.yaml"}  # {model: default configuration}
+DEFAULT = "small.yaml"  # default configuration of all other models
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _following(options: argparse.Namespace, last: int, run: Path) -> str:
-    """The line to type after this one: the next stage, or, after the last one, a swap."""
+    """The next command line to type: that of the next stage or, after the last one, a swap."""
     from msdae.training.stages import stage_folder
 
     stage = options.stage
