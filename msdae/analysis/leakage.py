@@ -166,7 +166,7 @@ def told_table(name: str, fit: Renditions, test: Renditions, command: str = "") 
     for factor, right in ((INSTRUMENT, first), (PITCH, rest), (TEMPO, rest)):
         asked, scored = _answers(factor, fit), _answers(factor, test)
         groups, percent = _pieces(test, CHANGES)[scored.places], factor == INSTRUMENT
-        wrong = {code: _mistakes(chosen, fit, asked, test, scored) for code, chosen in together.items()}
+        wrong = {code: _errors(chosen, fit, asked, test, scored) for code, chosen in together.items()}
         for code, columns in wrong.items():
             rows[code].append(_value(columns, _right, groups, percent))
         both = np.hstack([wrong[whole], wrong[right]])
@@ -200,7 +200,7 @@ class Answers:
     places: np.ndarray
 
 
-def _mistakes(
+def _errors(
     levels: Sequence[int], fit: Renditions, asked: Answers, test: Renditions, scored: Answers
 ) -> np.ndarray:
     """Errors on each clip of `test`, (clips, 3): of a probe of the levels together, of the best constant
@@ -224,7 +224,7 @@ def _mistakes(
 
 
 def _right(means: np.ndarray) -> np.ndarray:
-    """1 - (first mean) / (last mean): for the columns of `_mistakes`, accuracy or R2."""
+    """1 - (first mean) / (last mean): for the columns of `_errors`, accuracy or R2."""
     return 1 - means[:, 0] / means[:, -1]
 
 
@@ -292,7 +292,7 @@ def _probe(inputs: np.ndarray, answers: np.ndarray, groups: np.ndarray) -> Calla
 
 
 def changed_table(name: str, fit: Renditions, test: Renditions, command: str = "") -> Table:
-    """A table of how similar the codes of a melody stay when it is changed, and of what they tell of that."""
+    """A table of how similar a melody's codes stay when it is changed, and what they tell of the change."""
     header = (
         "code",
         *(f"{change}: cosine" for change in CHANGES[1:]),

@@ -81,7 +81,7 @@ def update(path: str | Path, sections: Mapping[str, str]) -> None:
 
 
 def stale(path: str | Path, sections: Mapping[str, str]) -> list[str]:
-    """The names of the markers in the document `path` whose text differs from that in `sections`.
+    """The names of the markers in the document `path` whose text is not that in `sections`, or not in it.
 
     Raises:
         UserError: the document cannot be read, or has a marker without its partner.

@@ -29,9 +29,9 @@ def roughness(output: torch.Tensor, stride: int, length: int) -> float:
     """How abrupt the waveform is where pieces join, relative to elsewhere; 1 if the joins do not stand out.
 
     The waveform (samples,) is cut into blocks of `length` samples. The abruptness of a block is its largest
-    second difference over the mean one around it. Returned is the median of the blocks that begin less than
-    `length` samples after a multiple of `stride` over the median of all others; medians, so that no single
-    onset decides. Silence is left out; it is 1, too, where there is nothing to compare.
+    second difference over the mean one around it. Blocks that begin less than `length` samples after a
+    multiple of `stride` are joins; the result is their median abruptness over that of all other blocks. A
+    median does not depend on single onsets. Silence is left out; the result is 1 if nothing can be compared.
     """
     if len(output) < 2 * stride or not output.any():
         return 1.0

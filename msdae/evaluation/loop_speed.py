@@ -1,4 +1,4 @@
-"""How fast the training loop is, and how much of a step is spent on reading, viewing and moving clips."""
+"""How fast the training loop is, and the share of a step for reading clips, making views and moving them."""
 
 import dataclasses
 import functools
@@ -81,7 +81,7 @@ class _Marks(tqdm):
 
 
 def _timed(loop: Loop) -> list[float]:
-    """Time the loop's network turns: a list that gets the seconds of each part of each step as it ends."""
+    """Make `loop` time its networks: a list to which the seconds of each part of a step are appended."""
     turns, seconds = loop._turns, []
 
     def timed(*arguments: Any) -> Any:

@@ -61,8 +61,8 @@ def swaps(
 def table(profiles: Mapping[tuple[str, float], Parts], note: str, command: str) -> Table:
     """A table with a row for each part and a column for each length and version.
 
-    The last rows are the sums and, where there are several versions, how many times as long as the first the
-    others take.
+    The last rows are the sums and, if there are several versions, how many times as long as the first version
+    the others take.
     """
     names, lengths = (tuple(dict.fromkeys(values)) for values in zip(*profiles, strict=True))
     header, columns = ["part"], []

@@ -58,7 +58,7 @@ def fits(counts: np.ndarray) -> list[Fit]:
     """
     ranking = []
     for maqam in MAQAMAT.values():
-        scale = np.log(_of(maqam) * BINS)
+        scale = np.log(_distribution(maqam) * BINS)
         scores = np.array([counts @ np.roll(scale, tonic) for tonic in range(BINS)])
         tonic = int(scores.argmax())
         inside = _inside(maqam, tonic)
@@ -94,14 +94,15 @@ def _above(cents: Any, other: Any) -> Any:
     return (cents - other + 600) % 1200 - 600
 
 
-def _of(maqam: Maqam) -> np.ndarray:
+def _distribution(maqam: Maqam) -> np.ndarray:
+    """The probability of each bin above the tonic in a maqam, (120,)."""
     weights = np.ones(len(maqam.degrees))
     weights[0], weights[maqam.ghammaz] = TONIC, GHAMMAZ
     return _template(np.array(maqam.degrees, float), weights)
 
 
 def _template(degrees: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The probability of each bin above the tonic, (120,)."""
+    """The probability of each bin above the tonic, (120,), for degrees in cents with their weights."""
     off = np.abs(_above(np.arange(BINS) * BIN, degrees[:, None]))
     bells = np.exp(-0.5 * (off / SPREAD) ** 2)
     density = (weights / weights.sum()) @ (bells / bells.sum(axis=1, keepdims=True))

@@ -192,6 +192,7 @@ def check_folder(folder: str | Path) -> None:
 
 
 def _of(results: Sequence[Result], **wanted: str) -> list[Result]:
+    """The results whose fields have the values `wanted`."""
     return [r for r in results if all(getattr(r, key) == value for key, value in wanted.items())]
 
 

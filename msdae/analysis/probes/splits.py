@@ -12,6 +12,7 @@ import numpy as np
 
 from msdae.analysis.probes.tasks import Clip
 from msdae.data import ClipCache
+from msdae.data.cache import MANIFEST
 from msdae.errors import UserError
 
 HELD_OUT = 0.3  # share of groups that probes are scored on if the data is a single cache
@@ -46,11 +47,11 @@ def open_split(path: str | Path) -> Split:
         UserError: `path` is neither a cache nor a folder with the caches train/ and test/.
     """
     path = Path(path)
-    if (path / "manifest.json").exists():
+    if (path / MANIFEST).exists():
         cache = ClipCache(path)
         held_out = np.array([lot(group(clip)) < HELD_OUT for clip in cache.clips])
         return Split(cache, np.flatnonzero(~held_out), cache, np.flatnonzero(held_out))
-    if not all((path / part / "manifest.json").exists() for part in ("train", "test")):
+    if not all((path / part / MANIFEST).exists() for part in ("train", "test")):
         raise UserError(
             f"{path}: neither a cache nor a folder with the caches train/ and test/; "
             "make one with experiments/prepare_data.py"

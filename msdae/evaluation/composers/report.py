@@ -144,12 +144,16 @@ def _rows(group: Mapping[str, Composer], pieces: Pieces, number: int, settings: 
     counted, asked = ([family.sequence(score) for score in scores] for scores in (train, test))
     for name, order in ORDERS.items():
         model = Markov(counted, order, family.size)
-        likelihood = [_of(score, model.nll(line), len(line)) for score, line in zip(test, asked, strict=True)]
+        likelihood = [
+            _likelihood(score, model.nll(line), len(line)) for score, line in zip(test, asked, strict=True)
+        ]
         rng = np.random.default_rng(settings.seed)
         drawn = [family.sample(model, settings.bars, rng) for _ in range(settings.samples)]
         yield Row(f"{name}, {CORPORA[number]}", likelihood, drawn)
     for name, composer in group.items():
-        likelihood = [_of(score, *composer.nll(score)) for score in test] if composer.likelihood else []
+        likelihood = (
+            [_likelihood(score, *composer.nll(score)) for score in test] if composer.likelihood else []
+        )
         generator = torch.Generator().manual_seed(settings.seed)
         drawn = composer.compose_many(settings.samples, settings.bars, generator, None, settings.sampling)
         yield Row(name, likelihood, drawn)
@@ -189,7 +193,7 @@ class _Chorales:
         return score_of_voices(np.where(symbols == SILENT, LINE_REST, symbols))
 
 
-def _of(score: Score, nats: float, symbols: int) -> tuple[float, int, float]:
+def _likelihood(score: Score, nats: float, symbols: int) -> tuple[float, int, float]:
     return nats, symbols, score.quarters
 
 

@@ -54,7 +54,7 @@ def of(network: Timbre, clips: Renditions, changed: Mapping[str, Renditions]) ->
 
 
 def triplet_accuracy(points: np.ndarray, instruments: np.ndarray, pieces: np.ndarray) -> float:
-    """Share of the triplets of `points` (clips, dim) in the right order (mean over anchors; ties: half)."""
+    """Share of the triplets of `points` (clips, dim) in the right order; mean over anchors, ties are half."""
     similarity = points @ points.T
     shares = []
     for row, instrument, piece in zip(similarity, instruments, pieces, strict=True):

@@ -109,7 +109,7 @@ def recorded(
 
     libraries: of recorded samples. held_out: libraries whose instruments are only checked with, even if they
         are in `libraries`, too.
-    is_held_out: function of an instrument's name that tells whether it is only checked with, too.
+    is_held_out: function of a name; the instruments for which it is true are only checked with, too.
 
     Raises:
         UserError: as `sampler.instruments`.

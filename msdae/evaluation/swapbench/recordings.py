@@ -111,8 +111,8 @@ def evaluate(
     learn: seconds for which each timbre source is learnt, for one more row per model; None for no such row.
 
     Raises:
-        UserError: a name is taken, an output is missing or cannot be read, a melody source has no notes, or
-            as what is called.
+        UserError: a name is taken, an output is missing or cannot be read, a melody source has no notes, or a
+            model cannot render a pair.
     """
     check_names([*pipelines, *(outputs or {})], RESERVED)
     folder, device = Path(out), next(codec.parameters()).device

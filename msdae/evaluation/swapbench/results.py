@@ -21,7 +21,7 @@ MANIFEST, CASES, SCORES, EMBEDDINGS = "manifest.json", "cases.jsonl", "scores.js
 TABLES, AUDIO = "tables.json", "audio"
 SAME = ("format", "seed", "splits", "codec", "settings", "data")  # manifest fields that all rows share
 SOURCES = ("timbre", "melody", TRUTH)  # the recordings of a case that are not outputs
-# {field of the manifest with systems by the names of their rows: what such a system is called in errors}.
+# {field of the manifest that lists systems by their rows: word for such a system in errors}.
 SYSTEMS = {"checkpoints": "checkpoint", "outputs": "set of recordings", "functions": "function"}
 FORMAT = 1
 

@@ -22,7 +22,7 @@ from msdae.evaluation.swapbench.cases import Case
 from msdae.evaluation.swapbench.known import KnownScores
 from msdae.evaluation.swapbench.manifest import described, manifest, sizes
 from msdae.evaluation.swapbench.real import Library
-from msdae.evaluation.swapbench.results import Results
+from msdae.evaluation.swapbench.results import AUDIO, Results
 from msdae.evaluation.swapbench.settings import EvaluationConfig
 from msdae.evaluation.swapbench.sounds import play
 from msdae.evaluation.swapbench.systems import (
@@ -78,8 +78,8 @@ def evaluate(
     Returns the tables for the screen, and all tables.
 
     Raises:
-        UserError: a name is taken, models have different codecs, the folder has other settings, or as what is
-            called.
+        UserError: a name is taken, models have different codecs, the folder has other settings, or as
+            `Pipeline.from_pretrained`, `plan`, `pairs.Pairs`, `Folder` and `sounds.play`.
     """
     check_names([*models, *(functions or {}), *(outputs or {})], (*BOUNDS, *UNTAUGHT, *SOUNDS))
     pipelines = load(models, device, settings.sampling, codec)
@@ -252,7 +252,7 @@ def _keep(
     for index, case in enumerate(batch.cases):
         if case.id in kept:
             own_sounds = {name: waveforms[index] for name, waveforms in sounds.items()}
-            _write(results.folder / "audio" / case.id, own_sounds)
+            _write(results.folder / AUDIO / case.id, own_sounds)
 
 
 def _write(folder: Path, sounds: Mapping[str, torch.Tensor]) -> None:
