@@ -112,7 +112,7 @@ class _Song:
             events.sort(key=lambda event: event[0])
 
     def _add(self, number: int, track: Iterable[Any]) -> list[tuple[int, int]]:
-        """Add the events of mido's track; return its tempo changes, as ticks and microseconds per quarter note."""
+        """Add the events of mido's track; return its tempo changes, as ticks and microseconds per quarter."""
         tick = port = 0
         programs: dict[int, int] = defaultdict(int)
         keys, changes = _Keys(), []
