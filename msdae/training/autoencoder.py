@@ -188,8 +188,10 @@ class AutoencoderTask(Task):
 
     def same(self) -> dict[str, Any]:
         s = self.settings
+        codec = dataclasses.replace(s.model.codec, path="")  # its fingerprint says which; a file may be moved
         return {
-            "model": config.to_mapping(s.model),
+            "kind": self.model.kind,
+            "model": config.to_mapping(dataclasses.replace(s.model, codec=codec)),
             "views": config.to_mapping(s.views),
             "contrast": s.contrast,
             "data": self.data,

@@ -21,7 +21,11 @@ from msdae.files import reading
 
 KIND, FILE = "training state", "state.safetensors"
 FIX = "delete it, and the stage starts anew"
-NOT_IN_ALL = ("clips", "from")  # of what has to be the same; a state that does not say it is continued
+NOT_IN_ALL = (
+    "clips",
+    "from",
+    "kind",
+)  # of what has to be the same; a state without them is continued
 FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
 _FULL_IN_PLACE = StateDictOptions(full_state_dict=True)
 Tensors = dict[str, torch.Tensor]

@@ -23,6 +23,7 @@ from msdae.inference.pipeline import Pipeline, Sampling
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import CodecConfig, ModelConfig
 from msdae.models.msdae import MSDAE
+from msdae.models.registry import MODELS
 from msdae.training import stages
 from msdae.training.autoencoder import TrainConfig
 from msdae.training.stages import begin_stage, noise_note, stage_folder, train_stage
@@ -217,6 +218,38 @@ def test_another_model_to_start_from_is_another_run(tiny, tmp_path, monkeypatch)
         patch.setattr(stages.AutoencoderTask, "same", silent)
         assert train_stage("msdae", 2, settings, tmp_path / "b", [tiny], starts[0])
     assert train_stage("msdae", 2, settings, tmp_path / "b", [tiny], starts[1])  # its state does not know
+
+
+def test_a_model_of_another_kind_does_not_continue_a_run(tiny, tmp_path, monkeypatch):
+    """Regression: a class whose weights have the same sizes went on from the other's, or called its run its
+    own."""
+
+    class Apart(MSDAE):
+        kind, residual = "apart", False
+
+    monkeypatch.setitem(MODELS._entries, "apart", Apart)
+    settings = dataclasses.replace(SETTINGS, steps=(1, 1, 1))
+    assert train_stage("msdae", 1, settings, tmp_path, [tiny])
+    with pytest.raises(UserError, match="saved with another 'kind'"):
+        train_stage("apart", 1, settings, tmp_path, [tiny])
+    same = stages.AutoencoderTask.same
+    silent = lambda task: {key: value for key, value in same(task).items() if key != "kind"}  # noqa: E731
+    with monkeypatch.context() as patch:
+        patch.setattr(stages.AutoencoderTask, "same", silent)
+        assert train_stage("msdae", 1, settings, tmp_path / "b", [tiny])
+    assert train_stage("msdae", 1, settings, tmp_path / "b", [tiny])  # its state does not say
+
+
+def test_a_run_goes_on_where_its_codec_was_moved(tiny, tmp_path):
+    """Regression: a run whose folder, or whose codec, was moved was called one of another model."""
+    name = "a.safetensors"
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        codecs.load(codecs.DEFAULT).save(tmp_path / place / name)
+        codec = dataclasses.replace(MODEL.codec, name=str(tmp_path / place / name))
+        model = dataclasses.replace(MODEL, codec=codec)
+        settings = dataclasses.replace(SETTINGS, model=model, steps=(1, 1, 1))
+        assert train_stage("msdae", 1, settings, tmp_path / "run", [tiny])
 
 
 def test_an_incomplete_stage_before_is_named(tiny, tmp_path):
