@@ -27,17 +27,32 @@ class Registry(Generic[Entry]):
     Args:
         noun: what an entry is, for error messages.
         package: dotted name of the package whose modules register entries.
+        named: the attribute of an entry that is its name too, by which files call it; "" where none is.
     """
 
-    def __init__(self, noun: str, package: str):
-        self.noun, self.package = noun, package
+    def __init__(self, noun: str, package: str, named: str = ""):
+        self.noun, self.package, self.named = noun, package, named
         self._entries: dict[str, Entry] = {}
         self._complete = False
 
     def register(self, name: str) -> Callable[[Entry], Entry]:
-        """Decorator: offer the class or function under `name`."""
+        """Decorator: offer the class or function under `name`; one that is defined again replaces itself.
+
+        Raises:
+            UserError: another entry has the name, or the entry calls itself by another one.
+        """
 
         def add(entry: Entry) -> Entry:
+            own = getattr(entry, self.named, name) if self.named else name
+            if isinstance(own, str) and own != name:
+                raise UserError(
+                    f"{self.noun} '{name}': its class calls itself {own!r}, as which its files would be "
+                    f'read; write {self.named} = "{name}" into it'
+                )
+            other = self._entries.get(name, entry)
+            if _place(other) != _place(entry):
+                places = " and of ".join(getattr(one, "__module__", "?") for one in (other, entry))
+                raise UserError(f"{self.noun} '{name}': is the name of one of {places}; choose another")
             self._entries[name] = entry
             return entry
 
@@ -89,6 +104,12 @@ class Registry(Generic[Entry]):
         except BaseException:
             self._complete = False
             raise
+
+
+def _place(entry: object) -> tuple[str, str | None]:
+    """Where a class or function is defined: its name and its file."""
+    module = sys.modules.get(getattr(entry, "__module__", ""))
+    return getattr(entry, "__qualname__", ""), getattr(module, "__file__", None)
 
 
 def _import_extensions() -> None:

@@ -4,7 +4,7 @@ from msdae import folders
 from msdae.registry import Registry
 
 DEFAULT = "spectral-neural"
-CODECS: Registry[type] = Registry("codec", "msdae.codecs")
+CODECS: Registry[type] = Registry("codec", "msdae.codecs", "name")
 
 
 def shipped() -> list[str]:

@@ -2,4 +2,4 @@
 
 from msdae.registry import Registry
 
-MODELS: Registry[type] = Registry("model", "msdae.models")
+MODELS: Registry[type] = Registry("model", "msdae.models", "kind")

@@ -2,4 +2,4 @@
 
 from msdae.registry import Registry
 
-COMPOSERS: Registry[type] = Registry("composer", "msdae.models.composers")
+COMPOSERS: Registry[type] = Registry("composer", "msdae.models.composers", "kind")

@@ -2,4 +2,4 @@
 
 from msdae.registry import Registry
 
-PRIORS: Registry[type] = Registry("prior", "msdae.models.priors")
+PRIORS: Registry[type] = Registry("prior", "msdae.models.priors", "kind")
