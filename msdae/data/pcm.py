@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 
 from msdae import audio, files, launcher
 from msdae.data import parts
+from msdae.locks import in_turn
 from msdae.progress import Progress, silent
 
 FULL_SCALE = 32768.0
@@ -50,23 +52,30 @@ def decoded(paths: Sequence[Path], rate: int, folder: Path, progress: Progress =
     Raises:
         UserError: a recording cannot be read, or the disk has no room.
     """
-    name = f"recordings-{rate}-{key(paths)}"
-    path = folder / f"{name}.pcm"
+    path = folder / f"recordings-{rate}-{key(paths)}.pcm"
     if not path.exists():
-        groups = [list(paths[start : start + GROUP]) for start in range(0, len(paths), GROUP)]
-        work = [
-            parts.Part(_decode, (group, rate), folder / f"{name}-{number:04d}.part", len(group))
-            for number, group in enumerate(groups)
-        ]
-        parts.run(work, "decode", "file", progress=progress)
-        pieces = [part.path for part in work]
-        if launcher.rank() == 0:
-            parts.wait_for(pieces)
-            _join(pieces, [len(group) for group in groups], path)
-        parts.wait_for([path], signs=pieces)  # the first process deletes them once they are joined
+        # another training may be at the same work, whose parts are gone once it has joined them
+        with in_turn(path.with_suffix(".lock")) if launcher.rank() == 0 else nullcontext():
+            if not path.exists():
+                _make(paths, rate, path, progress)
     lengths = np.fromfile(path, np.int64, len(paths))
     samples = np.memmap(path, np.int16, "c", offset=_LENGTH * len(paths))  # copies what is written: nothing
     return Decoded(torch.from_numpy(samples), np.cumsum(lengths) - lengths, lengths)
+
+
+def _make(paths: Sequence[Path], rate: int, path: Path, progress: Progress) -> None:
+    """Put the recordings into the file `path`, together with the other ranks."""
+    groups = [list(paths[start : start + GROUP]) for start in range(0, len(paths), GROUP)]
+    work = [
+        parts.Part(_decode, (group, rate), path.with_name(f"{path.stem}-{number:04d}.part"), len(group))
+        for number, group in enumerate(groups)
+    ]
+    parts.run(work, "decode", "file", progress=progress)
+    pieces = [part.path for part in work]
+    if launcher.rank() == 0:
+        parts.wait_for(pieces)
+        _join(pieces, [len(group) for group in groups], path)
+    parts.wait_for([path], signs=pieces)  # the first process deletes them once they are joined
 
 
 def _decode(task: tuple[Sequence[Path], int], path: Path) -> None:

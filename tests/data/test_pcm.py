@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor, wait
+
 import pytest
 import torch
 
@@ -19,7 +21,7 @@ def test_samples_are_those_of_the_recordings(paths, tmp_path, monkeypatch):
     monkeypatch.setattr(pcm, "GROUP", 2)
     monkeypatch.setattr("msdae.data.parts.cores", lambda: 1)
     decoded = pcm.decoded(paths, 44100, tmp_path / "cache")
-    assert len(list((tmp_path / "cache").iterdir())) == 1  # the parts are gone
+    assert not list((tmp_path / "cache").glob("*.part"))  # they are joined
     for path, start, length in zip(paths, decoded.starts, decoded.lengths, strict=True):
         found = decoded.samples[start : start + length].float() / pcm.FULL_SCALE
         torch.testing.assert_close(found, torch.cat(list(audio.open_recording(path).blocks())))
@@ -29,6 +31,22 @@ def test_recordings_are_decoded_once(paths, tmp_path, monkeypatch):
     first = pcm.decoded(paths, 44100, tmp_path / "cache")
     monkeypatch.setattr(pcm, "_decode", None)
     assert torch.equal(pcm.decoded(paths, 44100, tmp_path / "cache").samples, first.samples)
+
+
+def test_two_trainings_with_one_cache_decode_once(paths, tmp_path, monkeypatch):
+    """Regression: the parts that one of them was about to join were gone, as the other had joined them."""
+    join, other = pcm._join, ThreadPoolExecutor(1)
+    found = []
+
+    def joined(*arguments):
+        monkeypatch.setattr(pcm, "_join", join)
+        found.append(other.submit(pcm.decoded, paths, 44100, tmp_path / "cache"))
+        wait(found, timeout=2)  # the other one ends here, or waits for this one
+        join(*arguments)
+
+    monkeypatch.setattr(pcm, "_join", joined)
+    first = pcm.decoded(paths, 44100, tmp_path / "cache")
+    assert torch.equal(found[0].result(60).samples, first.samples)
 
 
 def test_other_recordings_have_another_file(paths, tmp_path):
