@@ -32,10 +32,15 @@ MANY = 3000  # clips of the smallest set that a training from random weights was
 
 @dataclass(frozen=True)
 class Plan:
-    """One split to prepare; `key` names its settings and files, so that other work is never mixed in."""
+    """One split to prepare.
+
+    key: names its settings and files, so that other work is never mixed in.
+    older: as an earlier msdae named them, which did not look into MIDI files.
+    """
 
     split: str
     key: str
+    older: str
     parts: list[parts.Part]
 
 
@@ -202,7 +207,9 @@ def _plan(
         [file.name, file.clips, _digest(file), file.labels, *([file.first] if file.first else [])]
         for file in files
     ]
-    key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+    older = key = _hash(identity)
+    if scores := [digest(file.midi) for file in files if file.midi is not None and file.midi.is_file()]:
+        key = _hash([*identity, scores])
     folder = work / f"{split}-{key}"
     work_parts = []
     for index, group in enumerate(_groups(files)):
@@ -212,7 +219,11 @@ def _plan(
         task = PartTask(encoding, group, source.resolve(), strict)
         weight = sum(file.clips for file in group)
         work_parts.append(parts.Part(encode_part, task, folder / f"{index:06d}.npz", weight, is_whole))
-    return Plan(split, key, work_parts)
+    return Plan(split, key, older, work_parts)
+
+
+def _hash(identity: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
 
 
 def _digest(file: SourceFile) -> str:
@@ -257,7 +268,7 @@ def _is_prepared(folder: Path, plan: Plan, shard_clips: int | None) -> bool:
     if not folder.exists():
         return False
     manifest = cache.read_manifest(folder)
-    if manifest["key"] != plan.key:
+    if manifest["key"] not in (plan.key, plan.older):
         raise UserError(f"{folder}: made from other files or settings; delete it or choose another --out")
     if shard_clips is not None and "shards" not in manifest:
         raise UserError(f"{printable(folder)}: made without --shards; delete it or choose another --out")

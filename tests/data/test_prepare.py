@@ -24,6 +24,8 @@ from msdae.data.sources import ClipLength, SourceFile, complete_clips
 from msdae.data.tally import Tally
 from msdae.data.views import ViewConfig, Views
 from msdae.errors import UserError
+from msdae.symbolic.midi import write_midi
+from msdae.symbolic.notes import Note
 
 DEFAULT = Encoding(codecs.DEFAULT)
 
@@ -274,6 +276,22 @@ def test_data_of_recordings_that_were_edited_in_place_are_refused(recordings, tm
     audio.write(recordings / "a.wav", 0.5 * waveform, subtype="PCM_16")
     with pytest.raises(UserError, match="made from other files or settings"):
         _prepare(recordings, tmp_path / "out")
+
+
+def test_data_of_scores_that_were_edited_are_refused(recordings, tmp_path):
+    """Regression: all clips "were prepared before", and kept their old notes."""
+    midi = tmp_path / "music/a.mid"
+
+    def prepared(name, pitch=60, **score):
+        write_midi(midi, [Note(0.0, 6.0, pitch, 90)], 0)
+        files = {"train": [SourceFile("a", recordings / "a.wav", 2, {}, **score)]}
+        return prepare(files, tmp_path / name, recordings, "own", DEFAULT, Tally(), workers=1).total
+
+    assert prepared("out", midi=midi) == 2 and prepared("out", midi=midi) == 0
+    with pytest.raises(UserError, match="made from other files or settings"):
+        prepared("out", 61, midi=midi)
+    assert prepared("older") == 2  # its key is that of an earlier msdae, which did not look into the score
+    assert prepared("older", midi=midi) == 0
 
 
 def test_shards_hold_the_records_of_the_cache(recordings, tmp_path, codec):
