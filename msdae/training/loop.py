@@ -32,7 +32,7 @@ from msdae.training import memory, state, steps
 from msdae.training.log import TRAINING_LOSS, VALIDATION_LOSS, Log, Meter
 from msdae.training.processes import accelerator, noted_signals
 from msdae.training.state import Learner
-from msdae.training.task import Losses, Schedule, Task
+from msdae.training.task import Losses, Schedule, Task, essential
 
 
 class Loop:
@@ -97,8 +97,8 @@ class Loop:
     def run(self) -> bool:
         """Train to the last step, or until the task has had enough, continuing a saved state.
 
-        A training that its task ended early is complete, and goes on only with other settings, such as more
-        patience, or another number of steps.
+        A training that its task ended early is complete, and goes on only with other settings of what is
+        trained, such as more patience, or another number of steps.
 
         Returns:
             True when the training is complete, False when a signal stopped it (the state is saved).
@@ -365,7 +365,9 @@ class Loop:
             self.step = header["step"]
             if self.accelerator.scaler and header.get("scaler"):
                 self.accelerator.scaler.load_state_dict(header["scaler"])
-            self.early = header.get("enough") == self.total and header.get("settings") == settings
+            before = header.get("settings")
+            same = isinstance(before, dict) and essential(before) == essential(settings)
+            self.early = same and header.get("enough") == self.total
             if self.complete and not header.get("complete", True):
                 raise UserError(
                     f"{path}: of a run that was stopped at step {self.step}, past the {self.total} asked "

@@ -1,6 +1,6 @@
 """What a training loop is given: a task, which says what a step computes, and how it is trained."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -23,6 +23,7 @@ Betas = Annotated[tuple[Annotated[float, FRACTION], ...], Size(2, 2)]
 Precision = Annotated[str, PRECISIONS]
 Trackers = tuple[Annotated[str, TRACKERS], ...]
 Losses = dict[str, torch.Tensor]
+BESIDE = ("log_every", "save_every", "audio_every", "workers", "trackers")  # settings of log, states, reading
 
 
 def settled(held_out: Sequence[float], patience: int) -> bool:
@@ -71,6 +72,11 @@ class Schedule:
         up = min(1.0, (step + 1) / max(1, self.warmup))
         down = min(1.0, (total - step) / max(1.0, self.decay * total))
         return self.learning_rate * min(up, down)
+
+
+def essential(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the settings of a training those that change what is trained."""
+    return {name: value for name, value in settings.items() if name not in BESIDE}
 
 
 def recorded(settings: Any) -> dict[str, Any]:
