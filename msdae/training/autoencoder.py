@@ -133,7 +133,8 @@ class AutoencoderTask(Task):
         self.codec, self.listen, self.provenance = codec, listen, provenance or {}
         self.contrast_only, self.start = contrast_only, start
         self.stage, self.sample_rate = model.stage, codec.sample_rate
-        self.name = f"encoder {self.stage} alone" if contrast_only else f"stage {self.stage}"
+        stage = 1 if model.joint else model.stage  # as it is asked for; a joint model has all levels in it
+        self.name = f"encoder {stage} alone" if contrast_only else f"stage {stage}"
         self.batch_setting = "pretrain_batch" if contrast_only else "batch_size"
         self.contrast = 0.0 if settings.frozen else settings.contrast
         model.freeze(

@@ -266,13 +266,15 @@ def test_hdae_with_contrast_is_refused_before_any_work(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_hdae_has_one_stage_and_its_steps(tiny, tmp_path):
+def test_hdae_has_one_stage_and_its_steps(tiny, tmp_path, caplog):
     """All of its levels exist from the start: the steps are those of stage 1, not of the last level."""
     model = dataclasses.replace(MODEL, inject=(2, 1), code_channels=(8, 8), encoder_widths=(8, 8), pooled=())
     plain = ViewConfig("same", "same", 0, 0)
     settings = dataclasses.replace(SETTINGS, model=model, views=plain, contrast=0.0, steps=(2,))
+    caplog.set_level("INFO")
     assert train_stage("hdae", 1, settings, tmp_path, [tiny])
     assert Autoencoder.load(tmp_path / "stage1/model.safetensors").provenance["steps"] == [2]
+    assert "stage 1: complete" in caplog.text and "stage 2" not in caplog.text
     with pytest.raises(UserError, match="--stage 2: hdae has stages from 1 to 1"):
         train_stage("hdae", 2, dataclasses.replace(settings, steps=(2, 2)), tmp_path, [tiny])
     # it reads no mel: other settings of it fit any data
