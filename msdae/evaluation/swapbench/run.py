@@ -274,7 +274,8 @@ def shared_codec(pipelines: Mapping[str, Pipeline], codec: str | Path | None, de
     """The codec that all models share or, if there are no models, `codec` or the default one.
 
     Raises:
-        UserError: the models have different codecs.
+        UserError: the models have different codecs, or decode the same latents in different ways: the row of
+            the codec, by which swap scores are measured, would be of one of them.
     """
     if not pipelines:
         return codecs.load(codec or codecs.DEFAULT, device)
@@ -285,5 +286,10 @@ def shared_codec(pipelines: Mapping[str, Pipeline], codec: str | Path | None, de
             raise UserError(
                 f"{name}: trained on codec '{pipelines[name].codec.name}', {first} on '{shared.name}'; "
                 "evaluate models of one codec together and give each codec its own --out"
+            )
+        if pipelines[name].codec.identity != shared.identity:
+            raise UserError(
+                f"{name}: has another decoder of codec '{shared.name}' than {first}; give one for all with "
+                "--codec, or each decoder its own --out"
             )
     return shared

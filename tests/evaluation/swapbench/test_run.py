@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from msdae import audio, codecs
 from msdae.commands import export
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES
-from msdae.evaluation.swapbench.run import EvaluationConfig, evaluate
+from msdae.evaluation.swapbench.run import EvaluationConfig, evaluate, load, shared_codec
 from msdae.inference.pipeline import Sampling
 from msdae.models.autoencoder import Autoencoder
 from msdae.models.config import CodecConfig, ModelConfig
@@ -142,6 +143,23 @@ def test_models_of_two_codecs_are_refused(checkpoint, tmp_path):
     MSDAE(config).save(tmp_path / "b.safetensors")
     with pytest.raises(UserError, match="b: trained on codec 'spectral', a on .* one codec together"):
         evaluate({"a": checkpoint, "b": tmp_path / "b.safetensors"}, tmp_path / "out", FEW)
+
+
+def test_models_of_two_decoders_are_refused(checkpoint, tmp_path):
+    """Regression: the swap scores of both were shares of what the decoder of the first one reaches."""
+    shutil.copy(checkpoint, tmp_path / "model.safetensors")
+    codec = codecs.load(codecs.DEFAULT)
+    for parameter in codec.frame.parameters():
+        parameter.data *= 1.01
+    codec.save(tmp_path / "codec.safetensors")
+    assert codecs.load(tmp_path / "codec.safetensors").fingerprint == codec.fingerprint
+    models = {"a": checkpoint, "b": tmp_path}
+    with pytest.raises(
+        UserError, match="b: has another decoder of codec 'spectral-neural' than a; .*--codec"
+    ):
+        evaluate(models, tmp_path / "out", FEW)
+    pipelines = load(models, torch.device("cpu"), Sampling(), codecs.DEFAULT)
+    assert shared_codec(pipelines, codecs.DEFAULT, torch.device("cpu")).identity != codec.identity
 
 
 def test_prepared_recordings_make_the_tables_of_the_thesis(checkpoint, tiny, tmp_path):
