@@ -11,6 +11,10 @@ from msdae.errors import UserError
 RANGE = 60.0  # dB below the loudest band that are compared; quieter bands are masked
 SILENCE = 1e-4  # magnitude of the loudest band, times the gain, up to which a recording is silent
 LIMIT = 9.0  # dB; a codec that reconstructs stays well below, one with random weights is well above
+COARSE = (
+    "are its weights the trained ones? Over one that is meant to be so coarse, train with "
+    "--set coarse_codec=true"
+)
 
 
 def check_round_trip(codec: Codec, waveforms: torch.Tensor) -> float:
@@ -47,8 +51,8 @@ def check_decoding(codec: Codec, z: torch.Tensor, mel: torch.Tensor, config: Mel
     return 20 * difference[audible].abs().mean().item()
 
 
-def require_reconstruction(codec: Codec, distance: float) -> None:
-    """Check that a distance from `check_decoding` is within `LIMIT`.
+def require_reconstruction(codec: Codec, distance: float, fix: str = COARSE) -> None:
+    """Check that a distance from `check_decoding` is within `LIMIT`. fix: what to do if it is not.
 
     Raises:
         UserError: the codec does not reconstruct.
@@ -56,6 +60,5 @@ def require_reconstruction(codec: Codec, distance: float) -> None:
     if not distance <= LIMIT:
         raise UserError(
             f"codec '{codec.name}' does not reconstruct: decoded clips are {distance:.1f} dB from their "
-            f"originals (limit {LIMIT:.0f} dB); are its weights the trained ones? Over one that is meant to "
-            "be so coarse, train with --set coarse_codec=true"
+            f"originals (limit {LIMIT:.0f} dB); {fix}"
         )

@@ -36,7 +36,7 @@ def _train(options: argparse.Namespace) -> None:
     """Train latents and decoder of the neural codec or, with --latents, the decoder only."""
     from msdae.codecs import neural
     from msdae.nn.device import device
-    from msdae.training.codec import CodecTrainConfig, train
+    from msdae.training.codec import PRODUCT, STAGES, CodecTrainConfig, train
 
     settings = config.load(CodecTrainConfig, options.config, options.set)
     files.make_folder(options.run)
@@ -51,7 +51,9 @@ def _train(options: argparse.Namespace) -> None:
         codec = train(settings, paths, options.run, place, base, options.cache, tqdm)
         if codec is None:
             raise SystemExit(130)
-        _measure(codec.cpu(), splits, options.out)
+        last = [name for name, steps in zip(STAGES, settings.steps, strict=False) if steps][-1]
+        more = "train it for more steps (--set steps) in another --run, or on more recordings"
+        _measure(codec.cpu(), splits, options.out, f"{more}; as it is, it is {options.run / last / PRODUCT}")
         codec.save(options.out)
 
 
@@ -65,11 +67,12 @@ def _fit(options: argparse.Namespace) -> None:
     codec = spectral.fit(Clips(files["train"], rate), settings)
     explained = spectral.explained_variance(codec, Clips(_held_out(files), rate))
     print(f"{100 * explained:.1f} % of the variance of held-out files explained")
-    _measure(codec, files, options.out)
+    _measure(codec, files, options.out, "give more recordings with --source, or --set channels")
     codec.save(options.out)
 
 
-def _measure(codec: "codecs.Codec", splits: Files, path: str) -> None:
+def _measure(codec: "codecs.Codec", splits: Files, path: str, fix: str) -> None:
+    """Print how well held-out files come back. fix: what to do where they do not."""
     import torch
 
     from msdae.codecs.check import check_round_trip, require_reconstruction
@@ -80,7 +83,7 @@ def _measure(codec: "codecs.Codec", splits: Files, path: str) -> None:
     each = -(-CHECKED // len(chosen))
     clips = torch.cat([_spread(clips, each) for clips in Clips(chosen, codec.sample_rate)])
     distance = check_round_trip(codec, clips)
-    require_reconstruction(codec, distance)
+    require_reconstruction(codec, distance, fix)
     print(f"{path}: fingerprint {codec.fingerprint[:12]}, round trip {distance:.1f} dB (held-out files)")
     decoded = codec.decode(codec.encode(clips))[:, : clips.shape[1]]
     means = round_trip.measures(clips, decoded, codec.sample_rate)

@@ -40,7 +40,11 @@ def test_the_command_measures_and_refuses_a_codec_that_does_not_reconstruct(
         line += ["--set", setting]
     with pytest.raises(SystemExit) as ended:
         run("train_codec", *line)
-    assert ended.value.code == 2 and "does not reconstruct" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and "does not reconstruct" in said
+    # regression: it was to be trained with coarse_codec=true, which is no setting of this command
+    assert "for more steps (--set steps)" in said and "it is run/adversarial/codec.safetensors" in said
+    assert codecs.load("run/adversarial/codec.safetensors") and "coarse_codec" not in said
     assert not (tmp_path / "mine.safetensors").exists()
 
 
@@ -118,7 +122,7 @@ def test_the_round_trip_of_long_recordings_is_that_of_some_clips(tmp_path, monke
     held_out = [SourceFile(path.name, path, length) for path in sorted(tmp_path.glob("*.wav"))]
     monkeypatch.setattr("msdae.codecs.check.check_round_trip", note)
     with pytest.raises(KeyboardInterrupt):
-        train_codec._measure(SimpleNamespace(sample_rate=22050), {"train": [], "valid": held_out}, "")
+        train_codec._measure(SimpleNamespace(sample_rate=22050), {"train": [], "valid": held_out}, "", "")
     assert heard == [place / 128 for place in places]
 
 
