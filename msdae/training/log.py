@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from accelerate import Accelerator
 
 from msdae import files
 from msdae.errors import first_line, of_system
+from msdae.training.task import Schedule
 
 LOG = "log.jsonl"
 VALIDATION_LOSS, TRAINING_LOSS = "valid/loss", "loss"  # names in it
@@ -61,11 +63,15 @@ class Log:
         self.accelerator, self.folder, self.name, self.steps = accelerator, folder, name, steps
 
     def open(self, settings: Mapping[str, Any]) -> None:
-        """Start the trackers. One that cannot be started, as without its login, is named and left out.
+        """Start the trackers. One that cannot be started, as without its login, is named and left out, and so
+        is one that is not installed; of the default ones nothing is said then.
 
         settings: JSON-able.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        for tracker in settings.get("trackers", ()):
+            if tracker not in Schedule.trackers and find_spec(tracker) is None:
+                self.say(f"note: {tracker} is not used (not installed); pip install it, or leave it out")
         facts = {"name": self.name, "config": json.dumps(settings)}
         asked, started = self.accelerator.log_with, []
         for tracker in asked:

@@ -48,6 +48,16 @@ def test_a_tracker_without_its_login_is_named_and_left_out(log, caplog):
     assert "test: note: missing is not used (No API key configured.)" in caplog.text
 
 
+def test_a_tracker_that_is_asked_for_and_not_installed_is_named(tmp_path, caplog, monkeypatch):
+    """Regression: a training logged nowhere, unsaid."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("msdae.training.log.find_spec", lambda name: None)
+    opened = Log(accelerator(Schedule(trackers=()), tmp_path), tmp_path, "test", 1)
+    opened.open({"trackers": ["wandb", "mlflow"]})
+    opened.close()
+    assert "note: mlflow is not used (not installed)" in caplog.text and "wandb" not in caplog.text
+
+
 def test_a_full_disk_is_no_missing_login(log):
     with pytest.raises(OSError, match="full"):
         log(OSError(28, "full")).open({})
