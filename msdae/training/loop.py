@@ -26,7 +26,7 @@ from tqdm import tqdm
 from msdae import config, limits
 from msdae.data.draws import Draws
 from msdae.data.parts import cores
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 from msdae.progress import Progress, silent
 from msdae.training import memory, state, steps
 from msdae.training.log import TRAINING_LOSS, VALIDATION_LOSS, Log, Meter
@@ -365,15 +365,30 @@ class Loop:
             self.step = header["step"]
             if self.accelerator.scaler and header.get("scaler"):
                 self.accelerator.scaler.load_state_dict(header["scaler"])
-            before = header.get("settings")
-            same = isinstance(before, dict) and essential(before) == essential(settings)
-            self.early = same and header.get("enough") == self.total
+            before = known if isinstance(known := header.get("settings"), dict) else {}
+            self.early = header.get("enough") == self.total and essential(before) == essential(settings)
             if self.complete and not header.get("complete", True):
                 raise UserError(
                     f"{path}: of a run that was stopped at step {self.step}, past the {self.total} asked "
                     "for; ask for more steps, or choose another folder"
                 )
+            self._note_changes(essential(before), settings)
         self.log.trim(self.step)
+
+    def _note_changes(self, before: dict[str, Any], settings: dict[str, Any]) -> None:
+        """Say which settings are others than those that the state was saved with. Steps may grow; what has
+        parts, as the sizes of a model, its task compares."""
+        changed = [
+            f"{name} {printable(value)[:40]}, not {settings[name]}"
+            for name, value in before.items()
+            if name not in ("kind", "steps") and settings.get(name, value) != value
+            if not isinstance(value, dict)
+        ]
+        if changed:
+            follows = (
+                "choose another folder to train with these" if self.complete else "it goes on with these"
+            )
+            self.log.say(f"note: so far trained with {'; '.join(changed)}: {follows}")
 
 
 def _description(networks: dict[str, nn.Module]) -> str:

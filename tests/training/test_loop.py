@@ -145,6 +145,20 @@ def test_other_settings_do_not_continue_a_run(build):
         build(seed=1).run()
 
 
+def test_other_rates_than_those_so_far_are_noted(build, caplog):
+    """Regression: a second learning rate in one folder got the first one's model, as if it were complete."""
+    caplog.set_level("INFO")
+    stop_after(build(), 2).run()
+    build(learning_rate=0.5, steps=(7, 7, 7), log_every=3).run()
+    assert "with learning_rate 0.001, not 0.5: it goes on with these" in caplog.text
+    caplog.clear()
+    build(steps=(7, 7, 7)).run()
+    assert "with learning_rate 0.5, not 0.001: choose another folder to train" in caplog.text
+    caplog.clear()
+    build(learning_rate=0.5).run()
+    assert "note" not in caplog.text and "complete (7 steps)" in caplog.text
+
+
 def test_accumulation_equals_the_whole_batch(build, tmp_path):
     build("whole", contrast=0.0).run()  # its negatives are those of one part
     build("parts", accumulation=2, contrast=0.0).run()
