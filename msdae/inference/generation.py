@@ -32,6 +32,7 @@ from msdae.progress import Progress, silent, wholes
 
 LOUDNESS = -18.0  # LUFS of a rendering without a source to match
 QUIET = 1e-4  # root mean square; softer sound is amplified no more than sound of this level
+SOFTEST, LOUDEST = 0.01, 10.0  # factors that a continuation may have beside its recording as a whole
 FADE_SECONDS = 0.05  # cross-fade from a recording to its continuation
 
 logger = logging.getLogger(__name__)
@@ -215,7 +216,10 @@ class Generator:
         """
         end = self._end(beginning)
         again, blocks = _split(blocks, len(end))
-        gain = float((_rms(end) / _rms(again).clamp_min(QUIET)).clamp(0.01, 10)) if len(end) else 1.0
+        gain = usual = 1 / levelled(beginning, self.rate).gain  # models hear all at one level
+        if len(end):
+            loudness = _rms(end) / _rms(again).clamp_min(QUIET)
+            gain = float(loudness.clamp(usual * SOFTEST, usual * LOUDEST))
         fade = min(round(FADE_SECONDS * self.rate), len(end))
         new = (gain * block for block in chain([again[len(again) - fade :]], blocks))
         first, new = _split(limited(new, self.rate), fade)

@@ -93,3 +93,21 @@ def test_a_recording_and_what_continues_it_are_joined_at_an_even_level(generator
     joined = torch.cat(list(generator._continued(beginning, drawn.blocks())))
     level = joined[beginning.samples - fade : beginning.samples].square().mean().sqrt()
     assert 20 * abs(math.log10(float(level) / 0.1)) < 0.5
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.1, 0.001])
+def test_a_continuation_is_as_loud_as_its_recording_at_any_level(generator, factor):
+    """Regression: what followed a recording of -40 dB and less was up to 12 dB louder than the recording."""
+    rate = generator.rate
+    torch.manual_seed(0)
+    beginning, drawn = (Waveform(level * torch.randn(3 * rate)) for level in (0.2 * factor, 0.2))
+    joined = torch.cat(list(generator._continued(beginning, drawn.blocks())))
+    new = joined[beginning.samples :].square().mean().sqrt()
+    assert 20 * math.log10(float(new) / (0.2 * factor)) == pytest.approx(0, abs=0.5)
+
+
+def test_what_is_too_short_to_be_heard_is_continued_at_its_level(generator):
+    torch.manual_seed(0)
+    beginning, drawn = Waveform(0.002 * torch.randn(500)), Waveform(0.2 * torch.randn(9000))
+    joined = torch.cat(list(generator._continued(beginning, drawn.blocks())))
+    assert joined[500:].square().mean().sqrt() < 0.01
