@@ -102,7 +102,9 @@ def drums():
         (drums, "have a steady pitch, of .* give a recording of a melody"),
         (lambda: torch.cat([melody((57, 59)), torch.zeros(4 * RATE)]), "have a steady pitch"),
         (
-            lambda: torch.cat([QUIET, melody(MAJOR), QUIET]),
+            lambda: torch.cat(
+                [melody((57,))[: RATE // 4], QUIET, melody(MAJOR), QUIET, melody((57,))[: RATE // 4]]
+            ),
             "no melody in its first and last third; use --part",
         ),
     ],

@@ -12,6 +12,7 @@ from msdae import audio
 from msdae.analysis.maqam import scales, spectrum
 from msdae.analysis.maqam.scales import Fit
 from msdae.audio import pitch, temperament
+from msdae.audio.levels import Levelled
 from msdae.audio.ornaments import Ornaments, ornaments
 from msdae.audio.pitch import Track
 from msdae.errors import UserError, printable
@@ -31,10 +32,10 @@ class Analysis:
     """The analysis of a recording.
 
     seconds: its length. tonic: in cents above MIDI pitch 0. fits: the scales, best first. thirds: the best
-    scale of each third on its own; None without a melody. counts: the histogram of pitches (`scales`).
-    track, ornaments: pitch and ornaments, frame by frame. spectrogram: (bins,) in Hz and (bins, frames)
-    amplitudes. dominant: the strongest frequencies as (Hz, level), of the whole, and of the first and last
-    third.
+    scale of each third, counted from the first pitch to the last, on its own; None without a melody. counts:
+    the histogram of pitches (`scales`). track, ornaments: pitch and ornaments, frame by frame. spectrogram:
+    (bins,) in Hz and (bins, frames) amplitudes. dominant: the strongest frequencies as (Hz, level), of the
+    whole, and of the first and last third.
     """
 
     seconds: float
@@ -116,8 +117,9 @@ def analyse(path: Path, alpha: float = 40.0, sigma: float = 1.0, outer: bool = T
     seconds = recording.samples / pitch.RATE
     if not SHORTEST <= seconds <= LONGEST:
         raise UserError(f"{printable(path)}: has {seconds:.1f} s; give {SHORTEST:.0f} s to an hour")
-    waveform = torch.cat(list(recording.blocks()))
-    if float(waveform.abs().max()) < SILENCE:
+    source = Levelled(recording, pitch.RATE)  # the network hears less of what is soft
+    waveform = torch.cat(list(source.blocks()))
+    if float(waveform.abs().max()) < SILENCE * source.gain:
         raise UserError(f"{printable(path)}: is silent; give a recording of a melody")
     return of_waveform(waveform, pitch.track(waveform, pitch.RATE), alpha, sigma, outer, printable(path))
 
@@ -137,22 +139,25 @@ def of_waveform(
     _require_line(waveform, track.cents, name)
     hertz, decibels = spectrum.spectrogram(waveform, pitch.RATE)
     amplitudes = spectrum.cleaned(decibels, alpha, sigma)
-    cents = ends(track.cents) if outer else track.cents
-    pitches = scales.steady(cents)
+    melody = _melody(track.cents)
+    cents = track.cents[melody]
+    pitches = scales.steady(ends(cents) if outer else cents)
     if len(pitches) < LEAST * pitch.FRAMES:
         raise UserError(f"{name or 'the sound'}: has no melody in its first and last third; use --part whole")
+    frames = amplitudes.shape[1] / len(track.cents)
+    inner = amplitudes[:, round(melody.start * frames) : round(melody.stop * frames)]
     ranking = scales.fits(scales.histogram(pitches))
     tonic = scales.octave(scales.refined(ranking[0].tonic, pitches), scales.steady(track.cents))
     return Analysis(
         len(waveform) / pitch.RATE,
         tonic,
         ranking,
-        [_nearest(third) for third in np.array_split(track.cents, 3)],
+        [_nearest(third) for third in np.array_split(cents, 3)],
         scales.histogram(scales.steady(track.cents)),
         track,
         ornaments(track.cents),
         (hertz, amplitudes),
-        (spectrum.dominant(hertz, amplitudes), spectrum.dominant(hertz, ends(amplitudes))),
+        (spectrum.dominant(hertz, amplitudes), spectrum.dominant(hertz, ends(inner))),
     )
 
 
@@ -160,6 +165,12 @@ def ends(frames: np.ndarray) -> np.ndarray:
     """The first and the last third of an array along its last axis."""
     third = max(1, frames.shape[-1] // 3)
     return np.concatenate([frames[..., :third], frames[..., -third:]], axis=-1)
+
+
+def _melody(cents: np.ndarray) -> slice:
+    """The frames from the first pitch to the last; silence before and after them is no part of a third."""
+    heard = np.flatnonzero(np.isfinite(cents))
+    return slice(int(heard[0]), int(heard[-1]) + 1)
 
 
 def name(cents: float, octave: bool = True) -> str:
