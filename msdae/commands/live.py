@@ -97,11 +97,12 @@ def play_file(engine: "Engine", path: Path, output: Path) -> None:
     from msdae import audio
     from msdae.audio.windows import beginning
     from msdae.evaluation import live
-    from msdae.inference.sources import open_sound
+    from msdae.inference.sources import levelled, open_sound, require_audible
     from msdae.inference.streaming import rendered
 
     rate = engine.sample_rate
     source = open_sound(path, rate)
+    require_audible([], levelled(source, rate))
     clock, processor = time.perf_counter(), time.process_time()
     audio.write_blocks(output, rendered(engine, source.blocks()), rate)
     clock, processor = time.perf_counter() - clock, time.process_time() - processor

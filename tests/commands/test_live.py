@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pretty_midi
 import pytest
 import soundfile
@@ -47,6 +48,15 @@ def test_a_silent_timbre_source_is_refused(run, sounds, tmp_path, capsys):
         run("live", *files, "--steps", 1)
     assert "silence.wav: nothing can be heard" in capsys.readouterr().err
     assert not (tmp_path / "y.wav").exists()
+
+
+def test_a_silent_melody_source_is_noted(run, sounds, tmp_path, capfd):
+    """Regression: two channels that cancel each other were played as silence, without a word."""
+    tone = 0.1 * np.sin(np.arange(22050) / 10)
+    soundfile.write(tmp_path / "sides.wav", np.stack([tone, -tone], axis=1), 44100)
+    files = ["--timbre", sounds[0], "--in-file", tmp_path / "sides.wav", "--out", tmp_path / "y.wav"]
+    run("live", *files, "--steps", 1)
+    assert "sides.wav: nothing can be heard in the mean of its channels, so" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
