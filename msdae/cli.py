@@ -371,11 +371,11 @@ def pipeline(options: argparse.Namespace) -> "Pipeline":
 
 def open_source(path: str | Path) -> "Recording | PlayedScore":
     """Open the recording, or the score to be played, at `path`; note it if several channels are averaged."""
-    from msdae.inference.sources import open_sound
+    from msdae.inference.sources import mixed_down, open_sound
 
     recording = open_sound(path)
     if recording.channels > 1:
-        note(f"{path}: {recording.channels} channels are processed as their mean (mid)")
+        note(f"{path}: {mixed_down(recording)}")
     return recording
 
 

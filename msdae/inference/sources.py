@@ -25,6 +25,7 @@ from msdae.symbolic.scores import is_score, read_notes
 logger = logging.getLogger(__name__)
 SOUND_ENDING = ".sound"  # the ending of learnt sounds
 UNHEARD = "nothing can be heard in the mean of its channels"
+CANCELLED = 12.0  # dB that a mean of channels has lost where one of them is turned round
 CODES = "give the one whose length and loudness it is, and codes for its levels, as Mix('b.wav', {3: codes})"
 
 
@@ -69,6 +70,13 @@ def open_sound(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recording | 
     if is_score(path):
         return PlayedScore(Path(path), sample_rate, tuple(read_notes(path)))
     return open_recording(path, sample_rate)
+
+
+def mixed_down(recording: Recording) -> str:
+    """Words for how a recording of several channels is heard; raises as `Recording.blocks`."""
+    cancel = recording.cancelled() > CANCELLED
+    hint = ", in which they cancel each other; give one of them alone" if cancel else ""
+    return f"{recording.channels} channels are processed as their mean (mid){hint}"
 
 
 def read_sound(path: str | Path) -> torch.Tensor:

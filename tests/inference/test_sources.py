@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -10,6 +11,7 @@ from msdae.inference.sources import (
     as_source,
     levelled,
     melody_source,
+    mixed_down,
     open_sound,
     require_audible,
     timbre_source,
@@ -66,3 +68,26 @@ def test_a_melody_whose_channels_cancel_each_other_is_named(tmp_path, caplog):
     soundfile.write(tmp_path / "b.wav", torch.stack([sound, -sound], dim=1).numpy(), 44100)
     require_audible([levelled(sound, 44100)], levelled(tmp_path / "b.wav", 44100))
     assert "b.wav: nothing can be heard in the mean of its channels, so the rendering" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("second", "cancel"),
+    [("first", False), ("other", False), ("silence", False), ("opposite", True), ("nearly", True)],
+)
+def test_channels_that_cancel_each_other_are_said(tmp_path, second, cancel):
+    """Regression: of a microphone whose poles are swapped only the noise was heard, without a word."""
+    torch.manual_seed(0)
+    first, other = 0.1 * torch.randn(2, 30_000)
+    channels = {"first": first, "other": other, "silence": 0 * first, "opposite": -first}
+    channels["nearly"] = 0.02 * other - 0.9 * first
+    both = torch.stack([first, channels[second]], dim=1)
+    soundfile.write(tmp_path / "a.wav", both.numpy(), 16000)
+    said = mixed_down(open_sound(tmp_path / "a.wav"))
+    assert said.startswith("2 channels are processed as their mean (mid)")
+    assert said.endswith("; give one of them alone") == cancel
+
+
+@pytest.mark.parametrize("value", [0.0, float("nan"), float("inf"), 1e30])
+def test_channels_of_silence_and_of_no_numbers_are_said(tmp_path, value):
+    soundfile.write(tmp_path / "a.wav", np.full((500, 2), value), 16000, "FLOAT")
+    assert mixed_down(open_sound(tmp_path / "a.wav")).endswith("(mid)")
