@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 from msdae.errors import UserError, printable, required
 from msdae.files import reading
+from msdae.symbolic.articulation import sounding
 from msdae.symbolic.dynamics import velocities
 from msdae.symbolic.notes import VELOCITY, Score, ScoreNote, Tempos, check_tempos
 from msdae.symbolic.repeats import order
@@ -20,8 +21,6 @@ from msdae.symbolic.repeats import order
 LARGEST = 4 << 20  # bytes of the XML; music21 takes seconds per megabyte
 USUAL = 100.0  # quarter notes a minute, the default of a score without a tempo
 MOST = 200_000  # notes with all repeats; an hour of music has fewer
-GRACE = 1 / 8  # quarter lengths of a grace note
-STACCATO = 0.5  # share of its written duration for which a staccato note sounds
 FIX = "give a MusicXML file (.musicxml, .mxl), or export MIDI"
 # Attributes of MusicXML's <sound> that change the order of bars: the beginning of music21's name for the
 # sign, and a text that music21 reads as that sign.
@@ -42,8 +41,8 @@ def read_musicxml(path: str | Path, played: bool = False) -> Score:
     Repeats are written out, ties are joined, and velocities follow dynamic marks, hairpins and accents.
 
     played: whether to read the score as it is played: pitches to the nearest quarter tone, as fractions;
-        grace notes before the beat; staccato notes short. Otherwise it is read as it is written: pitches to
-        the nearest semitone, without grace notes and staccato.
+        staccato notes short; and grace notes. Otherwise it is read as it is written: pitches to the nearest
+        semitone, without grace notes and staccato.
 
     Raises:
         UserError: the file is not readable as MusicXML, is larger or longer than music is, or declares
@@ -74,39 +73,28 @@ def tones(
 
     played: as in `read_musicxml`. velocity: returns the velocity of a note or chord.
     """
-    for element, onset, duration in _timed(part, played):
-        for tone in getattr(element, "notes", [element]):
-            if hasattr(tone, "pitch"):
-                pitch = tone.pitch.midi
-                if off := round((tone.pitch.ps - pitch + 6) % 12 - 6, 2) if played else 0:
-                    pitch += off
-                yield ScoreNote(onset, duration, pitch, velocity(element)), tone.tie and tone.tie.type
-
-
-def _timed(part: Any, played: bool) -> Iterator[tuple[Any, float, float]]:
-    """The notes and chords of a music21 part, each with its onset and duration in quarter lengths.
-
-    Grace notes have no duration in music21: they are put right before the beat if `played`, else left out.
-    """
-    from music21.articulations import Staccato
     from music21.harmony import Harmony
 
-    graces = []
-    for element in part.flatten().notes:
-        if isinstance(element, Harmony):
-            continue  # a chord symbol
-        onset, duration = float(element.offset), float(element.quarterLength)
-        if duration <= 0:
-            graces.append(element)
-            continue
-        if played:
-            first = onset - GRACE * len(graces)
-            for number, grace in enumerate(graces):
-                yield grace, max(0.0, first + GRACE * number), GRACE
-            if any(isinstance(sign, Staccato) for sign in element.articulations):
-                duration *= STACCATO
-        graces = []
-        yield element, onset, duration
+    manner, elements = sounding(part) if played else None, part.flatten().notes
+    for element in elements:
+        if isinstance(element, Harmony) or element.quarterLength <= 0:
+            continue  # a chord symbol or a grace note: not sounded, or without a length of its own
+        times = manner.times(element) if manner else (float(element.offset), float(element.quarterLength))
+        for tone, pitch in _pitches(element, played):
+            yield ScoreNote(*times, pitch, velocity(element)), tone.tie and tone.tie.type
+    for grace, onset, length in manner.graces if manner else ():
+        for _, pitch in _pitches(grace, played):
+            yield ScoreNote(onset, length, pitch, velocity(grace)), None
+
+
+def _pitches(element: Any, played: bool) -> Iterator[tuple[Any, float]]:
+    """The pitched tones of music21's note or chord, and their pitches."""
+    for tone in getattr(element, "notes", [element]):
+        if hasattr(tone, "pitch"):
+            pitch = tone.pitch.midi
+            if off := round((tone.pitch.ps - pitch + 6) % 12 - 6, 2) if played else 0:
+                pitch += off
+            yield tone, pitch
 
 
 def _tied(part: Any, played: bool, velocity: Callable[[Any], int]) -> list[ScoreNote]:
@@ -168,6 +156,8 @@ def _tree(data: bytes, played: bool) -> ElementTree.Element:
     _write_jumps(root)
     _drop_marks_without_numbers(root)
     _round_pitches(root, played)
+    for grace in root.iter("grace"):
+        grace.set("slash", grace.get("slash", "no"))  # music21 takes one by default
     return root
 
 

@@ -117,20 +117,6 @@ def pace(tempo):
 BEGIN, END = line("left", '<repeat direction="forward"/>'), line("right", '<repeat direction="backward"/>')
 
 
-def test_grace_notes_and_staccato_are_played_but_not_written(tmp_path):
-    """Regression: a tune was played without its grace notes."""
-    grace = "<note><grace/>{}<pitch><step>{}</step><octave>4</octave></pitch><type>eighth</type></note>"
-    graces = grace.format("", "B") + grace.format("<chord/>", "G") + grace.format("", "A")
-    short = "<notations><articulations><staccato/></articulations></notations>"
-    half = f"<note><pitch><step>E</step><octave>4</octave></pitch><duration>2</duration>{short}</note>"
-    path = written(tmp_path / "a.musicxml", part(1, (graces, "C", ""), (graces, "C", half)))
-    assert read_score(path).parts[0] == [ScoreNote(0, 4, 60), ScoreNote(4, 4, 60), ScoreNote(8, 2, 64)]
-    expected = [(0, 60), (0, 67), (0, 71), (0, 69), (3.75, 67), (3.75, 71), (3.875, 69), (4, 60), (8, 64)]
-    notes = read_score(path, played=True).parts[0]
-    assert sorted((note.onset, note.pitch) for note in notes) == sorted(expected)
-    assert {note.duration for note in notes} == {0.125, 4, 1}
-
-
 def test_musicxml_is_played_with_its_dynamics(tmp_path):
     """Regression: a score from pp to ff was played at one loudness."""
     soft, loud, sforzato = (words(f"<dynamics><{mark}/></dynamics>") for mark in ("pp", "ff", "sfz"))
