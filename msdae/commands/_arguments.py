@@ -1,13 +1,14 @@
 """Arguments that several commands share."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msdae import cli
+from msdae.errors import UserError
 from msdae.evaluation.swapbench.settings import CASES, RENDERED
-from msdae.inference.settings import Sampling
+from msdae.inference.settings import ALWAYS, SOUND, Sampling
 from msdae.limits import SEED
 
 if TYPE_CHECKING:
@@ -37,6 +38,20 @@ def add_levels(parser: argparse.ArgumentParser, default: str | None = None) -> N
         metavar="K[,K]",
         help=f"levels that come from the timbre source, 1 (coarse) to 3 (fine){usual}",
     )
+
+
+def check_sampling(options: argparse.Namespace, levels: Collection[int], drafts: bool = True) -> None:
+    """Raise a UserError where options of `add_sampling` ask for what is not done in a swap.
+
+    levels: those that come from another source than the melody; none where nothing is swapped. drafts:
+        whether level 1 may begin at a draft: it is of a recording, whose sound is not learnt.
+    """
+    if options.draft == ALWAYS and not (drafts and set(levels) == {1}):
+        raise UserError(
+            "--draft always: drafts are of level 1 alone, and of a recording that is not learnt; leave it out"
+        )
+    if options.dynamics == SOUND and 1 not in levels:
+        raise UserError("--dynamics sound: level 1 comes from no other sound; leave it out")
 
 
 def add_samples(parser: argparse.ArgumentParser, splits: str) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msdae import audio, cli, files
+from msdae.commands._arguments import check_sampling
 from msdae.errors import UserError, printable
+from msdae.inference.settings import Sampling
 from msdae.limits import Range
 from msdae.models.composers import COMPOSERS, ComposerSampling
 from msdae.models.composers.settings import BARS, SERIES
@@ -155,6 +157,12 @@ def _check_used(composer: "Composer", sampling: ComposerSampling, options: argpa
         if field.name not in used and getattr(sampling, field.name) != field.default:
             option = f"--{field.name.replace('_', '-')}"
             raise UserError(f"{option}: would change nothing of what is asked for; leave it out")
+    swapped = options.timbre or options.sound
+    for field in fields(Sampling):
+        if not swapped and field.name != "seed" and getattr(options, field.name) != field.default:
+            option = f"--{field.name.replace('_', '-')}"
+            raise UserError(f"{option}: is of the sound of --timbre or --sound; give one, or leave it out")
+    check_sampling(options, [1] if swapped else [], not options.sound)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from msdae import cli, files
-from msdae.commands._arguments import add_levels
+from msdae.commands._arguments import add_levels, check_sampling
 from msdae.errors import UserError
 from msdae.inference.settings import SERIES, Mix, strengths
 
@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         cli.check_outputs(series, options.plot, [timbre, melody])
         renderer = cli.pipeline(options)
         levels = options.levels or range(1, renderer.model.stage + 1)
+        check_sampling(options, levels)
         mix = Mix(melody, dict.fromkeys(levels, timbre))
         resolved = renderer.resolved(mix)
     except UserError:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msdae import cli, files
-from msdae.commands._arguments import Once, add_levels
+from msdae.commands._arguments import Once, add_levels, check_sampling
 from msdae.commands.learn_sound import forget, learn
 from msdae.errors import UserError
 from msdae.inference.settings import Mix
@@ -19,6 +19,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser().parse_args(argv)
     levels, melody = chosen_sources(options)
     sounds = options.sound or []
+    learnt = bool(sounds or options.learn)
+    check_sampling(options, {*levels, *([1] if sounds else [])}, not learnt and options.strength > 0)
     paths = dict.fromkeys([*levels.values(), melody])
     sources = {path: cli.open_source(path) for path in paths}
     cli.check_outputs([options.out], options.plot, sources.values())

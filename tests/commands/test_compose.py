@@ -202,6 +202,25 @@ def test_settings_that_a_composer_does_not_draw_by_are_refused(
     assert "would change nothing of what is asked for" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--steps", "4"], "--steps: is of the sound of --timbre or --sound"),
+        (["--guidance", "2"], "--guidance: is of the sound of --timbre or --sound"),
+        (["--draft", "always"], "--draft: is of the sound of --timbre or --sound"),
+        (["--sound", "a.sound", "--draft", "always"], "--draft always: drafts are of level 1 alone"),
+    ],
+)
+def test_settings_of_a_swap_are_refused_without_one(
+    tmp_path, trained, run, monkeypatch, capsys, arguments, reason
+):
+    """Regression: they changed nothing, without a word."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        run("compose", "--trained", trained["transformer"], *arguments)
+    assert reason in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
 def test_a_prompt_of_other_voices_is_named(tmp_path, trained, run, capsys):
     write_score(tmp_path / "one.mid", _score(1))
     asked = ["--model", "four_voices", "--trained", trained["four_voices"], "--prompt", tmp_path / "one.mid"]

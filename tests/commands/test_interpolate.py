@@ -53,6 +53,7 @@ def test_a_silent_melody_source_is_noted_once(
         (["--plot", "new/series/bad.jpg"], "bad.jpg"),
         (["--device", "abacus"], "abacus"),
         (["--levels", "7"], "level 7"),
+        (["--draft", "always"], "--draft always: drafts are of level 1 alone"),
         (["--timbre", "silence.wav"], "silence.wav"),
         (["--guidance", "1,2"], "guidance: give one weight or 3"),
     ],

@@ -106,6 +106,11 @@ def test_options_change_the_sound(tmp_path, sounds, checkpoint, run):
     (["--timbre", "A", "--melody", "B", "--levels", "one"], "invalid"),
     (["--timbre", "A", "--melody", "B", "--guidance", "1,2"], "guidance"),
     (["--timbre", "A", "--melody", "B", "--device", "abacus"], "--device abacus"),
+    (["--timbre", "A", "--melody", "B", "--levels", "1,2", "--draft", "always"], "--draft always: drafts"),
+    (["--sound", "a.sound", "--melody", "B", "--draft", "always"], "--draft always: drafts"),
+    (["--timbre", "A", "--melody", "B", "--learn", "--draft", "always"], "--draft always: drafts"),
+    (["--timbre", "A", "--melody", "B", "--strength", "0", "--draft", "always"], "--draft always: drafts"),
+    (["--level2", "A", "--melody", "B", "--dynamics", "sound"], "--dynamics sound: level 1"),
 ])  # fmt: skip
 def test_bad_input_is_refused(tmp_path, sounds, checkpoint, run, monkeypatch, capsys, arguments, reason):
     monkeypatch.chdir(tmp_path)
