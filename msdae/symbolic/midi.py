@@ -29,6 +29,7 @@ MOST_CHANGES = 500  # changes of pitch bend or volume that are considered during
 SELECT, OTHERS, NOTHING = (101, 100), (99, 98), (127, 127)
 VALUE, FINE = 6, 38  # data entry, coarse and fine: semitones and cents for parameter (0, 0), the bend range
 RESET = 121  # resets all controllers
+ALL_OFF = (120, 123)  # end all notes of a channel
 VOLUME, EXPRESSION = 7, 11  # controller numbers
 REST = {VOLUME: 100, EXPRESSION: 127}  # their values until a file changes them
 CHANNELS = [number for number in range(16) if number != DRUMS]
@@ -50,7 +51,7 @@ class _Keys:
     """The keys of a track: while they are down, and the strokes that have ended.
 
     Of several strokes on one key the first ends first. A stroke without an end lasts to the last end on its
-    key, or to the end of the track.
+    key, to where all notes of its channel end, or to the end of the track.
 
     Attributes:
         parts: the strokes of each channel and program.
@@ -68,6 +69,11 @@ class _Keys:
         if self._down[key]:
             self._end(key, tick)
             self._lifted[key] = tick
+
+    def lift_all(self, channel: Channel, tick: int) -> None:
+        for key, strokes in self._down.items():
+            while strokes and key[0] == channel:
+                self._end(key, tick)
 
     def close(self, tick: int) -> None:
         """End what is still down at the end of the track, `tick`."""
@@ -126,6 +132,8 @@ class _Song:
                 programs[message.channel] = message.program
             elif message.type == "control_change" and message.control == SUSTAIN:
                 self.pedals[port, message.channel].append((tick, message.value >= 64))
+            elif message.type == "control_change" and message.control in ALL_OFF:
+                keys.lift_all((port, message.channel), tick)
             elif message.type in ("pitchwheel", "control_change"):
                 self.controls[port, message.channel].append((tick, message))
             elif message.type in ("note_on", "note_off"):

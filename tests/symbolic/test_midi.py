@@ -213,3 +213,17 @@ def test_a_volume_above_the_usual_one_leaves_accents(tmp_path):
         _midi(_track(*_control(0, (7, 127), (11, 0)), *_control(0, (121, 0)), *notes))
     )
     assert [note.velocity for note in read_notes(tmp_path / "a.mid")] == [64, 127]
+
+
+@pytest.mark.parametrize("number", [120, 123])
+def test_all_notes_off_ends_the_notes_of_its_channel(tmp_path, number):
+    """Regression: what a sequencer ends so when it is stopped lasted to the end of the track."""
+    other, later = [(0, b"\x91\x43\x40"), (960, b"\x81\x43\x40")], [_on(960, 62), _off(1440, 62)]
+    track = _track(_on(0), _on(240, 64), *other, *_control(480, (number, 0)), *later)
+    (tmp_path / "a.mid").write_bytes(_midi(track))
+    assert [(note.pitch, note.offset) for note in read_midi(tmp_path / "a.mid")] == [
+        (60, 0.5),
+        (67, 1.0),
+        (64, 0.5),
+        (62, 1.5),
+    ]
