@@ -178,6 +178,8 @@ def read_midi(
     loudest = max((gain for *_, gain in played), default=1.0)  # dividing by it keeps velocities <= 127
     notes = []
     for stroke, end, bend, gain in played:
+        if gain == 0:
+            continue  # muted
         pitch = min(127, max(0, stroke.pitch + round(bend, 2))) if abs(bend) >= LEAST_BEND else stroke.pitch
         velocity = max(1, round(stroke.velocity * gain / max(1.0, loudest)))
         notes.append(Note(seconds(stroke.onset), seconds(end), pitch, velocity))

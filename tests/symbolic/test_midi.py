@@ -227,3 +227,11 @@ def test_all_notes_off_ends_the_notes_of_its_channel(tmp_path, number):
         (64, 0.5),
         (62, 1.5),
     ]
+
+
+def test_a_muted_channel_is_not_played(tmp_path):
+    """Regression: its notes were struck as softly as MIDI can say."""
+    other = _track((0, b"\x91\x43\x40"), (480, b"\x81\x43\x40"))
+    (tmp_path / "a.mid").write_bytes(_midi(_track(*_control(0, (7, 0)), _on(0), _off(480)), other))
+    assert [note.pitch for note in read_notes(tmp_path / "a.mid")] == [67]
+    assert len(read_midi(tmp_path / "a.mid")) == 2
