@@ -24,6 +24,7 @@ VOICED = 0.15  # least share of the sounding frames that has to have a steady pi
 STEADY_SECONDS = 1.5  # least time that has to have a steady pitch
 SOUNDING = 40.0  # dB; frames that are not more than this below the loudest one sound
 LEAST = 0.5  # least seconds of steady pitch from which a scale is read
+TRILL = 150.0  # cents between its tones, from which a swing of the pitch is no vibrato
 SHOWN = 8  # dominant frequencies in the report
 
 
@@ -136,24 +137,27 @@ def of_waveform(
 
     name: of the sound, for errors. The other arguments and errors are as in `analyse`.
     """
-    _require_line(waveform, track.cents, name)
+    line = track.cents
+    if not _is_line(waveform, line):
+        line = middles(line)
+    _require_line(waveform, line, name)
     hertz, decibels = spectrum.spectrogram(waveform, pitch.RATE)
     amplitudes = spectrum.cleaned(decibels, alpha, sigma)
-    melody = _melody(track.cents)
-    cents = track.cents[melody]
+    melody = _melody(line)
+    cents = line[melody]
     pitches = scales.steady(ends(cents) if outer else cents)
     if len(pitches) < LEAST * pitch.FRAMES:
         raise UserError(f"{name or 'the sound'}: has no melody in its first and last third; use --part whole")
-    frames = amplitudes.shape[1] / len(track.cents)
+    frames = amplitudes.shape[1] / len(line)
     inner = amplitudes[:, round(melody.start * frames) : round(melody.stop * frames)]
     ranking = scales.fits(scales.histogram(pitches))
-    tonic = scales.octave(scales.refined(ranking[0].tonic, pitches), scales.steady(track.cents))
+    tonic = scales.octave(scales.refined(ranking[0].tonic, pitches), scales.steady(line))
     return Analysis(
         len(waveform) / pitch.RATE,
         tonic,
         ranking,
         [_nearest(third) for third in np.array_split(cents, 3)],
-        scales.histogram(scales.steady(track.cents)),
+        scales.histogram(scales.steady(line)),
         track,
         ornaments(track.cents),
         (hertz, amplitudes),
@@ -181,17 +185,40 @@ def name(cents: float, octave: bool = True) -> str:
     return f"{label} {off:+d} cents" if off else label
 
 
+def middles(cents: np.ndarray) -> np.ndarray:
+    """Pitches with the middle of a vibrato in its place: means over a period of it.
+
+    cents: (frames,), NaN where no pitch is. A swing that is too wide may be a trill, and stays.
+    """
+    swings = ornaments(cents)
+    rates = swings.vibrato_rate + np.where(swings.trill_interval < TRILL, swings.trill_rate, 0.0)
+    steady = cents.copy()
+    for frame in np.flatnonzero(rates):
+        reach = round(pitch.FRAMES / rates[frame] / 2)
+        steady[frame] = np.nanmean(cents[max(0, frame - reach) : frame + reach + 1])
+    return steady
+
+
 def _require_line(waveform: torch.Tensor, cents: np.ndarray, name: str) -> None:
     """Raise a UserError if too little of the sound has a steady pitch, as with drums."""
+    if not _is_line(waveform, cents):
+        raise UserError(
+            f"{name or 'the sound'}: only {len(scales.steady(cents)) / pitch.FRAMES:.1f} s have a steady "
+            f"pitch, of {_sounding(waveform) / pitch.FRAMES:.1f} s of sound; give a recording of a melody "
+            "without chords and drums"
+        )
+
+
+def _is_line(waveform: torch.Tensor, cents: np.ndarray) -> bool:
+    """Whether enough of the sound has a steady pitch."""
+    return len(scales.steady(cents)) >= max(VOICED * _sounding(waveform), STEADY_SECONDS * pitch.FRAMES)
+
+
+def _sounding(waveform: torch.Tensor) -> int:
+    """The number of frames that sound (`SOUNDING`)."""
     hop = round(pitch.RATE / pitch.FRAMES)
     frames = waveform[: len(waveform) // hop * hop].reshape(-1, hop).abs().amax(dim=1)
-    sounding = int((frames > float(frames.max()) * 10 ** (-SOUNDING / 20)).sum())
-    steady = len(scales.steady(cents))
-    if steady < max(VOICED * sounding, STEADY_SECONDS * pitch.FRAMES):
-        raise UserError(
-            f"{name or 'the sound'}: only {steady / pitch.FRAMES:.1f} s have a steady pitch, of "
-            f"{sounding / pitch.FRAMES:.1f} s of sound; give a recording of a melody without chords and drums"
-        )
+    return int((frames > float(frames.max()) * 10 ** (-SOUNDING / 20)).sum())
 
 
 def _nearest(cents: np.ndarray) -> Fit | None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from msdae.analysis.maqam.recording import analyse, ends, name
+from msdae.analysis.maqam.recording import analyse, ends, middles, name
 from msdae.audio import pitch
 from msdae.errors import UserError
 
@@ -52,3 +52,24 @@ def test_level_and_silence_at_the_ends_do_not_matter(tmp_path):
         assert hertz == pytest.approx([peak[0] for peak in plain.dominant[1][:3]], rel=0.01)
     with pytest.raises(UserError, match="is silent"):
         analysed(tmp_path / "b.wav", 0.00005 * sung())
+
+
+@pytest.mark.parametrize("vibrato", [35.0, 60.0])
+def test_a_singer_with_vibrato_has_a_melody(tmp_path, vibrato):
+    """Regression: it was refused, as chords and drums are."""
+    plain, sings = (analysed(tmp_path / "a.wav", sung(vibrato=cents)) for cents in (0.0, vibrato))
+    assert sings.tonic == pytest.approx(plain.tonic, abs=15)
+    assert sings.fits[0].maqam == plain.fits[0].maqam
+    swings = sings.ornaments
+    assert ((swings.vibrato_rate > 0) | (swings.trill_rate > 0)).mean() > 0.5
+    noise = 0.1 * np.random.default_rng(0).standard_normal(5 * pitch.RATE)
+    with pytest.raises(UserError, match="have a steady pitch, of 5.0 s"):
+        analysed(tmp_path / "a.wav", noise)
+
+
+def test_wide_trills_have_no_middle():
+    time = np.arange(300) / pitch.FRAMES
+    for extent, stays in ((40, False), (160, True)):
+        cents = 6000 + extent * np.sin(2 * np.pi * 6 * time)
+        assert np.array_equal(middles(cents), cents) == stays
+        assert stays or np.abs(middles(cents)[20:-20] - 6000).max() < 8
