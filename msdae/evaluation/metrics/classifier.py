@@ -51,7 +51,7 @@ class Classifier(nn.Module):
         return checkpoint.fingerprint(self.state_dict(), {"programs": list(self.programs)})
 
     def features(self, mel: torch.Tensor) -> torch.Tensor:
-        """mel: (batch, bands, frames) as `mel_db` -> (batch, DIM), >= 0."""
+        """mel: (batch, bands, frames) from `mel_db` -> (batch, DIM), >= 0."""
         loudest = mel.amax(dim=(1, 2), keepdim=True)
         image = 1 + (mel - loudest) / RANGE_DB
         halved = F.avg_pool2d(image[:, None], (2, 1))
@@ -59,11 +59,11 @@ class Classifier(nn.Module):
         return self.hidden(maps.mean(dim=-1))
 
     def forward(self, mel: torch.Tensor) -> torch.Tensor:
-        """mel: (batch, bands, frames) as `mel_db` -> (batch, programs), logits."""
+        """mel: (batch, bands, frames) from `mel_db` -> (batch, programs), logits."""
         return self.answer(self.features(mel))
 
     def answers(self, mel: torch.Tensor) -> list[int]:
-        """mel: (batch, bands, frames) as `mel_db` -> the most likely General MIDI program of each."""
+        """mel: (batch, bands, frames) from `mel_db` -> the most likely General MIDI program of each."""
         places = [place for place, program in enumerate(self.programs) if program < PROGRAMS]
         return [self.programs[places[answer]] for answer in self(mel)[:, places].argmax(dim=1).tolist()]
 

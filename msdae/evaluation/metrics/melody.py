@@ -90,7 +90,7 @@ def longest_pitch(notes: np.ndarray) -> float | None:
 
 
 def _waveform(sound: Any, sample_rate: int) -> torch.Tensor:
-    """(samples,), mono, at `sample_rate`."""
+    """The sound as a waveform (samples,), mono, at `sample_rate`."""
     if getattr(sound, "shape", None) == (0,):
         return torch.zeros(0)
     return torch.cat(list(as_source(sound, sample_rate, sample_rate).blocks()))

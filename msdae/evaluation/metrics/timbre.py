@@ -46,7 +46,7 @@ class Timbre(nn.Module):
         )
 
     def forward(self, mel: torch.Tensor) -> torch.Tensor:
-        """mel: (batch, BANDS, frames) as `mel_db` -> (batch, DIM), of length 1."""
+        """mel: (batch, BANDS, frames) from `mel_db` -> (batch, DIM), of length 1."""
         features = self.convs(mfcc(mel))
         pooled = torch.cat([features.mean(dim=-1), features.std(dim=-1, correction=0)], dim=1)
         return F.normalize(self.project(pooled))
@@ -71,7 +71,7 @@ def mfcc(mel: torch.Tensor) -> torch.Tensor:
 
 @functools.cache
 def _cosines() -> torch.Tensor:
-    """Rows of the orthonormal DCT-II: (COEFFICIENTS, BANDS)."""
+    """The first rows of the orthonormal DCT-II: (COEFFICIENTS, BANDS)."""
     return torchaudio.functional.create_dct(COEFFICIENTS, BANDS, norm="ortho").T.contiguous()
 
 
