@@ -30,7 +30,7 @@ SUFFIXES = (  # extensions of sound files in a folder; reading goes by content
 SUBTYPES = {".wav": "PCM_24", ".flac": "PCM_24", ".ogg": "VORBIS"}
 WRITABLE = (torch.float32, torch.float64, torch.int16, torch.int32)  # types of samples that libsndfile takes
 VORBIS = range(1, 200_001)  # Hz; libvorbis aborts the process at other rates
-CANCELLING = 60  # seconds of a recording in which channels that cancel each other are looked for
+CANCELLING = 20  # seconds of a recording in which channels that cancel each other are looked for
 _FIX = "give a wav, flac, ogg, mp3 or m4a file"
 RATES = range(1_000, 1_000_001)  # Hz; outside, a header is taken to be damaged
 

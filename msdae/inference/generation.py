@@ -32,7 +32,9 @@ from msdae.progress import Progress, silent, wholes
 
 LOUDNESS = -18.0  # LUFS of a rendering without a source to match
 QUIET = 1e-4  # root mean square; softer sound is amplified no more than sound of this level
-SOFTEST, LOUDEST = 0.01, 10.0  # factors that a continuation may have beside its recording as a whole
+# Factors of a continuation against its recording as a whole. Below the first, the recording ended in silence,
+# and the continuation is as loud as the whole; none is above the second.
+SOFTEST, LOUDEST = 0.01, 10.0
 FADE_SECONDS = 0.05  # cross-fade from a recording to its continuation
 
 logger = logging.getLogger(__name__)
@@ -212,14 +214,14 @@ class Generator:
         """Blocks of the recording as it is, then of its continuation.
 
         blocks: rendering of the recording's end (`_end`) and of what follows. It is brought to the loudness
-            of that end, and faded in over the last `FADE_SECONDS` of the recording.
+            of that end, or of the whole recording if that end is silent, and faded in over the last
+            `FADE_SECONDS` of the recording.
         """
         end = self._end(beginning)
         again, blocks = _split(blocks, len(end))
         gain = usual = 1 / levelled(beginning, self.rate).gain  # models hear all at one level
-        if len(end):
-            loudness = _rms(end) / _rms(again).clamp_min(QUIET)
-            gain = float(loudness.clamp(usual * SOFTEST, usual * LOUDEST))
+        if len(end) and (wanted := float(_rms(end) / _rms(again).clamp_min(QUIET))) > SOFTEST * usual:
+            gain = min(wanted, LOUDEST * usual)
         fade = min(round(FADE_SECONDS * self.rate), len(end))
         new = (gain * block for block in chain([again[len(again) - fade :]], blocks))
         first, new = _split(limited(new, self.rate), fade)

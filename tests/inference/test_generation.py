@@ -106,6 +106,17 @@ def test_a_continuation_is_as_loud_as_its_recording_at_any_level(generator, fact
     assert 20 * math.log10(float(new) / (0.2 * factor)) == pytest.approx(0, abs=0.5)
 
 
+def test_what_follows_a_silent_end_is_as_loud_as_the_recording(generator):
+    """Regression: it was 40 dB softer, as the end was."""
+    rate = generator.rate
+    torch.manual_seed(0)
+    sound, drawn = (0.2 * torch.randn(seconds * rate) for seconds in (3, 9))
+    beginning = Waveform(torch.cat([sound, torch.zeros(8 * rate)]))
+    joined = torch.cat(list(generator._continued(beginning, Waveform(drawn).blocks())))
+    new = joined[beginning.samples :].square().mean().sqrt()
+    assert 20 * math.log10(float(new) / 0.2) == pytest.approx(0, abs=3)
+
+
 def test_what_is_too_short_to_be_heard_is_continued_at_its_level(generator):
     torch.manual_seed(0)
     beginning, drawn = Waveform(0.002 * torch.randn(500)), Waveform(0.2 * torch.randn(9000))
