@@ -29,7 +29,7 @@ MOST_CHANGES = 500  # changes of pitch bend or volume that are considered during
 SELECT, OTHERS, NOTHING = (101, 100), (99, 98), (127, 127)
 VALUE, FINE = 6, 38  # data entry, coarse and fine: semitones and cents for parameter (0, 0), the bend range
 RESET = 121  # resets all controllers
-ALL_OFF = (120, 123)  # end all notes of a channel
+SOUNDS_OFF, NOTES_OFF = 120, 123  # end all sounds, and all notes, of a channel
 VOLUME, EXPRESSION = 7, 11  # controller numbers
 REST = {VOLUME: 100, EXPRESSION: 127}  # their values until a file changes them
 CHANNELS = [number for number in range(16) if number != DRUMS]
@@ -132,7 +132,7 @@ class _Song:
                 programs[message.channel] = message.program
             elif message.type == "control_change" and message.control == SUSTAIN:
                 self.pedals[port, message.channel].append((tick, message.value >= 64))
-            elif message.type == "control_change" and message.control in ALL_OFF:
+            elif message.type == "control_change" and message.control in (SOUNDS_OFF, NOTES_OFF):
                 keys.lift_all((port, message.channel), tick)
             elif message.type in ("pitchwheel", "control_change"):
                 self.controls[port, message.channel].append((tick, message))

@@ -15,7 +15,7 @@ class Note(NamedTuple):
 
     onset: float
     offset: float
-    pitch: int
+    pitch: float
     velocity: int
 
 
@@ -27,7 +27,7 @@ class ScoreNote(NamedTuple):
 
     onset: float
     duration: float
-    pitch: int
+    pitch: float
     velocity: int = VELOCITY
 
 

@@ -5,10 +5,9 @@ from typing import Protocol
 import torch
 
 from msdae.audio.files import SAMPLE_RATE
-from msdae.symbolic.midi import SUSTAIN
+from msdae.symbolic.midi import EXPRESSION, NOTES_OFF, RESET, REST, SOUNDS_OFF, SUSTAIN, VOLUME
 from msdae.synthesis import players, soundfont
 
-SOUNDS_OFF, NOTES_OFF = 120, 123  # controllers that end all sounds and all notes
 MIDDLE = 60  # the key whose loudest note gets the peak `players.PEAK`
 
 
@@ -35,7 +34,8 @@ class Keyboard:
         self._gain = players.PEAK / soundfont.level(font, program, MIDDLE)
 
     def tell(self, message: Message) -> None:
-        """Handle one message: a key, the sustain pedal, a pitch bend, or a panic; others are ignored."""
+        """Handle one message: a key, a pitch bend, or a controller: the sustain pedal, volume and expression,
+        their reset, or a panic. Others are ignored."""
         if message.type == "note_on" and message.velocity:
             if message.note in self._held:  # a key sounds only once at a time
                 self._held.discard(message.note)
@@ -49,6 +49,13 @@ class Keyboard:
         elif message.type == "control_change" and message.control == SUSTAIN:
             self._pedal = message.value >= 64
             self._release()
+        elif message.type == "control_change" and message.control in (VOLUME, EXPRESSION):
+            self._synth.control_change(0, message.control, message.value)
+        elif message.type == "control_change" and message.control == RESET:
+            self._pedal = False
+            self._release()
+            self._synth.pitchbend(0, 8192)
+            self._synth.control_change(0, EXPRESSION, REST[EXPRESSION])
         elif message.type == "control_change" and message.control in (SOUNDS_OFF, NOTES_OFF):
             self._held.clear()
             if message.control == SOUNDS_OFF:

@@ -77,3 +77,29 @@ def test_a_panic_button_ends_all(control):
     keyboard.tell(mido.Message("control_change", control=control))
     keyboard(RATE)
     assert keyboard(RATE // 10).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("control", [7, 11])
+def test_volume_and_expression_make_it_softer(control):
+    """Regression: a pedal or fader of the keyboard had no effect."""
+    keyboard = Keyboard(player="organ")
+    keyboard.tell(mido.Message("note_on", note=69, velocity=127))
+    loud = keyboard(RATE // 4).abs().max()
+    keyboard.tell(mido.Message("control_change", control=control, value=32))
+    keyboard(2048)
+    assert 0 < keyboard(RATE // 4).abs().max() < 0.2 * loud
+
+
+def test_a_reset_centres_the_wheel_and_lifts_the_pedals():
+    keyboard = Keyboard(player="organ")  # whose loudest partial is an octave below the key
+    for control, value in ((64, 127), (11, 1)):
+        keyboard.tell(mido.Message("control_change", control=control, value=value))
+    keyboard.tell(mido.Message("pitchwheel", pitch=8191))
+    keyboard.tell(mido.Message("control_change", control=121))
+    keyboard.tell(mido.Message("note_on", note=69, velocity=127))
+    keyboard(2048)
+    sound = keyboard(RATE // 2)
+    assert pitch(sound) == pytest.approx(220, rel=0.01) and sound.abs().max() > 0.05
+    keyboard.tell(mido.Message("note_off", note=69))
+    keyboard(RATE)
+    assert keyboard(512).abs().max() < 1e-3
