@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from msdae import cli, config, files, folders
+from msdae.errors import UserError
 from msdae.limits import CLIPS
 from msdae.locks import only_process
 from msdae.models.priors import PRIORS
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
     from msdae.inference.pipeline import Pipeline
 
 CODES = "codes"  # stands for the codes of a model
+PIECES = 600  # rendered where neither recordings nor a number are given
 SPACES = (CODES, "mel-64", "mel-128")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
+    if options.data and options.pieces:
+        raise UserError("--pieces are rendered only without --data; leave one out")
     from msdae.data.sources import ClipLength
     from msdae.inference.mels import MelSpace
     from msdae.inference.pipeline import Pipeline
@@ -47,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     files.make_folder(run)
     process_state(device(options.device))
     with only_process(run):
-        found = recordings(options.data, options.pieces, pipeline.codec)
+        found = recordings(options.data, options.pieces or PIECES, pipeline.codec)
         reads = getattr(settings.model, "text", 0) > 0
         pieces = load_pieces(space, found, reads)
         if reads and not any(piece.texts.any() for members in pieces.values() for piece in members):
@@ -125,7 +129,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="recordings to learn from")
     parser.add_argument(
-        "--pieces", type=cli.ranged(CLIPS), default=600, help="that are rendered without --data"
+        "--pieces", type=cli.ranged(CLIPS), help=f"that are rendered without --data ({PIECES})"
     )
     parser.add_argument("--config", type=Path, help="YAML of what differs from the defaults")
     cli.add_set(parser, "a setting, e.g. steps=500 or model.layers=2")

@@ -219,6 +219,14 @@ def test_recordings_that_are_too_short(tmp_path, monkeypatch, run, checkpoint, c
     assert end.value.code == 2 and "as long as a window" in capsys.readouterr().err
 
 
+def test_recordings_and_a_number_of_rendered_pieces_exclude_each_other(tmp_path, run, capsys):
+    """Regression: --pieces beside --data changed nothing, without a word."""
+    with pytest.raises(SystemExit) as end:
+        run("train_prior", "--data", tmp_path, "--pieces", "8", "--run", tmp_path / "r")
+    assert end.value.code == 2 and "--pieces are rendered only without --data" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
 def test_the_prior_that_ships_is_of_the_model_that_ships(tmp_path, run):
     run("generate", "--seconds", "1", "--steps", "1", "--prior-steps", "2", "--out", tmp_path / "y.wav")
     heard = audio.read(tmp_path / "y.wav")
