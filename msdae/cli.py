@@ -192,7 +192,7 @@ def add_checkpoints(arguments: argparse.ArgumentParser, nargs: str = "+") -> Non
         nargs=nargs,
         default=["embedded"],
         metavar="[NAME=]PATH",
-        help="models side by side: 'embedded' (ships with msdae), files, folders or hub ids",
+        help="models to compare: 'embedded' (ships with msdae), files, folders or hub ids",
     )
 
 
@@ -213,7 +213,7 @@ def add_device(arguments: argparse.ArgumentParser) -> None:
 def add_threads(arguments: argparse.ArgumentParser) -> None:
     """Add --threads, which takes effect as soon as it is parsed."""
     arguments.add_argument(
-        "--threads", type=_threads, metavar="N", help="of the CPU (default: as many as it has cores)"
+        "--threads", type=_threads, metavar="N", help="CPU threads to use (default: one per core)"
     )
 
 
@@ -230,7 +230,9 @@ _threads.__name__ = "int"
 
 def add_codec(arguments: argparse.ArgumentParser) -> None:
     """Add --codec, the codec of a model."""
-    arguments.add_argument("--codec", help="codec or its file; by default the one that the checkpoint is of")
+    arguments.add_argument(
+        "--codec", help="codec name or file (default: the codec that the model was trained on)"
+    )
 
 
 def named(arguments: Sequence[str], reserved: Iterable[str] = ()) -> dict[str, str]:

@@ -62,13 +62,13 @@ def add_samples(parser: argparse.ArgumentParser, splits: str) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help=f"library of recorded samples for {splits} (repeatable); by default data/samples",
+        help=f"library of recorded samples for {splits} (repeatable; default: data/samples)",
     )
 
 
 def add_tables(parser: argparse.ArgumentParser) -> None:
     """Add --out, the file to which `show` writes tables."""
-    parser.add_argument("--out", type=Path, help="file for the tables: .md, .json or .csv")
+    parser.add_argument("--out", type=Path, help="file to write the tables to: .md, .json or .csv")
 
 
 def check_tables(options: argparse.Namespace) -> None:
@@ -94,9 +94,11 @@ def add_melodies(parser: argparse.ArgumentParser, split: str, cases: int) -> Non
 
     split, cases: defaults of --split and --cases.
     """
-    parser.add_argument("--split", choices=RENDERED, default=split, help="of SwapBench")
-    parser.add_argument("--cases", type=cli.ranged(CASES), default=cases, help="monophonic melodies")
-    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the cases")
+    parser.add_argument("--split", choices=RENDERED, default=split, help="split of SwapBench")
+    parser.add_argument(
+        "--cases", type=cli.ranged(CASES), default=cases, help="number of monophonic melodies"
+    )
+    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="seed that draws the cases")
     add_tables(parser)
     cli.add_config(parser, Sampling, ("quality",))
     cli.add_model(parser)

@@ -21,19 +21,27 @@ def main(argv: Sequence[str] | None = None) -> None:
         "a.wav --plot a.png",
     )
     parser.add_argument("recording", type=Path, help=f"recording of one melody ({FORMATS})")
-    parser.add_argument("--json", action="store_true", help="print all as JSON, frame by frame")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="a picture of it: .png, .pdf or .svg")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON, frame by frame")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="also draw the analysis: .png, .pdf or .svg"
+    )
     parser.add_argument(
         "--part",
         choices=("outer", "whole"),
         default="outer",
-        help="what tonic and scale are read from: the first and last third, or everything",
+        help="read tonic and scale from the first and last third, or from the whole recording",
     )
     parser.add_argument(
-        "--alpha", type=cli.ranged(ALPHA, float), default=40.0, help="dB below the loudest that count"
+        "--alpha",
+        type=cli.ranged(ALPHA, float),
+        default=40.0,
+        help="frequencies up to so many dB below the loudest count",
     )
     parser.add_argument(
-        "--sigma", type=cli.ranged(SIGMA, float), default=1.0, help="of the spectrogram's smoothing, in cells"
+        "--sigma",
+        type=cli.ranged(SIGMA, float),
+        default=1.0,
+        help="width of the spectrogram's smoothing, in cells",
     )
     options = parser.parse_args(argv)
     if options.plot is not None:

@@ -20,24 +20,29 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--port 7860",
     )
     parser.add_argument(
-        "--host", default=LOCAL, help="address to listen on; 0.0.0.0 for all of this machine's"
+        "--host", default=LOCAL, help="address to listen on; 0.0.0.0 listens on all addresses of this machine"
     )
     parser.add_argument(
-        "--port", type=cli.ranged(Range(0, 65535)), default=PORT, help="0 for any that is free"
+        "--port",
+        type=cli.ranged(Range(0, 65535)),
+        default=PORT,
+        help="port to listen on; 0 takes any free one",
     )
     parser.add_argument(
         "--name",
         action="append",
         default=[],
-        help="by which others reach the page, as studio.local (repeatable)",
+        help="name by which others reach the page, such as studio.local (repeatable)",
     )
     parser.add_argument(
-        "--library", type=Path, metavar="DIR", help="folder of learnt sounds; by default sounds/"
+        "--library", type=Path, metavar="DIR", help="folder of learnt sounds (default: sounds/)"
     )
     parser.add_argument(
-        "--longest", type=cli.ranged(CLIP_SECONDS, float), default=120.0, help="seconds of a clip"
+        "--longest", type=cli.ranged(CLIP_SECONDS, float), default=120.0, help="longest clip, in seconds"
     )
-    parser.add_argument("--largest", type=cli.ranged(UPLOAD, float), default=40.0, help="MB of an upload")
+    parser.add_argument(
+        "--largest", type=cli.ranged(UPLOAD, float), default=40.0, help="largest upload, in MB"
+    )
     cli.add_model(parser)
     options = parser.parse_args(argv)
     try:

@@ -66,21 +66,19 @@ def parser() -> argparse.ArgumentParser:
         "print medians, how much of a step is not the network, and where the time of a swap goes.",
         "--rounds 5",
     )
-    parser.add_argument(
-        "--rounds", type=cli.positive, default=5, help="measured rounds, after one that warms up"
-    )
-    parser.add_argument("--only", nargs="+", choices=PARTS, help="leave the others out")
+    parser.add_argument("--rounds", type=cli.positive, default=5, help="measured rounds, after a warm-up")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="run only these parts")
     parser.add_argument(
         "--against",
         type=Path,
         metavar="FOLDER",
-        help="checkout of another version, whose swaps are profiled too",
+        help="checkout of another version to profile beside this one",
     )
     parser.add_argument(
         "--clock",
         choices=("wall", "processor"),
         default="wall",
-        help="of the profile; processor: its time alone, which other processes blur less",
+        help="clock of the profile; processor counts CPU time only, which other processes disturb less",
     )
     cli.add_model(parser)
     add_tables(parser)

@@ -22,19 +22,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         nargs="+",
         action="extend",
         metavar="[NAME=]CODEC",
-        help="names or files, side by side (repeatable; by default those that ship)",
+        help="codec name or file to compare (repeatable; default: those that ship)",
     )
     parser.add_argument(
-        "--cases", type=cli.ranged(CASES), default=200, help="of SwapBench; its single notes are left out"
+        "--cases",
+        type=cli.ranged(CASES),
+        default=200,
+        help="number of SwapBench cases; its single notes are left out",
     )
     parser.add_argument(
         "--split",
         choices=SPLITS,
         default="test",
-        help="whose recordings are sent, with those of 'unseen'; those of 'real' alone",
+        help="split to encode, together with 'unseen'; 'real' is encoded alone",
     )
     add_samples(parser, "the splits 'real' and 'real-valid'")
-    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the recordings")
+    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="seed that draws the recordings")
     add_tables(parser)
     options = parser.parse_args(argv)
     from msdae.evaluation import codecs as codec_comparison

@@ -229,25 +229,41 @@ def _parser() -> argparse.ArgumentParser:
         "--prompt anew (four_voices).",
         "--model transformer --bars 8 --seed 1 --out tune.mid --timbre a.wav",
     )
-    parser.add_argument("--model", choices=list(COMPOSERS), default="transformer", help="which composer")
-    parser.add_argument("--trained", type=Path, help="file or folder of its weights (default: what ships)")
-    parser.add_argument("--bars", type=cli.ranged(BARS), help=f"of four quarter notes ({USUAL_BARS})")
+    parser.add_argument("--model", choices=list(COMPOSERS), default="transformer", help="composer to use")
+    parser.add_argument(
+        "--trained", type=Path, help="file or folder of its weights (default: those that ship)"
+    )
+    parser.add_argument(
+        "--bars",
+        type=cli.ranged(BARS),
+        help=f"bars to compose, of four quarter notes (default: {USUAL_BARS})",
+    )
     parser.add_argument(
         "--prompt",
         type=Path,
         metavar="FILE",
-        help="MIDI or MusicXML whose highest part, or four voices, are continued",
+        help="MIDI or MusicXML to continue: its highest part, or its four voices",
     )
-    parser.add_argument("--voice", type=cli.ranged(Range(1, 4)), help="of --prompt, 1 (highest) to 4")
-    parser.add_argument("--style", type=Path, metavar="FILE", help="tune whose code is mixed into --prompt's")
-    parser.add_argument("--between", type=Path, nargs=2, metavar="FILE", help="two tunes")
     parser.add_argument(
-        "--count", type=cli.ranged(SERIES), help=f"tunes of --between, both ends too ({USUAL_COUNT})"
+        "--voice", type=cli.ranged(Range(1, 4)), help="voice of --prompt to continue, 1 (highest) to 4"
+    )
+    parser.add_argument("--style", type=Path, metavar="FILE", help="tune whose style is mixed into --prompt")
+    parser.add_argument(
+        "--between", type=Path, nargs=2, metavar="FILE", help="two tunes to interpolate between"
+    )
+    parser.add_argument(
+        "--count",
+        type=cli.ranged(SERIES),
+        help=f"number of tunes of --between, with both ends (default: {USUAL_COUNT})",
     )
     cli.add_config(parser, ComposerSampling)
-    parser.add_argument("--out", type=Path, default=Path("tune.mid"), help="the tune: .mid")
-    parser.add_argument("--wav", type=Path, metavar="FILE", help="its sound (default: named as --out)")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="its picture (default: named as --out)")
+    parser.add_argument("--out", type=Path, default=Path("tune.mid"), help="MIDI file to write")
+    parser.add_argument(
+        "--wav", type=Path, metavar="FILE", help="sound file to write (default: named like --out)"
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="picture to write (default: named like --out)"
+    )
     parser.add_argument("--timbre", type=Path, metavar="FILE", help="play it with this recording's sound")
     parser.add_argument("--sound", type=Path, metavar="FILE", help="play it with a learnt sound")
     cli.add_sampling(parser)

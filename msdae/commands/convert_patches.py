@@ -15,8 +15,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         "samples are shorter than a second nothing is written.",
         "/usr/share/midi/freepats/Tone_000 --out data/samples/freepats",
     )
-    parser.add_argument("patches", type=Path, help="folder, e.g. of Debian's package freepats, or one file")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the SFZ files")
+    parser.add_argument(
+        "patches", type=Path, help="a patch, or a folder of patches such as Debian's freepats"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the SFZ files to")
     options = parser.parse_args(argv)
     from msdae.synthesis import gus
 

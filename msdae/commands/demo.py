@@ -51,9 +51,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         "model does not know from five seconds of it, and score the results.",
         "--out demo",
     )
-    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results")
+    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder to write the results to")
     seconds = cli.ranged(LEARNING, float)
-    parser.add_argument("--learn", type=seconds, default=LEARNING_SECONDS, help="seconds of learning")
+    parser.add_argument(
+        "--learn",
+        type=seconds,
+        default=LEARNING_SECONDS,
+        help="seconds for which the unknown sound is learnt",
+    )
     cli.add_sampling(parser)
     options = parser.parse_args(argv)
     from msdae.evaluation.tables import Table

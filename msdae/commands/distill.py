@@ -22,10 +22,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         type=Path,
         nargs="+",
         default=[],
-        help="folders with the caches train/ and valid/ (prepare_data.py), by default the embedded squares",
+        help="folders with train/ and valid/ of prepare_data.py (default: the embedded squares)",
     )
-    parser.add_argument("--config", type=Path, help="YAML of what differs from the defaults")
-    cli.add_set(parser, "override, e.g. steps=2000")
+    parser.add_argument("--config", type=Path, help="YAML file of settings that differ from the defaults")
+    cli.add_set(parser, "override a setting, e.g. steps=2000")
     cli.add_model(parser)
     options = parser.parse_args(argv)
     from msdae.models.hub import STUDENT

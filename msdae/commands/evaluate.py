@@ -118,16 +118,16 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="NAME=FOLDER",
-        help="recordings of another system, CASE.wav for each case of --sources",
+        help="recordings of another system: CASE.wav for each case of --sources",
     )
     parser.add_argument(
         "--sources",
         type=Path,
         metavar="FOLDER",
-        help="only write the two sources of every case, for --outputs",
+        help="write the two sources of every case to this folder and stop, for --outputs",
     )
     parser.add_argument(
-        "--split", nargs="*", choices=SPLITS, default=["test", "unseen"], help="splits of SwapBench"
+        "--split", nargs="*", choices=SPLITS, default=["test", "unseen"], help="splits of SwapBench to score"
     )
     _add_real(parser)
     choices = {"embedding": EMBEDDINGS}
@@ -137,10 +137,10 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data",
         type=Path,
-        help="a prepared NSynth or Slakh2100, one cache or a folder with test/: Tables 1, 4 and 5 are of "
-        "pairs of its clips",
+        help="prepared NSynth or Slakh2100 (a cache, or a folder with test/), from pairs of whose clips "
+        "Tables 1, 4 and 5 are made",
     )
-    parser.add_argument("--out", type=Path, default=folders.runs() / "evaluate", help="results folder")
+    parser.add_argument("--out", type=Path, default=folders.runs() / "evaluate", help="folder of the results")
     cli.add_device(parser)
     return parser
 
@@ -154,13 +154,13 @@ def _add_real(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=limits.LEARNING_SECONDS,
         metavar="SECONDS",
-        help="one more row: the model learns each timbre source first, for about so long "
-        f"({limits.LEARNING_SECONDS:g} where no number is given)",
+        help="add a row for which each timbre source is learnt first, for about so many seconds "
+        f"({limits.LEARNING_SECONDS:g} without a number)",
     )
     parser.add_argument(
         "--pairs",
         type=Path,
         metavar="FOLDER",
-        help="score on recordings without a truth instead: timbre/NAME.wav and melody/NAME.wav or "
-        "melody/NAME.mid, and NAME.wav in the folders of --outputs",
+        help="score pairs of your own instead, without a right answer: timbre/NAME.wav and melody/NAME.wav "
+        "or melody/NAME.mid, and NAME.wav in the folders of --outputs",
     )

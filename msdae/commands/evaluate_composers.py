@@ -79,15 +79,20 @@ def _parser() -> argparse.ArgumentParser:
         "--trained runs/composers/transformer mine=runs/mine --out composers.json",
     )
     parser.add_argument(
-        "--trained", nargs="+", default=[], metavar="[NAME=]PATH", help="folders or files of composers"
+        "--trained", nargs="+", default=[], metavar="[NAME=]PATH", help="trained composers: folders or files"
     )
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the pieces that they learnt from")
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="folder of the pieces that they were trained on"
+    )
     cli.add_config(parser, Settings, only=("samples", "bars", "seed", "split"))
     cli.add_config(parser, ComposerSampling)
     parser.set_defaults(temperature=1.0, top_p=1.0)
     add_tables(parser)
     parser.add_argument(
-        "--figures", type=Path, metavar="FOLDER", help="pictures of tunes, embeddings, curves"
+        "--figures",
+        type=Path,
+        metavar="FOLDER",
+        help="folder for pictures of tunes, embeddings and learning curves",
     )
     cli.add_threads(parser)
     return parser

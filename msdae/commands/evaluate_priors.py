@@ -221,23 +221,38 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--trained runs/priors/dit windows=runs/priors/unet --samples 100 --out priors.json",
     )
     parser.add_argument(
-        "--trained", nargs="+", default=[], metavar="[NAME=]PATH", help="folders or files of priors"
+        "--trained", nargs="+", default=[], metavar="[NAME=]PATH", help="trained priors: folders or files"
     )
     cli.add_config(parser, Settings)
     cli.add_config(parser, PriorSampling, only=("prior_steps", "keep"))
     parser.add_argument(
-        "--guidance", type=cli.numbers(float), default=(1.0, 2.5, 5.0), help="weights of texts, side by side"
+        "--guidance",
+        type=cli.numbers(float),
+        default=(1.0, 2.5, 5.0),
+        help="guidance weights of texts to compare",
     )
     counts = cli.numbers(int, Range(1, 1000))
-    parser.add_argument("--steps", type=counts, default=(), help="numbers of sampling steps, side by side")
+    parser.add_argument("--steps", type=counts, default=(), help="numbers of sampling steps to compare")
     parser.add_argument(
-        "--render-steps", type=int, metavar="STEPS", help="of the rendering (2 of a student, 12 without one)"
+        "--render-steps",
+        type=int,
+        metavar="STEPS",
+        help="sampling steps of the rendering (default: 2 with a student, 12 without)",
     )
     cli.add_config(parser, Sampling, only=("antithetic",))
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="recordings, as of train-prior")
-    parser.add_argument("--rendered", type=cli.ranged(CLIPS), default=600, help="as --pieces of train-prior")
-    parser.add_argument("--embedding", choices=EMBEDDINGS, default="embedded", help="of KAD and FAD")
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="folder of recordings, as for train-prior"
+    )
+    parser.add_argument(
+        "--rendered",
+        type=cli.ranged(CLIPS),
+        default=600,
+        help="number of pieces rendered for training, as --pieces of train-prior",
+    )
+    parser.add_argument(
+        "--embedding", choices=EMBEDDINGS, default="embedded", help="embedding for KAD and FAD"
+    )
     add_tables(parser)
-    parser.add_argument("--figure", type=Path, metavar="FILE", help="picture of the thirds of long pieces")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="also draw the thirds of long pieces")
     cli.add_model(parser)
     return parser.parse_args(argv)

@@ -21,12 +21,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         "or a learnt sound, or that of a recording, as a plugin of Neutone FX.",
         "runs/small/stage3/model.safetensors --out mine.safetensors",
     )
-    parser.add_argument("checkpoint", help="model: a file, a folder or a hub id")
+    parser.add_argument("checkpoint", help="the model: a file, a folder or a hub id")
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--out", type=Path, help="file to write")
     target.add_argument("--push", metavar="OWNER/NAME", help="hub repository to push to (single precision)")
-    target.add_argument("--onnx", type=Path, metavar="FOLDER", help="folder of the ONNX files")
-    target.add_argument("--neutone", type=Path, metavar="FILE", help="plugin file for Neutone FX (.nm)")
+    target.add_argument("--onnx", type=Path, metavar="FOLDER", help="folder to write ONNX files to")
+    target.add_argument(
+        "--neutone", type=Path, metavar="FILE", help="plugin file to write for Neutone FX (.nm)"
+    )
     sound = parser.add_mutually_exclusive_group()
     sound.add_argument("--sound", type=Path, metavar="FILE", help="a learnt sound, for --neutone")
     sound.add_argument("--timbre", type=Path, metavar="FILE", help="a timbre source, for --neutone")

@@ -66,17 +66,21 @@ def _parser() -> argparse.ArgumentParser:
         "nothing is given, both.",
         "--timbre a.wav --seconds 30 --seed 1 --out y.wav",
     )
-    parser.add_argument("--prior", choices=list(PRIORS), default="dit", help="which prior")
-    parser.add_argument("--trained", type=Path, help="file or folder of its weights (default: what ships)")
-    parser.add_argument("--text", help="what should sound, in English: 'slow low oud, dry room'")
+    parser.add_argument("--prior", choices=list(PRIORS), default="dit", help="prior to sample from")
+    parser.add_argument(
+        "--trained", type=Path, help="file or folder of its weights (default: those that ship)"
+    )
+    parser.add_argument("--text", help="description of the music, in English: 'slow low oud, dry room'")
     parser.add_argument("--timbre", type=Path, metavar="FILE", help="the timbre source")
     parser.add_argument("--sound", type=Path, metavar="FILE", help="a learnt sound")
     parser.add_argument("--melody", type=Path, metavar="FILE", help="the melody source")
     parser.add_argument(
-        "--continue", dest="continued", type=Path, metavar="FILE", help="a recording that is continued"
+        "--continue", dest="continued", type=Path, metavar="FILE", help="recording to continue"
     )
     parser.add_argument(
-        "--seconds", type=cli.ranged(SECONDS, float), help=f"of new music ({DEFAULT:g}, or the melody's)"
+        "--seconds",
+        type=cli.ranged(SECONDS, float),
+        help=f"length of the new music (default: {DEFAULT:g}, or that of --melody)",
     )
     cli.add_out(parser, "generated.wav")
     cli.add_config(parser, PriorSampling)

@@ -19,12 +19,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         "levels in --levels. Each is as long and as loud as the melody source.",
         "--timbre a.wav --melody b.wav --count 5 --levels 1 --out series",
     )
-    parser.add_argument("--timbre", type=Path, required=True, metavar="FILE", help="where the series ends")
-    parser.add_argument("--melody", type=Path, required=True, metavar="FILE", help="where the series begins")
     parser.add_argument(
-        "--count", type=cli.ranged(SERIES), default=5, help=f"recordings in the series, {SERIES}"
+        "--timbre", type=Path, required=True, metavar="FILE", help="timbre source, at the end of the series"
     )
-    parser.add_argument("--out", type=Path, default=Path("interpolation"), help="folder of the results")
+    parser.add_argument(
+        "--melody",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="melody source, at the beginning of the series",
+    )
+    parser.add_argument(
+        "--count", type=cli.ranged(SERIES), default=5, help=f"number of recordings in the series, {SERIES}"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("interpolation"), help="folder to write the series to"
+    )
     add_levels(parser)
     cli.add_plot(parser)
     cli.add_sampling(parser)

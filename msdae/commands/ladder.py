@@ -59,21 +59,29 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--steps 1000,400,9000 --data data/many",
     )
     parser.add_argument(
-        "--steps", type=cli.numbers(int), default=(150, 100, 650), help="of each stage (150,100,650)"
+        "--steps",
+        type=cli.numbers(int),
+        default=(150, 100, 650),
+        help="steps of each stage (default: 150,100,650)",
     )
     parser.add_argument(
-        "--data", type=Path, nargs="+", default=[], help="prepared data (rendered squares, made on first use)"
+        "--data",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="prepared data (default: rendered squares, made on first use)",
     )
     parser.add_argument(
         "--split",
         choices=("valid", "real-valid"),
         default="valid",
-        help="of SwapBench, that recipes are scored on; real-valid, of instruments that models may know, "
-        "needs --samples",
+        help="split of SwapBench to score on; real-valid, whose instruments models may know, needs --samples",
     )
     add_samples(parser, "real-valid")
-    parser.add_argument("--codec", help="codec or its file, which the data was prepared with")
-    parser.add_argument("--run", type=Path, default=folders.runs() / "ladder", help="folder of the runs")
+    parser.add_argument("--codec", help="codec name or file that the data was prepared with")
+    parser.add_argument(
+        "--run", type=Path, default=folders.runs() / "ladder", help="folder to write the runs to"
+    )
     add_tables(parser)
-    cli.add_set(parser, "override in every recipe")
+    cli.add_set(parser, "override a setting in every recipe")
     return parser.parse_args(argv)

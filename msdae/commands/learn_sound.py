@@ -29,12 +29,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         "a.wav --out a.sound",
     )
     parser.add_argument("recordings", nargs="+", type=Path, help=f"recordings of the sound ({FORMATS})")
-    parser.add_argument("--out", type=Path, default=Path("a.sound"), help="the learnt sound")
+    parser.add_argument("--out", type=Path, default=Path("a.sound"), help="file of the learnt sound")
     seconds = cli.ranged(LEARNING, float)
     parser.add_argument(
         "--seconds", type=seconds, default=LEARNING_SECONDS, help="about how long learning takes"
     )
-    parser.add_argument("--steps", type=cli.positive, help="of learning, instead of --seconds")
+    parser.add_argument("--steps", type=cli.positive, help="training steps, instead of --seconds")
     cli.add_model(parser)
     options = parser.parse_args(argv)
 

@@ -61,18 +61,20 @@ def parser() -> argparse.ArgumentParser:
     )
     sound = parser.add_mutually_exclusive_group()
     sound.add_argument("--sound", type=Path, metavar="FILE", help="a learnt sound")
-    sound.add_argument("--timbre", type=Path, metavar="FILE", help="a recording, the timbre source")
-    parser.add_argument("--list", action="store_true", help="show the devices and end")
-    parser.add_argument("--input", metavar="DEVICE", help="name or number of what is heard")
-    parser.add_argument("--output", metavar="DEVICE", help="name or number of what plays")
-    midi = "hear a MIDI keyboard: the first one, or the port whose name begins so"
+    sound.add_argument("--timbre", type=Path, metavar="FILE", help="a recording, as the timbre source")
+    parser.add_argument("--list", action="store_true", help="list the devices and exit")
+    parser.add_argument("--input", metavar="DEVICE", help="name or number of the device to hear")
+    parser.add_argument("--output", metavar="DEVICE", help="name or number of the device to play on")
+    midi = "hear a MIDI keyboard: the first one, or the port whose name begins with PORT"
     parser.add_argument("--midi", nargs="?", const="", metavar="PORT", help=midi)
-    block = "samples that the sound card takes at once"
+    block = "samples that the sound card exchanges at once"
     parser.add_argument("--block", type=cli.ranged(BLOCK), default=512, help=block)
     seconds = cli.ranged(SECONDS, float)
-    parser.add_argument("--seconds", type=seconds, metavar="N", help="end after so long (default: at Ctrl-C)")
     parser.add_argument(
-        "--in-file", type=Path, metavar="FILE", help="a recording or score in place of a card"
+        "--seconds", type=seconds, metavar="N", help="stop after so many seconds (default: at Ctrl-C)"
+    )
+    parser.add_argument(
+        "--in-file", type=Path, metavar="FILE", help="a recording or score instead of the sound card"
     )
     out = f"the result of --in-file: .wav, .flac or .ogg (default: {OUT})"
     parser.add_argument("--out", type=Path, help=out)

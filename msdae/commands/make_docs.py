@@ -59,9 +59,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         "docs: pip install 'msdae[docs]'.",
         "--out build/site",
     )
-    parser.add_argument("--out", type=Path, default=Path("build/site"), help="folder of the site; made anew")
+    parser.add_argument(
+        "--out", type=Path, default=Path("build/site"), help="folder of the site, which is replaced"
+    )
     swaps = cli.ranged(SWAPS)
-    parser.add_argument("--swaps", type=swaps, default=SWAPS.high, help="that are rendered to be listened to")
+    parser.add_argument(
+        "--swaps", type=swaps, default=SWAPS.high, help="number of swaps to render for listening"
+    )
     cli.add_sampling(parser)
     options = parser.parse_args(argv)
     require(folders.CHECKOUT / "docs" / "mkdocs.yml")

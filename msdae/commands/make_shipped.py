@@ -24,21 +24,25 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--out mine.safetensors",
     )
     recipes = folders.configs() / "shipped.yaml"
-    parser.add_argument("--config", type=Path, default=recipes, help="YAML with `data` and `training`")
-    cli.add_set(parser, "override, e.g. training.seed=1")
+    parser.add_argument("--config", type=Path, default=recipes, help="YAML file with `data` and `training`")
+    cli.add_set(parser, "override a setting, e.g. training.seed=1")
     parser.add_argument(
         "--from",
         dest="start",
-        help="checkpoint to go on from: the last stage is trained, after `refine` steps of the first encoder",
+        help="checkpoint to train on from: its last stage, after `refine` steps of the first encoder",
     )
-    parser.add_argument("--out", type=Path, required=True, help="file of the model (.safetensors)")
+    parser.add_argument("--out", type=Path, required=True, help="model file to write (.safetensors)")
     parser.add_argument("--data", type=Path, default=folders.data(), help="folder of the data sets")
     parser.add_argument("--run", type=Path, default=folders.runs() / "shipped", help="folder of the training")
     scale = cli.ranged(Range(0, 100, above=True, reason="a day times as many"), float)
-    parser.add_argument("--scale", type=scale, default=1.0, help="times the clips and steps, for a trial")
-    parser.add_argument("--soundfont", action="append", default=[], help="play with these instead")
+    parser.add_argument("--scale", type=scale, default=1.0, help="factor of clips and steps, for a trial")
+    parser.add_argument(
+        "--soundfont", action="append", default=[], help="SoundFont to play with instead (repeatable)"
+    )
     add_samples(parser)
-    parser.add_argument("--workers", type=cli.positive, help="processes that prepare data (all cores)")
+    parser.add_argument(
+        "--workers", type=cli.positive, help="processes that prepare data (default: all cores)"
+    )
     options = parser.parse_args(argv)
     from msdae.training.recipe import Recipe
 

@@ -23,9 +23,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--cases",
         type=cli.ranged(CASES),
         default=200,
-        help="melodies that probes are fitted on, and scored on",
+        help="numbers of melodies to fit and to score probes on",
     )
-    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the melodies")
+    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="seed that draws the melodies")
     add_tables(parser)
     cli.add_codec(parser)
     cli.add_device(parser)

@@ -20,9 +20,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--pieces 96 --out maqam.md",
     )
     parser.add_argument(
-        "--pieces", type=cli.ranged(PIECES), default=96, help="a multiple of 8 has each maqam as often"
+        "--pieces",
+        type=cli.ranged(PIECES),
+        default=96,
+        help="number of pieces; with a multiple of 8 each maqam is equally frequent",
     )
-    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the pieces")
+    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="seed that draws the pieces")
     add_tables(parser)
     options = parser.parse_args(argv)
     from msdae.analysis.maqam import accuracy

@@ -22,14 +22,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         nargs="+",
         default=[],
         metavar="[NAME=]FILE",
-        help="more students of the model, as distill.py writes them",
+        help="further students of the model, written by distill.py",
     )
-    parser.add_argument("--split", nargs="+", choices=SPLITS, default=["test", "unseen"], help="of SwapBench")
     parser.add_argument(
-        "--cases", type=cli.ranged(CASES), default=48, help="monophonic melodies of each split"
+        "--split", nargs="+", choices=SPLITS, default=["test", "unseen"], help="splits of SwapBench"
     )
-    parser.add_argument("--notes", type=cli.ranged(CASES), default=12, help="single notes of each split")
-    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of the cases and of the noise")
+    parser.add_argument(
+        "--cases", type=cli.ranged(CASES), default=48, help="number of monophonic melodies per split"
+    )
+    parser.add_argument(
+        "--notes", type=cli.ranged(CASES), default=12, help="number of single notes per split"
+    )
+    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="seed of the cases and of the noise")
     add_samples(parser, "the splits 'real' and 'real-valid'")
     add_tables(parser)
     cli.add_plot(parser, "the scores over evaluations")

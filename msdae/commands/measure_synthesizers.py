@@ -28,13 +28,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--synthesizer",
         dest="synthesizers",
         action="append",
-        help="dx7, faust or vita (all three); repeatable",
+        help="dx7, faust or vita (repeatable; default: all three)",
     )
-    parser.add_argument("--presets", type=cli.ranged(COUNT), default=100, help="that are drawn of each (100)")
     parser.add_argument(
-        "--banks", action="append", default=[], help="folder or file of DX7 voices; repeatable"
+        "--presets", type=cli.ranged(COUNT), default=100, help="number of presets to draw from each"
     )
-    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of what is drawn (0)")
+    parser.add_argument(
+        "--banks", action="append", default=[], help="folder or file of DX7 voices (repeatable)"
+    )
+    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="seed that draws presets and keys")
     options = parser.parse_args(argv)
     from msdae.data.sets.squares import SquaresConfig
     from msdae.synthesis import plugins

@@ -28,11 +28,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--data",
         nargs="+",
         default=None,
-        help="prepared data sets; by default the embedded data, made on first use",
+        help="prepared data sets (default: the embedded data, made on first use)",
     )
     parser.add_argument("--split", nargs="+", default=["valid", "test"], help="caches of each data set")
-    parser.add_argument("--clips", type=cli.ranged(CLIPS), default=300, help="points on a map, at most")
-    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="of UMAP")
+    parser.add_argument(
+        "--clips", type=cli.ranged(CLIPS), default=300, help="largest number of points on a map"
+    )
+    parser.add_argument("--seed", type=cli.ranged(SEED), default=0, help="seed of UMAP")
     parser.add_argument(
         "--out", type=Path, default=folders.runs() / "umap", help="folder for pictures and pages"
     )

@@ -106,13 +106,13 @@ def add_samples(arguments: argparse._ActionsContainer) -> None:
         "--samples",
         action="append",
         metavar="DIR",
-        help="squares: library of recorded samples, SFZ files or folders of samples; repeatable",
+        help="squares: library of recorded samples, as SFZ files or folders of samples (repeatable)",
     )
     arguments.add_argument(
         "--unseen-samples",
         action="append",
         metavar="DIR",
-        help="squares: library that is held out, from those of --samples too; repeatable",
+        help="squares: library to hold out, also where --samples contains it (repeatable)",
     )
 
 
@@ -124,40 +124,52 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--dataset folder --source ~/Music --out data/mine",
     )
     rendered = ", ".join(RENDERED)
-    parser.add_argument("--dataset", required=True, choices=list(DATASETS), help="what is in --source")
+    parser.add_argument("--dataset", required=True, choices=list(DATASETS), help="kind of data set")
     parser.add_argument(
         "--source",
         type=Path,
-        help=f"folder of the recordings; of {rendered}: where to render them (OUT/source)",
+        help=f"folder of the recordings; for {rendered}: where to render them (default: OUT/source)",
     )
-    parser.add_argument("--out", type=Path, help="folder of the prepared data set (data/DATASET)")
+    parser.add_argument("--out", type=Path, help="folder of the prepared data set (default: data/DATASET)")
     names = ", ".join(codecs.CODECS)
-    parser.add_argument("--codec", default=codecs.DEFAULT, help=f"{names}, or a trained codec's file")
-    parser.add_argument("--strict", action="store_true", help="stop at the first file that is rejected")
+    parser.add_argument("--codec", default=codecs.DEFAULT, help=f"{names}, or the file of a trained codec")
+    parser.add_argument("--strict", action="store_true", help="stop at the first rejected file")
     parser.add_argument(
-        "--shards", type=cli.ranged(SHARD), help="write WebDataset shards of so many clips instead"
+        "--shards", type=cli.ranged(SHARD), help="write WebDataset shards of this many clips instead"
     )
-    parser.add_argument("--workers", type=cli.ranged(WORKERS), help="processes on this machine (all cores)")
     parser.add_argument(
-        "--mel-of", type=Path, metavar="FILE", help="YAML of the training it is for, where its mel differs"
+        "--workers", type=cli.ranged(WORKERS), help="processes on this machine (default: all cores)"
+    )
+    parser.add_argument(
+        "--mel-of",
+        type=Path,
+        metavar="FILE",
+        help="YAML file of the training that it is for, if its mel differs",
     )
     rendering = parser.add_argument_group("rendered data sets", rendered)
-    rendering.add_argument("--config", type=Path, help="YAML of what differs from the default rendering")
-    cli.add_set(rendering, "override, e.g. single_notes=0.5 or sound.effects.room=0 (squares)")
-    rendering.add_argument("--clips", type=cli.ranged(CLIPS), help="about so many for training")
-    rendering.add_argument("--seed", type=cli.ranged(SEED), help="the same gives the same bytes")
     rendering.add_argument(
-        "--soundfont", dest="soundfonts", action="append", help="sf2 or sf3, path or name; repeatable"
+        "--config", type=Path, help="YAML file of settings that differ from the default rendering"
+    )
+    cli.add_set(rendering, "override a setting, e.g. single_notes=0.5 or sound.effects.room=0 (squares)")
+    rendering.add_argument("--clips", type=cli.ranged(CLIPS), help="approximate number of clips for training")
+    rendering.add_argument(
+        "--seed", type=cli.ranged(SEED), help="seed of the rendering; the same seed gives the same bytes"
     )
     rendering.add_argument(
-        "--unseen-soundfont", dest="unseen_soundfonts", action="append", help="for the unseen split"
+        "--soundfont", dest="soundfonts", action="append", help="sf2 or sf3 file or its name (repeatable)"
+    )
+    rendering.add_argument(
+        "--unseen-soundfont",
+        dest="unseen_soundfonts",
+        action="append",
+        help="SoundFont for the unseen split (repeatable)",
     )
     add_samples(rendering)
     rendering.add_argument(
         "--synthesizer",
         dest="synthesizers",
         action="append",
-        help="squares: dx7, faust or vita, which the extra 'synthesizers' brings; repeatable",
+        help="squares: dx7, faust or vita, from the extra 'synthesizers' (repeatable)",
     )
     cli.add_device(parser)
     return parser.parse_args(argv)

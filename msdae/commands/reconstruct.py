@@ -14,7 +14,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "Reconstruct a recording from its own codes. The result is as long and as loud.",
         "a.wav --out y.wav",
     )
-    parser.add_argument("recording", type=Path, help=f"recording ({FORMATS})")
+    parser.add_argument("recording", type=Path, help=f"recording to reconstruct ({FORMATS})")
     cli.add_out(parser, "reconstruction.wav")
     cli.add_plot(parser)
     cli.add_sampling(parser, without=["draft", "dynamics"])

@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "runs/evaluate --probes runs/probes --umap runs/umap",
     )
     parser.add_argument(
-        "results", type=Path, nargs="?", default=folders.runs() / "evaluate", help="results folder"
+        "results", type=Path, nargs="?", default=folders.runs() / "evaluate", help="folder of the results"
     )
     parser.add_argument("--probes", type=Path, metavar="FOLDER", help="add tables of probes/run_probes.py")
     parser.add_argument("--umap", type=Path, metavar="FOLDER", help="add pictures of probes/plot_umap.py")
@@ -24,7 +24,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--figure", type=Path, metavar="FILE", help="also draw the swap scores: .svg, .png, .pdf"
     )
     parser.add_argument("--case", type=Path, metavar="FILE", help="also draw a case as spectrograms")
-    parser.add_argument("--number", type=cli.positive, default=1, help="which case of the page --case draws")
+    parser.add_argument(
+        "--number", type=cli.positive, default=1, help="number on the page of the case that --case draws"
+    )
     options = parser.parse_args(argv)
     from msdae.analysis import umap as umaps
     from msdae.evaluation.figures import check_plot

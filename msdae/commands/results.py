@@ -41,11 +41,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         "swapbench codecs",
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"only these of {', '.join(MEASUREMENTS)} (default: all)"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"measurements to make, of {', '.join(MEASUREMENTS)} (default: all)",
     )
-    parser.add_argument("--only-write", action="store_true", help="measure nothing, write what is stored")
+    parser.add_argument("--only-write", action="store_true", help="measure nothing; write what is stored")
     parser.add_argument(
-        "--again", action="store_true", help="measure also what was measured with the same code and weights"
+        "--again", action="store_true", help="measure again, even if code and weights are unchanged"
     )
     options = parser.parse_args(argv)
     if unknown := [name for name in options.names if name not in MEASUREMENTS]:

@@ -30,18 +30,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--data",
         nargs="+",
         default=None,
-        help="folders with the caches train/ and test/, or single caches, of which three tenths of the "
-        "pieces and notes score the probe; by default the embedded data, made on first use",
+        help="folders with train/ and test/ of prepare_data.py, or single caches, three tenths of whose "
+        "pieces and notes are held out to score the probes (default: the embedded data, made on first use)",
     )
     parser.add_argument(
         "--tasks",
         nargs="+",
         choices=list(TASKS),
         default=None,
-        help="what to probe; by default, all that the clips have labels for",
+        help="what to probe (default: all that the clips have labels for)",
     )
     parser.add_argument(
-        "--seed", type=cli.ranged(SEED), default=0, help="of the probes and the intervals of their scores"
+        "--seed",
+        type=cli.ranged(SEED),
+        default=0,
+        help="seed of the probes and of their confidence intervals",
     )
     parser.add_argument(
         "--out",

@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         metavar="FILE",
-        help="a learnt sound, or two to play one between them",
+        help="a learnt sound, or two, to play one between them",
     )
     between = cli.ranged(SHARE, float)
     parser.add_argument("--between", type=between, help=f"0 (first sound) to 1 (second) (default: {BETWEEN})")
@@ -72,8 +72,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="?",
         const=LEARNING_SECONDS,
         metavar="SECONDS",
-        help="learn the source of level 1 first, for about so long "
-        f"({LEARNING_SECONDS:g} where no number is given)",
+        help="learn the source of level 1 first, for about so many seconds "
+        f"({LEARNING_SECONDS:g} without a number)",
     )
     cli.add_out(parser, "swap.wav")
     add_levels(parser, default="1")
@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
         "--strength",
         type=cli.ranged(SHARE, float),
         default=1.0,
-        help="0 (codes of the melody source) to 1 (of the others)",
+        help="from 0 (codes of the melody source alone) to 1 (the whole swap)",
     )
     cli.add_plot(parser)
     cli.add_sampling(parser)

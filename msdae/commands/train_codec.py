@@ -161,29 +161,33 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--codec",
         choices=codecs.shipped(),
         default=codecs.DEFAULT,
-        help="which kind",
+        help="kind of codec",
     )
     parser.add_argument(
-        "--config", type=Path, help="YAML of settings, as experiments/configs/codec-wide.yaml"
+        "--config", type=Path, help="YAML file of settings, such as experiments/configs/codec-wide.yaml"
     )
     parser.add_argument(
         "--source",
         action="append",
         default=[],
-        help="folder of recordings, of which a few are held out to measure, or of a rendered data set "
+        help="folder of recordings, a few of which are held out to measure, or of a rendered data set "
         "(repeatable)",
     )
     parser.add_argument(
-        "--data", type=Path, help="folder of rendered data (data/squares; of spectral: data/synth)"
+        "--data", type=Path, help="folder of rendered data (default: data/squares; for spectral data/synth)"
     )
-    parser.add_argument("--out", required=True, help="codec file (.safetensors)")
+    parser.add_argument("--out", required=True, help="codec file to write (.safetensors)")
     parser.add_argument(
         "--run", type=Path, default=folders.runs() / "codec", help="folder of the training's state and logs"
     )
     parser.add_argument(
-        "--cache", type=Path, help="folder of the decoded recordings, for several trainings (default: --run)"
+        "--cache",
+        type=Path,
+        help="folder for the decoded recordings, which trainings may share (default: --run)",
     )
-    parser.add_argument("--latents", metavar="FILE", help="keep this codec's latents, train its decoder")
-    cli.add_set(parser, "a setting, as steps=[8000,7000]")
+    parser.add_argument(
+        "--latents", metavar="FILE", help="train only the decoder, for the latents of this codec"
+    )
+    cli.add_set(parser, "override a setting, e.g. steps=[8000,7000]")
     cli.add_device(parser)
     return parser.parse_args(argv)

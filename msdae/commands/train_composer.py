@@ -74,11 +74,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "and started again, the same line continues.",
         "--model transformer --data ~/midi --set model.width=256",
     )
-    parser.add_argument("--model", choices=list(COMPOSERS), default="transformer", help="which composer")
+    parser.add_argument("--model", choices=list(COMPOSERS), default="transformer", help="composer to train")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="MIDI and MusicXML files to learn from")
-    parser.add_argument("--config", type=Path, help="YAML of what differs from the defaults")
-    cli.add_set(parser, "a setting, e.g. steps=500 or model.layers=2")
-    parser.add_argument("--run", type=Path, help="folder of the training (runs/composers/MODEL)")
+    parser.add_argument("--config", type=Path, help="YAML file of settings that differ from the defaults")
+    cli.add_set(parser, "override a setting, e.g. steps=500 or model.layers=2")
+    parser.add_argument("--run", type=Path, help="folder of the training (default: runs/composers/MODEL)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the weights, in half precision")
     cli.add_device(parser)
     return parser.parse_args(argv)

@@ -64,48 +64,49 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="FILE",
-        help="learn from this one too, beside TimGM6mb; may be given several times",
+        help="SoundFont to learn from beside TimGM6mb (repeatable)",
     )
     parser.add_argument(
         "--check",
         action="append",
         default=[],
         metavar="FILE",
-        help="measure on the held-out instruments of this SoundFont too; may be given several times",
+        help="SoundFont whose held-out instruments are measured on too (repeatable)",
     )
     parser.add_argument(
         "--samples",
         action="append",
         default=[],
         metavar="DIR",
-        help="learn from the instruments of this library of recorded samples too, but for those of the split "
-        "'real', which are measured on alone; may be given several times",
+        help="library of recorded samples to learn from too; instruments of the split 'real' are only "
+        "measured on (repeatable)",
     )
     parser.add_argument(
         "--unseen-samples",
         action="append",
         default=[],
         metavar="DIR",
-        help="a library whose instruments are measured on alone, also where --samples has them; may be given "
-        "several times",
+        help="library whose instruments are only measured on, even if --samples has them (repeatable)",
     )
     parser.add_argument(
         "--harden",
         action="append",
         default=[],
         metavar="CODEC",
-        help=f"learn from and measure on clips that went through this codec or its file, beside "
-        f"{' and '.join(MetricConfig.codecs)}; may be given several times",
+        help=f"codec name or file: clips that went through it are learnt from and measured on, beside those "
+        f"of {' and '.join(MetricConfig.codecs)} (repeatable)",
     )
     parser.add_argument(
-        "--only-check", action="store_true", help="fit nothing, measure what --out holds or else what ships"
+        "--only-check",
+        action="store_true",
+        help="fit nothing; measure the networks in --out, or those that ship",
     )
-    parser.add_argument("--out", type=Path, help="folder of the two files (runs/timbre)")
+    parser.add_argument("--out", type=Path, help="folder of the two files (default: runs/timbre)")
     parser.add_argument(
-        "--clips-folder", type=Path, default=folders.data() / "timbre", help="of rendered clips"
+        "--clips-folder", type=Path, default=folders.data() / "timbre", help="folder of the rendered clips"
     )
     cli.add_config(parser, MetricConfig, ("clips", "coded", "rooms", "steps", "seed"))
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the table to this file")
-    parser.add_argument("--workers", type=cli.positive, help="processes that render (default: the cores)")
+    parser.add_argument("--workers", type=cli.positive, help="processes that render (default: all cores)")
     cli.add_device(parser)
     return parser.parse_args(argv)

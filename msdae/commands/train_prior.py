@@ -123,17 +123,22 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "log-mels in minutes. Killed and started again, the same line continues.",
         "--prior dit --data ~/Music --set model.width=256",
     )
-    parser.add_argument("--prior", choices=list(PRIORS), default="dit", help="which prior")
+    parser.add_argument("--prior", choices=list(PRIORS), default="dit", help="prior to train")
     parser.add_argument(
-        "--over", choices=SPACES, default=CODES, help="codes of a model, or log-mels of 10 kHz by bands"
+        "--over",
+        choices=SPACES,
+        default=CODES,
+        help="what it models: codes of a model, or 10 kHz log-mels of so many bands",
     )
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="recordings to learn from")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder of recordings to learn from")
     parser.add_argument(
-        "--pieces", type=cli.ranged(CLIPS), help=f"that are rendered without --data ({PIECES})"
+        "--pieces",
+        type=cli.ranged(CLIPS),
+        help=f"number of pieces to render for training, without --data (default: {PIECES})",
     )
-    parser.add_argument("--config", type=Path, help="YAML of what differs from the defaults")
-    cli.add_set(parser, "a setting, e.g. steps=500 or model.layers=2")
-    parser.add_argument("--run", type=Path, help="folder of the training (runs/priors/PRIOR)")
+    parser.add_argument("--config", type=Path, help="YAML file of settings that differ from the defaults")
+    cli.add_set(parser, "override a setting, e.g. steps=500 or model.layers=2")
+    parser.add_argument("--run", type=Path, help="folder of the training (default: runs/priors/PRIOR)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the weights, in half precision")
     cli.add_model(parser)
     return parser.parse_args(argv)

@@ -22,21 +22,25 @@ def main(argv: Sequence[str] | None = None) -> None:
         "which are made on first use.",
         "--stage 2 --run runs/mine --set learning_rate=2e-4",
     )
-    parser.add_argument("--stage", type=cli.positive, required=True, help="1, 2 or 3")
-    parser.add_argument("--model", choices=sorted(MODELS), help="what to train (as --config says, or msdae)")
+    parser.add_argument("--stage", type=cli.positive, required=True, help="stage to train: 1, 2 or 3")
+    parser.add_argument(
+        "--model", choices=sorted(MODELS), help="model to train (default: that of --config, or msdae)"
+    )
     parser.add_argument(
         "--config",
         type=Path,
-        help="YAML of what differs from the defaults (experiments/configs), or a recipe, as recordings.yaml",
+        help="YAML file of settings that differ from the defaults, or a recipe (experiments/configs)",
     )
-    cli.add_set(parser, "override, e.g. seed=1")
-    parser.add_argument("--run", type=Path, help="folder of the run (default: runs/ and the config's name)")
+    cli.add_set(parser, "override a setting, e.g. seed=1")
+    parser.add_argument(
+        "--run", type=Path, help="folder of the run (default: runs/NAME, named like the config)"
+    )
     parser.add_argument(
         "--data",
         type=Path,
         nargs="+",
         default=[],
-        help="folders with the caches train/ and valid/ (prepare_data.py)",
+        help="folders with train/ and valid/ of prepare_data.py",
     )
     parser.add_argument(
         "--from",

@@ -25,22 +25,22 @@ SERIES = Range(2, 1000, reason="a series has two ends, and more steps cannot be 
 class Sampling:
     """How latents are sampled.
 
-    steps: sampling steps; by default 2 of a student and 12 of the model itself. More than the student has
-        learnt are left to the model itself.
-    antithetic: share of the latents that are sampled from the opposite noise: 0 is a plain sample, in half of
-        the time, 0.5 the mean of both. For a sound that is new to the model (learnt, or with a draft) half of
-        it is taken.
-    sampler: the solver of the ODE of the model itself, by default dpmpp_2m; naming one leaves the student
-        out.
-    guidance: a weight, or one a level, coarse to fine; 1 is as trained. By default the model's own: 2, 1, 2
-        of the one that ships. What the student has not learnt is left to the model itself.
-    seed: the noise of each latent frame follows from it and the frame's position alone.
-    quality: "fast" is by the model's student, where it has one, each step one evaluation; "best" by the model
-        itself.
-    draft: whether a swap of level 1 begins at the melody put together of frames of the timbre source: "auto"
-        where the model does not know the sound, "always", "never".
-    dynamics: how notes swell and die away in a swap of level 1: "sound", as the timbre source's; "melody", as
-        the melody source's; "auto", "sound" where the sound is new to the model or learnt.
+    steps: sampling steps, by default 2 with a student and 12 with the model itself. For more steps than the
+        student has learnt the model itself is used.
+    antithetic: share of the latents that is sampled from the opposite noise: 0 samples once, in half of the
+        time; 0.5 takes the mean of both. Halved for a sound that is new to the model (learnt, or with a
+        draft).
+    sampler: ODE solver of the model itself, by default dpmpp_2m; naming one turns the student off.
+    guidance: classifier-free guidance, as one weight or one per level, coarse to fine; 1 is none. By default
+        the model's own: 2, 1, 2 for the one that ships. For weights that the student has not learnt the
+        model itself is used.
+    seed: seed of the noise, which depends only on it and on the position of a latent frame.
+    quality: "fast" renders with the model's student, if it has one, at one evaluation per step; "best" with
+        the model itself.
+    draft: whether a swap of level 1 starts from a draft, the melody assembled from frames of the timbre
+        source: "auto" (if the model does not know the sound), "always" or "never".
+    dynamics: how notes swell and decay in a swap of level 1: "sound" (as in the timbre source), "melody" (as
+        in the melody source) or "auto" ("sound" if the sound is learnt or new to the model).
 
     Raises:
         UserError: a number outside its range, or an unknown sampler.
@@ -127,7 +127,8 @@ class Mix:
 class LiveConfig:
     """When windows of a stream are sampled.
 
-    stride: latent frames between two windows, which are played at once. Fewer delay less and compute more.
+    stride: latent frames from one window to the next, which are played at once. Fewer give less delay and
+        need more computing.
     ahead: latent frames at the end of a window that are not played yet.
 
     Raises:

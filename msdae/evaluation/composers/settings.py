@@ -12,11 +12,11 @@ from msdae.models.composers import ComposerSampling
 class Settings:
     """How composers are measured.
 
-    samples: how many are drawn of each composer.
-    bars: length of each sample.
-    seed: of the samples and the excerpts.
+    samples: number of samples drawn from each composer.
+    bars: length of a sample.
+    seed: seed of the samples and the excerpts.
     sampling: how samples are drawn.
-    split: of the held-out pieces that composers are measured on.
+    split: split of the held-out pieces that composers are measured on.
     """
 
     samples: Annotated[int, Range(2, 10_000)] = 200

@@ -22,9 +22,9 @@ class MetricConfig:
     rooms: share of all these clips that are played in rooms.
     references: clips of each instrument to check with.
     checked: how many of them are also checked through each codec, and in rooms.
-    codecs: names or files.
+    codecs: names or files of codecs.
     steps: training steps of each network.
-    seed: of the clips and the networks.
+    seed: seed of the clips and the networks.
     """
 
     clips: Annotated[int, CLIPS] = 48

@@ -13,12 +13,12 @@ SAMPLES = Range(2, 10_000)
 class Settings:
     """What is drawn.
 
-    samples: how many are drawn of each prior to be compared with recordings; 0: none.
-    seconds: length of a sample.
-    texts: samples that are asked for in words; 0: none.
-    pieces: long samples, whose thirds are compared; 0: none.
-    long: seconds of a long sample.
-    seed: of everything that is drawn.
+    samples: number of samples drawn from each prior to compare with recordings, or 0.
+    seconds: length of a sample, in seconds.
+    texts: number of samples asked for in words, or 0.
+    pieces: number of long samples, whose thirds are compared, or 0.
+    long: length of a long sample, in seconds.
+    seed: seed of everything that is drawn.
     """
 
     samples: Annotated[int, Range(0, SAMPLES.high)] = 200

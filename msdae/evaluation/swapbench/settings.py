@@ -21,14 +21,14 @@ CASES = Range(1, 10_000, reason="more would take days")
 class EvaluationConfig:
     """What models are evaluated on, and how.
 
-    splits: of SwapBench, each once.
-    cases: about how many, over all splits: each texture of a split has its share, rounded, and one at least;
-        by default 200, and 120 of the split "real", 36 of "real-valid".
-    seed: of the cases.
+    splits: splits of SwapBench, each once.
+    cases: approximate number of cases over all splits; each texture of a split has its share, at least one.
+        By default 200, and 120 of the split "real", 36 of "real-valid".
+    seed: seed that draws the cases.
     sampling: how models render; its seed is that of the noise.
-    embedding: of FAD and KAD.
-    report_cases: cases to listen to in the report.
-    data: a prepared split (a cache); Tables 1, 4 and 5 are then of pairs of its clips.
+    embedding: embedding for FAD and KAD.
+    report_cases: number of cases to listen to in the report.
+    data: a prepared split (a cache), from pairs of whose clips Tables 1, 4 and 5 are made.
     samples: libraries of recorded samples that play the splits "real" and "real-valid"; by default the data
         folder's.
     learn: seconds for which models that can learn sounds learn each timbre source, for one more row; None for

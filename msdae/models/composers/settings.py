@@ -24,11 +24,11 @@ def require_heads(width: int, heads: int) -> None:
 
 @dataclass(frozen=True)
 class ComposerSampling:
-    """How a composer draws: vae and musegan by the temperature alone, roll_diffusion by none of this.
+    """How a composer draws. Of these, vae and musegan use the temperature alone, roll_diffusion nothing.
 
-    temperature: below 1 it keeps to what is likely, above it dares more.
-    top_p: it draws from the likeliest symbols that have so much probability together (nucleus sampling).
-    copies: whether more than 8 notes in a row may be copied from a piece that it learnt from.
+    temperature: below 1 it keeps to what is likely, above 1 it is bolder.
+    top_p: probability that the likeliest symbols, from which it draws, have together (nucleus sampling).
+    copies: whether it may copy more than 8 notes in a row from a training piece.
     """
 
     temperature: Annotated[float, TEMPERATURE] = 1.0

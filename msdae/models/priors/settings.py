@@ -15,10 +15,10 @@ WindowSize = Annotated[int, Range(8, 4096, reason="more is more than a piece")] 
 class PriorSampling:
     """How a prior draws.
 
-    prior_steps: of its sampler.
-    prior_guidance: weights of a timbre and of a text; 1 is as trained.
-    keep: share of a window that the next one keeps.
-    window: latent frames that are drawn at once, where not those of training; the Gaussian has no others.
+    prior_steps: sampling steps of the prior.
+    prior_guidance: guidance weights of a timbre and of a text; 1 is none.
+    keep: share of a window that the next window continues from.
+    window: latent frames that are drawn at once, by default as in training. The Gaussian has no others.
     """
 
     prior_steps: Annotated[int, Range(1, 1000, reason="more change nothing that can be heard")] = 24
