@@ -389,7 +389,7 @@ def render(renderer: "Pipeline", mix: "Mix", output: Path) -> None:
 def say_written(output: Path, source: Any, quieter: bool, than: str = "the melody source") -> None:
     """Print that a rendering as long as `source` was written; note if it is `quieter` than it should be."""
     if quieter:
-        note(f"{output}: quieter than {than}: as loud, its peaks would be limited by over 6 dB")
+        note(f"{output}: quieter than {than}, whose loudness would take over 6 dB off its peaks")
     print(f"wrote {output} ({source.samples / source.sample_rate:.2f} s)")
 
 

@@ -71,7 +71,7 @@ def _probe(options: argparse.Namespace, command: str) -> None:
 
     checkpoints = cli.named(options.checkpoint, [SHARED])
     models = inputs.models(checkpoints, options.model, device(options.device))
-    cli.note(f"the probes of {len(models)} models take some minutes each on two cores")
+    cli.note(f"probing takes some minutes a model on two cores (here {len(models)})")
     splits = {name: probing.open_split(path) for name, path in inputs.folders(options.data, tqdm).items()}
     tasks = options.tasks and list(dict.fromkeys(options.tasks))
     results = probing.run(models, splits, tasks, options.seed, tqdm)

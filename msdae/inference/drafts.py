@@ -21,8 +21,8 @@ from msdae.inference.settings import ALWAYS, NEVER, Mix
 from msdae.limits import SHORTEST_SOUND
 
 UNKNOWN_SOUND = (
-    "note: the model does not know this sound, and begins at its own frames; learnt first (swap --learn, "
-    "10 s), it comes nearer"
+    "note: the model does not know this sound, so the swap starts from the recording's own frames; a sound "
+    "that is learnt first (swap --learn, 10 s) comes closer"
 )
 UNKNOWN = 4.5  # dB of `distance` from which on the model does not know a sound
 UNKNOWN_FEW = 6.0  # the same for a source of few notes, from which less can be told
