@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         type=Path,
         nargs="+",
         default=[],
-        help="folders with train/ and valid/ of prepare_data.py (default: the embedded squares)",
+        help="folders with train/ and valid/ of prepare_data.py (default: squares rendered on first use)",
     )
     parser.add_argument("--config", type=Path, help="YAML file of settings that differ from the defaults")
     cli.add_set(parser, "override a setting, e.g. steps=2000")
