@@ -230,9 +230,7 @@ _threads.__name__ = "int"
 
 def add_codec(arguments: argparse.ArgumentParser) -> None:
     """Add --codec, the codec of a model."""
-    arguments.add_argument(
-        "--codec", help="codec name or file (default: the codec that the model was trained on)"
-    )
+    arguments.add_argument("--codec", help="codec name or file (default: the one the model was trained on)")
 
 
 def named(arguments: Sequence[str], reserved: Iterable[str] = ()) -> dict[str, str]:

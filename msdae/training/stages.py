@@ -92,65 +92,99 @@ def train_stage(
     mel = mel.fitted(codec.sample_rate, codec.hop)
     settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, mel=mel))
     with only_process(folder):
-        return _train(kind, stage, settings, folder, datasets, beginning, listen, progress, codec, codec_file)
+        clips = _clips(datasets, settings.model, progress)
+        settings = _fitted(settings, kind, codec, codec_file, clips, beginning.model)
+        model = begin_stage(kind, settings.model, stage, settings.seed, *beginning[:2])
+        _announce(kind, stage, *clips, beginning.name)
+        if note := noise_note(settings.model):
+            _say(note)
+        codec_files.copy(codec_file, folder)
+        trainings = _Trainings(*clips, codec, listen, folder.parent.name, beginning)
+        return _train(model, stage, settings, folder, trainings)
+
+
+def _clips(datasets: Sequence[str | Path], model: ModelConfig, progress: Progress) -> tuple[Clips, Clips]:
+    """The clips to train on and those for validation; without `datasets` those of rendered squares."""
+    if not datasets:
+        datasets = [
+            data.embedded(codec=model.codec.name, mel=model.mel, dataset="squares", progress=progress)
+        ]
+    train, valid = (data.open_clips(*(Path(d) / split for d in datasets)) for split in ("train", "valid"))
+    return train, valid
+
+
+def _fitted(
+    settings: TrainConfig,
+    kind: str,
+    codec: codecs.Codec,
+    codec_file: Path | None,
+    clips: Sequence[Clips],
+    previous: Autoencoder | None,
+) -> TrainConfig:
+    """The settings with what the codec and the training clips (the first of `clips`) say of the model.
+
+    Raises:
+        UserError: the clips were made with another codec or mel, or the codec does not reconstruct.
+    """
+    train, mel = clips[0], settings.model.mel
+    if not MODELS[kind].needs_mel:
+        mel = of_file(MelConfig, train.manifest["mel"], train.path)
+    for split in clips:
+        split.require(codec, mel)
+    _require_working_codec(codec, train, mel, settings.coarse_codec)
+    model = measured(dataclasses.replace(settings.model, mel=mel), codec, train, previous, codec_file)
+    return dataclasses.replace(settings, model=model)
+
+
+class _Trainings(NamedTuple):
+    """What a stage's trainings, of an encoder alone and of the whole, have in common."""
+
+    train: Clips
+    valid: Clips
+    codec: codecs.Codec
+    listen: Listen | None
+    run_name: str
+    beginning: Start
+
+    def run(
+        self,
+        model: Autoencoder,
+        settings: TrainConfig,
+        folder: Path,
+        total: int,
+        contrast_only: bool = False,
+    ) -> bool:
+        """Train a model for `total` steps in `folder`, or go on. Returns the same as `train_stage`."""
+        previous, with_denoiser, origin = self.beginning
+        before = previous.provenance.get("steps", []) if with_denoiser and previous is not None else []
+        provenance: dict[str, Any] = {
+            "run": self.run_name,
+            "data": self.train.manifest["dataset"],
+            "started from": origin,
+            "steps": [*before, total],
+        }
+        start = None if previous is None else student.fingerprint(previous)
+        clips = self.train, self.valid
+        task = AutoencoderTask(
+            model, settings, *clips, self.codec, self.listen, provenance, contrast_only, start
+        )
+        return Loop(task, settings, total, folder).run()
 
 
 def _train(
-    kind: str,
-    stage: int,
-    settings: TrainConfig,
-    folder: Path,
-    datasets: Sequence[str | Path],
-    beginning: Start,
-    listen: Listen | None,
-    progress: Progress,
-    codec: codecs.Codec,
-    codec_file: Path | None,
+    model: Autoencoder, stage: int, settings: TrainConfig, folder: Path, trainings: _Trainings
 ) -> bool:
-    """`train_stage` once its folder is this process's."""
-    name, mel = settings.model.codec.name, settings.model.mel
-    previous, with_denoiser, origin = beginning
-    if not datasets:
-        datasets = [data.embedded(codec=name, mel=mel, dataset="squares", progress=progress)]
-    train, valid = (data.open_clips(*(Path(d) / split for d in datasets)) for split in ("train", "valid"))
-    if not MODELS[kind].needs_mel:
-        mel = of_file(MelConfig, train.manifest["mel"], train.path)
-        settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, mel=mel))
-    for clips in (train, valid):
-        clips.require(codec, mel)
-    _require_working_codec(codec, train, mel, settings.coarse_codec)
-    model_config = measured(settings.model, codec, train, previous, codec_file)
-    settings = dataclasses.replace(settings, model=model_config)
-    model = begin_stage(kind, settings.model, stage, settings.seed, previous, with_denoiser)
-    _announce(kind, stage, train, valid, origin)
-    if note := noise_note(model_config):
-        _say(note)
-    provenance: dict[str, Any] = {
-        "run": folder.parent.name,
-        "data": train.manifest["dataset"],
-        "started from": origin,
-    }
-    before = previous.provenance.get("steps", []) if with_denoiser and previous is not None else []
-    codec_files.copy(codec_file, folder)
-    start = None if previous is None else student.fingerprint(previous)
-    total = settings.steps[stage - 1]  # not of model.stage: a joint model has all levels in its only stage
-
-    def trained(
-        model: Autoencoder, settings: TrainConfig, folder: Path, total: int, contrast_only: bool = False
-    ) -> bool:
-        made = {**provenance, "steps": [*before, total]}
-        task = AutoencoderTask(model, settings, train, valid, codec, listen, made, contrast_only, start)
-        return Loop(task, settings, total, folder).run()
-
+    """Train a stage, if need be after an encoder alone. Returns the same as `train_stage`."""
     if not (folder / state.FILE).exists():
-        first, steps = _first_encoder(model, stage, settings, beginning)
+        first, steps = _first_encoder(model, stage, settings, trainings.beginning)
         if steps:
             alone = settings.for_encoder(steps)
-            if not trained(first, alone, folder / "encoder", steps, contrast_only=True):
+            if not trainings.run(first, alone, folder / "encoder", steps, contrast_only=True):
                 return False
             first = Autoencoder.load(folder / "encoder" / hub.WEIGHTS)
             model.encoders[first.stage - 1].load_state_dict(first.encoders[-1].state_dict())
-    return trained(model, settings, folder, total)
+    total = settings.steps[stage - 1]  # not of model.stage: a joint model has all levels in its only stage
+    return trainings.run(model, settings, folder, total)
 
 
 def _first_encoder(
