@@ -5,6 +5,7 @@ built for a stage of training: in stage K it has K levels, and what later stages
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -267,11 +268,14 @@ class Autoencoder(nn.Module):
 
     def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
         """Write weights and everything that rebuilds the model to one safetensors file, atomically."""
+        self._write(path, self.config, dtype)
+
+    def _write(self, path: str | Path, settings: ModelConfig, dtype: torch.dtype | None = None) -> None:
         tensors = {name: tensor.to(dtype or tensor.dtype) for name, tensor in self.state_dict().items()}
         header = {
             "model": self.kind,
             "stage": self.stage,
-            "config": config.to_mapping(self.config),
+            "config": config.to_mapping(settings),
             "provenance": self.provenance,
         }
         checkpoint.save(path, "model", tensors, header)
@@ -319,9 +323,13 @@ class Autoencoder(nn.Module):
         return model
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the model to a folder, with its student, and with its codec's file if that does not ship."""
+        """Write the model to a folder, with its student, and with its codec's file if that does not ship.
+
+        The model then names this file, and not the place on this machine where it was in training.
+        """
         files.make_folder(Path(folder))
-        self.save(Path(folder) / hub.WEIGHTS)
+        codec = replace(self.config.codec, path=self.config.codec.path and codec_files.CODEC)
+        self._write(Path(folder) / hub.WEIGHTS, replace(self.config, codec=codec))
         codec_files.copy(codec_files.find(self.config.codec, self.folder), folder)
         hub.copy_student(self.folder, Path(folder))
 

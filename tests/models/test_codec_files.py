@@ -68,6 +68,20 @@ def run(codec_file, melody, tmp_path_factory):
     return folder / "run"
 
 
+def test_a_saved_folder_does_not_tell_where_the_codec_lay(run, codec_file, tmp_path):
+    """Regression: what was pushed to the hub had a path of the user's own machine in it."""
+    model = Autoencoder.from_pretrained(run / "stage2")
+    assert model.config.codec.path == str(codec_file)
+    model.save_pretrained(tmp_path / "saved")
+    saved = (tmp_path / "saved" / "model.safetensors").read_bytes()
+    assert str(codec_file.parent).encode() not in saved
+    pipeline = Pipeline.from_pretrained(tmp_path / "saved", "cpu")
+    assert pipeline.codec.fingerprint == model.config.codec.fingerprint
+    (tmp_path / "saved" / codec_files.CODEC).unlink()
+    with pytest.raises(UserError, match="beside the checkpoint"):
+        Pipeline.from_pretrained(tmp_path / "saved", "cpu")
+
+
 def test_a_model_over_a_codec_file_swaps_and_is_scored(run, codec_file, melody):
     """Regression, defect 1: it was refused, because the header kept the name of the codec's class alone."""
     pipeline = Pipeline.from_pretrained(run / "stage2", "cpu", FAST)
