@@ -175,9 +175,9 @@ def told_table(name: str, fit: Renditions, test: Renditions, command: str = "") 
     note = (
         f"Linear probes fitted on {len(fit.melodies)} melodies of one voice and scored on "
         f"{len(test.melodies)} of other pieces, each as it is, transposed, at another tempo and by another "
-        "instrument. Tempo: log2 of the median interval between onsets. Delta: what all levels tell "
-        f"together, less what {first} tells of the instrument, {rest} of pitch and tempo. 95 % intervals "
-        "over pieces."
+        "instrument. Tempo: log2 of the median interval between onsets. Delta: score of all levels "
+        f"together minus that of {first} for the instrument, or of {rest} for pitch and tempo. 95 % "
+        "intervals over pieces."
     )
     header = ("code", "instrument's family, % ↑", "mean pitch, R2 ↑", "tempo, R2 ↑")
     return Table(
@@ -311,11 +311,12 @@ def changed_table(name: str, fit: Renditions, test: Renditions, command: str = "
         rows.append((f"h{level + 1}", *alike, *of_change))
     note = (
         f"{len(test.melodies)} melodies of one voice, transposed by up to {SEMITONES} semitones, played at "
-        f"{SLOWEST} to {FASTEST} times their tempo, and by another instrument. Cosine: of the codes of a "
-        "melody before and after, less the mean of all codes, in time with each other (invariance); beside "
-        "it, that of a melody and the next one. Read: how well a linear probe tells the semitones or the "
-        "tempo from the averages of both codes (equivariance); foretold: how much of their difference a "
-        "linear probe tells from the code before and the semitones or the tempo. 95 % intervals over pieces."
+        f"{SLOWEST} to {FASTEST} times their tempo, and by another instrument. Cosine: similarity of a "
+        "melody's codes before and after the change, centred by the mean of all codes and aligned in time "
+        "(invariance); beside it, that of one melody's codes and the next one's. Read: how well a linear "
+        "probe predicts the semitones or the tempo from the averages of both codes (equivariance). Foretold: "
+        "how much of the difference between them it predicts from the code before and the semitones or the "
+        "tempo. 95 % intervals over pieces."
     )
     return Table(f"What changes in codes of {name}", header, tuple(rows), note, command)
 

@@ -150,8 +150,8 @@ def summary(separation: Separation, command: str = "") -> Table:
     mig = Value(separation.mig, separation.low, separation.high, digits=2)
     note = (
         f"Separation (mutual information gap over levels, 0 to 1): {mig}; of untrained encoders "
-        f"{separation.random_mig:.2f}. Columns: the share of a factor's information that a probe reads from "
-        "each level, and how much that is over an untrained encoder. The gap is that of the best level over "
+        f"{separation.random_mig:.2f}. Columns: share of a factor's information that a probe reads from "
+        "each level, and its excess over an untrained encoder. The gap is that between the best level and "
         "the second best."
     )
     title = f"Disentanglement of {separation.checkpoint} on {separation.data}"

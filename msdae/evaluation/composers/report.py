@@ -45,11 +45,11 @@ HEADER = (
 )
 NOTE = (
     "{samples} samples of {bars} bars each; means with bootstrap 95 % intervals over samples or pieces. "
-    "Nats are of {split} pieces, of the vae an upper bound. A symbol of tunes is a note with its duration "
-    "(of LSTMs with 1D tokens a sixteenth), of chorales a voice's sixteenth. Overlapping area: of "
-    "{features} metrics of samples and of excerpts of {split} pieces, on average; the first row of a "
-    "corpus has it of the other held-out pieces. Copied runs: "
-    f"{RUN} notes in a row, in any key, that are in the training set; longest: the median, in notes."
+    "Nats are measured on {split} pieces; those of the vae are an upper bound. A symbol is, for tunes, a "
+    "note with its duration (for LSTMs with 1D tokens a sixteenth) and, for chorales, a sixteenth of one "
+    "voice. Overlapping area: mean over {features} metrics, of samples and of excerpts of {split} pieces; in "
+    "the first row of a corpus, of the other held-out pieces. Copied runs: runs of "
+    f"{RUN} notes, in any key, that occur in the training set; longest: their median length in notes."
 )
 
 

@@ -138,10 +138,10 @@ def check(
         changed = {kind: rendered(plans[name, kind]) for kind, *_ in kinds}
         rows.append((name, *_row(network, labeller, rendered(plans[name, ""]), changed)))
     note = (
-        "3 s clips of validation pieces. Nearest: the instrument whose mean embedding over clips of other "
-        "pieces is the nearest one is the right one; the same for clips that went through a codec, or are "
-        "played in rooms, among clips as they were. Deceived: of clips that an equaliser gave the spectral "
-        "envelope of another instrument, those taken for that one."
+        "3 s clips of validation pieces. Nearest: share of clips whose nearest instrument, by its mean "
+        "embedding over clips of other pieces, is the right one; also for clips that went through a codec or "
+        "are played in rooms, compared with unchanged ones. Deceived: share of clips, given the spectral "
+        "envelope of another instrument by an equaliser, that are taken for that instrument."
     )
     nearest = ("nearest", *(f"nearest, {kind}" for kind, *_ in kinds))
     header = ("instruments", "clips", "triplets", *nearest, "deceived ↓", "program", "family")

@@ -21,9 +21,9 @@ from msdae.models.priors.base import Condition, Prior
 from msdae.models.priors.settings import PriorSampling
 
 ABOUT = (
-    "{count} held-out recordings, each beside what a prior draws of its caption, one window long. SSIM and "
-    "MSE: of their log-mels, scaled to 0 to 1. KAD: of their sounds, all by Griffin-Lim, by the embedding "
-    "{embedding}. The mean is that of the other recordings."
+    "{count} held-out recordings, each compared with what a prior draws from its caption, one window long. "
+    "SSIM and MSE: of their log-mels, scaled to 0 to 1. KAD: of their sounds, all by Griffin-Lim, with the "
+    "embedding {embedding}. The mean is that of the other recordings."
 )
 
 

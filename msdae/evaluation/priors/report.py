@@ -27,21 +27,22 @@ from msdae.symbolic.instruments import FAMILIES, INSTRUMENTS
 TOGETHER = 16  # samples embedded or transcribed at once
 PART = 3.0  # seconds of the parts of a third, which are compared with each other
 ABOUT = (
-    "{count} samples of {seconds:g} s; KAD and FAD against held-out recordings through the codec, by the "
-    "embedding {embedding}; other recordings are those that priors learn from. Notes are heard by Basic "
-    "Pitch; their distance is the mean of the Wasserstein distances of the five figures after it, each in "
-    "deviations of the recordings' own. Speed: seconds of music a second, with rendering, on this machine."
+    "{count} samples of {seconds:g} s; KAD and FAD against held-out recordings through the codec, with the "
+    "embedding {embedding}; other recordings are those that priors are trained on. Notes are transcribed by "
+    "Basic Pitch; their distance is the mean Wasserstein distance of the five figures after it, each in "
+    "standard deviations of the recordings. Speed: seconds of music per second, with rendering, on this "
+    "machine."
 )
 MIDDLE = (
-    "{count} pieces of {seconds:g} s: the middle third beside the mean of both ends, and the interval of the "
-    "difference. Repetition: the share of runs of four intervals that the same third had before. "
-    "Self-similarity: the mean cosine of embeddings of its parts of three seconds. KAD: against thirds of "
-    "held-out recordings at the same place. Recordings are as long, or as most of them are."
+    "{count} pieces of {seconds:g} s: the middle third, the mean of the first and last third, and the "
+    "interval of the difference. Repetition: share of runs of four intervals that occurred before in the "
+    "same third. Self-similarity: mean cosine of the embeddings of its parts of three seconds. KAD: against "
+    "the same thirds of held-out recordings. Recordings are as long, or as long as most of them are."
 )
 ASKED = (
     "{count} samples asked for by family and register in words. Heard: by the instrument classifier, which "
-    "knows {right} of the recordings' families, and {made} of what the model renders of their codes; and by "
-    "Basic Pitch's median pitch. Chance is {chance} and a third."
+    "is right about the family of {right} of the recordings and of {made} of their renderings by the model; "
+    "and by the median pitch of Basic Pitch's notes. Chance is {chance} and a third."
 )
 
 

@@ -126,8 +126,8 @@ def measure(
         tuple(rows),
         f"Swaps of level 1, {counted(sum(lines), 'melody', 'melodies')} and "
         f"{counted(sum(notes), 'single note')} of {splits}, the same noise for all rows; means with "
-        "bootstrap 95 % intervals over pieces, differences paired. KAD is how far melodies are from the "
-        "right answers. Evaluations are of a window, those of guidance counted.",
+        "bootstrap 95 % intervals over pieces, differences paired. KAD: distance of the melodies from the "
+        "right answers. Evaluations are per window, including those for guidance.",
         command,
     )
 
