@@ -153,16 +153,18 @@ def _check_prompt(composer: "Composer", prompt: Score, path: Path) -> None:
 def _check_used(composer: "Composer", sampling: ComposerSampling, options: argparse.Namespace) -> None:
     """Raise a UserError if an option of `ComposerSampling` is given that would change nothing."""
     used = () if options.between or options.style else composer.sampled
-    for field in fields(sampling):
-        if field.name not in used and getattr(sampling, field.name) != field.default:
-            option = f"--{field.name.replace('_', '-')}"
-            raise UserError(f"{option}: would change nothing of what is asked for; leave it out")
+    for option in _given(sampling, ComposerSampling, used):
+        raise UserError(f"{option}: would change nothing of what is asked for; leave it out")
     swapped = options.timbre or options.sound
-    for field in fields(Sampling):
-        if not swapped and field.name != "seed" and getattr(options, field.name) != field.default:
-            option = f"--{field.name.replace('_', '-')}"
-            raise UserError(f"{option}: is of the sound of --timbre or --sound; give one, or leave it out")
+    for option in [] if swapped else _given(options, Sampling, ["seed"]):
+        raise UserError(f"{option}: is of the sound of --timbre or --sound; give one, or leave it out")
     check_sampling(options, [1] if swapped else [], not options.sound)
+
+
+def _given(values: Any, kind: type, without: Sequence[str]) -> list[str]:
+    """The options of the dataclass `kind` whose values are not the defaults, but for the fields `without`."""
+    asked = (f.name for f in fields(kind) if f.name not in without and getattr(values, f.name) != f.default)
+    return [f"--{name.replace('_', '-')}" for name in asked]
 
 
 def _check(options: argparse.Namespace) -> None:

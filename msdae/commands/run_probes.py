@@ -67,11 +67,12 @@ def _probe(options: argparse.Namespace, command: str) -> None:
     from msdae.analysis.probes import inputs, report
     from msdae.analysis.probes.separation import separation
     from msdae.analysis.probes.study import SHARED
+    from msdae.evaluation.tables import counted
     from msdae.nn.device import device
 
     checkpoints = cli.named(options.checkpoint, [SHARED])
     models = inputs.models(checkpoints, options.model, device(options.device))
-    cli.note(f"probing takes some minutes a model on two cores (here {len(models)})")
+    cli.note(f"probing {counted(len(models), 'model')}, some minutes for each on two cores")
     splits = {name: probing.open_split(path) for name, path in inputs.folders(options.data, tqdm).items()}
     tasks = options.tasks and list(dict.fromkeys(options.tasks))
     results = probing.run(models, splits, tasks, options.seed, tqdm)

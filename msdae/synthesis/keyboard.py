@@ -34,8 +34,7 @@ class Keyboard:
         self._gain = players.PEAK / soundfont.level(font, program, MIDDLE)
 
     def tell(self, message: Message) -> None:
-        """Handle one message: a key, a pitch bend, or a controller: the sustain pedal, volume and expression,
-        their reset, or a panic. Others are ignored."""
+        """Handle one message: a key, a pitch bend or a controller. Others are ignored."""
         if message.type == "note_on" and message.velocity:
             if message.note in self._held:  # a key sounds only once at a time
                 self._held.discard(message.note)
@@ -46,19 +45,23 @@ class Keyboard:
             self._release()
         elif message.type == "pitchwheel":
             self._synth.pitchbend(0, message.pitch + 8192)
-        elif message.type == "control_change" and message.control == SUSTAIN:
-            self._pedal = message.value >= 64
+        elif message.type == "control_change":
+            self._control(message.control, message.value)
+
+    def _control(self, number: int, value: int) -> None:
+        """Handle a controller: the sustain pedal, volume, expression, their reset, or a panic."""
+        if number == SUSTAIN:
+            self._pedal = value >= 64
             self._release()
-        elif message.type == "control_change" and message.control in (VOLUME, EXPRESSION):
-            self._synth.control_change(0, message.control, message.value)
-        elif message.type == "control_change" and message.control == RESET:
-            self._pedal = False
-            self._release()
+        elif number in (VOLUME, EXPRESSION):
+            self._synth.control_change(0, number, value)
+        elif number == RESET:
+            self._control(SUSTAIN, 0)
+            self._control(EXPRESSION, REST[EXPRESSION])
             self._synth.pitchbend(0, 8192)
-            self._synth.control_change(0, EXPRESSION, REST[EXPRESSION])
-        elif message.type == "control_change" and message.control in (SOUNDS_OFF, NOTES_OFF):
+        elif number in (SOUNDS_OFF, NOTES_OFF):
             self._held.clear()
-            if message.control == SOUNDS_OFF:
+            if number == SOUNDS_OFF:
                 self._synth.sounds_off(0)
             else:
                 self._synth.notes_off(0)

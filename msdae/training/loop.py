@@ -376,13 +376,15 @@ class Loop:
         self.log.trim(self.step)
 
     def _note_changes(self, before: dict[str, Any], settings: dict[str, Any]) -> None:
-        """Say which settings are others than those that the state was saved with. Steps may grow; what has
-        parts, as the sizes of a model, its task compares."""
+        """Say which settings differ from those that the state was saved with.
+
+        Steps may grow, and settings with parts, such as a model's sizes, are compared by the task.
+        """
         changed = [
             f"{name} {printable(value)[:40]}, not {settings[name]}"
             for name, value in before.items()
-            if name not in ("kind", "steps") and settings.get(name, value) != value
-            if not isinstance(value, dict)
+            if not (name in ("kind", "steps") or isinstance(value, dict))
+            and settings.get(name, value) != value
         ]
         if changed:
             follows = (

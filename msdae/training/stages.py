@@ -94,8 +94,9 @@ def train_stage(
     with only_process(folder):
         clips = _clips(datasets, settings.model, progress)
         settings = _fitted(settings, kind, codec, codec_file, clips, beginning.model)
-        model = begin_stage(kind, settings.model, stage, settings.seed, *beginning[:2])
-        _announce(kind, stage, *clips, beginning.name)
+        previous, with_denoiser, origin = beginning
+        model = begin_stage(kind, settings.model, stage, settings.seed, previous, with_denoiser)
+        _announce(kind, stage, *clips, origin)
         if note := noise_note(settings.model):
             _say(note)
         codec_files.copy(codec_file, folder)

@@ -21,11 +21,7 @@ from msdae.files import reading
 
 KIND, FILE = "training state", "state.safetensors"
 FIX = "delete it, and the stage starts anew"
-NOT_IN_ALL = (
-    "clips",
-    "from",
-    "kind",
-)  # of what has to be the same; a state without them is continued
+NOT_IN_ALL = ("clips", "from", "kind")  # must be the same too, but older states lack them and are continued
 FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
 _FULL_IN_PLACE = StateDictOptions(full_state_dict=True)
 Tensors = dict[str, torch.Tensor]

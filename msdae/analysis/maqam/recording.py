@@ -137,10 +137,7 @@ def of_waveform(
 
     name: of the sound, for errors. The other arguments and errors are as in `analyse`.
     """
-    line = track.cents
-    if not _is_line(waveform, line):
-        line = middles(line)
-    _require_line(waveform, line, name)
+    line = _line(waveform, track.cents, name)
     hertz, decibels = spectrum.spectrogram(waveform, pitch.RATE)
     amplitudes = spectrum.cleaned(decibels, alpha, sigma)
     melody = _melody(line)
@@ -199,19 +196,23 @@ def middles(cents: np.ndarray) -> np.ndarray:
     return steady
 
 
-def _require_line(waveform: torch.Tensor, cents: np.ndarray, name: str) -> None:
-    """Raise a UserError if too little of the sound has a steady pitch, as with drums."""
-    if not _is_line(waveform, cents):
+def _line(waveform: torch.Tensor, cents: np.ndarray, name: str) -> np.ndarray:
+    """The pitches of a melody: `cents` or, if too few of them are steady, their `middles`.
+
+    Raises:
+        UserError: too little of the sound has a steady pitch, as with drums.
+    """
+    sounding = _sounding(waveform)
+    needed = max(VOICED * sounding, STEADY_SECONDS * pitch.FRAMES)
+    if len(scales.steady(cents)) >= needed:
+        return cents
+    cents = middles(cents)
+    if (steady := len(scales.steady(cents))) < needed:
         raise UserError(
-            f"{name or 'the sound'}: only {len(scales.steady(cents)) / pitch.FRAMES:.1f} s have a steady "
-            f"pitch, of {_sounding(waveform) / pitch.FRAMES:.1f} s of sound; give a recording of a melody "
-            "without chords and drums"
+            f"{name or 'the sound'}: only {steady / pitch.FRAMES:.1f} s have a steady pitch, of "
+            f"{sounding / pitch.FRAMES:.1f} s of sound; give a recording of a melody without chords and drums"
         )
-
-
-def _is_line(waveform: torch.Tensor, cents: np.ndarray) -> bool:
-    """Whether enough of the sound has a steady pitch."""
-    return len(scales.steady(cents)) >= max(VOICED * _sounding(waveform), STEADY_SECONDS * pitch.FRAMES)
+    return cents
 
 
 def _sounding(waveform: torch.Tensor) -> int:
