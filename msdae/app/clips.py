@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,10 +14,10 @@ from msdae.audio.mel import LogMel
 from msdae.audio.windows import beginning, surrounded
 from msdae.errors import UserError, printable
 from msdae.evaluation import media
+from msdae.inference.sources import PlayedScore
 from msdae.limits import CLIP_SECONDS, UPLOAD
 from msdae.symbolic.notes import Note
 from msdae.symbolic.scores import SUFFIXES, is_score, read_notes
-from msdae.synthesis import players
 
 NAME = 80  # characters of the longest name
 FADE_SECONDS = 0.02  # of the fade at the end of a recording that was cut
@@ -49,8 +49,8 @@ class Clip:
     path: its sound file. picture: its spectrogram, as a data: URL. score: whether its notes come from a
     score. whole: whether nothing was cut off. notes: (onset, offset, pitch) of each note, in seconds and MIDI
     pitches, from a score or transcribed; None if they are unknown, or not yet known. place: its place on the
-    map, from 0 to 1 across and down. midi: a MIDI file of its notes. used: time (`time.monotonic`) at which
-    it was made or last used.
+    map, from 0 to 1 across and down. midi: a MIDI file of its notes. played: the score that it
+    plays. used: time (`time.monotonic`) at which it was made or last used.
     """
 
     name: str
@@ -62,8 +62,14 @@ class Clip:
     notes: Sequence[tuple[float, float, float]] | None = None
     place: tuple[float, float] | None = None
     midi: Path | None = None
+    played: PlayedScore | None = None
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     used: float = field(default_factory=time.monotonic)
+
+    @property
+    def source(self) -> Path | PlayedScore:
+        """The clip as a melody source: its score, which keeps no sound in memory afterwards, or its file."""
+        return replace(self.played) if self.played else self.path
 
     def described(self) -> dict[str, Any]:
         """The clip as the page receives it."""
@@ -124,12 +130,14 @@ def picture(waveform: torch.Tensor) -> str:
     return media.spectrogram(mel, float(mel.max()))
 
 
-def played(notes: Sequence[Note]) -> torch.Tensor:
-    """Notes played by the default player, or by `SPARE` if no SoundFont can be played: (samples,)"""
+def played(notes: Sequence[Note], name: str = "score") -> PlayedScore:
+    """Notes played by the default player, or by `SPARE` if no SoundFont can be played."""
+    score = PlayedScore(Path(name), audio.SAMPLE_RATE, tuple(notes))
     try:
-        return players.play(notes)
+        score.samples  # noqa: B018, plays it
     except UserError:
-        return players.play(notes, player=SPARE)
+        return replace(score, player=SPARE)
+    return score
 
 
 def rolled(notes: Sequence[Note]) -> list[tuple[float, float, float]]:
@@ -156,8 +164,10 @@ def _score(path: Path, name: str, folder: Path, bounds: Bounds) -> Clip:
     if not first:
         raise UserError(f"{name}: its first note comes after {bounds.longest:g} s; move it to the beginning")
     whole = bool(max(note[1] for note in notes) <= bounds.longest)
-    facts = {"score": True, "whole": whole, "notes": rolled(first)}
-    return kept(played(first), name, folder, **facts)
+    score = played(first, name)
+    facts = {"score": True, "whole": whole, "notes": rolled(first), "played": replace(score)}
+    [waveform] = score.blocks()
+    return kept(waveform, name, folder, **facts)
 
 
 def _recording(path: Path, name: str, folder: Path, bounds: Bounds) -> Clip:

@@ -221,7 +221,7 @@ class Studio:
         guidance = self._sampling.guidance if order.guidance is None else (order.guidance,)
         pipeline.sampling = replace(self._sampling, seed=order.seed, guidance=guidance)
         sources = {level: self._opened(source) for level, source in order.levels.items()}
-        mix = Mix(order.melody.path, sources, order.strength)
+        mix = Mix(order.melody.source, sources, order.strength)
         waveform = self._rendered(mix, job.progress(rest=(0.0, 0.98)))
         self.pace = 0.5 * self.pace + 0.5 * (time.monotonic() - begin) / order.melody.seconds
         source = order.levels[min(order.levels)]
@@ -251,7 +251,7 @@ class Studio:
     def _keep(self, job: Job, sound: LearntSound, name: str) -> str:
         """Add a sound to the library, with a preview, and return its id."""
         self._pipeline().sampling = self._sampling
-        mix = Mix(played(PREVIEW), {1: sound}, sample_rate=audio.SAMPLE_RATE)
+        mix = Mix(played(PREVIEW), {1: sound})
         preview = self._rendered(mix, job.progress(rest=(0.9, 0.99)))
         return self.library.add(sound, name, preview).id
 
@@ -264,7 +264,9 @@ class Studio:
         if not score.parts:
             raise UserError("silence was composed this time; try again")
         notes = score.notes()
-        clip = kept(played(notes), f"Tune {seed}", visit.folder, score=True, notes=rolled(notes))
+        clip = kept(
+            next(played(notes).blocks()), f"Tune {seed}", visit.folder, score=True, notes=rolled(notes)
+        )
         with suppress(UserError):  # without mido there is no MIDI file
             write_score(midi := clip.path.with_suffix(".mid"), score)
             clip.midi = midi

@@ -108,7 +108,7 @@ def _write(
         from msdae.inference.settings import Mix
 
         renderer, source = sound
-        cli.render(renderer, Mix(cli.open_source(plain), {1: source}), wav)
+        cli.render(renderer, Mix(cli.open_source(out), {1: source}), wav)
 
 
 def _series(composer: "Composer", options: argparse.Namespace, sound: "tuple[Pipeline, Any] | None") -> None:

@@ -1,4 +1,4 @@
-"""Measure which plain sound swaps best where the melody source is a score."""
+"""Measure how a score is played best where it is the melody source."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,18 @@ from msdae.commands._arguments import add_melodies, melodies, show
 def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(
         "measure-players",
-        "Play SwapBench melodies by each plain sound there is, swap them and print melody F1 and timbre.",
+        "Play SwapBench melodies by each plain sound there is, and as many with several notes at once in\n"
+        "one to four voices; swap them and print melody F1 and timbre.",
         "--split valid --cases 48 --out players.json",
     )
     add_melodies(parser, "valid", 48)
     options = parser.parse_args(argv)
-    from msdae.evaluation.swapbench.players import measure
+    from msdae.evaluation.swapbench import cases
+    from msdae.evaluation.swapbench.players import measure, measure_voices
 
-    table = measure(*melodies(options), command=cli.command_line("measure-players", argv), progress=tqdm)
-    show([table], options)
+    pipeline, group = melodies(options)
+    chords = options.cases // 2
+    textures = {"two voices": options.cases - chords, "polyphonic": chords}
+    several = cases.plan(options.split, options.seed, textures)
+    facts = {"command": cli.command_line("measure-players", argv), "progress": tqdm}
+    show([measure(pipeline, group, **facts), measure_voices(pipeline, several, **facts)], options)

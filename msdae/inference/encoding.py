@@ -1,6 +1,6 @@
 """Windows of sound to codes and tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,14 +41,15 @@ class Job:
         return self.samples or self.source.samples
 
 
-def jobs(mix: Mix, model: Autoencoder, clip: int, even: bool) -> list[Job]:
-    """What has to be encoded for a mix of sources, its melody source first; nothing is encoded twice.
+def jobs(pipeline: Any, mix: Mix, strength: float, sound: torch.Tensor | None) -> list[Job]:
+    """What a `Pipeline` has to encode for a mix, its melody source first; nothing is encoded twice.
 
     A pooled level is encoded from all of its source, other levels from as much as the melody lasts, repeated
     if need be.
 
-    clip: samples to which shorter sources are repeated. even: as `brings_dynamics` returns it.
+    mix: a resolved one. strength: in place of the mix's own. sound: as `drafts.sound_to_draft` returns it.
     """
+    model, clip = pipeline.model, pipeline.codec.clip_samples
     levels = tuple(range(1, model.stage + 1))
     heard: dict[tuple[Source, int], list[int]] = {}
     known = mix.codes
@@ -58,11 +59,17 @@ def jobs(mix: Mix, model: Autoencoder, clip: int, even: bool) -> list[Job]:
         samples = source.samples if model.pooled[level - 1] else mix.melody.samples
         heard.setdefault((source, max(samples, clip)), []).append(level)
     others = [Job(source, samples, tuple(own)) for (source, samples), own in heard.items()]
-    even = even and model.pooled[0] and mix.levels.get(1, mix.melody) is not mix.melody
+    even = model.pooled[0] and mix.levels.get(1, mix.melody) is not mix.melody and evens(pipeline, mix, sound)
     rest = Job(mix.melody, None, tuple(level for level in levels if level not in mix.levels), even)
-    if mix.strength == 1:
+    if strength == 1:
         return [rest, *others]
     return [Job(mix.melody, None, levels), *([rest] if even else []), *others]
+
+
+def evens(pipeline: Any, mix: Mix, sound: torch.Tensor | None) -> bool:
+    """Whether a rendering has the dynamics of its timbre (`brings_dynamics`); arguments as of `jobs`."""
+    learnt = 1 in mix.codes and mix.codes[1].adapter is not None
+    return brings_dynamics(pipeline.sampling.dynamics, sound is not None or learnt)
 
 
 def brings_dynamics(dynamics: str, new: bool) -> bool:
@@ -88,6 +95,11 @@ def timbre_of(pipeline: Any, timbre: Any, levels: Sequence[int] = (1,)) -> Codes
     source = timbre_source(timbre, pipeline.codec.sample_rate)
     require_audible([source])
     return pipeline.encode(source, samples=max(source.samples, pipeline.codec.clip_samples), levels=levels)
+
+
+def encoded_once(pipeline: Any, every: Iterable[Job], advance: Advance = ignored) -> dict[Job, Codes]:
+    """The codes of each job; equal ones are done once. Raises as `encoded`."""
+    return {job: encoded(pipeline, job, advance) for job in dict.fromkeys(every)}
 
 
 @torch.no_grad()

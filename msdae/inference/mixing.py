@@ -72,5 +72,11 @@ def sample(pipeline: Any, group: Sequence[Mixed], seeds: Sequence[int]) -> list[
         for take in zip(made.codes, repeat(seed), made.drafts)
     ]
     codes, each, drafts = zip(*takes, strict=True)
-    z = iter(pipeline.sample(codes, each, drafts=drafts))
-    return [mix for made in group for mix in made.joined([next(z) for _ in made.codes])]
+    z = pipeline.sample(codes, each, drafts=drafts)
+    return [mix for mixes in joined(group, z) for mix in mixes]
+
+
+def joined(group: Sequence[Mixed], z: Sequence[torch.Tensor]) -> list[list[torch.Tensor]]:
+    """Latents of the codes of all of a group, in a row -> for each of it, the latents of its mixes."""
+    rest = iter(z)
+    return [made.joined([next(rest) for _ in made.codes]) for made in group]

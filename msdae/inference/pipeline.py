@@ -20,14 +20,15 @@ from msdae.errors import UserError, printable
 from msdae.inference.codes import LENGTH, Codes, require
 from msdae.inference.decoding import Blocks, finished
 from msdae.inference.drafts import UNKNOWN_SOUND, draft, sound_to_draft
-from msdae.inference.encoding import Job, brings_dynamics, encoded, jobs, silence
-from msdae.inference.latents import Advance, Silence, ignored, latents, require_latents
+from msdae.inference.encoding import Job, encoded, encoded_once, evens, jobs, silence
+from msdae.inference.latents import Advance, Silence, latents, require_latents
 from msdae.inference.mastering import mastered, write_mastered
-from msdae.inference.mixing import Mixed, mixed
+from msdae.inference.mixing import Mixed, joined, mixed
 from msdae.inference.route import Route, route
 from msdae.inference.settings import Mix, Sampling, identity, strengths
 from msdae.inference.sounds import LearntSound, blended, mixed_tokens
 from msdae.inference.sources import levelled, melody_source, require_audible, timbre_source
+from msdae.inference.voices import added, by_voice
 from msdae.limits import COUNT, LEARNING_SECONDS, SEED, SHARE, Range
 from msdae.models import codec_files, student
 from msdae.models.autoencoder import Autoencoder
@@ -172,7 +173,9 @@ class Pipeline:
         if not series:
             raise UserError("a series of no strengths; give one at least")
         mix = dataclasses.replace(self.resolved(mix), strength=max(series))
-        return self._mixed(mix, series, sound_to_draft(self, mix))
+        sound = sound_to_draft(self, mix)
+        known = encoded_once(self, jobs(self, mix, min(series), sound))
+        return self._mixed(mix, series, sound, known)
 
     def sample(
         self,
@@ -323,16 +326,22 @@ class Pipeline:
         mix = dataclasses.replace(mix, strength=max(series))
         if (sound := sound_to_draft(self, mix)) is not None:
             logger.info(UNKNOWN_SOUND)
-        windows, part = len(self.starts(mix.melody.samples)), dataclasses.replace(mix, strength=min(series))
-        read = sum(len(self.starts(job.length)) for job in self._jobs(part, sound) if job.levels)
+        voices = by_voice(mix)
+        wanted = dict.fromkeys(job for voice in voices for job in jobs(self, voice, min(series), sound))
+        read = sum(len(self.starts(job.length)) for job in wanted if job.levels)
+        windows = sum(len(self.starts(voice.melody.samples)) for voice in voices)
         with progress(total=read + (1 + len(series)) * windows, unit="window") as bar:
             advance = wholes(bar)
-            made = self._mixed(mix, series, sound, advance)
-            takes = len(made.codes)
-            z = self._sample(made.codes, None, lambda n: advance(n / takes), made.drafts)
-            contour = Contour(mix.melody)
-            for between in made.joined(z):
-                yield finished(self, between, mix, contour, lambda share: advance(windows * share))
+            known = encoded_once(self, wanted, advance)
+            made = [self._mixed(voice, series, sound, known) for voice in voices]
+            codes = [take for one in made for take in one.codes]
+            drafts = [take for one in made for take in one.drafts]
+            z = self._sample(codes, None, lambda n: advance(n * len(voices) / len(codes)), drafts)
+            contours = [Contour(voice.melody) for voice in voices]
+            for between in zip(*joined(made, z), strict=True):
+                each = zip(between, voices, contours, strict=True)
+                parts = [finished(self, *one, lambda n: advance(windows / len(voices) * n)) for one in each]
+                yield added(mix, voices, parts)
 
     def starts(self, samples: int) -> list[int]:
         """The first latent frame of each window over `samples` samples."""
@@ -359,23 +368,14 @@ class Pipeline:
         return resolved
 
     def _mixed(
-        self, mix: Mix, series: Sequence[float], sound: torch.Tensor | None, advance: Advance = ignored
+        self, mix: Mix, series: Sequence[float], sound: torch.Tensor | None, known: Mapping[Job, Codes]
     ) -> Mixed:
-        """As `mixed`, of a resolved mix. sound: as `sound_to_draft` returns it."""
-        part = dataclasses.replace(mix, strength=min(series))
-        content, *others = [encoded(self, job, advance) for job in self._jobs(part, sound)]
+        """As `mixed`, of a resolved mix. sound: as `sound_to_draft` returns it. known: of all jobs."""
+        content, *others = [known[job] for job in jobs(self, mix, min(series), sound)]
         by_level = {level: codes for codes in others for level in codes.levels} | mix.codes
         timed = {n: by_level.pop(n) for n in mix.levels if not self.model.pooled[n - 1]}
-        begin = None if sound is None else draft(self, sound, mix.melody, self._even(mix, sound))
+        begin = None if sound is None else draft(self, sound, mix.melody, evens(self, mix, sound))
         return mixed(self, content, timed, by_level, series, begin)
-
-    def _even(self, mix: Mix, sound: torch.Tensor | None) -> bool:
-        """Whether the rendering has the dynamics of its timbre (`brings_dynamics`). mix: a resolved one."""
-        learnt = 1 in mix.codes and mix.codes[1].adapter is not None
-        return brings_dynamics(self.sampling.dynamics, sound is not None or learnt)
-
-    def _jobs(self, mix: Mix, sound: torch.Tensor | None) -> list[Job]:
-        return jobs(mix, self.model, self.codec.clip_samples, self._even(mix, sound))
 
     def _sample(
         self, recordings: Sequence[Codes], seeds: Any, advance: Advance, drafts: Any = None

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,10 @@ from msdae.errors import UserError, printable
 from msdae.inference.codes import Codes
 from msdae.symbolic.notes import Note
 from msdae.symbolic.scores import is_score, read_notes
+from msdae.symbolic.voice_separation import separate
 
 logger = logging.getLogger(__name__)
+VOICES = 3  # of a score, at most
 SOUND_ENDING = ".sound"  # the ending of learnt sounds
 UNHEARD = "nothing can be heard in the mean of its channels"
 CANCELLED = 12.0  # dB that a mean of channels has lost where one of them is turned round
@@ -31,28 +33,38 @@ CODES = "give the one whose length and loudness it is, and codes for its levels,
 
 @dataclass(frozen=True)
 class PlayedScore:
-    """A score, MIDI or MusicXML, as a source: it is played by `players.PLAYER`.
+    """A score, MIDI or MusicXML, as a source: it is played by a plain sound.
 
     Attributes:
         sample_rate: of `blocks`, in Hz.
         notes: the notes of the score, in seconds.
+        player: one of `players.PLAYERS`; None for the default.
+        most: how many voices it is shared out over, at most.
     """
 
     path: Path
     sample_rate: int
     notes: tuple[Note, ...] = field(repr=False)
     channels: int = 1
+    player: str | None = None
+    most: int = VOICES
+
+    @cached_property
+    def voices(self) -> tuple[Source, ...]:
+        """Its voices, played apart, whose sum it is; one if no two notes sound at once."""
+        from msdae.synthesis.players import PLAYER, play_voices  # formulas take a second to import
+
+        played = play_voices(separate(self.notes, self.most), player=self.player or PLAYER)
+        return tuple(windows.Waveform(resampled(one, SAMPLE_RATE, self.sample_rate)) for one in played)
 
     @cached_property
     def _waveform(self) -> torch.Tensor:
-        from msdae.synthesis.players import PLAYER, play  # formulas take a second to import
-
-        return resampled(play(self.notes, player=PLAYER), SAMPLE_RATE, self.sample_rate)
+        return torch.stack([voice.waveform for voice in self.voices]).sum(dim=0)
 
     @property
     def samples(self) -> int:
         """Length of the waveform."""
-        return len(self._waveform)
+        return self.voices[0].samples
 
     def blocks(self) -> Iterator[torch.Tensor]:
         """The waveform, (samples,), in one block."""
@@ -87,7 +99,7 @@ def read_sound(path: str | Path) -> torch.Tensor:
 def as_source(sound: Any, rate: int, sample_rate: int | None = None) -> Source:
     """As `windows.as_source`, but scores are sources, too; raises a UserError for `Codes`."""
     if isinstance(sound, PlayedScore):
-        return sound if sound.sample_rate == rate else PlayedScore(sound.path, rate, sound.notes)
+        return sound if sound.sample_rate == rate else replace(sound, sample_rate=rate)
     if isinstance(sound, Codes):
         raise UserError(f"codes are no recording; {CODES}")
     if isinstance(sound, (str, Path)):
@@ -110,6 +122,13 @@ def levelled(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:
 
 class Melody(Levelled):
     """A melody source at the pitches of piano keys, on which models are trained; see `melody_source`."""
+
+    @cached_property
+    def voices(self) -> "tuple[Melody, ...]":
+        """The voices of a score, as melody sources of their own; the source itself if it has one voice."""
+        played = self.source.source.source.source
+        voices = getattr(played, "voices", ())
+        return tuple(melody_source(voice, self.rate) for voice in voices) if len(voices) > 1 else (self,)
 
     def restored(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
         """Blocks (samples,) of a rendering of it -> blocks with the source's original pitches and length."""

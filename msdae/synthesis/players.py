@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from msdae.errors import UserError
@@ -39,12 +40,21 @@ def play(notes: Sequence[Note], samples: int | None = None, player: str = PLAYER
     Raises:
         UserError: there is no such player; tinysoundfont or pretty_midi is not installed.
     """
+    return play_voices([notes], samples, player)[0]
+
+
+def play_voices(
+    voices: Sequence[Sequence[Note]], samples: int | None = None, player: str = PLAYER
+) -> torch.Tensor:
+    """`play` of several voices apart, whose sum has the peak `PEAK`: (voices, samples)"""
     if samples is None:
-        samples = round((max(note[1] for note in notes) + TAIL) * SAMPLE_RATE)
+        samples = round((max(note[1] for notes in voices for note in notes) + TAIL) * SAMPLE_RATE)
     if player in PROGRAMS:
-        waveform = soundfont.render(notes, soundfont.default(), PROGRAMS[player], samples)
+        font, program = soundfont.default(), PROGRAMS[player]
+        waveforms = torch.stack([soundfont.render(notes, font, program, samples) for notes in voices])
     elif player in PATCHES:
-        waveform = torch.from_numpy(procedural.render(notes, PATCHES[player], samples)).float()
+        patch = PATCHES[player]
+        waveforms = torch.from_numpy(np.stack([procedural.tones(notes, patch, samples) for notes in voices]))
     else:
         raise UserError(f"player '{player}': choose one of {', '.join(PLAYERS)}")
-    return waveform * (PEAK / max(float(waveform.abs().max()), soundfont.SILENCE))
+    return waveforms * (PEAK / max(float(waveforms.sum(dim=0).abs().max()), soundfont.SILENCE))

@@ -198,6 +198,12 @@ def _seldom(rng: random.Random, one_in: int, usual: float, other: float) -> floa
 
 def render(notes: Sequence[Note], patch: Patch, samples: int) -> np.ndarray:
     """The sound of `notes`: float32, (samples,), mono at 44 100 Hz, with a peak of 1."""
+    out = tones(notes, patch, samples)
+    return out / max(float(np.abs(out).max()), 1e-3)
+
+
+def tones(notes: Sequence[Note], patch: Patch, samples: int) -> np.ndarray:
+    """`render` at the level that follows from the velocities."""
     out = np.zeros(samples, np.float32)
     for onset, offset, pitch, velocity in notes:
         start = max(0, round(onset * SAMPLE_RATE))
@@ -205,7 +211,7 @@ def render(notes: Sequence[Note], patch: Patch, samples: int) -> np.ndarray:
         if length > 0:
             tone = _tone(temperament.hertz(pitch), offset - onset, length, velocity / 127, patch)
             out[start : start + length] += tone
-    return out / max(float(np.abs(out).max()), 1e-3)
+    return out
 
 
 def _tone(hertz: float, held: float, length: int, velocity: float, patch: Patch) -> np.ndarray:

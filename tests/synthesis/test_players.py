@@ -3,7 +3,7 @@ import torch
 
 from msdae.errors import UserError
 from msdae.symbolic.notes import Note
-from msdae.synthesis.players import PEAK, PLAYER, PLAYERS, play
+from msdae.synthesis.players import PEAK, PLAYER, PLAYERS, play, play_voices
 
 NOTES = [Note(0.0, 0.4, 69, 90)]
 
@@ -23,3 +23,12 @@ def test_it_plays_until_the_last_note_has_faded():
     assert len(play(NOTES)) == round(0.9 * 44100) and PLAYER in PLAYERS
     with pytest.raises(UserError, match="player 'kazoo'"):
         play(NOTES, player="kazoo")
+
+
+@pytest.mark.parametrize("player", [PLAYER, "held formula"])
+def test_voices_add_up_to_the_whole(player):
+    low, high = [Note(0.0, 0.5, 45, 60)], [Note(0.2, 0.6, 76, 110)]
+    apart = play_voices([low, high], player=player)
+    whole = play([*low, *high], player=player)
+    assert apart.shape == (2, len(whole)) and (apart.sum(dim=0) - whole).abs().max() < 1e-3
+    assert apart[0].abs().max() < apart[1].abs().max() and not apart[1, : round(0.19 * 44100)].any()

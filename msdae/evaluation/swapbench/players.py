@@ -1,17 +1,24 @@
-"""Which plain sound should play a score that is the melody source: the one that gives the best swaps."""
+"""How a score should be played that is the melody source: by which plain sound, and in how many voices."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
+from msdae.audio import SAMPLE_RATE
+from msdae.audio.resample import resampled
+from msdae.evaluation.swapbench import sounds
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, Case
 from msdae.evaluation.swapbench.run import batches, render
 from msdae.evaluation.swapbench.scores import melody_and_timbre
 from msdae.evaluation.swapbench.systems import CaseBatch, Model
 from msdae.evaluation.tables import Table, counted, mean_cell
 from msdae.inference.pipeline import Pipeline
+from msdae.inference.sources import VOICES, PlayedScore
 from msdae.progress import Progress, silent
+from msdae.symbolic.notes import Note
 from msdae.synthesis.players import PLAYER, PLAYERS, play
 
 ORIGINAL = "the case's own instrument"
@@ -44,16 +51,59 @@ def measure(
                 swapped = system.swap(CaseBatch(some, timbre, melody, truth), LEVELS)
                 scores[name] += melody_and_timbre(some, swapped)
                 bar.update(len(some))
+    title = f"What should play scores: {group[0].split} split"
+    return _table(
+        title, "melody source played by", scores, group, f"Scores are played by: {PLAYER}.", command
+    )
+
+
+def measure_voices(
+    pipeline: Pipeline,
+    group: Sequence[Case],
+    most: Sequence[int] = (1, 2, 3, 4),
+    command: str = "",
+    progress: Progress = silent,
+) -> Table:
+    """A table of the melody F1 and timbre of swaps of scores, by the number of voices rendered apart.
+
+    group: cases whose melodies have several notes at once. most: numbers of voices, at most.
+
+    Raises:
+        UserError: as `sounds.play` and `Pipeline.swap`.
+    """
+    scores: dict[str, list[tuple[float, float, float]]] = {}
+    for case in progress(group, desc="scores", unit="score"):
+        timbre = sounds.play(case.timbre)
+        notes = tuple(Note(*note) for note in case.melody.notes)
+        for number in most:
+            score = PlayedScore(Path(case.id), SAMPLE_RATE, notes, most=number)
+            swapped = pipeline.swap(timbre, score, LEVELS, sample_rate=SAMPLE_RATE)
+            swapped = resampled(swapped, pipeline.sample_rate, SAMPLE_RATE)[:CLIP_SAMPLES]
+            clip = F.pad(swapped, (0, CLIP_SAMPLES - len(swapped)))[None]
+            name = f"at most {number}" if number > 1 else "all notes in one"
+            scores.setdefault(name, []).extend(melody_and_timbre([case], clip))
+    title = f"Voices of scores: {group[0].split} split"
+    return _table(title, "voices", scores, group, f"Scores have at most {VOICES}.", command)
+
+
+def _table(
+    title: str,
+    column: str,
+    scores: Mapping[str, Sequence[tuple[float, float, float]]],
+    group: Sequence[Case],
+    taken: str,
+    command: str,
+) -> Table:
+    """A table of scores, {row: (melody F1, top-1, probability) of each case}. taken: what is the default."""
     pieces = [case.melody.piece for case in group]
     rows = [
-        (name, *(mean_cell(column, pieces) for column in np.array(values).T))
-        for name, values in scores.items()
+        (name, *(mean_cell(values, pieces) for values in np.array(each).T)) for name, each in scores.items()
     ]
     return Table(
-        f"What should play scores: {group[0].split} split",
-        ("melody source played by", "melody F1 ↑", "timbre top-1 ↑", "probability of the right timbre ↑"),
+        title,
+        (column, "melody F1 ↑", "timbre top-1 ↑", "probability of the right timbre ↑"),
         tuple(rows),
         f"Swaps of level 1, {counted(len(group), 'melody', 'melodies')}, one seed; means with bootstrap "
-        f"95 % intervals over pieces. Scores are played by: {PLAYER}.",
+        f"95 % intervals over pieces. {taken}",
         command,
     )
