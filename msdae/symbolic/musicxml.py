@@ -153,6 +153,7 @@ def _tree(data: bytes, played: bool) -> ElementTree.Element:
     if root.tag != "score-partwise":
         raise ValueError(f"a {root.tag}, not a score-partwise")
     _silence_cues(root)
+    _write_times(root)
     _write_jumps(root)
     _drop_marks_without_numbers(root)
     _round_pitches(root, played)
@@ -172,6 +173,21 @@ def _silence_cues(root: ElementTree.Element) -> None:
             for pitch in note.findall("pitch"):
                 pitch.clear()
                 pitch.tag = "rest"
+
+
+def _write_times(root: ElementTree.Element) -> None:
+    """Write the time signature that music21 takes for a part without one: it cannot read bars of grace notes
+    alone otherwise."""
+    for part in root.findall("part"):
+        measure = part.find("measure")
+        if measure is not None and next(measure.iter("time"), None) is None:
+            attributes = measure.find("attributes")
+            if attributes is None:
+                attributes = ElementTree.Element("attributes")
+                measure.insert(0, attributes)
+            time = ElementTree.SubElement(attributes, "time")
+            for name in ("beats", "beat-type"):
+                ElementTree.SubElement(time, name).text = "4"
 
 
 def _drop_marks_without_numbers(root: ElementTree.Element) -> None:
