@@ -16,6 +16,7 @@ from msdae.files import reading
 from msdae.symbolic.articulation import sounding
 from msdae.symbolic.dynamics import velocities
 from msdae.symbolic.notes import VELOCITY, Score, ScoreNote, Tempos, check_tempos
+from msdae.symbolic.pedals import held, write_marks
 from msdae.symbolic.repeats import order
 
 LARGEST = 4 << 20  # bytes of the XML; music21 takes seconds per megabyte
@@ -41,8 +42,8 @@ def read_musicxml(path: str | Path, played: bool = False) -> Score:
     Repeats are written out, ties are joined, and velocities follow dynamic marks, hairpins and accents.
 
     played: whether to read the score as it is played: pitches to the nearest quarter tone, as fractions;
-        staccato notes short; and grace notes. Otherwise it is read as it is written: pitches to the nearest
-        semitone, without grace notes and staccato.
+        staccato notes short; notes that a pedal holds long; and grace notes. Otherwise it is read as it is
+        written: pitches to the nearest semitone, without grace notes, staccato and pedals.
 
     Raises:
         UserError: the file is not readable as MusicXML, is larger or longer than music is, or declares
@@ -155,6 +156,7 @@ def _tree(data: bytes, played: bool) -> ElementTree.Element:
     _silence_cues(root)
     _write_times(root)
     _write_jumps(root)
+    write_marks(root)
     _drop_marks_without_numbers(root)
     _round_pitches(root, played)
     for grace in root.iter("grace"):
@@ -253,7 +255,8 @@ def _parse(data: bytes, played: bool) -> Score:
         for _, instrument in groupby(score.parts, lambda part: str(part.id).split("-Staff")[0]):
             staves = list(instrument)
             velocity = velocities(staves)
-            parts += [_tied(staff, played, velocity) for staff in staves]
+            notes = [_tied(staff, played, velocity) for staff in staves]
+            parts += held(staves, notes) if played else notes
         parts, tempos = _unfolded(score, parts, sorted(marks.items()))
     check_tempos(tempos)
     return Score(tuple(notes for notes in parts if notes), tempos[0][1], tuple(tempos[1:]))

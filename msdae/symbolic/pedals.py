@@ -1,13 +1,24 @@
-"""Until when pedals let notes sound."""
+"""Until when pedals let notes sound, and the pedal marks of MusicXML."""
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import Any
+from xml.etree import ElementTree
+
+from msdae.symbolic.notes import ScoreNote
 
 Stroke = tuple[float, float, float]  # key down, key up, pitch
 Moves = Sequence[tuple[float, bool]]  # (time, whether the pedal is down from then on), in order
 NEVER = float("inf")
+SUSTAIN, SOSTENUTO = SIGNS = "\ue650", "\ue659"  # the signs of the pedals in fonts for music
+DOWN = (
+    "start",
+    "sostenuto",
+    "change",
+)  # types of marks at which a pedal goes down, and up before if it is down
+LATE = 1e-3  # quarter lengths after such a mark; what ends at the mark is not held
 
 
 def ends(
@@ -54,3 +65,45 @@ def _holds(pedal: Moves, times: Sequence[float]) -> tuple[list[float], list[floa
     downs = [time for time, is_down in moves if is_down]
     ups = [time for time, is_down in moves[1:] if not is_down]
     return downs, [*ups, max([*times, *downs], default=0.0)][: len(downs)]
+
+
+def write_marks(root: ElementTree.Element) -> None:
+    """Make the pedal marks of a MusicXML score words that say the pedal and the type of the mark.
+
+    music21 keeps the places of words, but of pedal marks only the notes between them.
+    """
+    for part in root.findall("part"):
+        pedals: dict[str | None, str] = {}  # by the marks' numbers
+        for mark in part.iter("pedal"):
+            number, kind = mark.get("number"), mark.get("type", "")
+            if kind in ("start", "sostenuto"):
+                pedals[number] = SOSTENUTO if kind == "sostenuto" else SUSTAIN
+            mark.clear()
+            mark.tag, mark.text = "words", f"{pedals.get(number, SUSTAIN)} {kind}"
+
+
+def held(staves: Iterable[Any], parts: list[list[ScoreNote]]) -> list[list[ScoreNote]]:
+    """The notes of an instrument's staves, `parts`, as long as its pedals let them sound.
+
+    staves: music21's parts, of a score that `write_marks` has changed; a mark holds for all of them.
+    """
+    moves = _moves(staves)
+    if not any(moves.values()):
+        return parts
+    strokes = [(note.onset, note.onset + note.duration, note.pitch) for part in parts for note in part]
+    times = iter(ends(strokes, moves[SUSTAIN], moves[SOSTENUTO]))
+    return [[note._replace(duration=next(times) - note.onset) for note in part] for part in parts]
+
+
+def _moves(staves: Iterable[Any]) -> dict[str, list[tuple[float, bool]]]:
+    """The moves of each pedal, by its sign."""
+    from music21.expressions import TextExpression
+
+    moves: dict[str, set[tuple[float, bool]]] = {sign: set() for sign in SIGNS}
+    for staff in staves:
+        for text in staff.flatten().getElementsByClass(TextExpression):
+            sign, _, kind = (text.content or "").partition(" ")
+            if sign in moves and kind in (*DOWN, "stop"):
+                place = float(text.offset)
+                moves[sign] |= {(place, False)} | ({(place + LATE, True)} if kind in DOWN else set())
+    return {sign: sorted(places) for sign, places in moves.items()}

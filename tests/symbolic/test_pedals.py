@@ -2,7 +2,7 @@ import mido
 import pytest
 
 from msdae.symbolic.pedals import ends
-from msdae.symbolic.scores import read_notes
+from msdae.symbolic.scores import read_notes, read_score
 
 STROKES = [(0, 2, 60), (0, 2, 64), (4, 5, 60)]
 
@@ -60,3 +60,66 @@ def test_all_sounds_off_ends_what_the_pedal_holds(tmp_path):
     """Regression: it sounded on until the pedal went up; notes off leaves that to the pedal."""
     assert read(tmp_path / "a.mid", (0, 64, 127), (3, 120, 0), (5, 64, 0)) == [3, 3]
     assert read(tmp_path / "a.mid", (0, 64, 127), (3, 123, 0), (5, 64, 0)) == [5, 5]
+
+
+def pedal(kind, more=""):
+    return f'<direction><direction-type><pedal type="{kind}"{more}/></direction-type></direction>'
+
+
+def keys(steps, staff=1, octave=4):
+    """Notes of an eighth each."""
+    pitch = "<pitch><step>{}</step><octave>{}</octave></pitch>"
+    return "".join(
+        f"<note>{pitch.format(step, octave)}<duration>1</duration><staff>{staff}</staff></note>"
+        for step in steps
+    )
+
+
+def written(path, *bars, staves=1):
+    text = f"<attributes><divisions>2</divisions><staves>{staves}</staves></attributes>"
+    text = "".join(f"<measure>{text * (not number)}{bar}</measure>" for number, bar in enumerate(bars))
+    listed = '<part-list><score-part id="P1"><part-name>x</part-name></score-part></part-list>'
+    path.write_text(f'<score-partwise>{listed}<part id="P1">{text}</part></score-partwise>')
+    return path
+
+
+@pytest.mark.parametrize(
+    ("bars", "ends"),
+    [
+        ([keys("CD") + pedal("start") + keys("EF"), keys("GA") + pedal("stop") + keys("B")],
+         [1, 2, 6, 6, 6, 6, 7]),
+        ([pedal("start", ' line="yes"') + keys("CD") + pedal("change") + keys("EF") + pedal("stop")],
+         [2, 2, 4, 4]),
+        ([pedal("start") + keys("CD") + pedal("start") + keys("EF") + pedal("stop") + keys("G")],
+         [2, 2, 4, 4, 5]),
+        ([pedal("start") + keys("CDC") + pedal("stop")], [2, 3, 3]),
+        ([keys("C") + pedal("stop") + keys("D")], [1, 2]),
+        ([keys("C") + pedal("sostenuto", ' number="2"') + keys("DE") + pedal("stop", ' number="2"')],
+         [1, 3, 3]),
+    ],
+    ids=["over a bar line", "change", "no stop before the next", "a key again", "no start", "sostenuto"],
+)  # fmt: skip
+def test_pedal_marks_of_musicxml_hold_notes(tmp_path, bars, ends):
+    """Regression: they were ignored; composers read notes as long as they are written."""
+    path = written(tmp_path / "a.musicxml", *bars)
+    assert [note.offset / 0.3 for note in read_notes(path)] == pytest.approx(ends, abs=0.01)
+    assert all(note.duration == 0.5 for note in read_score(path).parts[0])
+
+
+def test_a_pedal_mark_is_of_both_staves(tmp_path):
+    mark = pedal("start").replace("</direction>", "<staff>2</staff></direction>")
+    bar = keys("CD") + "<backup><duration>2</duration></backup>" + mark + keys("EF", 2, 3) + pedal("stop")
+    path = written(tmp_path / "a.musicxml", bar, staves=2)
+    assert [note.offset / 0.3 for note in read_notes(path)] == pytest.approx([2, 2, 2, 2])
+
+
+def test_a_pedal_that_music21_has_written_holds_notes(tmp_path):
+    from music21 import expressions, note, stream
+
+    tune = [note.Note(pitch) for pitch in ("C4", "E4", "G4", "C5")]
+    part = stream.Part(tune)
+    mark = expressions.PedalMark(tune[0], tune[2])
+    mark.pedalType, mark.pedalForm = expressions.PedalType.Sustain, expressions.PedalForm.Symbol
+    part.insert(0, mark)
+    part.write("musicxml", tmp_path / "a.musicxml")
+    assert [note.offset / 0.6 for note in read_notes(tmp_path / "a.musicxml")] == pytest.approx([3, 3, 3, 4])
