@@ -5,7 +5,7 @@ import re
 import warnings
 import zipfile
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from msdae.files import reading
 from msdae.symbolic.articulation import sounding
 from msdae.symbolic.dynamics import velocities
 from msdae.symbolic.notes import VELOCITY, Score, ScoreNote, Tempos, check_tempos
+from msdae.symbolic.ornaments import Stroke
 from msdae.symbolic.pedals import held, write_marks
 from msdae.symbolic.repeats import order
 
 LARGEST = 4 << 20  # bytes of the XML; music21 takes seconds per megabyte
 USUAL = 100.0  # quarter notes a minute, the default of a score without a tempo
-MOST = 200_000  # notes with all repeats; an hour of music has fewer
+MOST = 200_000  # notes with all repeats or ornaments; an hour of music has fewer
 FIX = "give a MusicXML file (.musicxml, .mxl), or export MIDI"
 # Attributes of MusicXML's <sound> that change the order of bars: the beginning of music21's name for the
 # sign, and a text that music21 reads as that sign.
@@ -42,8 +43,9 @@ def read_musicxml(path: str | Path, played: bool = False) -> Score:
     Repeats are written out, ties are joined, and velocities follow dynamic marks, hairpins and accents.
 
     played: whether to read the score as it is played: pitches to the nearest quarter tone, as fractions;
-        staccato notes short; notes that a pedal holds long; and grace notes. Otherwise it is read as it is
-        written: pitches to the nearest semitone, without grace notes, staccato and pedals.
+        staccato notes short; notes that a pedal holds long; trills, mordents, turns, tremolos, rolled chords
+        and grace notes. Otherwise it is read as it is written: pitches to the nearest semitone, and none of
+        these signs.
 
     Raises:
         UserError: the file is not readable as MusicXML, is larger or longer than music is, or declares
@@ -80,12 +82,31 @@ def tones(
     for element in elements:
         if isinstance(element, Harmony) or element.quarterLength <= 0:
             continue  # a chord symbol or a grace note: not sounded, or without a length of its own
-        times = manner.times(element) if manner else (float(element.offset), float(element.quarterLength))
         for tone, pitch in _pitches(element, played):
-            yield ScoreNote(*times, pitch, velocity(element)), tone.tie and tone.tie.type
+            tie = tone.tie and tone.tie.type
+            if manner:
+                yield from _strokes(manner.strokes(element, tone), pitch, velocity(element), tie)
+            else:
+                times = float(element.offset), float(element.quarterLength)
+                yield ScoreNote(*times, pitch, velocity(element)), tie
     for grace, onset, length in manner.graces if manner else ():
         for _, pitch in _pitches(grace, played):
             yield ScoreNote(onset, length, pitch, velocity(grace)), None
+
+
+def _strokes(
+    strokes: Sequence[Stroke], pitch: float, velocity: int, tie: str | None
+) -> Iterator[tuple[ScoreNote, str | None]]:
+    """The notes of a tone that is played in strokes.
+
+    Its tie is that of the first and the last one, unless they are repetitions.
+    """
+    repeated = len(strokes) > 1 and not any(stroke.step for stroke in strokes)
+    for number, (onset, length, step) in enumerate(strokes):
+        ties = {"continue", "stop"} if number == 0 and not repeated else set()
+        ties |= {"continue", "start"} if number == len(strokes) - 1 and not repeated else set()
+        key = min(127, max(0, pitch + step)) if step else pitch
+        yield ScoreNote(onset, length, key, velocity), tie if tie in ties else None
 
 
 def _pitches(element: Any, played: bool) -> Iterator[tuple[Any, float]]:
@@ -112,6 +133,8 @@ def _tied(part: Any, played: bool, velocity: Callable[[Any], int]) -> list[Score
         if place is None:
             place = len(notes)
             notes.append(note)
+            if len(notes) > MOST:
+                raise ValueError(f"more than {MOST} notes")
         else:
             notes[place] = notes[place]._replace(duration=end - notes[place].onset)
         if tie in ("start", "continue"):
@@ -159,6 +182,8 @@ def _tree(data: bytes, played: bool) -> ElementTree.Element:
     write_marks(root)
     _drop_marks_without_numbers(root)
     _round_pitches(root, played)
+    for mark in root.iter("arpeggiate"):
+        mark.attrib.pop("number", None)  # music21 takes all chords with one number for one chord
     for grace in root.iter("grace"):
         grace.set("slash", grace.get("slash", "no"))  # music21 takes one by default
     return root
