@@ -15,13 +15,13 @@ from msdae.errors import UserError, printable, required
 from msdae.files import reading
 from msdae.symbolic.articulation import sounding
 from msdae.symbolic.dynamics import velocities
-from msdae.symbolic.notes import VELOCITY, Score, ScoreNote, Tempos, check_tempos
+from msdae.symbolic.notes import VELOCITY, Score, ScoreNote, Tempos
 from msdae.symbolic.ornaments import Stroke
 from msdae.symbolic.pedals import held, write_marks
 from msdae.symbolic.repeats import order
+from msdae.symbolic.tempos import tempos
 
 LARGEST = 4 << 20  # bytes of the XML; music21 takes seconds per megabyte
-USUAL = 100.0  # quarter notes a minute, the default of a score without a tempo
 MOST = 200_000  # notes with all repeats or ornaments; an hour of music has fewer
 FIX = "give a MusicXML file (.musicxml, .mxl), or export MIDI"
 # Attributes of MusicXML's <sound> that change the order of bars: the beginning of music21's name for the
@@ -43,9 +43,9 @@ def read_musicxml(path: str | Path, played: bool = False) -> Score:
     Repeats are written out, ties are joined, and velocities follow dynamic marks, hairpins and accents.
 
     played: whether to read the score as it is played: pitches to the nearest quarter tone, as fractions;
-        staccato notes short; notes that a pedal holds long; trills, mordents, turns, tremolos, rolled chords
-        and grace notes. Otherwise it is read as it is written: pitches to the nearest semitone, and none of
-        these signs.
+        staccato notes short; notes that a pedal or a fermata holds long; trills, mordents, turns, tremolos,
+        rolled chords and grace notes. Otherwise it is read as it is written: pitches to the nearest semitone,
+        and none of these signs.
 
     Raises:
         UserError: the file is not readable as MusicXML, is larger or longer than music is, or declares
@@ -271,20 +271,14 @@ def _parse(data: bytes, played: bool) -> Score:
         importer.xmlRootToScore(_tree(data, played), importer.stream)
         score = importer.stream
         score.toSoundingPitch(inPlace=True)
-        marks: dict[float, float] = {}
-        for mark in score.flatten().getElementsByClass(music21.tempo.MetronomeMark):
-            if tempo := mark.getQuarterBPM():
-                marks.setdefault(float(mark.offset), float(tempo))
-        marks.setdefault(0.0, USUAL)  # holds until the first mark
         parts = []
         for _, instrument in groupby(score.parts, lambda part: str(part.id).split("-Staff")[0]):
             staves = list(instrument)
             velocity = velocities(staves)
             notes = [_tied(staff, played, velocity) for staff in staves]
             parts += held(staves, notes) if played else notes
-        parts, tempos = _unfolded(score, parts, sorted(marks.items()))
-    check_tempos(tempos)
-    return Score(tuple(notes for notes in parts if notes), tempos[0][1], tuple(tempos[1:]))
+        parts, ((_, tempo), *changes) = _unfolded(score, parts, tempos(score, played))
+    return Score(tuple(notes for notes in parts if notes), tempo, tuple(changes))
 
 
 def _unfolded(score: Any, parts: list[list[ScoreNote]], tempos: Tempos) -> tuple[list, Tempos]:
