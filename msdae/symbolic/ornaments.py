@@ -1,6 +1,5 @@
 """The strokes in which notes are played: ornaments, tremolos and rolled chords, as music21 reads them."""
 
-import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -69,25 +68,55 @@ def _ornament(note: Any) -> Any:
 
 def _figure(ornament: Any, note: Any, tone: Any, onset: float, length: float) -> list[Stroke]:
     """The strokes in which music21's ornament plays a tone of a note or chord."""
-    from music21.expressions import Trill
-    from music21.key import KeySignature
+    from music21.expressions import GeneralMordent, Trill
 
-    plain = copy.deepcopy(tone)
-    is_trill = isinstance(ornament, Trill)
-    plain.quarterLength = 2 * ornament.quarterLength if is_trill else length
-    key = note.getContextByClass(KeySignature) or KeySignature(0)
-    before, main, after = ornament.realize(plain, keySig=key)
-    tones = [*before, *([] if main is None else [main]), *after]
-    if is_trill:
-        tones *= min(STROKES // 2, max(1, int(length / plain.quarterLength)))
-    total = float(sum(other.quarterLength for other in tones))
-    strokes, place = [], 0.0
-    for other in tones:
-        share = length * float(other.quarterLength) / total
-        step = other.pitch.ps - plain.pitch.ps
-        strokes.append(Stroke(onset + place, share, step if step % 1 else int(step)))
-        place += share
+    unit = float(ornament.quarterLength)
+    if isinstance(ornament, Trill):
+        count = min(STROKES // 2, max(1, int(length / (2 * unit))))
+        figure = [(0, 1.0), (_step(ornament, note, tone), 1.0)] * count
+    elif isinstance(ornament, GeneralMordent):
+        unit = min(unit, length / 4)
+        figure = [(0, unit), (_step(ornament, note, tone), unit), (0, length - 2 * unit)]
+    else:
+        figure = _turn(ornament, note, tone, length)
+    strokes, place, total = [], 0.0, sum(share for _, share in figure)
+    for step, share in figure:
+        strokes.append(Stroke(onset + place, length * share / total, step))
+        place += length * share / total
     return strokes
+
+
+def _turn(ornament: Any, note: Any, tone: Any, length: float) -> list[tuple[float, float]]:
+    """The step and the length of each stroke of music21's turn."""
+    from music21.common.enums import OrnamentDelay
+    from music21.expressions import InvertedTurn
+
+    late = 0.0 if ornament.delay == OrnamentDelay.NO_DELAY else length / 2
+    unit = min(float(ornament.quarterLength), (length - late) / 4)
+    first, last = (_step(ornament, note, tone, which) for which in ("upper", "lower"))
+    if isinstance(ornament, InvertedTurn):
+        first, last = last, first
+    figure = [(first, unit), (0, unit), (last, unit), (0, length - late - 3 * unit)]
+    return [(0, late), *figure] if late else figure
+
+
+def _step(ornament: Any, note: Any, tone: Any, *which: str) -> float:
+    """The semitones from a tone to a neighbour in an ornament.
+
+    The neighbour is that in the written key, or the one with the ornament's accidental. music21's `realize`
+    has the key overrule a natural.
+    """
+    from music21.instrument import Instrument
+    from music21.key import KeySignature
+    from music21.note import Note
+
+    key, written = note.getContextByClass(KeySignature) or KeySignature(0), Note(tone.pitch)
+    player = note.getContextByClass(Instrument)
+    if player and player.transposition:
+        back = player.transposition.reverse()
+        key, written = key.transpose(back), written.transpose(back)
+    step = ornament.getSize(written, *which, keySig=key).semitones
+    return step if step % 1 else int(step)
 
 
 def _tremolo(note: Any, onset: float, length: float) -> list[Stroke]:

@@ -138,6 +138,23 @@ def test_ornaments_of_a_file_that_music21_has_written_are_played(tmp_path):
     assert [n.pitch for n in read_notes(tmp_path / "a.musicxml")] == played
 
 
+@pytest.mark.parametrize(
+    ("key", "sign", "mark", "played"),
+    [
+        ("E", "trill-mark", "natural", [(0, 1, 62), (1, 1, 63)]),
+        ("E", "trill-mark", None, [(0, 1, 62), (1, 1, 64)]),
+        ("D", "trill-mark", "flat", [(0, 1, 60), (1, 1, 61)]),
+        ("E", "turn", "natural", [(0, 0.5, 63), (0.5, 0.5, 62), (1, 0.5, 60), (1.5, 0.5, 62)]),
+    ],
+)
+def test_accidentals_of_ornaments_are_those_of_the_written_key(path, key, sign, mark, played):
+    """A clarinet's written trill from E to F, in D major, sounds from D to E flat."""
+    clarinet = "<transpose><diatonic>-1</diatonic><chromatic>-2</chromatic></transpose>"
+    mark = f"<accidental-mark>{mark}</accidental-mark>" if mark else ""
+    bar = f"<attributes>{clarinet}</attributes>" + note(key, 2, signs(f"<{sign}/>{mark}"))
+    assert read(path(bar, key=2)) == played
+
+
 def test_more_strokes_than_music_has_are_refused(path):
     bar = note("C", 32, tremolo("single", 8)) * 400
     with pytest.raises(UserError, match="more than 200000 notes"):
