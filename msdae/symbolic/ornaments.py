@@ -1,11 +1,12 @@
 """The strokes in which notes are played: ornaments, tremolos and rolled chords, as music21 reads them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 ROLL = 1 / 8  # quarter lengths at most between the tones of a rolled chord
 MOST = 1 / 2  # share of a rolled chord within which all of its tones begin
 STROKES = 1000  # of one note at most
+NEAR = 1e-6  # quarter lengths
 MARKS = 3  # beams of a tremolo without a number
 
 
@@ -26,9 +27,10 @@ def ornaments(part: Any) -> Callable[[Any, Any, float, float], list[Stroke]]:
     The function takes a note or chord, the tone of it, its onset and its length.
     """
     trills = _trills(part)
+    places = {id(note): float(note.offset) for note in part.flatten().notes}
 
     def strokes(note: Any, tone: Any, onset: float, length: float) -> list[Stroke]:
-        if times := _tremolo(note, onset, length):
+        if times := _tremolo(note, onset, length) or _alternation(note, onset, places):
             return times
         ornament = trills.get(id(note)) or _ornament(note)
         if ornament is not None and tone is _highest(note):
@@ -120,21 +122,32 @@ def _step(ornament: Any, note: Any, tone: Any, *which: str) -> float:
 
 
 def _tremolo(note: Any, onset: float, length: float) -> list[Stroke]:
-    """The strokes of a note or chord with a tremolo, or its share in one between two; none without."""
-    from music21.expressions import Tremolo, TremoloSpanner
+    """The strokes of a note or chord with a tremolo; none without."""
+    from music21.expressions import Tremolo
 
     for sign in note.expressions:
         if isinstance(sign, Tremolo):
             count = _count(note, sign.numberOfMarks, length)
             return [Stroke(onset + length * n / count, length / count) for n in range(count)]
+    return []
+
+
+def _alternation(note: Any, onset: float, places: Mapping[int, float]) -> list[Stroke]:
+    """The strokes of a note or chord in a tremolo of two that follow each other; none without.
+
+    places: where the notes and chords of the part begin, by their ids.
+    """
+    from music21.expressions import TremoloSpanner
+
     for span in note.getSpannerSites([TremoloSpanner]):
         both = span.getSpannedElements()
-        if len(both) == 2:
-            first, second = (float(other.quarterLength) for other in both)
-            start = onset if note is both[0] else onset - first
+        if len(both) != 2 or not all(id(other) in places for other in both):
+            continue
+        first, second = (float(other.quarterLength) for other in both)
+        if abs(places[id(both[0])] + first - places[id(both[1])]) < NEAR:
             pairs = max(1, _count(note, span.numberOfMarks, first + second) // 2)
             length = (first + second) / (2 * pairs)
-            start += length * (note is both[1])
+            start = onset if note is both[0] else onset - first + length
             return [Stroke(start + 2 * length * n, length) for n in range(pairs)]
     return []
 

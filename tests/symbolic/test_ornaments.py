@@ -91,8 +91,11 @@ def test_ornaments_are_played_in_the_key(path, bar, played):
          + note("E", 4, chord=True, more="<type>quarter</type>")
          + note("G", 4, tremolo("stop", 2), more="<type>quarter</type>"),
          [(0, 2, 60), (0, 2, 64), (2, 2, 67), (4, 2, 60), (4, 2, 64), (6, 2, 67)]),
+        (note("C", 1, tremolo("start", 2)) + "<backup><duration>1</duration></backup>"
+         + note("G", 4, tremolo("stop", 2)), [(0, 1, 60), (0, 4, 67)]),
     ],
-    ids=["three marks", "one", "with a flag", "no number", "dots", "tied", "chord", "two notes"],
+    ids=["three marks", "one", "with a flag", "no number", "dots", "tied", "chord", "two notes",
+         "two notes at once"],
 )  # fmt: skip
 def test_tremolos_are_played(path, bar, played):
     """Regression: they were ignored."""
