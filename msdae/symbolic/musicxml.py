@@ -133,6 +133,8 @@ def _tied(part: Any, played: bool, velocity: Callable[[Any], int]) -> list[Score
         if place is None:
             place = len(notes)
             notes.append(note)
+            if note.onset < 0:
+                raise ValueError("a note before the beginning")
             if len(notes) > MOST:
                 raise ValueError(f"more than {MOST} notes")
         else:

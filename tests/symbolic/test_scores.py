@@ -369,6 +369,7 @@ BOMB = '<!DOCTYPE a [<!ENTITY b "bbbbbbbb"><!ENTITY c "&b;&b;&b;&b;">]>'
         ("a.xml", b"hello", "not a readable MusicXML"),
         ("a.xml", b"", "not a readable MusicXML"),
         ("a.xml", XML[:300].encode(), "not a readable MusicXML"),
+        ("a.xml", XML.replace("<duration>2", "<duration>-2").encode(), "a note before the beginning"),
         ("a.mid", b"", "not a readable MIDI"),
         ("a.mid", b"MThd", "not a readable MIDI"),
     ],
