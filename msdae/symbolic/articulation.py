@@ -1,7 +1,9 @@
-"""When the notes of written music sound: staccato and grace notes, as music21 reads them."""
+"""When the notes of written music sound: staccato, grace notes and ornaments, as music21 reads them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
+
+from msdae.symbolic.ornaments import Stroke, goes_on, ornaments
 
 STACCATO, STACCATISSIMO, PORTATO = 1 / 2, 1 / 3, 2 / 3  # shares of its length that such a note sounds
 SHORT = 1 / 8  # quarter lengths of a grace note with a slash
@@ -11,11 +13,11 @@ MOST = 1 / 2  # share of a note that its grace notes take
 class Sounding(NamedTuple):
     """When the notes of a part sound, in quarter lengths.
 
-    times: a function of a note or chord of the part, flattened, that gives its onset and its length. graces:
-    (note or chord, onset, length) of each grace note.
+    strokes: a function of a note or chord of the part, flattened, and of a tone of it, that gives the strokes
+    in which the tone is played. graces: (note or chord, onset, length) of each grace note.
     """
 
-    times: Callable[[Any], tuple[float, float]]
+    strokes: Callable[[Any, Any], list[Stroke]]
     graces: list[tuple[Any, float, float]]
 
 
@@ -42,12 +44,16 @@ def sounding(part: Any) -> Sounding:
                     graces.append((grace, place, length))
                     place += length
 
-    def times(note: Any) -> tuple[float, float]:
+    ornamented = ornaments(part)
+
+    def strokes(note: Any, tone: Any) -> list[Stroke]:
         lead = before.get(id(note), 0.0)
         length = float(note.quarterLength) - lead - after.get(id(note), 0.0)
-        return float(note.offset) + lead, _share(note) * length
+        share = _share(note)
+        played = ornamented(note, tone, float(note.offset) + lead, length)
+        return [stroke._replace(length=share * stroke.length) for stroke in played]
 
-    return Sounding(times, graces)
+    return Sounding(strokes, graces)
 
 
 def _groups(voice: Any) -> Iterator[tuple[list[Any], Any, bool]]:
@@ -58,7 +64,7 @@ def _groups(voice: Any) -> Iterator[tuple[list[Any], Any, bool]]:
         if note.duration.isGrace:
             group.append(note)
         elif note.quarterLength > 0:
-            if group and not _goes_on(note):
+            if group and not any(map(goes_on, getattr(note, "notes", [note]))):
                 yield group, note, True
             group, last = [], note
     if group and last is not None:
@@ -86,8 +92,3 @@ def _share(note: Any) -> float:
         if any(isinstance(sign, kind) for sign in note.articulations):
             return share
     return 1.0
-
-
-def _goes_on(note: Any) -> bool:
-    """Whether a note or chord is tied to what is before it."""
-    return any(tone.tie and tone.tie.type != "start" for tone in getattr(note, "notes", [note]))

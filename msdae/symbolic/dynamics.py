@@ -3,7 +3,8 @@
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 from msdae.symbolic.notes import VELOCITY
@@ -16,7 +17,7 @@ STRESS = re.compile(r"fpp?|pf|r?fz|rf|sf+z?p*")  # marks that stress only the no
 NEAR = 1.0  # quarter lengths after a hairpin within which a mark counts as its goal
 
 
-def velocities(staves: Iterable[Any]) -> Callable[[Any], int]:
+def velocities(staves: Collection[Any]) -> Callable[[Any], int]:
     """A function that returns the velocity (1 to 127) of any of an instrument's notes or chords.
 
     A mark holds for all staves of the instrument, up to the next mark. A hairpin changes the velocity
@@ -50,7 +51,7 @@ def velocities(staves: Iterable[Any]) -> Callable[[Any], int]:
 
 
 def _signs(
-    staves: Iterable[Any],
+    staves: Collection[Any],
 ) -> tuple[dict[float, float], set[float], list[tuple[float, float, int]]]:
     """{place: velocity} of the marks of music21's parts, the places of stresses, and the hairpins: where each
     begins and ends, and its step up or down."""
@@ -65,10 +66,22 @@ def _signs(
             elif mark.value in MARKS:
                 levels[float(mark.offset)] = MARKS[mark.value]
         for wedge in staff.recurse().getElementsByClass(DynamicWedge):
-            first, last = (float(n.getOffsetInHierarchy(staff)) for n in (wedge.getFirst(), wedge.getLast()))
-            end = last + float(wedge.getLast().quarterLength)
-            hairpins.append((first, end, STEP if isinstance(wedge, Crescendo) else -STEP))
+            first, last = (_place(note, staves) for note in (wedge.getFirst(), wedge.getLast()))
+            if first is not None and last is not None:
+                end = last + float(wedge.getLast().quarterLength)
+                hairpins.append((first, end, STEP if isinstance(wedge, Crescendo) else -STEP))
     return levels, stressed, hairpins
+
+
+def _place(note: Any, staves: Collection[Any]) -> float | None:
+    """Where a note of an instrument is, in any of its staves; None for a grace note that music21 has replaced
+    and lost."""
+    from music21.sites import SitesException
+
+    for staff in staves:
+        with suppress(SitesException):
+            return float(note.getOffsetInHierarchy(staff))
+    return None
 
 
 def _level(steps: Sequence[tuple[float, float]], place: float) -> float:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from msdae.errors import UserError, printable, required
 from msdae.files import reading
 from msdae.symbolic.notes import Note, Score, ScoreNote, Tempos, check_tempos, clock
+from msdae.symbolic.pedals import ends
 
 LARGEST = 1 << 20  # bytes of a MIDI file; a long piece for piano has a third of that
 LONGEST = 86_400.0  # seconds, a day
@@ -20,7 +21,8 @@ UNENDING = re.compile(rb"[\x80-\xff]{1024}")  # an unterminated number, on which
 KEY_SIGNATURE = re.compile(rb"\xff\x59\x02..", re.DOTALL)  # not needed, and mido refuses unusual ones
 FIX = "give a standard MIDI file"
 TEMPO = 120.0  # quarter notes a minute, the default of a file without a tempo
-SUSTAIN = 64  # controller number of the sustain pedal
+SUSTAIN, SOSTENUTO = 64, 66  # controller numbers of the pedals
+DOWN = 64  # least value of a pedal that is down
 DRUMS = 9  # channel of the drums, counted from 0
 BEND_RANGE = 2.0  # semitones of a full pitch bend, unless the file sets another range
 LEAST_BEND = 0.1  # semitones; a note that is bent less keeps the pitch of its key
@@ -95,15 +97,13 @@ class _Song:
     Attributes:
         resolution: ticks per quarter note.
         parts: the strokes of each (track, channel, program).
-        pedals: the times at which the sustain pedal of each channel goes down (True) or up.
-        controls: the pitch bends and other controller changes of each channel, as (time, mido's message).
+        controls: the pitch bends and controller changes of each channel, as (time, mido's message).
         tempos: (place in quarter lengths, quarter notes a minute) of each tempo, the first at 0.
     """
 
     def __init__(self, resolution: int, tracks: Iterable[Any]):
         self.resolution = resolution
         self.parts: dict[tuple[int, Channel, int], list[_Stroke]] = defaultdict(list)
-        self.pedals: dict[Channel, list[tuple[int, bool]]] = defaultdict(list)
         self.controls: dict[Channel, list[tuple[int, Any]]] = defaultdict(list)
         changes: list[tuple[int, int]] = []  # ticks, microseconds per quarter note
         for number, track in enumerate(tracks):
@@ -114,7 +114,7 @@ class _Song:
         places = [(tick / resolution, tempo) for tick, tempo in tempos.items()]
         self.tempos: Tempos = places[:1] + [new for old, new in pairwise(places) if new[1] != old[1]]
         check_tempos(self.tempos)
-        for events in (*self.pedals.values(), *self.controls.values()):
+        for events in self.controls.values():
             events.sort(key=lambda event: event[0])
 
     def _add(self, number: int, track: Iterable[Any]) -> list[tuple[int, int]]:
@@ -130,12 +130,10 @@ class _Song:
                 port = message.port
             elif message.type == "program_change":
                 programs[message.channel] = message.program
-            elif message.type == "control_change" and message.control == SUSTAIN:
-                self.pedals[port, message.channel].append((tick, message.value >= 64))
-            elif message.type == "control_change" and message.control in (SOUNDS_OFF, NOTES_OFF):
-                keys.lift_all((port, message.channel), tick)
             elif message.type in ("pitchwheel", "control_change"):
                 self.controls[port, message.channel].append((tick, message))
+                if message.is_cc() and message.control in (SOUNDS_OFF, NOTES_OFF):
+                    keys.lift_all((port, message.channel), tick)
             elif message.type in ("note_on", "note_off"):
                 key = (port, message.channel), message.note
                 if message.type == "note_on" and message.velocity:
@@ -153,7 +151,8 @@ def read_midi(
 ) -> list[Note]:
     """The notes of a MIDI file, in order of onset.
 
-    drums: whether to include the notes of the drum channel. pedal: whether the sustain pedal prolongs notes.
+    drums: whether to include the notes of the drum channel. pedal: whether the sustain and sostenuto pedals
+        prolong notes.
     controls: whether pitch bends change the pitches, which may then have fractions, and the channels' volume
         and expression change the velocities. A note takes the median of the values while its key is down.
 
@@ -171,10 +170,10 @@ def read_midi(
     for (_, channel, _), strokes in song.parts.items():
         if channel[1] == DRUMS and not drums:
             continue
-        ends = _ends(strokes, song.pedals[channel] if pedal else [])
+        offsets = _ends(strokes, song.controls[channel] if pedal else [])
         events = song.controls[channel] if controls else []
         bends, gains = _typical(strokes, *_wheel(events)), _typical(strokes, *_volume(events))
-        played += zip(strokes, ends, bends, gains, strict=True)
+        played += zip(strokes, offsets, bends, gains, strict=True)
     loudest = max((gain for *_, gain in played), default=1.0)  # dividing by it keeps velocities <= 127
     notes = []
     for stroke, end, bend, gain in played:
@@ -225,33 +224,19 @@ def _read(path: str | Path) -> _Song:
     return song
 
 
-def _ends(strokes: Sequence[_Stroke], pedal: Sequence[tuple[int, bool]]) -> list[int]:
-    """The ticks at which the strokes of a part stop sounding.
+def _ends(strokes: Sequence[_Stroke], events: Sequence[tuple[int, Any]]) -> list[int]:
+    """The ticks at which the strokes of a part stop sounding, with the pedals and silences of its channel."""
+    changes = [(tick, message) for tick, message in events if message.is_cc()]
 
-    A stroke that ends while the pedal is down sounds on until the pedal goes up or its key is struck again. A
-    pedal that never goes up does so at the end of the last stroke.
+    def moves(pedal: int) -> list[tuple[int, bool]]:
+        return [
+            (tick, message.control == pedal and message.value >= DOWN)
+            for tick, message in changes
+            if message.control in (pedal, RESET)
+        ]
 
-    pedal: (tick, whether it is down), in order.
-    """
-    ends = [stroke.offset for stroke in strokes]
-    if not pedal:
-        return ends
-    times, down = [0], [False]
-    for tick, is_down in pedal:
-        if is_down != down[-1]:
-            times.append(tick)
-            down.append(is_down)
-    times.append(max(*ends, times[-1]))  # where the last hold ends if the pedal never goes up
-    onsets: dict[int, list[int]] = defaultdict(list)
-    for stroke in sorted(strokes):
-        onsets[stroke.pitch].append(stroke.onset)
-    held = []
-    for stroke in strokes:
-        index = min(bisect_right(times, stroke.offset), len(down)) - 1
-        again = bisect_right(onsets[stroke.pitch], stroke.onset)
-        most = min([times[index + 1], *onsets[stroke.pitch][again : again + 1]])
-        held.append(max(stroke.offset, most) if down[index] else stroke.offset)
-    return held
+    silences = [tick for tick, message in changes if message.control == SOUNDS_OFF]
+    return ends([stroke[:3] for stroke in strokes], moves(SUSTAIN), moves(SOSTENUTO), silences)
 
 
 def _typical(strokes: Sequence[_Stroke], times: Sequence[int], values: Sequence[float]) -> list[float]:

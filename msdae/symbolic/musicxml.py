@@ -5,7 +5,7 @@ import re
 import warnings
 import zipfile
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from msdae.errors import UserError, printable, required
 from msdae.files import reading
 from msdae.symbolic.articulation import sounding
 from msdae.symbolic.dynamics import velocities
-from msdae.symbolic.notes import VELOCITY, Score, ScoreNote, Tempos, check_tempos
+from msdae.symbolic.notes import VELOCITY, Score, ScoreNote, Tempos
+from msdae.symbolic.ornaments import Stroke
+from msdae.symbolic.pedals import held, write_marks
 from msdae.symbolic.repeats import order
+from msdae.symbolic.tempos import tempos
 
 LARGEST = 4 << 20  # bytes of the XML; music21 takes seconds per megabyte
-USUAL = 100.0  # quarter notes a minute, the default of a score without a tempo
-MOST = 200_000  # notes with all repeats; an hour of music has fewer
+MOST = 200_000  # notes with all repeats or ornaments; an hour of music has fewer
 FIX = "give a MusicXML file (.musicxml, .mxl), or export MIDI"
 # Attributes of MusicXML's <sound> that change the order of bars: the beginning of music21's name for the
 # sign, and a text that music21 reads as that sign.
@@ -41,8 +43,9 @@ def read_musicxml(path: str | Path, played: bool = False) -> Score:
     Repeats are written out, ties are joined, and velocities follow dynamic marks, hairpins and accents.
 
     played: whether to read the score as it is played: pitches to the nearest quarter tone, as fractions;
-        staccato notes short; and grace notes. Otherwise it is read as it is written: pitches to the nearest
-        semitone, without grace notes and staccato.
+        staccato notes short; notes that a pedal or a fermata holds long; trills, mordents, turns, tremolos,
+        rolled chords and grace notes. Otherwise it is read as it is written: pitches to the nearest semitone,
+        and none of these signs.
 
     Raises:
         UserError: the file is not readable as MusicXML, is larger or longer than music is, or declares
@@ -79,12 +82,31 @@ def tones(
     for element in elements:
         if isinstance(element, Harmony) or element.quarterLength <= 0:
             continue  # a chord symbol or a grace note: not sounded, or without a length of its own
-        times = manner.times(element) if manner else (float(element.offset), float(element.quarterLength))
         for tone, pitch in _pitches(element, played):
-            yield ScoreNote(*times, pitch, velocity(element)), tone.tie and tone.tie.type
+            tie = tone.tie and tone.tie.type
+            if manner:
+                yield from _strokes(manner.strokes(element, tone), pitch, velocity(element), tie)
+            else:
+                times = float(element.offset), float(element.quarterLength)
+                yield ScoreNote(*times, pitch, velocity(element)), tie
     for grace, onset, length in manner.graces if manner else ():
         for _, pitch in _pitches(grace, played):
             yield ScoreNote(onset, length, pitch, velocity(grace)), None
+
+
+def _strokes(
+    strokes: Sequence[Stroke], pitch: float, velocity: int, tie: str | None
+) -> Iterator[tuple[ScoreNote, str | None]]:
+    """The notes of a tone that is played in strokes.
+
+    Its tie is that of the first and the last one, unless they are repetitions.
+    """
+    repeated = len(strokes) > 1 and not any(stroke.step for stroke in strokes)
+    for number, (onset, length, step) in enumerate(strokes):
+        ties = {"continue", "stop"} if number == 0 and not repeated else set()
+        ties |= {"continue", "start"} if number == len(strokes) - 1 and not repeated else set()
+        key = min(127, max(0, pitch + step)) if step else pitch
+        yield ScoreNote(onset, length, key, velocity), tie if tie in ties else None
 
 
 def _pitches(element: Any, played: bool) -> Iterator[tuple[Any, float]]:
@@ -111,6 +133,10 @@ def _tied(part: Any, played: bool, velocity: Callable[[Any], int]) -> list[Score
         if place is None:
             place = len(notes)
             notes.append(note)
+            if note.onset < 0:
+                raise ValueError("a note before the beginning")
+            if len(notes) > MOST:
+                raise ValueError(f"more than {MOST} notes")
         else:
             notes[place] = notes[place]._replace(duration=end - notes[place].onset)
         if tie in ("start", "continue"):
@@ -153,9 +179,13 @@ def _tree(data: bytes, played: bool) -> ElementTree.Element:
     if root.tag != "score-partwise":
         raise ValueError(f"a {root.tag}, not a score-partwise")
     _silence_cues(root)
+    _write_times(root)
     _write_jumps(root)
+    write_marks(root)
     _drop_marks_without_numbers(root)
     _round_pitches(root, played)
+    for mark in root.iter("arpeggiate"):
+        mark.attrib.pop("number", None)  # music21 takes all chords with one number for one chord
     for grace in root.iter("grace"):
         grace.set("slash", grace.get("slash", "no"))  # music21 takes one by default
     return root
@@ -172,6 +202,21 @@ def _silence_cues(root: ElementTree.Element) -> None:
             for pitch in note.findall("pitch"):
                 pitch.clear()
                 pitch.tag = "rest"
+
+
+def _write_times(root: ElementTree.Element) -> None:
+    """Write the time signature that music21 takes for a part without one: it cannot read bars of grace notes
+    alone otherwise."""
+    for part in root.findall("part"):
+        measure = part.find("measure")
+        if measure is not None and next(measure.iter("time"), None) is None:
+            attributes = measure.find("attributes")
+            if attributes is None:
+                attributes = ElementTree.Element("attributes")
+                measure.insert(0, attributes)
+            time = ElementTree.SubElement(attributes, "time")
+            for name in ("beats", "beat-type"):
+                ElementTree.SubElement(time, name).text = "4"
 
 
 def _drop_marks_without_numbers(root: ElementTree.Element) -> None:
@@ -228,19 +273,14 @@ def _parse(data: bytes, played: bool) -> Score:
         importer.xmlRootToScore(_tree(data, played), importer.stream)
         score = importer.stream
         score.toSoundingPitch(inPlace=True)
-        marks: dict[float, float] = {}
-        for mark in score.flatten().getElementsByClass(music21.tempo.MetronomeMark):
-            if tempo := mark.getQuarterBPM():
-                marks.setdefault(float(mark.offset), float(tempo))
-        marks.setdefault(0.0, USUAL)  # holds until the first mark
         parts = []
         for _, instrument in groupby(score.parts, lambda part: str(part.id).split("-Staff")[0]):
             staves = list(instrument)
             velocity = velocities(staves)
-            parts += [_tied(staff, played, velocity) for staff in staves]
-        parts, tempos = _unfolded(score, parts, sorted(marks.items()))
-    check_tempos(tempos)
-    return Score(tuple(notes for notes in parts if notes), tempos[0][1], tuple(tempos[1:]))
+            notes = [_tied(staff, played, velocity) for staff in staves]
+            parts += held(staves, notes) if played else notes
+        parts, ((_, tempo), *changes) = _unfolded(score, parts, tempos(score, played))
+    return Score(tuple(notes for notes in parts if notes), tempo, tuple(changes))
 
 
 def _unfolded(score: Any, parts: list[list[ScoreNote]], tempos: Tempos) -> tuple[list, Tempos]:

@@ -39,7 +39,7 @@ def read_score(path: str | Path, played: bool = False) -> Score:
 def read_notes(path: str | Path) -> list[Note]:
     """The pitched notes of a MIDI or MusicXML file as they are played; times in seconds.
 
-    Tempo changes, dynamics and, in MIDI, sustain pedal and pitch bends are applied; pitches between semitones
+    Tempo changes, dynamics and, in MIDI, pedals and pitch bends are applied; pitches between semitones
     have fractions. Raises the errors of `read_score`.
     """
     path = _checked(path)

@@ -96,3 +96,10 @@ def test_repeats_have_their_grace_notes(read):
     once = [(0, 1, 62), (1, 7, 60)]
     twice = read(note("D", "eighth", grace="") + note("C", 8) + end)
     assert twice == [*once, *[(8 + onset, length, pitch) for onset, length, pitch in once]]
+
+
+def test_a_bar_of_grace_notes_alone_is_read(read):
+    """Regression: a score without a time signature that has one was refused, for a division by zero."""
+    grace = note("D", "eighth", grace="")
+    assert read(note("C", 8), grace, note("E", 8)) == [(0, 8, 60), (8, 8, 64)]
+    assert read(grace, note("C", 6), note("E", 10)) == [(0, 6, 60), (6, 10, 64)]

@@ -127,6 +127,24 @@ def test_musicxml_is_played_with_its_dynamics(tmp_path):
     assert velocities == [90, 33, 33, 72, 112, 127, 33, 41, 49]
 
 
+def test_hairpins_may_begin_on_another_staff_or_at_a_grace_note(tmp_path):
+    """Regression: scores for piano with such a hairpin were refused; music21 loses the latter's note."""
+    begin, end = words('<wedge type="crescendo"/>'), words('<wedge type="stop"/>')
+    upper, lower = (
+        [tone(key, octave, 2).replace("</note>", f"<staff>{staff}</staff></note>") for key in "CD"]
+        for staff, octave in ((1, 5), (2, 3))
+    )
+    bar = f"<attributes><staves>2</staves></attributes>{upper[0]}{upper[1]}{BACK}"
+    bar += f"{begin}{lower[0]}{lower[1]}{end}"
+    notes = read_notes(written(tmp_path / "a.xml", part(1, (bar, "", ""))))
+    assert [note[2:] for note in notes] == [(48, 90), (72, 90), (50, 98), (74, 98)]
+    grace = tone("E", 4, 0).replace("<note>", "<note><grace/>")
+    notes = read_notes(
+        written(tmp_path / "a.xml", part(1, (f"{begin}{grace}{tone('C', 4, 4)}{end}", "", "")))
+    )
+    assert [note[2:] for note in notes] == [(64, 90), (60, 90)]
+
+
 def test_dynamics_between_staves_are_of_both(tmp_path):
     mark = words("<dynamics><p/></dynamics>", "<staff>1</staff>")
     pitch = "<pitch><step>{}</step><octave>4</octave></pitch>"
@@ -351,6 +369,7 @@ BOMB = '<!DOCTYPE a [<!ENTITY b "bbbbbbbb"><!ENTITY c "&b;&b;&b;&b;">]>'
         ("a.xml", b"hello", "not a readable MusicXML"),
         ("a.xml", b"", "not a readable MusicXML"),
         ("a.xml", XML[:300].encode(), "not a readable MusicXML"),
+        ("a.xml", XML.replace("<duration>2", "<duration>-2").encode(), "a note before the beginning"),
         ("a.mid", b"", "not a readable MIDI"),
         ("a.mid", b"MThd", "not a readable MIDI"),
     ],
