@@ -166,8 +166,7 @@ def _score(path: Path, name: str, folder: Path, bounds: Bounds) -> Clip:
     whole = bool(max(note[1] for note in notes) <= bounds.longest)
     score = played(first, name)
     facts = {"score": True, "whole": whole, "notes": rolled(first), "played": replace(score)}
-    [waveform] = score.blocks()
-    return kept(waveform, name, folder, **facts)
+    return kept(torch.cat(list(score.blocks())), name, folder, **facts)
 
 
 def _recording(path: Path, name: str, folder: Path, bounds: Bounds) -> Clip:

@@ -57,18 +57,15 @@ class PlayedScore:
         played = play_voices(separate(self.notes, self.most), player=self.player or PLAYER)
         return tuple(windows.Waveform(resampled(one, SAMPLE_RATE, self.sample_rate)) for one in played)
 
-    @cached_property
-    def _waveform(self) -> torch.Tensor:
-        return torch.stack([voice.waveform for voice in self.voices]).sum(dim=0)
-
     @property
     def samples(self) -> int:
         """Length of the waveform."""
         return self.voices[0].samples
 
     def blocks(self) -> Iterator[torch.Tensor]:
-        """The waveform, (samples,), in one block."""
-        yield self._waveform
+        """The sum of the voices, in blocks (samples,)."""
+        for blocks in zip(*(voice.blocks() for voice in self.voices), strict=True):
+            yield torch.stack(blocks).sum(dim=0)
 
 
 def open_sound(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recording | PlayedScore:
