@@ -1,10 +1,13 @@
-"""Clips of visitors: what they are called."""
+"""Clips of visitors: what they are called, and what they are as melody sources."""
 
 import pytest
 import torch
 
+from msdae import audio
 from msdae.app import clips
 from msdae.audio.mel import LogMel
+from msdae.symbolic.midi import write_midi
+from msdae.symbolic.notes import Note
 
 
 @pytest.mark.parametrize(
@@ -43,3 +46,15 @@ class Counting(LogMel):
     def forward(self, waveform):
         self.lengths.append(waveform.shape[-1])
         return super().forward(waveform)
+
+
+def test_an_uploaded_score_keeps_its_voices(tmp_path):
+    """Its sound alone would be rendered at once, which loses notes."""
+    notes = [Note(0.0, 3.0, 48, 80), Note(0.0, 1.0, 72, 90), Note(1.0, 2.5, 74, 90)]
+    write_midi(tmp_path / "a.mid", notes, 0)
+    clip = clips.read(tmp_path / "a.mid", "a.mid", tmp_path, clips.Bounds(longest=2.0, largest=1.0))
+    assert len(clip.source.voices) == 2 and clip.source is not clip.source  # keeps no sound in memory
+    assert max(note.offset for note in clip.source.notes) == 2.0 and not clip.whole
+    whole, kept = torch.cat(list(clip.source.blocks())), audio.read(clip.path)
+    assert len(whole) == len(kept) and (whole - kept).abs().max() < 1e-3
+    assert clips.opened(clip.path, "b").source == clip.path
