@@ -129,6 +129,7 @@ FAST += " --set model.hidden=8 --set views={timbre: same, content: same, scrambl
 LEAVES = ("run/.lock", "run/*/.lock")
 
 CODEC = "train-codec --source @recordings --out c.safetensors --run run --device cpu"
+FIT = "train-codec --codec spectral --source @recordings --out c.safetensors"
 CODEC_SETTINGS = {
     "steps": "[] [0] [1,1,1,1] x 7", "frames": "0 -1 x 1000000000", "crop": "0 x", "noise": "-1 nan x", "mixed": "-1 2 nan x", "hissed": "-1 2 nan",
     "adversarial": "-1 nan", "matching": "-1 inf", "opposed_rate": "0 nan -1", "batch_size": "0 -1 100000000000", "seed": "-1", "learning_rate": "nan 0", "surprise": "1",
@@ -169,7 +170,8 @@ CASES = [
         ("/dev/zero", "/dev/zero"), ("n" * 300, "nnn"), ("@a.wav", "a.wav"),
     ], LEAVES),
     *settings(CODEC, CODEC_SETTINGS, LEAVES),
-    *settings(f"{CODEC} --codec spectral", SPECTRAL, LEAVES),
+    *settings(FIT, SPECTRAL),
+    *bad(f"{FIT} {{}}", [("--run run", "--run"), ("--cache run", "--cache"), ("--device cpu", "--device"), ("--latents x", "--latents")]),
     *bad("train-codec --out c.safetensors --run run --device cpu --set steps=[1] --source {}", [
         ("missing", "missing"), ("@a.wav", "a.wav"), ("@folder", "folder: no recording"), ("''", "source|no recording"), ("/dev/null", "/dev/null"),
     ], LEAVES),
