@@ -162,7 +162,7 @@ CASES = [
         ("owner/name", "owner/name"), ("@m-no-config.safetensors", "m-no-config"), ("@m-nan.safetensors", "m-nan|widths"), ("@m-cut-10.safetensors", "m-cut-10"),
         ("/dev/null", "/dev/null"), ("@fifo", "fifo"), ("embedded", "widths|stage"),
     ], LEAVES),
-    *bad(f"{STAGE} {{}}", [("--model vae", "vae"), ("--model", "--model"), ("--surprise 1", "--surprise"), ("--set", "--set"), ("--data", "--data")]),
+    *bad(f"{STAGE} {{}}", [("--model vae", "vae"), ("--set model.encoder=conv --set model.heads=4", "heads"), ("--model", "--model"), ("--surprise 1", "--surprise"), ("--set", "--set"), ("--data", "--data")]),
     *bad("train-stage {}", [("", "--stage"), ("--stage", "--stage")]),
     *bad(f"train-stage --stage 2 --model hdae --data @cache --run run --config @ok-empty.yaml {FAST} --set contrast=0 {{}}", [("", "stages from 1 to 1")], LEAVES),
     *bad(f"{STAGE} --config {{}}", [(f"@y-{name}.yaml", rf"y-{name}\.yaml|missing.yaml|self.yaml|/dev/null") for name in [*YAML, "huge", "base-cycle"]] + [
