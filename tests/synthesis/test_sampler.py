@@ -322,6 +322,25 @@ def test_silent_and_damaged_samples_are_named_when_they_play(tmp_path, caplog):
         sampler.render([Note(0, 1, 60, 100)], replace(instrument, low=0), 1000)
 
 
+def test_drum_kits_are_no_instruments(tmp_path, caplog):
+    """Regression: melodies were played on kits, under labels of pitches that do not sound."""
+    _save(tmp_path / "lib/one.wav", 60)
+    texts = {
+        "effects": "<region> lokey=50 hikey=59 pitch_keytrack=0",
+        "piano": "<region> key=60 pitch_keytrack=0",
+    }
+    for name in ("Standard Kit", "drums", "TR Drum_Set", "Orchestral Percussion", "Steel Drums", "Kitten"):
+        texts[name] = "<region> key=60"
+    for name, text in texts.items():
+        (tmp_path / "lib" / f"{name}.sfz").write_text(f"{text} sample=one.wav")
+    with caplog.at_level("INFO", "msdae"):
+        names = [instrument.name for instrument in sampler.instruments(tmp_path / "lib")]
+    assert names == ["lib/Kitten", "lib/Steel Drums", "lib/piano"]
+    assert caplog.text.count("a drum kit, whose keys are no pitches") == 5
+    with pytest.raises(UserError, match="drums.sfz: a drum kit.*; give instruments"):
+        sampler.instruments(tmp_path / "lib/drums.sfz")
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [
