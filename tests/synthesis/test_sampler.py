@@ -233,6 +233,21 @@ def test_a_name_that_the_sound_does_not_confirm_is_believed_where_no_name_is(tmp
     assert (horn.high, rattle.low, rattle.high) == (61, 58, 74)
 
 
+@pytest.mark.parametrize("measured", [True, False])
+def test_numbers_in_names_that_no_sound_confirms_are_no_pitches(tmp_path, monkeypatch, measured):
+    """Regression: noises whose names tell their lengths, "_025_", played melodies."""
+    (tmp_path / "drum").mkdir()
+    for seed in range(2):
+        noise = 0.1 * np.random.default_rng(seed).standard_normal(RATE)
+        soundfile.write(tmp_path / "drum" / f"drum_025_{seed}.wav", noise, RATE)
+    if measured:
+        with pytest.raises(UserError, match="no sample that can be read and has a pitch"):
+            sampler.instruments(tmp_path)
+    else:  # names are all there is
+        monkeypatch.setattr(pitch, "load_librosa", lambda: None)
+        assert [instrument.low for instrument in sampler.instruments(tmp_path)] == [23]
+
+
 @pytest.mark.parametrize("order", ["{dynamics}_piano_{note}", "piano_{dynamics}_{note}", "{note} {dynamics}"])
 def test_an_instrument_named_piano_has_the_dynamics_that_vary(tmp_path, order):
     for dynamics in ("ff", "pp"):
