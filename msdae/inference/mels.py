@@ -17,7 +17,7 @@ from msdae.data.pieces import Piece
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.errors import UserError
 from msdae.inference.generation import Generator, Request
-from msdae.inference.pieces import Describe, by_split, sound
+from msdae.inference.pieces import SILENT, Describe, by_split, sound
 from msdae.inference.pipeline import Pipeline
 from msdae.models.priors.base import Condition, Prior
 from msdae.models.priors.grid import Grid, Level
@@ -73,14 +73,21 @@ class MelSpace:
         describe: Describe | None = None,
         progress: Progress = silent,
     ) -> dict[str, list[Piece]]:
-        """As `pieces.encoded`, with log-mels in place of codes, all silence kept and no labels."""
+        """As `pieces.encoded`, with log-mels in place of codes, all silence kept and no labels.
+
+        Raises:
+            UserError: as `pieces.encoded`.
+        """
 
         def piece(file: SourceFile) -> Piece:
             mel = self.encode(sound(file, self.clip, RATE), RATE)
             texts = describe(file.labels) if describe else None
             return Piece(file.name, {}, {1: mel}, mel.shape[1], {}, texts)
 
-        return by_split(files, piece, progress)
+        pieces = by_split(files, piece, progress)
+        if not any(piece.melody[1].any() for piece in pieces.get("train", ())):
+            raise UserError(SILENT)
+        return pieces
 
 
 def generator_of(

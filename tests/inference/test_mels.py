@@ -47,6 +47,14 @@ def test_recordings_are_pieces_of_one_level(tmp_path):
     assert piece.timbres == {} and piece.melody[1].shape == (64, piece.frames) and piece.frames == 200
 
 
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_recordings_without_sound_are_refused(split, tmp_path):
+    """Regression: a prior over log-mels was trained on silence, or failed later without recordings."""
+    soundfile.write(tmp_path / "a.wav", (tone() * (split == "valid")).numpy(), 44100)
+    with pytest.raises(UserError, match="no recording with sound to learn from; give others with --data"):
+        SPACE.encoded({split: [SourceFile("a", tmp_path / "a.wav", 1)]})
+
+
 def test_a_part_of_a_recording_has_that_part_alone(tmp_path):
     """A folder's only recording is for training at its start and held out at its end."""
     soundfile.write(tmp_path / "a.wav", torch.cat([tone(6.0), torch.zeros(3 * 44100)]).numpy(), 44100)
