@@ -1,6 +1,7 @@
 """Locks between processes: a second process gets an error (`only_process`) or waits (`in_turn`)."""
 
 import json
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from msdae.errors import UserError, printable
 from msdae.files import lock, make_folder
 
 NAME = ".lock"
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -48,16 +50,21 @@ def only_process(folder: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def in_turn(path: str | Path) -> Iterator[None]:
+def in_turn(path: str | Path, doing: str = "") -> Iterator[None]:
     """Let processes into blocks of the same file `path`, which is made if it is missing, one after the other.
 
     The others wait; on a file system without locks, nobody does.
+
+    doing: what the block does, "decodes ...", for the line that a waiting process logs; "" for no line.
     """
     path = Path(path)
     make_folder(path.parent)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        lock(handle, wait=True)
+        if lock(handle) is False:
+            if doing:
+                logger.info("%s: another process %s; waiting for it", printable(path.parent), doing)
+            lock(handle, wait=True)
         yield
     finally:
         os.close(handle)

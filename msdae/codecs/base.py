@@ -159,7 +159,8 @@ def load(name_or_path: str | Path = DEFAULT, device: str | torch.device = "cpu")
     name_or_path: a name in `CODECS`, or a file that experiments/train_codec.py wrote.
 
     Raises:
-        UserError: it is neither a known name nor a file, the file is damaged, or the weights are missing.
+        UserError: it is neither a known name nor a file, the file is damaged, the weights are missing, or two
+            codecs have files of its kind.
     """
     name = str(name_or_path)
     with files.reading(name):
@@ -167,12 +168,16 @@ def load(name_or_path: str | Path = DEFAULT, device: str | torch.device = "cpu")
     if name in CODECS:
         codec = CODECS[name].pretrained()
     elif is_file:
-        kinds = {CODECS[entry].kind: CODECS[entry] for entry in CODECS}
         kind = checkpoint.kind_of(name)
-        if kind not in kinds:
+        classes = [CODECS[entry] for entry in CODECS if CODECS[entry].kind == kind]
+        if not classes:
             reason = f"holds a {printable(kind)[:60]}, no codec"
             raise UserError(f"{printable(name)}: {reason}; give a file of experiments/train_codec.py")
-        codec = kinds[kind].from_file(name)
+        if len(classes) > 1:
+            names = " and ".join(entry.name for entry in classes)
+            reason = f"holds a {printable(kind)[:60]}, which {names} both call theirs"
+            raise UserError(f"{printable(name)}: {reason}; give each class a kind of its own")
+        codec = classes[0].from_file(name)
     else:
         names = " or ".join(CODECS)
         raise UserError(

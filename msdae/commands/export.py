@@ -96,8 +96,8 @@ def _neutone(options: argparse.Namespace) -> None:
     from msdae.inference.streaming import Engine
 
     pipeline = Pipeline.from_pretrained(options.checkpoint, "cpu")
-    codes = pipeline.load_sound(given).codes if options.sound else timbre_of(pipeline, given)
-    engine = Engine(pipeline, codes, LiveConfig())
+    sound = pipeline.load_sound(given).codes if options.sound else cli.open_source(given)
+    engine = Engine(pipeline, timbre_of(pipeline, sound), LiveConfig())
     neutone.write(engine, options.neutone, given.stem)
     print(f"wrote {options.neutone} ({options.neutone.stat().st_size / 1e6:.1f} MB)")
 

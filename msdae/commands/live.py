@@ -90,7 +90,7 @@ def engine(options: argparse.Namespace) -> "Engine":
 
     pipeline = cli.pipeline(options)
     sound, timbre = options.sound, options.timbre
-    codes = pipeline.load_sound(sound).codes if sound else timbre_of(pipeline, timbre)
+    codes = pipeline.load_sound(sound).codes if sound else timbre_of(pipeline, cli.open_source(timbre))
     return Engine(pipeline, codes, cli.configured(LiveConfig, options))
 
 

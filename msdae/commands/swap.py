@@ -8,7 +8,7 @@ from msdae import cli, files
 from msdae.commands._arguments import Once, add_levels, check_sampling
 from msdae.commands.learn_sound import forget, learn
 from msdae.errors import UserError
-from msdae.inference.settings import Mix
+from msdae.inference.settings import Mix, identity
 from msdae.limits import LEARNING, LEARNING_SECONDS, SHARE
 
 LEVELS = (1, 2, 3)
@@ -91,6 +91,8 @@ def parser() -> argparse.ArgumentParser:
 def chosen_sources(options: argparse.Namespace) -> tuple[dict[int, Path], Path]:
     """({level: file that the swapped level comes from}, file of the melody source).
 
+    A file that is given under several names, as a link, has one of them, the melody source's before others.
+
     Raises:
         UserError: a source is missing, or options that exclude each other are given.
     """
@@ -117,6 +119,8 @@ def chosen_sources(options: argparse.Namespace) -> tuple[dict[int, Path], Path]:
         levels = dict.fromkeys(options.levels, options.timbre)
     if options.learn and 1 not in levels:
         raise UserError("--learn: level 1 has no source to learn; give --timbre FILE or --level1 FILE")
+    firsts = {identity(path): path for path in [*reversed(levels.values()), melody]}  # of links and spellings
+    levels, melody = {k: firsts[identity(path)] for k, path in levels.items()}, firsts[identity(melody)]
     return {k: path for k, path in levels.items() if path != melody or (options.learn and k == 1)}, melody
 
 

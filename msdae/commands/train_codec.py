@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from msdae.data.sources import ClipLength, SourceFile
 
 CHECKED = 16  # files or, if there are fewer, clips whose round trip is measured, about
+NEURAL = ("latents", "run", "cache", "device")  # options of the training; other codecs are fitted at once
 Files = dict[str, "list[SourceFile]"]  # {split: files}
 
 
@@ -26,8 +27,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
     files.check_replaceable(Path(options.out))
     if options.latents is not None:
-        if options.codec != codecs.DEFAULT:
-            raise UserError(f"--latents: of {codecs.DEFAULT} alone; leave out --codec {options.codec}")
         files.check_apart([Path(options.out)], [Path(options.latents)])
     (_train if options.codec == codecs.DEFAULT else _fit)(options)
 
@@ -190,4 +189,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     cli.add_set(parser, "override a setting, e.g. steps=[8000,7000]")
     cli.add_device(parser)
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    for name in NEURAL if options.codec != codecs.DEFAULT else ():
+        if getattr(options, name) != parser.get_default(name):
+            reason = f"of {codecs.DEFAULT} alone; leave it out, or leave out --codec {options.codec}"
+            raise UserError(f"--{name}: {reason}")
+    return options

@@ -55,7 +55,8 @@ def decoded(paths: Sequence[Path], rate: int, folder: Path, progress: Progress =
     path = folder / f"recordings-{rate}-{key(paths)}.pcm"
     if not path.exists():
         # another training may be at the same work, whose parts are gone once it has joined them
-        with in_turn(path.with_suffix(".lock")) if launcher.rank() == 0 else nullcontext():
+        turn = in_turn(path.with_suffix(".lock"), "decodes the same recordings")
+        with turn if launcher.rank() == 0 else nullcontext():
             if not path.exists():
                 _make(paths, rate, path, progress)
     lengths = np.fromfile(path, np.int64, len(paths))

@@ -6,6 +6,7 @@ Pictures of results are drawn from tables, so that a stored table is enough to d
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -217,19 +218,23 @@ def bars(tables: Sequence[Table], columns: Sequence[str]) -> Figure:
 
 
 @style()
-def heat_map(tables: Sequence[Table], columns: Sequence[str] = ("h1", "h2", "h3")) -> Figure:
+def heat_map(tables: Sequence[Table], columns: Sequence[str] = ()) -> Figure:
     """Probes: a panel for each table, with factors by levels; a cell is the share of a factor's information
-    that is read from a level."""
+    that is read from a level.
+
+    columns: by default those of each table's levels, "h1", "h2" ...
+    """
     height = 1.2 + 0.42 * max(len(table.rows) for table in tables)
     figure = new(min(WIDTH, 1.8 + 3.0 * len(tables)), height)
     axes = figure.subplots(1, len(tables), squeeze=False)[0]
     for axis, table in zip(axes, tables, strict=True):
-        shares = np.array([[cell.value for cell in table.column(name).values()] for name in columns]).T
+        names = list(columns) or [name for name in table.header if re.fullmatch(r"h\d+", name)]
+        shares = np.array([[cell.value for cell in table.column(name).values()] for name in names]).T
         image = axis.imshow(shares.clip(0, 1), cmap="cividis", vmin=0, vmax=1, aspect="auto")
         for (row, column), share in np.ndenumerate(shares):
             colour = "black" if share > 0.55 else "white"
             axis.text(column, row, f"{share:.2f}", ha="center", va="center", color=colour)
-        axis.set_xticks(range(len(columns)), columns)
+        axis.set_xticks(range(len(names)), names)
         axis.set_yticks(range(len(table.rows)), [plain(str(row[0])) for row in table.rows])
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)

@@ -184,11 +184,11 @@ class Generator:
             sources[name] = sound if keep else as_source(sound, self.rate)
         return dataclasses.replace(request, **sources)
 
-    def _reference(self, request: Request) -> "Loudness | _FixedLoudness":
+    def _reference(self, request: Request) -> "Loudness | FixedLoudness":
         """The loudness that the rendering is brought to."""
         source = request.melody or request.timbre
         if source is None or known_codes(source) is not None:
-            return _FixedLoudness(LOUDNESS)
+            return FixedLoudness(LOUDNESS)
         return measure(source, self.rate)
 
     def _end(self, beginning: Source | None) -> torch.Tensor:
@@ -267,7 +267,7 @@ def _split(blocks: Iterator[torch.Tensor], samples: int) -> tuple[torch.Tensor, 
 
 
 @dataclass(frozen=True)
-class _FixedLoudness:
+class FixedLoudness:
     """A loudness to bring a rendering to, in place of one that is measured on a source (`Loudness`)."""
 
     lufs: float

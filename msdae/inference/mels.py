@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from msdae import audio
-from msdae.audio.loudness import OUTPUT_PEAK, Mastering
+from msdae.audio.loudness import Mastering
 from msdae.audio.mel import LogMel, MelConfig
 from msdae.audio.phase import accumulated, griffin_lim
 from msdae.audio.resample import resampled
@@ -16,8 +16,9 @@ from msdae.data.draws import mix_seed
 from msdae.data.pieces import Piece
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.errors import UserError
-from msdae.inference.generation import Generator, Request
-from msdae.inference.pieces import Describe, by_split, sound
+from msdae.inference.generation import LOUDNESS, FixedLoudness, Generator, Request
+from msdae.inference.mastering import write_mastered
+from msdae.inference.pieces import SILENT, Describe, by_split, sound
 from msdae.inference.pipeline import Pipeline
 from msdae.models.priors.base import Condition, Prior
 from msdae.models.priors.grid import Grid, Level
@@ -73,14 +74,21 @@ class MelSpace:
         describe: Describe | None = None,
         progress: Progress = silent,
     ) -> dict[str, list[Piece]]:
-        """As `pieces.encoded`, with log-mels in place of codes, all silence kept and no labels."""
+        """As `pieces.encoded`, with log-mels in place of codes, all silence kept and no labels.
+
+        Raises:
+            UserError: as `pieces.encoded`.
+        """
 
         def piece(file: SourceFile) -> Piece:
             mel = self.encode(sound(file, self.clip, RATE), RATE)
             texts = describe(file.labels) if describe else None
             return Piece(file.name, {}, {1: mel}, mel.shape[1], {}, texts)
 
-        return by_split(files, piece, progress)
+        pieces = by_split(files, piece, progress)
+        if not any(piece.melody[1].any() for piece in pieces.get("train", ())):
+            raise UserError(SILENT)
+        return pieces
 
 
 def generator_of(
@@ -115,7 +123,7 @@ class MelGenerator:
         return torch.stack([torch.nn.functional.pad(w, (0, samples - len(w))) for w in waveforms])
 
     def render_file(self, request: Request, path: str | Path, progress: Progress = silent) -> Mastering:
-        """Render a request into a wav, flac or ogg file, with its highest peak 6 dB under -1 dBFS.
+        """Render a request into a wav, flac or ogg file, as loud as `Generator` makes one without a source.
 
         Raises:
             UserError: the request gives a source, or the file cannot be written.
@@ -126,7 +134,5 @@ class MelGenerator:
                 f"the prior {self.prior.kind} is over log-mels, which know no timbre and no melody; give one "
                 "over codes, or leave out the sources"
             )
-        (waveform,) = self.many(1, request.seconds, request.seed, request.text)
-        gain = 0.5 * OUTPUT_PEAK / float(waveform.abs().max().clamp_min(1e-6))
-        audio.write(path, gain * waveform, self.rate)
-        return Mastering(gain, limited=False)
+        waveforms = self.many(1, request.seconds, request.seed, request.text)
+        return write_mastered(path, waveforms, FixedLoudness(LOUDNESS), self.rate)

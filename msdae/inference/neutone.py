@@ -1,8 +1,8 @@
 """A live engine as a plugin file for Neutone FX (package neutone_sdk), which runs in music programs.
 
-`Engine.window` is traced; the code around it (the input's buffer and level, the cross-fade, the matching of
-loudness and the limiter) is written again for TorchScript, more simply than in `Engine`: loudness is the root
-mean square. Importing this module needs neutone_sdk.
+`Engine.window` is traced; the code around it (the input's buffer and level, the cross-fade and the matching
+of loudness) is written again for TorchScript, more simply than in `Engine`: loudness is the root mean square.
+Importing this module needs neutone_sdk.
 """
 
 import tempfile
@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 import msdae
 from msdae import files
-from msdae.audio.loudness import OUTPUT_PEAK
-from msdae.inference.streaming import CLICK, HOP, LEVEL, LOUDEST, MEMORY, QUIETEST, Engine, forgetting
+from msdae.inference.streaming import CLICK, HOP, LEVEL, LOUDEST, MEMORY, QUIETEST, Engine, bent, forgetting
 
 FILE = "model.nm"  # as the SDK names it
 NOISE = 1 << 12  # latent frames of noise, after which it repeats
@@ -45,7 +44,7 @@ class Plugin(WaveformToWaveformBase):
         self.stride, self.fade, self.frames = engine.stride, engine.fade, engine.pipeline.window
         self.step, self.ahead = engine.config.stride, engine.delay - engine.stride
         self.rate, self.memory = engine.sample_rate, round(MEMORY * engine.sample_rate)
-        self.loudest, self.peak = LOUDEST, OUTPUT_PEAK
+        self.loudest = LOUDEST
         self.level, self.quietest, self.click, self.hop = LEVEL, QUIETEST, CLICK, HOP
         self.forgetting = forgetting(engine.stride, engine.sample_rate)
         self.place = 0
@@ -148,7 +147,7 @@ class Plugin(WaveformToWaveformBase):
             [output[:, : self.fade] * torch.lerp(self.gain, gain, ramp), output[:, self.fade :] * gain], dim=1
         )
         self.gain = gain.reshape(1)
-        return self.peak * torch.tanh(output / self.peak)
+        return bent(output)
 
 
 def write(engine: Engine, path: Path, name: str) -> None:

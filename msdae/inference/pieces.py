@@ -18,6 +18,7 @@ from msdae.progress import Progress, silent
 
 QUIET = 1e-3  # of the loudest sample (-60 dB), below which a recording's end is silence
 PART = 16  # clips that are encoded at once
+SILENT = "no recording with sound to learn from; give others with --data"
 Describe = Callable[[Mapping[str, Any]], torch.Tensor]  # labels to vectors of captions, (captions, numbers)
 
 
@@ -52,7 +53,7 @@ def encoded(
     grid = Grid.of(pipeline.model)
     pieces = by_split(files, lambda file: _piece(pipeline, grid, file, describe), progress)
     if not pieces.get("train"):
-        raise UserError("no recording with sound to learn from; give others with --data")
+        raise UserError(SILENT)
     return pieces
 
 

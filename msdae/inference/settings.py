@@ -73,8 +73,8 @@ class Sampling:
 
 
 def identity(source: Any) -> str | int:
-    """A key by which sources are told apart: the absolute path of a file, or the id of an object."""
-    return os.path.abspath(source) if isinstance(source, (str, Path)) else id(source)
+    """A key by which sources are told apart: the path of a file without links, or the id of an object."""
+    return os.path.realpath(source) if isinstance(source, (str, Path)) else id(source)
 
 
 @dataclass(frozen=True)

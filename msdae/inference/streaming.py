@@ -171,7 +171,7 @@ class Engine:
         rest = torch.full((len(sound) - self.fade,), gain)
         ramp = torch.cat([torch.linspace(self._gain, gain, self.fade), rest])
         self._gain = gain
-        return _bent(ramp * sound)
+        return bent(ramp * sound)
 
 
 def loud_peak(heard: torch.Tensor) -> float:
@@ -202,8 +202,11 @@ def _loudness_gain(rendering: torch.Tensor, reference: torch.Tensor, sample_rate
     return matching_gain(*measured)
 
 
-def _bent(waveform: torch.Tensor) -> torch.Tensor:
-    """`waveform`, with samples above KNEE compressed smoothly, so that they stay under OUTPUT_PEAK."""
-    over = (waveform.abs() - KNEE).clamp_min(0)
-    room = OUTPUT_PEAK - KNEE
+def bent(waveform: torch.Tensor, knee: float = KNEE, peak: float = OUTPUT_PEAK) -> torch.Tensor:
+    """`waveform`, with samples above `knee` compressed smoothly, so that they stay under `peak`.
+
+    It can be compiled to TorchScript, which knows no constants of a module.
+    """
+    over = (waveform.abs() - knee).clamp_min(0)
+    room = peak - knee
     return waveform - waveform.sign() * (over - room * torch.tanh(over / room))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msdae import codecs, files
 from msdae.codecs.base import Codec
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 from msdae.models.config import CodecConfig
 
 CODEC = "codec.safetensors"  # beside a checkpoint, or in its hub repository, if its codec does not ship
@@ -65,12 +65,16 @@ def copy(source: str | Path | None, folder: str | Path) -> None:
     """Copy the codec's file `source`, if there is one, beside a checkpoint in `folder`.
 
     Raises:
-        UserError: the folder has the file of another codec.
+        UserError: the folder has the file of another codec, or of the same with another decoder.
     """
     target = Path(folder) / CODEC
     if source is None or os.path.realpath(target) == os.path.realpath(source):
         return
-    if target.is_file() and codecs.load(target).fingerprint != codecs.load(source).fingerprint:
-        raise UserError(f"{target}: is another codec than the model's; choose another folder")
+    if target.is_file():
+        resident, codec = codecs.load(target), codecs.load(source)
+        if resident.identity != codec.identity:
+            differs = "is another codec" if resident.fingerprint != codec.fingerprint else "decodes otherwise"
+            reason = f"{differs} than the model's; choose another folder, or delete it"
+            raise UserError(f"{printable(target)}: {reason}")
     with files.atomic(target) as temporary:
         shutil.copyfile(source, temporary)

@@ -22,6 +22,7 @@ Hertz = tuple[Annotated[float, Range(0, SAMPLE_RATE / 2, above=True, reason="hal
 Cents = tuple[Annotated[float, Range(0, 1200, above=True, reason="an octave")], ...]
 Decibels = tuple[Annotated[float, Range(-120, 120)], ...]
 Level = tuple[Annotated[float, Range(0, 10)], ...]
+Depth = tuple[Annotated[float, Range(0, 0.5, reason="which falls silent in between")], ...]
 Quality = tuple[Annotated[float, Range(0, 100, above=True)], ...]
 Number = tuple[Annotated[int, Range(1, 16, reason="more are not heard apart")], ...]
 
@@ -81,7 +82,7 @@ class EffectsConfig:
     chorus_hertz: Hertz = (0.2, 1.2)
     drive_gain: tuple[Annotated[float, Range(0, 1000, above=True)], ...] = (1, 10**1.3)
     tremolo_hertz: Hertz = (3, 9)
-    tremolo_depth: Level = (0.1, 0.45)
+    tremolo_depth: Depth = (0.1, 0.45)
     bells: Number = (2, 4)
     bell_hertz: Hertz = (80, 10240)
     bell_decibels: Decibels = (-12, 12)

@@ -22,8 +22,10 @@ from msdae.synthesis.soundfont import SAMPLE_RATE
 STEP = 64  # samples between two points of a curve
 RETURN = 0.5  # time constant, in seconds, in which the time shift that comes with a pitch change dies away
 TOUCH = 0.03  # seconds by which the notes of a single line may overlap
+DETUNED = 25  # cents by which a note's tuning is off at most
 
 # Each is a range (from, to) that a parameter is drawn from.
+Detuning = tuple[Annotated[float, Range(0, DETUNED, reason="no note is out of tune by more")], ...]
 Cents = tuple[Annotated[float, Range(0, 50, reason="notes stay the notes")], ...]
 Seconds = tuple[Annotated[float, Range(0, 5, reason="longer than any clip")], ...]
 Hertz = tuple[Annotated[float, Range(0.1, 20, reason="faster is no vibrato")], ...]
@@ -56,7 +58,7 @@ class PlayingConfig:
     drift: Share = 0.4
     swell: Share = 0.5
     overlap: Share = 0.3
-    detune_cents: Cents = (0, 8)
+    detune_cents: Detuning = (0, 8)
     vibrato_cents: Cents = (5, 35)
     vibrato_hertz: Hertz = (3.5, 7)
     vibrato_onset: Seconds = (0, 0.4)
@@ -120,7 +122,7 @@ class Player:
         """The notes as they are fingered: held longer and slightly out of tune (pitches have fractions)."""
         rng, touched = random.Random(f"{self.seed}/{_mark(notes)}"), []
         for onset, offset, pitch, velocity in notes:
-            cents = max(-25.0, min(25.0, rng.gauss(0, self.detune)))
+            cents = max(-DETUNED, min(DETUNED, rng.gauss(0, self.detune)))
             touched.append(Note(onset, offset + self.overlap, pitch + round(cents) / 100, velocity))
         return touched
 

@@ -232,13 +232,15 @@ def _named(paths: Sequence[Path]) -> list[int | None]:
 def _are_pitches(paths: Sequence[Path], numbers: Sequence[int | None]) -> bool:
     """Whether the numbers in names are MIDI pitches rather than, say, numbers of takes.
 
-    They are if at least half of the measurable ones among about `FEW` samples agree, octaves aside, or if
-    none can be measured.
+    They are if at least half of the measurable ones among about `FEW` samples agree, octaves aside. Without
+    librosa, which measures, they are believed.
     """
+    if pitch.load_librosa() is None:
+        return True
     some = [pair for pair in zip(paths, numbers, strict=True) if pair[1] is not None]
     heard = [(_measure(path, None), number) for path, number in some[:: -(-len(some) // FEW) or 1]]
     off = [abs((value.pitch - number + 6) % 12 - 6) for value, number in heard if value]
-    return sum(semitones < pitch.NEAR for semitones in off) >= len(off) / 2
+    return bool(off) and sum(semitones < pitch.NEAR for semitones in off) >= len(off) / 2
 
 
 def _column(rows: Sequence[Sequence[T]]) -> list[T | None]:

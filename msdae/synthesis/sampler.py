@@ -35,6 +35,8 @@ POLYPHONIC = re.compile(
     "(?<![a-z])(?:piano|keys|rhodes|wurli|organ|clavi|harps|harp|guitar|banjo|mandolin|ukulele|lute|strings|ensemble|choir"
     "|marimba|vibra|xylo|celest|glock|bell|kalimba|dulcimer|accordion|pad)"
 )
+# Words in the name of an SFZ file whose keys play sounds of their own, not pitches.
+KIT = re.compile(r"drum.?(?:kit|set)|(?<!steel)(?<!steel.)drums|(?<![a-z])kit(?![a-z])|percussion$")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class SampledInstrument:
 
 
 def instruments(library: str | Path) -> list[SampledInstrument]:
-    """The instruments of a library; logs those that are left out.
+    """The instruments of a library; logs those that are left out, as drum kits, which play no pitches.
 
     library: an SFZ file, or a folder that contains SFZ files or folders of samples.
 
@@ -89,6 +91,10 @@ def instruments(library: str | Path) -> list[SampledInstrument]:
             for name in names:
                 regions, named = _contents(str(path), name, str(root))
                 used |= named | {region.sample.parent for region in regions}
+                if path in texts and _is_kit(path, regions):
+                    reason = "a drum kit, whose keys are no pitches; give instruments that play melodies"
+                    errors.append(UserError(f"{printable(path)}: {reason}"))
+                    continue
                 every.append(_instrument(path, name, root, regions))
         except UserError as error:
             errors.append(error)
@@ -193,6 +199,12 @@ def _found(root: Path) -> tuple[list[Path], list[Path]]:
         with suppress(UserError):  # reported when it is read
             included |= sfz.included(text)
     return [text for text in texts if text not in included] or texts, folders
+
+
+def _is_kit(path: Path, regions: Sequence[Region]) -> bool:
+    """Whether an SFZ file is a drum kit: by its name, or as each sample sounds the same at several keys."""
+    same = all(region.track == 0 and region.keys[0] < region.keys[1] for region in regions)
+    return same or bool(KIT.search(path.stem.lower()))
 
 
 def _instrument(path: Path, articulation: str, root: Path, regions: Sequence[Region]) -> SampledInstrument:

@@ -35,6 +35,7 @@ from msdae.training.processes import process_state
 FREE = ("dropout", "dropped", "noise", "P_mean", "P_std", "guidance", "most_tokens")
 # and those of the denoiser, where it is a fresh one
 DENOISER = ("widths", "at_input", "tokens", "token_frames", "token_hidden", "attend", "attention")
+PATCH = ("hidden", "heads", "around")  # settings of a model that are of patch encoders alone
 RANDOM = "random weights"
 FEW = 200  # clips, ten minutes of sound
 MEASURED = 512  # clips that the mel's bands are measured on
@@ -73,13 +74,16 @@ def train_stage(
 
     Raises:
         UserError: data made with another codec or mel, a codec that does not reconstruct, a stage before
-            that is not complete, a checkpoint that does not fit, a loss that is not finite.
+            that is not complete, a checkpoint that does not fit, a setting without an effect, a loss that is
+            not finite.
     """
     process_state()
     if not 1 <= stage <= (last := last_stage(kind, settings)):
         raise UserError(f"--stage {stage}: {kind} has stages from 1 to {last}")
     require_contrast(MODELS[settings.kind_of(kind)], settings)
     beginning = _start(kind, stage, Path(run), start)
+    if beginning.model is None:  # the settings of a model that exists have to be its own
+        _require_effect(settings.model)
     if settings.frozen:
         _require_encoders(stage, beginning)
     folder = stage_folder(run, stage)
@@ -207,6 +211,16 @@ def _first_encoder(
 def last_stage(kind: str, settings: TrainConfig) -> int:
     """The last stage of a training of the model `kind`."""
     return 1 if MODELS[kind].joint else min(len(settings.steps), len(settings.model.inject))
+
+
+def _require_effect(model: ModelConfig) -> None:
+    """Raise a UserError if a setting of patch encoders is given for other ones."""
+    for name in PATCH if model.encoder != "patch" else ():
+        if getattr(model, name) != getattr(ModelConfig, name):
+            raise UserError(
+                f"model.{name}: of patch encoders alone, these are {model.encoder}; leave it out, or give "
+                "model.encoder=patch"
+            )
 
 
 def _require_encoders(stage: int, beginning: Start) -> None:

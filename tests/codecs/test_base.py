@@ -21,6 +21,17 @@ def test_missing_weights_name_the_command_and_the_embedded_codec(monkeypatch, tm
         codecs.load("music2latent")
 
 
+def test_two_codecs_with_files_of_one_kind_are_named(tmp_path, monkeypatch):
+    """Regression: the one whose name came last read the files of both."""
+    path = tmp_path / "c.safetensors"
+    codecs.load("spectral").save(path)
+    mine = type("Mine", (type(codecs.load("spectral")),), {"name": "whistle"})  # `kind` is inherited
+    monkeypatch.setitem(codecs.CODECS._entries, "whistle", mine)
+    with pytest.raises(UserError, match="c.safetensors: holds a .*, which spectral and whistle both call"):
+        codecs.load(path)
+    assert type(codecs.load("spectral")) is not mine
+
+
 def test_a_codec_around_a_network_of_another_library_has_an_identity():
     """Regression: SwapBench ended with a traceback where `config` was what that library calls so."""
 

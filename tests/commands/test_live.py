@@ -50,6 +50,15 @@ def test_a_silent_timbre_source_is_refused(run, sounds, tmp_path, capsys):
     assert not (tmp_path / "y.wav").exists()
 
 
+def test_a_timbre_source_of_two_channels_is_noted(run, sounds, tmp_path, capsys):
+    """Regression: their mean was taken without the note that every other command prints."""
+    tone = 0.1 * np.sin(np.arange(44100) / 10)
+    soundfile.write(tmp_path / "two.wav", np.stack([tone, 0.5 * tone], axis=1), 44100)
+    files = ["--timbre", tmp_path / "two.wav", "--in-file", sounds[1], "--out", tmp_path / "y.wav"]
+    run("live", *files, "--steps", 1)
+    assert f"note: {tmp_path / 'two.wav'}: " in capsys.readouterr().err
+
+
 def test_a_silent_melody_source_is_noted(run, sounds, tmp_path, capfd):
     """Regression: two channels that cancel each other were played as silence, without a word."""
     tone = 0.1 * np.sin(np.arange(22050) / 10)

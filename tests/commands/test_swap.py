@@ -12,6 +12,7 @@ import torch
 from msdae import audio
 from msdae.audio.loudness import OUTPUT_PEAK
 from msdae.audio.windows import Waveform
+from msdae.commands import swap
 from msdae.inference.pipeline import Mix, Pipeline, Sampling
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "swap.py"
@@ -39,6 +40,16 @@ def test_swap_as_a_user_types_it(tmp_path, sounds, checkpoint):
     assert rendered.abs().max() < OUTPUT_PEAK
     limited = "quieter than the melody source" in done.stderr
     assert limited or loudness[0] == pytest.approx(loudness[1], abs=0.1)
+
+
+def test_a_file_of_several_names_is_one_source(tmp_path, sounds):
+    """Regression: a link to a recording counted as another one, which was read and encoded again."""
+    a, b = sounds
+    (tmp_path / "link.wav").symlink_to(a)
+    named = [str(word) for word in ("--level1", a, "--level2", tmp_path / "link.wav", "--melody", b)]
+    assert swap.chosen_sources(swap.parser().parse_args(named)) == ({1: a, 2: a}, b)
+    named[-1] = str(tmp_path / "link.wav")
+    assert swap.chosen_sources(swap.parser().parse_args(named)) == ({}, tmp_path / "link.wav")
 
 
 def test_three_sources_equal_the_library(tmp_path, sounds, checkpoint, run):

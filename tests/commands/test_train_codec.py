@@ -15,6 +15,7 @@ from msdae.errors import UserError
 from msdae.training import codec
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "train_codec.py"
+FIT = ("--codec", "spectral", "--source", "nowhere", "--out", "c.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,9 @@ def test_recordings_of_several_parts_are_one_each(music, tmp_path, monkeypatch):
         (["--out", "c.safetensors", "--set", "steps=[1,1,1,1]"], "expected 1 to 3 entries"),
         (["--out", "c.safetensors", "--latents", "c.safetensors"], "is also an input"),
         (["--out", "c.safetensors", "--latents", "a", "--codec", "spectral"], "leave out --codec spectral"),
+        ([*FIT, "--run", "run"], "--run: of spectral-neural alone"),
+        ([*FIT, "--cache", "run"], "--cache: of spectral-neural alone"),
+        ([*FIT, "--device", "cpu"], "--device: of spectral-neural alone"),
     ],
 )
 def test_bad_input_ends_at_once_with_exit_code_2(run, music, monkeypatch, capsys, arguments, message):

@@ -34,8 +34,10 @@ def test_recordings_are_decoded_once(paths, tmp_path, monkeypatch):
     assert torch.equal(pcm.decoded(paths, 44100, tmp_path / "cache").samples, first.samples)
 
 
-def test_two_trainings_with_one_cache_decode_once(paths, tmp_path, monkeypatch):
-    """Regression: the parts that one of them was about to join were gone, as the other had joined them."""
+def test_two_trainings_with_one_cache_decode_once(paths, tmp_path, monkeypatch, caplog):
+    """Regression: the parts that one of them was about to join were gone, as the other had joined them. Then
+    the other one waited without a word."""
+    caplog.set_level("INFO", "msdae")
     join, other = pcm._join, ThreadPoolExecutor(1)
     found = []
 
@@ -48,6 +50,9 @@ def test_two_trainings_with_one_cache_decode_once(paths, tmp_path, monkeypatch):
     monkeypatch.setattr(pcm, "_join", joined)
     first = pcm.decoded(paths, 44100, tmp_path / "cache")
     assert torch.equal(found[0].result(60).samples, first.samples)
+    assert caplog.messages == [
+        f"{tmp_path / 'cache'}: another process decodes the same recordings; waiting for it"
+    ]
 
 
 def test_other_recordings_have_another_file(paths, tmp_path):

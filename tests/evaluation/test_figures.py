@@ -124,6 +124,14 @@ def test_equal_input_gives_equal_files_with_its_names(draw, shown, tmp_path):
     assert shown <= texts(figures.svg(draw()))
 
 
+def test_a_heat_map_has_the_levels_of_each_table():
+    """Regression: of a model with another number of levels than three, there was none."""
+    more = Table("Four", ("factor", "h1", "h2", "h3", "h4", "h4 - random"), (("f", *[Value(0.5)] * 5),))
+    two, four = figures.heat_map([LEVELS, more]).axes[:2]
+    assert [label.get_text() for label in two.get_xticklabels()] == ["h1", "h2"]
+    assert [label.get_text() for label in four.get_xticklabels()] == ["h1", "h2", "h3", "h4"]
+
+
 def test_dots_and_bars_are_where_the_values_are():
     (axis,) = figures.dot_plot(SCORES, ["F1 ↑"], ["$two$"]).axes
     assert [tuple(line.get_xydata()[0]) for line in axis.lines] == [(0.9, 0)]

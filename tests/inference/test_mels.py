@@ -8,11 +8,13 @@ import soundfile
 import torch
 
 from msdae import audio
+from msdae.audio.loudness import OUTPUT_PEAK, measure
+from msdae.audio.windows import Waveform
 from msdae.data.sets import DATASETS
 from msdae.data.sources import ClipLength, SourceFile
 from msdae.data.tally import Tally
 from msdae.errors import UserError
-from msdae.inference.generation import Request
+from msdae.inference.generation import LOUDNESS, Request
 from msdae.inference.mels import MelGenerator, MelSpace
 from msdae.inference.pieces import key, sound
 from msdae.models.priors import PRIORS
@@ -45,6 +47,14 @@ def test_recordings_are_pieces_of_one_level(tmp_path):
     files = {"train": [SourceFile("a", tmp_path / "a.wav", 1)]}
     (piece,) = SPACE.encoded(files)["train"]
     assert piece.timbres == {} and piece.melody[1].shape == (64, piece.frames) and piece.frames == 200
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_recordings_without_sound_are_refused(split, tmp_path):
+    """Regression: a prior over log-mels was trained on silence, or failed later without recordings."""
+    soundfile.write(tmp_path / "a.wav", (tone() * (split == "valid")).numpy(), 44100)
+    with pytest.raises(UserError, match="no recording with sound to learn from; give others with --data"):
+        SPACE.encoded({split: [SourceFile("a", tmp_path / "a.wav", 1)]})
 
 
 def test_a_part_of_a_recording_has_that_part_alone(tmp_path):
@@ -83,7 +93,9 @@ def generator():
 def test_what_is_drawn_is_a_file(tmp_path):
     generator().render_file(Request(seconds=2.0, seed=1), tmp_path / "y.wav")
     heard = audio.read(tmp_path / "y.wav")
-    assert len(heard) == 88200 and 0.4 < heard.abs().max() < 0.5
+    assert len(heard) == 88200 and heard.abs().max() < OUTPUT_PEAK
+    # regression: its peak was set, so that a row of renderings had any loudness
+    assert measure(Waveform(heard), 44100).integrated() == pytest.approx(LOUDNESS, abs=0.5)
 
 
 def test_log_mels_know_no_timbre(tmp_path):

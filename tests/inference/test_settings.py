@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from msdae.errors import UserError
-from msdae.inference.settings import Mix, Sampling, strengths
+from msdae.inference.settings import Mix, Sampling, identity, strengths
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,11 @@ def test_a_series_has_two_ends_and_no_more_steps_than_can_be_told_apart():
 def test_one_file_is_one_source_however_it_is_given():
     mix = Mix(Path("a.wav"), {1: "b.wav", 3: "a.wav", 4: "./a.wav", 5: Path("a.wav").absolute()})
     assert all(map(mix.keeps, (2, 3, 4, 5))) and not mix.keeps(1)
+
+
+def test_a_link_to_a_file_is_no_other_source(tmp_path):
+    """Regression: a level whose source is a link to the melody source did not keep its codes."""
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "link.wav").symlink_to(tmp_path / "a.wav")
+    assert identity(tmp_path / "link.wav") == identity(str(tmp_path / "a.wav"))
+    assert Mix(tmp_path / "a.wav", {2: tmp_path / "link.wav"}).keeps(2)

@@ -1,11 +1,16 @@
 import dataclasses
 import math
+import runpy
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from msdae import codecs
+from msdae.audio.loudness import OUTPUT_PEAK
 from msdae.errors import UserError
 from msdae.evaluation import live
 from msdae.inference import dropouts, streaming
@@ -238,3 +243,24 @@ def test_a_model_whose_timbre_moves_is_refused(melody):
     model = MSDAE(ModelConfig(**sizes, pooled=(), codec=CodecConfig(fingerprint=codec.fingerprint)))
     with pytest.raises(UserError, match="level 1 of this model changes over time"):
         engine(Pipeline(model, codec), melody(1.0)[0])
+
+
+def test_loud_samples_alone_are_bent_in_the_plugin_too(monkeypatch):
+    """Regression: the plugin put all samples through tanh, so that soft sound was distorted."""
+    ramp = torch.linspace(-3, 3, 601)
+    for bent in (streaming.bent, torch.jit.script(streaming.bent)):
+        soft = ramp.abs() <= streaming.KNEE
+        assert torch.equal(bent(ramp)[soft], ramp[soft]) and bent(ramp).abs().max() < OUTPUT_PEAK
+    sdk, utils = ModuleType("neutone_sdk"), ModuleType("neutone_sdk.utils")
+    sdk.WaveformToWaveformBase, utils.save_neutone_model = torch.nn.Module, None
+    for name, module in (("neutone_sdk", sdk), ("neutone_sdk.utils", utils)):
+        monkeypatch.setitem(sys.modules, name, module)
+    plugin_class = runpy.run_path(str(Path(streaming.__file__).with_name("neutone.py")))["Plugin"]
+    sound, one = torch.full((1, 2 * HOP), 0.4), torch.ones(1)
+    state = {"heard": sound, "played": sound, "tail": sound[:, :HOP], "z": None, "state": None, "gain": one}
+    sizes = {"stride": HOP, "fade": HOP, "hop": HOP, "step": 1, "frames": 1, "ahead": 0, "memory": HOP}
+    levels = {"click": 0, "forgetting": 1.0, "loud": one, "quietest": 0.01, "level": 1.0, "loudest": 8.0}
+    plugin = SimpleNamespace(**state, **sizes, **levels, place=0, noise=torch.zeros(1, 1, 4))
+    plugin.model = lambda heard, z, start, state: (z, sound, state)
+    played = plugin_class.do_forward_pass(plugin, sound[:, :HOP], {})
+    torch.testing.assert_close(played, sound[:, :HOP])

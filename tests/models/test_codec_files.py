@@ -128,6 +128,22 @@ def test_exports_take_the_codec_along(run, codec_file, tmp_path):
         export.main([str(run / "stage2"), "--out", str(target)])
 
 
+def test_another_decoder_of_the_same_latents_is_not_replaced(tmp_path):
+    """Regression: the models of a folder sounded otherwise after an export beside them."""
+    codec = codecs.load("spectral-neural")
+    for name, factor in (("one", 1.0), ("same", 1.0), ("other", 0.5)):
+        (tmp_path / name).mkdir()
+        next(codec.frame.parameters()).data *= factor
+        codec.save(tmp_path / name / "codec.safetensors")
+    one, same, other = (tmp_path / name / "codec.safetensors" for name in ("one", "same", "other"))
+    assert codecs.load(other).fingerprint == codecs.load(one).fingerprint
+    codec_files.copy(same, one.parent)
+    before = one.read_bytes()
+    with pytest.raises(UserError, match="one/codec.safetensors: decodes otherwise than the model's; choose"):
+        codec_files.copy(other, one.parent)
+    assert one.read_bytes() == before
+
+
 def test_a_model_whose_codec_is_lost_is_not_exported_without_it(run, tmp_path):
     model = Autoencoder.from_pretrained(run / "stage2")
     model.save(tmp_path / "model.safetensors")

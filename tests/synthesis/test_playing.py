@@ -79,3 +79,9 @@ def test_chords_swing_together_and_nothing_scoops():
 def test_more_than_50_cents_are_refused():
     with pytest.raises(UserError, match="scoop_cents: is 80.*notes stay the notes"):
         PlayingConfig(scoop_cents=(10, 80))
+
+
+def test_a_tuning_that_would_be_cut_is_refused():
+    """Regression: deviations up to 50 cents were taken, and notes were cut to 25 cents all the same."""
+    with pytest.raises(UserError, match="detune_cents: is 40.*0 to 25.*no note is out of tune by more"):
+        PlayingConfig(detune_cents=(0, 40))

@@ -233,6 +233,21 @@ def test_a_name_that_the_sound_does_not_confirm_is_believed_where_no_name_is(tmp
     assert (horn.high, rattle.low, rattle.high) == (61, 58, 74)
 
 
+@pytest.mark.parametrize("measured", [True, False])
+def test_numbers_in_names_that_no_sound_confirms_are_no_pitches(tmp_path, monkeypatch, measured):
+    """Regression: noises whose names tell their lengths, "_025_", played melodies."""
+    (tmp_path / "drum").mkdir()
+    for seed in range(2):
+        noise = 0.1 * np.random.default_rng(seed).standard_normal(RATE)
+        soundfile.write(tmp_path / "drum" / f"drum_025_{seed}.wav", noise, RATE)
+    if measured:
+        with pytest.raises(UserError, match="no sample that can be read and has a pitch"):
+            sampler.instruments(tmp_path)
+    else:  # names are all there is
+        monkeypatch.setattr(pitch, "load_librosa", lambda: None)
+        assert [instrument.low for instrument in sampler.instruments(tmp_path)] == [23]
+
+
 @pytest.mark.parametrize("order", ["{dynamics}_piano_{note}", "piano_{dynamics}_{note}", "{note} {dynamics}"])
 def test_an_instrument_named_piano_has_the_dynamics_that_vary(tmp_path, order):
     for dynamics in ("ff", "pp"):
@@ -320,6 +335,25 @@ def test_silent_and_damaged_samples_are_named_when_they_play(tmp_path, caplog):
     (tmp_path / "lib" / "b.flac").write_bytes(data[: len(data) // 2])
     with pytest.raises(UserError, match="b.flac"):
         sampler.render([Note(0, 1, 60, 100)], replace(instrument, low=0), 1000)
+
+
+def test_drum_kits_are_no_instruments(tmp_path, caplog):
+    """Regression: melodies were played on kits, under labels of pitches that do not sound."""
+    _save(tmp_path / "lib/one.wav", 60)
+    texts = {
+        "effects": "<region> lokey=50 hikey=59 pitch_keytrack=0",
+        "piano": "<region> key=60 pitch_keytrack=0",
+    }
+    for name in ("Standard Kit", "drums", "TR Drum_Set", "Orchestral Percussion", "Steel Drums", "Kitten"):
+        texts[name] = "<region> key=60"
+    for name, text in texts.items():
+        (tmp_path / "lib" / f"{name}.sfz").write_text(f"{text} sample=one.wav")
+    with caplog.at_level("INFO", "msdae"):
+        names = [instrument.name for instrument in sampler.instruments(tmp_path / "lib")]
+    assert names == ["lib/Kitten", "lib/Steel Drums", "lib/piano"]
+    assert caplog.text.count("a drum kit, whose keys are no pitches") == 5
+    with pytest.raises(UserError, match="drums.sfz: a drum kit.*; give instruments"):
+        sampler.instruments(tmp_path / "lib/drums.sfz")
 
 
 @pytest.mark.parametrize(

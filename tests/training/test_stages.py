@@ -266,6 +266,15 @@ def test_hdae_with_contrast_is_refused_before_any_work(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("name", "value"), [("hidden", 16), ("heads", 4), ("around", 1)])
+def test_settings_of_patch_encoders_are_refused_for_others(tmp_path, name, value):
+    """Regression: they were taken without a word, and changed nothing."""
+    model = ModelConfig(widths=(16, 16, 24), encoder="conv", **{name: value})
+    with pytest.raises(UserError, match=f"model.{name}: of patch encoders alone, these are conv; leave it"):
+        train_stage("msdae", 1, dataclasses.replace(SETTINGS, model=model), tmp_path / "run", ["nowhere"])
+    assert not (tmp_path / "run").exists()
+
+
 def test_hdae_has_one_stage_and_its_steps(tiny, tmp_path, caplog):
     """All of its levels exist from the start: the steps are those of stage 1, not of the last level."""
     model = dataclasses.replace(MODEL, inject=(2, 1), code_channels=(8, 8), encoder_widths=(8, 8), pooled=())

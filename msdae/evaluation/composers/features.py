@@ -116,7 +116,7 @@ def qualified_notes(score: Score) -> float | None:
 
 def tonal_distance(score: Score) -> float | None:
     """TD: the mean distance of two parts in tonal space, over half bars and pairs of parts (MuseGAN)."""
-    length, half = int(score.quarters * STEPS), STEPS * BAR // 2
+    length, half = _length(score), STEPS * BAR // 2
     lines = [steps(part, length) for part in score.parts]
     places = range(0, length - half + 1, half)
     points = [[_tonal(line[first : first + half]) for first in places] for line in lines]
@@ -159,10 +159,14 @@ def _entropy(values: Sequence[int]) -> float | None:
     return float(-(shares * np.log2(shares)).sum())
 
 
+def _length(score: Score) -> int:
+    """The number of steps in which notes of a score sound; the last may be filled in part."""
+    return int(np.ceil(score.quarters * STEPS - 1e-6))
+
+
 def _sounding(score: Score) -> np.ndarray:
     """How many notes sound at each step: (steps,)."""
-    length = int(np.ceil(score.quarters * STEPS - 1e-6))
-    counts = np.zeros(length, int)
+    counts = np.zeros(_length(score), int)
     for part in score.parts:
         for note in part:
             counts[slice(*spanned(note))] += 1

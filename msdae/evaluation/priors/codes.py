@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from msdae.data.pieces import Piece
+from msdae.errors import UserError
 from msdae.evaluation.metrics.frechet import fad
 from msdae.models.priors.base import Condition, Prior
 from msdae.models.priors.settings import PriorSampling
@@ -21,6 +22,9 @@ def distance(
     A point is made of all codes in one step of the grid.
 
     points: how many are drawn, at least.
+
+    Raises:
+        UserError: there are no pieces as long as a step.
     """
     generator = torch.Generator().manual_seed(seed)
     size = prior.size(sampling)
@@ -38,6 +42,8 @@ def _held_out(prior: Prior, pieces: Sequence[Piece]) -> np.ndarray:
         for level, code in piece.melody.items():
             codes[level] = code[None, :, : frames // prior.grid.levels[level - 1].frames]
         rows.append(_rows(prior, prior.grid.spread(codes, frames)))
+    if not rows:
+        raise UserError("no held-out recording with sound to compare with; give others with --data")
     return np.concatenate(rows)
 
 

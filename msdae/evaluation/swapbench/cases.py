@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from msdae.audio.files import SAMPLE_RATE
-from msdae.errors import UserError
+from msdae.errors import UserError, printable
 from msdae.evaluation.swapbench import real
 from msdae.evaluation.swapbench.settings import CASES
 from msdae.symbolic import corpus, instruments
@@ -152,8 +152,9 @@ def plan(split: str, seed: int, counts: Counts) -> list[Case]:
     A case does not depend on the number of cases.
 
     Raises:
-        UserError: no piece suits an instrument, or music21 is not installed.
+        UserError: an unknown split or texture, no piece suits an instrument, or music21 is not installed.
     """
+    _require_known(split, counts)
     drawn = []
     for texture, count in counts.items():
         version = NOTES_VERSION if texture == NOTE else VERSION
@@ -167,6 +168,13 @@ def plan(split: str, seed: int, counts: Counts) -> list[Case]:
     return drawn
 
 
+def _require_known(split: str, textures: Iterable[str] = ()) -> None:
+    """Raise a UserError for a split or a texture that SwapBench does not have."""
+    for what, name, known in (("split", split, SPLITS), *(("texture", one, _SHARE) for one in textures)):
+        if name not in known:
+            raise UserError(f"{what} {printable(name)[:60]}: choose from {', '.join(known)}")
+
+
 def references(split: str, kind: str, seed: int = 0) -> list[Performance]:
     """`REFERENCES` reference clips of each of the split's instruments, for the set `kind`.
 
@@ -175,8 +183,9 @@ def references(split: str, kind: str, seed: int = 0) -> list[Performance]:
     kind: "notes" or "melodies".
 
     Raises:
-        UserError: no piece suits an instrument, or music21 is not installed.
+        UserError: an unknown split, no piece suits an instrument, or music21 is not installed.
     """
+    _require_known(split)
     rng = random.Random(f"swapbench/{VERSION}/{split}/{seed}/references {kind}")
     one = _reference_notes if kind == "notes" else _reference_melodies
     clips = []

@@ -129,6 +129,7 @@ FAST += " --set model.hidden=8 --set views={timbre: same, content: same, scrambl
 LEAVES = ("run/.lock", "run/*/.lock")
 
 CODEC = "train-codec --source @recordings --out c.safetensors --run run --device cpu"
+FIT = "train-codec --codec spectral --source @recordings --out c.safetensors"
 CODEC_SETTINGS = {
     "steps": "[] [0] [1,1,1,1] x 7", "frames": "0 -1 x 1000000000", "crop": "0 x", "noise": "-1 nan x", "mixed": "-1 2 nan x", "hissed": "-1 2 nan",
     "adversarial": "-1 nan", "matching": "-1 inf", "opposed_rate": "0 nan -1", "batch_size": "0 -1 100000000000", "seed": "-1", "learning_rate": "nan 0", "surprise": "1",
@@ -161,7 +162,7 @@ CASES = [
         ("owner/name", "owner/name"), ("@m-no-config.safetensors", "m-no-config"), ("@m-nan.safetensors", "m-nan|widths"), ("@m-cut-10.safetensors", "m-cut-10"),
         ("/dev/null", "/dev/null"), ("@fifo", "fifo"), ("embedded", "widths|stage"),
     ], LEAVES),
-    *bad(f"{STAGE} {{}}", [("--model vae", "vae"), ("--model", "--model"), ("--surprise 1", "--surprise"), ("--set", "--set"), ("--data", "--data")]),
+    *bad(f"{STAGE} {{}}", [("--model vae", "vae"), ("--set model.encoder=conv --set model.heads=4", "heads"), ("--model", "--model"), ("--surprise 1", "--surprise"), ("--set", "--set"), ("--data", "--data")]),
     *bad("train-stage {}", [("", "--stage"), ("--stage", "--stage")]),
     *bad(f"train-stage --stage 2 --model hdae --data @cache --run run --config @ok-empty.yaml {FAST} --set contrast=0 {{}}", [("", "stages from 1 to 1")], LEAVES),
     *bad(f"{STAGE} --config {{}}", [(f"@y-{name}.yaml", rf"y-{name}\.yaml|missing.yaml|self.yaml|/dev/null") for name in [*YAML, "huge", "base-cycle"]] + [
@@ -169,7 +170,8 @@ CASES = [
         ("/dev/zero", "/dev/zero"), ("n" * 300, "nnn"), ("@a.wav", "a.wav"),
     ], LEAVES),
     *settings(CODEC, CODEC_SETTINGS, LEAVES),
-    *settings(f"{CODEC} --codec spectral", SPECTRAL, LEAVES),
+    *settings(FIT, SPECTRAL),
+    *bad(f"{FIT} {{}}", [("--run run", "--run"), ("--cache run", "--cache"), ("--device cpu", "--device"), ("--latents x", "--latents")]),
     *bad("train-codec --out c.safetensors --run run --device cpu --set steps=[1] --source {}", [
         ("missing", "missing"), ("@a.wav", "a.wav"), ("@folder", "folder: no recording"), ("''", "source|no recording"), ("/dev/null", "/dev/null"),
     ], LEAVES),

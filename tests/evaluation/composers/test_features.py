@@ -39,3 +39,13 @@ def test_distance_grows_with_the_circle_of_fifths():
 
     fifth, tritone = (features.tonal_distance(pair(i)) for i in (7, 6))
     assert 0 < fifth < tritone
+
+
+def test_distance_counts_a_last_half_bar_whose_end_is_rounded():
+    """Regression: eighths of triplets, which end a rounding error before the bar, lost its second half."""
+    third = 1 / 3 - 1e-9
+    parts = [[ScoreNote(n / 3, third, pitch) for n in range(12)] for pitch in (60, 66)]
+    whole = [[ScoreNote(n / 3, 1 / 3, pitch) for n in range(12)] for pitch in (60, 66)]
+    moved = [parts[0], [note._replace(pitch=60 if note.onset < 2 else 66) for note in parts[1]]]
+    assert features.tonal_distance(Score(tuple(parts))) == features.tonal_distance(Score(tuple(whole)))
+    assert features.tonal_distance(Score(tuple(moved))) > 0

@@ -150,3 +150,13 @@ def test_an_instrument_without_two_pieces_is_passed_over(monkeypatch):
     monkeypatch.setattr(cases, "ATTEMPTS", 0)
     with pytest.raises(UserError, match="give fewer cases"):
         plan("test", 0, {"polyphonic": 1})
+
+
+def test_unknown_splits_and_textures_are_named():
+    """Regression: a call of the library ended with a KeyError."""
+    with pytest.raises(UserError, match="split trial: choose from valid, test, unseen, real, real-valid"):
+        plan("trial", 0, {"monophonic": 1})
+    with pytest.raises(UserError, match="texture solo: choose from monophonic, two voices, polyphonic, note"):
+        plan("test", 0, {"solo": 1})
+    with pytest.raises(UserError, match="split trial: choose from"):
+        references("trial", "notes")
