@@ -76,9 +76,14 @@ class Changed:
         return self.source.samples
 
     @property
+    def origin(self) -> Source:
+        """The source from which all processing starts."""
+        return self.source.origin if isinstance(self.source, Changed) else self.source
+
+    @property
     def path(self) -> Path:
-        """The source's file; raises an AttributeError if it has none."""
-        return self.source.path
+        """The file of `origin`; raises an AttributeError if it has none."""
+        return self.origin.path
 
 
 class Kept(Changed):

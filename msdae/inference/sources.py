@@ -123,9 +123,9 @@ class Melody(Levelled):
     @cached_property
     def voices(self) -> "tuple[Melody, ...]":
         """The voices of a score, as melody sources of their own; the source itself if it has one voice."""
-        played = self.source.source.source.source
-        voices = getattr(played, "voices", ())
-        return tuple(melody_source(voice, self.rate) for voice in voices) if len(voices) > 1 else (self,)
+        if not isinstance(self.origin, PlayedScore) or len(self.origin.voices) == 1:
+            return (self,)
+        return tuple(melody_source(voice, self.rate) for voice in self.origin.voices)
 
     def restored(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
         """Blocks (samples,) of a rendering of it -> blocks with the source's original pitches and length."""

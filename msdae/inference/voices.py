@@ -6,9 +6,11 @@ from collections.abc import Sequence
 import torch
 
 from msdae.audio.files import BLOCK
+from msdae.audio.levels import Levelled
 from msdae.audio.windows import cut
 from msdae.inference.decoding import Blocks
 from msdae.inference.settings import Mix
+from msdae.inference.sources import Melody
 
 
 def by_voice(mix: Mix) -> list[Mix]:
@@ -16,12 +18,13 @@ def by_voice(mix: Mix) -> list[Mix]:
 
     mix: as `Pipeline.resolved` returns it.
     """
+    voices = mix.melody.voices if isinstance(mix.melody, Melody) else (mix.melody,)
 
-    def of(voice) -> Mix:
+    def of(voice: Levelled) -> Mix:
         levels = {level: voice if source is mix.melody else source for level, source in mix.levels.items()}
         return dataclasses.replace(mix, melody=voice, levels=levels)
 
-    return [of(voice) for voice in getattr(mix.melody, "voices", (mix.melody,))]
+    return [of(voice) for voice in voices]
 
 
 def added(mix: Mix, voices: Sequence[Mix], renderings: Sequence[Blocks]) -> Blocks:
@@ -32,7 +35,7 @@ def added(mix: Mix, voices: Sequence[Mix], renderings: Sequence[Blocks]) -> Bloc
     if len(voices) == 1:
         yield from renderings[0]
         return
-    firsts = range(0, mix.melody.source.samples, BLOCK)
+    firsts = range(0, mix.melody.origin.samples, BLOCK)
     gains = [mix.melody.gain / voice.melody.gain for voice in voices]
     for blocks in zip(*(cut(blocks, firsts, BLOCK) for blocks in renderings), strict=True):
         yield torch.stack([gain * block for gain, block in zip(gains, blocks, strict=True)]).sum(dim=0)

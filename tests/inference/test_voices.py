@@ -1,6 +1,7 @@
 """Scores with several voices, on the model that ships."""
 
 from io import StringIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ import torch
 from tqdm import tqdm
 
 from msdae import Pipeline, audio
+from msdae.audio.tuning import offset
 from msdae.evaluation.metrics import melody
 from msdae.inference.settings import Mix, strengths
+from msdae.inference.sources import PlayedScore
 from msdae.inference.voices import by_voice
 from msdae.symbolic.midi import write_midi
 from msdae.symbolic.notes import Note
@@ -77,6 +80,16 @@ def test_a_series_of_a_score_shows_all_of_its_work(pipeline, guitar, tmp_path):
     whole = pipeline.swap(guitar, path)
     assert torch.allclose(audio.read(tmp_path / "2.wav"), whole, atol=2e-4)
     assert heard(TUNE, audio.read(tmp_path / "0.wav")) >= 0.75
+
+
+def test_a_score_between_the_keys_keeps_its_length_and_pitch(pipeline, guitar):
+    sharp = tuple(sorted(note._replace(pitch=note.pitch + 0.3) for note in [*TUNE, *BASS]))
+    played = PlayedScore(Path("a.mid"), 44100, sharp)
+    resolved = pipeline.resolved(Mix(played, {1: guitar})).melody
+    assert resolved.source.samples != played.samples  # it was tuned
+    rendered = pipeline.swap(guitar, played)
+    assert len(rendered) == played.samples
+    assert offset(rendered, 44100) == pytest.approx(30, abs=8)  # cents
 
 
 def test_what_is_no_score_of_several_voices_is_rendered_at_once(pipeline, guitar, tmp_path):
