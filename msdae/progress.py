@@ -3,7 +3,9 @@
 Command lines pass `tqdm` itself; the default, `silent`, shows nothing.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from tqdm import tqdm
@@ -23,3 +25,15 @@ def wholes(bar: tqdm) -> Callable[[float], None]:
         bar.update(int(done + 1e-6) - bar.n)
 
     return update
+
+
+@contextmanager
+def muted(package: str) -> Iterator[None]:
+    """A block in which a package logs warnings alone, as a progress bar is enough."""
+    log = logging.getLogger(package)
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(level)

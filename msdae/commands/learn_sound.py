@@ -1,6 +1,5 @@
 """Learn the sound of recordings, so that swaps play with it."""
 
-import logging
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ from msdae.commands._arguments import FORMATS
 from msdae.errors import UserError
 from msdae.limits import LEARNING, LEARNING_SECONDS
 from msdae.locks import only_process
+from msdae.progress import muted
 
 if TYPE_CHECKING:
     from msdae.audio import Recording
@@ -69,11 +69,9 @@ def learn(
         UserError: as `Pipeline.learn`.
         KeyboardInterrupt: a signal stopped learning; its state is saved.
     """
-    log = logging.getLogger("msdae.training")
-    level = log.level
-    log.setLevel(logging.WARNING)  # the progress bar is enough
     try:
-        sound = pipeline.learn(sources, seconds, steps, folder=_folder(output), progress=tqdm)
+        with muted("msdae.training"):
+            sound = pipeline.learn(sources, seconds, steps, folder=_folder(output), progress=tqdm)
     except KeyboardInterrupt:
         cli.note("the state is saved, the same line continues")
         raise
@@ -83,8 +81,6 @@ def learn(
         if not (_folder(output) / FILE).exists():  # nothing is there to continue from
             forget(output)
         raise
-    finally:
-        log.setLevel(level)
     text = f"learnt {sound.seconds:.1f} s of sound in {sound.steps} steps"
     if sound.held_out:
         text += "; loss on its held-out end {:.3f} -> {:.3f}".format(*sound.held_out)

@@ -6,6 +6,7 @@ from tqdm import tqdm
 
 from msdae import cli
 from msdae.commands._arguments import add_melodies, melodies, show
+from msdae.progress import muted
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -25,4 +26,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     textures = {"two voices": options.cases - chords, "polyphonic": chords}
     several = cases.plan(options.split, options.seed, textures)
     facts = {"command": cli.command_line("measure-players", argv), "progress": tqdm}
-    show([measure(pipeline, group, **facts), measure_voices(pipeline, several, **facts)], options)
+    with muted("msdae.inference"):  # a note for each sound that is new to the model
+        tables = [measure(pipeline, group, **facts), measure_voices(pipeline, several, **facts)]
+    show(tables, options)

@@ -1,4 +1,7 @@
+from types import SimpleNamespace
+
 import pytest
+import torch
 
 from msdae.evaluation.swapbench import cases, players
 from msdae.evaluation.tables import Value
@@ -27,3 +30,22 @@ def test_players_are_compared_on_equal_cases(monkeypatch):
     assert all(isinstance(cell, Value) and cell.low <= cell.value <= cell.high for cell in melody.values())
     assert [melody[name].value for name in ("piano", "held formula")] == pytest.approx([PEAK, PEAK], rel=1e-3)
     assert table.column("timbre top-1 ↑")["piano"].value == 0.5
+
+
+def test_scores_are_compared_in_up_to_so_many_voices(monkeypatch):
+    """The number of voices that reach the pipeline stands for the scores of a swap."""
+    asked = []
+
+    def swap(timbre, score, levels, sample_rate):
+        asked.append(score)
+        return torch.full((len(score.voices) * 1000,), float(len(score.voices)))
+
+    pipeline = SimpleNamespace(swap=swap, sample_rate=44100)
+    loudest = lambda group, waveforms: [(float(w.abs().max()), 0.5, 0.25) for w in waveforms]  # noqa: E731
+    monkeypatch.setattr(players, "melody_and_timbre", loudest)
+    group = cases.plan("valid", 0, {"two voices": 1, "polyphonic": 1})
+    table = players.measure_voices(pipeline, group, (1, 2, 3))
+    found = [cell.value for cell in table.column("melody F1 ↑").values()]
+    assert [row[0] for row in table.rows] == ["all notes in one", "at most 2", "at most 3"]
+    assert found[0] == 1.0 < found[1] <= 2.0 < found[2] <= 3.0
+    assert {tuple(map(tuple, score.notes)) for score in asked} == {tuple(case.melody.notes) for case in group}
