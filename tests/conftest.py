@@ -68,6 +68,28 @@ def few_references():
         yield
 
 
+_DISTANCES: dict = {}
+
+
+@pytest.fixture(scope="module")
+def decoded_once():
+    """The check of the codec that each training begins with decodes the same latents once."""
+    from msdae.checkpoint import fingerprint
+    from msdae.training import stages
+
+    check = stages.check_decoding
+
+    def distance(codec, z, mel, config):
+        key = fingerprint({"z": z, "mel": mel}, {"codec": codec.identity, "mel": str(config)})
+        if key not in _DISTANCES:
+            _DISTANCES[key] = check(codec, z, mel, config)
+        return _DISTANCES[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "check_decoding", distance)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def process():
     """What command lines set for their process ends with the test: the log, SIGTERM, errors of threads, and
