@@ -34,14 +34,17 @@ def pytest_collection_finish():
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
-    """A synth data set of a few clips, prepared with the shipped codec."""
+    """A synth data set of a few clips, prepared with the shipped codec: by one worker, to be read by all."""
     from msdae import codecs
     from msdae.data.encode import Encoding
     from msdae.data.prepare import prepare_set
     from msdae.data.rendering import RenderConfig
+    from msdae.locks import in_turn
 
-    folder = tmp_path_factory.mktemp("tiny") / "synth"
-    prepare_set("synth", folder, Encoding(codecs.DEFAULT), config=RenderConfig(clips=24, seed=7), workers=1)
+    base, config = tmp_path_factory.getbasetemp(), RenderConfig(clips=24, seed=7)
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny" / "synth"
+    with in_turn(folder.parent.with_suffix(".lock")):  # what is prepared is left as it is
+        prepare_set("synth", folder, Encoding(codecs.DEFAULT), config=config, workers=1)
     return folder
 
 
