@@ -27,6 +27,10 @@ help:
 demo: $(STAMP)
 	$(BIN)/msdae demo
 
+# Tests start many processes. uv leaves it to them to compile the packages; where the environment says that nothing
+# compiled is to be kept, each of them would compile PyTorch anew.
+test adversary: export PYTHONDONTWRITEBYTECODE =
+
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 

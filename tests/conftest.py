@@ -1,13 +1,24 @@
+import gc
+import importlib.util
 import logging
 import os
 import signal
 import threading
+import uuid
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch starts its threads: tests run beside each other
-if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # numba's cache is not made for two that fill it at once
-    os.environ["NUMBA_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / f"numba-{worker}")
+if "PYTEST_XDIST_WORKER" in os.environ:  # what one worker has compiled, the others load
+    os.environ["NUMBA_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / "numba")
     os.environ["NUMBA_OPT"] = "1"  # compiling takes longer than what is computed
+    if importlib.util.find_spec("numba"):
+        from numba.core.caching import IndexDataCacheFile
+
+        # Of two that fill numba's cache at once, both may write to one file, under different types. None do
+        # where each file has a name of its own; what is lost of the index is compiled again.
+        IndexDataCacheFile._data_name = lambda file, _: file._data_name_pattern.format(
+            number=uuid.uuid4().int
+        )
 
 from contextlib import contextmanager
 
@@ -15,16 +26,25 @@ import pytest
 import torch
 
 
+def pytest_collection_finish():
+    """The modules of all tests stay until the end: the garbage collector looks through them no more."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
-    """A synth data set of a few clips, prepared with the shipped codec."""
+    """A synth data set of a few clips, prepared with the shipped codec: by one worker, to be read by all."""
     from msdae import codecs
     from msdae.data.encode import Encoding
     from msdae.data.prepare import prepare_set
     from msdae.data.rendering import RenderConfig
+    from msdae.locks import in_turn
 
-    folder = tmp_path_factory.mktemp("tiny") / "synth"
-    prepare_set("synth", folder, Encoding(codecs.DEFAULT), config=RenderConfig(clips=24, seed=7), workers=1)
+    base, config = tmp_path_factory.getbasetemp(), RenderConfig(clips=24, seed=7)
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny" / "synth"
+    with in_turn(folder.parent.with_suffix(".lock")):  # what is prepared is left as it is
+        prepare_set("synth", folder, Encoding(codecs.DEFAULT), config=config, workers=1)
     return folder
 
 
@@ -65,6 +85,28 @@ def few_references():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scores, "instruments", few)
+        yield
+
+
+_DISTANCES: dict = {}
+
+
+@pytest.fixture(scope="module")
+def decoded_once():
+    """The check of the codec that each training begins with decodes the same latents once."""
+    from msdae.checkpoint import fingerprint
+    from msdae.training import stages
+
+    check = stages.check_decoding
+
+    def distance(codec, z, mel, config):
+        key = fingerprint({"z": z, "mel": mel}, {"codec": codec.identity, "mel": str(config)})
+        if key not in _DISTANCES:
+            _DISTANCES[key] = check(codec, z, mel, config)
+        return _DISTANCES[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "check_decoding", distance)
         yield
 
 

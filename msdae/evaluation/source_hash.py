@@ -55,13 +55,21 @@ def _imported(module: str) -> Iterator[str]:
     A string that is the dotted name of a package, as registries have it, counts as an import of its modules.
     `msdae/__init__.py`, which imports lazily, does not count.
     """
-    for node in ast.walk(ast.parse(_modules()[module].read_text("utf-8"))):
+    imports, strings = _named(_modules()[module].read_text("utf-8"))
+    packages = tuple(f"{name}." for name in strings if name in _modules() and name != "msdae")
+    names = (*imports, *(name for name in _modules() if name.startswith(packages)))
+    yield from (name for name in names if name in _modules() and name != "msdae")
+
+
+@cache
+def _named(source: str) -> tuple[list[str], list[str]]:
+    """What source code may import, and its strings that may be the name of a package of msdae."""
+    imports, strings = [], []
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            imports += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Constant) and node.value in _modules() and node.value != "msdae":
-            names = [name for name in _modules() if name.startswith(f"{node.value}.")]
-        else:
-            continue
-        yield from (name for name in names if name in _modules() and name != "msdae")
+            imports += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Constant) and str(node.value).startswith("msdae."):
+            strings.append(str(node.value))
+    return imports, strings

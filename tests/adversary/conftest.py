@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -10,7 +11,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
 sys.path.insert(0, str(Path(__file__).parent))  # the cases and what runs them import each other by name
 
 from msdae import codecs, folders
+from msdae.checkpoint import fingerprint
+from msdae.inference import drafts
 from msdae.models.autoencoder import EMBEDDED, Autoencoder
+from msdae.training import sound
+
+WHOLE = os.environ.get("MSDAE_ADVERSARY") == "whole"
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +34,29 @@ def warm():
     return Autoencoder.load(EMBEDDED), codecs.load(codecs.DEFAULT)
 
 
+@pytest.fixture(scope="session")
+def distance():
+    """`drafts.distance`, which is a function of its arguments' values: computed once for each."""
+    distances = {}
+
+    def known(pipeline, waveform):
+        student = fingerprint(pipeline.student.state_dict(), {}) if pipeline.student else ""
+        settings = {"": f"{pipeline.sampling} {pipeline.model.config} {pipeline.codec.fingerprint} {student}"}
+        key = fingerprint({**pipeline.model.state_dict(), "sound": waveform}, settings)
+        if key not in distances:
+            distances[key] = compute(pipeline, waveform)
+        return distances[key]
+
+    compute = drafts.distance
+    return known
+
+
 @pytest.fixture
-def place(tmp_path, monkeypatch, warm):
-    """An empty working folder, with the data and runs of msdae in `home` beside it."""
+def place(tmp_path, monkeypatch, warm, distance):
+    """An empty working folder, with the data and runs of msdae in `home` beside it.
+
+    Unless all is tried, a sound is learnt from an eighth of the excerpts, for as many steps.
+    """
     model, codec = warm
     load, codec_load, cache = Autoencoder.load, codecs.load, folders.cache()
 
@@ -42,6 +68,9 @@ def place(tmp_path, monkeypatch, warm):
 
     monkeypatch.setattr(Autoencoder, "load", staticmethod(shipped_model))
     monkeypatch.setattr(codecs, "load", shipped_codec)
+    monkeypatch.setattr(drafts, "distance", distance)
+    if not WHOLE:
+        monkeypatch.setattr(sound, "excerpts", fewer(sound.excerpts))
     folder, home = tmp_path / "place", tmp_path / "home"
     folder.mkdir()
     (home / "data").mkdir(parents=True)
@@ -50,6 +79,12 @@ def place(tmp_path, monkeypatch, warm):
     monkeypatch.setenv("MSDAE_HOME", str(home))
     monkeypatch.chdir(folder)
     return folder
+
+
+def fewer(excerpts):
+    return lambda sources, codec, log_mel, config, *rest: excerpts(
+        sources, codec, log_mel, dataclasses.replace(config, excerpts=config.excerpts // 8), *rest
+    )
 
 
 COUNTS = {"inputs": "inputs tried", "mutated": "mutated files", "kills": "kills"}  # properties of tests

@@ -8,7 +8,7 @@ import pytest
 
 from msdae.evaluation.swapbench import selection
 
-pytestmark = pytest.mark.usefixtures("few_references")
+pytestmark = pytest.mark.usefixtures("few_references", "decoded_once")
 SCRIPT = Path(__file__).parents[2] / "experiments" / "ladder.py"
 TINY = ["model.widths=[16,16,24]", "model.hidden=16", "batch_size=4", "validation_batches=1", "trackers=[]"]
 TINY += ["pretrain=2", "pretrain_batch=4"]

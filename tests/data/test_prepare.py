@@ -334,18 +334,16 @@ def test_a_damaged_shard_is_named(recordings, tmp_path):
         next(ShardStream(shard.parent).batches(1))
 
 
-def test_embedded_is_reused_and_refused_for_another_codec(tiny, caplog, capsys):
+def test_embedded_is_reused_and_refused_for_another_codec(tiny, tmp_path, caplog, capsys):
     caplog.set_level("INFO", "msdae")
-    assert embedded(tiny.parent) == tiny
+    copy = shutil.copytree(tiny, tmp_path / tiny.name)
+    assert embedded(tmp_path) == copy
     assert not caplog.messages and capsys.readouterr().err == ""
-    path = tiny / "valid" / cache.MANIFEST
+    path = copy / "valid" / cache.MANIFEST
     manifest = path.read_text()
     path.write_text(manifest.replace(json.loads(manifest)["codec"]["fingerprint"], "f" * 64))
-    try:
-        with pytest.raises(UserError, match=r"valid: made with another codec.*delete"):
-            embedded(tiny.parent)
-    finally:
-        path.write_text(manifest)
+    with pytest.raises(UserError, match=r"valid: made with another codec.*delete"):
+        embedded(tmp_path)
 
 
 def test_the_first_use_says_what_is_made_and_how_long_it_takes(tmp_path, monkeypatch, caplog, capsys):

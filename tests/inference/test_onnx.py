@@ -16,6 +16,7 @@ import torch
 from msdae import audio
 from msdae.audio.levels import Levelled
 from msdae.audio.windows import Waveform
+from msdae.checkpoint import fingerprint
 from msdae.codecs.neural import NeuralCodec, NeuralConfig
 from msdae.errors import UserError
 from msdae.inference import onnx
@@ -55,9 +56,23 @@ def run(path, **inputs):
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """A function of the settings of a small model: it, its codec, its student and their files, made once."""
+    """A function of the settings of a small model: it, its codec, its student and their files, made once.
+
+    The codec of all is the same; its decoder is exported once.
+    """
     for package in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(package, reason=f"writing ONNX needs {package}: pip install 'msdae[onnx,eval]'")
+
+    export, decoders = onnx._export, {}
+
+    def exported_once(path, network, *rest):
+        if not isinstance(network, onnx.Decoder):
+            return export(path, network, *rest)
+        weights = fingerprint(network.state_dict(), {})
+        if weights not in decoders:
+            decoders[weights] = export(path, network, *rest).read_bytes()
+        path.write_bytes(decoders[weights])
+        return path
 
     @cache
     def made(**settings):
@@ -67,7 +82,9 @@ def exported(tmp_path_factory):
             parameter.data += 0.1 * torch.randn_like(parameter)
         return model, codec, student, onnx.write(model, codec, tmp_path_factory.mktemp("onnx"), student)
 
-    return made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx, "_export", exported_once)
+        yield made
 
 
 @pytest.mark.parametrize("settings", [{}, TOKENS], ids=["codes", "tokens"])

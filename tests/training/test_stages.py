@@ -28,6 +28,7 @@ from msdae.training import stages
 from msdae.training.autoencoder import TrainConfig
 from msdae.training.stages import begin_stage, noise_note, stage_folder, train_stage
 
+pytestmark = pytest.mark.usefixtures("decoded_once")
 MODEL = ModelConfig(widths=(16, 16, 24), hidden=16)
 SETTINGS = TrainConfig(
     model=MODEL,
@@ -45,7 +46,7 @@ SETTINGS = TrainConfig(
 
 
 @pytest.fixture(scope="module")
-def whole(tiny, tmp_path_factory):
+def whole(tiny, decoded_once, tmp_path_factory):
     """The folder of a run of all stages, to start from."""
     folder = tmp_path_factory.mktemp("whole")
     settings = dataclasses.replace(SETTINGS, steps=(2, 2, 2), refine=2)
