@@ -27,8 +27,8 @@ help:
 demo: $(STAMP)
 	$(BIN)/msdae demo
 
-# Tests start many processes. uv leaves it to them to compile the packages; where the environment says that nothing
-# compiled is to be kept, each of them would compile PyTorch anew.
+# Tests start many processes. Where the environment says that nothing compiled is to be kept, each of them would
+# compile the package anew.
 test adversary: export PYTHONDONTWRITEBYTECODE =
 
 test: $(STAMP)
@@ -62,7 +62,7 @@ clean:
 
 # uv takes a quarter of pip's time. It does not read pip's settings: where packages are only to be had by these, pip
 # installs them.
-install = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || $(BIN)/python -m pip install --quiet $(1)
+install = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(1) || $(BIN)/python -m pip install --quiet $(1)
 
 # Debian's Python has no ensurepip without the package python3-venv; there its own pip fills the environment.
 $(STAMP): setup.cfg pyproject.toml constraints.txt requirements-no-deps.txt
