@@ -77,7 +77,7 @@ class MelSpace:
         """As `pieces.encoded`, with log-mels in place of codes, all silence kept and no labels.
 
         Raises:
-            UserError: as `pieces.encoded`.
+            UserError: as `pieces.encoded`, if there is a split "train".
         """
 
         def piece(file: SourceFile) -> Piece:
@@ -86,7 +86,7 @@ class MelSpace:
             return Piece(file.name, {}, {1: mel}, mel.shape[1], {}, texts)
 
         pieces = by_split(files, piece, progress)
-        if not any(piece.melody[1].any() for piece in pieces.get("train", ())):
+        if "train" in pieces and not any(piece.melody[1].any() for piece in pieces["train"]):
             raise UserError(SILENT)
         return pieces
 
