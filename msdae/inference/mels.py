@@ -77,18 +77,18 @@ class MelSpace:
         """As `pieces.encoded`, with log-mels in place of codes, all silence kept and no labels.
 
         Raises:
-            UserError: as `pieces.encoded`, if there is a split "train".
+            UserError: as `pieces.encoded`.
         """
-
-        def piece(file: SourceFile) -> Piece:
-            mel = self.encode(sound(file, self.clip, RATE), RATE)
-            texts = describe(file.labels) if describe else None
-            return Piece(file.name, {}, {1: mel}, mel.shape[1], {}, texts)
-
-        pieces = by_split(files, piece, progress)
-        if "train" in pieces and not any(piece.melody[1].any() for piece in pieces["train"]):
+        pieces = by_split(files, lambda file: self.piece(file, describe), progress)
+        if not any(piece.melody[1].any() for piece in pieces.get("train", ())):
             raise UserError(SILENT)
         return pieces
+
+    def piece(self, file: SourceFile, describe: Describe | None = None) -> Piece:
+        """A recording as a piece of `encoded`."""
+        mel = self.encode(sound(file, self.clip, RATE), RATE)
+        texts = describe(file.labels) if describe else None
+        return Piece(file.name, {}, {1: mel}, mel.shape[1], {}, texts)
 
 
 def generator_of(

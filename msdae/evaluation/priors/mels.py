@@ -54,7 +54,7 @@ def table(
     counts: set[int] = set()
     for name, prior in priors.items():
         space, frames = MelSpace(prior.model, clip), prior.config.window
-        pieces = [p for p in space.encoded({"": files}, described)[""] if p.frames >= frames]
+        pieces = [p for p in (space.piece(file, described) for file in files) if p.frames >= frames]
         if len(pieces) < 2:
             reason = f"fewer than two held-out recordings last {frames * HOP / RATE:g} s, its window"
             raise UserError(f"{name}: {reason}; give longer ones")
