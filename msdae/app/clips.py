@@ -140,6 +140,13 @@ def played(notes: Sequence[Note], name: str = "score") -> PlayedScore:
     return score
 
 
+def performed(notes: Sequence[Note], name: str, folder: Path, **facts: Any) -> Clip:
+    """The clip of a score with these notes, as it is `played`; the other arguments are as of `kept`."""
+    score = played(notes, name)
+    facts |= {"score": True, "notes": rolled(notes), "played": replace(score)}
+    return kept(torch.cat(list(score.blocks())), name, folder, **facts)
+
+
 def rolled(notes: Sequence[Note]) -> list[tuple[float, float, float]]:
     """Notes as the page draws them: (onset, offset, pitch), rounded."""
     return [(round(float(note[0]), 3), round(float(note[1]), 3), round(float(note[2]), 2)) for note in notes]
@@ -164,9 +171,7 @@ def _score(path: Path, name: str, folder: Path, bounds: Bounds) -> Clip:
     if not first:
         raise UserError(f"{name}: its first note comes after {bounds.longest:g} s; move it to the beginning")
     whole = bool(max(note[1] for note in notes) <= bounds.longest)
-    score = played(first, name)
-    facts = {"score": True, "whole": whole, "notes": rolled(first), "played": replace(score)}
-    return kept(torch.cat(list(score.blocks())), name, folder, **facts)
+    return performed(first, name, folder, whole=whole)
 
 
 def _recording(path: Path, name: str, folder: Path, bounds: Bounds) -> Clip:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from msdae import audio, files
-from msdae.app.clips import Clip, kept, played, rolled, title
+from msdae.app.clips import Clip, kept, performed, played, rolled, title
 from msdae.app.examples import Examples, level_1, load
 from msdae.app.jobs import Job, Queue
 from msdae.app.library import Library
@@ -263,10 +263,7 @@ class Studio:
         score = self._composer.compose(bars, torch.Generator().manual_seed(seed))
         if not score.parts:
             raise UserError("silence was composed this time; try again")
-        notes = score.notes()
-        clip = kept(
-            next(played(notes).blocks()), f"Tune {seed}", visit.folder, score=True, notes=rolled(notes)
-        )
+        clip = performed(score.notes(), f"Tune {seed}", visit.folder)
         with suppress(UserError):  # without mido there is no MIDI file
             write_score(midi := clip.path.with_suffix(".mid"), score)
             clip.midi = midi

@@ -13,11 +13,7 @@ Stroke = tuple[float, float, float]  # key down, key up, pitch
 Moves = Sequence[tuple[float, bool]]  # (time, whether the pedal is down from then on), in order
 NEVER = float("inf")
 SUSTAIN, SOSTENUTO = SIGNS = "\ue650", "\ue659"  # the signs of the pedals in fonts for music
-DOWN = (
-    "start",
-    "sostenuto",
-    "change",
-)  # types of marks at which a pedal goes down, and up before if it is down
+DOWN = ("start", "sostenuto", "change")  # marks at which a pedal goes down, and up before if it is down
 LATE = 1e-3  # quarter lengths after such a mark; what ends at the mark is not held
 
 

@@ -353,6 +353,7 @@ def test_a_tune_is_composed(client):
     job = client.end(client.post("/api/tunes", {"bars": 2, "seed": 1}))
     clip = client.get(f"/api/clips/{job['result']['clip']}")
     assert clip["score"] and clip["notes"] and client.get(f"/api/clips/{clip['id']}/midi").startswith(b"MThd")
+    assert clip["seconds"] > max(note[1] for note in clip["notes"]) > 3.5  # longer than a block of samples
     assert client.ask("POST", "/api/tunes", {"bars": 1000, "seed": 1})[0] == 400
 
 
