@@ -1,24 +1,14 @@
 import gc
-import importlib.util
 import logging
 import os
 import signal
 import threading
-import uuid
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch starts its threads: tests run beside each other
-if "PYTEST_XDIST_WORKER" in os.environ:  # what one worker has compiled, the others load
-    os.environ["NUMBA_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / "numba")
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # numba's cache is not made for two that fill it at once
+    os.environ["NUMBA_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / f"numba-{worker}")
     os.environ["NUMBA_OPT"] = "1"  # compiling takes longer than what is computed
-    if importlib.util.find_spec("numba"):
-        from numba.core.caching import IndexDataCacheFile
-
-        # Of two that fill numba's cache at once, both may write to one file, under different types. None do
-        # where each file has a name of its own; what is lost of the index is compiled again.
-        IndexDataCacheFile._data_name = lambda file, _: file._data_name_pattern.format(
-            number=uuid.uuid4().int
-        )
 
 from contextlib import contextmanager
 
