@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from msdae import codecs, folders, launcher
+from msdae import codecs, config, folders, launcher
 from msdae.audio import SAMPLE_RATE
 from msdae.audio.mel import MelConfig
 from msdae.data import cache, prepare
@@ -19,6 +19,25 @@ from msdae.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
 PIECE = ClipLength(32 * SAMPLE_RATE)  # of those that priors learn from
+TRANSCRIBED = {  # squares of more chords and lines than those that a swap is trained on
+    "clips": 12000,
+    "seed": 71,
+    "sampled": 0.45,
+    "polyphonic": 0.6,
+    "several_lines": 0.85,
+    "single_notes": 0.1,
+    "mixed": 0.05,
+    "textures": 0.35,
+    "texture": {"chords": 3, "arpeggios": 1, "runs": 0.5, "long_notes": 0.5},
+    "sound": {
+        "formulas": 0.1,
+        "processed": 0.15,
+        "layered": 0.05,
+        "moved": 0.3,
+        "played": 0.4,
+        "recorded": 0.4,
+    },
+}
 PIECES = {"clips": 600, "single_notes": 0.0, "mixed": 0.0, "textures": 0.1, "least_notes": 12, "seed": 7}
 
 
@@ -62,6 +81,31 @@ def pieces(
     logger.info("pieces of 32 s in %s (rendered once: %d min on two cores)", folder, math.ceil(clips / 110))
     entry.render(settings, folder / "source", PIECE, None, progress)
     return entry.scan(folder / "source", Tally(), PIECE, progress)
+
+
+def transcribed(
+    root: str | Path | None = None,
+    clips: int = TRANSCRIBED["clips"],
+    samples: Sequence[str] = (),
+    left_out: Sequence[str] = (),
+    progress: Progress = silent,
+) -> dict[str, list[SourceFile]]:
+    """What the transcriber learns from, {split: clips}: squares, rendered to `root` if they are missing.
+
+    root: by default "transcriber" in the folder of prepared data sets; one in which squares were prepared is
+        taken as it is.
+    clips: how many for training. samples, left_out: as of `SquaresConfig`.
+
+    Raises:
+        UserError: as `DataSet.render`.
+    """
+    entry, folder = DATASETS["squares"], Path(root or folders.data() / "transcriber")
+    if not (folder / "train" / cache.MANIFEST).is_file():
+        values = {**TRANSCRIBED, "clips": clips, "samples": list(samples), "left_out": list(left_out)}
+        settings = config.from_mapping(entry.config, values)
+        logger.info("squares in %s (rendered once: %d min on two cores)", folder, math.ceil(clips / 3000))
+        entry.render(settings, folder / "source", progress=progress)
+    return entry.scan(folder / "source", Tally(), progress=progress)
 
 
 def _require_codec(folder: Path, name: str, splits: Sequence[str]) -> None:

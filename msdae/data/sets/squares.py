@@ -60,6 +60,8 @@ class SquaresConfig(RenderConfig):
     without: General MIDI programs that no SoundFont plays.
     samples: libraries of recorded samples that play too: folders with SFZ files or folders of samples.
     unseen_samples: libraries whose instruments play in no split but "unseen", where nothing else plays.
+    left_out: names of instruments of `samples` that play nowhere, and none does that shares recordings with
+        them.
     sampled: share of the sounds that are of `samples`, where there are any.
     synthesizers: that play too, of other packages: "dx7", "faust", "vita".
     synthesized: share of the sounds that are of `synthesizers`, where there are any.
@@ -85,6 +87,7 @@ class SquaresConfig(RenderConfig):
     without: tuple[Annotated[int, Range(0, 127)], ...] = ()
     samples: tuple[str, ...] = ()
     unseen_samples: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     sampled: Share = 0.5
     synthesizers: tuple[Annotated[str, Choice(SYNTHESIZERS)], ...] = ()
     synthesized: Share = 0.3
@@ -111,8 +114,9 @@ class SquaresConfig(RenderConfig):
     def record(self) -> dict[str, Any]:
         """See `RenderConfig.record`; samples and synthesizers are left out if there are none."""
         record = super().record()
-        if not self.without:
-            del record["without"]
+        for name in ("without", "left_out"):
+            if not getattr(self, name):
+                del record[name]
         for name in ("samples", "unseen_samples"):
             libraries = getattr(self, name)
             record[name] = [[Path(p).resolve().name, sampler.fingerprint(p)] for p in libraries]
@@ -126,14 +130,15 @@ class SquaresConfig(RenderConfig):
         return record
 
     def instruments(self) -> tuple[list[SampledInstrument], list[SampledInstrument]]:
-        """The instruments of `samples` that are not held out, and those of `unseen_samples`.
+        """The instruments of `samples` that are not held out or left out, and those of `unseen_samples`.
 
         Raises:
             UserError: a library cannot be read, or none of its instruments has the range.
         """
         unseen = _wide(self.unseen_samples, self.shared_range)
         seen = _wide(self.samples, self.shared_range)
-        return [one for one in seen if not any(sampler.shared(one, other) for other in unseen)], unseen
+        others = unseen + [one for one in seen if one.name in self.left_out]
+        return [one for one in seen if not any(sampler.shared(one, other) for other in others)], unseen
 
 
 @dataclass(frozen=True)
