@@ -48,6 +48,7 @@ PEAK = (0.15, 0.9)  # of what is heard
 HISSED, HISS = 0.4, (-80.0, -44.0)  # share of the clips with white noise, and its level in dB
 GAIN = (-0.35, 0.15)  # what is added to all bins, in their own unit of 2.5 decades
 TILT, WAVE, WAVES = 0.12, 0.08, 6.0  # deviations of a slope and a slow sine over the bins, and radians of it
+TOGETHER = 2  # waveforms whose spectrograms are made at once: of more, they fit no processor's cache
 SILENCE = 1e-3  # peak that a softer clip counts as having
 
 
@@ -218,10 +219,10 @@ class TranscriberTask(Task):
             yield self._examples(self.valid, rngs, False)
 
     def losses(self, batch: Examples, draws: Draws) -> Losses:
-        bins = coloured(self.network.bins(batch.waveform), batch.shift, batch.colour)
-        logits, targets = self.networks[KIND](bins), batch.targets
+        bins = torch.cat([self.network.bins(part) for part in batch.waveform.split(TOGETHER)])
+        logits = self.networks[KIND](coloured(bins, batch.shift, batch.colour))
         weight = torch.tensor([RARE, 1.0], device=logits.device).reshape(2, 1, 1)
-        each = F.binary_cross_entropy_with_logits(logits, targets, reduction="none", pos_weight=weight)
+        each = F.binary_cross_entropy_with_logits(logits, batch.targets, reduction="none", pos_weight=weight)
         onsets, sounding = each.mean(dim=(2, 3)).unbind(dim=1)
         return {"onsets": ONSETS * onsets, "sounding": SOUNDING * sounding}
 
