@@ -175,6 +175,7 @@ def test_what_the_library_logs_is_shown_once(capsys):
         ("compose", "--out"),
         ("train-composer", "--out"),
         ("train-metrics", "--json"),
+        ("train-transcriber", "--out"),
         ("score", "a.wav", "--reference", "b.wav", "--json"),
         ("run-probes", "--out"),
         ("export", "embedded", "--out"),

@@ -106,6 +106,7 @@ CASES = [
     *bad("export embedded --out {}", FILES),
     *bad("make-shipped --out {}", FILES),
     *bad("train-codec --codec spectral --source . --out {}", FILES),
+    *bad("train-transcriber --out {}", FILES),
     *bad(
         "score @a.wav --reference @b.wav --json {}",
         [

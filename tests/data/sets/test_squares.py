@@ -1,6 +1,7 @@
 import hashlib
 import json
 import random
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -226,6 +227,18 @@ def test_recorded_samples_play_in_squares_and_held_out_ones_in_their_split_only(
     assert len(seen) > 1
     with pytest.raises(UserError, match="other samples"):
         Squares.render(replace(config, samples=(str(libraries / "reed"),)), tmp_path / "set", workers=1)
+
+
+def test_instruments_may_be_left_out_with_those_of_the_same_recordings(libraries, tmp_path):
+    for name in ("reed", "tuba", "copy"):
+        shutil.copytree(libraries / ("tuba" if name == "copy" else name), tmp_path / "all" / name)
+    library = (str(tmp_path / "all"),)
+    every = {one.name for one in SquaresConfig(samples=library).instruments()[0]}
+    seen, unseen = SquaresConfig(samples=library, left_out=("all/tuba",)).instruments()
+    assert {"all/tuba", "all/copy"} <= every and not unseen
+    assert {one.name for one in seen} == every - {"all/tuba", "all/copy"} and seen
+    assert "left_out" not in SquaresConfig(samples=library).record()
+    assert SquaresConfig(samples=library, left_out=("all/tuba",)).record()["left_out"] == ("all/tuba",)
 
 
 def test_pieces_are_moved_into_the_range_of_the_samples(libraries):
