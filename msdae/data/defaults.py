@@ -20,7 +20,6 @@ from msdae.progress import Progress, silent
 logger = logging.getLogger(__name__)
 PIECE = ClipLength(32 * SAMPLE_RATE)  # of those that priors learn from
 TRANSCRIBED = {  # squares of more chords and lines than those that a swap is trained on
-    "clips": 12000,
     "seed": 71,
     "sampled": 0.45,
     "polyphonic": 0.6,
@@ -84,22 +83,21 @@ def pieces(
 
 
 def transcribed(
-    root: str | Path | None = None,
-    clips: int = TRANSCRIBED["clips"],
+    root: str | Path,
+    clips: int,
     samples: Sequence[str] = (),
     left_out: Sequence[str] = (),
     progress: Progress = silent,
 ) -> dict[str, list[SourceFile]]:
     """What the transcriber learns from, {split: clips}: squares, rendered to `root` if they are missing.
 
-    root: by default "transcriber" in the folder of prepared data sets; one in which squares were prepared is
-        taken as it is.
-    clips: how many for training. samples, left_out: as of `SquaresConfig`.
+    root: one in which squares were prepared is taken as it is. clips: how many for training.
+    samples, left_out: as of `SquaresConfig`.
 
     Raises:
         UserError: as `DataSet.render`.
     """
-    entry, folder = DATASETS["squares"], Path(root or folders.data() / "transcriber")
+    entry, folder = DATASETS["squares"], Path(root)
     if not (folder / "train" / cache.MANIFEST).is_file():
         values = {**TRANSCRIBED, "clips": clips, "samples": list(samples), "left_out": list(left_out)}
         settings = config.from_mapping(entry.config, values)
