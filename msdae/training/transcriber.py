@@ -49,6 +49,7 @@ HISSED, HISS = 0.4, (-80.0, -44.0)  # share of the clips with white noise, and i
 GAIN = (-0.35, 0.15)  # what is added to all bins, in their own unit of 2.5 decades
 TILT, WAVE, WAVES = 0.12, 0.08, 6.0  # deviations of a slope and a slow sine over the bins, and radians of it
 TOGETHER = 2  # waveforms whose spectrograms are made at once: of more, they fit no processor's cache
+STEADY = 0.01  # momentum of the statistics of batches, which go with averaged weights
 SILENCE = 1e-3  # peak that a softer clip counts as having
 
 
@@ -202,6 +203,9 @@ class TranscriberTask(Task):
         self.settings, self.train, self.valid, self.provenance = settings, train, valid, provenance
         with seeded(settings.seed):
             self.network = Transcriber().to(memory_format=torch.channels_last)
+        for module in self.network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = STEADY
         self.networks: dict[str, nn.Module] = {KIND: self.network}
 
     def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[Examples]:
