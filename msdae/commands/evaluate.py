@@ -133,7 +133,11 @@ def parser() -> argparse.ArgumentParser:
     choices = {"embedding": EMBEDDINGS}
     shown = ("cases", "seed", "embedding", "report_cases")
     cli.add_config(parser, EvaluationConfig, shown, choices)
-    cli.add_config(parser, Sampling, ("quality", "draft", "dynamics", "steps", "guidance", "antithetic"))
+    cli.add_config(
+        parser,
+        Sampling,
+        ("quality", "draft", "dynamics", "transcription", "voices", "steps", "guidance", "antithetic"),
+    )
     parser.add_argument(
         "--data",
         type=Path,

@@ -95,7 +95,8 @@ def published(codec: Codec) -> Pipeline:
     trained_on = replace(settings.codec, name=codec.name, fingerprint=codec.fingerprint, **sizes)
     mel = settings.mel.fitted(codec.sample_rate, codec.hop)
     model = build("msdae", replace(settings, codec=trained_on, mel=mel))
-    return Pipeline(model, codec, Sampling(18, "heun", (1.0,), antithetic=0.0, draft=NEVER))
+    sampling = Sampling(18, "heun", (1.0,), antithetic=0.0, draft=NEVER, transcription=NEVER)
+    return Pipeline(model, codec, sampling)
 
 
 def summarize(model: Autoencoder, batch: int, frames: int) -> dict[str, Any]:

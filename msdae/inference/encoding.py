@@ -14,7 +14,7 @@ from msdae.inference.codes import LENGTH, Codes
 from msdae.inference.latents import Advance, Silence, ignored
 from msdae.inference.settings import AUTO, SOUND, Mix
 from msdae.inference.sounds import known_codes
-from msdae.inference.sources import require_audible, timbre_source
+from msdae.inference.sources import Melody, require_audible, timbre_source
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.tokens import Tokens, gathered
 
@@ -41,8 +41,8 @@ class Job:
         return self.samples or self.source.samples
 
 
-def jobs(pipeline: Any, mix: Mix, strength: float, sound: torch.Tensor | None) -> list[Job]:
-    """What a `Pipeline` has to encode for a mix, its melody source first; nothing is encoded twice.
+def jobs(pipeline: Any, mix: Mix, strength: float, sound: torch.Tensor | None) -> tuple[list[Job], list[Job]]:
+    """What a `Pipeline` has to encode for a mix, of its melody source and of others; nothing twice.
 
     A pooled level is encoded from all of its source, other levels from as much as the melody lasts, repeated
     if need be.
@@ -60,10 +60,20 @@ def jobs(pipeline: Any, mix: Mix, strength: float, sound: torch.Tensor | None) -
         heard.setdefault((source, max(samples, clip)), []).append(level)
     others = [Job(source, samples, tuple(own)) for (source, samples), own in heard.items()]
     even = model.pooled[0] and mix.levels.get(1, mix.melody) is not mix.melody and evens(pipeline, mix, sound)
-    rest = Job(mix.melody, None, tuple(level for level in levels if level not in mix.levels), even)
-    if strength == 1:
-        return [rest, *others]
-    return [Job(mix.melody, None, levels), *([rest] if even else []), *others]
+    rest = tuple(level for level in levels if level not in mix.levels)
+    own = _own(model, mix.melody, rest if strength == 1 else levels, even and strength == 1)
+    if even and strength < 1:
+        others = [*_own(model, mix.melody, rest, even), *others]
+    return own, others
+
+
+def _own(model: Autoencoder, melody: Source, levels: tuple[int, ...], even: bool) -> list[Job]:
+    """What is encoded of a melody source; of a `Melody`, pooled levels are read from its `sound`."""
+    if not isinstance(melody, Melody) or melody.sound is melody.content:
+        return [Job(melody, None, levels, even)]
+    pooled = tuple(level for level in levels if model.pooled[level - 1])
+    timed = tuple(level for level in levels if level not in pooled)
+    return [Job(melody.content, None, timed, even), *([Job(melody.sound, None, pooled)] if pooled else [])]
 
 
 def evens(pipeline: Any, mix: Mix, sound: torch.Tensor | None) -> bool:

@@ -10,16 +10,15 @@ from typing import Any
 import torch
 
 from msdae import audio, checkpoint
-from msdae.audio.contour import Contour
 from msdae.audio.levels import Levelled
 from msdae.audio.loudness import Mastering, measure
 from msdae.audio.mel import LogMel
 from msdae.audio.windows import starts
 from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
-from msdae.inference.codes import LENGTH, Codes, require
-from msdae.inference.decoding import Blocks, finished
-from msdae.inference.drafts import UNKNOWN_SOUND, draft, sound_to_draft
+from msdae.inference.codes import LENGTH, Codes, require, united
+from msdae.inference.decoding import Blocks
+from msdae.inference.drafts import UNKNOWN_SOUND, draft
 from msdae.inference.encoding import Job, encoded, encoded_once, evens, jobs, silence
 from msdae.inference.latents import Advance, Silence, latents, require_latents
 from msdae.inference.mastering import mastered, write_mastered
@@ -28,7 +27,7 @@ from msdae.inference.route import Route, route
 from msdae.inference.settings import Mix, Sampling, identity, strengths
 from msdae.inference.sounds import LearntSound, blended, mixed_tokens
 from msdae.inference.sources import levelled, melody_source, require_audible, timbre_source
-from msdae.inference.voices import added, by_voice
+from msdae.inference.voices import finished_voices, planned
 from msdae.limits import COUNT, LEARNING_SECONDS, SEED, SHARE, Range
 from msdae.models import codec_files, student
 from msdae.models.autoencoder import Autoencoder
@@ -164,8 +163,9 @@ class Pipeline:
         levels = dict(sorted(levels.items()))
         return dataclasses.replace(content, levels=levels, adapter=adapter, tokens=tokens)
 
-    def mixed(self, mix: Mix, series: Sequence[float]) -> Mixed:
-        """What to `sample` for a mix, for each strength of a series in place of the mix's own.
+    def mixed(self, mix: Mix, series: Sequence[float]) -> list[tuple[Mix, Mixed]]:
+        """For each voice of the melody source, its mix and what to `sample` for it, for each strength of a
+        series in place of the mix's own.
 
         Raises:
             UserError: no strengths; as `encode` and `mix`.
@@ -173,9 +173,9 @@ class Pipeline:
         if not series:
             raise UserError("a series of no strengths; give one at least")
         mix = dataclasses.replace(self.resolved(mix), strength=max(series))
-        sound = sound_to_draft(self, mix)
-        known = encoded_once(self, jobs(self, mix, min(series), sound))
-        return self._mixed(mix, series, sound, known)
+        sound, voices, wanted = planned(self, mix, series)
+        known = encoded_once(self, wanted)
+        return [(voice, self._mixed(voice, series, sound, known)) for voice in voices]
 
     def sample(
         self,
@@ -324,10 +324,9 @@ class Pipeline:
     def _streams(self, mix: Mix, series: Sequence[float], progress: Progress) -> Iterator[Blocks]:
         """`stream` for each strength of a series; each has to be read to its end before the next."""
         mix = dataclasses.replace(mix, strength=max(series))
-        if (sound := sound_to_draft(self, mix)) is not None:
+        sound, voices, wanted = planned(self, mix, series)
+        if sound is not None:
             logger.info(UNKNOWN_SOUND)
-        voices = by_voice(mix)
-        wanted = dict.fromkeys(job for voice in voices for job in jobs(self, voice, min(series), sound))
         read = sum(len(self.starts(job.length)) for job in wanted if job.levels)
         windows = sum(len(self.starts(voice.melody.samples)) for voice in voices)
         with progress(total=read + (1 + len(series)) * windows, unit="window") as bar:
@@ -337,11 +336,8 @@ class Pipeline:
             codes = [take for one in made for take in one.codes]
             drafts = [take for one in made for take in one.drafts]
             z = self._sample(codes, None, lambda n: advance(n * len(voices) / len(codes)), drafts)
-            contours = [Contour(voice.melody) for voice in voices]
             for between in zip(*joined(made, z), strict=True):
-                each = zip(between, voices, contours, strict=True)
-                parts = [finished(self, *one, lambda n: advance(windows / len(voices) * n)) for one in each]
-                yield added(mix, voices, parts)
+                yield finished_voices(self, mix, voices, between, lambda share: advance(windows * share))
 
     def starts(self, samples: int) -> list[int]:
         """The first latent frame of each window over `samples` samples."""
@@ -371,11 +367,11 @@ class Pipeline:
         self, mix: Mix, series: Sequence[float], sound: torch.Tensor | None, known: Mapping[Job, Codes]
     ) -> Mixed:
         """As `mixed`, of a resolved mix. sound: as `sound_to_draft` returns it. known: of all jobs."""
-        content, *others = [known[job] for job in jobs(self, mix, min(series), sound)]
+        own, others = ([known[job] for job in some] for some in jobs(self, mix, min(series), sound))
         by_level = {level: codes for codes in others for level in codes.levels} | mix.codes
         timed = {n: by_level.pop(n) for n in mix.levels if not self.model.pooled[n - 1]}
         begin = None if sound is None else draft(self, sound, mix.melody, evens(self, mix, sound))
-        return mixed(self, content, timed, by_level, series, begin)
+        return mixed(self, united(own), timed, by_level, series, begin)
 
     def _sample(
         self, recordings: Sequence[Codes], seeds: Any, advance: Advance, drafts: Any = None

@@ -16,6 +16,7 @@ FAST, BEST = "fast", "best"
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
 SOUND, MELODY = "sound", "melody"
 FEW = 2  # steps of a student by default
+MOST_VOICES = Range(1, 8, reason="each takes as long as the whole")
 OPPOSITE = Range(0, 0.5, reason="half of it is the mean of both")
 FRAMES = Range(1, 64, reason="longer than a window")
 SERIES = Range(2, 1000, reason="a series has two ends, and more steps cannot be told apart")
@@ -41,6 +42,10 @@ class Sampling:
         source: "auto" (if the model does not know the sound), "always" or "never".
     dynamics: how notes swell and decay in a swap of level 1: "sound" (as in the timbre source), "melody" (as
         in the melody source) or "auto" ("sound" if the sound is learnt or new to the model).
+    transcription: whether the notes of a recorded melody source are read and played plainly for levels that
+        change over time, which read plain tones best: "auto" (if its notes can be read) or "never".
+    voices: how many voices the notes of a melody source are shared out over, at most, where several sound at
+        once. They are rendered apart and added, since levels hold few notes at a time; 1 renders all at once.
 
     Raises:
         UserError: a number outside its range, or an unknown sampler.
@@ -54,6 +59,8 @@ class Sampling:
     quality: Annotated[str, Choice((FAST, BEST))] = FAST
     draft: Annotated[str, Choice((AUTO, ALWAYS, NEVER))] = AUTO
     dynamics: Annotated[str, Choice((AUTO, SOUND, MELODY))] = AUTO
+    transcription: Annotated[str, Choice((AUTO, NEVER))] = AUTO
+    voices: Annotated[int, MOST_VOICES] = 3
 
     def __post_init__(self):
         if isinstance(self.guidance, Real):

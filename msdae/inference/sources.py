@@ -18,13 +18,14 @@ from msdae.audio.resample import resampled
 from msdae.audio.tuning import Tuned
 from msdae.audio.windows import Kept, Source
 from msdae.errors import UserError, printable
+from msdae.inference import reading
 from msdae.inference.codes import Codes
 from msdae.symbolic.notes import Note
 from msdae.symbolic.scores import is_score, read_notes
 from msdae.symbolic.voice_separation import separate
 
 logger = logging.getLogger(__name__)
-VOICES = 3  # of a score, at most
+VOICES = 3  # that are rendered apart, at most
 SOUND_ENDING = ".sound"  # the ending of learnt sounds
 UNHEARD = "nothing can be heard in the mean of its channels"
 CANCELLED = 12.0  # dB that a mean of channels has lost where one of them is turned round
@@ -39,7 +40,6 @@ class PlayedScore:
         sample_rate: of `blocks`, in Hz.
         notes: the notes of the score, in seconds.
         player: one of `players.PLAYERS`; None for the default.
-        most: how many voices it is shared out over, at most.
     """
 
     path: Path
@@ -47,25 +47,31 @@ class PlayedScore:
     notes: tuple[Note, ...] = field(repr=False)
     channels: int = 1
     player: str | None = None
-    most: int = VOICES
 
-    @cached_property
-    def voices(self) -> tuple[Source, ...]:
-        """Its voices, played apart, whose sum it is; one if no two notes sound at once."""
-        from msdae.synthesis.players import PLAYER, play_voices  # formulas take a second to import
+    def voices(self, most: int = VOICES) -> tuple[Source, ...]:
+        """Its voices, at most so many, played apart, whose sum it is; one if no two notes sound at once."""
+        if most not in self._played:
+            from msdae.synthesis.players import PLAYER, play_voices  # formulas take a second to import
 
-        played = play_voices(separate(self.notes, self.most), player=self.player or PLAYER)
-        return tuple(windows.Waveform(resampled(one, SAMPLE_RATE, self.sample_rate)) for one in played)
+            played = play_voices(separate(self.notes, most), player=self.player or PLAYER)
+            waveforms = [windows.Waveform(resampled(one, SAMPLE_RATE, self.sample_rate)) for one in played]
+            self._played[most] = tuple(waveforms)
+        return self._played[most]
 
     @property
     def samples(self) -> int:
         """Length of the waveform."""
-        return self.voices[0].samples
+        return self.voices()[0].samples
 
     def blocks(self) -> Iterator[torch.Tensor]:
         """The sum of the voices, in blocks (samples,)."""
-        for blocks in zip(*(voice.blocks() for voice in self.voices), strict=True):
+        for blocks in zip(*(voice.blocks() for voice in self.voices()), strict=True):
             yield torch.stack(blocks).sum(dim=0)
+
+    @cached_property
+    def _played(self) -> dict[int, tuple[Source, ...]]:
+        """The voices as they were played, by their highest number."""
+        return {}
 
 
 def open_sound(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Recording | PlayedScore:
@@ -120,17 +126,65 @@ def levelled(sound: Any, rate: int, sample_rate: int | None = None) -> Levelled:
 class Melody(Levelled):
     """A melody source at the pitches of piano keys, on which models are trained; see `melody_source`."""
 
-    @cached_property
-    def voices(self) -> "tuple[Melody, ...]":
-        """The voices of a score, as melody sources of their own; the source itself if it has one voice."""
-        if not isinstance(self.origin, PlayedScore) or len(self.origin.voices) == 1:
-            return (self,)
-        return tuple(melody_source(voice, self.rate) for voice in self.origin.voices)
+    @property
+    def content(self) -> Levelled:
+        """What codes that change over time are read from: the source itself."""
+        return self
+
+    @property
+    def sound(self) -> Levelled:
+        """What the code of its sound is read from: the source itself."""
+        return self
+
+    def voices(self, most: int, read: bool = True) -> "list[Melody]":
+        """Its voices, at most so many, as melody sources of their own.
+
+        Those of a score are played apart. The notes of a recording are read and played plainly
+        (`reading.voices`); where they cannot be read, the source itself is its one voice.
+
+        read: whether the notes of recordings are read.
+        """
+        if isinstance(self.origin, PlayedScore):
+            apart = self.origin.voices(most)
+            return [melody_source(one, self.rate) for one in apart] if len(apart) > 1 else [self]
+        played = reading.voices(self, most) if read else []
+        if len(played) > 1:
+            return [Voice(voice, self.rate) for voice in played]
+        return [Line(self, self.rate, line) for line in played] or [self]
 
     def restored(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
         """Blocks (samples,) of a rendering of it -> blocks with the source's original pitches and length."""
         straightened = self.source.source
         return straightened.source.restored(straightened.restored(blocks))
+
+
+@dataclass(frozen=True, eq=False)
+class Line(Melody):
+    """A melody source, `source`, that is a single line. played: the line, played plainly."""
+
+    played: reading.Played
+
+    @cached_property
+    def content(self) -> Levelled:
+        return Levelled(self.played, self.rate)
+
+    @property
+    def sound(self) -> Levelled:
+        return self.source
+
+    def restored(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        return self.source.restored(blocks)
+
+
+class Voice(Melody):
+    """One of several voices of a melody source; its `source` is the voice, played plainly."""
+
+    @property
+    def sound(self) -> Levelled:
+        return self.source.source
+
+    def restored(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        return self.sound.restored(blocks)
 
 
 def melody_source(sound: Any, rate: int, sample_rate: int | None = None) -> Melody:

@@ -1,24 +1,41 @@
-"""Renders the voices of a score apart and adds them, since models lose notes where several sound at once."""
+"""Renders the voices of a melody source apart and adds them: models lose notes that sound at once."""
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
+from msdae.audio.contour import Contour
 from msdae.audio.files import BLOCK
 from msdae.audio.levels import Levelled
 from msdae.audio.windows import cut
-from msdae.inference.decoding import Blocks
-from msdae.inference.settings import Mix
+from msdae.inference.decoding import Blocks, finished
+from msdae.inference.drafts import sound_to_draft
+from msdae.inference.encoding import Job, jobs
+from msdae.inference.latents import Advance, ignored
+from msdae.inference.settings import AUTO, Mix, Sampling
 from msdae.inference.sources import Melody
 
 
-def by_voice(mix: Mix) -> list[Mix]:
-    """A mix for each voice of the melody source; the mix itself if that source is no score of several.
+def planned(
+    pipeline: Any, mix: Mix, series: Sequence[float]
+) -> tuple[torch.Tensor | None, list[Mix], list[Job]]:
+    """Of a mix: the sound to draft, if any, a mix for each voice, and what is to be encoded for a series of
+    strengths; arguments as of `Pipeline.mixed`, but resolved."""
+    sound, voices = sound_to_draft(pipeline, mix), by_voice(mix, pipeline.sampling)
+    every = (some for voice in voices for some in jobs(pipeline, voice, min(series), sound))
+    return sound, voices, list(dict.fromkeys(job for some in every for job in some))
 
-    mix: as `Pipeline.resolved` returns it.
+
+def by_voice(mix: Mix, sampling: Sampling) -> list[Mix]:
+    """A mix for each voice of the melody source, or the mix itself if that source has one.
+
+    mix: as `Pipeline.resolved` returns it. sampling: its `transcription` and `voices` count.
     """
-    voices = mix.melody.voices if isinstance(mix.melody, Melody) else (mix.melody,)
+    melody, voices = mix.melody, [mix.melody]
+    if isinstance(melody, Melody):
+        voices = melody.voices(sampling.voices, sampling.transcription == AUTO)
 
     def of(voice: Levelled) -> Mix:
         levels = {level: voice if source is mix.melody else source for level, source in mix.levels.items()}
@@ -27,11 +44,25 @@ def by_voice(mix: Mix) -> list[Mix]:
     return [of(voice) for voice in voices]
 
 
-def added(mix: Mix, voices: Sequence[Mix], renderings: Sequence[Blocks]) -> Blocks:
-    """The sum of the renderings of all voices, each as loud against the others as in the score.
+def finished_voices(
+    pipeline: Any,
+    mix: Mix,
+    voices: Sequence[Mix],
+    latents: Sequence[torch.Tensor],
+    advance: Advance = ignored,
+) -> Blocks:
+    """The sum of the renderings of all voices, each as loud against the others as in the source; blocks of
+    (samples,).
 
-    mix: resolved. voices: its mixes, as `by_voice` returns them. renderings: one of each, all of one length.
+    pipeline: a `Pipeline`. mix: resolved. voices: its mixes, as `by_voice` returns them. latents: of each,
+    (channels, frames). advance: called with the share of the work that each block is.
     """
+
+    def share(part: float) -> None:
+        advance(part / len(voices))
+
+    pairs = zip(latents, voices, strict=True)
+    renderings = [finished(pipeline, z, voice, Contour(voice.melody), share) for z, voice in pairs]
     if len(voices) == 1:
         yield from renderings[0]
         return

@@ -63,7 +63,7 @@ class TranscriberConfig(Schedule):
     transposed: semitones by which an example is transposed, at most.
     """
 
-    steps: Steps = 4000
+    steps: Steps = 1600
     batch_size: Count = 24
     two: Share = 0.4
     three: Share = 0.07

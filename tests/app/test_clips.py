@@ -53,7 +53,7 @@ def test_an_uploaded_score_keeps_its_voices(tmp_path):
     notes = [Note(0.0, 3.0, 48, 80), Note(0.0, 1.0, 72, 90), Note(1.0, 2.5, 74, 90)]
     write_midi(tmp_path / "a.mid", notes, 0)
     clip = clips.read(tmp_path / "a.mid", "a.mid", tmp_path, clips.Bounds(longest=2.0, largest=1.0))
-    assert len(clip.source.voices) == 2 and clip.source is not clip.source  # keeps no sound in memory
+    assert len(clip.source.voices()) == 2 and clip.source is not clip.source  # keeps no sound in memory
     assert max(note.offset for note in clip.source.notes) == 2.0 and not clip.whole
     whole, kept = torch.cat(list(clip.source.blocks())), audio.read(clip.path)
     assert len(whole) == len(kept) and (whole - kept).abs().max() < 1e-3

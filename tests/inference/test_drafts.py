@@ -20,7 +20,7 @@ SAMPLES = 9 * 32 * 4096 + 77  # of the melody source: more than two blocks
 @pytest.fixture(scope="module")
 def renderer():
     """A pipeline of an untrained model, which knows no sound."""
-    return Pipeline(random_model(codec := Toy()), codec, Sampling(steps=4))
+    return Pipeline(random_model(codec := Toy()), codec, Sampling(steps=4, transcription="never"))
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +34,9 @@ def source(melody):
 
 
 def drawn(renderer, mix, draft="auto", strengths=None):
-    renderer.sampling = Sampling(steps=4, draft=draft)
-    return renderer.mixed(mix, strengths or [mix.strength]).drafts
+    renderer.sampling = Sampling(steps=4, draft=draft, transcription="never")
+    ((_, made),) = renderer.mixed(mix, strengths or [mix.strength])
+    return made.drafts
 
 
 def test_a_sound_that_the_model_does_not_know_has_a_draft(renderer, timbre, source, monkeypatch):
@@ -81,13 +82,13 @@ def test_otherwise_it_begins_at_noise(renderer, timbre, source, which, monkeypat
 def test_swaps_and_series_begin_there(renderer, timbre, source, caplog):
     caplog.set_level("INFO", "msdae")
     source = source[:200_000]
-    renderer.sampling = Sampling(steps=4, draft="always")
+    renderer.sampling = Sampling(steps=4, draft="always", transcription="never")
     series = renderer.interpolate(timbre, source, 3, levels=(1,))
     whole = renderer.swap(timbre, source)
     torch.testing.assert_close(series[2], whole, atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(series[0], renderer.reconstruct(source), atol=1e-4, rtol=1e-3)
     assert caplog.messages == [drafts.UNKNOWN_SOUND] * 2
-    renderer.sampling = Sampling(steps=4, draft="never")
+    renderer.sampling = Sampling(steps=4, draft="never", transcription="never")
     assert (renderer.swap(timbre, source) - whole).abs().max() > 0.01
     assert caplog.messages == [drafts.UNKNOWN_SOUND] * 2
 

@@ -22,7 +22,7 @@ from msdae.models.msdae import MSDAE
 from msdae.progress import wholes
 from tests.inference.test_pipeline import Averages, Echo, pipeline, square, tone
 
-FAST = Sampling(steps=1, sampler="euler")
+FAST = Sampling(steps=1, sampler="euler", transcription="never")
 
 
 class Toy(Codec):
@@ -77,7 +77,7 @@ def pooled(batch=8, **model):
 )
 def test_a_swap_over_any_codec(codec, tmp_path):
     """Regression, defect 27: windows were 32 frames of 4096 samples at 44.1 kHz."""
-    renderer = Pipeline(random_model(codec), codec, Sampling(steps=2))
+    renderer = Pipeline(random_model(codec), codec, Sampling(steps=2, transcription="never"))
     assert renderer.window % 8 == 0 and 2.5 < renderer.window * codec.hop / codec.sample_rate < 4
     rate = codec.sample_rate
     soundfile.write(tmp_path / "a.wav", tone(rate, 80).numpy(), rate)
@@ -150,7 +150,7 @@ def test_windows_and_recordings_have_their_own_noise(make):
 def test_the_timbre_source_is_encoded_once_and_only_on_levels_that_are_asked(monkeypatch):
     """Regression, defect 8: 30 windows were encoded where 16 suffice."""
     codec = Toy()
-    renderer = Pipeline(random_model(codec), codec, Sampling(steps=1, draft="never"))
+    renderer = Pipeline(random_model(codec), codec, Sampling(steps=1, draft="never", transcription="never"))
     renderer.reconstruct(tone(4096))  # once, to know what silence is
     counts = {}
     for level, encoder in enumerate(renderer.model.encoders, 1):
@@ -277,7 +277,7 @@ def test_progress_covers_the_work():
 
     bars = []
     for sampler in ("euler", "heun"):
-        renderer = Pipeline(Echo(), Averages(), Sampling(steps=3, sampler=sampler))
+        renderer = Pipeline(Echo(), Averages(), Sampling(steps=3, sampler=sampler, transcription="never"))
         renderer.render(Mix(tone(900_000), {1: Waveform(tone(500_000))}), progress=Bar)
         renderer.sample([renderer.encode(tone(900_000))], progress=Bar)
     assert [bar.total for bar in bars] == [4 * 9, 9] * 2  # encoded twice, sampled, decoded
@@ -306,7 +306,7 @@ def test_models_whose_levels_all_have_a_course(kind):
         model = HDAE(config)
     else:
         model = random_model(codec, widths=(16,) * 6, inject=(5, 3, 1), **sizes)
-    renderer = Pipeline(model, codec, Sampling(steps=2))
+    renderer = Pipeline(model, codec, Sampling(steps=2, transcription="never"))
     short, long = tone(30_000, 70), tone(300_000, 50)
     assert [code.shape[0] for code in renderer.encode(long).levels.values()] == [3, 3, 3]
     for timbre, melody in [(short, long), (long, short)]:

@@ -19,7 +19,15 @@ SERIES = [0.0, 0.25, 1.0]
 
 @pytest.fixture(scope="module")
 def pipeline():
-    return Pipeline(random_model(codec := Toy()), codec, Sampling(steps=2, draft="never"))
+    return Pipeline(
+        random_model(codec := Toy()), codec, Sampling(steps=2, draft="never", transcription="never")
+    )
+
+
+def mixed(renderer, mix, series):
+    """What to sample for a mix whose melody source has one voice."""
+    ((_, made),) = renderer.mixed(mix, series)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +37,13 @@ def sources(melody):
 
 def test_a_series_of_one_sound_is_two_renderings(pipeline, sources):
     tune, timbre = sources
-    made = pipeline.mixed(Mix(tune, {1: timbre}), SERIES)
+    made = mixed(pipeline, Mix(tune, {1: timbre}), SERIES)
     assert len(made.codes) == 2
     without, between, whole = sample(pipeline, [made], [0])
     torch.testing.assert_close(between, 0.75 * without + 0.25 * whole)
     torch.testing.assert_close(without, pipeline.sample(pipeline.encode(tune)))
-    torch.testing.assert_close(whole, pipeline.sample(pipeline.mixed(Mix(tune, {1: timbre}), [1.0]).codes)[0])
+    alone = mixed(pipeline, Mix(tune, {1: timbre}), [1.0])
+    torch.testing.assert_close(whole, pipeline.sample(alone.codes)[0])
 
 
 def test_a_series_of_no_strengths_is_refused(pipeline, sources):
@@ -44,7 +53,7 @@ def test_a_series_of_no_strengths_is_refused(pipeline, sources):
 
 def test_codes_that_follow_time_are_mixed_themselves(pipeline, sources):
     tune, other = sources
-    made = pipeline.mixed(Mix(tune, {1: other, 3: other}), SERIES)
+    made = mixed(pipeline, Mix(tune, {1: other, 3: other}), SERIES)
     content, there = pipeline.encode(tune), pipeline.encode(other)
     (halfway,) = pipeline.model.mix([content[3]], [there[3]], [0.25])
     low, high = (made.codes[place] for place in made.ways[1][:2])
@@ -55,13 +64,13 @@ def test_codes_that_follow_time_are_mixed_themselves(pipeline, sources):
 
 def test_a_model_whose_level_1_follows_time_mixes_its_codes(sources):
     renderer = unpooled()
-    made = renderer.mixed(Mix(sources[0], {1: sources[1]}), SERIES)
+    made = mixed(renderer, Mix(sources[0], {1: sources[1]}), SERIES)
     assert len(made.codes) == 3 and all(first == last for first, last, _ in made.ways)
 
 
 def test_mixes_of_several_recordings_at_once(pipeline, sources):
     tune, timbre = sources
-    group = [pipeline.mixed(Mix(m, {1: t}), [0.5]) for m, t in ((tune, timbre), (timbre, tune))]
+    group = [mixed(pipeline, Mix(m, {1: t}), [0.5]) for m, t in ((tune, timbre), (timbre, tune))]
     together = sample(pipeline, group, [3, 4])
     assert (together[0] - sample(pipeline, group[:1], [4])[0]).abs().max() > 0.1
     for made, seed, z in zip(group, (3, 4), together, strict=True):

@@ -67,7 +67,7 @@ class Echo(torch.nn.Module):
 
 
 def pipeline(batch=8, seed=0, **model):
-    return Pipeline(Echo(**model), Averages(), Sampling(steps=1, sampler="euler", seed=seed), batch)
+    return Pipeline(Echo(**model), Averages(), Sampling(1, "euler", seed=seed, transcription="never"), batch)
 
 
 def tone(samples, frequency=50.0, level=0.3):
@@ -256,7 +256,7 @@ def test_an_interruption_leaves_no_file(tmp_path):
         def stream(self, latents):
             raise KeyboardInterrupt
 
-    rendering = Pipeline(Echo(), Interrupted(), Sampling(steps=1))
+    rendering = Pipeline(Echo(), Interrupted(), Sampling(steps=1, transcription="never"))
     (tmp_path / "out.wav").write_bytes(b"what was there before")
     with pytest.raises(KeyboardInterrupt):
         rendering.render_file(Mix(Waveform(tone(200_000))), tmp_path / "out.wav")
@@ -349,7 +349,7 @@ def test_a_pooled_level_is_averaged_over_what_is_heard_of_the_source(quiet, mean
 
     half = 160 * 4096
     timbre = square(2 * half) * torch.cat([torch.full((half,), quiet), torch.ones(half)])
-    rendering = Pipeline(Pooled(), Averages(), Sampling(steps=1, sampler="euler"))
+    rendering = Pipeline(Pooled(), Averages(), Sampling(steps=1, sampler="euler", transcription="never"))
     rendered = streamed(rendering, Mix(Waveform(square(2 * half)), {1: Waveform(timbre)})) / LEVEL
     ends = rendered[: half // 4], rendered[-half // 4 :]
     first, last = (end.mean().item() for end in ends)

@@ -13,7 +13,7 @@ from msdae.inference.sounds import LearntSound, blended
 from msdae.models.adapter import Adapter
 from tests.inference.test_inference import Toy, random_model
 
-FAST = Sampling(steps=2, sampler="euler")
+FAST = Sampling(steps=2, sampler="euler", transcription="never")
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_strength_and_verbs(pipeline, melody_source):
 def test_codes_stand_where_sounds_stand(pipeline, melody_source):
     """Regression: codes that were averaged or edited could only be rendered without all that a swap keeps."""
     learnt, timbre = sound(pipeline, 0), torch.randn(60_000, generator=torch.Generator().manual_seed(0)) / 10
-    pipeline.sampling = Sampling(steps=2, sampler="euler", draft="never")
+    pipeline.sampling = Sampling(steps=2, sampler="euler", draft="never", transcription="never")
     for source, codes in ((learnt, pipeline.encode(learnt)), (timbre, timbre_of(pipeline, timbre))):
         for strength in (1.0, 0.5):
             expected = pipeline.swap(source, melody_source, strength=strength)
@@ -95,8 +95,10 @@ def test_a_new_sound_brings_its_own_dynamics(pipeline, melody_source):
     assert (plain[2] - evened[2]).abs().max() > 0.01 < (plain[3] - evened[3]).abs().max()
 
     def mixed(levels, series=(1.0,), **settings):
-        pipeline.sampling = Sampling(steps=2, sampler="euler", **{"draft": "never", **settings})
-        return pipeline.mixed(Mix(melody_source, levels), series)
+        usual = {"draft": "never", "transcription": "never"}
+        pipeline.sampling = Sampling(steps=2, sampler="euler", **{**usual, **settings})
+        ((_, made),) = pipeline.mixed(Mix(melody_source, levels), series)
+        return made
 
     for settings, source, expected in (
         ({}, learnt, evened),

@@ -43,7 +43,7 @@ def found(expected, notes):
 
 
 def probabilities(frames=40):
-    return np.zeros((2, frames, len(KEYS)), np.float32)
+    return np.zeros((3, frames, len(KEYS)), np.float32)
 
 
 def test_a_sine_is_in_the_middle_bin_of_its_key():
@@ -60,7 +60,7 @@ def test_a_sine_is_in_the_middle_bin_of_its_key():
 
 def test_parts_give_what_the_whole_gives(shipped):
     waveform = 0.1 * torch.randn((2 * TOGETHER + 50) * HOP + 77, generator=torch.Generator().manual_seed(0))
-    parts = torch.cat(list(shipped._probabilities(Waveform(waveform))), dim=1)
+    parts = torch.cat(list(shipped._read(Waveform(waveform))), dim=1)[:2]
     with torch.inference_mode():
         whole = shipped(shipped.bins(waveform[None]))[0].sigmoid()
     assert parts.shape == whole.shape
@@ -68,37 +68,55 @@ def test_parts_give_what_the_whole_gives(shipped):
 
 
 def test_notes_begin_at_their_peaks_and_end_where_they_fall_silent():
-    onsets, sounding = probabilities()
+    onsets, sounding, levels = probabilities()
     onsets[9:12, 3] = 0.4, 0.9, 0.6  # nearer to the frame behind
     sounding[10:20, 3] = 0.8
     sounding[15, 3] = 0.1  # one frame alone ends nothing
-    (note,) = decoded(onsets, sounding)
+    (note,) = decoded(onsets, sounding, levels)
     assert note[2] == KEYS[3] and 10 * FRAME < note[0] < 10.5 * FRAME
     assert note[1] == pytest.approx(20 * FRAME, abs=FRAME)
 
 
 def test_repeated_notes_end_where_the_next_begins():
-    onsets, sounding = probabilities()
+    onsets, sounding, levels = probabilities()
     onsets[[5, 15], 7] = 0.9
     sounding[5:30, 7] = 1.0
-    first, second = decoded(onsets, sounding)
+    first, second = decoded(onsets, sounding, levels)
     assert first[1] == pytest.approx(15 * FRAME) and second[0] == pytest.approx(15 * FRAME)
 
 
 def test_equal_onsets_side_by_side_are_one_note():
-    onsets, sounding = probabilities()
+    onsets, sounding, levels = probabilities()
     onsets[10:12, 7] = 0.9
     sounding[10:20, 7] = 1.0
     onsets[2:4, 9] = 0.9
     sounding[2, 9] = 1.0  # too short
-    assert [note[2] for note in decoded(onsets, sounding)] == [KEYS[7]]
+    assert [note[2] for note in decoded(onsets, sounding, levels)] == [KEYS[7]]
+
+
+def test_velocities_tell_how_loud_notes_are():
+    onsets, sounding, levels = probabilities()
+    for start, key, level in ((2, 7, -20.0), (8, 20, -35.0), (20, 30, -50.0)):
+        onsets[start, key], sounding[start : start + 5, key] = 0.9, 0.9
+        levels[start + 2, key] = level
+        levels[levels == 0] = -100.0
+    loud, soft, softest = (note.velocity for note in decoded(onsets, sounding, levels))
+    assert loud > soft > softest >= 1
+
+
+def test_soft_notes_of_a_chord_have_lower_velocities(shipped):
+    notes = [Note(0.1, 1.5, 48, 45), Note(0.1, 1.5, 55, 45), Note(0.1, 1.5, 76, 110)]
+    rendered = soundfont.render(notes, soundfont.default(), PIANO, 2 * SAMPLE_RATE)
+    read = shipped.transcribe(Waveform(0.6 * rendered / rendered.abs().max()))
+    velocities = {note.pitch: note.velocity for note in read}
+    assert velocities[76] > 1.2 * max(velocities[48], velocities[55])
 
 
 def test_improbable_and_silent_onsets_are_no_notes():
-    onsets, sounding = probabilities()
+    onsets, sounding, levels = probabilities()
     onsets[10, 7], sounding[10:20, 7] = 0.45, 1.0
     onsets[10, 9] = 0.9
-    assert decoded(onsets, sounding) == [] and decoded(*probabilities(1)) == []
+    assert decoded(onsets, sounding, levels) == [] and decoded(*probabilities(1)) == []
 
 
 def test_the_transcriber_that_ships_reads_chords_and_a_tune_over_a_bass(shipped):

@@ -34,7 +34,8 @@ def measure(
 ) -> Table:
     """A table of the melody F1 and timbre of swaps, by the player of the melody source.
 
-    group: cases; their own instrument is the first row. players: plain sounds, the other rows.
+    pipeline: reads no notes. group: cases; their own instrument is the first row. players: plain sounds, the
+        other rows.
 
     Raises:
         UserError: no such player, or as `run.render`.
@@ -58,15 +59,11 @@ def measure(
 
 
 def measure_voices(
-    pipeline: Pipeline,
-    group: Sequence[Case],
-    most: Sequence[int] = (1, 2, 3, 4),
-    command: str = "",
-    progress: Progress = silent,
+    pipelines: Mapping[int, Pipeline], group: Sequence[Case], command: str = "", progress: Progress = silent
 ) -> Table:
     """A table of the melody F1 and timbre of swaps of scores, by the number of voices rendered apart.
 
-    group: cases whose melodies have several notes at once. most: numbers of voices, at most.
+    pipelines: {number of voices at most: pipeline}. group: cases whose melodies have several notes at once.
 
     Raises:
         UserError: as `sounds.play` and `Pipeline.swap`.
@@ -75,8 +72,8 @@ def measure_voices(
     for case in progress(group, desc="scores", unit="score"):
         timbre = sounds.play(case.timbre)
         notes = tuple(Note(*note) for note in case.melody.notes)
-        for number in most:
-            score = PlayedScore(Path(case.id), SAMPLE_RATE, notes, most=number)
+        for number, pipeline in pipelines.items():
+            score = PlayedScore(Path(case.id), SAMPLE_RATE, notes)
             swapped = pipeline.swap(timbre, score, LEVELS, sample_rate=SAMPLE_RATE)
             swapped = resampled(swapped, pipeline.sample_rate, SAMPLE_RATE)[:CLIP_SAMPLES]
             clip = F.pad(swapped, (0, CLIP_SAMPLES - len(swapped)))[None]
@@ -84,6 +81,33 @@ def measure_voices(
             scores.setdefault(name, []).extend(melody_and_timbre([case], clip))
     title = f"Voices of scores: {group[0].split} split"
     return _table(title, "voices", scores, group, f"Scores have at most {VOICES}.", command)
+
+
+def measure_reading(
+    pipelines: Mapping[str, Pipeline],
+    groups: Mapping[str, Sequence[Case]],
+    command: str = "",
+    progress: Progress = silent,
+) -> Table:
+    """A table of the melody F1 and timbre of swaps, by what is encoded of the recordings of melodies.
+
+    pipelines: {what is encoded: pipeline}. groups: {kind of melodies: cases}, with as many cases each.
+
+    Raises:
+        UserError: as `run.render`.
+    """
+    scores: dict[str, list[tuple[float, float, float]]] = {}
+    every = [case for group in groups.values() for case in group]
+    with progress(total=len(pipelines) * len(every), desc="recordings", unit="swap") as bar:
+        for kind, group in groups.items():
+            for some in batches(group):
+                batch = CaseBatch(some, *render(some))
+                for name, pipeline in pipelines.items():
+                    swapped = Model("model", pipeline, [LEVELS]).swap(batch, LEVELS)
+                    scores.setdefault(f"{kind}, {name}", []).extend(melody_and_timbre(some, swapped))
+                    bar.update(len(some))
+    title = f"Reading recordings: {every[0].split} split"
+    return _table(title, "melodies", scores, group, "The notes of recordings are read.", command)
 
 
 def _table(

@@ -44,9 +44,9 @@ class Way:
 def ways(students: Mapping[str, Student]) -> dict[str, Way]:
     """What is compared, by the name of the row: each student and each sampler at several numbers of steps.
 
-    All of them start from noise, not from a draft.
+    All of them start from noise, not from a draft, and encode the melody source as it is.
     """
-    antithetic = Sampling(draft=NEVER)
+    antithetic = Sampling(draft=NEVER, transcription=NEVER)
     plain = replace(antithetic, antithetic=0.0)
     compared = {}
     for name, student in students.items():

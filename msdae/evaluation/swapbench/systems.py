@@ -16,16 +16,15 @@ import torch.nn.functional as F
 
 from msdae import audio, files
 from msdae.audio import equaliser, neighbours
-from msdae.audio.contour import Contour
 from msdae.audio.files import SAMPLE_RATE
 from msdae.audio.resample import resampled
 from msdae.codecs import Codec
 from msdae.errors import UserError, printable
 from msdae.evaluation.metrics.scoring import SLACK
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, CLIP_SECONDS, Case
-from msdae.inference.decoding import finished
 from msdae.inference.mixing import sample
 from msdae.inference.pipeline import Mix, Pipeline
+from msdae.inference.voices import finished_voices
 from msdae.limits import LEARNING_SECONDS
 
 TRUTH, COPY_MELODY, COPY_TIMBRE, CODEC = "truth", "copy melody source", "copy timbre source", "codec"
@@ -134,13 +133,16 @@ class Model:
         seeds = [zlib.crc32(f"{seed} {case.id}".encode()) for case in batch.cases]
         mixes = [self.pipeline.resolved(mix) for mix in mixes]
         made = [self.pipeline.mixed(mix, [mix.strength]) for mix in mixes]
+        voices = [(one, seed) for seed, some in zip(seeds, made, strict=True) for _, one in some]
         try:
-            latents = sample(self.pipeline, made, seeds)
+            latents = iter(sample(self.pipeline, *zip(*voices, strict=True)))
         except UserError as error:
             raise UserError(f"{row}: {error}") from error
-        pairs = zip(latents, mixes, strict=True)
-        streams = (finished(self.pipeline, z, mix, Contour(mix.melody)) for z, mix in pairs)
-        sounds = [torch.cat(list(blocks)) for blocks in streams]
+        sounds = []
+        for mix, some in zip(mixes, made, strict=True):
+            own = [voice for voice, _ in some]
+            blocks = finished_voices(self.pipeline, mix, own, [next(latents) for _ in own])
+            sounds.append(torch.cat(list(blocks)))
         return _clips(sounds, self.pipeline.codec.sample_rate, batch, row)
 
 

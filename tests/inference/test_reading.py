@@ -1,0 +1,70 @@
+import pytest
+import torch
+
+from msdae.audio.levels import Levelled
+from msdae.audio.windows import Resampled, Waveform
+from msdae.inference import reading
+from msdae.inference.reading import at_once, covered
+from msdae.inference.sources import melody_source
+from msdae.symbolic.notes import Note
+from msdae.synthesis.players import play
+
+RATE = 44100
+TUNE = [Note(0.5 * n, 0.5 * n + 0.45, pitch, 90) for n, pitch in enumerate([79, 83, 81, 86, 84, 79, 83, 81])]
+BASS = [Note(float(n), n + 0.95, pitch, 90) for n, pitch in enumerate([48, 53, 55, 50])]
+
+
+def sound(voice):
+    return torch.cat(list(voice.blocks()))
+
+
+def test_a_line_is_one_voice_and_a_tune_over_a_bass_are_two():
+    for notes, count in ((TUNE, 1), ([*TUNE, *BASS], 2)):
+        source = melody_source(play(notes), RATE)
+        voices = reading.voices(source, 3)
+        assert len(voices) == count
+        assert all(len(sound(voice)) == voice.samples == source.samples for voice in voices)
+    [both] = reading.voices(source, 1)
+    assert sound(both).abs().max() > 0.1
+
+
+def test_what_is_played_is_as_loud_over_time_as_the_source():
+    waveform = play(TUNE, player="violin")
+    waveform[: len(waveform) // 2] *= 0.2
+    source = melody_source(waveform, RATE)
+    [voice] = reading.voices(source, 3)
+    levels = [
+        one.square().view(-1, 2048).mean(dim=1)[5:-30:10]
+        for one in (sound(voice)[: 80 * 2048], sound(source)[: 80 * 2048])
+    ]
+    difference = 10 * (levels[0] / levels[1]).log10()
+    assert difference.abs().median() < 3
+
+
+@pytest.mark.parametrize(
+    "noise", [torch.randn(3 * RATE, generator=torch.Generator().manual_seed(0)) / 10, torch.zeros(3 * RATE)]
+)
+def test_noise_and_silence_are_not_read(noise):
+    assert reading.voices(Levelled(Waveform(noise), RATE), 3) == []
+
+
+def test_parts_of_a_long_recording_join(monkeypatch):
+    source = melody_source(play([*TUNE, *BASS]), RATE)
+    whole = [sound(voice) for voice in reading.voices(source, 2)]
+    monkeypatch.setattr(reading, "PART", 1)
+    parts = [sound(voice) for voice in reading.voices(source, 2)]
+    for one, other in zip(whole, parts, strict=True):
+        assert (one - other).abs().max() < 0.02 * one.abs().max()
+
+
+def test_sources_of_another_rate_are_read(tmp_path):
+    source = Levelled(Resampled(Waveform(play(TUNE)), RATE, 22050), 22050)
+    [voice] = reading.voices(source, 3)
+    assert voice.samples == source.samples and voice.rate == 22050
+
+
+def test_shares():
+    assert at_once([]) == 0 and at_once(TUNE) == 0
+    assert at_once([*TUNE, *BASS]) > 0.5
+    source = Levelled(Waveform(play(TUNE)), RATE)
+    assert covered(TUNE, source) > 0.9 and covered(TUNE[:4], source) < 0.6 and covered([], source) == 0
