@@ -68,12 +68,12 @@ def jobs(pipeline: Any, mix: Mix, strength: float, sound: torch.Tensor | None) -
 
 
 def _own(model: Autoencoder, melody: Source, levels: tuple[int, ...], even: bool) -> list[Job]:
-    """What is encoded of a melody source; of a `Melody`, pooled levels are read from its `sound`."""
-    if not isinstance(melody, Melody) or melody.sound is melody.content:
+    """What is encoded of a melody source; pooled levels of a `Melody` are read from its `sound`."""
+    if not isinstance(melody, Melody) or melody.sound is melody:
         return [Job(melody, None, levels, even)]
     pooled = tuple(level for level in levels if model.pooled[level - 1])
     timed = tuple(level for level in levels if level not in pooled)
-    return [Job(melody.content, None, timed, even), *([Job(melody.sound, None, pooled)] if pooled else [])]
+    return [Job(melody, None, timed, even), *([Job(melody.sound, None, pooled)] if pooled else [])]
 
 
 def evens(pipeline: Any, mix: Mix, sound: torch.Tensor | None) -> bool:

@@ -23,7 +23,8 @@ RING = 0.15  # seconds after its end in which a note still sounds
 SEVERAL = 0.08  # share of the time with notes in which several sound; a recording with less is a single line
 OVERLAP = 0.08  # seconds at either end of a note that do not count, as notes of a line ring on
 PART, MARGIN = 20, 1  # seconds that are played at once, and of context on either side
-SMOOTH = 9  # hops, a tenth of a second, over which levels are compared
+EARLIER = 0.025  # seconds by which notes are played before they were read, since models begin them late
+SMOOTH = 43  # hops, half a second, over which levels are compared
 MOST = 20.0  # dB by which a level is changed, at most
 FAINT = 1e-4  # RMS of what counts as silence
 
@@ -59,6 +60,7 @@ def voices(source: Levelled, most: int) -> list[Played]:
     notes = transcriber.load().transcribe(heard)
     if covered(notes, source) < SURE:
         return []
+    notes = [note._replace(onset=max(0.0, note.onset - EARLIER)) for note in notes]
     parts = separate(notes, most) if at_once(notes) >= SEVERAL else [notes]
     rate, size = source.rate, PART * source.rate
     place = tempfile.gettempdir()

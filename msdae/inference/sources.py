@@ -127,11 +127,6 @@ class Melody(Levelled):
     """A melody source at the pitches of piano keys, on which models are trained; see `melody_source`."""
 
     @property
-    def content(self) -> Levelled:
-        """What codes that change over time are read from: the source itself."""
-        return self
-
-    @property
     def sound(self) -> Levelled:
         """What the code of its sound is read from: the source itself."""
         return self
@@ -148,9 +143,7 @@ class Melody(Levelled):
             apart = self.origin.voices(most)
             return [melody_source(one, self.rate) for one in apart] if len(apart) > 1 else [self]
         played = reading.voices(self, most) if read else []
-        if len(played) > 1:
-            return [Voice(voice, self.rate) for voice in played]
-        return [Line(self, self.rate, line) for line in played] or [self]
+        return [Voice(voice, self.rate) for voice in played] or [self]
 
     def restored(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
         """Blocks (samples,) of a rendering of it -> blocks with the source's original pitches and length."""
@@ -158,26 +151,8 @@ class Melody(Levelled):
         return straightened.source.restored(straightened.restored(blocks))
 
 
-@dataclass(frozen=True, eq=False)
-class Line(Melody):
-    """A melody source, `source`, that is a single line. played: the line, played plainly."""
-
-    played: reading.Played
-
-    @cached_property
-    def content(self) -> Levelled:
-        return Levelled(self.played, self.rate)
-
-    @property
-    def sound(self) -> Levelled:
-        return self.source
-
-    def restored(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-        return self.source.restored(blocks)
-
-
 class Voice(Melody):
-    """One of several voices of a melody source; its `source` is the voice, played plainly."""
+    """A voice of a melody source whose notes were read; its `source` is what was played of them."""
 
     @property
     def sound(self) -> Levelled:
