@@ -60,7 +60,7 @@ def voices(source: Levelled, most: int) -> list[Played]:
     notes = transcriber.load().transcribe(heard)
     if covered(notes, source) < SURE:
         return []
-    notes = [note._replace(onset=max(0.0, note.onset - EARLIER)) for note in notes]
+    notes = [note._replace(onset=note.onset - EARLIER, offset=note.offset - EARLIER) for note in notes]
     parts = separate(notes, most) if at_once(notes) >= SEVERAL else [notes]
     rate, size = source.rate, PART * source.rate
     place = tempfile.gettempdir()
@@ -91,7 +91,7 @@ def at_once(notes: Sequence[Note]) -> float:
     """The share of the time with notes in which two or more sound, from 0 to 1."""
     count = np.zeros(1 + round(100 * max((note.offset for note in notes), default=0)), int)
     for note in notes:
-        count[round(100 * (note.onset + OVERLAP)) : round(100 * (note.offset - OVERLAP))] += 1
+        count[round(100 * (note.onset + OVERLAP)) : max(0, round(100 * (note.offset - OVERLAP)))] += 1
     return float((count > 1).sum() / max(1, (count > 0).sum()))
 
 
