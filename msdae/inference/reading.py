@@ -46,7 +46,7 @@ class Played(Changed):
 
 def voices(source: Levelled, most: int) -> list[Played]:
     """The voices of a melody source, at most so many, read and played plainly with the source's loudness over
-    time; none if its notes cannot be read.
+    time; none if its notes cannot be read, or are of one pitch, which models read as well.
 
     The memory grows by 70 MB for an hour; what is played lies in a temporary file, 2 bytes a sample, which is
     gone when nothing uses it any more.
@@ -58,7 +58,7 @@ def voices(source: Levelled, most: int) -> list[Played]:
     if source.rate != transcriber.SAMPLE_RATE:
         heard = Resampled(source, source.rate, transcriber.SAMPLE_RATE)
     notes = transcriber.load().transcribe(heard)
-    if covered(notes, source) < SURE:
+    if covered(notes, source) < SURE or len({note.pitch for note in notes}) < 2:
         return []
     notes = [note._replace(onset=note.onset - EARLIER, offset=note.offset - EARLIER) for note in notes]
     parts = separate(notes, most) if at_once(notes) >= SEVERAL else [notes]

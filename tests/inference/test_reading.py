@@ -48,6 +48,11 @@ def test_noise_and_silence_are_not_read(noise):
     assert reading.voices(Levelled(Waveform(noise), RATE), 3) == []
 
 
+def test_a_single_note_is_not_read():
+    """The model reads its pitch as well from the recording, and hears more of how it begins."""
+    assert reading.voices(melody_source(play([Note(0.0, 2.0, 60, 90)]), RATE), 3) == []
+
+
 def test_parts_of_a_long_recording_join(monkeypatch):
     source = melody_source(play([*TUNE, *BASS]), RATE)
     whole = [sound(voice) for voice in reading.voices(source, 2)]
