@@ -11,7 +11,7 @@ HIGHEST = 16000.0  # Hz of the highest partial, at most
 PARTIALS = 20
 ATTACK = 0.004  # seconds in which a tone rises
 DECAY, RELEASE = 0.9, 0.12  # seconds in which a tone falls to 1 / e while it is held, and after its end
-FADED = 5  # times `RELEASE`, after which a tone has ended
+FADE = 5 * RELEASE  # seconds after its end in which a tone is heard
 POWER = 1.5  # of the velocity
 TABLE = 2048  # samples of a period
 
@@ -25,7 +25,7 @@ def played(notes: Sequence[Sequence[float]], samples: int, rate: int) -> torch.T
     out = torch.zeros(samples)
     for onset, offset, pitch, velocity in notes:
         start = max(0, round(onset * rate))
-        end = min(samples, round((offset + FADED * RELEASE) * rate))
+        end = min(samples, round((offset + FADE) * rate))
         if start < end:
             seconds = torch.arange(start, end, dtype=torch.float64) / rate - onset
             rise = (seconds / ATTACK).clamp(0, 1)

@@ -169,13 +169,6 @@ class Codes:
             raise UserError(f"{printable(path)}: {error}; {checkpoint.FIX}") from error
 
 
-def united(group: Sequence[Codes]) -> Codes:
-    """The levels of several codes of one length as one."""
-    levels = {level: code for codes in group for level, code in codes.levels.items()}
-    tokens = next((codes.tokens for codes in group if codes.tokens is not None), None)
-    return dataclasses.replace(group[0], levels=dict(sorted(levels.items())), tokens=tokens)
-
-
 def require(codes: Any, model: str, channels: Sequence[int], tokens: int = 0) -> None:
     """Raise an error unless `codes` are codes of a certain model.
 

@@ -16,7 +16,7 @@ from msdae.audio.mel import LogMel
 from msdae.audio.windows import starts
 from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
-from msdae.inference.codes import LENGTH, Codes, require, united
+from msdae.inference.codes import LENGTH, Codes, require
 from msdae.inference.decoding import Blocks
 from msdae.inference.drafts import UNKNOWN_SOUND, draft
 from msdae.inference.encoding import Job, encoded, encoded_once, evens, jobs, silence
@@ -27,7 +27,7 @@ from msdae.inference.route import Route, route
 from msdae.inference.settings import Mix, Sampling, identity, strengths
 from msdae.inference.sounds import LearntSound, blended, mixed_tokens
 from msdae.inference.sources import levelled, melody_source, require_audible, timbre_source
-from msdae.inference.voices import finished_voices, planned
+from msdae.inference.voices import contours_of, finished_voices, planned
 from msdae.limits import COUNT, LEARNING_SECONDS, SEED, SHARE, Range
 from msdae.models import codec_files, student
 from msdae.models.autoencoder import Autoencoder
@@ -336,8 +336,9 @@ class Pipeline:
             codes = [take for one in made for take in one.codes]
             drafts = [take for one in made for take in one.drafts]
             z = self._sample(codes, None, lambda n: advance(n * len(voices) / len(codes)), drafts)
+            facts = contours_of(voices), lambda share: advance(windows * share)
             for between in zip(*joined(made, z), strict=True):
-                yield finished_voices(self, mix, voices, between, lambda share: advance(windows * share))
+                yield finished_voices(self, mix, voices, between, *facts)
 
     def starts(self, samples: int) -> list[int]:
         """The first latent frame of each window over `samples` samples."""
@@ -368,10 +369,11 @@ class Pipeline:
     ) -> Mixed:
         """As `mixed`, of a resolved mix. sound: as `sound_to_draft` returns it. known: of all jobs."""
         own, others = ([known[job] for job in some] for some in jobs(self, mix, min(series), sound))
+        content = self.mix(own[0], {level: codes for codes in own[1:] for level in codes.levels})
         by_level = {level: codes for codes in others for level in codes.levels} | mix.codes
         timed = {n: by_level.pop(n) for n in mix.levels if not self.model.pooled[n - 1]}
         begin = None if sound is None else draft(self, sound, mix.melody, evens(self, mix, sound))
-        return mixed(self, united(own), timed, by_level, series, begin)
+        return mixed(self, content, timed, by_level, series, begin)
 
     def _sample(
         self, recordings: Sequence[Codes], seeds: Any, advance: Advance, drafts: Any = None

@@ -97,7 +97,7 @@ def at_once(notes: Sequence[Note]) -> float:
 
 def _within(notes: Sequence[Note], start: float, seconds: float) -> list[Note]:
     """The notes that sound within `seconds` from `start` on, with times from there."""
-    inside = (note for note in notes if note.offset + 1 > start and note.onset < start + seconds)
+    inside = (note for note in notes if note.offset + tones.FADE > start and note.onset < start + seconds)
     return [note._replace(onset=note.onset - start, offset=note.offset - start) for note in inside]
 
 

@@ -16,7 +16,7 @@ FAST, BEST = "fast", "best"
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
 SOUND, MELODY = "sound", "melody"
 FEW = 2  # steps of a student by default
-MOST_VOICES = Range(1, 8, reason="each takes as long as the whole")
+VOICES, MOST_VOICES = 3, Range(1, 8, reason="each takes as long as the whole")
 OPPOSITE = Range(0, 0.5, reason="half of it is the mean of both")
 FRAMES = Range(1, 64, reason="longer than a window")
 SERIES = Range(2, 1000, reason="a series has two ends, and more steps cannot be told apart")
@@ -60,7 +60,7 @@ class Sampling:
     draft: Annotated[str, Choice((AUTO, ALWAYS, NEVER))] = AUTO
     dynamics: Annotated[str, Choice((AUTO, SOUND, MELODY))] = AUTO
     transcription: Annotated[str, Choice((AUTO, NEVER))] = AUTO
-    voices: Annotated[int, MOST_VOICES] = 3
+    voices: Annotated[int, MOST_VOICES] = VOICES
 
     def __post_init__(self):
         if isinstance(self.guidance, Real):

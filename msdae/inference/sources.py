@@ -20,12 +20,12 @@ from msdae.audio.windows import Kept, Source
 from msdae.errors import UserError, printable
 from msdae.inference import reading
 from msdae.inference.codes import Codes
+from msdae.inference.settings import VOICES
 from msdae.symbolic.notes import Note
 from msdae.symbolic.scores import is_score, read_notes
 from msdae.symbolic.voice_separation import separate
 
 logger = logging.getLogger(__name__)
-VOICES = 3  # that are rendered apart, at most
 SOUND_ENDING = ".sound"  # the ending of learnt sounds
 UNHEARD = "nothing can be heard in the mean of its channels"
 CANCELLED = 12.0  # dB that a mean of channels has lost where one of them is turned round

@@ -44,25 +44,32 @@ def by_voice(mix: Mix, sampling: Sampling) -> list[Mix]:
     return [of(voice) for voice in voices]
 
 
+def contours_of(voices: Sequence[Mix]) -> list[Contour]:
+    """The contour of each voice's melody source, which renderings of several strengths share."""
+    return [Contour(voice.melody) for voice in voices]
+
+
 def finished_voices(
     pipeline: Any,
     mix: Mix,
     voices: Sequence[Mix],
     latents: Sequence[torch.Tensor],
+    contours: Sequence[Contour],
     advance: Advance = ignored,
 ) -> Blocks:
     """The sum of the renderings of all voices, each as loud against the others as in the source; blocks of
     (samples,).
 
     pipeline: a `Pipeline`. mix: resolved. voices: its mixes, as `by_voice` returns them. latents: of each,
-    (channels, frames). advance: called with the share of the work that each block is.
+    (channels, frames). contours: as `contours_of` returns them. advance: called with the share of the work
+    that each block is.
     """
 
     def share(part: float) -> None:
         advance(part / len(voices))
 
-    pairs = zip(latents, voices, strict=True)
-    renderings = [finished(pipeline, z, voice, Contour(voice.melody), share) for z, voice in pairs]
+    each = zip(latents, voices, contours, strict=True)
+    renderings = [finished(pipeline, *one, share) for one in each]
     if len(voices) == 1:
         yield from renderings[0]
         return

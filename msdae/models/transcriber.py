@@ -1,8 +1,7 @@
 """The transcriber: a small network that reads the notes of recordings, several at once."""
 
-import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,10 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from msdae import checkpoint, folders
+from msdae import checkpoint
 from msdae.audio import temperament
 from msdae.audio.windows import Source, surrounded
+from msdae.models import weights
 from msdae.symbolic.notes import VELOCITY, Note
 
 KIND = "transcriber"  # what the header of its file says
@@ -35,10 +35,7 @@ ONSET, SOUNDING = 0.5, 0.4  # probabilities above which a note begins, and goes 
 APART = 2  # frames to either side in which a note begins once
 SHORTEST = 2  # frames of a note
 LOUD = 6  # frames from its beginning on in which a note's level is measured
-DYNAMICS, SOFTEST = (
-    30.0,
-    0.1,
-)  # dB by which a note is softer whose velocity is this share of the loudest one's
+DYNAMICS = 30.0  # dB by which a note is softer whose velocity is a tenth
 DECIBELS = 20 * math.log10(FLOOR) / (EMPTY - FULL)  # of a difference of 1 between bins
 
 
@@ -128,7 +125,7 @@ def decoded(onsets: np.ndarray, sounding: np.ndarray, levels: np.ndarray) -> lis
             notes.append(Note(*times, float(pitch), VELOCITY))
             heard.append(float(levels[start : start + LOUD, key].max()))
     loudest = max(heard, default=0.0)
-    softer = (SOFTEST ** ((loudest - level) / DYNAMICS) for level in heard)
+    softer = (0.1 ** ((loudest - level) / DYNAMICS) for level in heard)
     return sorted(
         note._replace(velocity=max(1, round(VELOCITY * share)))
         for note, share in zip(notes, softer, strict=True)
@@ -157,7 +154,7 @@ def save(network: Transcriber, path: str | Path, provenance: Mapping[str, Any]) 
 
     provenance: what it was trained on, which is written to the file's header.
     """
-    checkpoint.save(path, KIND, checkpoint.halved(network.state_dict()), {"provenance": dict(provenance)})
+    weights.save(network, path, KIND, {"provenance": dict(provenance)})
 
 
 def load(path: str | Path | None = None) -> Transcriber:
@@ -167,12 +164,7 @@ def load(path: str | Path | None = None) -> Transcriber:
     Raises:
         UserError: no such file, or not a transcriber.
     """
-    return _shipped() if path is None else _read(path)
-
-
-@functools.cache
-def _shipped() -> Transcriber:
-    return _read(folders.ASSETS / "transcriber.safetensors")
+    return weights.load(path, KIND, _read)
 
 
 def _read(path: str | Path) -> Transcriber:
@@ -202,11 +194,11 @@ def _bands(size: int) -> torch.Tensor:
     return (weights * 4 / size).float()  # a sine of amplitude 1 has the magnitude size / 4 by a Hann window
 
 
-def _stacked(bins: torch.Tensor) -> torch.Tensor:
-    """(batch, 2, frames, bins) -> (batch, 2 * harmonics, frames, STEPS * keys): each key's harmonics at its
-    own place, empty where there is no bin."""
+def _stacked(bins: torch.Tensor, harmonics: Sequence[float] = HARMONICS) -> torch.Tensor:
+    """(batch, any, frames, bins) -> (batch, any * harmonics, frames, STEPS * keys): each key's harmonics at
+    its own place, empty where there is no bin."""
     count = STEPS * len(KEYS)
-    places = [round(OCTAVE * STEPS * math.log2(harmonic)) for harmonic in HARMONICS]
+    places = [round(OCTAVE * STEPS * math.log2(harmonic)) for harmonic in harmonics]
     before, after = max(0, -min(places)), max(0, max(places) + count - bins.shape[-1])
     padded = F.pad(bins, (before, after), value=EMPTY)
     return torch.cat([padded[..., before + place :][..., :count] for place in places], dim=1)
@@ -215,8 +207,7 @@ def _stacked(bins: torch.Tensor) -> torch.Tensor:
 def _levels(bins: torch.Tensor) -> torch.Tensor:
     """(batch, 2, frames, bins) -> the level of each key in dB, the highest of its first three harmonics:
     (batch, frames, keys)"""
-    stacked = _stacked(bins[:, :1])[:, [HARMONICS.index(number) for number in (1, 2, 3)]]
-    level = (stacked.amax(dim=1) - FULL) * DECIBELS
+    level = (_stacked(bins[:, :1], (1, 2, 3)).amax(dim=1) - FULL) * DECIBELS
     return F.max_pool1d(level, STEPS)
 
 

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from einops import rearrange
 
 from msdae import checkpoint
-from msdae.evaluation.metrics import weights
 from msdae.evaluation.metrics.mel import BANDS, RANGE_DB, mel_db
+from msdae.evaluation.metrics.settings import FIX
+from msdae.models import weights
 from msdae.symbolic.instruments import PROGRAMS
 
 KIND = "instrument classifier"
@@ -97,4 +98,4 @@ def load(path: str | Path | None = None) -> Classifier:
 
 def _read(path: str | Path) -> Classifier:
     tensors, header = checkpoint.load(path, KIND)
-    return checkpoint.restore(Classifier(header["programs"]), tensors, path, weights.FIX)
+    return checkpoint.restore(Classifier(header["programs"]), tensors, path, FIX)

@@ -8,6 +8,7 @@ from msdae import codecs, limits
 from msdae.errors import UserError
 from msdae.limits import COUNT, SEED, Range, Share
 
+FIX = "train it again with experiments/train_metrics.py"  # for a network's file that does not fit
 CLIPS = Range(2, 1000, reason="an instrument has no more that differ")
 
 

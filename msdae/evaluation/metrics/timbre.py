@@ -11,8 +11,9 @@ import torch.nn.functional as F
 import torchaudio
 
 from msdae import checkpoint
-from msdae.evaluation.metrics import weights
 from msdae.evaluation.metrics.mel import BANDS, mel_db
+from msdae.evaluation.metrics.settings import FIX
+from msdae.models import weights
 
 KIND = "timbre network"
 COEFFICIENTS = 20
@@ -94,4 +95,4 @@ def load(path: str | Path | None = None) -> Timbre:
 
 def _read(path: str | Path) -> Timbre:
     tensors, _ = checkpoint.load(path, KIND)
-    return checkpoint.restore(Timbre(), tensors, path, weights.FIX)
+    return checkpoint.restore(Timbre(), tensors, path, FIX)

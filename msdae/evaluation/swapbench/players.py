@@ -16,7 +16,8 @@ from msdae.evaluation.swapbench.scores import melody_and_timbre
 from msdae.evaluation.swapbench.systems import CaseBatch, Model
 from msdae.evaluation.tables import Table, counted, mean_cell
 from msdae.inference.pipeline import Pipeline
-from msdae.inference.sources import VOICES, PlayedScore
+from msdae.inference.settings import VOICES
+from msdae.inference.sources import PlayedScore
 from msdae.progress import Progress, silent
 from msdae.symbolic.notes import Note
 from msdae.synthesis.players import PLAYER, PLAYERS, play

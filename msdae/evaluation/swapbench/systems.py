@@ -24,7 +24,7 @@ from msdae.evaluation.metrics.scoring import SLACK
 from msdae.evaluation.swapbench.cases import CLIP_SAMPLES, CLIP_SECONDS, Case
 from msdae.inference.mixing import sample
 from msdae.inference.pipeline import Mix, Pipeline
-from msdae.inference.voices import finished_voices
+from msdae.inference.voices import contours_of, finished_voices
 from msdae.limits import LEARNING_SECONDS
 
 TRUTH, COPY_MELODY, COPY_TIMBRE, CODEC = "truth", "copy melody source", "copy timbre source", "codec"
@@ -141,7 +141,8 @@ class Model:
         sounds = []
         for mix, some in zip(mixes, made, strict=True):
             own = [voice for voice, _ in some]
-            blocks = finished_voices(self.pipeline, mix, own, [next(latents) for _ in own])
+            z = [next(latents) for _ in own]
+            blocks = finished_voices(self.pipeline, mix, own, z, contours_of(own))
             sounds.append(torch.cat(list(blocks)))
         return _clips(sounds, self.pipeline.codec.sample_rate, batch, row)
 

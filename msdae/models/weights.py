@@ -1,4 +1,4 @@
-"""Files of the metrics' networks: weights in half precision, with their provenance in the header."""
+"""Files of small networks: weights in half precision, with their provenance in the header."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -10,7 +10,6 @@ import torch.nn as nn
 from msdae import checkpoint, folders
 
 Network = TypeVar("Network", bound=nn.Module)
-FIX = "train it again with experiments/train_metrics.py"  # for a file that does not fit
 
 
 def save(network: nn.Module, path: str | Path, kind: str, header: Mapping[str, Any]) -> None:
