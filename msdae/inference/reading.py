@@ -21,6 +21,7 @@ LOUD, SURE = -15.0, 0.85  # share of the hops above so many dB in which notes so
 EARLY = 4  # hops before its onset in which a note may sound
 RING = 0.15  # seconds after its end in which a note still sounds
 SEVERAL = 0.08  # share of the time with notes in which several sound; a recording with less is a single line
+RINGING = 0.35  # seconds at most in which notes of a line ring on
 OVERLAP = 0.08  # seconds at either end of a note that do not count, as notes of a line ring on
 PART, MARGIN = 20, 1  # seconds that are played at once, and of context on either side
 EARLIER = 0.025  # seconds by which notes are played before they were read, since models begin them late
@@ -61,7 +62,8 @@ def voices(source: Levelled, most: int) -> list[Played]:
     if covered(notes, source) < SURE or len({note.pitch for note in notes}) < 2:
         return []
     notes = [note._replace(onset=note.onset - EARLIER, offset=note.offset - EARLIER) for note in notes]
-    parts = separate(notes, most) if at_once(notes) >= SEVERAL else [notes]
+    line = stopped(notes)
+    parts = separate(notes, most) if at_once(line) >= SEVERAL else [line]
     rate, size = source.rate, PART * source.rate
     place = tempfile.gettempdir()
     with ExitStack() as stack, files.about(place):
@@ -85,6 +87,17 @@ def covered(notes: Sequence[Note], source: Levelled) -> float:
     for note in notes:
         sounding[max(0, int(note.onset * hops) - EARLY) : 1 + int((note.offset + RING) * hops)] = True
     return float(sounding[loud].mean()) if loud.any() else 0.0
+
+
+def stopped(notes: Sequence[Note]) -> list[Note]:
+    """Notes in order, each of which ends where the next one begins if it only rings on for a while then."""
+    onsets = np.array([*(note.onset for note in notes), np.inf])
+    ended = []
+    for note in notes:
+        following = float(onsets[np.searchsorted(onsets, note.onset + OVERLAP, "right")])
+        rings = following < note.offset < following + RINGING
+        ended.append(note._replace(offset=following) if rings else note)
+    return ended
 
 
 def at_once(notes: Sequence[Note]) -> float:

@@ -68,6 +68,17 @@ def test_sources_of_another_rate_are_read(tmp_path):
     assert voice.samples == source.samples and voice.rate == 22050
 
 
+def test_a_line_whose_notes_ring_on_is_one_voice():
+    ringing = [note._replace(offset=note.offset + 0.3) for note in TUNE]
+    assert at_once(ringing) > 0.1 and at_once(reading.stopped(ringing)) == 0
+    assert [note.offset for note in reading.stopped(ringing)] == [*(n.onset for n in TUNE[1:]), 4.25]
+    held = sorted([*TUNE, *BASS])
+    assert reading.stopped(held) == held  # these end together
+    assert reading.stopped([]) == []
+    legato = [note._replace(offset=note.offset + 0.18) for note in TUNE]
+    assert len(reading.voices(melody_source(play(legato, player="piano"), RATE), 3)) == 1
+
+
 def test_shares():
     assert at_once([]) == at_once(TUNE) == at_once([Note(0.0, 0.05, 60, 90), *TUNE[1:]]) == 0
     assert at_once([*TUNE, *BASS]) > 0.5
