@@ -222,7 +222,7 @@ class Studio:
         pipeline.sampling = replace(self._sampling, seed=order.seed, guidance=guidance)
         sources = {level: self._opened(source) for level, source in order.levels.items()}
         mix = Mix(order.melody.source, sources, order.strength)
-        waveform = self._rendered(mix, job.progress(rest=(0.0, 0.98)))
+        waveform = self._rendered(mix, job.progress(learning=(0.0, 0.5), rest=(0.0, 0.98)))
         self.pace = 0.5 * self.pace + 0.5 * (time.monotonic() - begin) / order.melody.seconds
         source = order.levels[min(order.levels)]
         sound = self.library.find(source.first).name if isinstance(source, Blend) else source.name

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from msdae import cli
 from msdae.errors import UserError
 from msdae.evaluation.swapbench.settings import CASES, RENDERED
-from msdae.inference.settings import ALWAYS, SOUND, Sampling
-from msdae.limits import SEED
+from msdae.inference.settings import ALWAYS, AUTO, NEVER, SOUND, Sampling
+from msdae.limits import LEARNING, LEARNING_SECONDS, SEED
 
 if TYPE_CHECKING:
     from msdae.evaluation.swapbench.cases import Case
@@ -40,18 +40,46 @@ def add_levels(parser: argparse.ArgumentParser, default: str | None = None) -> N
     )
 
 
-def check_sampling(options: argparse.Namespace, levels: Collection[int], drafts: bool = True) -> None:
+def check_sampling(options: argparse.Namespace, levels: Collection[int], learnt: bool = False) -> None:
     """Raise a UserError where options of `add_sampling` ask for what is not done in a swap.
 
-    levels: those that come from another source than the melody; none where nothing is swapped. drafts:
-        whether level 1 may begin at a draft: it is of a recording, whose sound is not learnt.
+    levels: those that come from another source than the melody; none where nothing is swapped.
+    learnt: whether level 1 is of a learnt sound.
     """
-    if options.draft == ALWAYS and not (drafts and set(levels) == {1}):
-        raise UserError(
-            "--draft always: drafts are of level 1 alone, and of a recording that is not learnt; leave it out"
-        )
+    if options.learn == ALWAYS and (learnt or 1 not in levels):
+        raise UserError("--learn always: level 1 comes from no recording that could be learnt; leave it out")
     if options.dynamics == SOUND and 1 not in levels:
         raise UserError("--dynamics sound: level 1 comes from no other sound; leave it out")
+
+
+def add_learn(parser: argparse.ArgumentParser, about: str) -> None:
+    """Add --learn, which is auto, never or a number of seconds. about: what is done for so many seconds."""
+    parser.add_argument(
+        "--learn",
+        type=_learning,
+        nargs="?",
+        const=LEARNING_SECONDS,
+        default=AUTO,
+        metavar="{auto,never,SECONDS}",
+        help="whether the source of level 1 is learnt first: auto (in a few seconds, if the model does not "
+        f"know the sound) or never; with a number, {about}, for about so many seconds "
+        f"({LEARNING_SECONDS:g} without a number)",
+    )
+
+
+def _learning(text: str) -> str | float:
+    return text if text in (AUTO, NEVER) else cli.ranged(LEARNING, float)(text)
+
+
+_learning.__name__ = "auto, never or seconds"
+
+
+def seconds_to_learn(options: argparse.Namespace) -> float | None:
+    """The seconds that --learn asks for, if any; `options.learn` then becomes a value of `Sampling.learn`."""
+    if isinstance(options.learn, str):
+        return None
+    seconds, options.learn = options.learn, AUTO
+    return seconds
 
 
 def add_samples(parser: argparse.ArgumentParser, splits: str) -> None:

@@ -140,9 +140,9 @@ def swaps(pipeline: "Pipeline", rounds: int, note: str, command: str) -> "Table"
     published = speed.published(pipeline.codec)
     published.model.to(pipeline.device)
     settings = {
-        "from noise": Sampling(draft=NEVER),
-        "from a draft": Sampling(draft=ALWAYS),
-        "the model itself": Sampling(quality=BEST, draft=NEVER),
+        "of a known sound": Sampling(learn=NEVER),
+        "of an unknown one": Sampling(learn=ALWAYS),
+        "by the model itself": Sampling(quality=BEST, learn=NEVER),
     }
     ways = {name: Pipeline(pipeline.model, pipeline.codec, sampling) for name, sampling in settings.items()}
     ways[speed.PUBLISHED] = published

@@ -158,7 +158,7 @@ def _check_used(composer: "Composer", sampling: ComposerSampling, options: argpa
     swapped = options.timbre or options.sound
     for option in [] if swapped else _given(options, Sampling, ["seed"]):
         raise UserError(f"{option}: is of the sound of --timbre or --sound; give one, or leave it out")
-    check_sampling(options, [1] if swapped else [], not options.sound)
+    check_sampling(options, [1] if swapped else [], bool(options.sound))
 
 
 def _given(values: Any, kind: type, without: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from tqdm import tqdm
 from msdae import audio, cli, files
 from msdae.commands import learn_sound
 from msdae.errors import UserError, printable
-from msdae.inference.settings import Mix
+from msdae.inference.settings import NEVER, Mix
 from msdae.limits import LEARNING, LEARNING_SECONDS
 from msdae.symbolic.instruments import INSTRUMENTS
 from msdae.symbolic.notes import Note
@@ -55,11 +56,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     seconds = cli.ranged(LEARNING, float)
     parser.add_argument(
         "--learn",
+        dest="seconds",
         type=seconds,
+        metavar="SECONDS",
         default=LEARNING_SECONDS,
         help="seconds for which the unknown sound is learnt",
     )
-    cli.add_sampling(parser)
+    cli.add_sampling(parser, without=["learn"])
     options = parser.parse_args(argv)
     from msdae.evaluation.tables import Table
 
@@ -75,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     header = ("melody -> sound", "melody F1", "played", f"nearest of {len(_known().programs)}")
     print(Table("Ode to Joy in the sound of another recording", header, tuple(rows), note).text())
-    print(learn(pipeline, options.out, options.learn).text())
+    print(learn(pipeline, options.out, options.seconds).text())
     copy_first(options.out)
     print(f"everything is in {options.out.resolve()}, made in {time.perf_counter() - begin:.0f} s")
 
@@ -147,6 +150,7 @@ def learn(pipeline: "Pipeline", folder: Path, seconds: float) -> "Table":
     learn_sound.forget(learnt)
     truth = play(notes_of(ODE_TO_JOY), UNKNOWN_PROGRAM, font)
     rows = []
+    pipeline.sampling = replace(pipeline.sampling, learn=NEVER)
     for name, played, file in (("as the model is", source, before), ("learnt", sound, after)):
         pipeline.render_file(Mix(melody, {1: played}), file)
         rows.append((name, *_likeness(audio.read(file), truth)))

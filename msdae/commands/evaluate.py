@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msdae import cli, files, folders, limits, locks
-from msdae.commands._arguments import add_samples
+from msdae import cli, files, folders, locks
+from msdae.commands._arguments import add_learn, add_samples, seconds_to_learn
 from msdae.evaluation.metrics.embeddings import EMBEDDINGS
 from msdae.evaluation.swapbench.settings import SPLITS, EvaluationConfig
 from msdae.inference.settings import Sampling
@@ -20,12 +20,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     from msdae.evaluation.swapbench import report
     from msdae.evaluation.swapbench import run as swapbench
 
-    data = options.data
+    data, seconds = options.data, seconds_to_learn(options)
     settings = cli.configured(
         EvaluationConfig,
         options,
         splits=tuple(dict.fromkeys(options.split)),
         sampling=cli.configured(Sampling, options),
+        learn=seconds,
         samples=tuple(options.samples),
         data=data and (data if (data / "manifest.json").exists() else data / "test"),
     )
@@ -57,20 +58,20 @@ def _pairs(options: argparse.Namespace, settings: EvaluationConfig, command: str
     for name in tables.FILES:
         files.check_replaceable(folder / name)
     with locks.only_process(folder):
-        _say_how_long(options, len(group))
+        _say_how_long(options, settings, len(group))
         models = cli.named(options.checkpoint, recordings.RESERVED)
         pipelines = swapbench.load(models, device(options.device), settings.sampling, options.codec)
         codec = swapbench.shared_codec(pipelines, options.codec, device(options.device))
         outputs = cli.named(options.outputs, recordings.RESERVED)
-        table = recordings.evaluate(group, pipelines, codec, folder, outputs, options.learn, command, tqdm)
+        table = recordings.evaluate(group, pipelines, codec, folder, outputs, settings.learn, command, tqdm)
         tables.write_folder(folder, [table])
     print(table.text())
     print("\nthe table and all outputs:", folder)
 
 
-def _say_how_long(options: argparse.Namespace, count: int) -> None:
-    if options.learn is not None and (sounds := count * len(options.checkpoint)):
-        minutes = math.ceil(sounds * options.learn / 60)
+def _say_how_long(options: argparse.Namespace, settings: EvaluationConfig, count: int) -> None:
+    if settings.learn is not None and (sounds := count * len(options.checkpoint)):
+        minutes = math.ceil(sounds * settings.learn / 60)
         print(f"{sounds} sounds are learnt: about {minutes} min, less if some are known")
 
 
@@ -82,9 +83,9 @@ def _evaluate(options: argparse.Namespace, settings: EvaluationConfig, command: 
     from msdae.nn.device import device
 
     reserved = (*BOUNDS, *UNTAUGHT, *swapbench.SOUNDS)
-    if options.learn is not None and settings.splits:
+    if settings.learn is not None and settings.splits:
         shares = counts(settings.splits, settings.cases)
-        _say_how_long(options, sum(sum(textures.values()) for textures in shares.values()))
+        _say_how_long(options, settings, sum(sum(textures.values()) for textures in shares.values()))
     short, _ = swapbench.evaluate(
         cli.named(options.checkpoint, reserved),
         options.out,
@@ -136,7 +137,7 @@ def parser() -> argparse.ArgumentParser:
     cli.add_config(
         parser,
         Sampling,
-        ("quality", "draft", "dynamics", "transcription", "voices", "steps", "guidance", "antithetic"),
+        ("quality", "dynamics", "transcription", "voices", "steps", "guidance", "antithetic"),
     )
     parser.add_argument(
         "--data",
@@ -152,15 +153,7 @@ def parser() -> argparse.ArgumentParser:
 def _add_real(parser: argparse.ArgumentParser) -> None:
     """Add the options for real instruments and recordings."""
     add_samples(parser, "the splits 'real' and 'real-valid'")
-    parser.add_argument(
-        "--learn",
-        type=cli.ranged(limits.LEARNING, float),
-        nargs="?",
-        const=limits.LEARNING_SECONDS,
-        metavar="SECONDS",
-        help="add a row for which each timbre source is learnt first, for about so many seconds "
-        f"({limits.LEARNING_SECONDS:g} without a number)",
-    )
+    add_learn(parser, "one more row, for which each is learnt")
     parser.add_argument(
         "--pairs",
         type=Path,

@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("recording", type=Path, help=f"recording to reconstruct ({FORMATS})")
     cli.add_out(parser, "reconstruction.wav")
     cli.add_plot(parser)
-    cli.add_sampling(parser, without=["draft", "dynamics"])
+    cli.add_sampling(parser, without=["dynamics"])
     options = parser.parse_args(argv)
 
     source = cli.open_source(options.recording)

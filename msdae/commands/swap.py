@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msdae import cli, files
-from msdae.commands._arguments import Once, add_levels, check_sampling
+from msdae.commands._arguments import Once, add_learn, add_levels, check_sampling, seconds_to_learn
 from msdae.commands.learn_sound import forget, learn
 from msdae.errors import UserError
 from msdae.inference.settings import Mix, identity
-from msdae.limits import LEARNING, LEARNING_SECONDS, SHARE
+from msdae.limits import SHARE
 
 LEVELS = (1, 2, 3)
 BETWEEN = 0.5  # default of --between
@@ -17,10 +17,9 @@ BETWEEN = 0.5  # default of --between
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parser().parse_args(argv)
-    levels, melody = chosen_sources(options)
-    sounds = options.sound or []
-    learnt = bool(sounds or options.learn)
-    check_sampling(options, {*levels, *([1] if sounds else [])}, not learnt and options.strength > 0)
+    seconds, sounds = seconds_to_learn(options), options.sound or []
+    levels, melody = chosen_sources(options, bool(seconds))
+    check_sampling(options, {*levels, *([1] if sounds else [])})
     paths = dict.fromkeys([*levels.values(), melody])
     sources = {path: cli.open_source(path) for path in paths}
     cli.check_outputs([options.out], options.plot, sources.values())
@@ -31,10 +30,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         first, last = (renderer.load_sound(path) for path in (sounds[0], sounds[-1]))
         share = BETWEEN if options.between is None else options.between
         others[1] = first.blend(last, share) if len(sounds) == 2 else first
-    if options.learn:
-        others[1] = learn(renderer, [others[1]], options.out, options.learn)
+    if seconds:
+        others[1] = learn(renderer, [others[1]], options.out, seconds)
     cli.render(renderer, Mix(sources[melody], others, options.strength), options.out)
-    if options.learn:
+    if seconds:
         forget(options.out)
     titles = {f"{path.name}: {given}": sources[path] for path, given in roles(levels, melody).items()}
     cli.plot(options.plot, {**titles, f"{options.out.name}: swap": cli.open_source(options.out)})
@@ -48,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
         "With --timbre, the levels in --levels come from that one recording. With --level1, --level2 and\n"
         "--level3, each level has a source of its own; a level not given comes from the melody source, that\n"
         "is --melody, or the source of level 3 where --melody is not given. With --sound, level 1 is what\n"
-        "learn-sound has learnt; --learn learns the source of level 1 first.",
+        "learn-sound has learnt. A source of level 1 whose sound the model does not know is learnt first.",
         "--timbre a.wav --melody b.wav --out y.wav",
     )
     source = {"type": Path, "metavar": "FILE", "action": Once}
@@ -65,16 +64,7 @@ def parser() -> argparse.ArgumentParser:
     )
     between = cli.ranged(SHARE, float)
     parser.add_argument("--between", type=between, help=f"0 (first sound) to 1 (second) (default: {BETWEEN})")
-    seconds = cli.ranged(LEARNING, float)
-    parser.add_argument(
-        "--learn",
-        type=seconds,
-        nargs="?",
-        const=LEARNING_SECONDS,
-        metavar="SECONDS",
-        help="learn the source of level 1 first, for about so many seconds "
-        f"({LEARNING_SECONDS:g} without a number)",
-    )
+    add_learn(parser, "in any case")
     cli.add_out(parser, "swap.wav")
     add_levels(parser, default="1")
     parser.add_argument(
@@ -84,14 +74,16 @@ def parser() -> argparse.ArgumentParser:
         help="from 0 (codes of the melody source alone) to 1 (the whole swap)",
     )
     cli.add_plot(parser)
-    cli.add_sampling(parser)
+    cli.add_sampling(parser, without=["learn"])
     return parser
 
 
-def chosen_sources(options: argparse.Namespace) -> tuple[dict[int, Path], Path]:
+def chosen_sources(options: argparse.Namespace, learns: bool = False) -> tuple[dict[int, Path], Path]:
     """({level: file that the swapped level comes from}, file of the melody source).
 
     A file that is given under several names, as a link, has one of them, the melody source's before others.
+
+    learns: whether the source of level 1 is learnt in any case.
 
     Raises:
         UserError: a source is missing, or options that exclude each other are given.
@@ -100,7 +92,7 @@ def chosen_sources(options: argparse.Namespace) -> tuple[dict[int, Path], Path]:
     levels = {level: path for level, path in given.items() if path is not None}
     if options.timbre and levels:
         raise UserError("--timbre and --level1/2/3 exclude each other; give --level1 instead of --timbre")
-    if options.sound and (options.timbre or options.level1 or options.learn):
+    if options.sound and (options.timbre or options.level1 or learns):
         raise UserError("--sound is the source of level 1; leave out --timbre, --level1 and --learn")
     if options.sound and len(options.sound) > 2:
         raise UserError(f"--sound: is {len(options.sound)} files, expected one or two")
@@ -117,11 +109,11 @@ def chosen_sources(options: argparse.Namespace) -> tuple[dict[int, Path], Path]:
         raise UserError("no melody source; give --melody FILE")
     if options.timbre:
         levels = dict.fromkeys(options.levels, options.timbre)
-    if options.learn and 1 not in levels:
+    if learns and 1 not in levels:
         raise UserError("--learn: level 1 has no source to learn; give --timbre FILE or --level1 FILE")
     firsts = {identity(path): path for path in [*reversed(levels.values()), melody]}  # of links and spellings
     levels, melody = {k: firsts[identity(path)] for k, path in levels.items()}, firsts[identity(melody)]
-    return {k: path for k, path in levels.items() if path != melody or (options.learn and k == 1)}, melody
+    return {k: path for k, path in levels.items() if path != melody or (learns and k == 1)}, melody
 
 
 def roles(levels: dict[int, Path], melody: Path) -> dict[Path, str]:

@@ -63,10 +63,12 @@ def training_step(model: Autoencoder, batch: int, device: torch.device) -> Calla
 
 
 def swap(pipeline: Pipeline, seconds: float) -> Callable[[], None]:
-    """A function that swaps both `recordings` of so many seconds, from waveforms to waveform."""
+    """A function that swaps both `recordings` of so many seconds, from waveforms to waveform; it remembers no
+    sound."""
     timbre, melody = recordings(seconds)
 
     def case() -> None:
+        pipeline.remembered.clear()
         pipeline.swap(timbre, melody, sample_rate=SAMPLE_RATE)
 
     return case
@@ -95,7 +97,7 @@ def published(codec: Codec) -> Pipeline:
     trained_on = replace(settings.codec, name=codec.name, fingerprint=codec.fingerprint, **sizes)
     mel = settings.mel.fitted(codec.sample_rate, codec.hop)
     model = build("msdae", replace(settings, codec=trained_on, mel=mel))
-    sampling = Sampling(18, "heun", (1.0,), antithetic=0.0, draft=NEVER, transcription=NEVER)
+    sampling = Sampling(18, "heun", (1.0,), antithetic=0.0, learn=NEVER, transcription=NEVER)
     return Pipeline(model, codec, sampling)
 
 

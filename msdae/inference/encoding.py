@@ -15,6 +15,7 @@ from msdae.inference.latents import Advance, Silence, ignored
 from msdae.inference.settings import AUTO, SOUND, Mix
 from msdae.inference.sounds import known_codes
 from msdae.inference.sources import Melody, require_audible, timbre_source
+from msdae.inference.unknown import learnt
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.tokens import Tokens, gathered
 
@@ -41,13 +42,13 @@ class Job:
         return self.samples or self.source.samples
 
 
-def jobs(pipeline: Any, mix: Mix, strength: float, sound: torch.Tensor | None) -> tuple[list[Job], list[Job]]:
+def jobs(pipeline: Any, mix: Mix, strength: float) -> tuple[list[Job], list[Job]]:
     """What a `Pipeline` has to encode for a mix, of its melody source and of others; nothing twice.
 
     A pooled level is encoded from all of its source, other levels from as much as the melody lasts, repeated
     if need be.
 
-    mix: a resolved one. strength: in place of the mix's own. sound: as `drafts.sound_to_draft` returns it.
+    mix: a resolved one. strength: in place of the mix's own.
     """
     model, clip = pipeline.model, pipeline.codec.clip_samples
     levels = tuple(range(1, model.stage + 1))
@@ -59,7 +60,7 @@ def jobs(pipeline: Any, mix: Mix, strength: float, sound: torch.Tensor | None) -
         samples = source.samples if model.pooled[level - 1] else mix.melody.samples
         heard.setdefault((source, max(samples, clip)), []).append(level)
     others = [Job(source, samples, tuple(own)) for (source, samples), own in heard.items()]
-    even = model.pooled[0] and mix.levels.get(1, mix.melody) is not mix.melody and evens(pipeline, mix, sound)
+    even = model.pooled[0] and mix.levels.get(1, mix.melody) is not mix.melody and evens(pipeline, mix)
     rest = tuple(level for level in levels if level not in mix.levels)
     own = _own(model, mix.melody, rest if strength == 1 else levels, even and strength == 1)
     if even and strength < 1:
@@ -76,23 +77,23 @@ def _own(model: Autoencoder, melody: Source, levels: tuple[int, ...], even: bool
     return [Job(melody, None, timed, even), *([Job(melody.sound, None, pooled)] if pooled else [])]
 
 
-def evens(pipeline: Any, mix: Mix, sound: torch.Tensor | None) -> bool:
+def evens(pipeline: Any, mix: Mix) -> bool:
     """Whether a rendering has the dynamics of its timbre (`brings_dynamics`); arguments as of `jobs`."""
     learnt = 1 in mix.codes and mix.codes[1].adapter is not None
-    return brings_dynamics(pipeline.sampling.dynamics, sound is not None or learnt)
+    return brings_dynamics(pipeline.sampling.dynamics, learnt)
 
 
-def brings_dynamics(dynamics: str, new: bool) -> bool:
+def brings_dynamics(dynamics: str, learnt: bool) -> bool:
     """Whether a swap has the dynamics of its timbre: those of the melody source are then evened out first.
 
-    dynamics: as `Sampling.dynamics`. new: whether the sound is learnt, or the model does not know it.
+    dynamics: as `Sampling.dynamics`. learnt: whether the sound is learnt.
     """
-    return dynamics == SOUND or (dynamics == AUTO and new)
+    return dynamics == SOUND or (dynamics == AUTO and learnt)
 
 
 def timbre_of(pipeline: Any, timbre: Any, levels: Sequence[int] = (1,)) -> Codes:
-    """The codes of a timbre for a `Pipeline`: of a timbre source, which is repeated if it is shorter than a
-    clip, or of a `LearntSound`; `Codes` are returned as they are.
+    """The codes of a timbre for a `Pipeline`: of a timbre source, or of a `LearntSound`; `Codes` are returned
+    as they are. A source is learnt first if need be (`unknown.learnt`), or repeated if shorter than a clip.
 
     levels: levels that are encoded.
 
@@ -104,6 +105,8 @@ def timbre_of(pipeline: Any, timbre: Any, levels: Sequence[int] = (1,)) -> Codes
         return known
     source = timbre_source(timbre, pipeline.codec.sample_rate)
     require_audible([source])
+    if tuple(levels) == (1,) and (sound := learnt(pipeline, source)) is not None:
+        return sound.codes
     return pipeline.encode(source, samples=max(source.samples, pipeline.codec.clip_samples), levels=levels)
 
 

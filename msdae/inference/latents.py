@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from msdae.errors import UserError
 from msdae.inference import dropouts
@@ -16,8 +15,7 @@ from msdae.inference.route import Route
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.tokens import Tokens
 
-SIGMA = 5.3  # noise level at which sampling begins with a draft
-HELD = 2.0  # the same after dropouts are filled
+HELD = 2.0  # noise level at which sampling begins again after dropouts are filled
 Advance = Callable[[float], Any]  # called with the number of windows that are done
 SAME = 1e-4  # codes that differ by less are equal but for rounding
 
@@ -87,29 +85,26 @@ def latents(
     route: Route,
     batch: int,
     advance: Advance = ignored,
-    drafts: Sequence[torch.Tensor | None] | None = None,
     silence: Silence | None = None,
 ) -> list[torch.Tensor]:
     """Sample latents z (channels, frames) of each recording, on the CPU.
 
     recordings: codes of all levels, with windows of one size. seeds: of the noise of each recording. route:
         through the model or its student.
-    batch: windows that go through the network at once. drafts: for each recording the latents at which
-        sampling begins, None for noise alone. silence: a silent window; such windows are not sampled.
+    batch: windows that go through the network at once. silence: a silent window; such windows are not
+        sampled.
 
     Raises:
         UserError: the model gives NaN; there are not as many seeds as recordings.
     """
     if len(seeds) != len(recordings):
         raise UserError(f"{len(seeds)} seeds for {len(recordings)} recordings: give one for all, or one each")
-    drafts = drafts or [None] * len(recordings)
-    # The places of recordings that share an adapter and all have drafts, or all none.
-    groups: dict[tuple[int, bool], list[int]] = {}
-    for place, (codes, draft) in enumerate(zip(recordings, drafts, strict=True)):
-        groups.setdefault((id(codes.adapter), draft is None), []).append(place)
+    groups: dict[int, list[int]] = {}  # the places of recordings that share an adapter
+    for place, codes in enumerate(recordings):
+        groups.setdefault(id(codes.adapter), []).append(place)
     z: dict[int, torch.Tensor] = {}
-    for places in groups.values():  # one adapter and one first noise level at a time
-        group = ([values[place] for place in places] for values in (recordings, seeds, drafts))
+    for places in groups.values():
+        group = ([values[place] for place in places] for values in (recordings, seeds))
         z.update(zip(places, _of_group(model, *group, route, batch, advance, silence), strict=True))
     return [z[place] for place in range(len(recordings))]
 
@@ -118,23 +113,19 @@ def _of_group(
     model: Autoencoder,
     recordings: Sequence[Codes],
     seeds: Sequence[int],
-    drafts: Sequence[torch.Tensor | None],
     route: Route,
     batch: int,
     advance: Advance,
     silence: Silence | None,
 ) -> list[torch.Tensor]:
-    """`latents` of recordings that share one adapter or have none, and that all have drafts or none."""
+    """`latents` of recordings that share one adapter or have none."""
     first, device = recordings[0], next(model.parameters()).device
     layout = Layout(first.frames, first.stride, [codes.length for codes in recordings])
     rooms, channels = zip(recordings, seeds, layout.rooms, strict=True), model.config.codec.channels
     noises = [noise(seed, channels, room, codes.stride) for codes, seed, room in rooms]
     start = torch.cat(noises, dim=1)[None].to(device)
-    draft: torch.Tensor | float = 0.0
-    if first.adapter or drafts[0] is not None:
-        route = route.for_new_sound()
-    if drafts[0] is not None:
-        route, draft = route.below(SIGMA), _filled(drafts, layout.rooms).to(device)
+    if first.adapter:
+        route = route.for_learnt_sound()
     conditions = [
         torch.cat([codes[level].expand(codes.windows, -1, -1) for codes in recordings]).to(
             device, torch.float32
@@ -149,7 +140,7 @@ def _of_group(
         advance(int(quiet.sum()))
         denoise = sparing(quiet, silence.z.expand(len(quiet), channels, first.frames), denoise)
     with first.adapter.copy().to(device).applied(route.unet()) if first.adapter else nullcontext():
-        z = route.solve(layout.blended(denoise, batch), start, draft)[0].cpu()
+        z = route.solve(layout.blended(denoise, batch), start)[0].cpu()
         places = _places(z, recordings, layout, silence) if timed else torch.arange(z.shape[1])
         index = layout.index
         whole = (places == torch.arange(len(places)))[index].all(dim=1)
@@ -186,13 +177,6 @@ def _places(z: torch.Tensor, recordings: Sequence[Codes], layout: Layout, silenc
     rows = zip(layout.offsets, z.split(layout.rooms, dim=1), recordings, strict=True)
     contents = ((first, row, codes.at(level, torch.arange(row.shape[1])).T) for first, row, codes in rows)
     return torch.cat([first + dropouts.places(row, content, *silent) for first, row, content in contents])
-
-
-def _filled(drafts: Sequence[torch.Tensor], rooms: Sequence[int]) -> torch.Tensor:
-    """Drafts (channels, frames) in a row, each padded with its last frame: (1, channels, sum of rooms)."""
-    pairs = zip(drafts, rooms, strict=True)
-    rows = [F.pad(draft, (0, room - draft.shape[1]), mode="replicate") for draft, room in pairs]
-    return torch.cat(rows, dim=1)[None]
 
 
 def _tokens(recordings: Sequence[Codes], device: torch.device) -> Tokens | None:

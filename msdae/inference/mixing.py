@@ -6,7 +6,6 @@ often sounds like one of them, or like neither; the latents change evenly and ke
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import repeat
 from typing import Any, NamedTuple
 
 import torch
@@ -19,12 +18,10 @@ class Mixed(NamedTuple):
 
     Attributes:
         codes: what is sampled.
-        drafts: for each of `codes`, the latents at which sampling begins; None for noise alone.
         ways: for each strength, two places in `codes` and the share of the second in their latents' mix.
     """
 
     codes: list[Codes]
-    drafts: list[torch.Tensor | None]
     ways: list[tuple[int, int, float]]
 
     def joined(self, z: Sequence[torch.Tensor]) -> list[torch.Tensor]:
@@ -38,15 +35,14 @@ def mixed(
     timed: Mapping[int, Codes],
     sound: Mapping[int, Codes],
     series: Sequence[float],
-    draft: torch.Tensor | None,
 ) -> Mixed:
     """`content` with the codes of other recordings, {level: codes}, for each strength of a series.
 
     pipeline: a `Pipeline`; errors are those of its `mix`.
     timed: codes that are interpolated. sound: codes with and without which latents are sampled, to be
-        interpolated. draft: latents at which sampling with the sound begins, if not at noise alone.
+        interpolated.
     """
-    made = Mixed([], [], [])
+    made = Mixed([], [])
     places: dict[tuple[float, bool], int] = {}
 
     def place(strength: float, heard: bool) -> int:
@@ -55,7 +51,6 @@ def mixed(
             places[key] = len(made.codes)
             codes = pipeline.mix(content, timed, strength)
             made.codes.append(pipeline.mix(codes, sound) if heard else codes)
-            made.drafts.append(draft if heard else None)
         return places[key]
 
     for strength in series:
@@ -66,13 +61,8 @@ def mixed(
 
 def sample(pipeline: Any, group: Sequence[Mixed], seeds: Sequence[int]) -> list[torch.Tensor]:
     """Sample latents of mixes by a `Pipeline`, (channels, frames) each. seeds: one for each of the group."""
-    takes = [
-        take
-        for made, seed in zip(group, seeds, strict=True)
-        for take in zip(made.codes, repeat(seed), made.drafts)
-    ]
-    codes, each, drafts = zip(*takes, strict=True)
-    z = pipeline.sample(codes, each, drafts=drafts)
+    takes = [(codes, seed) for made, seed in zip(group, seeds, strict=True) for codes in made.codes]
+    z = pipeline.sample(*zip(*takes, strict=True))
     return [mix for mixes in joined(group, z) for mix in mixes]
 
 

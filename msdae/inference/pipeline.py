@@ -18,8 +18,7 @@ from msdae.codecs.base import Codec
 from msdae.errors import UserError, printable
 from msdae.inference.codes import LENGTH, Codes, require
 from msdae.inference.decoding import Blocks
-from msdae.inference.drafts import UNKNOWN_SOUND, draft
-from msdae.inference.encoding import Job, encoded, encoded_once, evens, jobs, silence
+from msdae.inference.encoding import Job, encoded, encoded_once, jobs, silence
 from msdae.inference.latents import Advance, Silence, latents, require_latents
 from msdae.inference.mastering import mastered, write_mastered
 from msdae.inference.mixing import Mixed, joined, mixed
@@ -27,6 +26,7 @@ from msdae.inference.route import Route, route
 from msdae.inference.settings import Mix, Sampling, identity, strengths
 from msdae.inference.sounds import LearntSound, blended, mixed_tokens
 from msdae.inference.sources import levelled, melody_source, require_audible, timbre_source
+from msdae.inference.unknown import UNKNOWN_SOUND, learnt_first
 from msdae.inference.voices import contours_of, finished_voices, planned
 from msdae.limits import COUNT, LEARNING_SECONDS, SEED, SHARE, Range
 from msdae.models import codec_files, student
@@ -67,6 +67,7 @@ class Pipeline:
         self.sample_rate, self.window = codec.sample_rate, codec.clip_frames
         self.stride = self.window - self.window // OVERLAP
         self._levels = tuple(range(1, model.stage + 1))
+        self.remembered: dict[Any, LearntSound | None] = {}  # by `unknown.learnt_first`
 
     @classmethod
     def from_pretrained(
@@ -172,22 +173,20 @@ class Pipeline:
         """
         if not series:
             raise UserError("a series of no strengths; give one at least")
-        mix = dataclasses.replace(self.resolved(mix), strength=max(series))
-        sound, voices, wanted = planned(self, mix, series)
+        mix = learnt_first(self, dataclasses.replace(self.resolved(mix), strength=max(series)))
+        voices, wanted = planned(self, mix, series)
         known = encoded_once(self, wanted)
-        return [(voice, self._mixed(voice, series, sound, known)) for voice in voices]
+        return [(voice, self._mixed(voice, series, known)) for voice in voices]
 
     def sample(
         self,
         codes: Codes | Sequence[Codes],
         seeds: int | Sequence[int] | None = None,
         progress: Progress = silent,
-        drafts: Sequence[torch.Tensor | None] | None = None,
     ) -> torch.Tensor | list[torch.Tensor]:
         """Codes to latents z, (channels, frames) on the CPU; of several recordings to a list of them.
 
         seeds: of the noise, one for all or one for each recording; `sampling.seed` by default.
-        drafts: for each recording the latents at which sampling begins (`inference.drafts`), or None.
 
         Raises:
             UserError: codes are of another model or lack a level, or the model gives NaN.
@@ -195,7 +194,7 @@ class Pipeline:
         recordings = [codes] if isinstance(codes, Codes) else list(codes)
         self.require_codes(recordings)
         with progress(total=sum(c.windows for c in recordings), desc="sampling", unit="window") as bar:
-            z = self._sample(recordings, seeds, wholes(bar), drafts)
+            z = self._sample(recordings, seeds, wholes(bar))
         return z[0] if isinstance(codes, Codes) else z
 
     @torch.no_grad()
@@ -323,19 +322,18 @@ class Pipeline:
 
     def _streams(self, mix: Mix, series: Sequence[float], progress: Progress) -> Iterator[Blocks]:
         """`stream` for each strength of a series; each has to be read to its end before the next."""
-        mix = dataclasses.replace(mix, strength=max(series))
-        sound, voices, wanted = planned(self, mix, series)
-        if sound is not None:
+        mix = learnt_first(self, given := dataclasses.replace(mix, strength=max(series)), progress)
+        if mix is not given:
             logger.info(UNKNOWN_SOUND)
+        voices, wanted = planned(self, mix, series)
         read = sum(len(self.starts(job.length)) for job in wanted if job.levels)
         windows = sum(len(self.starts(voice.melody.samples)) for voice in voices)
         with progress(total=read + (1 + len(series)) * windows, unit="window") as bar:
             advance = wholes(bar)
             known = encoded_once(self, wanted, advance)
-            made = [self._mixed(voice, series, sound, known) for voice in voices]
+            made = [self._mixed(voice, series, known) for voice in voices]
             codes = [take for one in made for take in one.codes]
-            drafts = [take for one in made for take in one.drafts]
-            z = self._sample(codes, None, lambda n: advance(n * len(voices) / len(codes)), drafts)
+            z = self._sample(codes, None, lambda n: advance(n * len(voices) / len(codes)))
             facts = contours_of(voices), lambda share: advance(windows * share)
             for between in zip(*joined(made, z), strict=True):
                 yield finished_voices(self, mix, voices, between, *facts)
@@ -364,25 +362,20 @@ class Pipeline:
         require_audible(resolved.recordings, None if isinstance(mix.melody, Levelled) else resolved.melody)
         return resolved
 
-    def _mixed(
-        self, mix: Mix, series: Sequence[float], sound: torch.Tensor | None, known: Mapping[Job, Codes]
-    ) -> Mixed:
-        """As `mixed`, of a resolved mix. sound: as `sound_to_draft` returns it. known: of all jobs."""
-        own, others = ([known[job] for job in some] for some in jobs(self, mix, min(series), sound))
+    def _mixed(self, mix: Mix, series: Sequence[float], known: Mapping[Job, Codes]) -> Mixed:
+        """As `mixed`, of a resolved mix. known: of all jobs."""
+        own, others = ([known[job] for job in some] for some in jobs(self, mix, min(series)))
         content = self.mix(own[0], {level: codes for codes in own[1:] for level in codes.levels})
         by_level = {level: codes for codes in others for level in codes.levels} | mix.codes
         timed = {n: by_level.pop(n) for n in mix.levels if not self.model.pooled[n - 1]}
-        begin = None if sound is None else draft(self, sound, mix.melody, evens(self, mix, sound))
-        return mixed(self, content, timed, by_level, series, begin)
+        return mixed(self, content, timed, by_level, series)
 
-    def _sample(
-        self, recordings: Sequence[Codes], seeds: Any, advance: Advance, drafts: Any = None
-    ) -> list[torch.Tensor]:
+    def _sample(self, recordings: Sequence[Codes], seeds: Any, advance: Advance) -> list[torch.Tensor]:
         seeds = self.sampling.seed if seeds is None else seeds
         each = list(seeds) if isinstance(seeds, Iterable) else [seeds] * len(recordings)
         for seed in each:
             SEED.check(seed, "seed", int)
-        return latents(self.model, recordings, each, self.route(), self.batch, advance, drafts, self.silence)
+        return latents(self.model, recordings, each, self.route(), self.batch, advance, self.silence)
 
     def _mastered(self, blocks: Blocks, melody: Levelled) -> torch.Tensor:
         return mastered(blocks, measure(melody.source, self.codec.sample_rate), self.codec.sample_rate)

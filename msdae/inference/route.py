@@ -33,9 +33,9 @@ class Route(NamedTuple):
         times = 2 if self.antithetic else 1
         return times * evaluations(self.sampler, len(self.sigmas) - 1)
 
-    def for_new_sound(self) -> "Route":
-        """This route with half the share of opposite noise, for a sound that the model was not trained on:
-        averaging two samples costs such a sound some of its timbre."""
+    def for_learnt_sound(self) -> "Route":
+        """This route with half the share of opposite noise: averaging two samples costs a learnt sound some
+        of its timbre."""
         return self._replace(antithetic=self.antithetic / 2)
 
     def below(self, sigma: float) -> "Route":
@@ -44,17 +44,17 @@ class Route(NamedTuple):
         return self._replace(sigmas=torch.cat([rest.new_tensor([sigma]), rest]))
 
     def solve(
-        self, denoiser: Denoiser, noise: torch.Tensor, draft: torch.Tensor | float = 0.0
+        self, denoiser: Denoiser, noise: torch.Tensor, begin: torch.Tensor | float = 0.0
     ) -> torch.Tensor:
         """Latents from standard normal `noise`, both (batch, channels, frames).
 
-        denoiser: built from the denoiser of this route. draft: latents to which the noise is added.
+        denoiser: built from the denoiser of this route. begin: latents to which the noise is added.
         """
         sampler, scaled = SAMPLERS[self.sampler], noise * self.sigmas[0].item()
-        z = sampler(denoiser, draft + scaled, self.sigmas)
+        z = sampler(denoiser, begin + scaled, self.sigmas)
         if not self.antithetic:
             return z
-        return z.lerp(sampler(denoiser, draft - scaled, self.sigmas), self.antithetic)
+        return z.lerp(sampler(denoiser, begin - scaled, self.sigmas), self.antithetic)
 
 
 def route(model: Autoencoder, sampling: Sampling, student: Student | None) -> Route:

@@ -29,8 +29,7 @@ class Sampling:
     steps: sampling steps, by default 2 with a student and 12 with the model itself. For more steps than the
         student has learnt the model itself is used.
     antithetic: share of the latents that is sampled from the opposite noise: 0 samples once, in half of the
-        time; 0.5 takes the mean of both. Halved for a sound that is new to the model (learnt, or with a
-        draft).
+        time; 0.5 takes the mean of both. Halved for a learnt sound.
     sampler: ODE solver of the model itself, by default dpmpp_2m; naming one turns the student off.
     guidance: classifier-free guidance, as one weight or one per level, coarse to fine; 1 is none. By default
         the model's own: 2, 1, 2 for the one that ships. For weights that the student has not learnt the
@@ -38,10 +37,10 @@ class Sampling:
     seed: seed of the noise, which depends only on it and on the position of a latent frame.
     quality: "fast" renders with the model's student, if it has one, at one evaluation per step; "best" with
         the model itself.
-    draft: whether a swap of level 1 starts from a draft, the melody assembled from frames of the timbre
-        source: "auto" (if the model does not know the sound), "always" or "never".
+    learn: whether the source of level 1 is learnt first, in a few seconds: "auto" (if the model does not know
+        the sound), "always" or "never".
     dynamics: how notes swell and decay in a swap of level 1: "sound" (as in the timbre source), "melody" (as
-        in the melody source) or "auto" ("sound" if the sound is learnt or new to the model).
+        in the melody source) or "auto" ("sound" if the sound is learnt).
     transcription: whether the notes of a recorded melody source are read and played plainly for levels that
         change over time, which read plain tones best: "auto" (if its notes can be read) or "never".
     voices: how many voices the notes of a melody source are shared out over, at most, where several sound at
@@ -57,7 +56,7 @@ class Sampling:
     antithetic: Annotated[float, OPPOSITE] = 0.3
     seed: Annotated[int, SEED] = 0
     quality: Annotated[str, Choice((FAST, BEST))] = FAST
-    draft: Annotated[str, Choice((AUTO, ALWAYS, NEVER))] = AUTO
+    learn: Annotated[str, Choice((AUTO, ALWAYS, NEVER))] = AUTO
     dynamics: Annotated[str, Choice((AUTO, SOUND, MELODY))] = AUTO
     transcription: Annotated[str, Choice((AUTO, NEVER))] = AUTO
     voices: Annotated[int, MOST_VOICES] = VOICES

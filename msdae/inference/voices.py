@@ -11,21 +11,18 @@ from msdae.audio.files import BLOCK
 from msdae.audio.levels import Levelled
 from msdae.audio.windows import cut
 from msdae.inference.decoding import Blocks, finished
-from msdae.inference.drafts import sound_to_draft
 from msdae.inference.encoding import Job, jobs
 from msdae.inference.latents import Advance, ignored
 from msdae.inference.settings import AUTO, Mix, Sampling
 from msdae.inference.sources import Melody
 
 
-def planned(
-    pipeline: Any, mix: Mix, series: Sequence[float]
-) -> tuple[torch.Tensor | None, list[Mix], list[Job]]:
-    """Of a mix: the sound to draft, if any, a mix for each voice, and what is to be encoded for a series of
-    strengths; arguments as of `Pipeline.mixed`, but resolved."""
-    sound, voices = sound_to_draft(pipeline, mix), by_voice(mix, pipeline.sampling)
-    every = (some for voice in voices for some in jobs(pipeline, voice, min(series), sound))
-    return sound, voices, list(dict.fromkeys(job for some in every for job in some))
+def planned(pipeline: Any, mix: Mix, series: Sequence[float]) -> tuple[list[Mix], list[Job]]:
+    """Of a mix: a mix for each voice, and what is to be encoded for a series of strengths; arguments as of
+    `Pipeline.mixed`, but resolved."""
+    voices = by_voice(mix, pipeline.sampling)
+    every = (some for voice in voices for some in jobs(pipeline, voice, min(series)))
+    return voices, list(dict.fromkeys(job for some in every for job in some))
 
 
 def by_voice(mix: Mix, sampling: Sampling) -> list[Mix]:

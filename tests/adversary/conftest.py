@@ -12,9 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))  # the cases and what runs them i
 
 from msdae import codecs, folders
 from msdae.checkpoint import fingerprint
-from msdae.inference import drafts
+from msdae.inference import unknown
 from msdae.models.autoencoder import EMBEDDED, Autoencoder
-from msdae.training import sound
+from msdae.training import lesson, sound
 
 WHOLE = os.environ.get("MSDAE_ADVERSARY") == "whole"
 
@@ -36,7 +36,7 @@ def warm():
 
 @pytest.fixture(scope="session")
 def distance():
-    """`drafts.distance`, which is a function of its arguments' values: computed once for each."""
+    """`unknown.distance`, which is a function of its arguments' values: computed once for each."""
     distances = {}
 
     def known(pipeline, waveform):
@@ -47,7 +47,7 @@ def distance():
             distances[key] = compute(pipeline, waveform)
         return distances[key]
 
-    compute = drafts.distance
+    compute = unknown.distance
     return known
 
 
@@ -55,7 +55,8 @@ def distance():
 def place(tmp_path, monkeypatch, warm, distance):
     """An empty working folder, with the data and runs of msdae in `home` beside it.
 
-    Unless all is tried, a sound is learnt from an eighth of the excerpts, for as many steps.
+    Unless all is tried, a sound is learnt from an eighth of the excerpts, for as many steps, and one that the
+    model does not know in two steps.
     """
     model, codec = warm
     load, codec_load, cache = Autoencoder.load, codecs.load, folders.cache()
@@ -68,9 +69,11 @@ def place(tmp_path, monkeypatch, warm, distance):
 
     monkeypatch.setattr(Autoencoder, "load", staticmethod(shipped_model))
     monkeypatch.setattr(codecs, "load", shipped_codec)
-    monkeypatch.setattr(drafts, "distance", distance)
+    monkeypatch.setattr(unknown, "distance", distance)
     if not WHOLE:
-        monkeypatch.setattr(sound, "excerpts", fewer(sound.excerpts))
+        monkeypatch.setattr(lesson, "BRIEF", dataclasses.replace(lesson.BRIEF, steps=2))
+        for learning in (sound, lesson):
+            monkeypatch.setattr(learning, "excerpts", fewer(learning.excerpts))
     folder, home = tmp_path / "place", tmp_path / "home"
     folder.mkdir()
     (home / "data").mkdir(parents=True)

@@ -200,7 +200,7 @@ def test_a_signal_ends_it_without_a_part_of_a_file(tmp_path, number, code, recor
         "1000",
         "--quality",
         "best",
-        "--draft",
+        "--learn",
         "never",
         "--device",
         "cpu",

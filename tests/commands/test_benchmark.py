@@ -31,7 +31,7 @@ def test_tables_compare_with_the_peer(monkeypatch, tmp_path):
     assert str(loop.column("not the network, % ↓")["thesis, stage 3"]) == "20.0"
     fast, real = swap.column("times as fast as released ↑"), swap.column("times real time ↑")
     assert (
-        str(fast["60 s of sound, from noise"]) == "6.0" and str(real["60 s of sound, from noise"]) == "12.0"
+        str(fast["60 s of sound, of a known sound"]) == "6.0" and str(real["60 s of sound, of a known sound"]) == "12.0"
     )
     assert str(fast["60 s of sound, the model itself"]) == "3.0"
     assert str(fast["60 s of sound, released"]) == "1.0"

@@ -207,8 +207,8 @@ def test_settings_that_a_composer_does_not_draw_by_are_refused(
     [
         (["--steps", "4"], "--steps: is of the sound of --timbre or --sound"),
         (["--guidance", "2"], "--guidance: is of the sound of --timbre or --sound"),
-        (["--draft", "always"], "--draft: is of the sound of --timbre or --sound"),
-        (["--sound", "a.sound", "--draft", "always"], "--draft always: drafts are of level 1 alone"),
+        (["--learn", "always"], "--learn: is of the sound of --timbre or --sound"),
+        (["--sound", "a.sound", "--learn", "always"], "--learn always: level 1 comes from no recording"),
     ],
 )
 def test_settings_of_a_swap_are_refused_without_one(

@@ -53,7 +53,7 @@ def test_a_silent_melody_source_is_noted_once(
         (["--plot", "new/series/bad.jpg"], "bad.jpg"),
         (["--device", "abacus"], "abacus"),
         (["--levels", "7"], "level 7"),
-        (["--draft", "always"], "--draft always: drafts are of level 1 alone"),
+        (["--levels", "2", "--learn", "always"], "--learn always: level 1 comes from no recording"),
         (["--timbre", "silence.wav"], "silence.wav"),
         (["--guidance", "1,2"], "guidance: give one weight or 3"),
     ],

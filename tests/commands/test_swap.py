@@ -89,7 +89,7 @@ def test_options_change_the_sound(tmp_path, sounds, checkpoint, run):
     for name, options in variants.items():
         out = tmp_path / f"{name}.wav"
         base = ["--timbre", a, "--melody", b, "--checkpoint", checkpoint, "--out", out]
-        run("swap", *base, *FAST, "--draft", "never", *options)  # of a draft both samplers take one step
+        run("swap", *base, *FAST, "--learn", "never", *options)
         rendered[name] = audio.read(out)
     plain = rendered.pop("plain")
     assert torch.equal(rendered.pop("again"), plain)
@@ -117,10 +117,8 @@ def test_options_change_the_sound(tmp_path, sounds, checkpoint, run):
     (["--timbre", "A", "--melody", "B", "--levels", "one"], "invalid"),
     (["--timbre", "A", "--melody", "B", "--guidance", "1,2"], "guidance"),
     (["--timbre", "A", "--melody", "B", "--device", "abacus"], "--device abacus"),
-    (["--timbre", "A", "--melody", "B", "--levels", "1,2", "--draft", "always"], "--draft always: drafts"),
-    (["--sound", "a.sound", "--melody", "B", "--draft", "always"], "--draft always: drafts"),
-    (["--timbre", "A", "--melody", "B", "--learn", "--draft", "always"], "--draft always: drafts"),
-    (["--timbre", "A", "--melody", "B", "--strength", "0", "--draft", "always"], "--draft always: drafts"),
+    (["--timbre", "A", "--melody", "B", "--learn", "always"], "--learn: invalid"),
+    (["--level2", "A", "--melody", "B", "--learn"], "--learn: level 1 has no source to learn"),
     (["--level2", "A", "--melody", "B", "--dynamics", "sound"], "--dynamics sound: level 1"),
 ])  # fmt: skip
 def test_bad_input_is_refused(tmp_path, sounds, checkpoint, run, monkeypatch, capsys, arguments, reason):

@@ -150,7 +150,7 @@ def test_windows_and_recordings_have_their_own_noise(make):
 def test_the_timbre_source_is_encoded_once_and_only_on_levels_that_are_asked(monkeypatch):
     """Regression, defect 8: 30 windows were encoded where 16 suffice."""
     codec = Toy()
-    renderer = Pipeline(random_model(codec), codec, Sampling(steps=1, draft="never", transcription="never"))
+    renderer = Pipeline(random_model(codec), codec, Sampling(steps=1, learn="never", transcription="never"))
     renderer.reconstruct(tone(4096))  # once, to know what silence is
     counts = {}
     for level, encoder in enumerate(renderer.model.encoders, 1):

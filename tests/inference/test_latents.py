@@ -77,25 +77,21 @@ def test_few_steps_are_as_many_evaluations(folder, source, monkeypatch):
 
 @pytest.mark.parametrize("quality", ["fast", "best"])
 def test_latents_are_of_opposite_noise_too(folder, source, quality, monkeypatch):
-    """As asked for, and half as much of a sound that is new to the model."""
+    """As asked for, and half as much of a learnt sound."""
     drawn = inner.noise
     pipeline = Pipeline(Autoencoder.from_pretrained(folder), Toy())
     tune = pipeline.encode(source)
     learnt = pipeline.mix(tune, {1: sound(pipeline, 0).codes})
 
-    def sampled(codes, share, **others):
+    def sampled(codes, share):
         pipeline.sampling = Sampling(quality=quality, antithetic=share)
-        return pipeline.sample(codes, **others)
+        return pipeline.sample(codes)
 
-    for codes, drafts, times in (
-        (tune, None, 1),
-        (learnt, None, 0.5),
-        (tune, [0.1 * torch.ones(64, 20)], 0.5),
-    ):
-        once, some = (sampled(codes, share, drafts=drafts) for share in (0.0, 0.4))
+    for codes, times in ((tune, 1), (learnt, 0.5)):
+        once, some = (sampled(codes, share) for share in (0.0, 0.4))
         with monkeypatch.context() as patch:
             patch.setattr(inner, "noise", lambda *place: -drawn(*place))
-            opposite = sampled(codes, 0.0, drafts=drafts)
+            opposite = sampled(codes, 0.0)
         torch.testing.assert_close(some, torch.lerp(once, opposite, 0.4 * times), atol=1e-4, rtol=1e-3)
         assert (once - opposite).abs().max() > 0.01
 
@@ -161,8 +157,7 @@ def test_refusals(folder, source):
         Sampling(quality="good")
 
 
-@pytest.mark.parametrize("draft", ["always", "never"])
-def test_nothing_is_denoised_where_the_melody_source_is_silent(folder, source, draft, monkeypatch):
+def test_nothing_is_denoised_where_the_melody_source_is_silent(folder, source, monkeypatch):
     windows, denoise = [], Autoencoder.denoise
 
     def counted(self, x, *rest):
@@ -171,7 +166,7 @@ def test_nothing_is_denoised_where_the_melody_source_is_silent(folder, source, d
 
     monkeypatch.setattr(Autoencoder, "denoise", counted)
     pipeline = Pipeline(
-        Autoencoder.from_pretrained(folder), Toy(), Sampling(draft=draft, transcription="never")
+        Autoencoder.from_pretrained(folder), Toy(), Sampling(learn="never", transcription="never")
     )
     timbre, rest = source.flip(0), torch.zeros(30 * 44100)
     made = pipeline.swap(timbre, torch.cat([source, rest, source]))
@@ -220,7 +215,7 @@ def test_windows_with_dropouts_are_sampled_again(folder, source, quality, monkey
 @pytest.mark.parametrize("tokens", [0, 8])
 def test_codes_of_any_precision_are_rendered(source, kind, tokens):
     """Regression: codes that were edited with NumPy, which are of float64, ended in an error of torch."""
-    pipeline = Pipeline(random_model(Toy(), tokens=tokens), Toy(), Sampling(steps=2, draft="never"))
+    pipeline = Pipeline(random_model(Toy(), tokens=tokens), Toy(), Sampling(steps=2, learn="never"))
     codes = pipeline.encode(source)
     other = dataclasses.replace(
         codes,

@@ -20,7 +20,7 @@ SERIES = [0.0, 0.25, 1.0]
 @pytest.fixture(scope="module")
 def pipeline():
     return Pipeline(
-        random_model(codec := Toy()), codec, Sampling(steps=2, draft="never", transcription="never")
+        random_model(codec := Toy()), codec, Sampling(steps=2, learn="never", transcription="never")
     )
 
 

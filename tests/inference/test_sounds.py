@@ -64,7 +64,7 @@ def test_strength_and_verbs(pipeline, melody_source):
 def test_codes_stand_where_sounds_stand(pipeline, melody_source):
     """Regression: codes that were averaged or edited could only be rendered without all that a swap keeps."""
     learnt, timbre = sound(pipeline, 0), torch.randn(60_000, generator=torch.Generator().manual_seed(0)) / 10
-    pipeline.sampling = Sampling(steps=2, sampler="euler", draft="never", transcription="never")
+    pipeline.sampling = Sampling(steps=2, sampler="euler", learn="never", transcription="never")
     for source, codes in ((learnt, pipeline.encode(learnt)), (timbre, timbre_of(pipeline, timbre))):
         for strength in (1.0, 0.5):
             expected = pipeline.swap(source, melody_source, strength=strength)
@@ -88,14 +88,14 @@ def test_codes_that_cannot_stand_there_are_refused(pipeline, melody_source):
 
 
 def test_a_new_sound_brings_its_own_dynamics(pipeline, melody_source):
-    """One that is learnt, or has a draft: its melody is encoded with even dynamics, others' as it is."""
+    """One that is learnt: its melody is encoded with even dynamics, others' as it is."""
     learnt, timbre = sound(pipeline, 0), torch.randn(44100, generator=torch.Generator().manual_seed(0)) / 10
     melody_source = pipeline.resolved(Mix(melody_source)).melody
     plain, evened = (pipeline.encode(melody_source, levels=(2, 3), even=even) for even in (False, True))
     assert (plain[2] - evened[2]).abs().max() > 0.01 < (plain[3] - evened[3]).abs().max()
 
     def mixed(levels, series=(1.0,), **settings):
-        usual = {"draft": "never", "transcription": "never"}
+        usual = {"learn": "never", "transcription": "never"}
         pipeline.sampling = Sampling(steps=2, sampler="euler", **{**usual, **settings})
         ((_, made),) = pipeline.mixed(Mix(melody_source, levels), series)
         return made
@@ -103,8 +103,6 @@ def test_a_new_sound_brings_its_own_dynamics(pipeline, melody_source):
     for settings, source, expected in (
         ({}, learnt, evened),
         ({}, timbre, plain),
-        ({"draft": "always"}, timbre, evened),
-        ({"draft": "always", "dynamics": "melody"}, timbre, plain),
         ({"dynamics": "sound"}, timbre, evened),
         ({"dynamics": "melody"}, learnt, plain),
     ):
@@ -114,8 +112,6 @@ def test_a_new_sound_brings_its_own_dynamics(pipeline, melody_source):
             torch.testing.assert_close(without[level], plain[level])
     torch.testing.assert_close(mixed({1: timbre, 2: timbre}, dynamics="sound").codes[0][3], evened[3])
     torch.testing.assert_close(mixed({2: timbre}, dynamics="sound").codes[0][3], plain[3])
-    drafts = [mixed({1: timbre}, draft="always", dynamics=of).drafts[0] for of in ("auto", "melody")]
-    assert (drafts[0] - drafts[1]).abs().max() > 0.01
 
 
 def test_a_file_of_before_with_frames_is_read(tmp_path, pipeline):

@@ -95,7 +95,7 @@ def test_steps_follow_from_seconds(tmp_path, source, monkeypatch):
     """At most `most`, however much time there is, and at least `FEWEST`."""
     by_time = changed(steps=None, seconds=1000.0, save_every=100, most=12)
     assert learn(small(), CODEC, [source], by_time, tmp_path / "quick").steps == 12
-    monkeypatch.setattr(sound.SoundTask, "pace", lambda task, folder: 1000.0)
+    monkeypatch.setattr(sound, "pace", lambda task, folder: 1000.0)
     assert learn(small(), CODEC, [source], by_time, tmp_path / "slow").steps == sound.FEWEST
 
 

@@ -44,9 +44,9 @@ class Way:
 def ways(students: Mapping[str, Student]) -> dict[str, Way]:
     """What is compared, by the name of the row: each student and each sampler at several numbers of steps.
 
-    All of them start from noise, not from a draft, and encode the melody source as it is.
+    None of them learns a sound or reads the melody source.
     """
-    antithetic = Sampling(draft=NEVER, transcription=NEVER)
+    antithetic = Sampling(learn=NEVER, transcription=NEVER)
     plain = replace(antithetic, antithetic=0.0)
     compared = {}
     for name, student in students.items():

@@ -63,7 +63,7 @@ CASES = [
     *bad(f"{EVALUATE} --report-cases {{}}", [(value, "report-cases|report_cases") for value in NUMBERS]),
     *bad(f"{EVALUATE} --guidance {{}}", [(value, "guidance") for value in ("nan", "inf", "x", "''", "1,2", "1e30")]),
     *bad(f"{EVALUATE} {{}}", [
-        ("--split music", "music"), ("--embedding abacus", "abacus"), ("--draft sometimes", "draft"), ("--dynamics loud", "dynamics"), ("--device abacus", "abacus"), ("--surprise", "--surprise"), ("--split", "--split|--data"),
+        ("--split music", "music"), ("--embedding abacus", "abacus"), ("--learn sometimes", "learn"), ("--dynamics loud", "dynamics"), ("--device abacus", "abacus"), ("--surprise", "--surprise"), ("--split", "--split|--data"),
         ("--checkpoint a=embedded a=embedded", "a"), ("--checkpoint truth=embedded", "truth"), ("--checkpoint timbre=embedded", "timbre"), ("--checkpoint =embedded", "embedded"),
         ("--checkpoint a/b=embedded", "a/b"), ("--checkpoint missing.safetensors", "missing"), ("--checkpoint @text.wav", "text.wav"), ("--codec missing", "missing"), ("--codec spectral", "spectral"),
         ("--checkpoint x=@m-no-config.safetensors", "m-no-config"),

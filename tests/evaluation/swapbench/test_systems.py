@@ -27,7 +27,7 @@ from msdae.inference.pipeline import Pipeline, Sampling
 from tests.inference.test_inference import Toy, random_model
 
 CPU = torch.device("cpu")
-FAST = Sampling(steps=2, draft="never", transcription="never")
+FAST = Sampling(steps=2, learn="never", transcription="never")
 
 
 @pytest.fixture(scope="module")
