@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import torch
 import torch.nn as nn
+from torch.optim.adam import adam
 
 from msdae import checkpoint
 from msdae.audio.mel import LogMel
@@ -178,23 +179,35 @@ def briefly(
     train, _ = excerpts([source], codec, LogMel(model.config.mel).to(device), config.excerpts, config.seed)
     task = SoundTask(model, train, None, config)
     trained = list(task.networks["sound"].train().parameters())
-    optimizer = torch.optim.AdamW(trained, betas=config.betas, weight_decay=config.weight_decay)
+    first, second = ([torch.zeros_like(parameter) for parameter in trained] for _ in range(2))
+    counts = [torch.zeros(()) for _ in trained]
+    beta1, beta2 = config.betas
+    fixed = {"beta1": beta1, "beta2": beta2, "weight_decay": config.weight_decay, "eps": 1e-8}
     bf16 = torch.autocast(device.type, torch.bfloat16, enabled=is_faster_in_bf16(device))
     batches = task.batches(config.seed, 0, 0, 1)
     with progress(total=config.steps, desc="learning", unit="step") as bar:
         for step in range(config.steps):
-            batch, draws = (
-                next(batches),
-                Draws((config.seed, task.stage, step), config.batch_size, device=device),
-            )
+            batch = steps.to(next(batches), device)
+            draws = Draws((config.seed, task.stage, step), config.batch_size, device=device)
             with bf16:
-                loss = sum(task.losses(steps.to(batch, device), draws).values()).mean()
-            loss.backward()
-            nn.utils.clip_grad_norm_(trained, config.clip)
-            for group in optimizer.param_groups:
-                group["lr"] = config.rate(step, config.steps)
-            optimizer.step()
-            optimizer.zero_grad()
+                loss = sum(task.losses(batch, draws).values()).mean()
+            gradients = list(torch.autograd.grad(loss, trained))
+            norm = nn.utils.get_total_norm(gradients)
+            torch._foreach_mul_(gradients, (config.clip / norm).clamp(max=1.0))
+            rate = config.rate(step, config.steps)
+            with torch.no_grad():  # as by torch.optim.AdamW, which would take a second to start
+                adam(
+                    trained,
+                    gradients,
+                    first,
+                    second,
+                    [],
+                    counts,
+                    amsgrad=False,
+                    lr=rate,
+                    maximize=False,
+                    **fixed,
+                )
             bar.update()
     facts = config.steps, (), tokens(model, train.timbre), train.seconds
     return Lesson(task.kept.requires_grad_(False), code(model, train.timbre), *facts)
