@@ -173,10 +173,10 @@ class Pipeline:
         """
         if not series:
             raise UserError("a series of no strengths; give one at least")
-        mix = learnt_first(self, dataclasses.replace(self.resolved(mix), strength=max(series)))
+        mix, own = learnt_first(self, self.resolved(mix), series)
         voices, wanted = planned(self, mix, series)
         known = encoded_once(self, wanted)
-        return [(voice, self._mixed(voice, series, known)) for voice in voices]
+        return [(voice, self._mixed(voice, series, known, own)) for voice in voices]
 
     def sample(
         self,
@@ -322,8 +322,9 @@ class Pipeline:
 
     def _streams(self, mix: Mix, series: Sequence[float], progress: Progress) -> Iterator[Blocks]:
         """`stream` for each strength of a series; each has to be read to its end before the next."""
-        mix = learnt_first(self, given := dataclasses.replace(mix, strength=max(series)), progress)
-        if mix is not given:
+        given = mix.codes
+        mix, own = learnt_first(self, mix, series, progress)
+        if own is not None or mix.codes.keys() - given.keys():
             logger.info(UNKNOWN_SOUND)
         voices, wanted = planned(self, mix, series)
         read = sum(len(self.starts(job.length)) for job in wanted if job.levels)
@@ -331,7 +332,7 @@ class Pipeline:
         with progress(total=read + (1 + len(series)) * windows, unit="window") as bar:
             advance = wholes(bar)
             known = encoded_once(self, wanted, advance)
-            made = [self._mixed(voice, series, known) for voice in voices]
+            made = [self._mixed(voice, series, known, own) for voice in voices]
             codes = [take for one in made for take in one.codes]
             z = self._sample(codes, None, lambda n: advance(n * len(voices) / len(codes)))
             facts = contours_of(voices), lambda share: advance(windows * share)
@@ -362,10 +363,13 @@ class Pipeline:
         require_audible(resolved.recordings, None if isinstance(mix.melody, Levelled) else resolved.melody)
         return resolved
 
-    def _mixed(self, mix: Mix, series: Sequence[float], known: Mapping[Job, Codes]) -> Mixed:
-        """As `mixed`, of a resolved mix. known: of all jobs."""
+    def _mixed(
+        self, mix: Mix, series: Sequence[float], known: Mapping[Job, Codes], sound: LearntSound | None
+    ) -> Mixed:
+        """As `mixed`, of a resolved mix. known: of all jobs. sound: the melody source's, if it is learnt."""
         own, others = ([known[job] for job in some] for some in jobs(self, mix, min(series)))
         content = self.mix(own[0], {level: codes for codes in own[1:] for level in codes.levels})
+        content = content if sound is None else self.mix(content, {1: sound.codes})
         by_level = {level: codes for codes in others for level in codes.levels} | mix.codes
         timed = {n: by_level.pop(n) for n in mix.levels if not self.model.pooled[n - 1]}
         return mixed(self, content, timed, by_level, series)

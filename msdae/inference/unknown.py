@@ -5,6 +5,7 @@ Whether it knows a sound shows in how well it reconstructs it.
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -28,20 +29,22 @@ JUDGED, TAKES = 2, 4  # windows of a sound that the model reconstructs, and how 
 REMEMBERED = 16  # sounds, at most, that a pipeline remembers
 
 
-def learnt_first(pipeline: Any, mix: Mix, progress: Progress = silent) -> Mix:
-    """The mix, with its timbre source replaced by what the model learns of it, if it does (`learnt`).
+def learnt_first(
+    pipeline: Any, mix: Mix, series: Sequence[float], progress: Progress = silent
+) -> tuple[Mix, LearntSound | None]:
+    """The mix with its timbre source replaced by what the model learns of it, and what it learns of the
+    melody source's own sound; each if that sound is rendered, and has to be learnt (`learnt`).
 
-    That of a reconstruction is the melody source itself. Nothing is learnt if level 1 is given as codes or
-    stays the melody source's in a swap, or if the strength is 0.
-
-    mix: a resolved one. Otherwise as `learnt`.
+    mix: a resolved one. series: strengths. Otherwise as `learnt`.
     """
-    timbre = mix.levels.get(1) if mix.levels else mix.melody
-    own = timbre is None or (timbre is mix.melody and mix.levels)
-    if own or 1 in mix.codes or not mix.strength:
-        return mix
-    sound = learnt(pipeline, timbre, progress)
-    return mix if sound is None else dataclasses.replace(mix, levels={**mix.levels, 1: sound})
+    timbre, levels, own = mix.levels.get(1, mix.melody), dict(mix.levels), None
+    if timbre is mix.melody:
+        levels.pop(1, None)
+    elif max(series) and 1 not in mix.codes:
+        levels[1] = learnt(pipeline, timbre, progress) or timbre
+    if timbre is mix.melody or min(series) < 1:
+        own = learnt(pipeline, mix.melody, progress)
+    return dataclasses.replace(mix, levels=levels), own
 
 
 def learnt(pipeline: Any, timbre: Levelled, progress: Progress = silent) -> LearntSound | None:

@@ -31,9 +31,10 @@ def test_tables_compare_with_the_peer(monkeypatch, tmp_path):
     assert str(loop.column("not the network, % ↓")["thesis, stage 3"]) == "20.0"
     fast, real = swap.column("times as fast as released ↑"), swap.column("times real time ↑")
     assert (
-        str(fast["60 s of sound, of a known sound"]) == "6.0" and str(real["60 s of sound, of a known sound"]) == "12.0"
+        str(fast["60 s of sound, of a known sound"]) == "6.0"
+        and str(real["60 s of sound, of a known sound"]) == "12.0"
     )
-    assert str(fast["60 s of sound, the model itself"]) == "3.0"
+    assert str(fast["60 s of sound, by the model itself"]) == "3.0"
     assert str(fast["60 s of sound, released"]) == "1.0"
 
 
@@ -66,4 +67,4 @@ def seconds(case):
     """Of training 2 s a step of the peer and 1 s of others; of swaps 5 s, 10 s and 30 s of the peer."""
     if len(case) == 3:
         return 2.0 if case[0] == speed.PUBLISHED else 1.0
-    return {speed.PUBLISHED: 30.0, "the model itself": 10.0}.get(case[1], 5.0)
+    return {speed.PUBLISHED: 30.0, "by the model itself": 10.0}.get(case[1], 5.0)

@@ -15,7 +15,7 @@ from msdae.models.adapter import Adapter
 from msdae.nn.tokens import Tokens
 from tests.inference.test_inference import Toy, random_model
 
-FAST = Sampling(steps=2, sampler="euler", transcription="never")
+FAST = Sampling(steps=2, sampler="euler", learn="never", transcription="never")
 SIZES = {
     "tokens": 8,
     "token_hidden": 16,

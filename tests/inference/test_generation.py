@@ -19,7 +19,7 @@ from tests.inference.test_inference import Toy, random_model
 
 @pytest.fixture(scope="module")
 def generator(checkpoint):
-    return drawing(Pipeline.from_pretrained(checkpoint, "cpu", Sampling(steps=2)))
+    return drawing(Pipeline.from_pretrained(checkpoint, "cpu", Sampling(steps=2, learn="never")))
 
 
 def drawing(pipeline):

@@ -22,7 +22,7 @@ from msdae.models.msdae import MSDAE
 from msdae.progress import wholes
 from tests.inference.test_pipeline import Averages, Echo, pipeline, square, tone
 
-FAST = Sampling(steps=1, sampler="euler", transcription="never")
+FAST = Sampling(steps=1, sampler="euler", learn="never", transcription="never")
 
 
 class Toy(Codec):

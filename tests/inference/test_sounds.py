@@ -13,7 +13,7 @@ from msdae.inference.sounds import LearntSound, blended
 from msdae.models.adapter import Adapter
 from tests.inference.test_inference import Toy, random_model
 
-FAST = Sampling(steps=2, sampler="euler", transcription="never")
+FAST = Sampling(steps=2, sampler="euler", learn="never", transcription="never")
 
 
 @pytest.fixture

@@ -62,9 +62,7 @@ def test_a_single_note_has_to_be_further_from_what_the_model_knows(
     assert (codes.adapter is None) == (distance < unknown.UNKNOWN_FEW)
 
 
-@pytest.mark.parametrize(
-    "which", ["never", "known", "short", "itself", "other levels", "learnt", "not pooled"]
-)
+@pytest.mark.parametrize("which", ["never", "known", "short", "learnt", "not pooled"])
 def test_otherwise_nothing_is_learnt(renderer, timbre, source, which, monkeypatch):
     monkeypatch.setattr(lesson, "briefly", lambda *arguments, **others: pytest.fail("learns"))
     if which == "known":
@@ -72,28 +70,32 @@ def test_otherwise_nothing_is_learnt(renderer, timbre, source, which, monkeypatc
     if which == "not pooled":
         renderer = unpooled()
     known = sound(renderer, 0) if which == "learnt" else None
-    levels = {
-        "short": {1: timbre[:2000]},
-        "itself": {1: source},
-        "other levels": {2: timbre},
-        "learnt": {1: known},
-    }.get(which, {1: timbre})
+    levels = {"short": {1: timbre[:2000]}, "learnt": {1: known}}.get(which, {1: timbre})
     learn = {"never": "never", "known": "auto"}.get(which, "always")
     (codes,) = mixed(renderer, Mix(source, levels), learn)
     assert codes.adapter is (known.adapter if known else None)
 
 
+@pytest.mark.parametrize("levels", [{}, {2: "timbre"}, {1: "source", 2: "timbre"}])
+def test_the_melody_sources_own_sound_is_learnt_where_it_is_played(renderer, timbre, source, levels):
+    named = {"timbre": timbre, "source": source}
+    (codes,) = mixed(renderer, Mix(source, {level: named[name] for level, name in levels.items()}))
+    own, swapped = mixed(renderer, Mix(source, {1: timbre}), strengths=[0.5])
+    assert swapped.adapter is not codes.adapter is not None
+    assert levels or codes.adapter is own.adapter  # swaps of levels that follow time are not tuned
+    assert len(mixed(renderer, Mix(source, {1: timbre}), strengths=[0.0])) == 1
+
+
 def test_swaps_and_series_play_what_was_learnt(renderer, timbre, source, caplog):
     caplog.set_level("INFO", "msdae")
     series = renderer.interpolate(timbre, source, 3, levels=(1,))
-    whole = renderer.swap(timbre, source)
-    torch.testing.assert_close(series[2], whole, atol=1e-4, rtol=1e-3)
-    assert caplog.messages == [unknown.UNKNOWN_SOUND] * 2
-    learnt = renderer.reconstruct(source)
+    ends = renderer.reconstruct(source), renderer.swap(timbre, source)
+    for found, expected in zip(series[::2], ends, strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)
     assert caplog.messages == [unknown.UNKNOWN_SOUND] * 3
     renderer.sampling = replace(renderer.sampling, learn="never")
-    torch.testing.assert_close(series[0], plain := renderer.reconstruct(source), atol=1e-4, rtol=1e-3)
-    assert (learnt - plain).abs().max() > 0.01 < (renderer.swap(timbre, source) - whole).abs().max()
+    plain = renderer.reconstruct(source), renderer.swap(timbre, source)
+    assert all((one - other).abs().max() > 0.01 for one, other in zip(ends, plain, strict=True))
     assert caplog.messages == [unknown.UNKNOWN_SOUND] * 3
 
 
