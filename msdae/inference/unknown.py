@@ -21,7 +21,7 @@ from msdae.inference.sounds import LearntSound
 from msdae.limits import SHORTEST_SOUND
 from msdae.progress import Progress, silent
 
-UNKNOWN_SOUND = "note: the model does not know this sound, and has learnt it first (--learn never: as it is)"
+UNKNOWN_SOUND = "note: the model does not know this sound, and learnt it first; --learn never leaves that out"
 UNKNOWN = 3.3  # dB of `distance` from which on the model does not know a sound
 UNKNOWN_FEW = 6.0  # the same for a source of few notes, from which less can be told
 FEW_NOTES = 0.35  # a source whose `variety` is below this has few notes

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -179,13 +180,23 @@ def briefly(
     train, _ = excerpts([source], codec, LogMel(model.config.mel).to(device), config.excerpts, config.seed)
     task = SoundTask(model, train, None, config)
     trained = list(task.networks["sound"].train().parameters())
-    first, second = ([torch.zeros_like(parameter) for parameter in trained] for _ in range(2))
-    counts = [torch.zeros(()) for _ in trained]
-    beta1, beta2 = config.betas
-    fixed = {"beta1": beta1, "beta2": beta2, "weight_decay": config.weight_decay, "eps": 1e-8}
+    # as torch.optim.AdamW, which would take a second to start
+    descend = partial(
+        adam,
+        exp_avgs=[torch.zeros_like(parameter) for parameter in trained],
+        exp_avg_sqs=[torch.zeros_like(parameter) for parameter in trained],
+        max_exp_avg_sqs=[],
+        state_steps=[torch.zeros(()) for _ in trained],
+        amsgrad=False,
+        beta1=config.betas[0],
+        beta2=config.betas[1],
+        weight_decay=config.weight_decay,
+        eps=1e-8,
+        maximize=False,
+    )
     bf16 = torch.autocast(device.type, torch.bfloat16, enabled=is_faster_in_bf16(device))
     batches = task.batches(config.seed, 0, 0, 1)
-    with progress(total=config.steps, desc="learning", unit="step") as bar:
+    with progress(total=config.steps, desc=task.name, unit="step") as bar:
         for step in range(config.steps):
             batch = steps.to(next(batches), device)
             draws = Draws((config.seed, task.stage, step), config.batch_size, device=device)
@@ -193,21 +204,11 @@ def briefly(
                 loss = sum(task.losses(batch, draws).values()).mean()
             gradients = list(torch.autograd.grad(loss, trained))
             norm = nn.utils.get_total_norm(gradients)
+            if not norm.isfinite():  # what was learnt so far is kept
+                break
             torch._foreach_mul_(gradients, (config.clip / norm).clamp(max=1.0))
-            rate = config.rate(step, config.steps)
-            with torch.no_grad():  # as by torch.optim.AdamW, which would take a second to start
-                adam(
-                    trained,
-                    gradients,
-                    first,
-                    second,
-                    [],
-                    counts,
-                    amsgrad=False,
-                    lr=rate,
-                    maximize=False,
-                    **fixed,
-                )
+            with torch.no_grad():
+                descend(trained, gradients, lr=config.rate(step, config.steps))
             bar.update()
     facts = config.steps, (), tokens(model, train.timbre), train.seconds
     return Lesson(task.kept.requires_grad_(False), code(model, train.timbre), *facts)
