@@ -26,7 +26,7 @@ UNKNOWN = 3.3  # dB of `distance` from which on the model does not know a sound
 UNKNOWN_FEW = 6.0  # the same for a source of few notes, from which less can be told
 FEW_NOTES = 0.35  # a source whose `variety` is below this has few notes
 JUDGED, TAKES = 2, 4  # windows of a sound that the model reconstructs, and how often
-REMEMBERED = 16  # sounds, at most, that a pipeline remembers
+REMEMBERED = 32  # sounds, at most, that a pipeline remembers
 
 
 def learnt_first(
@@ -61,7 +61,7 @@ def learnt(pipeline: Any, timbre: Levelled, progress: Progress = silent) -> Lear
     sound, remembered = audible(timbre, pipeline.codec.sample_rate), pipeline.remembered
     if len(sound) < SHORTEST_SOUND * pipeline.codec.sample_rate:
         return None
-    key = pipeline.sampling, hashlib.sha256(sound.numpy().tobytes()).digest()
+    key = pipeline.sampling.learn, hashlib.sha256(sound.numpy().tobytes()).digest()
     if key not in remembered:
         known = pipeline.sampling.learn != ALWAYS and _known(pipeline, sound)
         remembered[key] = None if known else _lesson(pipeline, sound, progress)

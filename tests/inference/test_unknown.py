@@ -100,11 +100,13 @@ def test_swaps_and_series_play_what_was_learnt(renderer, timbre, source, caplog)
 
 
 def test_a_sound_is_remembered(renderer, timbre, source, monkeypatch):
-    """Whatever it is given as; but not with other settings, and only the last ones."""
+    """Whatever it is given as, and of whatever seed; but only the last ones are."""
     learn, learnt = lesson.briefly, []
     monkeypatch.setattr(lesson, "briefly", lambda *a, **b: learnt.append(a[2]) or learn(*a, **b))
     first, again = (mixed(renderer, Mix(source, {1: one}))[0] for one in (timbre, Waveform(timbre)))
-    assert first.adapter is again.adapter and len(learnt) == 1
+    renderer.sampling = replace(renderer.sampling, seed=1)
+    (other,) = mixed(renderer, Mix(source, {1: timbre}))
+    assert first.adapter is again.adapter is other.adapter and len(learnt) == 1
     mixed(renderer, Mix(source, {1: timbre}), "always")
     assert len(learnt) == 2
     monkeypatch.setattr(unknown, "REMEMBERED", 2)
