@@ -26,7 +26,7 @@ UNKNOWN = 3.3  # dB of `distance` from which on the model does not know a sound
 UNKNOWN_FEW = 6.0  # the same for a source of few notes, from which less can be told
 FEW_NOTES = 0.35  # a source whose `variety` is below this has few notes
 JUDGED, TAKES = 2, 4  # windows of a sound that the model reconstructs, and how often
-REMEMBERED = 32  # sounds, at most, that a pipeline remembers
+REMEMBERED = 64  # sounds, at most, that a pipeline remembers
 
 
 def learnt_first(
