@@ -110,10 +110,10 @@ def run(main: Callable[[], None]) -> None:
             launcher.leave()
         raise
     except Exception as error:
+        launcher.end_if_terminated()
         if (said := of_system(error)) is None:
             raise
-        if os.environ.get("LOCAL_RANK", "0") != "0":
-            time.sleep(_FIRST_SPEAKS)
+        time.sleep(_FIRST_SPEAKS if os.environ.get("LOCAL_RANK", "0") != "0" else 0)
         _end(f"error: {printable(said)}", 2)
 
 

@@ -32,6 +32,12 @@ def terminate(number: int, frame: object) -> NoReturn:
     sys.exit(128 + number)
 
 
+def end_if_terminated() -> None:
+    """Exit if `terminate` was called, of whose exit some libraries make an error while they are imported."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        sys.exit(128 + signal.SIGTERM)
+
+
 def watch() -> None:
     """Begin to watch the launcher: when it dies, this process ends as by SIGTERM.
 

@@ -104,3 +104,21 @@ def test_of_several_processes_the_first_one_speaks(tmp_path, monkeypatch):
         time.sleep(0.5)
         process.terminate()
         assert process.communicate()[1] == b"" and process.returncode == 143
+
+
+def test_an_error_after_the_signal_to_end_is_that_end():
+    """Regression: SIGTERM while matplotlib is imported ended as its ImportError, with a traceback."""
+    script = """
+import os, signal
+from msdae import cli
+
+def main():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except SystemExit:
+        raise ImportError("initialization failed")
+
+cli.run(main)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (143, "")
