@@ -67,7 +67,7 @@ class Pipeline:
         self.sample_rate, self.window = codec.sample_rate, codec.clip_frames
         self.stride = self.window - self.window // OVERLAP
         self._levels = tuple(range(1, model.stage + 1))
-        self.remembered: dict[Any, LearntSound | None] = {}  # by `unknown.learnt_first`
+        self.remembered: dict[Any, LearntSound | None] = {}  # by `unknown.learnt`
 
     @classmethod
     def from_pretrained(

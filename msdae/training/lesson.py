@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -231,16 +230,3 @@ def tokens(model: Autoencoder, mel: torch.Tensor) -> Tokens | None:
         return None
     values, loudness = (torch.cat(parts).cpu() for parts in zip(*encoded, strict=True))
     return gathered(values, loudness, model.config.most_tokens)
-
-
-@contextmanager
-def frozen(model: Autoencoder) -> Iterator[None]:
-    """The model's weights take no gradients inside the block; it evaluates after it."""
-    needed = [parameter.requires_grad for parameter in model.parameters()]
-    model.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter, grad in zip(model.parameters(), needed, strict=True):
-            parameter.requires_grad_(grad)
-        model.eval()

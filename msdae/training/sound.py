@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def learn(
     if process.device.type != device.type:
         raise UserError(f"this process has trained on another device than the model's, {device}; start anew")
     log_mel = LogMel(model.config.mel).to(device)
-    with only_process(folder), lesson.frozen(model):
+    with only_process(folder), _frozen(model):
         train, valid = excerpts(sources, codec, log_mel, config.excerpts, config.seed, progress)
         task = SoundTask(model, train, valid, config)
         loop = Loop(task, config, _total(task, folder, begin), folder, progress)
@@ -116,3 +117,16 @@ def _finished(device: torch.device) -> float:
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
     return time.perf_counter()
+
+
+@contextmanager
+def _frozen(model: Autoencoder) -> Iterator[None]:
+    """The model's weights take no gradients inside the block; it evaluates after it."""
+    needed = [parameter.requires_grad for parameter in model.parameters()]
+    model.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter, grad in zip(model.parameters(), needed, strict=True):
+            parameter.requires_grad_(grad)
+        model.eval()

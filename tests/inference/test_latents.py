@@ -11,6 +11,7 @@ from msdae.inference import latents as inner
 from msdae.inference.latents import HELD
 from msdae.inference.longform import Layout
 from msdae.inference.pipeline import Mix, Pipeline, Sampling
+from msdae.inference.route import Route
 from msdae.models import hub, student
 from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
@@ -227,3 +228,23 @@ def test_codes_of_any_precision_are_rendered(source, kind, tokens):
     expected = pipeline.sample(codes)
     for rendered in (other, pipeline.mix(codes, {1: other, 3: other}, 0.5)):
         torch.testing.assert_close(pipeline.sample(rendered), expected, atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "sigmas, rest",
+    [([33.0, 10, 2.6, 0.4, 0], [HELD, 0.4, 0]), ([33.0, 0], [HELD, 0]), ([1.0, 0], [HELD, 1.0, 0])],
+)
+def test_what_is_left_of_a_route(sigmas, rest):
+    left = Route(torch.tensor(sigmas), "euler", None, None).below(HELD).sigmas.tolist()
+    assert left == pytest.approx(rest)
+
+
+def test_what_is_begun_is_denoised_by_what_is_left():
+    """A denoiser that answers with what it is given keeps it; the noise on it has the level HELD."""
+    seen, begun = [], torch.full((1, 64, 40), 100.0)
+    noise = torch.randn(begun.shape, generator=torch.Generator().manual_seed(0))
+    route = Route(torch.tensor([33.0, HELD, 0.0]), "euler", None, None).below(HELD)
+    z = route.solve(lambda x, sigma: seen.append((x, sigma)) or torch.full_like(x, 100.0), noise, begun)
+    torch.testing.assert_close(z, begun)
+    assert all(sigma.tolist() == [pytest.approx(HELD)] for _, sigma in seen)
+    assert (seen[0][0] - 100).std().item() == pytest.approx(HELD, rel=0.05)
