@@ -72,7 +72,7 @@ class Engine:
         self.fade = min(FADE, self.stride, config.ahead * codec.hop)
         pipeline.model.guidance_weights(pipeline.sampling.guidance)  # raises before anything plays
         route = pipeline.route()
-        self._route = route.for_new_sound() if sound.adapter else route
+        self._route = route.for_learnt_sound() if sound.adapter else route
         self.unet = self._route.unet()  # a student is read and merged before anything plays
         self._adapter = sound.adapter and sound.adapter.copy().to(pipeline.device)
         self._even = brings_dynamics(pipeline.sampling.dynamics, sound.adapter is not None)

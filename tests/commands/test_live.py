@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from msdae.errors import UserError
+from msdae.inference import unknown
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,6 +39,18 @@ def test_a_file_is_played_without_a_card(run, sounds, midi, tmp_path, capsys, ki
     assert re.search(
         r"delay: 0.557 s, [\d.]+ s measured\ntime: [\d.]+ of real time, [\d.]+ of one core's", said
     )
+
+
+def test_a_sound_that_the_model_does_not_know_is_learnt_and_played(run, sounds, tmp_path, monkeypatch):
+    """Regression: it ended with an AttributeError."""
+    learnt, lesson = [], unknown._lesson
+    monkeypatch.setattr(unknown, "_known", lambda *given: False)
+    monkeypatch.setattr(unknown, "_lesson", lambda *given: learnt.append(lesson(*given)) or learnt[0])
+    files = ["--timbre", sounds[0], "--in-file", sounds[1], "--out", tmp_path / "y.wav"]
+    run("live", *files, "--steps", 1)
+    assert len(learnt) == 1
+    heard, _ = soundfile.read(tmp_path / "y.wav")
+    assert np.abs(heard).max() > 0.01
 
 
 def test_a_silent_timbre_source_is_refused(run, sounds, tmp_path, capsys):

@@ -195,6 +195,20 @@ def test_codes_of_any_precision_are_played(small, melody):
     assert torch.equal(Engine(small, double)(source), Engine(small, codes)(source))
 
 
+def test_a_learnt_sound_is_played_with_its_adapter(small, melody):
+    """Regression: it ended with an AttributeError."""
+    source = melody(2.0)[0]
+    codes = small.encode(source, levels=(1,))
+    adapter = Adapter.fresh(small.model.unet, 4, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for name, weights in adapter.weights.items():
+            if name.endswith("up"):
+                weights.normal_(generator=torch.Generator().manual_seed(1))
+    learnt = Engine(small, dataclasses.replace(codes, adapter=adapter))
+    assert learnt._route.antithetic == small.route().antithetic / 2 > 0
+    assert (learnt(source) - Engine(small, codes)(source)).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize(
     ("block", "said"),
     [
