@@ -1,5 +1,6 @@
 """Windows of sound to codes and tokens."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,11 @@ from msdae.inference.latents import Advance, Silence, ignored
 from msdae.inference.settings import AUTO, SOUND, Mix
 from msdae.inference.sounds import known_codes
 from msdae.inference.sources import Melody, require_audible, timbre_source
-from msdae.inference.unknown import learnt
+from msdae.inference.unknown import UNKNOWN_SOUND, learnt
 from msdae.models.autoencoder import Autoencoder
 from msdae.nn.tokens import Tokens, gathered
 
+logger = logging.getLogger(__name__)
 QUIET = 1e-3  # a window with less than this share of the loudest one's power says nothing about a sound
 TOKENS, LOUDNESS = "tokens", "loudness of tokens"  # keys of `window_codes` beside the levels
 
@@ -106,6 +108,7 @@ def timbre_of(pipeline: Any, timbre: Any, levels: Sequence[int] = (1,)) -> Codes
     source = timbre_source(timbre, pipeline.codec.sample_rate)
     require_audible([source])
     if tuple(levels) == (1,) and (sound := learnt(pipeline, source)) is not None:
+        logger.info(UNKNOWN_SOUND)
         return sound.codes
     return pipeline.encode(source, samples=max(source.samples, pipeline.codec.clip_samples), levels=levels)
 
