@@ -39,15 +39,24 @@ def flush_denormals() -> None:
 
 
 @contextmanager
-def workers() -> Iterator[ThreadPoolExecutor]:
-    """A worker with one thread for each thread of torch: for jobs too small to be split over threads."""
+def one_thread() -> Iterator[int]:
+    """Inside the block, torch computes on one thread: for many small operations, whose threads would wait for
+    each other more than they compute, and beside other busy processes ten times as long. Yields how many
+    threads it has outside."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield pool
+        yield threads
     finally:
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def workers() -> Iterator[ThreadPoolExecutor]:
+    """A worker with one thread for each thread of torch: for jobs too small to be split over threads."""
+    initializer = {"initializer": torch.set_num_threads, "initargs": (1,)}
+    with one_thread() as threads, ThreadPoolExecutor(threads, **initializer) as pool:
+        yield pool
 
 
 def is_faster_in_bf16(place: torch.device) -> bool:

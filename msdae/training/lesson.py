@@ -21,7 +21,7 @@ from msdae.data.excerpts import TOGETHER, ExcerptConfig, Excerpts, excerpts
 from msdae.limits import COUNT, FRACTION, LEARNING, LEARNING_SECONDS, NOT_NEGATIVE, Range
 from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
-from msdae.nn.device import is_faster_in_bf16
+from msdae.nn.device import is_faster_in_bf16, one_thread
 from msdae.nn.tokens import Tokens, gathered
 from msdae.progress import Progress, silent
 from msdae.training import steps
@@ -195,7 +195,7 @@ def briefly(
     )
     bf16 = torch.autocast(device.type, torch.bfloat16, enabled=is_faster_in_bf16(device))
     batches = task.batches(config.seed, 0, 0, 1)
-    with progress(total=config.steps, desc=task.name, unit="step") as bar:
+    with progress(total=config.steps, desc=task.name, unit="step") as bar, one_thread():
         for step in range(config.steps):
             batch = steps.to(next(batches), device)
             draws = Draws((config.seed, task.stage, step), config.batch_size, device=device)

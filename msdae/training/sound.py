@@ -20,6 +20,7 @@ from msdae.errors import UserError, printable
 from msdae.locks import only_process
 from msdae.models.adapter import Adapter
 from msdae.models.autoencoder import Autoencoder
+from msdae.nn.device import one_thread
 from msdae.progress import Progress, silent
 from msdae.training import lesson, state, steps
 from msdae.training.lesson import KIND, PRODUCT, LearnConfig, Lesson, SoundTask
@@ -62,11 +63,12 @@ def learn(
     with only_process(folder), _frozen(model):
         train, valid = excerpts(sources, codec, log_mel, config.excerpts, config.seed, progress)
         task = SoundTask(model, train, valid, config)
-        loop = Loop(task, config, _total(task, folder, begin), folder, progress)
-        if valid and not loop.log.history(VALIDATION_LOSS):
-            loop.log.write(0, loop.validate())
-        if not loop.run():
-            raise KeyboardInterrupt
+        with one_thread():
+            loop = Loop(task, config, _total(task, folder, begin), folder, progress)
+            if valid and not loop.log.history(VALIDATION_LOSS):
+                loop.log.write(0, loop.validate())
+            if not loop.run():
+                raise KeyboardInterrupt
         tensors, _ = checkpoint.load(folder / PRODUCT, KIND)
         held_out = loop.log.history(VALIDATION_LOSS)
         before_and_after = (*held_out[:1], *held_out[1:][-1:])

@@ -54,6 +54,12 @@ def test_more_of_the_change_is_kept_as_asked_for(source):
         torch.testing.assert_close(half.adapter.tensors()[name], scale * tensor)
 
 
+def test_it_computes_on_one_thread(source, threads_of_steps):
+    """Regression: beside another process, threads that waited for each other took ten times as long."""
+    briefly(small(), CODEC, source, BRIEFER)
+    assert threads_of_steps == [1] * 4 and torch.get_num_threads() == 2
+
+
 def test_silence_is_refused():
     with pytest.raises(UserError, match="nothing can be heard"):
         briefly(small(), CODEC, Waveform(torch.zeros(10_000)), BRIEFER)

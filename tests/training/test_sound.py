@@ -50,6 +50,11 @@ def source(melody):
     return Waveform(melody(13.0)[0])
 
 
+def test_it_computes_on_one_thread(tmp_path, source, threads_of_steps):
+    learn(small(), CODEC, [source], SETTINGS, tmp_path)
+    assert set(threads_of_steps) == {1} and torch.get_num_threads() == 2
+
+
 def test_held_out_excerpts_get_better_and_the_model_stays(tmp_path, source):
     model = small()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
