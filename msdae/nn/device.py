@@ -40,9 +40,11 @@ def flush_denormals() -> None:
 
 @contextmanager
 def one_thread() -> Iterator[int]:
-    """Inside the block, torch computes on one thread: for many small operations, whose threads would wait for
-    each other more than they compute, and beside other busy processes ten times as long. Yields how many
-    threads it has outside."""
+    """Inside the block, torch computes on one thread; yields how many it has outside.
+
+    For many small operations: several threads would wait for each other longer than they compute. Beside
+    other busy processes, such work would take ten times as long.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -54,8 +56,10 @@ def one_thread() -> Iterator[int]:
 @contextmanager
 def workers() -> Iterator[ThreadPoolExecutor]:
     """A worker with one thread for each thread of torch: for jobs too small to be split over threads."""
-    initializer = {"initializer": torch.set_num_threads, "initargs": (1,)}
-    with one_thread() as threads, ThreadPoolExecutor(threads, **initializer) as pool:
+    with (
+        one_thread() as threads,
+        ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+    ):
         yield pool
 
 
