@@ -1,4 +1,4 @@
-"""Straightens bent pitches (vibrato, slides, quarter tones) for models, and bends renderings again."""
+"""Straightens bent pitches (vibrato, slides, scoops, trills) for models, and bends renderings again."""
 
 import itertools
 import math
@@ -17,16 +17,19 @@ from msdae.audio.windows import Changed, cut
 
 LOUD = 0.96  # quantile of the frames' power that counts as loud; louder frames may be clicks
 QUIET = 1e-4  # share of the loud power below which a frame has no pitch
-STEP = 45.0  # cents; a larger step between frames begins another note
-SHORTEST = 7  # frames of the shortest note that may bend: 80 ms
-MIDDLE = 25  # frames, 0.3 s, over whose median a pitch bends
-STAY = 65.0  # cents from a key at which a slide moves on to another key
-MOST = 120.0  # cents of the largest bend
+LEAP = 300.0  # cents; a larger step between frames begins another phrase
+FILLED = 4  # frames, 46 ms; a gap without a pitch that is no longer has the pitch of what is nearest
+SHORTEST = 7  # frames of the shortest phrase that may bend: 80 ms
+HELD, MOVING = 1.0, 0.1  # weights of frames whose pitch is held, and moves: ...
+STEADY = 25.0  # ... cents, within four frames, from which on it moves
+FAR = 200.0  # cents from a key; frames farther away count no more
+CHANGE = 325.0  # what another key costs, in cents times frames that are held
+MOST = 1200.0  # cents of the largest bend
 LEAST = 15.0  # cents; a note that bends less is left alone
 # A frame is part of a single line if more than `MOSTLY` of the audible frames within `AROUND` have a pitch.
 AROUND, MOSTLY = 86, 0.6  # frames to either side (2 s in all), share
-GAP = 0.25  # seconds; across a shorter gap without a pitch, the bend is interpolated
-RING = 8  # frames by which a bend continues into a longer gap, from either side
+GAP = 21  # frames, 0.24 s; across a gap without a pitch that is no longer, bends are interpolated
+RING = 8  # frames in which a bend fades away in a longer gap, from either side
 OVER, TAPS = 2, 6  # oversampling factor, and samples per interpolating polynomial
 TOGETHER = 1 << 16  # samples that are made at once
 
@@ -75,7 +78,7 @@ class Straightened(Changed):
         audible = power >= QUIET * np.quantile(power, LOUD)
         pitched = audible & (hertz > 0)
         line = pitched & (_around(pitched) > MOSTLY * _around(audible))
-        bends = bent(seconds, np.where(line, 100 * temperament.pitch(hertz), np.nan))
+        bends = bent(np.where(line, 100 * temperament.pitch(hertz), np.nan))
         if not bends.any():
             return None
         there = np.concatenate([[0], self.rate * seconds, [self.source.samples]])
@@ -84,28 +87,21 @@ class Straightened(Changed):
         return Map(there, here)
 
 
-def bent(seconds: np.ndarray, cents: np.ndarray) -> np.ndarray:
+def bent(cents: np.ndarray) -> np.ndarray:
     """The bend of each frame, in cents above its key: (frames,)
 
-    seconds: times of the frames, (frames,). cents: pitches in cents above MIDI pitch 0, NaN without a pitch,
-    (frames,).
+    cents: pitches in cents above MIDI pitch 0, NaN without a pitch, (frames,).
     """
     bends = np.full(len(cents), np.nan)
-    for first, last in _notes(cents):
-        note = cents[first:last]
-        bend = np.clip(note - _keys(note), -MOST, MOST)
-        bends[first:last] = bend if np.quantile(np.abs(bend), 0.9) > LEAST else 0
+    filled = _filled(cents)
+    for first, last in _phrases(filled):
+        bends[first:last] = _from_keys(filled[first:last])
     for first, last in pitch.runs(np.isnan(bends)):
-        inside = first > 0 and last < len(bends)
-        if not inside or seconds[last] - seconds[first - 1] > GAP:
-            before, after = bends[max(0, first - 1)], bends[min(last, len(bends) - 1)]
-            bends[first:last] = 0
-            if first:
-                bends[first : min(first + RING, last)] = before
-            if last < len(bends):
-                bends[max(first, last - RING) : last] = after
-    known = ~np.isnan(bends)
-    return np.interp(seconds, seconds[known], bends[known]) if known.any() else np.zeros(len(bends))
+        begins, ends = first == 0, last == len(bends)
+        if begins or ends or last - first > GAP:
+            bends[first if begins else first + RING : last if ends else last - RING] = 0
+    known = np.flatnonzero(~np.isnan(bends))
+    return np.interp(np.arange(len(bends)), known, bends[known]) if len(known) else np.zeros(len(bends))
 
 
 def _around(marks: np.ndarray) -> np.ndarray:
@@ -113,24 +109,53 @@ def _around(marks: np.ndarray) -> np.ndarray:
     return np.convolve(marks, np.ones(2 * AROUND + 1))[AROUND:-AROUND]
 
 
-def _notes(cents: np.ndarray) -> list[tuple[int, int]]:
-    """(first frame, frame after the last) of each note."""
-    apart = np.isnan(cents[1:]) | np.isnan(cents[:-1]) | ~(np.abs(np.diff(cents)) < STEP)
+def _filled(cents: np.ndarray) -> np.ndarray:
+    """`cents` with short gaps filled, (frames,) both."""
+    filled = cents.copy()
+    for first, last in pitch.runs(np.isnan(cents)):
+        if first and last < len(cents) and last - first <= FILLED:
+            middle = (first + last) // 2
+            filled[first:middle], filled[middle:last] = cents[first - 1], cents[last]
+    return filled
+
+
+def _phrases(cents: np.ndarray) -> list[tuple[int, int]]:
+    """(first frame, frame after the last) of each phrase, in which no pitch is missing or leaps."""
+    apart = ~(np.abs(np.diff(cents)) <= LEAP)
     edges = np.concatenate([[0], 1 + np.flatnonzero(apart), [len(cents)]])
     return [(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True) if b - a >= SHORTEST]
 
 
-def _keys(note: np.ndarray) -> np.ndarray:
-    """The key of each frame of a note, in cents; it changes when the pitch is `STAY` away: (frames,) both."""
-    size = min(MIDDLE, len(note)) // 2 * 2 + 1
-    around = np.lib.stride_tricks.sliding_window_view(np.pad(note, size // 2, mode="edge"), size)
-    middle = np.median(around, axis=1)
-    keys, key = np.empty(len(note)), 100 * round(float(np.median(middle[:MIDDLE])) / 100)
-    for n, cents in enumerate(middle):
-        if abs(cents - key) > STAY:
-            key = 100 * round(cents / 100)
-        keys[n] = key
-    return keys
+def _from_keys(phrase: np.ndarray) -> np.ndarray:
+    """The bends of a phrase, in cents above its keys; both (frames,)."""
+    keys = _keys(phrase)
+    bends = np.clip(phrase - keys, -MOST, MOST)
+    for note in np.split(bends, 1 + np.flatnonzero(np.diff(keys))):
+        if np.quantile(np.abs(note), 0.9) <= LEAST:
+            note[:] = 0
+    return bends
+
+
+def _keys(phrase: np.ndarray) -> np.ndarray:
+    """The key of each frame of a phrase, in cents: (frames,) both.
+
+    They are as near to the pitches as possible if each change of key costs `CHANGE` (dynamic programming), so
+    that slow slides move from key to key, while vibrato, scoops and fast trills bend one key.
+    """
+    padded = np.pad(phrase, 2, mode="edge")
+    weights = np.where(np.abs(padded[4:] - padded[:-4]) < STEADY, HELD, MOVING)
+    keys = 100 * np.arange(np.floor(phrase.min() / 100), np.ceil(phrase.max() / 100) + 1)
+    costs = weights[:, None] * np.minimum(np.abs(phrase[:, None] - keys), FAR)
+    total, own, before = costs[0], np.arange(len(keys)), np.zeros(costs.shape, int)
+    for frame, cost in enumerate(costs[1:], start=1):
+        best = total.argmin()
+        moved = total[best] + CHANGE
+        before[frame] = np.where(total <= moved, own, best)
+        total = cost + np.minimum(total, moved)
+    path = [int(total.argmin())]
+    for row in before[:0:-1]:
+        path.append(int(row[path[-1]]))
+    return keys[path[::-1]]
 
 
 def _warped(

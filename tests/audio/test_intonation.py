@@ -28,6 +28,13 @@ def above_keys(sound):
     return cents - 100 * (cents / 100).round()
 
 
+def commonest(sound):
+    """The share of the frames' pitches at the commonest key."""
+    hertz = periods(Waveform(sound), RATE).hertz[8:-8]
+    counts = (12 * (hertz[hertz > 0] / 440).log2()).round().unique(return_counts=True)[1]
+    return float(counts.max() / counts.sum())
+
+
 @pytest.mark.parametrize("kind", BENDS)
 def test_what_bends_is_straightened_and_bent_again(kind):
     sound = line(BENDS[kind])
@@ -50,19 +57,53 @@ def test_what_is_straight_or_has_several_voices_is_left_alone():
         assert torch.equal(torch.cat(list(straightened.restored([sound]))), sound)
 
 
+@pytest.mark.parametrize(
+    "cents",
+    [
+        100 * (torch.sin(2 * torch.pi * 6 * TIME) > 0).double(),  # twelve notes a second
+        -700 * (1 - TIME % 1 / 0.15).clamp(0, 1),
+        -400 * (1 - (TIME % 1 - 0.5).abs() / 0.08).clamp(0, 1),
+    ],
+    ids=["trill", "scoop", "dip"],
+)
+def test_fast_turns_bend_one_key(cents):
+    sound = line(cents)
+    straightened = Straightened(Waveform(sound), RATE)
+    straight = torch.cat(list(straightened.blocks()))
+    assert commonest(sound) < 0.91 and commonest(straight) > 0.96
+    restored = torch.cat(list(straightened.restored([straight])))
+    assert (restored - sound)[2000:-2000].abs().max() < 0.02
+
+
 def test_bends_of_notes():
-    """A semitone apart, 30 cents sharp, a pause of which a half is short, and one flat within its reach."""
-    seconds = np.arange(200) / 86
+    """A semitone apart, 30 cents sharp; a pause with a click in it; one that is flat."""
     cents = np.full(200, np.nan)
-    cents[20:50], cents[60:90], cents[150:180], cents[185:188] = 6030, 6130, 6595, 5000
-    bends = bent(seconds, cents)
-    np.testing.assert_allclose(bends[20 - RING : 90 + RING], 30)
+    cents[20:50], cents[60:90], cents[150:180], cents[120:123] = 6030, 6130, 6595, 5000
+    bends = bent(cents)
+    np.testing.assert_allclose(bends[20:90], 30)
+    np.testing.assert_allclose(bends[90 : 90 + RING], 30 * (1 - np.arange(1, RING + 1) / (RING + 1)))
     assert not bends[: 20 - RING].any() and not bends[90 + RING :].any()
+
+
+def test_notes_that_are_held_have_keys_of_their_own():
+    """Eight a second, a whole tone apart, have; not twelve, a semitone apart, half of which has no pitch."""
+    slow = np.repeat([6000.0, 6200.0, 6000.0, 6200.0], 11)
+    assert not bent(slow).any()
+    fast = np.repeat([6000.0, 6100.0, 6000.0], 7)
+    fast[[4, 5, 6, 11, 12, 13]] = np.nan
+    keys = fast - bent(fast)
+    assert set(keys[~np.isnan(keys)]) == {6000.0}
+
+
+def test_a_short_gap_has_the_pitches_beside_it():
+    cents = np.full(40, 6040.0)
+    cents[20:], cents[18:22] = 6540, np.nan
+    np.testing.assert_allclose(bent(cents), 40)
 
 
 def test_a_pitch_half_way_between_keys_stays_at_one():
     cents = 6050 + 10 * np.sin(np.arange(300) / 2)
-    bends = bent(np.arange(300) / 86, cents)
+    bends = bent(cents)
     assert len({*np.round((cents - bends) / 100)}) == 1
 
 
