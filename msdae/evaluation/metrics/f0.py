@@ -7,7 +7,7 @@ import torch
 import torchaudio
 
 from msdae.audio import temperament
-from msdae.audio.pitch import RATE
+from msdae.audio.pitch import RATE, track
 from msdae.audio.pitch import detector as _detector
 from msdae.symbolic.notes import Note
 
@@ -44,3 +44,19 @@ def raw_pitch_accuracy(notes: Sequence[Note], waveform: torch.Tensor, sample_rat
     pitches = temperament.pitch(heard.pitch_hz[inside])
     right = np.abs(pitches - played[inside]) <= CENTS / 100
     return float(np.mean(right & (heard.confidence[inside] > 0)))
+
+
+def shared_pitch(source: torch.Tensor, output: torch.Tensor, sample_rate: int) -> float | None:
+    """The share of the time with a pitch of `source`, a single line, in which `output` is within 50 cents.
+
+    source, output: (samples,), mono, [-1, 1]; what has an end before the other goes on in silence.
+    Returns None if the network is not installed or finds no pitch in the source.
+    """
+    if _detector() is None:
+        return None
+    wanted, heard = (track(sound, sample_rate).cents for sound in (source, output))
+    frames = np.flatnonzero(np.isfinite(wanted))
+    if not len(frames):
+        return None
+    padded = np.append(heard, np.full(max(0, len(wanted) - len(heard)), np.nan))
+    return float(np.mean(np.abs(padded[frames] - wanted[frames]) <= CENTS))

@@ -18,7 +18,7 @@ from msdae.audio.resample import resampled
 from msdae.codecs import Codec
 from msdae.errors import UserError, printable
 from msdae.evaluation import source_hash
-from msdae.evaluation.metrics import mfcc
+from msdae.evaluation.metrics import f0, mfcc
 from msdae.evaluation.metrics.melody import note_f1, transcribe_batch
 from msdae.evaluation.metrics.scoring import by_name
 from msdae.evaluation.swapbench.manifest import identity
@@ -39,7 +39,7 @@ from msdae.inference.sources import read_sound
 from msdae.progress import Progress, silent
 
 FOLDER, SCORES, AUDIO = "recordings", "scores.json", "audio"  # subfolder of results, and its content
-MELODY, TIMBRE = "melody F1", "timbre (MFCC cosine)"
+MELODY, PITCH, TIMBRE = "melody F1", "pitch of single lines", "timbre (MFCC cosine)"
 ROLES = ("timbre", "melody")  # folders of the sources
 RESERVED = (COPY_MELODY, COPY_TIMBRE, CODEC, *UNTAUGHT)  # rows whose names no system may have
 
@@ -119,6 +119,7 @@ def evaluate(
     files.make_folder(folder)
     rows = _rows(group, pipelines, codec, device, outputs or {}, learn)
     known, version = _known(folder / SCORES), source_hash.fingerprint([__name__], with_imports=True)
+    version += "" if f0.available() else " without pitch"
     notes = {pair: transcribe_batch([read_sound(pair.melody)], SAMPLE_RATE)[0] for pair in group}
     if without_notes := [pair.melody for pair, heard in notes.items() if not len(heard)]:
         raise UserError(
@@ -127,12 +128,12 @@ def evaluate(
     scores: dict[str, list[dict[str, float]]] = {name: [] for name in rows}
     with progress(total=len(rows) * len(group), desc="evaluating", unit="output") as bar:
         for pair in group:
-            timbre = audio.read(pair.timbre)
+            sources = pair.sounds()
             for name, row in rows.items():
                 key = f"{pair.key} {name} {row.key} {version}"
                 if key not in known:
                     sounds = row.make(pair)
-                    known[key] = _score(timbre, notes[pair], sounds)
+                    known[key] = _score(sources, notes[pair], sounds)
                     if row.key:
                         files.make_folder(folder / AUDIO / pair.name)
                         audio.write(folder / AUDIO / pair.name / f"{name}.wav", sounds[1])
@@ -223,14 +224,16 @@ def _known(path: Path) -> dict[str, dict[str, float]]:
         return {}
     scores = files.read_json(path, fix="delete it")
     with files.reading(path, "delete it"):
-        return {
-            key: {name: float(values[name]) for name in (MELODY, TIMBRE)} for key, values in scores.items()
-        }
+        return {key: {name: float(value) for name, value in values.items()} for key, values in scores.items()}
 
 
-def _score(timbre: torch.Tensor, heard: np.ndarray, output: Sounds) -> dict[str, float]:
+def _score(sources: Sounds, heard: np.ndarray, output: Sounds) -> dict[str, float]:
+    """heard: the notes of the melody source. output: beside the timbre source and the melody source."""
+    timbre, melody = sources
     notes = transcribe_batch([output[1]], SAMPLE_RATE)[0]
-    return {MELODY: note_f1(heard, notes), TIMBRE: mfcc.similarity(output[0], timbre, SAMPLE_RATE)}
+    scores = {MELODY: note_f1(heard, notes), TIMBRE: mfcc.similarity(output[0], timbre, SAMPLE_RATE)}
+    pitch = f0.shared_pitch(melody, output[1], SAMPLE_RATE)
+    return scores if pitch is None else {**scores, PITCH: pitch}
 
 
 def _table(
@@ -239,19 +242,31 @@ def _table(
     learn: float | None,
     command: str,
 ) -> Table:
+    every = range(len(names))
+    columns = {MELODY: every, PITCH: [n for n in every if PITCH in scores[COPY_MELODY][n]], TIMBRE: every}
+    columns = {metric: numbers for metric, numbers in columns.items() if len(numbers)}
     rows = []
     for name, values in scores.items():
-        columns = ([value[metric] for value in values] for metric in (MELODY, TIMBRE))
-        rows.append((name, *(mean_cell(column, names) for column in columns)))
+        cells = (
+            mean_cell([values[n][metric] for n in numbers], [names[n] for n in numbers])
+            for metric, numbers in columns.items()
+        )
+        rows.append((name, *cells))
     note = (
         f"Pairs: {len(names)}. Melody: notes that Basic Pitch hears in the output and in the melody source, "
         "onsets within 50 ms. Timbre: mean MFCC 2 to 13 of the output and of the timbre source. Codec and "
-        "reconstruction are of the melody source in the first column and of the timbre source in the second: "
+        "reconstruction are of the melody source in the first columns and of the timbre source in the last: "
         "the ceilings. Means with bootstrap 95 % intervals over pairs."
     )
+    if PITCH in columns:
+        note += (
+            " Pitch: share of the time with a pitch of the melody source, by SwiftF0, in which the output is "
+            "within 50 cents; it says something of single lines only."
+        )
     if learn is not None:
         note += f" Learnt: from the timbre source, {learn:g} s each."
-    return Table("Pairs of recordings", ("output", f"{MELODY} ↑", f"{TIMBRE} ↑"), tuple(rows), note, command)
+    header = ("output", *(f"{name} ↑" for name in columns))
+    return Table("Pairs of recordings", header, tuple(rows), note, command)
 
 
 def _by_name(folder: Path, played: bool = False) -> dict[str, Path]:

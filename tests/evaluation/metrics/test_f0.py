@@ -33,3 +33,13 @@ def test_it_says_nothing_without_notes_or_network(network, monkeypatch):
     assert f0.raw_pitch_accuracy([], tones(57), 44100) is None
     monkeypatch.setattr(f0, "_detector", lambda: None)
     assert f0.raw_pitch_accuracy(NOTES, tones(57, 60), 44100) is None and not f0.available()
+
+
+def test_shared_pitch(network, monkeypatch):
+    source = torch.cat([tones(57, 60), torch.zeros(22050)])
+    assert f0.shared_pitch(source, source, 44100) == 1
+    assert 0.4 < f0.shared_pitch(source, tones(57, 61), 44100) < 0.6
+    assert 0.4 < f0.shared_pitch(source, tones(57), 44100) < 0.6
+    assert f0.shared_pitch(torch.zeros(44100), source, 44100) is None
+    monkeypatch.setattr(f0, "_detector", lambda: None)
+    assert f0.shared_pitch(source, source, 44100) is None

@@ -71,6 +71,17 @@ def test_rows_and_both_measures(folder, codec):
     assert (folder / "out" / "audio" / "a" / "nearest neighbours.wav").is_file()
 
 
+def test_the_pitch_of_single_lines(folder, taught, codec, monkeypatch):
+    pytest.importorskip("swift_f0")
+    table = evaluate(pairs(folder), {}, codec, folder / "out", {"theirs": folder / "theirs"})
+    pitch = table.column(f"{recordings.PITCH} ↑")
+    assert pitch["copy melody source"].value == 1 and pitch["codec"].value > 0.9
+    assert pitch["theirs"] == pitch["copy timbre source"] and pitch["theirs"].value < 0.2
+    monkeypatch.setattr(recordings.f0, "shared_pitch", lambda *sounds: None)
+    table = evaluate(pairs(folder), {}, codec, folder / "other")
+    assert table.header == ("output", f"{recordings.MELODY} ↑", f"{recordings.TIMBRE} ↑")
+
+
 def test_a_score_is_a_melody_source(folder, taught, codec):
     (folder / "melody" / "b.wav").unlink()
     tune = Score(([ScoreNote(0.0, 1.0, 62), ScoreNote(1.0, 1.0, 65), ScoreNote(2.0, 1.0, 69)],), 120.0)
