@@ -19,6 +19,7 @@ from msdae.app.visits import Visit
 from msdae.audio.resample import resampled
 from msdae.errors import UserError
 from msdae.inference.pipeline import Mix, Pipeline, Sampling
+from msdae.inference.settings import SEMITONES
 from msdae.inference.sounds import LearntSound
 from msdae.inference.sources import SOUND_ENDING
 from msdae.limits import GUIDANCE, LEARNING_SECONDS, SEED, SHARE, Range
@@ -38,13 +39,14 @@ class Order:
     """A valid request for a swap.
 
     melody: the melody source. levels: {level: source of its codes}. strength: 0 to 1. guidance: None for the
-    configured one. seed: of the sampling.
+    configured one. transpose: semitones. seed: of the sampling.
     """
 
     melody: Clip
     levels: Mapping[int, "Clip | Blend"]
     strength: float
     guidance: float | None
+    transpose: int
     seed: int
 
 
@@ -146,8 +148,10 @@ class Studio:
         SHARE.check(strength, "strength")
         if guidance is not None:
             GUIDANCE.check(guidance, "guidance")
+        transpose = asked.get("transpose", 0)
+        SEMITONES.check(transpose, "transpose", int)
         SEED.check(seed, "take", int)
-        return Order(melody, sources, float(strength), guidance, int(seed))
+        return Order(melody, sources, float(strength), guidance, int(transpose), int(seed))
 
     def swap(self, visit: Visit, asked: Mapping[str, Any]) -> Job:
         """Queue a swap. Raises as `order` and `Queue.put`."""
@@ -219,7 +223,8 @@ class Studio:
         begin = time.monotonic()
         pipeline = self._pipeline()
         guidance = self._sampling.guidance if order.guidance is None else (order.guidance,)
-        pipeline.sampling = replace(self._sampling, seed=order.seed, guidance=guidance)
+        changed = {"seed": order.seed, "guidance": guidance, "transpose": order.transpose}
+        pipeline.sampling = replace(self._sampling, **changed)
         sources = {level: self._opened(source) for level, source in order.levels.items()}
         mix = Mix(order.melody.source, sources, order.strength)
         waveform = self._rendered(mix, job.progress(learning=(0.0, 0.5), rest=(0.0, 0.98)))

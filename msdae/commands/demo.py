@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         default=LEARNING_SECONDS,
         help="seconds for which the unknown sound is learnt",
     )
-    cli.add_sampling(parser, without=["learn"])
+    cli.add_sampling(parser, without=["learn", "transpose"])
     options = parser.parse_args(argv)
     from msdae.evaluation.tables import Table
 

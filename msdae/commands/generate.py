@@ -84,5 +84,5 @@ def _parser() -> argparse.ArgumentParser:
     )
     cli.add_out(parser, "generated.wav")
     cli.add_config(parser, PriorSampling)
-    cli.add_sampling(parser, without=["dynamics", "transcription", "voices"])
+    cli.add_sampling(parser, without=["dynamics", "transcription", "voices", "transpose"])
     return parser

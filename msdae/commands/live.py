@@ -79,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
     out = f"the result of --in-file: .wav, .flac or .ogg (default: {OUT})"
     parser.add_argument("--out", type=Path, help=out)
     cli.add_config(parser, LiveConfig)
-    cli.add_sampling(parser, without=["transcription", "voices"])
+    cli.add_sampling(parser, without=["transcription", "voices", "transpose"])
     return parser
 
 

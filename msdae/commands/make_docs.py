@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--swaps", type=swaps, default=SWAPS.high, help="number of swaps to render for listening"
     )
-    cli.add_sampling(parser)
+    cli.add_sampling(parser, without=["transpose"])
     options = parser.parse_args(argv)
     require(folders.CHECKOUT / "docs" / "mkdocs.yml")
     pages, site = (options.out.parent / f"{options.out.name}-pages").absolute(), options.out.absolute()

@@ -45,9 +45,11 @@ class Played(Changed):
             yield torch.from_numpy(self.stored[start : start + BLOCK].astype(np.float32))
 
 
-def voices(source: Levelled, most: int) -> list[Played]:
+def voices(source: Levelled, most: int, transpose: int = 0) -> list[Played]:
     """The voices of a melody source, at most so many, read and played plainly with the source's loudness over
     time; none if its notes cannot be read, or are of one pitch, which models read as well.
+
+    transpose: semitones by which they are played higher; one pitch is read for that, too.
 
     The memory grows by 70 MB for an hour; what is played lies in a temporary file, 2 bytes a sample, which is
     gone when nothing uses it any more.
@@ -59,9 +61,12 @@ def voices(source: Levelled, most: int) -> list[Played]:
     if source.rate != transcriber.SAMPLE_RATE:
         heard = Resampled(source, source.rate, transcriber.SAMPLE_RATE)
     notes = transcriber.load().transcribe(heard)
-    if covered(notes, source) < SURE or len({note.pitch for note in notes}) < 2:
+    if covered(notes, source) < SURE or (len({note.pitch for note in notes}) < 2 and not transpose):
         return []
-    notes = [note._replace(onset=note.onset - EARLIER, offset=note.offset - EARLIER) for note in notes]
+    notes = [
+        Note(note.onset - EARLIER, note.offset - EARLIER, note.pitch + transpose, note.velocity)
+        for note in notes
+    ]
     line = stopped(notes)
     parts = separate(notes, most) if at_once(line) >= SEVERAL else [line]
     rate, size = source.rate, PART * source.rate

@@ -18,6 +18,7 @@ SOUND, MELODY = "sound", "melody"
 FEW = 2  # steps of a student by default
 VOICES, MOST_VOICES = 3, Range(1, 8, reason="each takes as long as the whole")
 OPPOSITE = Range(0, 0.5, reason="half of it is the mean of both")
+SEMITONES = Range(-36, 36, reason="three octaves")
 FRAMES = Range(1, 64, reason="longer than a window")
 SERIES = Range(2, 1000, reason="a series has two ends, and more steps cannot be told apart")
 
@@ -45,6 +46,7 @@ class Sampling:
         change over time, which read plain tones best: "auto" (if its notes can be read) or "never".
     voices: how many voices the notes of a melody source are shared out over, at most, where several sound at
         once. They are rendered apart and added, since levels hold few notes at a time; 1 renders all at once.
+    transpose: semitones by which the melody is played higher, such as 12 for an octave; below 0, lower.
 
     Raises:
         UserError: a number outside its range, or an unknown sampler.
@@ -60,6 +62,7 @@ class Sampling:
     dynamics: Annotated[str, Choice((AUTO, SOUND, MELODY))] = AUTO
     transcription: Annotated[str, Choice((AUTO, NEVER))] = AUTO
     voices: Annotated[int, MOST_VOICES] = VOICES
+    transpose: Annotated[int, SEMITONES] = 0
 
     def __post_init__(self):
         if isinstance(self.guidance, Real):

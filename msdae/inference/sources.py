@@ -58,6 +58,18 @@ class PlayedScore:
             self._played[most] = tuple(waveforms)
         return self._played[most]
 
+    def transposed(self, semitones: int) -> "PlayedScore":
+        """The score with its notes so much higher.
+
+        Raises:
+            UserError: a note would have no MIDI pitch, 0 to 127.
+        """
+        notes = tuple(note._replace(pitch=note.pitch + semitones) for note in self.notes)
+        if outside := [note.pitch for note in notes if not 0 <= note.pitch <= 127]:
+            reason = f"transposed by {semitones}, it would have the pitch {outside[0]:g}, beyond 0 to 127"
+            raise UserError(f"{printable(self.path)}: {reason}; choose another transposition")
+        return replace(self, notes=notes)
+
     @property
     def samples(self) -> int:
         """Length of the waveform."""
@@ -131,18 +143,27 @@ class Melody(Levelled):
         """What the code of its sound is read from: the source itself."""
         return self
 
-    def voices(self, most: int, read: bool = True) -> "list[Melody]":
+    def voices(self, most: int, read: bool = True, transpose: int = 0) -> "list[Melody]":
         """Its voices, at most so many, as melody sources of their own.
 
         Those of a score are played apart. The notes of a recording are read and played plainly
         (`reading.voices`); where they cannot be read, the source itself is its one voice.
 
-        read: whether the notes of recordings are read.
+        read: whether the notes of recordings are read. transpose: semitones by which they are higher.
+
+        Raises:
+            UserError: it is to be transposed, but its notes are not read, or not those of MIDI afterwards.
         """
         if isinstance(self.origin, PlayedScore):
-            apart = self.origin.voices(most)
-            return [melody_source(one, self.rate) for one in apart] if len(apart) > 1 else [self]
-        played = reading.voices(self, most) if read else []
+            score = self.origin.transposed(transpose) if transpose else self.origin
+            apart = score.voices(most)
+            return [melody_source(one, self.rate) for one in apart] if transpose or len(apart) > 1 else [self]
+        played = reading.voices(self, most, transpose) if read else []
+        if transpose and not played:
+            reason = "its notes cannot be read" if read else "its notes are not read without transcription"
+            raise UserError(
+                f"{_name(self, 'melody')}: {reason}, so it cannot be transposed; leave transpose out"
+            )
         return [Voice(voice, self.rate) for voice in played] or [self]
 
     def restored(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:

@@ -10,6 +10,7 @@ from msdae.audio.contour import Contour
 from msdae.audio.files import BLOCK
 from msdae.audio.levels import Levelled
 from msdae.audio.windows import cut
+from msdae.errors import UserError
 from msdae.inference.decoding import Blocks, finished
 from msdae.inference.encoding import Job, jobs
 from msdae.inference.latents import Advance, ignored
@@ -28,11 +29,17 @@ def planned(pipeline: Any, mix: Mix, series: Sequence[float]) -> tuple[list[Mix]
 def by_voice(mix: Mix, sampling: Sampling) -> list[Mix]:
     """A mix for each voice of the melody source, or the mix itself if that source has one.
 
-    mix: as `Pipeline.resolved` returns it. sampling: its `transcription` and `voices` count.
+    mix: as `Pipeline.resolved` returns it. sampling: its `transcription`, `voices` and `transpose` count.
+
+    Raises:
+        UserError: it is to be transposed, but some of its notes are another source's; as `Melody.voices`.
     """
     melody, voices = mix.melody, [mix.melody]
     if isinstance(melody, Melody):
-        voices = melody.voices(sampling.voices, sampling.transcription == AUTO)
+        voices = melody.voices(sampling.voices, sampling.transcription == AUTO, sampling.transpose)
+    elif sampling.transpose:
+        reason = "levels 2 and 3 come from another source than the melody's"
+        raise UserError(f"transpose: {reason}; leave it out, or swap level 1 alone")
 
     def of(voice: Levelled) -> Mix:
         levels = {level: voice if source is mix.melody else source for level, source in mix.levels.items()}

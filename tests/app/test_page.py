@@ -46,6 +46,8 @@ def test_examples_strength_and_three_sources(opened):
     page.click("#more summary")
     page.locator("#guidance").fill("15")
     expect(page.locator("output[for=guidance]")).to_have_text("1.5")
+    page.locator("#transpose").fill("12")
+    expect(page.locator("output[for=transpose]")).to_have_text("12")
     page.select_option("#level2", "third")
     expect(page.locator("#swap-button")).to_be_disabled()
     page.select_option("#third-slot select", label="Marimba")

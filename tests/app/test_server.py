@@ -300,7 +300,9 @@ def test_a_swap_is_as_long_as_its_melody_and_what_the_pipeline_gives(server, cli
         client.send(f"{name}.wav", tone(2.0, pitch))[1]["id"] for name, pitch in (("a", 330), ("b", 220))
     )
     job = client.end(
-        client.post("/api/swaps", order({"clip": sound}, tune, strength=0.7, guidance=1.5, seed=3))
+        client.post(
+            "/api/swaps", order({"clip": sound}, tune, strength=0.7, guidance=1.5, seed=3, transpose=5)
+        )
     )
     assert job["state"] == "done", job
     clip = client.get(f"/api/clips/{job['result']['clip']}")
@@ -309,7 +311,7 @@ def test_a_swap_is_as_long_as_its_melody_and_what_the_pipeline_gives(server, cli
     from msdae.inference.pipeline import Mix, Pipeline, Sampling
 
     visit, pipeline = server.visits._visits[client.visit], server.studio.pipeline
-    again = Pipeline(pipeline.model, pipeline.codec, Sampling(steps=2, seed=3, guidance=(1.5,)))
+    again = Pipeline(pipeline.model, pipeline.codec, Sampling(steps=2, seed=3, guidance=(1.5,), transpose=5))
     expected = again.render(Mix(visit.clips[tune].path, {1: visit.clips[sound].path}, 0.7)).numpy()
     assert abs(heard - expected).max() < 1e-4
 
@@ -331,6 +333,8 @@ def test_three_sources(client):
         ({"strength": float("nan")}, "strength"),
         ({"guidance": 1e9}, "guidance"),
         ({"seed": 0.5}, "take"),
+        ({"transpose": 37}, "transpose"),
+        ({"transpose": 0.5}, "transpose"),
         ({"seed": -1}, "take"),
         ({"levels": {}}, "choose a sound first"),
         ({"levels": {"4": {}}}, "choose a sound first"),

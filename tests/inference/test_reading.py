@@ -1,7 +1,9 @@
 import pytest
 import torch
 
+from msdae.audio import temperament
 from msdae.audio.levels import Levelled
+from msdae.audio.periods import periods
 from msdae.audio.windows import Resampled, Waveform
 from msdae.inference import reading
 from msdae.inference.reading import at_once, covered
@@ -50,7 +52,10 @@ def test_noise_and_silence_are_not_read(noise):
 
 def test_a_single_note_is_not_read():
     """The model reads its pitch as well from the recording, and hears more of how it begins."""
-    assert reading.voices(melody_source(play([Note(0.0, 2.0, 60, 90)]), RATE), 3) == []
+    source = melody_source(play([Note(0.0, 2.0, 60, 90)]), RATE)
+    assert reading.voices(source, 3) == []
+    [voice] = reading.voices(source, 3, transpose=7)
+    assert periods(voice, RATE).hertz.median() == pytest.approx(temperament.hertz(67), rel=0.002)
 
 
 def test_parts_of_a_long_recording_join(monkeypatch):

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from msdae import Pipeline, audio
 from msdae.audio.tuning import offset
+from msdae.errors import UserError
 from msdae.evaluation.metrics import melody, timbre
 from msdae.inference.settings import Mix, Sampling, strengths
 from msdae.inference.sources import PlayedScore
@@ -55,6 +56,33 @@ def test_a_tune_high_above_its_bass_is_kept(pipeline, guitar, tmp_path):
         rendered = pipeline.swap(guitar, source)
         assert heard(TUNE, rendered) >= 0.75 and heard(BASS, rendered) >= 0.75
         assert len(rendered) == len(recording)
+
+
+def test_transposed(pipeline, guitar, tmp_path):
+    transposing = Pipeline(pipeline.model, pipeline.codec, Sampling(transpose=-12))
+    lower = [note._replace(pitch=note.pitch - 12) for note in TUNE]
+    recording = play(TUNE)
+    for source in (score(tmp_path / "a.mid", TUNE), recording):
+        rendered = transposing.swap(guitar, source)
+        assert heard(lower, rendered) >= 0.75 and heard(TUNE, rendered) <= 0.25
+        assert len(rendered) == len(recording)
+    assert heard(lower, transposing.reconstruct(recording)) >= 0.75
+
+
+def test_what_cannot_be_transposed(pipeline, guitar, tmp_path):
+    def refused(match, source, semitones=12, **sampling):
+        other = Sampling(learn="never", transpose=semitones, **sampling)
+        with pytest.raises(UserError, match=match):
+            Pipeline(pipeline.model, pipeline.codec, other).render(Mix(*source))
+
+    noise = torch.randn(44100, generator=torch.Generator().manual_seed(0)) / 10
+    refused("melody source: its notes cannot be read, so it cannot be transposed", (noise, {1: guitar}))
+    refused("not read without transcription", (play(TUNE), {1: guitar}), transcription="never")
+    refused("levels 2 and 3 come from another source", (play(TUNE), {3: guitar}))
+    high = [note._replace(pitch=note.pitch + 20) for note in TUNE]
+    refused("a.mid: .* the pitch 131, beyond 0 to 127", (score(tmp_path / "a.mid", high), {1: guitar}), 32)
+    with pytest.raises(UserError, match="transpose: is 40"):
+        Sampling(transpose=40)
 
 
 def test_voices_are_as_loud_as_in_the_score(pipeline, tmp_path):

@@ -29,6 +29,7 @@ for (const level of ["#level2", "#level3"]) {
   $(level).addEventListener("change", ready);
 }
 $("#strength").addEventListener("input", (event) => ($("output[for=strength]").value = `${event.target.value} %`));
+$("#transpose").addEventListener("input", (event) => ($("output[for=transpose]").value = event.target.value));
 $("#guidance").addEventListener("input", (event) => {
   event.target.dataset.given = "1";
   $("output[for=guidance]").value = (event.target.value / 10).toFixed(1);
@@ -107,6 +108,7 @@ function swap() {
     melody: melody.clip.id,
     strength: $("#strength").value / 100,
     guidance: guidance.dataset.given ? guidance.value / 10 : null,
+    transpose: Number($("#transpose").value),
     seed,
   };
   run({ sound: sound.heard, melody: melody.clip, asked });
