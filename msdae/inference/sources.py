@@ -28,6 +28,7 @@ from msdae.symbolic.voice_separation import separate
 logger = logging.getLogger(__name__)
 SOUND_ENDING = ".sound"  # the ending of learnt sounds
 UNHEARD = "nothing can be heard in the mean of its channels"
+GLIDING = 0.15  # share of the time from which on the pitch of a melody source glides too often to be read
 CANCELLED = 12.0  # dB that a mean of channels has lost where one of them is turned round
 CODES = "give the one whose length and loudness it is, and codes for its levels, as Mix('b.wav', {3: codes})"
 
@@ -147,9 +148,11 @@ class Melody(Levelled):
         """Its voices, at most so many, as melody sources of their own.
 
         Those of a score are played apart. The notes of a recording are read and played plainly
-        (`reading.voices`); where they cannot be read, the source itself is its one voice.
+        (`reading.voices`); where they cannot be read, or glide so often that few of them are clear, as those
+        of singers, the source itself is its one voice.
 
-        read: whether the notes of recordings are read. transpose: semitones by which they are higher.
+        read: whether the notes of recordings are read. transpose: semitones by which they are higher; for
+            that, notes that glide are read, too.
 
         Raises:
             UserError: it is to be transposed, but its notes are not read, or not those of MIDI afterwards.
@@ -158,6 +161,7 @@ class Melody(Levelled):
             score = self.origin.transposed(transpose) if transpose else self.origin
             apart = score.voices(most)
             return [melody_source(one, self.rate) for one in apart] if transpose or len(apart) > 1 else [self]
+        read = read and (transpose != 0 or self.source.source.gliding < GLIDING)
         played = reading.voices(self, most, transpose) if read else []
         if transpose and not played:
             reason = "its notes cannot be read" if read else "its notes are not read without transcription"

@@ -52,7 +52,7 @@ def test_what_is_straight_or_has_several_voices_is_left_alone():
     chord = line(BENDS["vibrato"]) + line(torch.zeros_like(TIME), key=64) + line(torch.zeros_like(TIME), 67)
     for sound in (line(torch.full_like(TIME, 8)), chord, torch.zeros(RATE), torch.ones(1)):
         straightened = Straightened(Waveform(sound), RATE)
-        assert straightened.samples == len(sound)
+        assert straightened.samples == len(sound) and straightened.gliding == 0
         assert torch.equal(torch.cat(list(straightened.blocks())), sound)
         assert torch.equal(torch.cat(list(straightened.restored([sound]))), sound)
 
@@ -71,6 +71,7 @@ def test_fast_turns_bend_one_key(cents):
     straightened = Straightened(Waveform(sound), RATE)
     straight = torch.cat(list(straightened.blocks()))
     assert commonest(sound) < 0.91 and commonest(straight) > 0.96
+    assert straightened.gliding > 0.05 and Straightened(Waveform(straight), RATE).gliding < 0.05
     restored = torch.cat(list(straightened.restored([straight])))
     assert (restored - sound)[2000:-2000].abs().max() < 0.02
 

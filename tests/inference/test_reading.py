@@ -7,7 +7,7 @@ from msdae.audio.periods import periods
 from msdae.audio.windows import Resampled, Waveform
 from msdae.inference import reading
 from msdae.inference.reading import at_once, covered
-from msdae.inference.sources import melody_source
+from msdae.inference.sources import Voice, melody_source
 from msdae.symbolic.notes import Note
 from msdae.synthesis.players import play
 
@@ -89,3 +89,22 @@ def test_shares():
     assert at_once([*TUNE, *BASS]) > 0.5
     source = Levelled(Waveform(play(TUNE)), RATE)
     assert covered(TUNE, source) > 0.9 and covered(TUNE[:4], source) < 0.6 and covered([], source) == 0
+
+
+def test_a_line_that_glides_as_singers_do_is_read_only_to_transpose_it():
+    """Each note begins half an octave lower."""
+    second = torch.arange(6 * RATE, dtype=torch.double) / RATE
+    scoops = -6 * (1 - second % 0.5 / 0.18).clamp(0, 1)
+    keys = torch.tensor([60, 64, 62, 65, 60, 67], dtype=torch.double).repeat(2).repeat_interleave(RATE // 2)
+    tuned = [keys, keys + scoops]
+    steady, sung = (
+        sum(
+            0.1 / n * torch.sin(n * 2 * torch.pi * temperament.hertz(pitches).cumsum(0) / RATE)
+            for n in (1, 2, 3)
+        )
+        for pitches in tuned
+    )
+    assert [type(voice) for voice in melody_source(steady.float(), RATE).voices(3)] == [Voice]
+    source = melody_source(sung.float(), RATE)
+    assert source.voices(3) == [source]
+    assert [type(voice) for voice in source.voices(3, transpose=12)] == [Voice]
