@@ -50,6 +50,10 @@ def check_sampling(options: argparse.Namespace, levels: Collection[int], learnt:
         raise UserError("--learn always: level 1 comes from no recording that could be learnt; leave it out")
     if options.dynamics == SOUND and 1 not in levels:
         raise UserError("--dynamics sound: level 1 comes from no other sound; leave it out")
+    if options.transpose and set(levels) - {1}:
+        raise UserError(
+            "--transpose: moves levels 2 and 3 of the melody source; swap level 1 alone (--levels 1)"
+        )
 
 
 def add_learn(parser: argparse.ArgumentParser, about: str) -> None:

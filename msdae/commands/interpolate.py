@@ -1,6 +1,7 @@
 """Render a series of recordings on the way from one to another."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -53,12 +54,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         levels = options.levels or range(1, renderer.model.stage + 1)
         check_sampling(options, levels)
         mix = Mix(melody, dict.fromkeys(levels, timbre))
-        resolved = renderer.resolved(mix)
+        masterings = renderer.render_series(mix, series, partial(tqdm, desc=options.out.name))
     except UserError:
-        for folder in made:  # leave no empty folders behind
-            folder.rmdir()
+        with suppress(OSError):  # leave no empty folders behind
+            for folder in made:
+                folder.rmdir()
         raise
-    masterings = renderer.render_series(resolved, series, partial(tqdm, desc=options.out.name))
     for output, mastering in zip(series, masterings, strict=True):
         cli.say_written(output, melody, mastering.limited)
     if older := [path.name for path in options.out.glob("[0-9]*-strength-*.wav") if path not in series]:

@@ -55,6 +55,8 @@ def test_a_silent_melody_source_is_noted_once(
         (["--levels", "7"], "level 7"),
         (["--levels", "2", "--learn", "always"], "--learn always: level 1 comes from no recording"),
         (["--timbre", "silence.wav"], "silence.wav"),
+        (["--transpose", "12"], "--transpose: moves levels 2 and 3 of the melody source"),
+        (["--levels", "1", "--melody", "silence.wav", "--transpose", "12"], "silence.wav: its notes cannot"),
         (["--guidance", "1,2"], "guidance: give one weight or 3"),
     ],
 )

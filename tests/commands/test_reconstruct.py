@@ -25,7 +25,7 @@ def test_reconstruct(tmp_path, sounds, checkpoint, run):
 
 @pytest.mark.parametrize(
     ("command", "option"),
-    [("reconstruct", "dynamics"), ("live", "voices"), ("generate", "dynamics")],
+    [("reconstruct", "dynamics"), ("live", "voices"), ("live", "transpose"), ("generate", "dynamics")],
 )
 def test_options_that_would_change_nothing_are_not_there(command, option, run, capsys):
     with pytest.raises(SystemExit):

@@ -120,6 +120,8 @@ def test_options_change_the_sound(tmp_path, sounds, checkpoint, run):
     (["--timbre", "A", "--melody", "B", "--learn", "always"], "--learn: invalid"),
     (["--level2", "A", "--melody", "B", "--learn"], "--learn: level 1 has no source to learn"),
     (["--level2", "A", "--melody", "B", "--dynamics", "sound"], "--dynamics sound: level 1"),
+    (["--level2", "A", "--melody", "B", "--transpose", "12"], "--transpose: moves levels 2 and 3"),
+    (["--timbre", "A", "--melody", "B", "--transpose", "40"], "--transpose: is 40, expected -36 to 36"),
 ])  # fmt: skip
 def test_bad_input_is_refused(tmp_path, sounds, checkpoint, run, monkeypatch, capsys, arguments, reason):
     monkeypatch.chdir(tmp_path)
