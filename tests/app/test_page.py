@@ -51,6 +51,13 @@ def test_examples_strength_and_three_sources(opened):
     page.select_option("#level2", "third")
     expect(page.locator("#swap-button")).to_be_disabled()
     page.select_option("#third-slot select", label="Marimba")
+    expect(page.locator("#swap-reason")).to_contain_text("Only the melody is transposed")
+    expect(page.locator("#swap-button")).to_be_disabled()
+    page.locator("#transpose").fill("0")
+    expect(page.locator("#swap-reason")).to_be_hidden()
+    swapped(page)
+    page.select_option("#level2", "melody")
+    page.locator("#transpose").fill("-5")
     swapped(page)
 
 

@@ -29,7 +29,10 @@ for (const level of ["#level2", "#level3"]) {
   $(level).addEventListener("change", ready);
 }
 $("#strength").addEventListener("input", (event) => ($("output[for=strength]").value = `${event.target.value} %`));
-$("#transpose").addEventListener("input", (event) => ($("output[for=transpose]").value = event.target.value));
+$("#transpose").addEventListener("input", (event) => {
+  $("output[for=transpose]").value = event.target.value;
+  ready();
+});
 $("#guidance").addEventListener("input", (event) => {
   event.target.dataset.given = "1";
   $("output[for=guidance]").value = (event.target.value / 10).toFixed(1);
@@ -46,8 +49,18 @@ function ready() {
   if (!slots.sound) return;
   keep();
   $("#third-slot").hidden = !["#level2", "#level3"].some((level) => $(level).value === "third");
-  swapButton.disabled = busy || !slots.sound.value || !slots.melody.clip || !levels();
-  $("#swap-reason").hidden = !slots.sound.value || !!slots.sound.clip || ![2, 3].some((level) => $(`#level${level}`).value === "sound");
+  const reason = unfit();
+  swapButton.disabled = busy || !slots.sound.value || !slots.melody.clip || !levels() || !!reason;
+  $("#swap-reason").hidden = !reason;
+  $("#swap-reason").textContent = reason;
+}
+
+/** Why what is chosen does not go together; "" if it does. */
+function unfit() {
+  const from = [2, 3].map((level) => $(`#level${level}`).value);
+  if (slots.sound.value && !slots.sound.clip && from.includes("sound")) return "A learnt sound gives level 1 only: choose another source for levels 2 and 3.";
+  if (Number($("#transpose").value) && from.some((source) => source !== "melody")) return "Only the melody is transposed: choose it for levels 2 and 3.";
+  return "";
 }
 
 /** Note what a page that is loaded again begins with. */
