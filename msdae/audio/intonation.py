@@ -111,7 +111,7 @@ def bent(cents: np.ndarray) -> np.ndarray:
     for first, last in pitch.runs(np.isnan(bends)):
         begins, ends = first == 0, last == len(bends)
         if begins or ends or last - first > GAP:
-            bends[first if begins else first + RING : last if ends else last - RING] = 0
+            bends[first if begins else first + RING : last if ends else max(first, last - RING)] = 0
     known = np.flatnonzero(~np.isnan(bends))
     return np.interp(np.arange(len(bends)), known, bends[known]) if len(known) else np.zeros(len(bends))
 

@@ -86,6 +86,18 @@ def test_bends_of_notes():
     assert not bends[: 20 - RING].any() and not bends[90 + RING :].any()
 
 
+@pytest.mark.parametrize("missing", [0, 1, 5, RING, 12])
+def test_a_gap_at_either_end_changes_nothing_else(missing):
+    """Regression: all bends were lost if the pitch began within a few frames."""
+    cents = np.full(60, 6040.0)
+    for gap in (slice(0, missing), slice(60 - missing, 60)):
+        cut = cents.copy()
+        cut[gap] = np.nan
+        bends = bent(cut)
+        np.testing.assert_allclose(bends[~np.isnan(cut)], 40)
+        assert not missing or bends[gap].max() <= 40
+
+
 def test_notes_that_are_held_have_keys_of_their_own():
     """Eight a second, a whole tone apart, have; not twelve, a semitone apart, half of which has no pitch."""
     slow = np.repeat([6000.0, 6200.0, 6000.0, 6200.0], 11)
