@@ -26,7 +26,7 @@ FAR = 200.0  # cents from a key; frames farther away count no more
 CHANGE = 325.0  # what another key costs, in cents times frames that are held
 MOST = 1200.0  # cents of the largest bend
 LEAST = 15.0  # cents; a note that bends less is left alone
-FAR_OFF = 60.0  # cents from its key; from there on a pitch glides
+GLIDE = 60.0  # cents from its key; from there on a pitch glides
 # A frame is part of a single line if more than `MOSTLY` of the audible frames within `AROUND` have a pitch.
 AROUND, MOSTLY = 86, 0.6  # frames to either side (2 s in all), share
 GAP = 21  # frames, 0.24 s; across a gap without a pitch that is no longer, bends are interpolated
@@ -76,7 +76,7 @@ class Straightened(Changed):
     def gliding(self) -> float:
         """The share of the time with a pitch in which it glides far from its key, 0 to 1."""
         _, bends, line = self._bends
-        return float((np.abs(bends[line]) > FAR_OFF).mean()) if line.any() else 0.0
+        return float((np.abs(bends[line]) > GLIDE).mean()) if line.any() else 0.0
 
     @cached_property
     def _bends(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
