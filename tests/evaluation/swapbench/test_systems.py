@@ -62,7 +62,7 @@ def alone(codec, monkeypatch):
     """Nothing but codes comes from a melody source: no phases, no tuning, no bends and no accents."""
     monkeypatch.setattr(type(codec), "follow", Codec.follow)
     monkeypatch.setattr(tuning, "offset", lambda sound, rate: 0.0)
-    monkeypatch.setattr(intonation, "bent", lambda seconds, cents: np.zeros(len(cents)))
+    monkeypatch.setattr(intonation, "bent", lambda cents: np.zeros(len(cents)))
     monkeypatch.setattr(Contour, "followed", lambda self, blocks, level, notes: blocks)
 
 
