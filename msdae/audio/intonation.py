@@ -20,8 +20,8 @@ QUIET = 1e-4  # share of the loud power below which a frame has no pitch
 LEAP = 300.0  # cents; a larger step between frames begins another phrase
 FILLED = 4  # frames, 46 ms; a gap without a pitch that is no longer has the pitch of what is nearest
 SHORTEST = 7  # frames of the shortest phrase that may bend: 80 ms
-HELD, MOVING = 1.0, 0.1  # weights of frames whose pitch is held, and moves: ...
-STEADY = 25.0  # ... cents, within four frames, from which on it moves
+STEADY = 25.0  # cents, within four frames, from which on a pitch moves; below, it is held
+MOVING = 0.1  # weight of a frame whose pitch moves; one whose pitch is held has 1
 FAR = 200.0  # cents from a key; frames farther away count no more
 CHANGE = 325.0  # what another key costs, in cents times frames that are held
 MOST = 1200.0  # cents of the largest bend
@@ -155,7 +155,7 @@ def _keys(phrase: np.ndarray) -> np.ndarray:
     that slow slides move from key to key, while vibrato, scoops and fast trills bend one key.
     """
     padded = np.pad(phrase, 2, mode="edge")
-    weights = np.where(np.abs(padded[4:] - padded[:-4]) < STEADY, HELD, MOVING)
+    weights = np.where(np.abs(padded[4:] - padded[:-4]) < STEADY, 1.0, MOVING)
     keys = 100 * np.arange(np.floor(phrase.min() / 100), np.ceil(phrase.max() / 100) + 1)
     costs = weights[:, None] * np.minimum(np.abs(phrase[:, None] - keys), FAR)
     total, own, before = costs[0], np.arange(len(keys)), np.zeros(costs.shape, int)

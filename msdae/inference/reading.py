@@ -64,7 +64,7 @@ def voices(source: Levelled, most: int, transpose: int = 0) -> list[Played]:
     if covered(notes, source) < SURE or (len({note.pitch for note in notes}) < 2 and not transpose):
         return []
     notes = [
-        Note(note.onset - EARLIER, note.offset - EARLIER, note.pitch + transpose, note.velocity)
+        note._replace(onset=note.onset - EARLIER, offset=note.offset - EARLIER, pitch=note.pitch + transpose)
         for note in notes
     ]
     line = stopped(notes)
